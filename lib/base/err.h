@@ -5,8 +5,8 @@
 
 /** Callers must look at the result. */
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first)                                             \
-    __attribute__((format(printf, (format), (first))))
+#define PRINTF_LIKE(form, first)                                               \
+    __attribute__((format(printf, form, first)))
 
 /** What the caller may do about a failure. */
 enum err_kind {

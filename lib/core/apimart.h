@@ -1,0 +1,59 @@
+#ifndef CORE_APIMART_H
+#define CORE_APIMART_H
+
+#include "base/arena.h"
+#include "core/exchange.h"
+#include "core/step.h"
+
+/**
+ * The provider's language: exchanges made from rows, outcomes made from
+ * replies. Source of every rule: api/API.md, notes/provider.md 4.2 and 4.3,
+ * and CONTRACT's table of kinds, which wins.
+ */
+
+/** Where and as whom we submit. */
+struct apimart {
+    struct str base_url; /* without a trailing slash */
+    struct str key;
+    char account[ACCOUNT_BYTES]; /* made by apimart_account() */
+};
+
+/** The account's name in rows: hashes of the URL and of the key's fingerprint. */
+void apimart_account(struct str base_url, struct str key,
+                     char out[static ACCOUNT_BYTES]);
+
+/** Same URL, whatever the key: its ids can be polled. */
+bool apimart_same_url(const char *account_a, const char *account_b);
+
+/** POST /v1/videos/generations with the stored bytes and key. */
+struct exchange apimart_submit(const struct apimart *apimart, struct str body,
+                               struct str idempotency_key, struct arena *arena);
+struct exchange apimart_poll(const struct apimart *apimart,
+                             struct str provider_task_id, struct arena *arena);
+/** GET /v1/model-schema: does it say that it honours keys? */
+struct exchange apimart_ask_schema(const struct apimart *apimart,
+                                   struct arena *arena);
+/** GET /v1/balance (account's for `user`). */
+struct exchange apimart_ask_balance(const struct apimart *apimart, bool user,
+                                    struct arena *arena);
+
+/** One of the submit outcomes. A reply that was not sent is NOT_SENT. */
+void apimart_read_submit(const struct reply *reply, int64_t now_ms,
+                         struct arena *arena, struct outcome *outcome);
+
+/** One of the poll outcomes. An answer about another id is MISSED. */
+void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
+                       int64_t now_ms, struct arena *arena,
+                       struct outcome *outcome);
+
+enum keys_answer { KEYS_NO_ANSWER, KEYS_HONOURED, KEYS_IGNORED };
+
+/** CONTRACT `SUBMIT_DOUBT`. *retention_ms is set where the reply names it. */
+enum keys_answer apimart_read_schema(const struct reply *reply,
+                                     int64_t *retention_ms);
+
+/** Whether the hold may be lifted; *message says in words why not. */
+bool apimart_read_probe(enum hold_reason reason, const struct reply *reply,
+                        struct arena *arena, struct str *message);
+
+#endif

@@ -1,0 +1,30 @@
+#ifndef EDGE_ADMIN_H
+#define EDGE_ADMIN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "edge/loop.h"
+
+/**
+ * Answers GET /healthz /readyz /metrics /scale. The server has threads of its
+ * own; each question is put to the loop thread and waits for its answer at most
+ * a second: a loop that hangs shows as 503.
+ */
+struct admin;
+
+struct admin_answer {
+    int status;               /* 0: no such path */
+    const char *content_type; /* a constant */
+    struct buf *body;
+};
+
+/** On the loop thread: fill the answer. */
+typedef void admin_fn(void *context, struct str path, struct admin_answer *answer);
+
+/** @param listen  "host:port"; port 0 takes a free one. */
+struct admin *admin_open(struct loop *loop, const char *listen, admin_fn *answer,
+                         void *context, struct err *err);
+int admin_port(const struct admin *admin);
+void admin_close(struct admin *admin);
+
+#endif

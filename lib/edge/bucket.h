@@ -1,0 +1,87 @@
+#ifndef EDGE_BUCKET_H
+#define EDGE_BUCKET_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "edge/loop.h"
+
+#include <stdint.h>
+
+/**
+ * Where videos come to rest: a directory (bucket_fs) or S3 (bucket_s3). What
+ * is visible is whole and never replaced.
+ */
+struct bucket;
+struct put;
+
+enum bucket_end {
+    BUCKET_DONE,      /* put: visible now; check: whole; probe: usable */
+    BUCKET_EXISTS,    /* put: something is already visible under that name */
+    BUCKET_MISSING,   /* check: nothing is there */
+    BUCKET_FAILED,    /* this one failed; again may work */
+    BUCKET_UNUSABLE,  /* storage itself is at fault (full, read-only, credentials,
+                         missing): the hold `storage` */
+    BUCKET_CANCELLED, /* by us */
+};
+
+struct bucket_result {
+    enum bucket_end end;
+    int64_t bytes;    /* DONE of put and check */
+    char sha256[65];  /* DONE of check: of what is there, read in full */
+    const char *fault; /* check: there, but not a whole MP4: what is wrong */
+    char why[256];    /* in words, for ends that aren't DONE */
+};
+
+typedef void bucket_fn(void *context, const struct bucket_result *result);
+
+/**
+ * @param url      STORAGE_URL, already judged by settings.
+ * @param puts_max Puts at once: buffers are sized for it.
+ * @param bytes_max The largest object.
+ */
+struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
+                           int64_t bytes_max, struct err *err);
+
+/** The public name of a key, such as file:///videos/a/0.mp4; NUL-terminated. */
+void bucket_uri(const struct bucket *bucket, struct str key, char *out,
+                size_t out_bytes);
+
+/** What holds are scoped by: STORAGE_URL without secrets. */
+const char *bucket_name(const struct bucket *bucket);
+
+/**
+ * Begin an object.
+ *
+ * @param key      Relative, no "..", no empty part (it is checked). Copied.
+ * @param bytes    Announced length; -1: unknown.
+ * @param on_ready There is room again after put_write() said no.
+ * @param on_end   Exactly once, after bucket_put() has returned; the put is gone.
+ * @return         null, with *err set, if nothing was started.
+ */
+struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
+                       loop_fn *on_ready, bucket_fn *on_end, void *context,
+                       struct err *err);
+
+/** Takes all bytes (copied). false: no more until on_ready, please. */
+bool put_write(struct put *put, const char *bytes, size_t len);
+
+/** All bytes were given and are good: make it durable and visible. */
+void put_finish(struct put *put, const char *sha256);
+
+/** Leaves nothing behind; on_end still comes. Accepted in any state, once. */
+void put_cancel(struct put *put);
+
+/** Read what is there in full: length, hash, whether it is a whole MP4. */
+void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                  void *context);
+
+/** Is there a store to which one could write? BUCKET_DONE or why not. */
+void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context);
+
+/** Sweep up what crashed workers left unfinished (own bookkeeping; bounded). */
+void bucket_sweep(struct bucket *bucket, int64_t older_than_ms);
+
+/** No put, check or probe may be under way. */
+void bucket_close(struct bucket *bucket);
+
+#endif

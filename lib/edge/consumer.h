@@ -1,0 +1,76 @@
+#ifndef EDGE_CONSUMER_H
+#define EDGE_CONSUMER_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "edge/loop.h"
+
+/**
+ * Reads one topic as a member of a group, at least once. An offset is stored
+ * only when its message and all before it in that partition are done.
+ */
+struct consumer;
+
+struct message_header {
+    struct str name;
+    struct str value; /* absent: null */
+};
+
+/** Owned by whoever was handed it, until consumer_done(). */
+struct message {
+    struct str topic;
+    int32_t partition;
+    int64_t offset;
+    struct str key;   /* absent: null */
+    struct str value; /* absent: null (a tombstone) */
+    const struct message_header *headers;
+    size_t headers_len;
+    void *inside; /* the edge's */
+};
+
+/** One librdkafka property. */
+struct kafka_property {
+    const char *name;
+    const char *value;
+};
+
+struct consumer_options {
+    const char *brokers;
+    const char *group;
+    const char *topic;
+    const struct kafka_property *properties;
+    size_t properties_len;
+};
+
+typedef void consumer_message_fn(void *context, struct message *message);
+/** connected: the brokers answer. why: in words when not. */
+typedef void consumer_state_fn(void *context, bool connected, const char *why);
+
+struct consumer *consumer_open(struct loop *loop,
+                               const struct consumer_options *options,
+                               consumer_message_fn *on_message,
+                               consumer_state_fn *on_state, void *context,
+                               struct err *err);
+
+/** Stop handing out messages; membership is kept. Idempotent. */
+void consumer_pause(struct consumer *consumer);
+void consumer_resume(struct consumer *consumer);
+
+/** Dealt with for good (committed, or its rejection acknowledged): frees it. */
+void consumer_done(struct consumer *consumer, struct message *message);
+
+/** Given back unread, as on shutdown: frees it, its offset is never passed. */
+void consumer_drop(struct consumer *consumer, struct message *message);
+
+/** Messages handed out and neither done nor dropped. */
+size_t consumer_out(const struct consumer *consumer);
+
+/** Sum over assigned partitions of (end - position), as last told; -1: unknown. */
+int64_t consumer_lag(const struct consumer *consumer);
+
+/** Commits what is stored and leaves the group; on_closed exactly once, with
+ * the consumer gone. All messages must be done or dropped. */
+void consumer_close(struct consumer *consumer, int64_t timeout_ms,
+                    loop_fn *on_closed, void *context);
+
+#endif

@@ -1,0 +1,56 @@
+#ifndef EDGE_HTTP_H
+#define EDGE_HTTP_H
+
+#include "base/err.h"
+#include "core/exchange.h"
+#include "edge/loop.h"
+
+/**
+ * Short exchanges with an HTTP server: submissions over an instance that opens
+ * a fresh connection for each and sends each exactly once, polls over one that
+ * keeps connections.
+ */
+struct http;
+
+struct http_options {
+    int connections_max; /* at most 32: libcurl slows down above it */
+    int at_once_max;     /* exchanges under way; more wait in order */
+    bool once;           /* a fresh connection each; a hidden second send is cut off */
+    const char *ca_file; /* null: the system's */
+};
+
+/**
+ * @param reply  Its slices live until this returns.
+ */
+typedef void http_reply_fn(void *context, const struct reply *reply);
+
+struct http *http_open(struct loop *loop, const struct http_options *options,
+                       struct err *err);
+
+/**
+ * Send one exchange.
+ *
+ * @param exchange    Copied: the caller may reuse it at once.
+ * @param timeout_ms  From the moment that it gets a connection slot, connecting
+ *                    included; at least 1.
+ * @param may_send    Asked right before the first byte would leave (libcurl's
+ *                    pre-request callback); null: yes. A no ends the exchange
+ *                    as not sent. Must not call http_*.
+ * @param on_reply    Called exactly once, after this has returned, also when
+ *                    http_close() ends the exchange early.
+ * @return            false, with *err set, if nothing was started:
+ *                    ERR_TRANSIENT  no memory
+ *                    ERR_PERMANENT  a URL that we do not accept
+ */
+MUST_CHECK bool http_send(struct http *http, const struct exchange *exchange,
+                          int64_t timeout_ms, bool (*may_send)(void *context),
+                          http_reply_fn *on_reply, void *context,
+                          struct err *err);
+
+/** Exchanges begun and not ended. */
+int http_under_way(const struct http *http);
+
+/** Ends every exchange (REPLY_CANCELLED), then frees. */
+void http_close(struct http *http);
+
+#endif

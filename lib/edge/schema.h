@@ -1,0 +1,30 @@
+#ifndef EDGE_SCHEMA_H
+#define EDGE_SCHEMA_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+/**
+ * The schema's number and its migrations (sql/schema/NNNN_*.sql, inside the
+ * program). Blocking: for commands, not for the loop.
+ */
+#define SCHEMA_NUMBER 1  /* the newest migration of this program */
+#define PROGRAM_NUMBER 1 /* grows with what the program asks of the schema */
+
+struct schema_state {
+    int number;      /* stored; 0: nothing is there */
+    int program_min; /* the oldest program that may run on it */
+};
+
+bool schema_read(const char *url, struct schema_state *state, struct err *err);
+
+/** Apply what is missing, each in a transaction, under an advisory lock. */
+bool schema_migrate(const char *url, void (*on_step)(void *context, int number,
+                                                     const char *name),
+                    void *context, struct err *err);
+
+/** Whether this program may run on it; *err says what mends it if not. */
+bool schema_fits(const struct schema_state *state, struct err *err);
+
+#endif

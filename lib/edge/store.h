@@ -1,0 +1,234 @@
+#ifndef EDGE_STORE_H
+#define EDGE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "core/lease.h"
+#include "core/step.h"
+#include "edge/loop.h"
+
+/**
+ * The rows, in PostgreSQL. Two connections: the data lane, on which units go
+ * out one behind the other, each a transaction whole in one pipeline; and the
+ * lease lane, so that a bump never queues behind a batch. Both reconnect by
+ * themselves, with growing waits.
+ *
+ * Every call with a callback ends in it exactly once, after the call returned.
+ * A callback with *err of ERR_TRANSIENT on a unit that writes means: nobody
+ * knows whether it was committed. Results live in the arena of the result
+ * until the callback returns.
+ */
+struct store;
+
+struct store_options {
+    const char *url;        /* libpq connection string */
+    const char *name;       /* application_name */
+    int64_t lease_ms;
+    const char *password;   /* null: as the URL says */
+};
+
+/** up: both lanes are connected, the schema fits. why: in words when not. */
+typedef void store_state_fn(void *context, bool up, const char *why,
+                            bool schema_misfit);
+
+struct store *store_open(struct loop *loop, const struct store_options *options,
+                         store_state_fn *on_state, void *context,
+                         struct err *err);
+bool store_is_up(const struct store *store);
+/** Ends all that is under way with ERR_TRANSIENT, then frees. */
+void store_close(struct store *store);
+
+/* ---- intake ------------------------------------------------------------- */
+
+struct intake_row {
+    struct str request_id;
+    struct str tenant;       /* absent: faulty */
+    enum request_mode mode;
+    int priority;
+    int64_t deadline_seconds; /* 0: none */
+    struct str metadata;     /* absent: none */
+    struct str warnings;     /* JSON array */
+    struct str traceparent;
+    struct str tracestate;
+    struct str body;         /* absent: at fault */
+    struct str idempotency_key;
+    unsigned char content[DIGEST_BYTES];
+    int64_t received_ms;
+    /** At fault: the event, rendered; such a row begins as FAILED, ours. */
+    struct str event;
+};
+
+enum intake_verdict { INTAKE_NEW, INTAKE_REPEAT, INTAKE_REUSED, INTAKE_POISON };
+
+struct intake_result {
+    struct err err;               /* kind ERR_NONE: verdicts hold */
+    enum intake_verdict *verdicts; /* as the rows were given */
+    int64_t *ids;                 /* of NEW rows */
+    size_t len;
+};
+
+typedef void intake_fn(void *context, const struct intake_result *result);
+
+/**
+ * Insert a batch in one commit; an id that is there is compared by content.
+ * INTAKE_POISON: PostgreSQL refuses this one row's data, for ever.
+ *
+ * @param owner  Becomes the owner of FAILED rows.
+ * @param rows   Copied.
+ */
+void store_intake(struct store *store, int64_t owner,
+                  const struct intake_row *rows, size_t len,
+                  intake_fn *on_result, void *context);
+
+enum source_state { SOURCE_FOREIGN, SOURCE_FINISHED, SOURCE_UNFINISHED, SOURCE_FAILED };
+
+typedef void sources_fn(void *context, const enum source_state *states,
+                        size_t len, const struct err *err);
+
+/** What we know of provider ids that requests want to extend. */
+void store_sources(struct store *store, const struct str *provider_task_ids,
+                   size_t len, sources_fn *on_result, void *context);
+
+/* ---- the engine's turn ---------------------------------------------------- */
+
+/** What one turn of the engine wants, in one round trip. */
+struct turn {
+    int64_t owner;
+    int64_t now_ms;
+    /** Rows to write where (id, fence, version - 1) match what is stored; a row
+     * in CLOSED leaves the working table, one in QUEUED waits again. */
+    const struct task_row *const *saves;
+    size_t saves_len;
+    /** Requests to read: by task id. */
+    const int64_t *facts;
+    size_t facts_len;
+    /** Rows to read again: by task id. */
+    const int64_t *rereads;
+    size_t rereads_len;
+    /** Waiting rows to claim, the highest priority first, then the oldest. */
+    int claims_max;
+    const char *account;     /* written into claimed rows */
+    int generations_max;     /* 0: no limit */
+    /** Rows of dead leases and of none to take over. */
+    int adopts_max;
+    /** Everything whose owner we are: after a reconnect. */
+    bool mine;
+};
+
+enum save_end {
+    SAVE_DONE,
+    SAVE_FENCED, /* not ours in that version: forget the task, or read it again */
+    SAVE_POISON, /* PostgreSQL refuses the data of this row, for ever */
+};
+
+struct facts_row {
+    int64_t id;
+    struct facts facts;
+    struct str body;
+    struct str idempotency_key;
+};
+
+/** A row with what every job needs besides. */
+struct task_read {
+    struct task_row row; /* its texts live in the arena: copy them */
+    struct str request_id;
+    bool unreadable;     /* this program can't read it: only id holds */
+};
+
+struct turn_result {
+    struct err err; /* other than ERR_NONE: nothing below holds, outcome unknown */
+    bool lease_dead;          /* the claim or takeover found our lease dead */
+    const enum save_end *saves;
+    const struct facts_row *facts;
+    size_t facts_len;
+    const struct task_read *rereads; /* missing ones have left the table */
+    size_t rereads_len;
+    const struct task_read *claimed; /* as task_step(QUEUED, CLAIMED) says */
+    const struct facts_row *claimed_facts; /* beside each */
+    size_t claimed_len;
+    bool generations_full;
+    const struct task_read *adopted; /* fence and owner are new, state as it was */
+    size_t adopted_len;
+    const struct task_read *mine;
+    size_t mine_len;
+    int64_t commits; /* transactions that wrote, for the metric */
+};
+
+typedef void turn_fn(void *context, const struct turn_result *result);
+
+/** One at a time. Everything in *turn is copied. */
+void store_turn(struct store *store, const struct turn *turn,
+                turn_fn *on_result, void *context);
+
+/* ---- leases and what the fleet shares -------------------------------------- */
+
+struct hold_row {
+    enum hold_reason reason;
+    struct str scope; /* account, bucket name, task id or "*" */
+    int64_t since_ms;
+    int64_t next_try_ms;
+    struct str message;
+};
+
+struct beat {
+    int64_t owner;
+    bool count; /* we count for the fleet: write queued and in_flight */
+};
+
+struct beat_result {
+    struct err err;
+    bool lease_dead; /* ours: drop every job */
+    const struct lease_row *leases;
+    size_t leases_len;
+    const struct hold_row *holds;
+    size_t holds_len;
+    int64_t queued;    /* fleet's waiting rows, as last counted */
+    int64_t in_flight; /* fleet's rows in SUBMITTING .. LATE, as last counted */
+    int64_t now_ms;    /* PostgreSQL's clock */
+    bool synchronous;  /* synchronous_commit is not off */
+    int keys_answer;   /* the account's last: enum keys_answer */
+    int64_t key_retention_ms;
+};
+
+typedef void store_id_fn(void *context, int64_t id, const struct err *err);
+typedef void store_done_fn(void *context, bool done, const struct err *err);
+typedef void beat_fn(void *context, const struct beat_result *result);
+
+/** A new lease; on_id gets it. */
+void store_join(struct store *store, const char *name, int tasks_max,
+                const char *account, store_id_fn *on_id, void *context);
+void store_beat(struct store *store, const struct beat *beat, beat_fn *on_result,
+                void *context);
+/** Declare another's lease dead, under lock_timeout; done: it is dead now. */
+void store_bury(struct store *store, int64_t lease, store_done_fn *on_done,
+                void *context);
+/** Our own lease ends: its rows are orphans from now on. */
+void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
+                 void *context);
+
+/* ---- evidence and holds (data lane) ----------------------------------------- */
+
+/**
+ * A provider id that somebody learnt: written, without fence, where the row's
+ * idempotency key is that of the send and its id is empty; a closed
+ * submit_unknown opens again as LATE. done false: it was there already.
+ */
+void store_learn(struct store *store, int64_t task, struct str idempotency_key,
+                 struct str provider_task_id, store_done_fn *on_done,
+                 void *context);
+
+void store_hold_set(struct store *store, enum hold_reason reason,
+                    struct str scope, struct str message, int64_t next_try_ms,
+                    store_done_fn *on_done, void *context);
+void store_hold_lift(struct store *store, enum hold_reason reason,
+                     struct str scope, store_done_fn *on_done, void *context);
+/** done: we are the one who probes now; next_try moved by again_ms. */
+void store_hold_probe(struct store *store, enum hold_reason reason,
+                      struct str scope, int64_t now_ms, int64_t again_ms,
+                      store_done_fn *on_done, void *context);
+/** The account's answer about keys, for all workers. */
+void store_keys_answer(struct store *store, const char *account, int answer,
+                       int64_t retention_ms, store_done_fn *on_done,
+                       void *context);
+
+#endif

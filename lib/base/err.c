@@ -28,9 +28,14 @@ bool err_wrap(struct err *err, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text) {
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s",
-                 (int)(sizeof err->text - 1), old);
+    size_t len = n < 0 ? 0 : (size_t)n;
+    const char *const pieces[] = {": ", old};
+    for (size_t i = 0; i < 2 && len < sizeof err->text - 1; i++) {
+        size_t room = sizeof err->text - 1 - len;
+        size_t piece = strnlen(pieces[i], room);
+        memcpy(err->text + len, pieces[i], piece);
+        len += piece;
+        err->text[len] = '\0';
     }
     return false;
 }

@@ -34,11 +34,14 @@ struct str str_trim(struct str text);
 /** Where `part` first is in `text` (ASCII case folded), or -1. */
 ptrdiff_t str_find_nocase(struct str text, struct str part);
 
-/** Digits only, within [min, max]; false leaves *value as it was. */
+/** Digits, perhaps after a "-", within [min, max]; false leaves *value as it was. */
 bool str_to_i64(struct str text, int64_t min, int64_t max, int64_t *value);
 
 /** Whether the bytes are UTF-8 without surrogates and overlong forms. */
 bool str_is_utf8(struct str text);
+
+/** Bytes of the first code point; 0 if there is none or it is not valid UTF-8. */
+size_t str_point_bytes(struct str text);
 
 /** Code points in valid UTF-8. */
 size_t str_code_points(struct str text);

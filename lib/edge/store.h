@@ -45,7 +45,7 @@ struct intake_row {
     struct str tenant;       /* absent: faulty */
     enum request_mode mode;
     int priority;
-    int64_t deadline_seconds; /* 0: none */
+    int64_t deadline_seconds; /* 0: none; task.deadline_ms = received_ms + it */
     struct str metadata;     /* absent: none */
     struct str warnings;     /* JSON array */
     struct str traceparent;
@@ -96,7 +96,8 @@ struct turn {
     int64_t owner;
     int64_t now_ms;
     /** Rows to write where (id, fence, version - 1) match what is stored; a row
-     * in CLOSED leaves the working table, one in QUEUED waits again. */
+     * in CLOSED leaves the working table, if its provider_task_id is still the
+     * one given (else SAVE_FENCED: an id was learnt); one in QUEUED waits again. */
     const struct task_row *const *saves;
     size_t saves_len;
     /** Requests to read: by task id. */
@@ -107,9 +108,14 @@ struct turn {
     size_t rereads_len;
     /** Waiting rows to claim, the highest priority first, then the oldest. */
     int claims_max;
-    const char *account;     /* written into claimed rows */
+    const char *account;     /* written into claimed rows; scope of holds */
+    const char *bucket;      /* scope of the hold `storage` */
     int generations_max;     /* 0: no limit */
-    /** Rows of dead leases and of none to take over. */
+    /** Waiting rows whose deadline is over, holds or not: they become ours, in
+     * QUEUED still, so that the engine settles them. A claim leaves them alone. */
+    int expires_max;
+    /** Rows of dead leases and of none to take over; one in SUBMITTING comes
+     * with doubt set, so that a claim whose answer was lost can be told from it. */
     int adopts_max;
     /** Everything whose owner we are: after a reconnect. */
     bool mine;
@@ -132,6 +138,7 @@ struct facts_row {
 struct task_read {
     struct task_row row; /* its texts live in the arena: copy them */
     struct str request_id;
+    struct str tenant;   /* absent: faulty */
     bool unreadable;     /* this program can't read it: only id holds */
 };
 
@@ -149,6 +156,8 @@ struct turn_result {
     bool generations_full;
     const struct task_read *adopted; /* fence and owner are new, state as it was */
     size_t adopted_len;
+    const struct task_read *expired; /* QUEUED, ours, fence and version new */
+    size_t expired_len;
     const struct task_read *mine;
     size_t mine_len;
     int64_t commits; /* transactions that wrote, for the metric */

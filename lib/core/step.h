@@ -136,11 +136,32 @@ struct step {
 struct step task_step(const struct task *task, const struct outcome *outcome,
                       const struct policy *policy, int64_t now_ms);
 
+/** What a doubt should do next. */
+enum doubt_act {
+    DOUBT_ACT_WAIT,   /* nothing before *due_ms but reading the row again */
+    DOUBT_ACT_REPLAY, /* same bytes, same key, after REPLAY_INTENT */
+    DOUBT_ACT_SETTLE, /* TIME_UP settles it as submit_unknown */
+};
+
+/**
+ * SUBMITTING with an unanswered send behind it.
+ *
+ * @param due_ms  Set to when to ask again, where the answer is to wait.
+ */
+enum doubt_act task_doubt_act(const struct task *task,
+                              const struct policy *policy, int64_t now_ms,
+                              int64_t *due_ms);
+
+#define REPLAYS_MAX 3
+
 /** Whether the table has a cell for it. */
 bool step_is_possible(enum task_state state, enum outcome_kind kind);
 
 /** When the account's key no longer protects a replay: five sixths of its life. */
 int64_t replay_until_ms(const struct task_row *row, const struct policy *policy);
+
+/** READY: when the first of the URLs ends, 24 h after `completed` if unnamed. */
+int64_t task_expires_ms(const struct task_row *row);
 
 /** How payment stands, as events tell it: "yes", "no" or "unknown". */
 const char *task_billed(const struct task_row *row, enum failure_kind kind);

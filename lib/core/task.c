@@ -1,0 +1,55 @@
+#include "core/task.h"
+
+#include <stdlib.h>
+
+static const char *const state_names[] = {
+#define X(name, text, owes) text,
+    TASK_STATES(X)
+#undef X
+};
+
+static const char *const kind_names[] = {
+#define X(name, text) text,
+    FAILURE_KINDS(X)
+#undef X
+};
+
+const char *task_state_name(enum task_state state)
+{
+    return state_names[state];
+}
+
+bool task_state_parse(struct str name, enum task_state *state)
+{
+    for (int i = 0; i < TASK_STATES_LEN; i++) {
+        if (str_eq(name, str_of(state_names[i]))) {
+            *state = (enum task_state)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *failure_kind_name(enum failure_kind kind)
+{
+    return kind_names[kind];
+}
+
+bool failure_kind_parse(struct str name, enum failure_kind *kind)
+{
+    for (int i = 1; i < FAILURE_KINDS_LEN; i++) {
+        if (str_eq(name, str_of(kind_names[i]))) {
+            *kind = (enum failure_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void task_row_done(struct task_row *row)
+{
+    free(row->result);
+    free(row->event);
+    row->result = NULL;
+    row->event = NULL;
+}

@@ -1,0 +1,152 @@
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/settings_check.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/**
+ * What an operator may set, from the environment (CONTRACT "Settings"). Each
+ * NAME may come from the file that NAME_FILE names instead. One table holds
+ * name, default, range and help of every one; settings_read() judges them all.
+ * A name set to nothing counts as not set.
+ */
+
+enum settings_doubt {
+    SETTINGS_DOUBT_AUTO,
+    SETTINGS_DOUBT_REPLAY,
+    SETTINGS_DOUBT_SETTLE
+};
+
+/* clang-format off */
+
+/* field, name, default, form, secret, help */
+#define SETTINGS_TEXTS(X)                                                       \
+    X(kafka_brokers, "KAFKA_BROKERS", "127.0.0.1:9092", FORM_BROKERS, false,    \
+      "where Kafka is: host:port, several separated by commas")                 \
+    X(kafka_group, "KAFKA_GROUP", "pixverse-worker", FORM_FILLED, false,        \
+      "consumer group; a new one starts at the earliest offset")                \
+    X(kafka_request_topic, "KAFKA_REQUEST_TOPIC", "pixverse.requests",          \
+      FORM_TOPIC, false, "requests come in here")                               \
+    X(kafka_event_topic, "KAFKA_EVENT_TOPIC", "pixverse.events", FORM_TOPIC,    \
+      false, "the end of every request goes out here")                          \
+    X(kafka_rejected_topic, "KAFKA_REJECTED_TOPIC", "pixverse.rejected",        \
+      FORM_TOPIC, false, "messages that name no request, or reuse a name")      \
+    X(kafka_progress_topic, "KAFKA_PROGRESS_TOPIC", "", FORM_TOPIC_OR_EMPTY,    \
+      false, "progress goes out here; empty: none")                             \
+    X(database_url, "DATABASE_URL", "postgresql:///pixverse", FORM_FILLED,      \
+      true, "any libpq connection string")                                      \
+    X(apimart_base_url, "APIMART_BASE_URL", "https://api.apimart.ai",           \
+      FORM_BASE_URL, false,                                                     \
+      "the provider; http:// only for loopback and private addresses")          \
+    X(apimart_api_key, "APIMART_API_KEY", "", FORM_KEY, true,                   \
+      "the provider's key; required")                                           \
+    X(storage_url, "STORAGE_URL", "file:///var/lib/pixverse/videos",            \
+      FORM_STORAGE, false,                                                      \
+      "file:///folder that all workers share, or s3://bucket/prefix?options")   \
+    X(key_template, "KEY_TEMPLATE",                                             \
+      "{tenant}/{yyyy}/{mm}/{dd}/{request_id}/{index}.mp4", FORM_TEMPLATE,      \
+      false, "name of a video in storage")                                      \
+    X(admin_listen, "ADMIN_LISTEN", "127.0.0.1:9464", FORM_LISTEN, false,       \
+      "host:port of /healthz /readyz /metrics /scale")
+
+/* field, name, default, least, most, help */
+#define SETTINGS_NUMBERS(X)                                                     \
+    X(poll_interval_ms, "POLL_INTERVAL_MS", 5000, 10,  3600000,                 \
+      "between two polls of a running task")                                    \
+    X(tasks_max, "TASKS_MAX", 10000, 1, 1000000,                                \
+      "tasks in flight in one worker")                                          \
+    X(generations_max, "GENERATIONS_MAX", 0, 0, 1000000,                        \
+      "tasks submitting and running in the whole fleet; 0: no limit")           \
+    X(submits_max, "SUBMITS_MAX", 32, 1, 1024,                                  \
+      "submissions at once in one worker")                                      \
+    X(transfers_max, "TRANSFERS_MAX", 8, 1, 1024,                               \
+      "videos brought home at once in one worker")                              \
+    X(backlog_max, "BACKLOG_MAX", 100000, 1, 1000000000,                        \
+      "waiting rows above which consumption pauses")                            \
+    X(submit_timeout_ms, "SUBMIT_TIMEOUT_MS", 45000, 100, 600000,              \
+      "how long one submission may take")                                       \
+    X(deadline_ms, "DEADLINE_MS", 10800000, 1, 604800000,                    \
+      "from acceptance upstream, where a request names no deadline")            \
+    X(late_ms, "LATE_MS", 86400000, 1, 2592000000,                           \
+      "from acceptance: how long a timed-out task is still polled")             \
+    X(lease_ms, "LEASE_MS", 5000, 100, 600000,                                  \
+      "a worker that stands still for so long is taken for dead")               \
+    X(drain_ms, "DRAIN_MS", 55000, 0, 3600000,                                  \
+      "how long a stop may take")                                               \
+    X(video_max_bytes, "VIDEO_MAX_BYTES", 4294967296, 1, 1099511627776,         \
+      "the largest video that is taken")
+
+/* field, type, name, default word, words in the order of the type's values, help */
+#define SETTINGS_CHOICES(X)                                                     \
+    X(submit_doubt, enum settings_doubt, "SUBMIT_DOUBT", "auto",                \
+      "auto|replay|settle",                                                     \
+      "what to do about a submission that may have been accepted")              \
+    X(download_private, bool, "DOWNLOAD_PRIVATE", "0", "0|1",                   \
+      "1: videos may come over http and from private addresses (local trials)") \
+    X(log_level, enum log_level, "LOG_LEVEL", "info", "debug|info|warn|error",  \
+      "the least that is logged")                                               \
+    X(log_text, bool, "LOG_FORMAT", "json", "json|text", "form of log lines")
+
+/* clang-format on */
+
+/** One librdkafka property, from KAFKA_CONF_*. */
+struct settings_property {
+    const char *name; /* as librdkafka writes it: security.protocol */
+    const char *value;
+};
+
+struct settings {
+#define X(field, name, value, form, secret, help) const char *field;
+    SETTINGS_TEXTS(X)
+#undef X
+#define X(field, name, value, min, max, help) int64_t field;
+    SETTINGS_NUMBERS(X)
+#undef X
+#define X(field, type, name, value, words, help) type field;
+    SETTINGS_CHOICES(X)
+#undef X
+    const struct settings_property *kafka_conf; /* in order of their names */
+    size_t kafka_conf_len;
+    struct arena memory; /* holds every text above */
+};
+
+enum settings_need {
+    SETTINGS_NEED_KEY, /* run, check: nothing goes without the provider's key */
+    SETTINGS_NEED_NONE,
+};
+
+/**
+ * Read and judge all settings.
+ *
+ * @param env       As environ: "NAME=value" texts, the last null.
+ * @param faults    Gets one line for each fault: name, value (never a
+ *                  secret's), what is allowed.
+ * @param warnings  Gets one line for each thing that is allowed yet odd, such
+ *                  as a name that looks like a misspelt one of ours.
+ * @return          true if there was no fault. On false *settings holds what
+ *                  could be read, defaults elsewhere.
+ */
+bool settings_read(struct settings *settings, const char *const *env,
+                   enum settings_need need, struct buf *faults,
+                   struct buf *warnings);
+
+/** Wipes the secrets from memory and gives it back. */
+void settings_done(struct settings *settings);
+
+/**
+ * Overwrite the values of our secrets in this process's environment and take
+ * them out of it, so that neither a child nor /proc/self/environ shows them.
+ * PGPASSWORD and the AWS names stay: their libraries read them later.
+ */
+void settings_hide_secrets(void);
+
+/** Every name with its default, range and one line of help. */
+void settings_print_help(FILE *out);
+
+#endif

@@ -1,0 +1,37 @@
+#ifndef BASE_SETTINGS_CHECK_H
+#define BASE_SETTINGS_CHECK_H
+
+#include "base/str.h"
+
+#include <stdbool.h>
+
+/** The forms that a text setting may have to have. */
+enum setting_form {
+    FORM_FILLED, /* anything but empty */
+    FORM_BROKERS,
+    FORM_TOPIC,
+    FORM_TOPIC_OR_EMPTY,
+    FORM_BASE_URL,
+    FORM_KEY, /* visible ASCII; empty: not given */
+    FORM_STORAGE,
+    FORM_TEMPLATE,
+    FORM_LISTEN,
+};
+
+/** What is wrong, and what is allowed instead; both constant phrases. */
+struct setting_verdict {
+    const char *fault;   /* such as "is not host:port"; null: none */
+    const char *allowed; /* with fault */
+    const char *warning; /* null: none */
+};
+
+struct setting_verdict setting_check(enum setting_form form, struct str value);
+
+/**
+ * Whether a host is this machine or a private one, by its text alone: a
+ * literal address, localhost, a name without a dot, or one in .internal,
+ * .local, .svc or below .svc.
+ */
+bool host_is_private(struct str host);
+
+#endif

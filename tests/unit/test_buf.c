@@ -1,0 +1,145 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+static const char *double_text(double value)
+{
+    static struct buf buf;
+    buf_reset(&buf);
+    buf_add_double(&buf, value);
+    return buf.bytes;
+}
+
+static void buf_add_double__known_values__take_the_fewest_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } rows[] = {
+        {0, "0"},
+        {-0.0, "-0"},
+        {0.2, "0.2"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {100, "100"},
+        {-12.5, "-12.5"},
+        {1e21, "1e21"},
+        {1.5e-7, "1.5e-7"},
+        {0.00015, "0.00015"},
+        {5e-324, "5e-324"},
+        {DBL_MAX, "1.7976931348623157e308"},
+        {9007199254740993.0, "9007199254740992"},
+        {NAN, "null"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_string_equal(double_text(rows[i].value), rows[i].text);
+    }
+}
+
+static void buf_add_double__any_value__reads_back_the_same(void **state)
+{
+    (void)state;
+    uint64_t seed = 88172645463325252u;
+    for (int i = 0; i < 20000; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        double value;
+        memcpy(&value, &seed, sizeof value);
+        if (isfinite(value)) {
+            assert_true(strtod(double_text(value), NULL) == value);
+        }
+        double small = ((double)(seed % 2000001) - 1000000.0) / 1000.0;
+        assert_true(strtod(double_text(small), NULL) == small);
+        assert_true(strlen(double_text(small)) <= 8);
+    }
+}
+
+static void buf_add_json__odd_bytes__are_escaped_or_replaced(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 0);
+    buf_add_json(&buf, STR("a\"\\\n\t\x01\xc3\xa9\xff\xed\xa0\x80z"));
+    assert_string_equal(buf.bytes,
+                        "\"a\\\"\\\\\\n\\t\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf"
+                        "\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+    buf_reset(&buf);
+    buf_add_json(&buf, (struct str){0});
+    assert_string_equal(buf.bytes, "\"\"");
+    buf_done(&buf);
+}
+
+static void buf_add_i64__the_ends__are_exact(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 0);
+    buf_add_i64(&buf, INT64_MIN);
+    buf_add_char(&buf, ' ');
+    buf_add_i64(&buf, INT64_MAX);
+    buf_add_char(&buf, ' ');
+    buf_add_i64(&buf, 0);
+    buf_printf(&buf, " %s", "end");
+    assert_string_equal(buf.bytes,
+                        "-9223372036854775808 9223372036854775807 0 end");
+    buf_done(&buf);
+}
+
+static void buf_add__over_the_limit__fails_for_good(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 10);
+    buf_add(&buf, "1234567890", 10);
+    assert_false(buf.failed);
+    buf_add_char(&buf, 'x');
+    assert_true(buf.failed);
+    assert_string_equal(buf.bytes, "1234567890");
+    buf_reset(&buf);
+    buf_add_text(&buf, "y");
+    assert_string_equal(buf.bytes, "y");
+    buf_printf(&buf, "%20d", 1);
+    assert_true(buf.failed);
+    assert_null(buf_take(&buf));
+    buf_done(&buf);
+}
+
+static void buf_take__an_empty_buffer__gives_an_empty_text(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 0);
+    assert_int_equal(buf_str(&buf).len, 0);
+    char *text = buf_take(&buf);
+    assert_string_equal(text, "");
+    free(text);
+    memcpy(buf_room(&buf, 3), "abc", 3);
+    buf_took(&buf, 3);
+    text = buf_take(&buf);
+    assert_string_equal(text, "abc");
+    free(text);
+    assert_null(buf.bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buf_add_double__known_values__take_the_fewest_digits),
+        cmocka_unit_test(buf_add_double__any_value__reads_back_the_same),
+        cmocka_unit_test(buf_add_json__odd_bytes__are_escaped_or_replaced),
+        cmocka_unit_test(buf_add_i64__the_ends__are_exact),
+        cmocka_unit_test(buf_add__over_the_limit__fails_for_good),
+        cmocka_unit_test(buf_take__an_empty_buffer__gives_an_empty_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

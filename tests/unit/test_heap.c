@@ -1,0 +1,86 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/heap.h"
+
+#define ENTRIES 300
+
+static uint32_t next(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static void
+heap_put__random_changes__the_first_is_always_the_earliest(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct heap_entry entries[ENTRIES] = {0};
+    uint32_t seed = 42;
+    heap_init(&heap);
+    assert_null(heap_first(&heap));
+    assert_true(heap_reserve(&heap, ENTRIES));
+    for (int turn = 0; turn < 20000; turn++) {
+        struct heap_entry *entry = &entries[next(&seed) % ENTRIES];
+        if (next(&seed) % 3) {
+            heap_put(&heap, entry, next(&seed) % 1000);
+        } else {
+            heap_remove(&heap, entry);
+            assert_int_equal(entry->place, 0);
+        }
+        size_t count = 0;
+        int64_t least = INT64_MAX;
+        for (size_t i = 0; i < ENTRIES; i++) {
+            if (entries[i].place) {
+                assert_ptr_equal(heap.entries[entries[i].place - 1],
+                                 &entries[i]);
+                count++;
+                least = entries[i].due_ms < least ? entries[i].due_ms : least;
+            }
+        }
+        assert_int_equal(count, heap.len);
+        if (count) {
+            assert_int_equal(heap_first(&heap)->due_ms, least);
+        }
+    }
+    heap_done(&heap);
+    assert_int_equal(entries[0].place, 0);
+}
+
+static void heap_remove__one_by_one__comes_out_in_order(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct heap_entry entries[ENTRIES] = {0};
+    uint32_t seed = 7;
+    heap_init(&heap);
+    heap_reserve(&heap, ENTRIES);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        heap_put(&heap, &entries[i], (int64_t)(next(&seed) % 50) - 25);
+    }
+    int64_t last = INT64_MIN;
+    for (size_t i = 0; i < ENTRIES; i++) {
+        struct heap_entry *first = heap_first(&heap);
+        assert_true(first->due_ms >= last);
+        last = first->due_ms;
+        heap_remove(&heap, first);
+        heap_remove(&heap, first);
+    }
+    assert_null(heap_first(&heap));
+    heap_done(&heap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            heap_put__random_changes__the_first_is_always_the_earliest),
+        cmocka_unit_test(heap_remove__one_by_one__comes_out_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,316 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/settings.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define KEY "APIMART_API_KEY=sk-canary-1234"
+
+struct outcome {
+    struct settings settings;
+    struct buf faults;
+    struct buf warnings;
+    bool fine;
+};
+
+static struct outcome read_env(const char *const *env)
+{
+    struct outcome got;
+    buf_init(&got.faults, 0);
+    buf_init(&got.warnings, 0);
+    got.fine = settings_read(&got.settings, env, SETTINGS_NEED_KEY, &got.faults,
+                             &got.warnings);
+    return got;
+}
+
+static void done(struct outcome *got)
+{
+    settings_done(&got->settings);
+    buf_done(&got->faults);
+    buf_done(&got->warnings);
+}
+
+#define READ(...) read_env((const char *const[]){__VA_ARGS__, NULL})
+
+static void settings_read__the_key_alone__gives_the_defaults(void **state)
+{
+    (void)state;
+    struct outcome got = READ(KEY, "PATH=/bin");
+    assert_true(got.fine);
+    assert_string_equal(got.settings.kafka_brokers, "127.0.0.1:9092");
+    assert_string_equal(got.settings.kafka_progress_topic, "");
+    assert_string_equal(got.settings.apimart_api_key, "sk-canary-1234");
+    assert_int_equal(got.settings.poll_interval_ms, 5000);
+    assert_int_equal(got.settings.video_max_bytes, 4294967296);
+    assert_int_equal(got.settings.submit_doubt, SETTINGS_DOUBT_AUTO);
+    assert_int_equal(got.settings.log_level, LOG_INFO);
+    assert_false(got.settings.log_text);
+    assert_false(got.settings.download_private);
+    assert_int_equal(got.settings.kafka_conf_len, 0);
+    assert_int_equal(got.warnings.len, 0);
+    done(&got);
+}
+
+static void settings_read__many_faults__are_all_told(void **state)
+{
+    (void)state;
+    struct outcome got =
+        READ("POLL_INTERVAL_MS=soon", "TASKS_MAX=0", "LOG_FORMAT=xml",
+             "APIMART_BASE_URL=http://example.com", "STORAGE_URL=/videos",
+             "KEY_TEMPLATE={index}.mp4", "ADMIN_LISTEN=9464");
+    assert_false(got.fine);
+    assert_string_equal(
+        got.faults.bytes,
+        "APIMART_BASE_URL: value \"http://example.com\" is plain http to a "
+        "host that is not private, allowed: https://host[:port][/path]; "
+        "http:// only for loopback and private addresses\n"
+        "APIMART_API_KEY: is not set, allowed: the provider's key\n"
+        "STORAGE_URL: value \"/videos\" is neither file:/// nor s3://, "
+        "allowed: file:///absolute/folder or s3://bucket/prefix?options\n"
+        "KEY_TEMPLATE: value \"{index}.mp4\" lacks {request_id} or {index}, "
+        "allowed: letters, digits, . _ - = + / and {tenant} {yyyy} {mm} {dd} "
+        "{request_id} {index}, the last two at least once, no part empty, . "
+        "or ..\n"
+        "ADMIN_LISTEN: value \"9464\" is not host:port, allowed: host:port, "
+        "such as 0.0.0.0:9464 or [::]:9464\n"
+        "POLL_INTERVAL_MS: value \"soon\" is not a whole number, allowed: "
+        "10..3600000\n"
+        "TASKS_MAX: value \"0\" is out of range, allowed: 1..1000000\n"
+        "LOG_FORMAT: value \"xml\" is none of the words, allowed: json|text\n");
+    done(&got);
+}
+
+static void settings_read__a_bad_secret__is_not_shown(void **state)
+{
+    (void)state;
+    struct outcome got = READ("APIMART_API_KEY=canary\x01",
+                              "APIMART_BASE_URL=https://u:canary@host",
+                              "STORAGE_URL=https://u:canary@bucket");
+    assert_false(got.fine);
+    assert_null(strstr(got.faults.bytes, "canary"));
+    assert_non_null(strstr(got.faults.bytes, "APIMART_API_KEY: value (not"));
+    assert_non_null(strstr(got.faults.bytes, "holds user info"));
+    done(&got);
+}
+
+static char *file_with(const char *bytes)
+{
+    char *path = strdup("/tmp/settings-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, strlen(bytes)), (ssize_t)strlen(bytes));
+    close(fd);
+    return path;
+}
+
+static void settings_read__name_file__reads_the_file(void **state)
+{
+    (void)state;
+    char *path = file_with("sk-from-file\n");
+    char entry[64];
+    char conf[64];
+    snprintf(entry, sizeof entry, "APIMART_API_KEY_FILE=%s", path);
+    snprintf(conf, sizeof conf, "KAFKA_CONF_SASL_PASSWORD_FILE=%s", path);
+    struct outcome got = READ(entry, conf);
+    assert_true(got.fine);
+    assert_string_equal(got.settings.apimart_api_key, "sk-from-file");
+    assert_int_equal(got.settings.kafka_conf_len, 1);
+    assert_string_equal(got.settings.kafka_conf[0].name, "sasl.password");
+    assert_string_equal(got.settings.kafka_conf[0].value, "sk-from-file");
+    done(&got);
+    got = READ(entry, KEY);
+    assert_string_equal(got.faults.bytes,
+                        "APIMART_API_KEY: is set, and APIMART_API_KEY_FILE "
+                        "too, allowed: one of them\n");
+    done(&got);
+    unlink(path);
+    got = READ(entry);
+    assert_non_null(strstr(got.faults.bytes, "No such file"));
+    assert_null(strstr(got.faults.bytes, "is not set"));
+    done(&got);
+    free(path);
+}
+
+static void settings_read__kafka_conf__becomes_properties(void **state)
+{
+    (void)state;
+    struct outcome got = READ(KEY, "KAFKA_CONF_SECURITY_PROTOCOL=SASL_SSL",
+                              "KAFKA_CONF_A__B_C=1", "KAFKA_CONF_=x");
+    assert_false(got.fine);
+    assert_non_null(strstr(got.faults.bytes, "KAFKA_CONF_: names no property"));
+    assert_int_equal(got.settings.kafka_conf_len, 2);
+    assert_string_equal(got.settings.kafka_conf[0].name, "a_b.c");
+    assert_string_equal(got.settings.kafka_conf[1].name, "security.protocol");
+    assert_string_equal(got.settings.kafka_conf[1].value, "SASL_SSL");
+    done(&got);
+}
+
+static void settings_read__a_near_name__is_warned_of(void **state)
+{
+    (void)state;
+    struct outcome got = READ(KEY, "TASK_MAX=5", "HOSTNAME=x",
+                              "APIMART_BASE_URL=http://127.0.0.1:8080//");
+    assert_true(got.fine);
+    assert_string_equal(got.settings.apimart_base_url, "http://127.0.0.1:8080");
+    assert_non_null(strstr(got.warnings.bytes, "TASK_MAX: unknown name, did "
+                                               "you mean TASKS_MAX?\n"));
+    assert_non_null(strstr(got.warnings.bytes, "APIMART_BASE_URL: plain http"));
+    assert_null(strstr(got.warnings.bytes, "HOSTNAME"));
+    done(&got);
+}
+
+static void setting_check__forms__tell_good_from_bad(void **state)
+{
+    (void)state;
+    static const struct {
+        enum setting_form form;
+        const char *value;
+        bool fine;
+    } rows[] = {
+        {FORM_BROKERS, "a:9092,b:9092", true},
+        {FORM_BROKERS, "SSL://a.b:9093", true},
+        {FORM_BROKERS, "[::1]:9092", true},
+        {FORM_BROKERS, "a:x", false},
+        {FORM_BROKERS, "a,,b", false},
+        {FORM_TOPIC, "pixverse.requests", true},
+        {FORM_TOPIC, "a b", false},
+        {FORM_TOPIC, "..", false},
+        {FORM_TOPIC_OR_EMPTY, "", true},
+        {FORM_BASE_URL, "https://api.apimart.ai", true},
+        {FORM_BASE_URL, "https://api.apimart.ai/v2", true},
+        {FORM_BASE_URL, "http://localhost:8080", true},
+        {FORM_BASE_URL, "http://sim:8080", true},
+        {FORM_BASE_URL, "http://sim.default.svc.cluster.local", true},
+        {FORM_BASE_URL, "http://[::1]:1", true},
+        {FORM_BASE_URL, "http://10.1.2.3", true},
+        {FORM_BASE_URL, "http://172.32.0.1", false},
+        {FORM_BASE_URL, "http://8.8.8.8", false},
+        {FORM_BASE_URL, "http://2130706433", false},
+        {FORM_BASE_URL, "http://example.com", false},
+        {FORM_BASE_URL, "http://localhost.example.com", false},
+        {FORM_BASE_URL, "https://", false},
+        {FORM_BASE_URL, "https://a:99999", false},
+        {FORM_BASE_URL, "https://a?b", false},
+        {FORM_BASE_URL, "https://a b", false},
+        {FORM_BASE_URL, "ftp://a", false},
+        {FORM_STORAGE, "file:///videos", true},
+        {FORM_STORAGE, "file://videos", false},
+        {FORM_STORAGE, "file:///a/../b", false},
+        {FORM_STORAGE, "s3://bucket", true},
+        {FORM_STORAGE, "s3://bucket/a/b?region=eu&path_style=1", true},
+        {FORM_STORAGE, "s3://bucket?endpoint=http://127.0.0.1:7070", true},
+        {FORM_STORAGE, "s3://bucket?endpoint=http://example.com", false},
+        {FORM_STORAGE, "s3://bucket?endpoint=https://s3.example.com", true},
+        {FORM_STORAGE, "s3://bucket?path_style=yes", false},
+        {FORM_STORAGE, "s3://bucket?regoin=eu", false},
+        {FORM_STORAGE, "s3://bucket?region=a&region=b", false},
+        {FORM_STORAGE, "s3://bucket?region=", false},
+        {FORM_STORAGE, "s3://", false},
+        {FORM_TEMPLATE, "{request_id}/{index}.mp4", true},
+        {FORM_TEMPLATE, "{request_id}{index}", true},
+        {FORM_TEMPLATE, "{request_id}", false},
+        {FORM_TEMPLATE, "{request_id}/{index}/{day}", false},
+        {FORM_TEMPLATE, "{request_id}/{index", false},
+        {FORM_TEMPLATE, "/{request_id}/{index}", false},
+        {FORM_TEMPLATE, "../{request_id}/{index}", false},
+        {FORM_TEMPLATE, "a//{request_id}/{index}", false},
+        {FORM_TEMPLATE, "{request_id}/{index}/", false},
+        {FORM_TEMPLATE, "a b/{request_id}/{index}", false},
+        {FORM_LISTEN, "0.0.0.0:0", true},
+        {FORM_LISTEN, "[::]:9464", true},
+        {FORM_LISTEN, "localhost", false},
+        {FORM_LISTEN, ":9464", false},
+        {FORM_KEY, "sk-1", true},
+        {FORM_KEY, "sk 1", false},
+        {FORM_KEY, "sk\r\nX: y", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct setting_verdict verdict =
+            setting_check(rows[i].form, str_of(rows[i].value));
+        if ((verdict.fault == NULL) != rows[i].fine) {
+            fail_msg("%s: %s", rows[i].value,
+                     verdict.fault ? verdict.fault : "no fault");
+        }
+    }
+}
+
+static void settings_hide_secrets__afterwards__nothing_is_left(void **state)
+{
+    (void)state;
+    setenv("APIMART_API_KEY", "canary", 1);
+    setenv("KAFKA_CONF_SASL_PASSWORD", "canary", 1);
+    setenv("TASKS_MAX", "7", 1);
+    char *value = getenv("APIMART_API_KEY");
+    settings_hide_secrets();
+    assert_null(getenv("APIMART_API_KEY"));
+    assert_null(getenv("KAFKA_CONF_SASL_PASSWORD"));
+    assert_string_equal(getenv("TASKS_MAX"), "7");
+    assert_int_equal(value[0], 0);
+}
+
+static void settings_print_help__every_name__is_there(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    settings_print_help(out);
+    fclose(out);
+    static const char *const names[] = {"KAFKA_BROKERS",
+                                        "KAFKA_GROUP",
+                                        "KAFKA_REQUEST_TOPIC",
+                                        "KAFKA_EVENT_TOPIC",
+                                        "KAFKA_REJECTED_TOPIC",
+                                        "KAFKA_PROGRESS_TOPIC",
+                                        "KAFKA_CONF_*",
+                                        "DATABASE_URL",
+                                        "APIMART_BASE_URL",
+                                        "APIMART_API_KEY",
+                                        "STORAGE_URL",
+                                        "KEY_TEMPLATE",
+                                        "POLL_INTERVAL_MS",
+                                        "TASKS_MAX",
+                                        "GENERATIONS_MAX",
+                                        "SUBMITS_MAX",
+                                        "TRANSFERS_MAX",
+                                        "BACKLOG_MAX",
+                                        "SUBMIT_DOUBT",
+                                        "SUBMIT_TIMEOUT_MS",
+                                        "DEADLINE_MS",
+                                        "LATE_MS",
+                                        "LEASE_MS",
+                                        "DRAIN_MS",
+                                        "DOWNLOAD_PRIVATE",
+                                        "VIDEO_MAX_BYTES",
+                                        "ADMIN_LISTEN",
+                                        "LOG_LEVEL",
+                                        "LOG_FORMAT"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strstr(text, names[i])) {
+            fail_msg("%s is not in the help", names[i]);
+        }
+    }
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settings_read__the_key_alone__gives_the_defaults),
+        cmocka_unit_test(settings_read__many_faults__are_all_told),
+        cmocka_unit_test(settings_read__a_bad_secret__is_not_shown),
+        cmocka_unit_test(settings_read__name_file__reads_the_file),
+        cmocka_unit_test(settings_read__kafka_conf__becomes_properties),
+        cmocka_unit_test(settings_read__a_near_name__is_warned_of),
+        cmocka_unit_test(setting_check__forms__tell_good_from_bad),
+        cmocka_unit_test(settings_hide_secrets__afterwards__nothing_is_left),
+        cmocka_unit_test(settings_print_help__every_name__is_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

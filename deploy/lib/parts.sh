@@ -69,6 +69,11 @@ parts_port() {
     parts_fail "no free port between 20000 and 32000 after $tries tries"
 }
 
+# Gives back the ports that this shell has reserved.
+parts_ports_return() {
+    grep -lsx "$$" "$parts_port_folder"/* 2>/dev/null | xargs -r rm -f
+}
+
 # --- processes ---------------------------------------------------------------
 
 # parts_spawn NAME FOLDER COMMAND...: COMMAND in the background, its output in
@@ -173,7 +178,7 @@ parts_postgres_place() {
         chown postgres: "$folder"
         if ! parts_postgres_as test -w "$folder"; then
             rmdir "$folder"
-            folder=$(mktemp -d /var/tmp/pixverse-postgres-XXXXXX)
+            folder=$(mktemp -d -p /var/tmp --suffix=-pixverse-postgres)
             ln -sfn "$folder" "$1"
             chown postgres: "$folder"
         fi

@@ -782,8 +782,8 @@ static enum billing billing_of(const struct task_row *row,
     case FAILURE_SUBMIT_UNKNOWN:
     case FAILURE_TASK_LOST:
         return BILLED_OPEN;
-    case FAILURE_NONE:
-        return BILLED_YES;
+    case FAILURE_NONE: /* completed: paid, unless its cost says otherwise */
+        return row->has_cost ? BILLED_BY_COST : BILLED_YES;
     case FAILURE_KINDS_LEN:
         break;
     }

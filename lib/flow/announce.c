@@ -1,0 +1,66 @@
+#include "flow/stage.h"
+
+#include "base/log.h"
+#include "core/event.h"
+
+static void on_delivered(void *context, const struct err *err)
+{
+    struct ticket *ticket = context;
+    struct engine *engine = ticket->engine;
+    engine->announces_under_way--;
+    struct job *job = ticket_end(ticket);
+    if (!job) {
+        return;
+    }
+    struct outcome outcome = {.kind = OUTCOME_ANNOUNCED};
+    if (err) {
+        outcome.kind = OUTCOME_UNANNOUNCED;
+        outcome.message = str_of(err->text);
+        enum log_level level =
+            err->kind == ERR_PERMANENT ? LOG_ERROR : LOG_WARN;
+        log_at(level, "an event was not taken by the broker and is sent again",
+               LOG_TEXT("request_id", job_request_id(job)),
+               LOG_TEXT("why", err->text));
+    } else {
+        metric_observe(
+            engine->metrics.announce_latency,
+            (double)(engine_now_ms(engine) - job->task.row.settled_ms) / 1e3);
+    }
+    engine_outcome(engine, job, &outcome);
+}
+
+static void unannounced(struct engine *engine, struct job *job, const char *why)
+{
+    const struct outcome outcome = {.kind = OUTCOME_UNANNOUNCED,
+                                    .message = str_of(why)};
+    engine_outcome(engine, job, &outcome);
+}
+
+void announce_begin(struct engine *engine, struct job *job)
+{
+    struct event event;
+    if (!event_open(str_of(job->task.row.event), &event)) {
+        log_at(LOG_ERROR, "the stored event of a task can't be read",
+               LOG_TEXT("request_id", job_request_id(job)));
+        unannounced(engine, job, "the stored event can't be read");
+        return;
+    }
+    const struct outgoing outgoing = {
+        .topic = engine->options.event_topic,
+        .key = event.key,
+        .value = event.value,
+        .headers = event.headers,
+        .headers_len = event.headers_len,
+    };
+    struct ticket *ticket = ticket_new(engine, job);
+    struct err err = {0};
+    engine->announces_under_way++;
+    if (!ticket || !producer_send(engine->edges.producer, &outgoing,
+                                  on_delivered, ticket, &err)) {
+        engine->announces_under_way--;
+        if (ticket) {
+            job = ticket_end(ticket);
+        }
+        unannounced(engine, job, ticket ? err.text : "no memory");
+    }
+}

@@ -1,0 +1,780 @@
+#include "flow/engine.h"
+
+#include "base/log.h"
+#include "core/event.h"
+#include "flow/learn.h"
+#include "flow/stage.h"
+#include "flow/turn.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BATCH_MAX 500      /* rows in one commit */
+#define OVERLOAD_WAIT_MS 1000
+
+/* ---- life ------------------------------------------------------------------ */
+
+static void on_timer(void *context);
+
+static void metrics_init(struct engine *engine)
+{
+    struct metrics *m = engine->edges.metrics;
+    struct engine_metrics *e = &engine->metrics;
+    char labels[64];
+    for (int i = 0; i < OUTCOMES_LEN; i++) {
+        snprintf(labels, sizeof labels, "outcome=\"%s\"",
+                 outcome_kind_name((enum outcome_kind)i));
+        e->outcomes[i] = metric_get(m, METRIC_COUNTER, "pixverse_outcomes_total",
+                                    labels, "What came of effects.");
+    }
+    for (int i = 0; i < TASK_STATES_LEN; i++) {
+        snprintf(labels, sizeof labels, "state=\"%s\"",
+                 task_state_name((enum task_state)i));
+        e->states[i] = metric_get(m, METRIC_GAUGE, "pixverse_tasks", labels,
+                                  "Tasks of this worker by state.");
+    }
+    for (int i = 0; i < FAILURE_KINDS_LEN; i++) {
+        snprintf(labels, sizeof labels, "kind=\"%s\"",
+                 i ? failure_kind_name((enum failure_kind)i) : "completed");
+        e->ended[i] = metric_get(m, METRIC_COUNTER, "pixverse_ended_total",
+                                 labels, "Tasks settled, by their end.");
+    }
+    e->poll_lateness = metric_get(m, METRIC_HISTOGRAM,
+                                  "pixverse_poll_lateness_seconds", NULL,
+                                  "From a poll's due time to its start.");
+    e->announce_latency =
+        metric_get(m, METRIC_HISTOGRAM, "pixverse_announce_seconds", NULL,
+                   "From settling a task to the broker's acknowledgement.");
+    e->store_latency = metric_get(m, METRIC_HISTOGRAM,
+                                  "pixverse_store_turn_seconds", NULL,
+                                  "One round trip with the store.");
+    e->commits = metric_get(m, METRIC_COUNTER, "pixverse_store_commits_total",
+                            NULL, "Transactions of the engine that wrote.");
+    e->rows = metric_get(m, METRIC_COUNTER, "pixverse_store_rows_total", NULL,
+                         "Rows that the engine wrote.");
+    e->submits = metric_get(m, METRIC_COUNTER, "pixverse_submits_total", NULL,
+                            "POSTs begun.");
+    e->doubts = metric_get(m, METRIC_COUNTER, "pixverse_doubts_total", NULL,
+                           "Submissions whose answer did not come.");
+    e->polls =
+        metric_get(m, METRIC_COUNTER, "pixverse_polls_total", NULL, "GETs begun.");
+    e->video_bytes = metric_get(m, METRIC_COUNTER, "pixverse_video_bytes_total",
+                                NULL, "Bytes of videos fetched.");
+    e->learnt_waiting =
+        metric_get(m, METRIC_GAUGE, "pixverse_ids_unwritten", NULL,
+                   "Provider ids that the store does not have yet.");
+}
+
+bool engine_init(struct engine *engine, const struct engine_options *options,
+                 const struct engine_edges *edges, struct err *err)
+{
+    *engine = (struct engine){.options = *options, .edges = *edges};
+    const size_t slots = (size_t)options->tasks_max * 2;
+    list_init(&engine->replays);
+    list_init(&engine->dirty);
+    list_init(&engine->readers);
+    list_init(&engine->rereaders);
+    list_init(&engine->sends);
+    list_init(&engine->learnts);
+    heap_init(&engine->due);
+    heap_init(&engine->transfers);
+    arena_init(&engine->scratch, 16384, 0);
+    arena_init(&engine->flight.arena, 16384, 0);
+    pace_init(&engine->pace, options->submits_max);
+    engine->key_lifetime_ms = INT64_C(86400000);
+    engine->timer = loop_timer_new(edges->loop, on_timer, engine);
+    engine->learn_timer = loop_timer_new(edges->loop, learn_retry, engine);
+    if (!engine->timer || !engine->learn_timer ||
+        !jobs_init(&engine->jobs, slots) || !heap_reserve(&engine->due, slots) ||
+        !heap_reserve(&engine->transfers, slots)) {
+        engine_done(engine);
+        return err_set(err, ERR_FATAL, "no memory for %zu tasks", slots);
+    }
+    metrics_init(engine);
+    return true;
+}
+
+static void unlink_job(struct engine *engine, struct job *job)
+{
+    heap_remove(&engine->due, &job->due);
+    heap_remove(&engine->transfers, &job->due);
+    list_remove(&job->link);
+}
+
+void engine_give_slot(struct engine *engine, struct job *job)
+{
+    if (job->takes == SLOT_SUBMIT) {
+        engine->submits_under_way--;
+    } else if (job->takes == SLOT_TRANSFER) {
+        engine->transfers_under_way--;
+    }
+    if (job->takes != SLOT_NONE) {
+        engine_slot_free(engine);
+    }
+    job->takes = SLOT_NONE;
+}
+
+static void forget_job(void *context, struct job *job)
+{
+    struct engine *engine = context;
+    engine_give_slot(engine, job);
+    unlink_job(engine, job);
+    if (job->effect) {
+        job->effect->stage = NULL;
+    }
+    jobs_remove(&engine->jobs, job);
+}
+
+void engine_done(struct engine *engine)
+{
+    if (engine->jobs.pages) {
+        jobs_each(&engine->jobs, forget_job, engine);
+    }
+    jobs_done(&engine->jobs);
+    heap_done(&engine->due);
+    heap_done(&engine->transfers);
+    learn_done(engine);
+    loop_timer_free(engine->timer);
+    loop_timer_free(engine->learn_timer);
+    arena_done(&engine->scratch);
+    arena_done(&engine->flight.arena);
+}
+
+/* ---- time -------------------------------------------------------------------- */
+
+int64_t engine_now_ms(const struct engine *engine)
+{
+    return loop_boot_ms(engine->edges.loop) + engine->clock_offset_ms;
+}
+
+static enum doubt_policy doubt_policy(const struct engine *engine)
+{
+    switch (engine->options.submit_doubt) {
+    case SUBMIT_DOUBT_REPLAY:
+        return DOUBT_REPLAY;
+    case SUBMIT_DOUBT_SETTLE:
+        return DOUBT_SETTLE;
+    case SUBMIT_DOUBT_AUTO:
+        break;
+    }
+    switch (engine->keys) {
+    case KEYS_HONOURED:
+        return DOUBT_REPLAY;
+    case KEYS_IGNORED:
+        return DOUBT_SETTLE;
+    case KEYS_NO_ANSWER:
+        break;
+    }
+    return DOUBT_WAIT;
+}
+
+struct policy engine_policy(struct engine *engine)
+{
+    const struct engine_options *o = &engine->options;
+    return (struct policy){
+        .poll_interval_ms = o->poll_interval_ms,
+        .submit_timeout_ms = o->submit_timeout_ms,
+        .deadline_ms = o->deadline_ms,
+        .late_ms = o->late_ms,
+        .doubt = doubt_policy(engine),
+        .key_lifetime_ms = engine->key_lifetime_ms,
+        .account = o->apimart.account,
+        .jitter = loop_random(engine->edges.loop),
+    };
+}
+
+static void set_timer(struct engine *engine)
+{
+    const struct heap_entry *first = heap_first(&engine->due);
+    if (first) {
+        int64_t wait_ms = first->due_ms - loop_boot_ms(engine->edges.loop);
+        loop_timer_set(engine->timer, wait_ms > 0 ? wait_ms : 0);
+    }
+}
+
+/** In JOB_WAITING until due_ms of PostgreSQL's clock. */
+static void wait_until(struct engine *engine, struct job *job, int64_t due_ms)
+{
+    int64_t boot_ms = due_ms - engine->clock_offset_ms;
+    job->phase = JOB_WAITING;
+    const struct heap_entry *first = heap_first(&engine->due);
+    bool sooner = !first || boot_ms < first->due_ms;
+    heap_put(&engine->due, &job->due, boot_ms);
+    if (sooner) {
+        set_timer(engine);
+    }
+}
+
+/* ---- what is due ---------------------------------------------------------------- */
+
+static void time_up(struct engine *engine, struct job *job)
+{
+    const struct outcome outcome = {.kind = OUTCOME_TIME_UP};
+    engine_outcome(engine, job, &outcome);
+}
+
+static void act(struct engine *engine, struct job *job,
+                void (*begin)(struct engine *engine, struct job *job))
+{
+    job->phase = JOB_ACTING;
+    job->began_ms = loop_boot_ms(engine->edges.loop);
+    begin(engine, job);
+}
+
+static void poll_due(struct engine *engine, struct job *job)
+{
+    const struct task_row *row = &job->task.row;
+    int64_t now_ms = engine_now_ms(engine);
+    bool over = row->state == LATE
+                    ? now_ms >= row->submitted_ms + engine->options.late_ms
+                    : now_ms >= row->deadline_ms;
+    if (over) {
+        time_up(engine, job);
+    } else if (engine->draining) {
+        wait_until(engine, job, now_ms + engine->options.poll_interval_ms);
+    } else if (!apimart_same_url(row->account, engine->options.apimart.account)) {
+        /* Submitted elsewhere: a worker with that URL has to ask. */
+        job->hold = HOLD_ACCOUNT;
+        wait_until(engine, job, now_ms + 60000);
+    } else {
+        act(engine, job, poll_begin);
+    }
+}
+
+static void line_up_transfer(struct engine *engine, struct job *job)
+{
+    job->phase = JOB_LINED_UP;
+    heap_put(&engine->transfers, &job->due, task_expires_ms(&job->task.row));
+    engine_slot_free(engine);
+}
+
+static void ready_due(struct engine *engine, struct job *job)
+{
+    if (!job->task.row.result || job->task.memo.wants_refresh) {
+        if (engine->draining) {
+            wait_until(engine, job, engine_now_ms(engine) + 1000);
+        } else {
+            act(engine, job, poll_begin);
+        }
+    } else {
+        line_up_transfer(engine, job);
+    }
+}
+
+static void reread(struct engine *engine, struct job *job)
+{
+    job->phase = JOB_REREADING;
+    list_add_tail(&engine->rereaders, &job->link);
+    turn_soon(engine);
+}
+
+static void doubt_due(struct engine *engine, struct job *job)
+{
+    struct policy policy = engine_policy(engine);
+    int64_t now_ms = engine_now_ms(engine);
+    int64_t due_ms = now_ms;
+    enum doubt_act next = task_doubt_act(&job->task, &policy, now_ms, &due_ms);
+    if (next == DOUBT_ACT_SETTLE) {
+        /* The save finds an id that somebody wrote meanwhile: it then matches
+         * nothing and the row is read again. */
+        time_up(engine, job);
+    } else if (job->task.memo.reread_ms <= now_ms) {
+        job->task.memo.reread_ms = now_ms + 8000;
+        reread(engine, job);
+    } else if (next == DOUBT_ACT_REPLAY) {
+        job->phase = JOB_LINED_UP;
+        list_add_tail(&engine->replays, &job->link);
+        engine_slot_free(engine);
+    } else {
+        int64_t look_ms = job->task.memo.reread_ms;
+        wait_until(engine, job, due_ms < look_ms ? due_ms : look_ms);
+    }
+}
+
+static void submit_due(struct engine *engine, struct job *job)
+{
+    if (!job->send_next) {
+        doubt_due(engine, job);
+        return;
+    }
+    if (!job->effect || !job->effect->facts) {
+        engine_read_facts(engine, job);
+        return;
+    }
+    job->send_next = false;
+    act(engine, job, submit_begin);
+}
+
+static void due(struct engine *engine, struct job *job)
+{
+    switch (job->task.row.state) {
+    case QUEUED:
+        time_up(engine, job);
+        return;
+    case SUBMITTING:
+        submit_due(engine, job);
+        return;
+    case RUNNING:
+    case LATE:
+        poll_due(engine, job);
+        return;
+    case READY:
+        ready_due(engine, job);
+        return;
+    case SUCCEEDED:
+    case FAILED:
+        act(engine, job, announce_begin);
+        return;
+    case CLOSED:
+    case TASK_STATES_LEN:
+        break;
+    }
+    assert(!"nothing is owed in this state");
+}
+
+static void on_timer(void *context)
+{
+    struct engine *engine = context;
+    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
+    const struct heap_entry *first;
+    while ((first = heap_first(&engine->due)) && first->due_ms <= boot_ms) {
+        struct job *job = LIST_OWNER(first, struct job, due);
+        heap_remove(&engine->due, &job->due);
+        due(engine, job);
+    }
+    set_timer(engine);
+}
+
+/* ---- slots ---------------------------------------------------------------------- */
+
+bool engine_may_submit(const struct engine *engine)
+{
+    return engine->lease_ok && !engine->draining &&
+           engine->hold == HOLD_NONE &&
+           lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
+                            loop_boot_ms(engine->edges.loop));
+}
+
+static void start_replay(struct engine *engine, struct job *job)
+{
+    const struct outcome outcome = {.kind = OUTCOME_REPLAY_INTENT};
+    job->send_next = true;
+    engine_outcome(engine, job, &outcome);
+}
+
+static void fill_slots(void *context)
+{
+    struct engine *engine = context;
+    while (engine->transfers_under_way < engine->options.transfers_max &&
+           !engine->draining) {
+        struct heap_entry *first = heap_first(&engine->transfers);
+        if (!first) {
+            break;
+        }
+        struct job *job = LIST_OWNER(first, struct job, due);
+        heap_remove(&engine->transfers, first);
+        engine->transfers_under_way++;
+        job->takes = SLOT_TRANSFER;
+        act(engine, job, transfer_begin);
+    }
+    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
+    while (!list_is_empty(&engine->replays) && engine_may_submit(engine) &&
+           pace_room(&engine->pace, engine->submits_under_way, boot_ms) > 0) {
+        struct job *job =
+            LIST_OWNER(list_pop(&engine->replays), struct job, link);
+        engine->submits_under_way++;
+        job->takes = SLOT_SUBMIT;
+        start_replay(engine, job);
+    }
+    turn_soon(engine);
+}
+
+void engine_slot_free(struct engine *engine)
+{
+    loop_defer(engine->edges.loop, fill_slots, engine);
+}
+
+/* ---- outcomes --------------------------------------------------------------------- */
+
+void engine_read_facts(struct engine *engine, struct job *job)
+{
+    job->phase = JOB_READING;
+    list_add_tail(&engine->readers, &job->link);
+    turn_soon(engine);
+}
+
+static void log_step(const struct job *job, enum task_state from,
+                     const struct outcome *outcome, const struct step *step)
+{
+    const struct task_row *row = &step->next.row;
+    enum log_level level = step->settles && row->state == FAILED &&
+                                   row->kind != FAILURE_INVALID_REQUEST
+                               ? LOG_WARN
+                               : LOG_INFO;
+    const struct log_field end = {0};
+    struct log_field fields[12];
+    size_t n = 0;
+    fields[n++] = LOG_TEXT("request_id", job_request_id(job));
+    fields[n++] = LOG_I64("task", row->id);
+    fields[n++] = LOG_TEXT("from", task_state_name(from));
+    fields[n++] = LOG_TEXT("to", task_state_name(row->state));
+    fields[n++] = LOG_TEXT("outcome", outcome_kind_name(outcome->kind));
+    if (row->provider_task_id[0]) {
+        fields[n++] = LOG_TEXT("provider_task_id", row->provider_task_id);
+    }
+    if (row->state == FAILED) {
+        fields[n++] = LOG_TEXT("kind", failure_kind_name(row->kind));
+    }
+    if (outcome->message.at) {
+        fields[n++] = LOG_STR("why", outcome->message);
+    }
+    if (step->hold != HOLD_NONE) {
+        fields[n++] = LOG_TEXT("hold", hold_reason_name(step->hold));
+    }
+    fields[n] = end;
+    log_line(level, "task", fields);
+}
+
+/** The event's bytes go into the row that settles; false: no memory. */
+static bool render(struct job *job, const struct outcome *outcome,
+                   struct step *step)
+{
+    struct arena *arena = &job->effect->arena;
+    const char *text = event_render(
+        &step->next.row, &job->effect->facts->facts,
+        step->next.row.state == FAILED ? &step->failure : NULL, NULL,
+        outcome->videos, outcome->videos_len, arena);
+    char *event = text ? strdup(text) : NULL;
+    if (event) {
+        free(step->next.row.event);
+        step->next.row.event = event;
+    }
+    return event != NULL;
+}
+
+static void save(struct engine *engine, struct job *job, int64_t then_ms)
+{
+    job->phase = JOB_SAVING;
+    job->in_flush = false;
+    job->unsure = false;
+    job->then_ms = then_ms;
+    list_add_tail(&engine->dirty, &job->link);
+    turn_soon(engine);
+}
+
+/** What the effect holds is needed again by the very next one. */
+static bool keeps_facts(const struct job *job)
+{
+    enum task_state state = job->task.row.state;
+    return job->send_next || state == RUNNING || state == READY;
+}
+
+static void apply(struct engine *engine, struct job *job,
+                  const struct outcome *outcome, struct step *step)
+{
+    enum task_state from = job->task.row.state;
+    if (step->next.row.state != from) {
+        log_step(job, from, outcome, step);
+    }
+    if (step->settles) {
+        metric_add(engine->metrics.ended[step->next.row.kind], 1);
+    }
+    job->task = step->next;
+    job->hold = step->hold;
+    if (job->effect) {
+        job->effect->has_outcome = false;
+        if (!step->save || !keeps_facts(job)) {
+            job_effect_done(job);
+        }
+    }
+    if (step->save) {
+        save(engine, job, step->due_ms);
+    } else {
+        wait_until(engine, job, step->due_ms);
+    }
+}
+
+/** Stash what came until the facts are there (or memory is). */
+static void postpone(struct engine *engine, struct job *job,
+                     const struct outcome *outcome)
+{
+    struct effect *effect = job_effect(job);
+    bool kept = effect && (outcome == &effect->outcome ||
+                           effect_stash(effect, outcome));
+    if (kept) {
+        engine_read_facts(engine, job);
+        return;
+    }
+    log_at(LOG_ERROR, "no memory to settle a task; its effect is done again",
+           LOG_TEXT("request_id", job_request_id(job)));
+    job_effect_done(job);
+    wait_until(engine, job, engine_now_ms(engine) + OVERLOAD_WAIT_MS);
+}
+
+void engine_outcome(struct engine *engine, struct job *job,
+                    const struct outcome *outcome)
+{
+    assert(step_is_possible(job->task.row.state, outcome->kind));
+    metric_add(engine->metrics.outcomes[outcome->kind], 1);
+    struct policy policy = engine_policy(engine);
+    struct step step =
+        task_step(&job->task, outcome, &policy, engine_now_ms(engine));
+    if (step.settles && (!job->effect || !job->effect->facts)) {
+        postpone(engine, job, outcome);
+        return;
+    }
+    if (step.settles && !render(job, outcome, &step)) {
+        job->effect->facts = NULL;
+        postpone(engine, job, outcome);
+        return;
+    }
+    apply(engine, job, outcome, &step);
+}
+
+void engine_hold(struct engine *engine, enum hold_reason reason,
+                 struct str message)
+{
+    if (reason == HOLD_NONE || reason == HOLD_THROTTLE ||
+        reason == HOLD_ACCOUNT) {
+        return;
+    }
+    struct str scope = reason == HOLD_STORAGE
+                           ? str_of(bucket_name(engine->edges.bucket))
+                           : str_of(engine->options.apimart.account);
+    if (engine->hold == HOLD_NONE) {
+        engine->hold = reason;
+    }
+    engine->on_hold(engine->fleet_context, reason, scope, message);
+}
+
+void engine_set_hold(struct engine *engine, enum hold_reason worst)
+{
+    if (engine->hold != HOLD_NONE && worst == HOLD_NONE) {
+        pace_restart(&engine->pace);
+        engine->claim_wanted = true;
+        engine_slot_free(engine);
+    }
+    engine->hold = worst;
+}
+
+/* ---- what the turn brings ------------------------------------------------------------ */
+
+void engine_saved(struct engine *engine, struct job *job)
+{
+    job->in_flush = false;
+    job->unsure = false;
+    enum task_state state = job->task.row.state;
+    if (state == CLOSED || (state == QUEUED && !job->task.row.owner)) {
+        forget_job(engine, job);
+        return;
+    }
+    if (state == SUBMITTING && job->send_next) {
+        due(engine, job);
+        return;
+    }
+    if (state != READY) {
+        job_effect_done(job);
+    }
+    int64_t now_ms = engine_now_ms(engine);
+    if (job->then_ms <= now_ms) {
+        due(engine, job);
+    } else {
+        wait_until(engine, job, job->then_ms);
+    }
+}
+
+void engine_save_again(struct engine *engine, struct job *job)
+{
+    save(engine, job, job->then_ms);
+}
+
+void engine_facts_came(struct engine *engine, struct job *job)
+{
+    if (job->effect->has_outcome) {
+        struct outcome outcome = job->effect->outcome;
+        engine_outcome(engine, job, &outcome);
+    } else if (job->task.row.state == READY) {
+        act(engine, job, transfer_begin);
+    } else {
+        due(engine, job);
+    }
+}
+
+/** A row read again: what somebody else wrote into it counts. */
+void engine_row_came(struct engine *engine, struct job *job,
+                     const struct task_row *row)
+{
+    struct task_row *own = &job->task.row;
+    if (row->owner != engine->owner || row->fence != own->fence) {
+        engine_drop(engine, job);
+        return;
+    }
+    bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
+    if (learnt || own->version != row->version) {
+        engine_replace_row(job, row);
+    }
+    if (row->state == SUBMITTING && row->provider_task_id[0]) {
+        job->send_next = false;
+        const struct outcome outcome = {
+            .kind = OUTCOME_ACCEPTED,
+            .provider_task_id = str_of(row->provider_task_id),
+        };
+        engine_outcome(engine, job, &outcome);
+        return;
+    }
+    wait_until(engine, job, engine_now_ms(engine));
+}
+
+void engine_replace_row(struct job *job, const struct task_row *row)
+{
+    task_row_done(&job->task.row);
+    job->task.row = *row;
+    job->task.row.result = row->result ? strdup(row->result) : NULL;
+    job->task.row.event = row->event ? strdup(row->event) : NULL;
+}
+
+/** Not ours any more. What only we know of it is kept. */
+void engine_drop(struct engine *engine, struct job *job)
+{
+    const struct task_row *row = &job->task.row;
+    if (job->phase == JOB_SAVING && row->state == RUNNING && job->effect &&
+        job->effect->facts) {
+        engine_learn(engine, row->id, str_of(job_request_id(job)),
+                     job->effect->facts->idempotency_key,
+                     str_of(row->provider_task_id));
+    }
+    if (job->phase == JOB_ACTING && row->state == READY &&
+        !job->task.memo.wants_refresh) {
+        transfer_cancel(job);
+    }
+    forget_job(engine, job);
+}
+
+static char *names_of(const struct task_read *read)
+{
+    char *names = malloc(read->request_id.len + read->tenant.len + 2);
+    if (names) {
+        memcpy(names, read->request_id.at, read->request_id.len);
+        names[read->request_id.len] = '\0';
+        char *tenant = names + read->request_id.len + 1;
+        if (read->tenant.len) {
+            memcpy(tenant, read->tenant.at, read->tenant.len);
+        }
+        tenant[read->tenant.len] = '\0';
+    }
+    return names;
+}
+
+struct job *engine_take_in(struct engine *engine, const struct task_read *read,
+                           bool fresh_claim)
+{
+    if (read->unreadable) {
+        log_at(LOG_ERROR, "unreadable: this program cannot read a task's row "
+                          "and leaves it alone",
+               LOG_I64("task", read->row.id));
+        return NULL;
+    }
+    struct job *job = jobs_add(&engine->jobs, read->row.id);
+    if (!job) {
+        return NULL;
+    }
+    job->names = names_of(read);
+    engine_replace_row(job, &read->row);
+    if (fresh_claim) {
+        job->send_next = true;
+        log_at(LOG_INFO, "task", LOG_TEXT("request_id", job_request_id(job)),
+               LOG_I64("task", job->task.row.id), LOG_TEXT("from", "queued"),
+               LOG_TEXT("to", "submitting"), LOG_TEXT("outcome", "CLAIMED"));
+        return job;
+    }
+    const struct outcome outcome = {.kind = OUTCOME_TAKEN_OVER};
+    engine_outcome(engine, job, &outcome);
+    return job;
+}
+
+void engine_start_claimed(struct engine *engine, struct job *job)
+{
+    job->takes = SLOT_SUBMIT; /* counted when the claim was asked for */
+    due(engine, job);
+}
+
+/* ---- the fleet tells -------------------------------------------------------------------- */
+
+void engine_joined(struct engine *engine, int64_t owner)
+{
+    engine->owner = owner;
+    engine->lease_ok = true;
+    engine->adopt_wanted = true;
+    engine->claim_wanted = true;
+}
+
+void engine_bumped(struct engine *engine, int64_t bump_started_ms,
+                   int64_t now_ms)
+{
+    engine->bump_started_ms = bump_started_ms;
+    /* Half of the round trip is within a few milliseconds: good enough for
+     * times that people read and deadlines in seconds. */
+    engine->clock_offset_ms = now_ms - loop_boot_ms(engine->edges.loop);
+    engine->clock_known = true;
+    turn_soon(engine);
+}
+
+static void drop_job(void *context, struct job *job)
+{
+    engine_drop(context, job);
+}
+
+void engine_lost(struct engine *engine)
+{
+    engine->lease_ok = false;
+    engine->owner = 0;
+    jobs_each(&engine->jobs, drop_job, engine);
+    engine->resync = false;
+}
+
+void engine_want_claims(struct engine *engine)
+{
+    engine->claim_wanted = true;
+    turn_soon(engine);
+}
+
+void engine_want_adopts(struct engine *engine)
+{
+    engine->adopt_wanted = true;
+    turn_soon(engine);
+}
+
+void engine_want_expiry(struct engine *engine)
+{
+    engine->expire_wanted = true;
+    turn_soon(engine);
+}
+
+void engine_store_is_back(struct engine *engine)
+{
+    learn_retry(engine);
+    turn_soon(engine);
+}
+
+void engine_drain(struct engine *engine, loop_fn *on_idle, void *context)
+{
+    engine->draining = true;
+    engine->on_idle = on_idle;
+    engine->idle_context = context;
+    turn_soon(engine);
+}
+
+static void hurry(void *context, struct job *job)
+{
+    (void)context;
+    if (job->phase == JOB_ACTING && job->task.row.state == READY &&
+        !job->task.memo.wants_refresh) {
+        transfer_cancel(job);
+    }
+}
+
+void engine_hurry(struct engine *engine)
+{
+    jobs_each(&engine->jobs, hurry, engine);
+}

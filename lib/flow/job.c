@@ -1,0 +1,242 @@
+#include "flow/job.h"
+
+#include "edge/store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOBS_PAGE 256
+
+bool jobs_init(struct jobs *jobs, size_t slots_max)
+{
+    *jobs = (struct jobs){.slots_max = slots_max};
+    list_init(&jobs->free);
+    jobs->table_size = 64;
+    while (jobs->table_size < slots_max * 2) {
+        jobs->table_size *= 2;
+    }
+    jobs->pages_len = (slots_max + JOBS_PAGE - 1) / JOBS_PAGE;
+    jobs->pages = calloc(jobs->pages_len, sizeof *jobs->pages);
+    jobs->ids = calloc(jobs->table_size, sizeof *jobs->ids);
+    jobs->slots = calloc(jobs->table_size, sizeof *jobs->slots);
+    if (!jobs->pages || !jobs->ids || !jobs->slots) {
+        jobs_done(jobs);
+        return false;
+    }
+    return true;
+}
+
+static void free_job(void *context, struct job *job)
+{
+    jobs_remove(context, job);
+}
+
+void jobs_done(struct jobs *jobs)
+{
+    if (jobs->pages) {
+        jobs_each(jobs, free_job, jobs);
+        for (size_t i = 0; i < jobs->pages_len; i++) {
+            free(jobs->pages[i]);
+        }
+    }
+    free(jobs->pages);
+    free(jobs->ids);
+    free(jobs->slots);
+    *jobs = (struct jobs){0};
+}
+
+static size_t hash_of(const struct jobs *jobs, int64_t id)
+{
+    uint64_t h = (uint64_t)id * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(h >> 20) & (jobs->table_size - 1);
+}
+
+/** Where the id is, or the free place where it would be. */
+static size_t place_of(const struct jobs *jobs, int64_t id)
+{
+    size_t at = hash_of(jobs, id);
+    while (jobs->ids[at] && jobs->ids[at] != id) {
+        at = (at + 1) & (jobs->table_size - 1);
+    }
+    return at;
+}
+
+static void table_remove(struct jobs *jobs, int64_t id)
+{
+    const size_t mask = jobs->table_size - 1;
+    size_t hole = place_of(jobs, id);
+    assert(jobs->ids[hole] == id);
+    /* Shift back whatever could no longer be found past the hole. */
+    for (size_t at = (hole + 1) & mask; jobs->ids[at]; at = (at + 1) & mask) {
+        size_t home = hash_of(jobs, jobs->ids[at]);
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            jobs->ids[hole] = jobs->ids[at];
+            jobs->slots[hole] = jobs->slots[at];
+            hole = at;
+        }
+    }
+    jobs->ids[hole] = 0;
+}
+
+static struct job *job_at(const struct jobs *jobs, uint32_t slot)
+{
+    struct job *page = jobs->pages[slot / JOBS_PAGE];
+    return page ? &page[slot % JOBS_PAGE] : NULL;
+}
+
+static bool grow(struct jobs *jobs)
+{
+    for (size_t i = 0; i < jobs->pages_len; i++) {
+        if (jobs->pages[i]) {
+            continue;
+        }
+        struct job *page = calloc(JOBS_PAGE, sizeof *page);
+        if (!page) {
+            return false;
+        }
+        jobs->pages[i] = page;
+        for (uint32_t j = 0; j < JOBS_PAGE; j++) {
+            page[j].slot = (uint32_t)i * JOBS_PAGE + j;
+            list_add_tail(&jobs->free, &page[j].link);
+        }
+        return true;
+    }
+    return false;
+}
+
+struct job *jobs_add(struct jobs *jobs, int64_t task_id)
+{
+    assert(task_id > 0);
+    if (jobs->used >= jobs->slots_max || jobs_find(jobs, task_id)) {
+        return NULL;
+    }
+    if (list_is_empty(&jobs->free) && !grow(jobs)) {
+        return NULL;
+    }
+    struct job *job = LIST_OWNER(list_pop(&jobs->free), struct job, link);
+    *job = (struct job){
+        .slot = job->slot,
+        .generation = job->generation + 1,
+        .phase = JOB_PARKED,
+        .task.row.id = task_id,
+        .task.memo.progress = -1,
+    };
+    list_init(&job->link);
+    size_t at = place_of(jobs, task_id);
+    jobs->ids[at] = task_id;
+    jobs->slots[at] = job->slot;
+    jobs->used++;
+    return job;
+}
+
+void jobs_remove(struct jobs *jobs, struct job *job)
+{
+    assert(job->phase != JOB_FREE && job->due.place == 0);
+    table_remove(jobs, job->task.row.id);
+    job_effect_done(job);
+    task_row_done(&job->task.row);
+    free(job->names);
+    job->names = NULL;
+    list_remove(&job->link);
+    job->phase = JOB_FREE;
+    job->generation++;
+    list_add_tail(&jobs->free, &job->link);
+    jobs->used--;
+}
+
+struct job *jobs_find(const struct jobs *jobs, int64_t task_id)
+{
+    size_t at = place_of(jobs, task_id);
+    return jobs->ids[at] ? job_at(jobs, jobs->slots[at]) : NULL;
+}
+
+struct job *jobs_get(const struct jobs *jobs, struct job_ref ref)
+{
+    struct job *job = job_at(jobs, ref.slot);
+    bool same = job && job->generation == ref.generation;
+    return same && job->phase != JOB_FREE ? job : NULL;
+}
+
+struct job_ref job_ref(const struct job *job)
+{
+    return (struct job_ref){job->slot, job->generation};
+}
+
+void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
+               void *context)
+{
+    for (size_t i = 0; i < jobs->pages_len; i++) {
+        for (size_t j = 0; jobs->pages[i] && j < JOBS_PAGE; j++) {
+            if (jobs->pages[i][j].phase != JOB_FREE) {
+                fn(context, &jobs->pages[i][j]);
+            }
+        }
+    }
+}
+
+const char *job_request_id(const struct job *job)
+{
+    return job->names ? job->names : "";
+}
+
+const char *job_tenant(const struct job *job)
+{
+    return job->names ? job->names + strlen(job->names) + 1 : "";
+}
+
+struct effect *job_effect(struct job *job)
+{
+    if (!job->effect) {
+        job->effect = calloc(1, sizeof *job->effect);
+        if (job->effect) {
+            arena_init(&job->effect->arena, 4096, 0);
+        }
+    }
+    return job->effect;
+}
+
+void job_effect_done(struct job *job)
+{
+    if (job->effect) {
+        assert(!job->effect->stage);
+        arena_done(&job->effect->arena);
+        free(job->effect);
+        job->effect = NULL;
+    }
+}
+
+static struct str keep(struct arena *arena, struct str text)
+{
+    if (!text.at) {
+        return text;
+    }
+    char *copy = arena_copy(arena, text.at, text.len);
+    return (struct str){copy, copy ? text.len : 0};
+}
+
+bool effect_stash(struct effect *effect, const struct outcome *outcome)
+{
+    struct arena *arena = &effect->arena;
+    struct outcome copy = *outcome;
+    copy.provider_task_id = keep(arena, outcome->provider_task_id);
+    copy.message = keep(arena, outcome->message);
+    copy.provider_code = keep(arena, outcome->provider_code);
+    copy.status = keep(arena, outcome->status);
+    copy.result = keep(arena, outcome->result);
+    copy.hash = keep(arena, outcome->hash);
+    if (outcome->videos_len) {
+        size_t bytes = outcome->videos_len * sizeof *outcome->videos;
+        copy.videos = arena_alloc(arena, bytes);
+        for (size_t i = 0; copy.videos && i < outcome->videos_len; i++) {
+            copy.videos[i] = outcome->videos[i];
+            copy.videos[i].uri = keep(arena, outcome->videos[i].uri);
+        }
+    }
+    if (arena->failed) {
+        return false;
+    }
+    effect->outcome = copy;
+    effect->has_outcome = true;
+    return true;
+}

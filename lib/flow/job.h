@@ -1,0 +1,104 @@
+#ifndef FLOW_JOB_H
+#define FLOW_JOB_H
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "core/step.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * Jobs: the slots of one worker, each working on one task. A waiting job is
+ * this struct and nothing else; what an effect needs while it runs hangs off
+ * `effect` and goes when it ends.
+ */
+
+enum job_phase {
+    JOB_FREE,
+    JOB_WAITING, /* in the heap of due times */
+    JOB_LINED_UP, /* due, but its stage has no slot: in the stage's line */
+    JOB_ACTING,  /* its effect runs: one callback is on its way */
+    JOB_READING, /* wants its facts, then goes on with what it stashed */
+    JOB_SAVING,  /* its row is to be written, then it goes on */
+    JOB_REREADING, /* wants to see its row */
+    JOB_PARKED,  /* left alone: unreadable */
+};
+
+/** What a running effect holds. */
+struct effect {
+    struct arena arena;
+    struct facts_row *facts;  /* in the arena; null: not read yet */
+    bool has_outcome;         /* stashed until the facts are there */
+    struct outcome outcome;   /* in the arena */
+    void *stage;              /* the stage's own; freed by its cancel or end */
+};
+
+/** What a job has taken of the worker's slots and not yet passed on. */
+enum job_slot { SLOT_NONE, SLOT_SUBMIT, SLOT_TRANSFER };
+
+struct job {
+    struct task task;
+    enum job_phase phase;
+    uint32_t slot;
+    uint32_t generation; /* grows when the slot is given to another task */
+    struct heap_entry due; /* JOB_WAITING: due time; JOB_LINED_UP: its urgency */
+    struct list link;      /* in the engine's lists of things to do in a turn */
+    char *names;           /* request id, NUL, tenant, NUL; owned */
+    struct effect *effect; /* owned; null while waiting */
+    int64_t began_ms;      /* JOB_ACTING: boot clock, for latencies */
+    enum job_slot takes;   /* a slot that comes back if the job goes */
+    enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
+    bool in_flush;         /* JOB_SAVING: its row is under way to the store */
+    bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
+    bool send_next;        /* SUBMITTING: the intent is stored, the send is owed */
+    bool seen;             /* during a resync: the store knows it as ours */
+    int64_t then_ms;       /* JOB_SAVING: when the next effect is due */
+};
+
+/** A job as it is remembered across a wait: stale if the slot was reused. */
+struct job_ref {
+    uint32_t slot;
+    uint32_t generation;
+};
+
+struct jobs {
+    struct job **pages; /* JOBS_PAGE jobs each; they never move */
+    size_t pages_len;
+    size_t used;
+    size_t slots_max;
+    struct list free;
+    int64_t *ids;      /* open addressing: task id -> slot */
+    uint32_t *slots;
+    size_t table_size;
+};
+
+bool jobs_init(struct jobs *jobs, size_t slots_max);
+void jobs_done(struct jobs *jobs);
+
+/** A fresh job for that task id; null: no slot or memory, or it is there. */
+struct job *jobs_add(struct jobs *jobs, int64_t task_id);
+
+/** Gives the slot back, with all that hangs off it. */
+void jobs_remove(struct jobs *jobs, struct job *job);
+
+struct job *jobs_find(const struct jobs *jobs, int64_t task_id);
+struct job *jobs_get(const struct jobs *jobs, struct job_ref ref);
+struct job_ref job_ref(const struct job *job);
+
+/** Calls fn for each job in use; fn may remove the one it is given. */
+void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
+               void *context);
+
+const char *job_request_id(const struct job *job);
+const char *job_tenant(const struct job *job);
+
+/** The effect of a job, made if it has none; null: no memory. */
+struct effect *job_effect(struct job *job);
+void job_effect_done(struct job *job);
+
+/** Keeps `outcome` beyond the callback that brought it; false: no memory. */
+bool effect_stash(struct effect *effect, const struct outcome *outcome);
+
+#endif

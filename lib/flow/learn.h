@@ -1,0 +1,20 @@
+#ifndef FLOW_LEARN_H
+#define FLOW_LEARN_H
+
+#include "flow/engine.h"
+
+/**
+ * Provider ids that could not be written through their job: the job is gone
+ * with its lease, or the store is away. Each is kept, retried and named in an
+ * ERROR line, because a lost id is a paid video lost.
+ */
+
+/** A loop_fn: try all of them. */
+void learn_retry(void *engine);
+
+/** How many are kept. */
+size_t learn_waiting(const struct engine *engine);
+
+void learn_done(struct engine *engine);
+
+#endif

@@ -1,0 +1,101 @@
+#include "flow/stage.h"
+
+#include "base/log.h"
+#include "core/event.h"
+
+#include <stdio.h>
+
+#define POLL_TIMEOUT_MS 20000
+
+/** On change only, best effort. */
+static void tell_progress(struct engine *engine, struct job *job,
+                          const struct outcome *outcome)
+{
+    struct task_memo *memo = &job->task.memo;
+    char status[sizeof memo->status];
+    snprintf(status, sizeof status, "%.*s", (int)outcome->status.len,
+             outcome->status.at ? outcome->status.at : "");
+    if (outcome->progress == memo->progress &&
+        strcmp(status, memo->status) == 0) {
+        return;
+    }
+    memo->progress = outcome->progress;
+    memcpy(memo->status, status, sizeof status);
+    if (!engine->options.progress_topic) {
+        return;
+    }
+    unsigned char random[16];
+    loop_random_bytes(engine->edges.loop, random, sizeof random);
+    const struct facts facts = {
+        .request_id = str_of(job_request_id(job)),
+        .tenant = str_of(job_tenant(job)),
+    };
+    struct event event;
+    if (!event_progress(&job->task.row, &facts, outcome->status,
+                        outcome->progress, engine_now_ms(engine), random,
+                        &engine->scratch, &event)) {
+        return;
+    }
+    const struct outgoing outgoing = {
+        .topic = engine->options.progress_topic,
+        .key = event.key,
+        .value = event.value,
+        .headers = event.headers,
+        .headers_len = event.headers_len,
+    };
+    struct err err;
+    /* Progress may be lost: a full window is no reason to wait. */
+    (void)!producer_send(engine->edges.producer, &outgoing, NULL, NULL, &err);
+}
+
+static void on_reply(void *context, const struct reply *reply)
+{
+    struct ticket *ticket = context;
+    struct engine *engine = ticket->engine;
+    engine->polls_under_way--;
+    struct job *job = ticket_end(ticket);
+    if (!job) {
+        return;
+    }
+    const struct task_row *row = &job->task.row;
+    struct outcome outcome = {0};
+    arena_reset(&engine->scratch);
+    apimart_read_poll(reply, str_of(row->provider_task_id),
+                      engine_now_ms(engine), &engine->scratch, &outcome);
+    outcome.same_key =
+        strcmp(row->account, engine->options.apimart.account) == 0;
+    if (outcome.kind == OUTCOME_STILL_RUNNING) {
+        tell_progress(engine, job, &outcome);
+    }
+    engine_outcome(engine, job, &outcome);
+}
+
+static void missed(struct engine *engine, struct job *job, const char *why)
+{
+    const struct outcome outcome = {.kind = OUTCOME_MISSED,
+                                    .message = str_of(why)};
+    engine_outcome(engine, job, &outcome);
+}
+
+void poll_begin(struct engine *engine, struct job *job)
+{
+    struct ticket *ticket = ticket_new(engine, job);
+    if (!ticket) {
+        missed(engine, job, "no memory");
+        return;
+    }
+    metric_observe(engine->metrics.poll_lateness,
+                   (double)(job->began_ms - job->due.due_ms) / 1e3);
+    metric_add(engine->metrics.polls, 1);
+    arena_reset(&engine->scratch);
+    struct exchange exchange =
+        apimart_poll(&engine->options.apimart,
+                     str_of(job->task.row.provider_task_id), &engine->scratch);
+    struct err err = {0};
+    engine->polls_under_way++;
+    if (!http_send(engine->edges.poll_http, &exchange, POLL_TIMEOUT_MS, NULL,
+                   on_reply, ticket, &err)) {
+        engine->polls_under_way--;
+        missed(engine, ticket_end(ticket), err.text);
+    }
+}

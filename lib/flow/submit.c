@@ -1,0 +1,169 @@
+#include "flow/stage.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * One POST. It outlives its job: when the lease is lost the reply is still read,
+ * for its id only.
+ */
+
+struct send {
+    struct list link;
+    struct engine *engine;
+    struct job_ref ref;
+    int64_t task;
+    char *request_id;
+    char *idempotency_key;
+};
+
+static void free_send(struct send *send)
+{
+    send->engine->submits_under_way--;
+    engine_slot_free(send->engine);
+    list_remove(&send->link);
+    free(send->request_id);
+    free(send->idempotency_key);
+    free(send);
+}
+
+/** libcurl asks right before the first byte would leave. */
+static bool may_send(void *context)
+{
+    const struct send *send = context;
+    const struct engine *engine = send->engine;
+    return jobs_get(&engine->jobs, send->ref) && engine->lease_ok &&
+           !engine->draining &&
+           lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
+                            loop_boot_ms(engine->edges.loop));
+}
+
+/** What the reply says about all submissions, not only this one. */
+static void judge_pace(struct engine *engine, const struct outcome *outcome)
+{
+    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
+    uint32_t random = loop_random(engine->edges.loop);
+    switch (outcome->kind) {
+    case OUTCOME_ACCEPTED:
+        pace_accepted(&engine->pace);
+        engine->claim_wanted = true;
+        return;
+    case OUTCOME_NOT_SENT:
+        pace_pushed_back(&engine->pace, 0, boot_ms, random);
+        break;
+    case OUTCOME_PUT_OFF:
+        if (outcome->hold == HOLD_THROTTLE) {
+            pace_pushed_back(&engine->pace, outcome->retry_after_ms, boot_ms,
+                             random);
+        }
+        break;
+    case OUTCOME_UNANSWERED:
+    case OUTCOME_INDETERMINATE:
+        metric_add(engine->metrics.doubts, 1);
+        engine->on_doubt(engine->fleet_context);
+        break;
+    case OUTCOME_CLAIMED:
+    case OUTCOME_TAKEN_OVER:
+    case OUTCOME_TIME_UP:
+    case OUTCOME_CANCEL_ORDERED:
+    case OUTCOME_REPLAY_INTENT:
+    case OUTCOME_REFUSED:
+    case OUTCOME_STILL_RUNNING:
+    case OUTCOME_FINISHED:
+    case OUTCOME_UPSTREAM_FAILED:
+    case OUTCOME_DENIED:
+    case OUTCOME_MISSED:
+    case OUTCOME_STORED:
+    case OUTCOME_FETCH_FAILED:
+    case OUTCOME_FETCH_REFUSED:
+    case OUTCOME_UNUSABLE:
+    case OUTCOME_OVERSIZE:
+    case OUTCOME_STORE_FAILED:
+    case OUTCOME_ANNOUNCED:
+    case OUTCOME_UNANNOUNCED:
+    case OUTCOMES_LEN:
+        break;
+    }
+    engine->claim_wanted = true;
+    engine_hold(engine, outcome->hold, outcome->message);
+}
+
+static void on_reply(void *context, const struct reply *reply)
+{
+    struct send *send = context;
+    struct engine *engine = send->engine;
+    struct outcome outcome = {0};
+    arena_reset(&engine->scratch);
+    apimart_read_submit(reply, engine_now_ms(engine), &engine->scratch,
+                        &outcome);
+    struct job *job = jobs_get(&engine->jobs, send->ref);
+    bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
+    if (!gate) {
+        judge_pace(engine, &outcome);
+    }
+    if (reply->replayed && outcome.kind == OUTCOME_ACCEPTED) {
+        log_at(LOG_INFO, "the provider replayed an earlier submission",
+               LOG_TEXT("request_id", send->request_id));
+    }
+    if (!job && outcome.kind == OUTCOME_ACCEPTED) {
+        engine_learn(engine, send->task, str_of(send->request_id),
+                     str_of(send->idempotency_key), outcome.provider_task_id);
+    }
+    free_send(send);
+    if (job) {
+        engine_outcome(engine, job, &outcome);
+    }
+}
+
+static void not_started(struct engine *engine, struct job *job,
+                        const char *why)
+{
+    engine_give_slot(engine, job);
+    const struct outcome outcome = {.kind = OUTCOME_NOT_SENT,
+                                    .message = str_of(why)};
+    engine_outcome(engine, job, &outcome);
+}
+
+void submit_begin(struct engine *engine, struct job *job)
+{
+    const struct facts_row *facts = job->effect->facts;
+    if (!engine_may_submit(engine) && !job->task.row.doubt) {
+        not_started(engine, job, "submissions are stopped");
+        return;
+    }
+    struct send *send = calloc(1, sizeof *send);
+    if (send) {
+        send->request_id = strdup(job_request_id(job));
+        send->idempotency_key =
+            strndup(facts->idempotency_key.at, facts->idempotency_key.len);
+    }
+    if (!send || !send->request_id || !send->idempotency_key) {
+        if (send) {
+            free(send->request_id);
+            free(send->idempotency_key);
+        }
+        free(send);
+        not_started(engine, job, "no memory");
+        return;
+    }
+    send->engine = engine;
+    send->ref = job_ref(job);
+    send->task = job->task.row.id;
+    list_add_tail(&engine->sends, &send->link);
+    job->takes = SLOT_NONE; /* the slot is the send's from here on */
+
+    struct exchange exchange =
+        apimart_submit(&engine->options.apimart, facts->body,
+                       facts->idempotency_key, &job->effect->arena);
+    struct err err = {0};
+    metric_add(engine->metrics.submits, 1);
+    if (!http_send(engine->edges.submit_http, &exchange,
+                   engine->options.submit_timeout_ms, may_send, on_reply, send,
+                   &err)) {
+        struct job *same = jobs_get(&engine->jobs, send->ref);
+        free_send(send);
+        not_started(engine, same, err.text);
+    }
+}

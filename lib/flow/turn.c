@@ -1,0 +1,452 @@
+#include "flow/turn.h"
+
+#include "base/log.h"
+#include "flow/learn.h"
+
+#define SAVES_MAX 1000  /* rows of one commit */
+#define READS_MAX 500
+#define ADOPTS_MAX 500
+#define EXPIRES_MAX 200
+
+/* ---- asking ------------------------------------------------------------------ */
+
+static int room_for_claims(struct engine *engine)
+{
+    if (!engine->claim_wanted || !engine_may_submit(engine) ||
+        !engine->clock_known) {
+        return 0;
+    }
+    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
+    int room = pace_room(&engine->pace, engine->submits_under_way, boot_ms);
+    int left = engine->options.tasks_max - (int)engine->jobs.used;
+    return room < left ? room : left > 0 ? left : 0;
+}
+
+static int room_for_adopts(const struct engine *engine)
+{
+    if (!engine->adopt_wanted || !engine->lease_ok || engine->draining ||
+        !engine->clock_known) {
+        return 0;
+    }
+    size_t left = engine->jobs.slots_max - engine->jobs.used;
+    return left < ADOPTS_MAX ? (int)left : ADOPTS_MAX;
+}
+
+static size_t list_len(const struct list *head, size_t max)
+{
+    size_t len = 0;
+    for (const struct list *at = head->next; at != head && len < max;
+         at = at->next) {
+        len++;
+    }
+    return len;
+}
+
+static void gather_saves(struct engine *engine, struct turn *turn)
+{
+    struct flight *flight = &engine->flight;
+    size_t max = list_len(&engine->dirty, SAVES_MAX);
+    const struct task_row **rows =
+        arena_alloc(&flight->arena, (max + 1) * sizeof *rows);
+    flight->saves = arena_alloc(&flight->arena, (max + 1) * sizeof(*flight->saves));
+    flight->saves_len = 0;
+    while (rows && flight->saves && flight->saves_len < max) {
+        struct job *job =
+            LIST_OWNER(list_pop(&engine->dirty), struct job, link);
+        job->in_flush = true;
+        rows[flight->saves_len] = &job->task.row;
+        flight->saves[flight->saves_len++] = job_ref(job);
+    }
+    turn->saves = rows;
+    turn->saves_len = flight->saves_len;
+}
+
+/** Moves the head of a line into the flight; returns their ids, with room. */
+static int64_t *take_line(struct engine *engine, struct list *line,
+                          struct job_ref **refs, size_t *refs_len, size_t room)
+{
+    struct arena *arena = &engine->flight.arena;
+    size_t max = list_len(line, READS_MAX);
+    int64_t *ids = arena_alloc(arena, (max + room + 1) * sizeof *ids);
+    *refs = arena_alloc(arena, (max + 1) * sizeof **refs);
+    *refs_len = 0;
+    while (ids && *refs && *refs_len < max) {
+        struct job *job = LIST_OWNER(list_pop(line), struct job, link);
+        job->seen = false;
+        ids[*refs_len] = job->task.row.id;
+        (*refs)[(*refs_len)++] = job_ref(job);
+    }
+    return ids;
+}
+
+/** Jobs that wait for their facts, and those that will need them right after
+ * this save, because a transfer can begin at once. */
+static void gather_facts(struct engine *engine, struct turn *turn)
+{
+    struct flight *flight = &engine->flight;
+    int slots = engine->options.transfers_max - engine->transfers_under_way;
+    int64_t *ids = take_line(engine, &engine->readers, &flight->readers,
+                             &flight->readers_len, flight->saves_len);
+    size_t len = flight->readers_len;
+    for (size_t i = 0; ids && i < flight->saves_len && slots > 0; i++) {
+        const struct task_row *row = turn->saves[i];
+        if (row->state == READY && row->result) {
+            ids[len++] = row->id;
+            slots--;
+        }
+    }
+    turn->facts = ids;
+    turn->facts_len = len;
+}
+
+static void gather_rereads(struct engine *engine, struct turn *turn)
+{
+    struct flight *flight = &engine->flight;
+    turn->rereads = take_line(engine, &engine->rereaders, &flight->rereaders,
+                              &flight->rereaders_len, 0);
+    turn->rereads_len = flight->rereaders_len;
+}
+
+static bool is_idle(const struct engine *engine)
+{
+    return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
+           engine->submits_under_way == 0 && engine->transfers_under_way == 0 &&
+           engine->announces_under_way == 0 && learn_waiting(engine) == 0;
+}
+
+static void tell_idle(struct engine *engine)
+{
+    if (engine->draining && engine->on_idle && is_idle(engine)) {
+        loop_fn *on_idle = engine->on_idle;
+        engine->on_idle = NULL;
+        on_idle(engine->idle_context);
+    }
+}
+
+static void on_turn(void *context, const struct turn_result *result);
+
+static void ask(void *context)
+{
+    struct engine *engine = context;
+    if (engine->in_flight || !store_is_up(engine->edges.store) ||
+        !engine->owner) {
+        tell_idle(engine);
+        return;
+    }
+    struct flight *flight = &engine->flight;
+    arena_reset(&flight->arena);
+    *flight = (struct flight){.arena = flight->arena};
+    struct turn turn = {
+        .owner = engine->owner,
+        .now_ms = engine_now_ms(engine),
+        .account = engine->options.apimart.account,
+        .bucket = bucket_name(engine->edges.bucket),
+        .generations_max = engine->options.generations_max,
+        .mine = engine->resync,
+    };
+    if (!turn.mine) {
+        gather_saves(engine, &turn);
+        gather_facts(engine, &turn);
+        gather_rereads(engine, &turn);
+        turn.claims_max = room_for_claims(engine);
+        turn.adopts_max = room_for_adopts(engine);
+        turn.expires_max = engine->expire_wanted && turn.adopts_max == 0 &&
+                                   engine->lease_ok && !engine->draining
+                               ? EXPIRES_MAX
+                               : 0;
+    }
+    if (!turn.mine && !turn.saves_len && !turn.facts_len &&
+        !turn.rereads_len && turn.claims_max <= 0 && turn.adopts_max <= 0 &&
+        turn.expires_max <= 0) {
+        tell_idle(engine);
+        return;
+    }
+    if (turn.claims_max < 0) {
+        turn.claims_max = 0;
+    }
+    flight->owner = turn.owner;
+    flight->claims = turn.claims_max;
+    flight->adopts = turn.adopts_max;
+    flight->mine = turn.mine;
+    flight->began_us = loop_boot_us(engine->edges.loop);
+    engine->submits_under_way += turn.claims_max;
+    engine->claim_wanted = engine->claim_wanted && turn.claims_max == 0;
+    engine->adopt_wanted = engine->adopt_wanted && turn.adopts_max == 0;
+    engine->expire_wanted = engine->expire_wanted && turn.expires_max == 0;
+    engine->in_flight = true;
+    store_turn(engine->edges.store, &turn, on_turn, engine);
+}
+
+void turn_soon(struct engine *engine)
+{
+    loop_defer(engine->edges.loop, ask, engine);
+}
+
+/* ---- answers ------------------------------------------------------------------- */
+
+static void line_up_again(struct engine *engine, struct list *line,
+                          const struct job_ref *refs, size_t len,
+                          enum job_phase phase)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct job *job = jobs_get(&engine->jobs, refs[i]);
+        if (job && job->phase == phase) {
+            list_remove(&job->link);
+            list_add_tail(line, &job->link);
+        }
+    }
+}
+
+static void lost_answers(struct engine *engine, const struct err *err)
+{
+    const struct flight *flight = &engine->flight;
+    log_at(LOG_WARN, "the store's answer was lost; its rows are read again",
+           LOG_I64("rows", flight->saves_len), LOG_TEXT("why", err->text));
+    for (size_t i = 0; i < flight->saves_len; i++) {
+        struct job *job = jobs_get(&engine->jobs, flight->saves[i]);
+        if (job) {
+            job->in_flush = false;
+            job->unsure = true;
+        }
+    }
+    line_up_again(engine, &engine->readers, flight->readers,
+                  flight->readers_len, JOB_READING);
+    line_up_again(engine, &engine->rereaders, flight->rereaders,
+                  flight->rereaders_len, JOB_REREADING);
+    engine->submits_under_way -= flight->claims;
+    engine->claim_wanted = true;
+    engine->adopt_wanted = engine->adopt_wanted || flight->adopts > 0;
+    engine->resync = true;
+}
+
+static void saves_came(struct engine *engine, const struct turn_result *result)
+{
+    const struct flight *flight = &engine->flight;
+    for (size_t i = 0; i < flight->saves_len; i++) {
+        struct job *job = jobs_get(&engine->jobs, flight->saves[i]);
+        if (!job || job->phase != JOB_SAVING || !job->in_flush) {
+            continue;
+        }
+        switch (result->saves[i]) {
+        case SAVE_DONE:
+            metric_add(engine->metrics.rows, 1);
+            engine_saved(engine, job);
+            break;
+        case SAVE_FENCED:
+            job->in_flush = false;
+            job->phase = JOB_REREADING;
+            list_add_tail(&engine->rereaders, &job->link);
+            break;
+        case SAVE_POISON:
+            log_at(LOG_ERROR,
+                   "the store refuses the data of a task; it is left alone",
+                   LOG_TEXT("request_id", job_request_id(job)));
+            job->in_flush = false;
+            job->phase = JOB_PARKED;
+            break;
+        }
+    }
+}
+
+static void keep_facts(struct engine *engine, const struct facts_row *row,
+                       struct job *job)
+{
+    struct effect *effect = job_effect(job);
+    struct arena *arena = effect ? &effect->arena : NULL;
+    struct facts_row *copy = arena ? arena_alloc(arena, sizeof *copy) : NULL;
+    if (!copy) {
+        return;
+    }
+    *copy = *row;
+    struct str *texts[] = {
+        &copy->body,           &copy->idempotency_key,
+        &copy->facts.metadata, &copy->facts.request_id,
+        &copy->facts.tenant,   &copy->facts.warnings,
+        &copy->facts.tracestate, &copy->facts.traceparent,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i]->at) {
+            texts[i]->at = arena_copy(arena, texts[i]->at, texts[i]->len);
+        }
+    }
+    if (!arena->failed) {
+        effect->facts = copy;
+    }
+    (void)engine;
+}
+
+static void facts_came(struct engine *engine, const struct turn_result *result)
+{
+    for (size_t i = 0; i < result->facts_len; i++) {
+        struct job *job = jobs_find(&engine->jobs, result->facts[i].id);
+        if (!job) {
+            continue;
+        }
+        keep_facts(engine, &result->facts[i], job);
+        if (job->phase == JOB_READING && job->effect && job->effect->facts) {
+            engine_facts_came(engine, job);
+        }
+    }
+    for (size_t i = 0; i < engine->flight.readers_len; i++) {
+        struct job *job = jobs_get(&engine->jobs, engine->flight.readers[i]);
+        if (job && job->phase == JOB_READING && !job->seen &&
+            (!job->effect || !job->effect->facts)) {
+            job->phase = JOB_PARKED;
+            log_at(LOG_ERROR, "a task without its request is left alone",
+                   LOG_TEXT("request_id", job_request_id(job)));
+        }
+    }
+}
+
+static void rows_came(struct engine *engine, const struct turn_result *result)
+{
+    for (size_t i = 0; i < result->rereads_len; i++) {
+        const struct task_row *row = &result->rereads[i].row;
+        struct job *job = jobs_find(&engine->jobs, row->id);
+        if (!job || job->phase != JOB_REREADING) {
+            continue;
+        }
+        job->seen = true;
+        engine_row_came(engine, job, row);
+    }
+    for (size_t i = 0; i < engine->flight.rereaders_len; i++) {
+        struct job *job = jobs_get(&engine->jobs, engine->flight.rereaders[i]);
+        if (job && job->phase == JOB_REREADING && !job->seen) {
+            engine_drop(engine, job); /* it has left the table */
+        }
+    }
+}
+
+static void claims_came(struct engine *engine, const struct turn_result *result)
+{
+    int asked = engine->flight.claims;
+    for (size_t i = 0; i < result->claimed_len; i++) {
+        struct job *job = engine_take_in(engine, &result->claimed[i], true);
+        if (!job) {
+            continue;
+        }
+        keep_facts(engine, &result->claimed_facts[i], job);
+        engine->submits_under_way++;
+        engine_start_claimed(engine, job);
+    }
+    if (asked && (int)result->claimed_len == asked) {
+        engine->claim_wanted = true; /* more may wait */
+    }
+}
+
+static void adopts_came(struct engine *engine, const struct turn_result *result)
+{
+    for (size_t i = 0; i < result->adopted_len; i++) {
+        (void)engine_take_in(engine, &result->adopted[i], false);
+    }
+    for (size_t i = 0; i < result->expired_len; i++) {
+        (void)engine_take_in(engine, &result->expired[i], false);
+    }
+    if (result->adopted_len) {
+        log_at(LOG_INFO, "took over tasks of a worker that is gone",
+               LOG_I64("tasks", result->adopted_len));
+    }
+    if (engine->flight.adopts &&
+        (int)result->adopted_len == engine->flight.adopts) {
+        engine->adopt_wanted = true;
+    }
+}
+
+/* ---- after an absence: what is ours, and what became of what we had sent ------- */
+
+static void unsee(void *context, struct job *job)
+{
+    (void)context;
+    job->seen = false;
+}
+
+static void was_saved(struct engine *engine, struct job *job,
+                      const struct task_row *row)
+{
+    if (row->version == job->task.row.version) {
+        engine_saved(engine, job);
+    } else {
+        engine_save_again(engine, job);
+    }
+}
+
+static void drop_unseen(void *context, struct job *job)
+{
+    struct engine *engine = context;
+    if (job->seen) {
+        return;
+    }
+    const struct task_row *row = &job->task.row;
+    bool gone = row->state == CLOSED || (row->state == QUEUED && !row->owner);
+    if (job->phase == JOB_SAVING && job->unsure && gone) {
+        engine_saved(engine, job);
+    } else {
+        engine_drop(engine, job);
+    }
+}
+
+static void mine_came(struct engine *engine, const struct turn_result *result)
+{
+    jobs_each(&engine->jobs, unsee, NULL);
+    for (size_t i = 0; i < result->mine_len; i++) {
+        const struct task_read *read = &result->mine[i];
+        struct job *job = jobs_find(&engine->jobs, read->row.id);
+        if (!job) {
+            /* Claimed or adopted by a statement whose answer was lost. Without
+             * doubt set it is a claim: nothing of it was ever sent. */
+            bool claimed = read->row.state == SUBMITTING && !read->row.doubt;
+            job = engine_take_in(engine, read, claimed);
+            if (job) {
+                job->seen = true;
+            }
+            if (job && claimed) {
+                engine->submits_under_way++;
+                engine_start_claimed(engine, job);
+            }
+            continue;
+        }
+        if (read->row.fence != job->task.row.fence) {
+            continue; /* unseen: dropped below */
+        }
+        job->seen = true;
+        if (job->phase == JOB_SAVING && job->unsure) {
+            was_saved(engine, job, &read->row);
+        }
+    }
+    jobs_each(&engine->jobs, drop_unseen, engine);
+    engine->resync = false;
+}
+
+static void on_turn(void *context, const struct turn_result *result)
+{
+    struct engine *engine = context;
+    engine->in_flight = false;
+    metric_observe(engine->metrics.store_latency,
+                   (double)(loop_boot_us(engine->edges.loop) -
+                            engine->flight.began_us) /
+                       1e6);
+    metric_add(engine->metrics.commits, (double)result->commits);
+    if (result->err.kind != ERR_NONE) {
+        lost_answers(engine, &result->err);
+        turn_soon(engine);
+        return;
+    }
+    if (engine->flight.mine) {
+        if (engine->owner == engine->flight.owner) {
+            mine_came(engine, result);
+        }
+    } else {
+        facts_came(engine, result);
+        saves_came(engine, result);
+        rows_came(engine, result);
+        engine->submits_under_way -= engine->flight.claims;
+        if (engine->owner == engine->flight.owner) {
+            claims_came(engine, result);
+            adopts_came(engine, result);
+        }
+    }
+    if (result->lease_dead) {
+        engine->on_lease_dead(engine->fleet_context);
+    }
+    turn_soon(engine);
+}

@@ -1,0 +1,27 @@
+#ifndef FLOW_TURN_H
+#define FLOW_TURN_H
+
+#include "flow/engine.h"
+
+/**
+ * The engine's turn with the store: everything that changed goes out in one
+ * round trip, and the next only when its answers are there. Between engine.c
+ * and turn.c; stages use engine.h.
+ */
+
+/** At the end of this turn of the loop, if there is something to ask. */
+void turn_soon(struct engine *engine);
+
+/* What the answers are for (engine.c). */
+void engine_saved(struct engine *engine, struct job *job);
+void engine_save_again(struct engine *engine, struct job *job);
+void engine_facts_came(struct engine *engine, struct job *job);
+void engine_row_came(struct engine *engine, struct job *job,
+                     const struct task_row *row);
+void engine_replace_row(struct job *job, const struct task_row *row);
+void engine_drop(struct engine *engine, struct job *job);
+struct job *engine_take_in(struct engine *engine, const struct task_read *read,
+                           bool fresh_claim);
+void engine_start_claimed(struct engine *engine, struct job *job);
+
+#endif

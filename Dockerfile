@@ -1,0 +1,34 @@
+# The three commands on Debian 13. Nothing is written but /var/lib/pixverse, so
+# the root file system may be read-only.
+
+FROM debian:trixie-slim AS build
+WORKDIR /src
+COPY deploy/install deploy/install
+RUN deploy/install build
+COPY CMakeLists.txt ./
+COPY sql sql
+COPY lib lib
+COPY cmd cmd
+RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    && cmake --build /build \
+    && cmake --install /build --prefix /out --strip
+
+FROM debian:trixie-slim
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        --no-install-recommends ca-certificates libcurl4t64 libjansson4 \
+        libmicrohttpd12t64 libpq5 librdkafka1 libssl3t64 libuv1t64 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
+    && useradd --system --uid 10001 --user-group --no-create-home \
+        --home-dir /nonexistent --shell /usr/sbin/nologin pixverse \
+    && install -d -o 10001 -g 10001 /var/lib/pixverse /var/lib/pixverse/videos
+COPY --from=build /out/bin/ /usr/local/bin/
+
+# By number, so that an orchestrator can see that it is not root.
+USER 10001:10001
+# Probes come from outside the container.
+ENV ADMIN_LISTEN=0.0.0.0:9464
+EXPOSE 9464
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/pixverse-worker"]
+CMD ["run"]

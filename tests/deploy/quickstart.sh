@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# tests/run: long timeout=900
+# deploy/quickstart as a person runs it: five videos, five events, nothing left.
+cd "$TEST_ROOT" || exit 1
+. tests/lib/tap.sh
+. deploy/lib/parts.sh
+trial=build/quickstart
+
+try() { # NAME OPTION...
+    local name=$1
+    shift
+    deploy/quickstart "$@" >"$TEST_TMP/$name.out" 2>&1 || {
+        cat "$TEST_TMP/$name.out"
+        return 1
+    }
+}
+
+five_videos() {
+    local count
+    count=$(find "$trial/videos" -name '*.mp4' -size +0 | wc -l)
+    [ "$count" -eq 5 ] || parts_fail "$count videos"
+}
+
+five_events() { # NAME
+    local count
+    count=$(grep -cE 'video\.generation\.completed' "$TEST_TMP/$1.out")
+    [ "$count" -eq 5 ] || {
+        cat "$TEST_TMP/$1.out"
+        return 1
+    }
+}
+
+# Programs that name our folder, or whose file says that they run.
+nothing_runs() {
+    tap_empty "$(
+        ps -eo pid,args | grep -F "$PWD/$trial" | grep -v grep
+        for file in "$trial"/*/*.pid; do
+            ! parts_alive "$file" || echo "$file"
+        done
+    )"
+}
+
+runs() { # PART
+    parts_alive "$trial/$1.pid"
+}
+
+under_a_minute() { # SECONDS
+    [ "$1" -lt 60 ] || parts_fail "$1 s"
+}
+
+tap_check "it ends well with Apache Kafka" try kafka
+tap_check "it leaves five videos" five_videos
+tap_check "it shows five events" five_events kafka
+tap_check "it took Apache Kafka" grep -q '(kafka)' "$TEST_TMP/kafka.out"
+tap_check "it leaves nothing running" nothing_runs
+
+began=$SECONDS
+tap_check "it ends well with the embedded broker, and goes on with --keep" \
+    try embedded --embedded --keep
+tap_check "a second run takes under a minute" under_a_minute $((SECONDS - began))
+tap_check "it leaves five videos again" five_videos
+tap_check "it shows five events again" five_events embedded
+tap_check "the worker runs on" runs run/worker
+tap_check "the environment that it names is there" \
+    bash -c ". $trial/env && pixverse-ctl list"
+tap_check "it refuses to run over a trial that is kept" \
+    bash -c '! deploy/quickstart'
+tap_check "--stop ends it" deploy/quickstart --stop
+tap_check "--stop leaves nothing running" nothing_runs
+tap_check "an unknown option is a fault of usage" \
+    bash -c 'deploy/quickstart --nonsense; [ $? -eq 2 ]'
+tap_end

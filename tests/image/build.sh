@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# tests/run: long postgres timeout=1500
+# The Dockerfile, built without a container engine: debootstrap makes the base
+# image, buildah runs the steps in a chroot. As root.
+cd "$TEST_ROOT" || exit 1
+. tests/lib/tap.sh
+base=build/parts/debian-trixie.tar
+store=build/parts/image-store
+tag=pixverse-worker:test
+
+engine() {
+    local command=$1
+    shift
+    buildah --storage-driver vfs --root "$PWD/$store" --runroot "$TEST_TMP/run" \
+        "$command" "$@"
+}
+
+# A minimal Debian 13 from wherever this machine gets its packages.
+make_base() {
+    local folder=$TEST_TMP/base mirror file
+    [ ! -e "$base" ] || return 0
+    mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list \
+        /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')
+    debootstrap --variant=minbase --include=ca-certificates trixie "$folder" \
+        ${mirror:+"$mirror"} || return 1
+    for file in /etc/apt/apt.conf.d/99*; do
+        [ ! -e "$file" ] || cp "$file" "$folder/etc/apt/apt.conf.d/"
+    done
+    rm -rf "$folder"/var/cache/apt/archives/*.deb
+    mkdir -p build/parts
+    tar -C "$folder" --one-file-system -cf "$base.part" . && mv "$base.part" "$base"
+    rm -rf --one-file-system "$folder"
+}
+
+import_base() {
+    local container
+    container=$(engine from scratch) && engine add -q "$container" "$base" / &&
+        engine config --cmd bash "$container" &&
+        engine commit -q "$container" docker.io/library/debian:trixie-slim &&
+        engine rm "$container"
+}
+
+build_image() {
+    engine bud --isolation chroot --pull-never --network host \
+        --tag "$tag" -f Dockerfile .
+}
+
+in_image() { # COMMAND...
+    engine run --isolation chroot --network host "$container" -- "$@"
+}
+
+config_says() { # GO-TEMPLATE EXPECTED
+    local got
+    got=$(engine inspect --type image --format "$1" "$tag")
+    [ "$got" = "$2" ] || {
+        echo "$1 is $got"
+        return 1
+    }
+}
+
+is_not_root() { [ "$(in_image id -u)" = 10001 ]; }
+
+has_no_compiler() { ! in_image sh -c 'command -v gcc || command -v cmake'; }
+
+can_write_videos() {
+    in_image sh -c 'echo x >/var/lib/pixverse/videos/x && rm /var/lib/pixverse/videos/x'
+}
+
+migrates() {
+    in_image env DATABASE_URL="$TEST_DATABASE_URL" APIMART_API_KEY=sk-test \
+        /usr/local/bin/pixverse-worker migrate
+}
+
+refuses_without_settings() {
+    local rc=0
+    in_image /usr/local/bin/pixverse-worker run || rc=$?
+    [ "$rc" -eq 2 ] || {
+        echo "exit status $rc"
+        return 1
+    }
+}
+
+rm -rf --one-file-system "$store"
+tap_check "a base image of Debian 13 is made" make_base &&
+    tap_check "it is taken for debian:trixie-slim" import_base &&
+    tap_check "the Dockerfile builds" build_image &&
+    {
+        tap_check "the user is no name but a number, and not root" \
+            config_says '{{.OCIv1.Config.User}}' 10001:10001
+        tap_check "it starts the worker" \
+            config_says '{{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}}' \
+            '[/usr/local/bin/pixverse-worker] [run]'
+        container=$(engine from --pull-never "$tag")
+        tap_check "what runs in it is not root" is_not_root
+        tap_check "it holds no compiler" has_no_compiler
+        tap_check "its user may write videos" can_write_videos
+        for command in pixverse-worker pixverse-ctl pixverse-sim; do
+            tap_check "$command runs in it" \
+                in_image "/usr/local/bin/$command" --help
+        done
+        tap_check "it makes the tables in a PostgreSQL" migrates
+        tap_check "without settings it says so, with status 2" \
+            refuses_without_settings
+    }
+rm -rf --one-file-system "$store"
+tap_end

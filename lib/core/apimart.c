@@ -1,0 +1,306 @@
+#include "core/apimart.h"
+
+#include "core/digest.h"
+#include "core/provider_error.h"
+
+#include <assert.h>
+#include <jansson.h>
+
+#define RETENTION_MAX_SECONDS (366.0 * 86400)
+#define HALF_HEX 16 /* digits of each half of an account's name */
+
+/* ---- the account ---- */
+
+static void short_digest(struct str bytes, char out[static HALF_HEX + 1])
+{
+    unsigned char sum[DIGEST_BYTES];
+    digest_of(bytes, sum);
+    str_hex(sum, HALF_HEX / 2, out);
+}
+
+/** Without the port that the scheme implies anyway. */
+static struct str without_default_port(struct str origin)
+{
+    static const struct str https = {"https://", 8};
+    static const struct str http = {"http://", 7};
+    if (str_starts(origin, https) && str_ends(origin, STR(":443"))) {
+        origin.len -= 4;
+    } else if (str_starts(origin, http) && str_ends(origin, STR(":80"))) {
+        origin.len -= 3;
+    }
+    return origin;
+}
+
+static size_t put(char *out, size_t size, size_t at, struct str text)
+{
+    size_t len = text.len < size - at ? text.len : size - at;
+    memcpy(out + at, text.at, len);
+    return at + len;
+}
+
+/** Scheme and host in lower case, no default port, no slash at the end. */
+static size_t normal_url(struct str url, char *out, size_t size)
+{
+    url = str_trim(url);
+    while (str_ends(url, STR("/"))) {
+        url.len--;
+    }
+    char origin[512];
+    size_t len = 0;
+    ptrdiff_t scheme = str_find_nocase(url, STR("://"));
+    size_t from = scheme < 0 ? 0 : (size_t)scheme + 3;
+    while (len < url.len && len < sizeof origin &&
+           (len < from || url.at[len] != '/')) {
+        char c = url.at[len];
+        origin[len++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+    struct str rest = {url.at + len, url.len - len};
+    size_t at =
+        put(out, size, 0, without_default_port((struct str){origin, len}));
+    return put(out, size, at, rest);
+}
+
+void apimart_account(struct str base_url, struct str key,
+                     char out[static ACCOUNT_BYTES])
+{
+    static_assert(ACCOUNT_BYTES == 2 * HALF_HEX + 2, "two halves and a colon");
+    char url[2048];
+    size_t len = base_url.at ? normal_url(base_url, url, sizeof url) : 0;
+    short_digest((struct str){url, len}, out);
+    out[HALF_HEX] = ':';
+    short_digest(str_trim(key), out + HALF_HEX + 1);
+}
+
+bool apimart_same_url(const char *account_a, const char *account_b)
+{
+    return strlen(account_a) > HALF_HEX && strlen(account_b) > HALF_HEX &&
+           memcmp(account_a, account_b, HALF_HEX + 1) == 0;
+}
+
+/* ---- exchanges ---- */
+
+static struct str url_of(const struct apimart *apimart, const char *path,
+                         struct str last, struct arena *arena)
+{
+    struct str base = apimart->base_url;
+    while (str_ends(base, STR("/"))) {
+        base.len--;
+    }
+    return str_of(arena_printf(arena, "%.*s%s%.*s", (int)base.len, base.at,
+                               path, (int)last.len, last.at ? last.at : ""));
+}
+
+static struct exchange ask(const struct apimart *apimart, const char *path,
+                           struct str last, struct arena *arena)
+{
+    return (struct exchange){
+        .method = EXCHANGE_GET,
+        .url = url_of(apimart, path, last, arena),
+        .bearer = apimart->key,
+    };
+}
+
+struct exchange apimart_submit(const struct apimart *apimart, struct str body,
+                               struct str idempotency_key, struct arena *arena)
+{
+    return (struct exchange){
+        .method = EXCHANGE_POST,
+        .url = url_of(apimart, "/v1/videos/generations", STR(""), arena),
+        .idempotency_key = idempotency_key,
+        .body = body,
+        .bearer = apimart->key,
+    };
+}
+
+/** An id may hold any visible ASCII: it must stay one segment of the path. */
+static struct str path_segment(struct str id, struct arena *arena)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789-_.~";
+    char *out = arena_alloc(arena, 3 * id.len + 1);
+    size_t len = 0;
+    for (size_t i = 0; out && i < id.len; i++) {
+        const unsigned char c = (unsigned char)id.at[i];
+        if (c && strchr(plain, c)) {
+            out[len++] = (char)c;
+            continue;
+        }
+        out[len++] = '%';
+        out[len++] = hex[c >> 4];
+        out[len++] = hex[c & 15];
+    }
+    return (struct str){out, len};
+}
+
+struct exchange apimart_poll(const struct apimart *apimart,
+                             struct str provider_task_id, struct arena *arena)
+{
+    /* Without `language`: it would translate the message that codes are read
+     * from. */
+    return ask(apimart, "/v1/tasks/", path_segment(provider_task_id, arena),
+               arena);
+}
+
+struct exchange apimart_ask_schema(const struct apimart *apimart,
+                                   struct arena *arena)
+{
+    return ask(apimart,
+               "/v1/model-schema?model=pixverse-v6&operation=video_generation",
+               STR(""), arena);
+}
+
+struct exchange apimart_ask_balance(const struct apimart *apimart, bool user,
+                                    struct arena *arena)
+{
+    return ask(apimart, user ? "/v1/user/balance" : "/v1/balance", STR(""),
+               arena);
+}
+
+/* ---- does it honour keys? ---- */
+
+static json_t *load(const struct reply *reply)
+{
+    struct str body = reply->body;
+    return json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS,
+                      NULL);
+}
+
+/** The block names the header that we send, and does not take it back. */
+static bool names_our_header(const json_t *block)
+{
+    if (json_is_false(json_object_get(block, "supported")) ||
+        json_is_false(json_object_get(block, "enabled"))) {
+        return false;
+    }
+    const json_t *header = json_object_get(block, "header");
+    return json_is_string(header) &&
+           str_eq_nocase(str_trim(str_of(json_string_value(header))),
+                         STR("Idempotency-Key"));
+}
+
+static enum keys_answer read_schema(const json_t *root, int64_t *retention_ms)
+{
+    const json_t *block = json_object_get(root, "idempotency");
+    if (!json_is_object(block)) {
+        block = json_object_get(json_object_get(root, "data"), "idempotency");
+    }
+    if (!names_our_header(block)) {
+        return KEYS_IGNORED;
+    }
+    const json_t *retention = json_object_get(block, "retention_seconds");
+    double seconds = json_number_value(retention);
+    if (seconds >= 1 && seconds <= RETENTION_MAX_SECONDS) {
+        *retention_ms = (int64_t)(seconds * 1000);
+    }
+    return KEYS_HONOURED;
+}
+
+enum keys_answer apimart_read_schema(const struct reply *reply,
+                                     int64_t *retention_ms)
+{
+    if (reply->end != REPLY_WHOLE) {
+        return KEYS_NO_ANSWER;
+    }
+    if (reply->status == 404) {
+        return KEYS_IGNORED;
+    }
+    json_t *root = reply->status == 200 ? load(reply) : NULL;
+    if (!root) {
+        return KEYS_NO_ANSWER;
+    }
+    enum keys_answer answer = read_schema(root, retention_ms);
+    json_decref(root);
+    return answer;
+}
+
+/* ---- may a hold be lifted? ---- */
+
+/** What a balance page says; true also where it can't be read. */
+static bool read_balance(const json_t *root)
+{
+    const json_t *data = json_object_get(root, "data");
+    const json_t *page =
+        json_object_get(root, "remain_balance") || !json_is_object(data) ? root
+                                                                         : data;
+    const json_t *remain = json_object_get(page, "remain_balance");
+    if (json_is_false(json_object_get(root, "success")) ||
+        json_is_false(json_object_get(page, "success"))) {
+        return false;
+    }
+    if (json_is_true(json_object_get(page, "unlimited_quota")) ||
+        !json_is_number(remain)) {
+        return true;
+    }
+    return json_number_value(remain) > 0 || json_number_value(remain) == -1;
+}
+
+static bool balance_is_back(const struct reply *reply, int status)
+{
+    if (status == 402 || status == 408 || status == 429 || status >= 500) {
+        return false;
+    }
+    json_t *root = load(reply);
+    /* A page that is not there, not for this key, or not readable can't tell:
+     * one submission can. */
+    bool back = status / 100 != 2 || !root || read_balance(root);
+    json_decref(root);
+    return back;
+}
+
+static bool channel_is_back(const struct reply *reply, int status)
+{
+    json_t *root = load(reply);
+    bool back = root && (status / 100 == 2 || status / 100 == 4);
+    json_decref(root);
+    return back;
+}
+
+static bool is_back(enum hold_reason reason, const struct reply *reply,
+                    int status)
+{
+    switch (reason) {
+    case HOLD_AUTH:
+        return status != 401 && status != 403;
+    case HOLD_BALANCE:
+        return balance_is_back(reply, status);
+    case HOLD_CHANNEL:
+        return channel_is_back(reply, status);
+    case HOLD_NONE:
+    case HOLD_THROTTLE:
+        return true;
+    case HOLD_STORAGE:
+    case HOLD_ACCOUNT:
+    case HOLD_OPERATOR:
+    case HOLD_REASONS_LEN:
+        break; /* not the provider's to answer */
+    }
+    return false;
+}
+
+bool apimart_read_probe(enum hold_reason reason, const struct reply *reply,
+                        struct arena *arena, struct str *message)
+{
+    if (reply->end != REPLY_WHOLE) {
+        const char *why = arena_printf(arena, "%s: %s",
+                                       reply_end_name(reply->end), reply->why);
+        *message = str_of(why ? why : reply_end_name(reply->end));
+        return false;
+    }
+    struct provider_error error;
+    provider_error_read(reply, arena, &error);
+    const int status = reply->status / 100 == 2 && error.told && error.status
+                           ? error.status
+                           : reply->status;
+    if (is_back(reason, reply, status)) {
+        *message = STR("");
+        return true;
+    }
+    *message = error.message;
+    if (status / 100 == 2 && !error.worded) {
+        *message = reason == HOLD_BALANCE
+                       ? STR("the balance is used up")
+                       : STR("the answer is not the provider's JSON");
+    }
+    return false;
+}

@@ -1,0 +1,309 @@
+#include "core/apimart.h"
+
+#include "base/buf.h"
+#include "core/provider_error.h"
+#include "core/retry.h"
+
+#include <jansson.h>
+
+/*
+ * What a poll came to (notes/provider.md 4.3). A poll decides nothing about
+ * money: what can't be understood is a missed poll, an unknown status means
+ * that the task still runs.
+ */
+
+#define SECONDS_MAX                                                            \
+    253402300799.0   /* the year 9999; above it is not seconds                 \
+                      */
+#define URLS_MAX 128 /* so that an event stays within its bound */
+
+/* clang-format off */
+static const struct {
+    const char *word;
+    enum outcome_kind kind;
+    enum failure_kind failure; /* UPSTREAM_FAILED, unless it is moderation */
+} statuses[] = {
+    {"completed", OUTCOME_FINISHED, FAILURE_NONE},
+    {"succeeded", OUTCOME_FINISHED, FAILURE_NONE},
+    {"success", OUTCOME_FINISHED, FAILURE_NONE},
+    /* It was made, hence paid for, and its link is gone: to call it failed
+     * would give up what a fresh poll may still bring. The rules for a task
+     * that is completed without URL hold, and those for expired ones where it
+     * still names some. */
+    {"expired", OUTCOME_FINISHED, FAILURE_NONE},
+    {"failed", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"error", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"cancelled", OUTCOME_UPSTREAM_FAILED, FAILURE_CANCELLED},
+    {"canceled", OUTCOME_UPSTREAM_FAILED, FAILURE_CANCELLED},
+};
+
+static const char *const unknown_id_words[] = {
+    "task id", "task_id", "taskid", "任务id", "任务", "task not", "not found",
+    "not exist", "no such task",
+};
+/* clang-format on */
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static struct str text_of(const json_t *value)
+{
+    return (struct str){json_string_value(value), json_string_length(value)};
+}
+
+/** Unix seconds as milliseconds; 0: not told, or no such time. */
+static int64_t seconds_ms(const json_t *value)
+{
+    double seconds = json_is_number(value) ? json_number_value(value) : 0;
+    if (!(seconds > 0 && seconds <= SECONDS_MAX)) {
+        return 0;
+    }
+    return (int64_t)(seconds * 1000);
+}
+
+static int progress_of(const json_t *value)
+{
+    double progress = json_is_number(value) ? json_number_value(value) : -1;
+    return progress >= 0 && progress <= 100 ? (int)progress : -1;
+}
+
+static void read_cost(const json_t *data, struct outcome *outcome)
+{
+    const json_t *cost = json_object_get(data, "cost");
+    const json_t *credits = json_object_get(data, "credits_cost");
+    outcome->has_cost = json_is_number(cost);
+    outcome->cost = json_number_value(cost);
+    outcome->credits_cost = json_number_value(credits);
+}
+
+/** One URL of a video into the result; blanks and what is no text are left out.
+ */
+static void add_url(struct buf *out, const json_t *value, int64_t expires_ms,
+                    int *urls)
+{
+    struct str url = str_trim(text_of(value));
+    if (!url.len || memchr(url.at, '\0', url.len) || *urls == URLS_MAX) {
+        return;
+    }
+    buf_add_text(out, *urls ? ",{\"url\":" : "[{\"url\":");
+    buf_add_json(out, url);
+    if (expires_ms) {
+        buf_add_text(out, ",\"expires_at\":");
+        buf_add_i64(out, expires_ms);
+    }
+    buf_add_char(out, '}');
+    *urls += 1;
+}
+
+static void add_video(struct buf *out, const json_t *video, int *urls)
+{
+    if (json_is_string(video)) {
+        add_url(out, video, 0, urls);
+        return;
+    }
+    const int64_t expires_ms = seconds_ms(json_object_get(video, "expires_at"));
+    const json_t *url = json_object_get(video, "url");
+    if (!json_is_array(url)) {
+        add_url(out, url, expires_ms, urls);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(url); i++) {
+        add_url(out, json_array_get(url, i), expires_ms, urls);
+    }
+}
+
+/** All URLs of all videos, in order, as in task_row.result; absent: none. */
+static struct str read_result(const json_t *data, struct arena *arena)
+{
+    const json_t *videos =
+        json_object_get(json_object_get(data, "result"), "videos");
+    struct buf out;
+    int urls = 0;
+    buf_init(&out, 0);
+    if (!json_is_array(videos)) {
+        add_video(&out, videos, &urls);
+    }
+    for (size_t i = 0; i < json_array_size(videos); i++) {
+        add_video(&out, json_array_get(videos, i), &urls);
+    }
+    struct str result = {0};
+    if (urls) {
+        buf_add_char(&out, ']');
+    }
+    if (urls && !out.failed) {
+        result.at = arena_copy(arena, out.bytes, out.len);
+        result.len = result.at ? out.len : 0;
+    }
+    buf_done(&out);
+    return result;
+}
+
+/** Why the provider gave the task up, from the error inside the reply. */
+static void read_failure(const struct reply *reply, struct arena *arena,
+                         struct outcome *outcome)
+{
+    struct provider_error error;
+    provider_error_read(reply, arena, &error);
+    outcome->provider_code = error.provider_code;
+    outcome->message = error.message;
+    if (!error.told) {
+        outcome->message = outcome->failure == FAILURE_CANCELLED
+                               ? STR("cancelled by the provider")
+                               : STR("failed at the provider, no reason given");
+    }
+    if (outcome->failure == FAILURE_PROVIDER_FAILED &&
+        provider_error_is_moderation(&error)) {
+        outcome->failure = FAILURE_MODERATION;
+    }
+}
+
+static void judge_status(struct str status, struct outcome *outcome)
+{
+    outcome->kind = OUTCOME_STILL_RUNNING;
+    for (size_t i = 0; i < LENGTH(statuses); i++) {
+        if (str_eq_nocase(status, str_of(statuses[i].word))) {
+            outcome->kind = statuses[i].kind;
+            outcome->failure = statuses[i].failure;
+        }
+    }
+}
+
+/** The longest start of the status word that a memo can hold. */
+static struct str short_status(struct str status, struct arena *arena)
+{
+    status =
+        provider_text(status, sizeof((struct task_memo *)0)->status - 1, arena);
+    while (status.len >= sizeof((struct task_memo *)0)->status) {
+        status = str_cut_points(status, str_code_points(status) - 1);
+    }
+    return status;
+}
+
+/** The answer speaks of another task than the one we asked for. */
+static bool other_id(const json_t *data, struct str provider_task_id)
+{
+    const json_t *id = json_object_get(data, "id");
+    if (!json_is_string(id)) {
+        id = json_object_get(data, "task_id");
+    }
+    return json_is_string(id) && !str_eq(text_of(id), provider_task_id);
+}
+
+static void read_task(const json_t *data, struct arena *arena,
+                      struct outcome *outcome)
+{
+    struct str status = str_trim(text_of(json_object_get(data, "status")));
+    judge_status(status, outcome);
+    outcome->status = short_status(status, arena);
+    outcome->progress = progress_of(json_object_get(data, "progress"));
+    if (outcome->kind == OUTCOME_STILL_RUNNING) {
+        return;
+    }
+    read_cost(data, outcome);
+    if (outcome->kind == OUTCOME_FINISHED) {
+        outcome->generated_ms = seconds_ms(json_object_get(data, "completed"));
+        outcome->result = read_result(data, arena);
+    }
+}
+
+/** Whether the reply tells how a task is doing. */
+static bool read_body(const struct reply *reply, struct str provider_task_id,
+                      struct arena *arena, struct outcome *outcome)
+{
+    struct str body = provider_json(reply->body, arena);
+    json_t *root =
+        json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
+    const json_t *data = json_object_get(root, "data");
+    if (json_array_size(data) == 1) {
+        data = json_array_get(data, 0);
+    }
+    if (!data && json_is_string(json_object_get(root, "status"))) {
+        data = root; /* as its webhooks send it: without the wrapper */
+    }
+    const bool task = json_is_object(data) && json_object_size(data) > 0;
+    if (task && other_id(data, provider_task_id)) {
+        outcome->kind = OUTCOME_MISSED;
+        outcome->message = STR("the provider answered about another task");
+    } else if (task) {
+        read_task(data, arena, outcome);
+    }
+    json_decref(root);
+    return task;
+}
+
+/** 400 is how an unknown id is answered; other bad requests are our bug. */
+static bool denies_id(const struct provider_error *error)
+{
+    if (error->status == 404) {
+        return true;
+    }
+    if (error->status != 400) {
+        return false;
+    }
+    if (str_eq_nocase(error->type, STR("invalid_request_error"))) {
+        return true;
+    }
+    for (size_t i = 0; i < LENGTH(unknown_id_words); i++) {
+        if (str_find_nocase(error->message, str_of(unknown_id_words[i])) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum hold_reason hold_of(const struct provider_error *error)
+{
+    switch (error->status) {
+    case 401:
+        return HOLD_AUTH;
+    case 402:
+        return HOLD_BALANCE;
+    case 403:
+        return provider_error_is_balance(error) ? HOLD_BALANCE : HOLD_AUTH;
+    case 429:
+        return HOLD_THROTTLE;
+    default:
+        return HOLD_NONE;
+    }
+}
+
+/** An answer that tells nothing about the task. */
+static void read_refusal(const struct reply *reply, struct arena *arena,
+                         struct outcome *outcome)
+{
+    struct provider_error error;
+    provider_error_read(reply, arena, &error);
+    outcome->kind = denies_id(&error) ? OUTCOME_DENIED : OUTCOME_MISSED;
+    outcome->hold =
+        outcome->kind == OUTCOME_MISSED ? hold_of(&error) : HOLD_NONE;
+    outcome->message = error.message;
+    outcome->provider_code = error.provider_code;
+    if (reply->status / 100 == 2 && !error.told) {
+        outcome->message = STR("the provider's answer names no task");
+    }
+}
+
+void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
+                       int64_t now_ms, struct arena *arena,
+                       struct outcome *outcome)
+{
+    *outcome = (struct outcome){
+        .kind = OUTCOME_MISSED,
+        .progress = -1,
+        .http_status = reply->status,
+        .retry_after_ms = retry_after_ms(reply->retry_after, now_ms),
+    };
+    if (reply->end != REPLY_WHOLE) {
+        const char *why = arena_printf(arena, "%s: %s",
+                                       reply_end_name(reply->end), reply->why);
+        outcome->message = str_of(why ? why : reply_end_name(reply->end));
+        return;
+    }
+    if (reply->status / 100 != 2 ||
+        !read_body(reply, provider_task_id, arena, outcome)) {
+        read_refusal(reply, arena, outcome);
+        return;
+    }
+    if (outcome->kind == OUTCOME_UPSTREAM_FAILED) {
+        read_failure(reply, arena, outcome);
+    }
+}

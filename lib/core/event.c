@@ -1,0 +1,423 @@
+#include "core/event.h"
+
+#include "base/buf.h"
+#include "core/digest.h"
+#include "core/provider_error.h"
+
+#include <stdio.h>
+
+#define PROVIDER "apimart"
+#define MODEL "pixverse-v6"
+#define TRACE_BYTES_MAX                                                        \
+    8192 /* a longer state is left out, or it could fill the event */
+
+/*
+ * The stored form: one text, each piece with its length, the value last.
+ *
+ *   event/1
+ *   key 17
+ *   order-1234.clip-1
+ *   header ce_type 26
+ *   video.generation.completed
+ *   value 1234
+ *   {…}
+ */
+#define STORED_MARK "event/1\n"
+
+/* ---- the body
+ * ------------------------------------------------------------------ */
+
+static void add_name(struct buf *out, const char *name)
+{
+    const char last = out->len ? out->bytes[out->len - 1] : '{';
+    if (last != '{' && last != '[') {
+        buf_add_char(out, ',');
+    }
+    buf_printf(out, "\"%s\":", name);
+}
+
+/** A field without a value is left out, never null. */
+static void add_text(struct buf *out, const char *name, struct str text)
+{
+    if (text.len) {
+        add_name(out, name);
+        buf_add_json(out, text);
+    }
+}
+
+static void add_json(struct buf *out, const char *name, struct str json)
+{
+    if (json.len) {
+        add_name(out, name);
+        buf_add_str(out, json);
+    }
+}
+
+static void add_time(struct buf *out, const char *name, int64_t time_ms)
+{
+    char text[25];
+    if (time_ms) {
+        str_time(time_ms, text);
+        add_text(out, name, str_of(text));
+    }
+}
+
+static void add_videos(struct buf *out, const struct stored_video *videos,
+                       size_t len)
+{
+    add_name(out, "videos");
+    buf_add_char(out, '[');
+    for (size_t i = 0; i < len; i++) {
+        buf_add_text(out, i ? ",{" : "{");
+        add_text(out, "uri", videos[i].uri);
+        add_name(out, "bytes");
+        buf_add_i64(out, videos[i].bytes);
+        add_text(out, "sha256", str_of(videos[i].sha256));
+        add_text(out, "content_type", STR("video/mp4"));
+        buf_add_char(out, '}');
+    }
+    buf_add_char(out, ']');
+}
+
+static void add_cost(struct buf *out, const struct task_row *row)
+{
+    if (!row->has_cost) {
+        return;
+    }
+    add_name(out, "cost");
+    buf_add_double(out, row->cost);
+    if (row->credits_cost != 0 || row->cost == 0) { /* else: not told */
+        add_name(out, "credits_cost");
+        buf_add_double(out, row->credits_cost);
+    }
+}
+
+static void add_times(struct buf *out, const struct task_row *row)
+{
+    add_name(out, "times");
+    buf_add_char(out, '{');
+    add_time(out, "received", row->received_ms);
+    add_time(out, "submitted", row->submitted_ms);
+    add_time(out, "generated", row->generated_ms);
+    add_time(out, "stored", row->stored_ms);
+    add_time(out, "settled", row->settled_ms);
+    buf_add_char(out, '}');
+}
+
+/** What an event is made from. */
+struct end {
+    const struct task_row *row;
+    const struct facts *facts;
+    struct failure failure; /* of kind FAILURE_NONE: it is a completed one */
+    const struct details *details;
+    const struct stored_video *videos;
+    size_t videos_len;
+    bool bare; /* over its bound: without what can be as long as it likes */
+};
+
+static void add_error(struct buf *out, const struct end *end,
+                      struct arena *arena)
+{
+    const struct failure *failure = &end->failure;
+    add_name(out, "error");
+    buf_add_char(out, '{');
+    add_text(out, "kind", str_of(failure_kind_name(failure->kind)));
+    add_name(out, "message");
+    buf_add_json(
+        out, provider_text(failure->message, PROVIDER_TEXT_POINTS_MAX, arena));
+    add_name(out, "retry_safe");
+    buf_add_text(out,
+                 task_retry_safe(end->row, failure->kind) ? "true" : "false");
+    if (failure->http_status) {
+        add_name(out, "http_status");
+        buf_add_i64(out, failure->http_status);
+    }
+    add_text(
+        out, "provider_code",
+        provider_text(failure->provider_code, PROVIDER_CODE_POINTS_MAX, arena));
+    if (end->details && end->details->len && !end->bare) {
+        add_json(out, "details", details_to_json(end->details, arena));
+    }
+    buf_add_char(out, '}');
+}
+
+static void add_body(struct buf *out, const struct end *end,
+                     struct arena *arena)
+{
+    const struct task_row *row = end->row;
+    const struct facts *facts = end->facts;
+    const bool failed = end->failure.kind != FAILURE_NONE;
+    buf_add_char(out, '{');
+    add_text(out, "request_id", facts->request_id);
+    add_text(out, "tenant", facts->tenant);
+    add_text(out, "status", failed ? STR("failed") : STR("completed"));
+    if (row->late && !failed) {
+        add_json(out, "late", STR("true"));
+    }
+    add_text(out, "mode", str_of(request_mode_name(facts->mode)));
+    add_text(out, "provider", STR(PROVIDER));
+    add_text(out, "model", STR(MODEL));
+    add_text(out, "provider_task_id", str_of(row->provider_task_id));
+    if (failed) {
+        add_error(out, end, arena);
+    } else {
+        add_videos(out, end->videos, end->videos_len);
+    }
+    add_cost(out, row);
+    add_text(out, "billed", str_of(task_billed(row, end->failure.kind)));
+    add_times(out, row);
+    add_json(out, "warnings",
+             facts->warnings.len && !end->bare ? facts->warnings : STR("[]"));
+    if (!end->bare) {
+        add_json(out, "metadata", facts->metadata);
+    }
+    buf_add_char(out, '}');
+}
+
+/* ---- headers
+ * ------------------------------------------------------------------- */
+
+static void add_header(struct event *event, struct str name, struct str value)
+{
+    event->headers[event->headers_len++] = (struct event_header){name, value};
+}
+
+/** The stored form is a text of PostgreSQL's: UTF-8 without NUL. */
+static void add_trace(struct event *event, struct str name, struct str value)
+{
+    if (value.len && value.len <= TRACE_BYTES_MAX && str_is_utf8(value) &&
+        !memchr(value.at, '\0', value.len)) {
+        add_header(event, name, value);
+    }
+}
+
+static bool add_headers(struct event *event, const struct facts *facts,
+                        struct str type, struct str id, int64_t time_ms,
+                        struct arena *arena)
+{
+    char text[25];
+    str_time(time_ms, text);
+    const char *time = arena_copy(arena, text, strlen(text));
+    add_header(event, STR("ce_specversion"), STR("1.0"));
+    add_header(event, STR("ce_type"), type);
+    add_header(event, STR("ce_source"), STR("/pixverse-worker"));
+    add_header(event, STR("ce_id"), id);
+    add_header(event, STR("ce_subject"), facts->request_id);
+    add_header(event, STR("ce_time"), str_of(time));
+    add_header(event, STR("content-type"), STR("application/json"));
+    add_trace(event, STR("traceparent"), facts->traceparent);
+    add_trace(event, STR("tracestate"), facts->tracestate);
+    return time != NULL;
+}
+
+/** The same for every delivery, another for each ordered submission. */
+static struct str event_id(struct str type, const struct end *end,
+                           struct arena *arena)
+{
+    struct buf name;
+    buf_init(&name, 0);
+    buf_add_str(&name, type);
+    buf_add_char(&name, '/');
+    buf_add_str(&name, end->facts->request_id);
+    if (end->row->submission > 0) {
+        buf_add_char(&name, '/');
+        buf_add_i64(&name, end->row->submission);
+    }
+    char *id = name.failed ? NULL : arena_alloc(arena, 37);
+    if (id) {
+        digest_uuid5_url(buf_str(&name), id);
+    }
+    buf_done(&name);
+    return str_of(id);
+}
+
+/* ---- the stored form
+ * ------------------------------------------------------------ */
+
+static void add_piece(struct buf *out, struct str name, struct str bytes)
+{
+    buf_add_str(out, name);
+    buf_add_char(out, ' ');
+    buf_add_i64(out, (int64_t)bytes.len);
+    buf_add_char(out, '\n');
+    buf_add_str(out, bytes);
+    buf_add_char(out, '\n');
+}
+
+static char *store(const struct event *event, struct arena *arena, size_t *len)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    buf_add_text(&out, STORED_MARK);
+    add_piece(&out, STR("key"), event->key);
+    for (size_t i = 0; i < event->headers_len; i++) {
+        buf_add_text(&out, "header ");
+        add_piece(&out, event->headers[i].name, event->headers[i].value);
+    }
+    add_piece(&out, STR("value"), event->value);
+    char *stored = out.failed ? NULL : arena_copy(arena, out.bytes, out.len);
+    *len = out.len;
+    buf_done(&out);
+    return stored;
+}
+
+static char *render(const struct end *end, struct arena *arena, size_t *len)
+{
+    const struct str type = end->failure.kind != FAILURE_NONE
+                                ? STR("video.generation.failed")
+                                : STR("video.generation.completed");
+    struct event event = {.key = end->facts->request_id};
+    const struct str id = event_id(type, end, arena);
+    if (!id.len || !add_headers(&event, end->facts, type, id,
+                                end->row->settled_ms, arena)) {
+        return NULL;
+    }
+    struct buf body;
+    buf_init(&body, 0);
+    add_body(&body, end, arena);
+    event.value = buf_str(&body);
+    char *stored = body.failed ? NULL : store(&event, arena, len);
+    buf_done(&body);
+    return arena->failed ? NULL : stored;
+}
+
+char *event_render(const struct task_row *row, const struct facts *facts,
+                   const struct failure *failure, const struct details *details,
+                   const struct stored_video *videos, size_t videos_len,
+                   struct arena *arena)
+{
+    struct end end = {
+        .row = row,
+        .facts = facts,
+        .details = details,
+        .videos = videos,
+        .videos_len = videos_len,
+    };
+    if (failure) {
+        end.failure = *failure;
+    }
+    if (details && details->len) {
+        end.failure.kind = FAILURE_INVALID_REQUEST;
+        end.failure.message = details->items[0].message;
+    }
+    size_t len = 0;
+    char *stored = render(&end, arena, &len);
+    if (stored && len > EVENT_BYTES_MAX) {
+        /* Every part has its own bound, so that this is not to be expected; an
+         * event that no broker takes would hold its task for ever. */
+        end.bare = true;
+        stored = render(&end, arena, &len);
+    }
+    return stored;
+}
+
+/** Take "name length\n" off the front. */
+static bool take_line(struct str *rest, struct str *name, size_t *len)
+{
+    const char *end = rest->len ? memchr(rest->at, '\n', rest->len) : NULL;
+    const char *space =
+        end ? memrchr(rest->at, ' ', (size_t)(end - rest->at)) : NULL;
+    int64_t value = 0;
+    if (!space) {
+        return false;
+    }
+    const struct str digits = {space + 1, (size_t)(end - space) - 1};
+    if (!str_to_i64(digits, 0, (int64_t)rest->len, &value)) {
+        return false;
+    }
+    *name = (struct str){rest->at, (size_t)(space - rest->at)};
+    *len = (size_t)value;
+    rest->len -= (size_t)(end + 1 - rest->at);
+    rest->at = end + 1;
+    return true;
+}
+
+static bool take_piece(struct str *rest, struct str *name, struct str *bytes)
+{
+    size_t len = 0;
+    if (!take_line(rest, name, &len) || rest->len < len + 1 ||
+        rest->at[len] != '\n') {
+        return false;
+    }
+    *bytes = (struct str){rest->at, len};
+    rest->at += len + 1;
+    rest->len -= len + 1;
+    return true;
+}
+
+bool event_open(struct str stored, struct event *event)
+{
+    static const struct str header = {"header ", 7};
+    struct event found = {0};
+    struct str name;
+    struct str bytes;
+    if (!str_starts(stored, STR(STORED_MARK))) {
+        return false;
+    }
+    struct str rest = {stored.at + sizeof STORED_MARK - 1,
+                       stored.len - (sizeof STORED_MARK - 1)};
+    if (!take_piece(&rest, &name, &bytes) || !str_eq(name, STR("key"))) {
+        return false;
+    }
+    found.key = bytes;
+    while (take_piece(&rest, &name, &bytes)) {
+        if (str_eq(name, STR("value"))) {
+            found.value = bytes;
+            *event = found;
+            return rest.len == 0;
+        }
+        if (!str_starts(name, header) ||
+            found.headers_len == EVENT_HEADERS_MAX) {
+            return false;
+        }
+        name.at += header.len;
+        name.len -= header.len;
+        add_header(&found, name, bytes);
+    }
+    return false;
+}
+
+/* ---- progress
+ * -------------------------------------------------------------------- */
+
+static struct str random_id(const unsigned char random[16], struct arena *arena)
+{
+    unsigned char id[16];
+    memcpy(id, random, sizeof id);
+    id[6] = (unsigned char)((id[6] & 0x0f) | 0x40); /* version 4 */
+    id[8] = (unsigned char)((id[8] & 0x3f) | 0x80); /* RFC 9562's variant */
+    char hex[33];
+    str_hex(id, sizeof id, hex);
+    return str_of(arena_printf(arena, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
+                               hex + 12, hex + 16, hex + 20));
+}
+
+bool event_progress(const struct task_row *row, const struct facts *facts,
+                    struct str status, int progress, int64_t now_ms,
+                    const unsigned char random[16], struct arena *arena,
+                    struct event *event)
+{
+    *event = (struct event){.key = facts->request_id};
+    const struct str id = random_id(random, arena);
+    if (!id.len || !add_headers(event, facts, STR("video.generation.progress"),
+                                id, now_ms, arena)) {
+        return false;
+    }
+    struct buf body;
+    buf_init(&body, EVENT_BYTES_MAX);
+    buf_add_char(&body, '{');
+    add_text(&body, "request_id", facts->request_id);
+    add_text(&body, "tenant", facts->tenant);
+    add_text(&body, "provider_task_id", str_of(row->provider_task_id));
+    add_text(&body, "status", status);
+    if (progress >= 0) {
+        add_name(&body, "progress");
+        buf_add_i64(&body, progress);
+    }
+    buf_add_char(&body, '}');
+    event->value.at =
+        body.failed ? NULL : arena_copy(arena, body.bytes, body.len);
+    event->value.len = event->value.at ? body.len : 0;
+    buf_done(&body);
+    return event->value.at != NULL;
+}

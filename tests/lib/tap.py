@@ -22,9 +22,10 @@ def check(condition, text, *details):
     return False
 
 
-def equal(got, expected, text):
+def equal(got, expected, text, *details):
     """Check that got is what is expected, showing both if it is not."""
-    return check(got == expected, text, f"got      {got!r}", f"expected {expected!r}")
+    return check(got == expected, text, f"got      {got!r}",
+                 f"expected {expected!r}", *details)
 
 
 def note(text):

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka sanitized
+"""One request of each mode, through Apache Kafka, PostgreSQL and one worker, to
+five files and five events."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+import jsonschema
+
+import tap
+from world import ROOT, World, file_of, sha256_of, wait_for
+
+MODES = {
+    "text_to_video": {"size": "21:9", "seed": 42},
+    "image_to_video": {"image_urls": ["https://images.example.com/cat.jpg"]},
+    "transition": {"first_frame_image": "https://images.example.com/a.jpg",
+                   "last_frame_image": "https://images.example.com/b.jpg"},
+    "fusion": {"img_references": ["https://images.example.com/a.png",
+                                  "https://images.example.com/b.png"]},
+    "extend": {},
+}
+
+
+def request(mode, **more):
+    return {"request_id": f"order.{mode}", "tenant": "studio-a",
+            "request": {"prompt": f"a {mode} é", "duration": 5, **MODES[mode], **more},
+            "metadata": {"mode": mode, "nothing": None, "deep": [1, {"a": 0.2}]}}
+
+
+def schema_of(name):
+    """The schema of a message, if the contract has one."""
+    found = sorted((ROOT / "deploy/contract").rglob(f"*{name}*.json"))
+    return json.loads(found[0].read_text()) if found else None
+
+
+def boxes(path):
+    """The top-level boxes of an MP4; an error if they don't tile the file."""
+    data, at, names = path.read_bytes(), 0, []
+    while at < len(data):
+        size = int.from_bytes(data[at:at + 4], "big")
+        names.append(data[at + 4:at + 8].decode("latin-1"))
+        if size == 1:
+            size = int.from_bytes(data[at + 8:at + 16], "big")
+        if size < 8 or at + size > len(data):
+            raise ValueError(f"box {names[-1]} of {size} bytes at {at} of {len(data)}")
+        at += size
+    return names
+
+
+def check_event(world, mode, event, schema):
+    identity = f"order.{mode}"
+    headers = event.headers
+    tap.equal(event.type, "video.generation.completed", f"{mode}: completed",)
+    tap.equal(
+        {k: headers.get(k) for k in ("ce_specversion", "ce_source", "ce_subject",
+                                     "content-type", "ce_id", "ce_time")},
+        {"ce_specversion": "1.0", "ce_source": "/pixverse-worker",
+         "ce_subject": identity, "content-type": "application/json",
+         "ce_id": str(uuid.uuid5(uuid.NAMESPACE_URL,
+                                 f"video.generation.completed/{identity}")),
+         "ce_time": event["times"]["settled"]},
+        f"{mode}: the headers are those of CloudEvents")
+    tap.equal(headers.get("traceparent"), f"00-{'ab' * 16}-{'cd' * 8}-01",
+              f"{mode}: traceparent is repeated")
+    tap.equal([event[k] for k in ("request_id", "tenant", "status", "mode", "provider",
+                                  "model", "billed", "warnings")],
+              [identity, "studio-a", "completed", mode, "apimart", "pixverse-v6",
+               "yes", []], f"{mode}: the body names what was done")
+    tap.equal(event["metadata"], request(mode)["metadata"],
+              f"{mode}: metadata comes back as the same value")
+    tap.equal(sorted(event["times"], key=event["times"].get), sorted(
+        event["times"], key=["received", "submitted", "generated", "stored",
+                             "settled"].index),
+              f"{mode}: the times follow each other", event["times"])
+    for video in event["videos"]:
+        path = file_of(video["uri"])
+        tap.equal((path.stat().st_size, sha256_of(path), video["content_type"]),
+                  (video["bytes"], video["sha256"], "video/mp4"),
+                  f"{mode}: the file is what the event says")
+        tap.check(f"/studio-a/" in video["uri"] and f"/{identity}/0.mp4" in video["uri"],
+                  f"{mode}: the file stands under its key", video["uri"])
+        names = boxes(path)
+        tap.check({"ftyp", "moov", "mdat"} <= set(names), f"{mode}: it is an MP4", names)
+    if schema:
+        faults = [e.message for e in
+                  jsonschema.Draft202012Validator(schema).iter_errors(event.value)]
+        tap.equal(faults, [], f"{mode}: the event obeys its schema")
+
+
+def main():
+    schema = schema_of("event.completed") or schema_of("completed") or schema_of("event")
+    tap.check(schema, "the contract has a schema of events")
+    with World() as world:
+        headers = [("traceparent", f"00-{'ab' * 16}-{'cd' * 8}-01".encode())]
+        for mode in list(MODES)[:4]:
+            world.send(request(mode), headers=headers)
+        world.flush()
+        first = world.event("order.text_to_video")
+        world.send(request("extend", extend_from_task_id=first["provider_task_id"]),
+                   headers=headers)
+        world.flush()
+        for mode in MODES:
+            check_event(world, mode, world.event(f"order.{mode}"), schema)
+
+        ledger = world.ledger()
+        tap.note(json.dumps(ledger)[:2000])
+        hashes = [sha256_of(p) for p in world.videos.rglob("*.mp4")]
+        tap.equal(len(set(hashes)), 5, "five files, each another video")
+        left = [p for p in world.videos.rglob("*")
+                if p.is_file() and p.suffix != ".mp4"]
+        tap.equal(left, [], "no half file is left")
+
+        # The same again changes nothing; other content under the same id does not either.
+        world.send(request("text_to_video"))
+        world.send(request("text_to_video", seed=43))
+        world.flush()
+        rejected = world.reader("rejected")
+        message = wait_for(lambda: rejected.poll(0.1), 30, "a rejected message")
+        tap.equal(dict(message.headers()).get("error"), b"request_id_reused",
+                  "another content under a used id is rejected")
+        rejected.close()
+        world.pump(0.5)
+        tap.equal(sorted(len(v) for v in world.events.values()), [1] * 5,
+                  "each request has one event")
+
+        worker = world.workers[0]
+        tap.equal(worker.stop(), 0, "a drained worker ends with status 0",
+                  )
+        tap.check("ERROR" not in worker.text() and "Sanitizer" not in worker.text(),
+                  "its log has no error", worker.text()[-3000:])
+
+
+tap.run(main)

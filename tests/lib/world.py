@@ -1,0 +1,371 @@
+"""The world of an end-to-end test: the commands, the simulated provider, a
+database, topics of its own on the run's Apache Kafka, and a folder for videos.
+
+    with world.World(workers=2, latency="0.5..1") as w:
+        w.send({"request_id": "a", "request": {"prompt": "x"}})
+        event = w.event("a")
+
+Everything that a World starts, it ends. Waiting is always for a condition, with
+a limit; what a program printed is in <name>.log in $TEST_TMP.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import confluent_kafka
+import psycopg
+from confluent_kafka.admin import AdminClient, NewTopic
+
+ROOT = Path(os.environ["TEST_ROOT"])
+BIN = Path(os.environ["TEST_BIN"])
+TMP = Path(os.environ["TEST_TMP"])
+
+TOPICS = ("requests", "events", "progress", "rejected")
+
+
+class Late(Exception):
+    """What was waited for did not come."""
+
+
+def wait_for(condition, limit_s, what):
+    """Call condition() until it gives something true, and return that."""
+    end = time.monotonic() + limit_s
+    while True:
+        got = condition()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise Late(f"{what}: not within {limit_s} s")
+        time.sleep(0.02)
+
+
+def fetch(url, method="GET", body=None, timeout=10):
+    """(status, body) of one HTTP exchange."""
+    request = urllib.request.Request(url, method=method, data=body)
+    if body is not None:
+        request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
+            return reply.status, reply.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def sha256_of(path):
+    """The SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def file_of(uri):
+    """The path of a file:// URI."""
+    return Path(unquote(urlparse(uri).path))
+
+
+class Program:
+    """One of the three commands in the background."""
+
+    def __init__(self, name, args, env=None):
+        self.name = name
+        self.log = TMP / f"{name}.log"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(a) for a in args], env=env, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def line(self, start, limit_s=20):
+        """The first line of the log that begins with start."""
+        def find():
+            for line in self.text().splitlines():
+                if line.startswith(start):
+                    return line
+            if not self.alive():
+                raise Late(f"{self.name} ended early:\n{self.text()[-2000:]}")
+            return None
+        return wait_for(find, limit_s, f"{self.name}: a line {start!r}")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        """SIGKILL: no farewell."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, limit_s=70):
+        """SIGTERM; the exit status, or None if it had to be killed."""
+        if self.alive():
+            self.process.terminate()
+        try:
+            return self.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+
+class World:
+    """Simulator, database, topics, videos and workers of one test.
+
+    settings    more environment for every command
+    sim         more arguments of pixverse-sim api
+    latency     seconds from acceptance to the end, MIN..MAX
+    workers     how many are started; more with start_worker()
+    partitions  of the request topic
+    """
+
+    def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
+                 partitions=4):
+        self.programs = []
+        self.workers = []
+        self.worker_count = workers
+        self.sim_args = ["--latency", latency, *sim]
+        self.settings = settings or {}
+        self.partitions = partitions
+        self.prefix = os.environ["TEST_PREFIX"] + os.urandom(3).hex() + "-"
+        self.brokers = os.environ["TEST_KAFKA_BROKERS"]
+        self.database_url = os.environ["TEST_DATABASE_URL"]
+        self.videos = TMP / "videos"
+        self.events = {}  # request id -> every event that came, in order
+        self.seen_events = 0
+
+    # --- life ---------------------------------------------------------------
+
+    def __enter__(self):
+        try:
+            self.videos.mkdir(exist_ok=True)
+            self.start_sim()
+            self.make_topics()
+            self.command("pixverse-worker", "migrate", check=True)
+            self.producer = confluent_kafka.Producer(
+                {"bootstrap.servers": self.brokers, "linger.ms": 2,
+                 "message.max.bytes": 2097152})
+            self.event_reader = self.reader("events")
+            for _ in range(self.worker_count):
+                self.start_worker()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for program in reversed(self.programs):
+            try:
+                if program in self.workers:
+                    program.stop(30)
+                else:
+                    program.kill()
+            except ProcessLookupError:
+                pass
+        for name in ("event_reader",):
+            if hasattr(self, name):
+                getattr(self, name).close()
+
+    def start_sim(self, listen="127.0.0.1:0"):
+        self.sim = Program("sim", [BIN / "pixverse-sim", "api", "--listen", listen,
+                                   *self.sim_args])
+        self.programs.append(self.sim)
+        line = self.sim.line("listening on ")
+        self.sim_url = line.split()[2].rstrip("/")
+        return self.sim
+
+    def make_topics(self):
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        made = admin.create_topics(
+            [NewTopic(self.topic(name), self.partitions, 1) for name in TOPICS])
+        for future in made.values():
+            future.result(20)
+
+    def topic(self, name):
+        return self.prefix + name
+
+    def environment(self, **more):
+        """What a command finds in its environment; admin port 0 picks one."""
+        return {
+            "PATH": os.environ["PATH"],
+            **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")},
+            "KAFKA_BROKERS": self.brokers,
+            "KAFKA_GROUP": self.prefix + "workers",
+            **{f"KAFKA_{key}_TOPIC": self.topic(name) for key, name in
+               (("REQUEST", "requests"), ("EVENT", "events"),
+                ("REJECTED", "rejected"), ("PROGRESS", "progress"))},
+            "DATABASE_URL": self.database_url,
+            "APIMART_BASE_URL": self.sim_url,
+            "APIMART_API_KEY": "sk-test",
+            "STORAGE_URL": f"file://{self.videos}",
+            "DOWNLOAD_PRIVATE": "1",
+            "POLL_INTERVAL_MS": "200",
+            "LOG_FORMAT": "text",
+            **self.settings,
+            **more,
+        }
+
+    def command(self, name, *args, check=False, timeout=60, env=None):
+        """Run a command to its end; its CompletedProcess."""
+        done = subprocess.run(
+            [str(BIN / name), *map(str, args)], env=env or self.environment(),
+            capture_output=True, text=True, timeout=timeout)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{name} {' '.join(map(str, args))}: exit status "
+                               f"{done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def ctl(self, *args, **options):
+        return self.command("pixverse-ctl", *args, **options)
+
+    def start_worker(self, wait=True, **settings):
+        """Another worker, ready unless wait is false."""
+        number = len(self.workers)
+        port = free_port()
+        worker = Program(
+            f"worker{number}", [BIN / "pixverse-worker", "run"],
+            self.environment(ADMIN_LISTEN=f"127.0.0.1:{port}", **settings))
+        worker.admin = f"http://127.0.0.1:{port}"
+        self.programs.append(worker)
+        self.workers.append(worker)
+        if wait:
+            self.wait_ready(worker)
+        return worker
+
+    @staticmethod
+    def wait_ready(worker, limit_s=30):
+        def ready():
+            if not worker.alive():
+                raise Late(f"{worker.name} ended early:\n{worker.text()[-3000:]}")
+            try:
+                return fetch(worker.admin + "/readyz")[0] == 200
+            except OSError:
+                return False
+        wait_for(ready, limit_s, f"{worker.name} is ready")
+
+    # --- messages -----------------------------------------------------------
+
+    def send(self, message, key=None, headers=None):
+        """One message on the request topic: a dict, or bytes as they are."""
+        value = message if isinstance(message, bytes) else json.dumps(message).encode()
+        if key is None and isinstance(message, dict):
+            key = message.get("request_id")
+        while True:
+            try:
+                self.producer.produce(self.topic("requests"), value, key, headers=headers)
+                self.producer.poll(0)
+                return
+            except BufferError:
+                self.producer.poll(0.1)
+
+    def flush(self, limit_s=30):
+        if self.producer.flush(limit_s):
+            raise Late("Kafka did not take every request")
+
+    def reader(self, topic):
+        """A consumer that reads a topic from its beginning."""
+        consumer = confluent_kafka.Consumer({
+            "bootstrap.servers": self.brokers, "group.id": self.prefix + "test",
+            "enable.auto.commit": False, "auto.offset.reset": "earliest"})
+        consumer.assign([confluent_kafka.TopicPartition(self.topic(topic), p, 0)
+                         for p in range(self.partitions)])
+        return consumer
+
+    def pump(self, limit_s=0.05):
+        """Take what the event topic has now into self.events."""
+        for message in self.event_reader.consume(1000, limit_s):
+            if message.error():
+                raise RuntimeError(message.error())
+            event = Event(message)
+            self.events.setdefault(event.key, []).append(event)
+            self.seen_events += 1
+
+    def event(self, request_id, limit_s=60):
+        """The first event of a request."""
+        def come():
+            self.pump()
+            return self.events.get(request_id)
+        return wait_for(come, limit_s, f"an event of {request_id}")[0]
+
+    def wait_events(self, request_ids, limit_s=120):
+        """Until each of these has at least one event."""
+        missing = set(request_ids)
+
+        def come():
+            self.pump(0.2)
+            missing.difference_update(self.events)
+            return not missing
+        wait_for(come, limit_s, f"{len(missing)} events")
+
+    # --- looking ------------------------------------------------------------
+
+    def ledger(self):
+        """What the simulated provider accepted and billed."""
+        status, body = fetch(self.sim_url + "/sim/ledger", timeout=60)
+        if status != 200:
+            raise RuntimeError(f"/sim/ledger: {status} {body[:200]}")
+        return json.loads(body)
+
+    def faults(self, faults):
+        """Order faults of the simulated provider."""
+        status, body = fetch(self.sim_url + "/sim/faults", "POST",
+                             json.dumps(faults).encode())
+        if status not in (200, 204):
+            raise RuntimeError(f"/sim/faults: {status} {body[:400]}")
+
+    def query(self, sql, *values):
+        """Rows of a query, as tuples."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def metric(self, worker, name):
+        """The sum over a metric's series, or None if there is none."""
+        values = [float(line.rsplit(" ", 1)[1])
+                  for line in fetch(worker.admin + "/metrics")[1].decode().splitlines()
+                  if line.startswith(name) and line[len(name):len(name) + 1] in ("{", " ")]
+        return sum(values) if values else None
+
+
+class Event:
+    """One message of the event topic."""
+
+    def __init__(self, message):
+        self.key = (message.key() or b"").decode()
+        self.raw = message.value()
+        self.headers = {k: (v or b"").decode() for k, v in message.headers() or []}
+        self.value = json.loads(self.raw)
+        self.at_ms = message.timestamp()[1]
+
+    def __getitem__(self, name):
+        return self.value[name]
+
+    @property
+    def type(self):
+        return self.headers.get("ce_type")
+
+
+def free_port():
+    """A free port of the loopback, reserved like those of deploy/lib/parts.sh."""
+    done = subprocess.run(
+        ["bash", "-c", '. "$TEST_ROOT/deploy/lib/parts.sh" && parts_port'],
+        check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+STOP = signal.SIGSTOP
+CONTINUE = signal.SIGCONT

@@ -1,0 +1,77 @@
+#ifndef FLOW_FLEET_H
+#define FLOW_FLEET_H
+
+#include "core/lease.h"
+#include "flow/engine.h"
+
+/**
+ * One worker among others: its lease, who is dead, what the fleet shares (holds,
+ * counts, the provider's answer about keys). It tells the engine, and the
+ * engine tells it.
+ */
+
+struct fleet_options {
+    const char *name;    /* of this process, for people */
+    int64_t lease_ms;
+    int64_t backlog_max;
+};
+
+/** A hold as last read, kept for /readyz and /metrics. */
+struct fleet_hold {
+    enum hold_reason reason;
+    bool ours;       /* its scope is ours */
+    int64_t since_ms;
+    int64_t next_try_ms;
+    char scope[160];
+    char message[400];
+};
+
+#define FLEET_HOLDS_MAX 32
+
+struct probe;
+
+struct fleet {
+    struct engine *engine;
+    struct fleet_options options;
+    struct lease_watch watch;
+    struct loop_timer *timer;  /* the next beat */
+    struct loop_timer *ask_timer; /* the next question about keys */
+    int64_t beat_started_ms;   /* boot clock */
+    bool beating;
+    bool joining;
+    bool burying;
+    bool leaving;
+    bool asking_keys;
+    bool probing;
+    bool store_up;
+    bool counts;               /* ours is the lowest live lease: we count */
+    bool warned_async;
+    int64_t queued;
+    int64_t in_flight;
+    struct fleet_hold holds[FLEET_HOLDS_MAX];
+    size_t holds_len;
+    struct arena scratch;
+    struct metric *alive;
+    struct metric *queued_gauge;
+    struct metric *in_flight_gauge;
+    struct metric *hold_gauges[HOLD_REASONS_LEN];
+    void (*on_backlog)(void *context, int64_t queued);
+    void *backlog_context;
+    loop_fn *on_left;
+    void *left_context;
+};
+
+MUST_CHECK bool fleet_init(struct fleet *fleet, struct engine *engine,
+                           const struct fleet_options *options,
+                           struct err *err);
+void fleet_done(struct fleet *fleet);
+
+/** The store came or went. */
+void fleet_store_state(struct fleet *fleet, bool up);
+
+/** Give the lease up: what is still ours is anybody's at once. */
+void fleet_leave(struct fleet *fleet, loop_fn *on_left, void *context);
+
+size_t fleet_alive(const struct fleet *fleet);
+
+#endif

@@ -1,0 +1,550 @@
+#include "flow/intake.h"
+
+#include "base/log.h"
+#include "core/event.h"
+#include "core/request.h"
+#include "core/retry.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_MAX 500
+#define WAITING_MAX 4000 /* messages read ahead while the store is slow */
+#define REJECT_RETRY_MS 1000
+#define HEADERS_MAX 64
+
+/** One message on its way. */
+struct item {
+    struct list link;
+    struct intake *intake;
+    struct message *message;
+    struct arena arena;
+    struct request request;
+    const char *error;        /* rejecting: the header `error` */
+    bool value_dropped;       /* rejecting: the broker takes no such value */
+    struct loop_timer *retry; /* rejecting: the broker had no time */
+};
+
+static void flush(void *context);
+static void reject(struct item *item, enum request_reject reason);
+
+/* ---- life ------------------------------------------------------------------------ */
+
+static void on_retry(void *context)
+{
+    struct intake *intake = context;
+    intake->storing = false;
+    flush(intake);
+}
+
+bool intake_init(struct intake *intake, struct engine *engine,
+                 const struct intake_options *options, struct err *err)
+{
+    *intake = (struct intake){.engine = engine, .options = *options};
+    struct metrics *m = engine->edges.metrics;
+    list_init(&intake->waiting);
+    list_init(&intake->batch);
+    arena_init(&intake->arena, 65536, 0);
+    intake->retry = loop_timer_new(engine->edges.loop, on_retry, intake);
+    if (!intake->retry) {
+        return err_set(err, ERR_FATAL, "no memory for the intake");
+    }
+    intake->received = metric_get(m, METRIC_COUNTER, "pixverse_received_total",
+                                  NULL, "Messages read from the request topic.");
+    intake->rejected =
+        metric_get(m, METRIC_COUNTER, "pixverse_rejected_total", NULL,
+                   "Messages that went to the rejected topic.");
+    intake->repeated =
+        metric_get(m, METRIC_COUNTER, "pixverse_repeated_total", NULL,
+                   "Messages whose request was known already.");
+    intake->invalid =
+        metric_get(m, METRIC_COUNTER, "pixverse_invalid_total", NULL,
+                   "Requests that failed validation.");
+    intake->paused_gauge =
+        metric_get(m, METRIC_GAUGE, "pixverse_intake_paused", NULL,
+                   "1 while consumption is paused for the backlog.");
+    return true;
+}
+
+static void free_item(struct item *item)
+{
+    list_remove(&item->link);
+    loop_timer_free(item->retry);
+    arena_done(&item->arena);
+    free(item);
+}
+
+static void drop_all(struct intake *intake, struct list *items)
+{
+    while (!list_is_empty(items)) {
+        struct item *item = LIST_OWNER(items->next, struct item, link);
+        consumer_drop(intake->consumer, item->message);
+        free_item(item);
+    }
+}
+
+void intake_done(struct intake *intake)
+{
+    loop_timer_free(intake->retry);
+    arena_done(&intake->arena);
+}
+
+static void tell_idle(struct intake *intake)
+{
+    if (intake->stopped && intake->on_idle && !intake->storing &&
+        intake->rejecting == 0) {
+        loop_fn *on_idle = intake->on_idle;
+        intake->on_idle = NULL;
+        on_idle(intake->idle_context);
+    }
+}
+
+/* ---- back-pressure ------------------------------------------------------------------ */
+
+static void set_paused(struct intake *intake, bool paused)
+{
+    if (intake->paused == paused || !intake->consumer) {
+        return;
+    }
+    intake->paused = paused;
+    metric_set(intake->paused_gauge, paused ? 1 : 0);
+    if (paused) {
+        consumer_pause(intake->consumer);
+    } else {
+        consumer_resume(intake->consumer);
+    }
+}
+
+static void judge_backlog(struct intake *intake)
+{
+    int64_t max = intake->options.backlog_max;
+    bool over = intake->backlog >= max || intake->waiting_len >= WAITING_MAX;
+    bool under = intake->backlog <= max / 10 * 7 &&
+                 intake->waiting_len <= WAITING_MAX / 2;
+    if (over && !intake->paused) {
+        log_at(LOG_INFO, "consumption pauses: enough requests are waiting",
+               LOG_I64("queued", intake->backlog),
+               LOG_I64("read_ahead", intake->waiting_len));
+        set_paused(intake, true);
+    } else if (under && intake->paused && !intake->stopped) {
+        log_at(LOG_INFO, "consumption goes on",
+               LOG_I64("queued", intake->backlog));
+        set_paused(intake, false);
+    }
+}
+
+void intake_backlog(struct intake *intake, int64_t queued)
+{
+    intake->backlog = queued;
+    judge_backlog(intake);
+}
+
+/* ---- rejecting ------------------------------------------------------------------------ */
+
+static void send_rejection(void *context);
+
+static void on_rejected(void *context, const struct err *err)
+{
+    struct item *item = context;
+    struct intake *intake = item->intake;
+    if (!err) {
+        metric_add(intake->rejected, 1);
+        consumer_done(intake->consumer, item->message);
+        free_item(item);
+        intake->rejecting--;
+        tell_idle(intake);
+        return;
+    }
+    if (intake->stopped) {
+        consumer_drop(intake->consumer, item->message);
+        free_item(item);
+        intake->rejecting--;
+        tell_idle(intake);
+        return;
+    }
+    if (err->kind == ERR_PERMANENT && !item->value_dropped) {
+        item->value_dropped = true;
+        send_rejection(item);
+        return;
+    }
+    log_at(LOG_WARN, "a rejection was not taken by the broker; again later",
+           LOG_TEXT("why", err->text));
+    loop_timer_set(item->retry, REJECT_RETRY_MS);
+}
+
+static void send_rejection(void *context)
+{
+    struct item *item = context;
+    const struct message *message = item->message;
+    struct event_header headers[HEADERS_MAX + 6];
+    size_t n = 0;
+    char partition[24];
+    char offset[24];
+    char dropped[24];
+    snprintf(partition, sizeof partition, "%d", (int)message->partition);
+    snprintf(offset, sizeof offset, "%lld", (long long)message->offset);
+    for (size_t i = 0; i < message->headers_len && n < HEADERS_MAX; i++) {
+        headers[n++] = (struct event_header){message->headers[i].name,
+                                             message->headers[i].value};
+    }
+    headers[n++] = (struct event_header){STR("error"), str_of(item->error)};
+    headers[n++] = (struct event_header){STR("source_topic"), message->topic};
+    headers[n++] =
+        (struct event_header){STR("source_partition"), str_of(partition)};
+    headers[n++] = (struct event_header){STR("source_offset"), str_of(offset)};
+    if (item->value_dropped) {
+        snprintf(dropped, sizeof dropped, "%zu", message->value.len);
+        headers[n++] =
+            (struct event_header){STR("value_dropped"), str_of(dropped)};
+    }
+    const struct outgoing outgoing = {
+        .topic = item->intake->options.rejected_topic,
+        .key = message->key,
+        .value = item->value_dropped ? (struct str){0} : message->value,
+        .headers = headers,
+        .headers_len = n,
+    };
+    struct err err = {0};
+    if (producer_send(item->intake->engine->edges.producer, &outgoing,
+                      on_rejected, item, &err)) {
+        return;
+    }
+    if (err.kind == ERR_PERMANENT && !item->value_dropped) {
+        item->value_dropped = true;
+        send_rejection(item);
+        return;
+    }
+    loop_timer_set(item->retry, REJECT_RETRY_MS);
+}
+
+static void reject(struct item *item, enum request_reject reason)
+{
+    struct intake *intake = item->intake;
+    item->error = request_reject_name(reason);
+    log_at(LOG_WARN, "a message was rejected", LOG_TEXT("error", item->error),
+           LOG_STR("request_id", item->request.request_id),
+           LOG_I64("partition", item->message->partition),
+           LOG_I64("offset", item->message->offset));
+    list_remove(&item->link);
+    intake->rejecting++;
+    item->retry =
+        loop_timer_new(intake->engine->edges.loop, send_rejection, item);
+    if (!item->retry) {
+        consumer_drop(intake->consumer, item->message); /* it comes again */
+        free_item(item);
+        intake->rejecting--;
+        return;
+    }
+    send_rejection(item);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+void intake_message(void *context, struct message *message)
+{
+    struct intake *intake = context;
+    metric_add(intake->received, 1);
+    struct item *item = intake->stopped ? NULL : calloc(1, sizeof *item);
+    if (!item) {
+        consumer_drop(intake->consumer, message);
+        return;
+    }
+    item->intake = intake;
+    item->message = message;
+    list_init(&item->link);
+    arena_init(&item->arena, 2048, 0);
+    if (!request_read(message->value, &item->arena, &item->request)) {
+        log_at(LOG_ERROR, "no memory to read a message; it comes again");
+        consumer_drop(intake->consumer, message);
+        free_item(item);
+        return;
+    }
+    if (item->request.reject != REQUEST_NAMED) {
+        reject(item, item->request.reject);
+        return;
+    }
+    list_add_tail(&intake->waiting, &item->link);
+    intake->waiting_len++;
+    if (!intake->paused && intake->waiting_len >= WAITING_MAX) {
+        judge_backlog(intake);
+    }
+    loop_defer(intake->engine->edges.loop, flush, intake);
+}
+
+/* ---- storing ------------------------------------------------------------------------------ */
+
+static struct str header_of(const struct message *message, const char *name)
+{
+    for (size_t i = 0; i < message->headers_len; i++) {
+        if (str_eq_nocase(message->headers[i].name, str_of(name)) &&
+            str_is_utf8(message->headers[i].value) &&
+            message->headers[i].value.len <= 512) {
+            return message->headers[i].value;
+        }
+    }
+    return (struct str){0};
+}
+
+static struct str event_of_faulty(struct intake *intake, struct item *item,
+                                  const struct intake_row *row)
+{
+    const struct task_row task = {
+        .state = FAILED,
+        .kind = FAILURE_INVALID_REQUEST,
+        .received_ms = row->received_ms,
+        .settled_ms = row->received_ms,
+    };
+    const struct facts facts = {
+        .request_id = row->request_id,
+        .tenant = row->tenant,
+        .mode = row->mode,
+        .metadata = row->metadata,
+        .warnings = row->warnings,
+        .traceparent = row->traceparent,
+        .tracestate = row->tracestate,
+        .received_ms = row->received_ms,
+    };
+    const struct failure failure = {
+        .kind = FAILURE_INVALID_REQUEST,
+        .message = item->request.faults.items[0].message,
+    };
+    metric_add(intake->invalid, 1);
+    return str_of(event_render(&task, &facts, &failure, &item->request.faults,
+                               NULL, 0, &intake->arena));
+}
+
+static struct str new_key(struct intake *intake)
+{
+    unsigned char random[16];
+    char hex[33];
+    loop_random_bytes(intake->engine->edges.loop, random, sizeof random);
+    str_hex(random, sizeof random, hex);
+    return str_of(arena_printf(&intake->arena, "pixverse-worker-%s", hex));
+}
+
+static void fill_row(struct intake *intake, struct item *item,
+                     struct intake_row *row)
+{
+    const struct request *request = &item->request;
+    *row = (struct intake_row){
+        .request_id = request->request_id,
+        .tenant = request->tenant,
+        .mode = request->mode,
+        .priority = request->priority,
+        .deadline_seconds = request->deadline_seconds,
+        .metadata = request->metadata,
+        .warnings = details_to_json(&request->warnings, &intake->arena),
+        .traceparent = header_of(item->message, "traceparent"),
+        .tracestate = header_of(item->message, "tracestate"),
+        .body = request->body,
+        .idempotency_key = new_key(intake),
+        .received_ms = engine_now_ms(intake->engine),
+    };
+    memcpy(row->content, request->content, sizeof row->content);
+    if (request->faults.len) {
+        row->body = (struct str){0};
+        row->event = event_of_faulty(intake, item, row);
+    }
+}
+
+static void settle_item(struct intake *intake, struct item *item,
+                        enum intake_verdict verdict)
+{
+    switch (verdict) {
+    case INTAKE_NEW:
+        log_at(LOG_INFO, "task",
+               LOG_STR("request_id", item->request.request_id),
+               LOG_TEXT("from", ""),
+               LOG_TEXT("to", item->request.faults.len ? "failed" : "queued"),
+               LOG_TEXT("outcome", "RECEIVED"));
+        break;
+    case INTAKE_REPEAT:
+        metric_add(intake->repeated, 1);
+        break;
+    case INTAKE_REUSED:
+        reject(item, REQUEST_ID_REUSED);
+        return;
+    case INTAKE_POISON:
+        log_at(LOG_ERROR, "the store refuses the data of a message",
+               LOG_STR("request_id", item->request.request_id));
+        reject(item, REQUEST_NOT_JSON);
+        return;
+    }
+    consumer_done(intake->consumer, item->message);
+    free_item(item);
+}
+
+static void on_stored(void *context, const struct intake_result *result)
+{
+    struct intake *intake = context;
+    intake->asked = false;
+    if (result->err.kind != ERR_NONE) {
+        /* Unknown or not: the same batch again finds its own rows as repeats. */
+        intake->retries++;
+        int64_t wait_ms =
+            retry_wait_ms(intake->retries, 200, 5000,
+                          loop_random(intake->engine->edges.loop));
+        log_at(LOG_WARN, "a batch of requests was not stored; again soon",
+               LOG_I64("requests", intake->batch_len),
+               LOG_TEXT("why", result->err.text));
+        if (intake->stopped) {
+            drop_all(intake, &intake->batch);
+            intake->storing = false;
+            tell_idle(intake);
+            return;
+        }
+        loop_timer_set(intake->retry, wait_ms);
+        return;
+    }
+    intake->retries = 0;
+    intake->storing = false;
+    bool faulty = false;
+    bool good = false;
+    for (size_t i = 0; i < result->len; i++) {
+        struct item *item =
+            LIST_OWNER(list_pop(&intake->batch), struct item, link);
+        if (result->verdicts[i] == INTAKE_NEW) {
+            faulty = faulty || item->request.faults.len > 0;
+            good = good || item->request.faults.len == 0;
+            intake->backlog += item->request.faults.len == 0;
+        }
+        settle_item(intake, item, result->verdicts[i]);
+    }
+    assert(list_is_empty(&intake->batch));
+    intake->batch_len = 0;
+    if (good) {
+        engine_want_claims(intake->engine);
+    }
+    if (faulty) {
+        engine_want_adopts(intake->engine); /* their events are to be told */
+    }
+    judge_backlog(intake);
+    flush(intake);
+    tell_idle(intake);
+}
+
+static void store_batch(struct intake *intake)
+{
+    struct intake_row *rows =
+        arena_alloc(&intake->arena, intake->batch_len * sizeof *rows);
+    size_t len = 0;
+    for (struct list *at = intake->batch.next; rows && at != &intake->batch;
+         at = at->next) {
+        fill_row(intake, LIST_OWNER(at, struct item, link), &rows[len++]);
+    }
+    if (!rows || intake->arena.failed) {
+        log_at(LOG_ERROR, "no memory for a batch of requests; again soon");
+        loop_timer_set(intake->retry, 1000);
+        return;
+    }
+    /* Owner 0: faulty rows are orphans at once, so that whoever has room tells
+     * their end, even if this process dies now. */
+    intake->asked = true;
+    store_intake(intake->engine->edges.store, 0, rows, len, on_stored, intake);
+}
+
+static void on_sources(void *context, const enum source_state *states,
+                       size_t len, const struct err *err)
+{
+    struct intake *intake = context;
+    intake->asked = false;
+    if (intake->stopped) {
+        drop_all(intake, &intake->batch);
+        intake->storing = false;
+        tell_idle(intake);
+        return;
+    }
+    if (err && err->kind != ERR_NONE) {
+        loop_timer_set(intake->retry, 500);
+        return;
+    }
+    size_t i = 0;
+    for (struct list *at = intake->batch.next; at != &intake->batch;
+         at = at->next) {
+        struct item *item = LIST_OWNER(at, struct item, link);
+        if (!item->request.extend_from_task_id.at) {
+            continue;
+        }
+        assert(i < len);
+        enum source_state state = states[i++];
+        if (item->request.faults.len) {
+            continue; /* judged in an earlier try, or faulty anyway */
+        }
+        if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
+            request_add_fault(&item->request, &item->arena,
+                              "extend_from_task_id", "not_allowed",
+                              state == SOURCE_FAILED
+                                  ? "extend_from_task_id names a task that "
+                                    "failed, allowed: a completed one"
+                                  : "extend_from_task_id names a task that is "
+                                    "not finished, allowed: a completed one");
+        }
+    }
+    store_batch(intake);
+}
+
+static void ask_sources(struct intake *intake)
+{
+    struct str *ids =
+        arena_alloc(&intake->arena, intake->batch_len * sizeof *ids);
+    size_t len = 0;
+    for (struct list *at = intake->batch.next; ids && at != &intake->batch;
+         at = at->next) {
+        const struct item *item = LIST_OWNER(at, struct item, link);
+        if (item->request.extend_from_task_id.at) {
+            ids[len++] = item->request.extend_from_task_id;
+        }
+    }
+    if (len) {
+        intake->asked = true;
+        store_sources(intake->engine->edges.store, ids, len, on_sources,
+                      intake);
+    } else {
+        store_batch(intake);
+    }
+}
+
+static void flush(void *context)
+{
+    struct intake *intake = context;
+    if (intake->storing || !intake->engine->clock_known ||
+        !store_is_up(intake->engine->edges.store)) {
+        return;
+    }
+    while (intake->batch_len < BATCH_MAX && !list_is_empty(&intake->waiting)) {
+        struct list *link = list_pop(&intake->waiting);
+        intake->waiting_len--;
+        list_add_tail(&intake->batch, link);
+        intake->batch_len++;
+    }
+    if (!intake->batch_len) {
+        return;
+    }
+    intake->storing = true;
+    arena_reset(&intake->arena);
+    ask_sources(intake);
+}
+
+void intake_store_is_back(struct intake *intake)
+{
+    flush(intake);
+}
+
+void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
+{
+    intake->stopped = true;
+    intake->on_idle = on_idle;
+    intake->idle_context = context;
+    set_paused(intake, true);
+    drop_all(intake, &intake->waiting);
+    intake->waiting_len = 0;
+    if (!intake->asked) {
+        loop_timer_stop(intake->retry);
+        drop_all(intake, &intake->batch);
+        intake->batch_len = 0;
+        intake->storing = false;
+    }
+    tell_idle(intake);
+}

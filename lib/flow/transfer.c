@@ -1,0 +1,392 @@
+#include "flow/stage.h"
+
+#include "base/log.h"
+#include "core/asset.h"
+#include "core/digest.h"
+#include "core/video.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_MS 10000
+#define STALL_MS 30000
+
+/*
+ * All videos of one result, one after the other: fetched, hashed and checked
+ * while they stream into storage, made visible in one step. What was stored
+ * before a crash is found there, checked and adopted.
+ *
+ * A transfer outlives its job when the lease is lost; its ends are then
+ * nobody's.
+ */
+struct transfer {
+    struct engine *engine;
+    struct job_ref ref;
+    struct arena arena;
+    struct asset *assets;
+    size_t assets_len;
+    struct stored_video *videos; /* assets_len of them */
+    size_t at;                   /* the one under way */
+    struct str key;
+    struct fetch *fetch;    /* null: not fetching */
+    struct put *put;        /* null: not storing */
+    struct digest *digest;
+    struct video_check check;
+    struct fetch_end fetch_end; /* how the body ended, kept for put's end */
+    char sha256[DIGEST_HEX_BYTES];
+    bool whole;      /* fetched and good: the put is being finished */
+    bool cancelled;
+    bool resume_later; /* the fetch is paused until the put has room */
+    struct outcome end;   /* what to say when the put is gone */
+    bool has_end;
+};
+
+static void next_video(void *context);
+
+/* ---- ends ---------------------------------------------------------------------- */
+
+static void finish(struct transfer *t, const struct outcome *outcome)
+{
+    struct engine *engine = t->engine;
+    struct job *job = jobs_get(&engine->jobs, t->ref);
+    assert(!t->fetch && !t->put);
+    engine->transfers_under_way--;
+    engine_slot_free(engine);
+    if (job) {
+        job->effect->stage = NULL;
+        engine_hold(engine, outcome->hold, outcome->message);
+        engine_outcome(engine, job, outcome);
+    }
+    digest_free(t->digest);
+    arena_done(&t->arena);
+    free(t);
+}
+
+static void finish_with(struct transfer *t, enum outcome_kind kind,
+                        enum hold_reason hold, const char *why)
+{
+    char *message = arena_copy(&t->arena, why, strlen(why));
+    const struct outcome outcome = {
+        .kind = kind,
+        .hold = hold,
+        .message = str_of(message ? message : "no memory"),
+    };
+    finish(t, &outcome);
+}
+
+/** Remember what to say, and say it once the put is gone. */
+static void end_after_put(struct transfer *t, enum outcome_kind kind,
+                          const char *why, int http_status)
+{
+    if (!t->has_end) {
+        char *message = arena_copy(&t->arena, why, strlen(why));
+        t->has_end = true;
+        t->end = (struct outcome){
+            .kind = kind,
+            .message = str_of(message),
+            .http_status = http_status,
+            .retry_after_ms = t->fetch_end.retry_after_ms_hint,
+            .hash = str_of(t->sha256[0] ? t->sha256 : "none"),
+        };
+    }
+    if (t->put) {
+        put_cancel(t->put);
+    } else {
+        finish(t, &t->end);
+    }
+}
+
+static void all_stored(struct transfer *t)
+{
+    const struct outcome outcome = {
+        .kind = OUTCOME_STORED,
+        .videos = t->videos,
+        .videos_len = t->assets_len,
+        .stored_ms = engine_now_ms(t->engine),
+    };
+    finish(t, &outcome);
+}
+
+static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
+{
+    struct stored_video *video = &t->videos[t->at];
+    char uri[4096];
+    bucket_uri(t->engine->edges.bucket, t->key, uri, sizeof uri);
+    char *copy = arena_copy(&t->arena, uri, strlen(uri));
+    if (!copy) {
+        finish_with(t, OUTCOME_FETCH_FAILED, HOLD_NONE, "no memory");
+        return;
+    }
+    video->uri = str_of(copy);
+    video->bytes = bytes;
+    memcpy(video->sha256, sha256, sizeof video->sha256);
+    t->at++;
+    if (t->at == t->assets_len) {
+        all_stored(t);
+    } else {
+        next_video(t);
+    }
+}
+
+/* ---- what is there already -------------------------------------------------------- */
+
+static void on_found(void *context, const struct bucket_result *result)
+{
+    struct transfer *t = context;
+    switch (result->end) {
+    case BUCKET_DONE:
+        if (result->fault) {
+            finish_with(t, OUTCOME_STORE_FAILED, HOLD_NONE,
+                        "something that is no whole video is already stored "
+                        "under its name; remove it");
+            return;
+        }
+        video_stored(t, result->bytes, result->sha256);
+        return;
+    case BUCKET_UNUSABLE:
+        finish_with(t, OUTCOME_STORE_FAILED, HOLD_STORAGE, result->why);
+        return;
+    case BUCKET_EXISTS:
+    case BUCKET_MISSING:
+    case BUCKET_FAILED:
+    case BUCKET_CANCELLED:
+        finish_with(t, OUTCOME_FETCH_FAILED, HOLD_NONE,
+                    result->why[0] ? result->why : "it went away");
+        return;
+    }
+}
+
+/* ---- the put ------------------------------------------------------------------------ */
+
+static void on_put_ready(void *context)
+{
+    struct transfer *t = context;
+    if (t->fetch && t->resume_later) {
+        t->resume_later = false;
+        fetch_resume(t->fetch);
+    }
+}
+
+static void on_put_end(void *context, const struct bucket_result *result)
+{
+    struct transfer *t = context;
+    t->put = NULL;
+    if (t->fetch) {
+        /* Storage gave up in mid-stream: the fetch goes first. */
+        char *why = arena_copy(&t->arena, result->why, strlen(result->why));
+        t->has_end = true;
+        t->end = (struct outcome){
+            .kind = OUTCOME_STORE_FAILED,
+            .hold = result->end == BUCKET_UNUSABLE ? HOLD_STORAGE : HOLD_NONE,
+            .message = str_of(why),
+        };
+        fetch_cancel(t->fetch);
+        return;
+    }
+    if (t->has_end) {
+        finish(t, &t->end);
+        return;
+    }
+    switch (result->end) {
+    case BUCKET_DONE:
+        video_stored(t, t->fetch_end.bytes, t->sha256);
+        return;
+    case BUCKET_EXISTS:
+        bucket_check(t->engine->edges.bucket, t->key, on_found, t);
+        return;
+    case BUCKET_UNUSABLE:
+        finish_with(t, OUTCOME_STORE_FAILED, HOLD_STORAGE, result->why);
+        return;
+    case BUCKET_MISSING:
+    case BUCKET_FAILED:
+    case BUCKET_CANCELLED:
+        finish_with(t, OUTCOME_STORE_FAILED, HOLD_NONE, result->why);
+        return;
+    }
+}
+
+/* ---- the fetch ------------------------------------------------------------------------ */
+
+static bool on_head(void *context, int status, int64_t length,
+                    struct str content_type)
+{
+    struct transfer *t = context;
+    (void)content_type; /* the check of the boxes decides, not a label */
+    if (status != 200) {
+        return false;
+    }
+    struct err err = {0};
+    t->put = bucket_put(t->engine->edges.bucket, t->key, length, on_put_ready,
+                        on_put_end, t, &err);
+    if (!t->put && !t->has_end) {
+        char *why = arena_copy(&t->arena, err.text, strlen(err.text));
+        t->has_end = true;
+        t->end = (struct outcome){.kind = OUTCOME_STORE_FAILED,
+                                  .message = str_of(why)};
+    }
+    return t->put != NULL;
+}
+
+static bool on_data(void *context, const char *bytes, size_t len)
+{
+    struct transfer *t = context;
+    metric_add(t->engine->metrics.video_bytes, (double)len);
+    if (!t->put) {
+        return true; /* storage has given up; the cancel is on its way */
+    }
+    digest_add(t->digest, bytes, len);
+    video_check_add(&t->check, bytes, len);
+    if (put_write(t->put, bytes, len)) {
+        return true;
+    }
+    t->resume_later = true;
+    return false;
+}
+
+static void body_came(struct transfer *t, const struct fetch_end *end)
+{
+    unsigned char sum[DIGEST_BYTES];
+    digest_end(t->digest, sum);
+    str_hex(sum, sizeof sum, t->sha256);
+    const char *fault = video_check_end(&t->check);
+    if (!fault) {
+        t->whole = true;
+        put_finish(t->put, t->sha256);
+        return;
+    }
+    /* Without a length it may just have been cut short. */
+    bool by_length = end->length >= 0 && end->length == end->bytes;
+    end_after_put(t, by_length ? OUTCOME_UNUSABLE : OUTCOME_FETCH_FAILED, fault,
+                  end->status);
+}
+
+static bool is_refusal(int status)
+{
+    return (status >= 300 && status < 500) && status != 408 && status != 425 &&
+           status != 429;
+}
+
+static void on_fetch_end(void *context, const struct fetch_end *end)
+{
+    struct transfer *t = context;
+    t->fetch = NULL;
+    t->fetch_end = *end;
+    if (t->has_end) {
+        end_after_put(t, t->end.kind, "", 0);
+    } else if (t->cancelled) {
+        end_after_put(t, OUTCOME_FETCH_FAILED, "stopped", 0);
+    } else if (end->forbidden) {
+        end_after_put(t, OUTCOME_FETCH_REFUSED, end->why, end->status);
+    } else if (end->end == REPLY_TOO_LARGE) {
+        end_after_put(t, OUTCOME_OVERSIZE, "the video is over VIDEO_MAX_BYTES",
+                      end->status);
+    } else if (is_refusal(end->status)) {
+        end_after_put(t, OUTCOME_FETCH_REFUSED,
+                      "the asset host refused the video", end->status);
+    } else if (end->end != REPLY_WHOLE || end->status != 200 || !t->put) {
+        end_after_put(t, OUTCOME_FETCH_FAILED,
+                      end->why[0] ? end->why : "the asset host has no video now",
+                      end->status);
+    } else {
+        body_came(t, end);
+    }
+}
+
+static const struct fetch_hooks hooks = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_end = on_fetch_end,
+};
+
+static void next_video(void *context)
+{
+    struct transfer *t = context;
+    struct engine *engine = t->engine;
+    struct job *job = jobs_get(&engine->jobs, t->ref);
+    if (!job || t->cancelled) {
+        finish_with(t, OUTCOME_FETCH_FAILED, HOLD_NONE, "stopped");
+        return;
+    }
+    t->key = asset_key(engine->options.key_template,
+                       &job->effect->facts->facts, job->task.row.submission,
+                       t->at, &t->arena);
+    t->sha256[0] = '\0';
+    t->resume_later = false;
+    video_check_init(&t->check);
+    struct err err = {0};
+    t->fetch = t->key.at ? fetch_start(engine->edges.fetcher,
+                                       t->assets[t->at].url, CONNECT_MS,
+                                       STALL_MS, &hooks, t, &err)
+                         : NULL;
+    if (!t->fetch) {
+        finish_with(t, err.kind == ERR_PERMANENT ? OUTCOME_FETCH_REFUSED
+                                                 : OUTCOME_FETCH_FAILED,
+                    HOLD_NONE, t->key.at ? err.text : "no memory");
+    }
+}
+
+/* ---- begin and cancel ------------------------------------------------------------------ */
+
+static struct transfer *transfer_new(struct engine *engine, struct job *job)
+{
+    struct transfer *t = calloc(1, sizeof *t);
+    if (!t) {
+        return NULL;
+    }
+    *t = (struct transfer){.engine = engine, .ref = job_ref(job)};
+    arena_init(&t->arena, 4096, 0);
+    t->digest = digest_new();
+    t->assets_len = assets_read(job->task.row.result, &t->arena, &t->assets);
+    t->videos =
+        arena_alloc(&t->arena, (t->assets_len + 1) * sizeof *t->videos);
+    if (!t->digest || !t->videos || t->arena.failed) {
+        digest_free(t->digest);
+        arena_done(&t->arena);
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void transfer_begin(struct engine *engine, struct job *job)
+{
+    assert(job->takes == SLOT_TRANSFER);
+    if (!job->effect || !job->effect->facts) {
+        engine_read_facts(engine, job); /* the slot stays the job's meanwhile */
+        return;
+    }
+    struct transfer *t = transfer_new(engine, job);
+    if (!t || t->assets_len == 0) {
+        const struct outcome outcome = {
+            .kind = t ? OUTCOME_FETCH_REFUSED : OUTCOME_FETCH_FAILED,
+            .message = STR("there is no URL to fetch"),
+        };
+        if (t) {
+            digest_free(t->digest);
+            arena_done(&t->arena);
+            free(t);
+        }
+        engine_give_slot(engine, job);
+        engine_outcome(engine, job, &outcome);
+        return;
+    }
+    job->takes = SLOT_NONE; /* the slot is the transfer's from here on */
+    job->effect->stage = t;
+    next_video(t);
+}
+
+void transfer_cancel(struct job *job)
+{
+    struct transfer *t = job->effect ? job->effect->stage : NULL;
+    if (!t || t->cancelled) {
+        return;
+    }
+    t->cancelled = true;
+    if (t->fetch) {
+        fetch_cancel(t->fetch);
+    } else if (t->put && !t->whole) {
+        put_cancel(t->put);
+    }
+    /* A put that is being finished, or a check, comes to its end by itself. */
+}

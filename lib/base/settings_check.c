@@ -31,9 +31,12 @@ static bool all_in(struct str text, const char *others)
 /** Takes what stands before the first `mark` off *text; all of it if none. */
 static struct str cut(struct str *text, char mark)
 {
-    const char *at = text->len ? memchr(text->at, mark, text->len) : NULL;
-    struct str part = {text->at, at ? (size_t)(at - text->at) : text->len};
-    size_t gone = part.len + (at ? 1 : 0);
+    size_t len = 0;
+    while (len < text->len && text->at[len] != mark) {
+        len++;
+    }
+    struct str part = {text->at, len};
+    size_t gone = len < text->len ? len + 1 : len;
     *text = gone ? (struct str){text->at + gone, text->len - gone} : *text;
     return part;
 }

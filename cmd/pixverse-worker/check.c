@@ -1,0 +1,264 @@
+#include "commands.h"
+
+#include "core/apimart.h"
+#include "edge/bucket.h"
+#include "edge/http.h"
+#include "edge/inspect.h"
+#include "edge/producer.h"
+#include "edge/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * `check`: each dependency is tried for real, and what is wrong is said in one
+ * line each. Faults make the exit status 1; warnings don't.
+ */
+
+#define HTTP_MS 15000
+#define KAFKA_MS 15000
+
+struct check {
+    const struct settings *settings;
+    struct loop *loop;
+    int faults;
+    bool answered;
+    bool kafka_up;
+    char kafka_why[200];
+};
+
+static void good(const char *what, const char *detail)
+{
+    printf("ok       %s%s%s\n", what, detail[0] ? ": " : "", detail);
+}
+
+static void warn(const char *what, const char *why)
+{
+    printf("warning  %s: %s\n", what, why);
+}
+
+static void fault(struct check *c, const char *what, const char *why)
+{
+    c->faults++;
+    printf("fault    %s: %s\n", what, why);
+}
+
+/* ---- PostgreSQL ------------------------------------------------------------------ */
+
+static void on_setting(void *context, const char *const *names,
+                       const struct str *values, size_t len)
+{
+    (void)names;
+    (void)context;
+    if (len && str_eq(values[0], STR("off"))) {
+        warn("PostgreSQL",
+             "synchronous_commit is off: a crash may forget an intent, and its "
+             "video be paid twice");
+    }
+}
+
+static void check_postgresql(struct check *c)
+{
+    struct err err = {0};
+    struct schema_state state;
+    if (!schema_read(c->settings->database_url, &state, &err)) {
+        fault(c, "PostgreSQL", err.text);
+        return;
+    }
+    good("PostgreSQL", "");
+    if (!schema_fits(&state, &err)) {
+        fault(c, "schema", err.text);
+    } else {
+        good("schema", "fits");
+    }
+    struct inspect *inspect = inspect_open(c->settings->database_url, &err);
+    if (inspect) {
+        if (!inspect_rows(inspect, "check_synchronous", NULL, 0, on_setting,
+                          NULL, &err)) {
+            fault(c, "PostgreSQL", err.text);
+        }
+        inspect_close(inspect);
+    }
+}
+
+/* ---- the provider ------------------------------------------------------------------- */
+
+static void on_balance(void *context, const struct reply *reply)
+{
+    struct check *c = context;
+    struct arena arena;
+    struct str message = {0};
+    arena_init(&arena, 4096, 0);
+    if (reply->end != REPLY_WHOLE) {
+        fault(c, "provider", reply->why[0] ? reply->why
+                                           : reply_end_name(reply->end));
+    } else if (reply->status == 401 || reply->status == 403) {
+        fault(c, "provider", "APIMART_API_KEY is refused");
+    } else if (!apimart_read_probe(HOLD_BALANCE, reply, &arena, &message)) {
+        char text[300];
+        snprintf(text, sizeof text, "%.*s", (int)message.len,
+                 message.at ? message.at : "");
+        fault(c, "provider's balance", text);
+    } else {
+        good("provider", "answers, the key is taken");
+    }
+    arena_done(&arena);
+    c->answered = true;
+    loop_stop(c->loop);
+}
+
+static void on_schema(void *context, const struct reply *reply)
+{
+    struct check *c = context;
+    int64_t retention_ms = 0;
+    switch (apimart_read_schema(reply, &retention_ms)) {
+    case KEYS_HONOURED:
+        good("idempotency keys", "the provider says that it honours them");
+        break;
+    case KEYS_IGNORED:
+        warn("idempotency keys", "the provider does not say that it honours "
+                                 "them: SUBMIT_DOUBT=auto settles doubts");
+        break;
+    case KEYS_NO_ANSWER:
+        warn("idempotency keys", "the provider gave no answer about them");
+        break;
+    }
+    c->answered = true;
+    loop_stop(c->loop);
+}
+
+static void ask(struct check *c, struct http *http,
+                const struct exchange *exchange, http_reply_fn *on_reply)
+{
+    struct err err = {0};
+    c->answered = false;
+    if (!http_send(http, exchange, HTTP_MS, NULL, on_reply, c, &err)) {
+        fault(c, "provider", err.text);
+        return;
+    }
+    loop_run(c->loop);
+}
+
+static void check_provider(struct check *c)
+{
+    struct err err = {0};
+    const struct http_options options = {.connections_max = 1,
+                                         .at_once_max = 1};
+    struct http *http = http_open(c->loop, &options, &err);
+    if (!http) {
+        fault(c, "provider", err.text);
+        return;
+    }
+    struct arena arena;
+    arena_init(&arena, 4096, 0);
+    struct str url = str_of(c->settings->apimart_base_url);
+    while (url.len && url.at[url.len - 1] == '/') {
+        url.len--;
+    }
+    struct apimart apimart = {.base_url = url,
+                              .key = str_of(c->settings->apimart_api_key)};
+    struct exchange balance = apimart_ask_balance(&apimart, true, &arena);
+    ask(c, http, &balance, on_balance);
+    struct exchange schema = apimart_ask_schema(&apimart, &arena);
+    ask(c, http, &schema, on_schema);
+    http_close(http);
+    arena_done(&arena);
+}
+
+/* ---- storage --------------------------------------------------------------------------- */
+
+static void on_probe(void *context, const struct bucket_result *result)
+{
+    struct check *c = context;
+    if (result->end == BUCKET_DONE) {
+        good("storage", "takes and gives");
+    } else {
+        fault(c, "storage", result->why);
+    }
+    loop_stop(c->loop);
+}
+
+static void check_storage(struct check *c)
+{
+    struct err err = {0};
+    struct bucket *bucket =
+        bucket_open(c->loop, str_of(c->settings->storage_url), 1,
+                    c->settings->video_max_bytes, &err);
+    if (!bucket) {
+        fault(c, "storage", err.text);
+        return;
+    }
+    bucket_probe(bucket, on_probe, c);
+    loop_run(c->loop);
+    bucket_close(bucket);
+}
+
+/* ---- Kafka ------------------------------------------------------------------------------- */
+
+static void on_kafka(void *context, bool connected, const char *why)
+{
+    struct check *c = context;
+    snprintf(c->kafka_why, sizeof c->kafka_why, "%s", why ? why : "");
+    if (connected) {
+        c->kafka_up = true;
+        loop_stop(c->loop);
+    }
+}
+
+static void stop(void *context)
+{
+    struct check *c = context;
+    loop_stop(c->loop);
+}
+
+static void check_kafka(struct check *c)
+{
+    const struct settings *s = c->settings;
+    struct err err = {0};
+    struct kafka_property *properties =
+        calloc(s->kafka_conf_len + 1, sizeof *properties);
+    for (size_t i = 0; properties && i < s->kafka_conf_len; i++) {
+        properties[i] = (struct kafka_property){s->kafka_conf[i].name,
+                                                s->kafka_conf[i].value};
+    }
+    struct producer *producer =
+        properties ? producer_open(c->loop, s->kafka_brokers, properties,
+                                   s->kafka_conf_len, on_kafka, c, &err)
+                   : NULL;
+    if (!producer) {
+        fault(c, "Kafka", err.text);
+        free(properties);
+        return;
+    }
+    struct loop_timer *timer = loop_timer_new(c->loop, stop, c);
+    loop_timer_set(timer, KAFKA_MS);
+    loop_run(c->loop);
+    loop_timer_free(timer);
+    if (c->kafka_up) {
+        good("Kafka", s->kafka_brokers);
+    } else {
+        fault(c, "Kafka", c->kafka_why[0] ? c->kafka_why
+                                          : "no broker answers in 15 s");
+    }
+    producer_close(producer, 1000, stop, c);
+    loop_run(c->loop);
+    free(properties);
+}
+
+int command_check(const struct settings *settings)
+{
+    struct check c = {.settings = settings};
+    struct err err = {0};
+    c.loop = loop_open(&err);
+    if (!c.loop) {
+        fprintf(stderr, "check: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    check_postgresql(&c);
+    check_kafka(&c);
+    check_provider(&c);
+    check_storage(&c);
+    loop_close(c.loop);
+    printf("%d faults\n", c.faults);
+    return c.faults ? EXIT_FAILED : EXIT_DONE;
+}

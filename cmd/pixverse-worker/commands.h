@@ -1,0 +1,13 @@
+#ifndef PIXVERSE_WORKER_COMMANDS_H
+#define PIXVERSE_WORKER_COMMANDS_H
+
+#include "base/settings.h"
+
+/** Exit statuses (CONTRACT "Commands"). */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_MISFIT = 3 };
+
+int command_run(const struct settings *settings);
+int command_migrate(const struct settings *settings);
+int command_check(const struct settings *settings);
+
+#endif

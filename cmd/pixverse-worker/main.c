@@ -1,0 +1,110 @@
+#include "commands.h"
+
+#include "base/log.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static void print_help(void)
+{
+    puts("pixverse-worker [run|migrate|check|version]\n"
+         "\n"
+         "  run      take requests from Kafka, have them made, store the videos,\n"
+         "           announce their ends (the default)\n"
+         "  migrate  bring the schema of DATABASE_URL up to this program\n"
+         "  check    try every dependency and say what is wrong\n"
+         "  version  print the versions of this program and its libraries\n"
+         "\n"
+         "Exit status: 0 done or drained; 1 failed, check found faults, or the\n"
+         "drain ran out; 2 settings or usage; 3 run: the schema does not fit.\n"
+         "\n"
+         "Settings come from the environment; NAME_FILE reads NAME from a file.\n");
+    settings_print_help(stdout);
+}
+
+static int print_version(void)
+{
+    printf("pixverse-worker %s\njansson %s\n", PROGRAM_VERSION,
+           JANSSON_VERSION);
+    return EXIT_DONE;
+}
+
+/** A crash must not write keys to a disk, nor a neighbour read our memory. */
+static void shut_the_blinds(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+static void print_lines(const char *what, const struct buf *lines)
+{
+    if (lines->len) {
+        fprintf(stderr, "%s%s", what, lines->bytes);
+    }
+}
+
+static int with_settings(int (*command)(const struct settings *settings),
+                         enum settings_need need)
+{
+    struct settings settings;
+    struct buf faults;
+    struct buf warnings;
+    buf_init(&faults, 0);
+    buf_init(&warnings, 0);
+    bool good = settings_read(&settings, (const char *const *)environ, need,
+                              &faults, &warnings);
+    print_lines("", &warnings);
+    print_lines("", &faults);
+    buf_done(&faults);
+    buf_done(&warnings);
+    int status = EXIT_USAGE;
+    if (good) {
+        settings_hide_secrets();
+        log_open(settings.log_level, !settings.log_text);
+        status = command(&settings);
+    }
+    settings_done(&settings);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "run";
+    signal(SIGPIPE, SIG_IGN);
+    shut_the_blinds();
+    if (argc > 2) {
+        fprintf(stderr,
+                "pixverse-worker: \"%s\" is one argument too many, allowed: "
+                "one of run, migrate, check, version\n",
+                argv[2]);
+        return EXIT_USAGE;
+    }
+    if (strcmp(command, "run") == 0) {
+        return with_settings(command_run, SETTINGS_NEED_KEY);
+    }
+    if (strcmp(command, "migrate") == 0) {
+        return with_settings(command_migrate, SETTINGS_NEED_NONE);
+    }
+    if (strcmp(command, "check") == 0) {
+        return with_settings(command_check, SETTINGS_NEED_KEY);
+    }
+    if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
+        return print_version();
+    }
+    if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
+        strcmp(command, "-h") == 0) {
+        print_help();
+        return EXIT_DONE;
+    }
+    fprintf(stderr,
+            "pixverse-worker: \"%s\" is no command, allowed: run, migrate, "
+            "check, version (--help tells more)\n",
+            command);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,104 @@
+#include "flow/status.h"
+
+static void missing(struct buf *out, const char *what, const char *why)
+{
+    buf_printf(out, "not ready: %s%s%s\n", what, why[0] ? ": " : "", why);
+}
+
+static bool list_missing(const struct status *s, struct buf *out)
+{
+    size_t before = out->len;
+    if (s->draining) {
+        missing(out, "draining", "");
+    }
+    if (s->schema_misfit) {
+        missing(out, "the schema does not fit", s->store_why);
+    } else if (!s->store_up) {
+        missing(out, "no PostgreSQL", s->store_why);
+    }
+    if (!s->consumer_up) {
+        missing(out, "no Kafka for requests", s->consumer_why);
+    }
+    if (!s->producer_up) {
+        missing(out, "no Kafka for events", s->producer_why);
+    }
+    return out->len > before;
+}
+
+static void list_holds(const struct status *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->fleet->holds_len; i++) {
+        const struct fleet_hold *hold = &s->fleet->holds[i];
+        char since[25];
+        str_time(hold->since_ms, since);
+        buf_printf(out, "hold: %s%s since %s: %s\n",
+                   hold_reason_name(hold->reason),
+                   hold->ours ? "" : " (another scope)", since, hold->message);
+    }
+}
+
+static void answer_ready(const struct status *s, struct admin_answer *answer)
+{
+    answer->content_type = "text/plain; charset=utf-8";
+    answer->status = 200;
+    if (list_missing(s, answer->body)) {
+        answer->status = 503;
+    } else {
+        buf_add_text(answer->body, "ready\n");
+    }
+    list_holds(s, answer->body);
+}
+
+static void answer_scale(const struct status *s, struct admin_answer *answer)
+{
+    answer->content_type = "application/json";
+    answer->status = 200;
+    buf_printf(answer->body,
+               "{\"queued\":%lld,\"in_flight\":%lld,\"workers\":%zu,"
+               "\"tasks_max\":%d}\n",
+               (long long)s->fleet->queued, (long long)s->fleet->in_flight,
+               fleet_alive(s->fleet), s->engine->options.tasks_max);
+}
+
+static void count_state(void *context, struct job *job)
+{
+    size_t *counts = context;
+    counts[job->task.row.state]++;
+}
+
+static void answer_metrics(const struct status *s, struct admin_answer *answer)
+{
+    size_t counts[TASK_STATES_LEN] = {0};
+    jobs_each(&s->engine->jobs, count_state, counts);
+    for (int i = 0; i < TASK_STATES_LEN; i++) {
+        metric_set(s->engine->metrics.states[i], (double)counts[i]);
+    }
+    struct metrics *m = s->engine->edges.metrics;
+    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_loop_longest_turn_seconds",
+                          NULL, "Longest turn of the loop since last asked."),
+               (double)loop_longest_turn_us(s->engine->edges.loop) / 1e6);
+    if (s->intake->consumer) {
+        metric_set(metric_get(m, METRIC_GAUGE, "pixverse_kafka_lag", NULL,
+                              "Messages not yet read; -1: unknown."),
+                   (double)consumer_lag(s->intake->consumer));
+    }
+    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    answer->status = 200;
+    metrics_write(m, answer->body);
+}
+
+void status_answer(void *context, struct str path, struct admin_answer *answer)
+{
+    const struct status *s = context;
+    if (str_eq(path, STR("/healthz"))) {
+        answer->content_type = "text/plain; charset=utf-8";
+        answer->status = 200;
+        buf_add_text(answer->body, "ok\n");
+    } else if (str_eq(path, STR("/readyz"))) {
+        answer_ready(s, answer);
+    } else if (str_eq(path, STR("/metrics"))) {
+        answer_metrics(s, answer);
+    } else if (str_eq(path, STR("/scale"))) {
+        answer_scale(s, answer);
+    }
+}

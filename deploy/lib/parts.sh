@@ -270,13 +270,14 @@ parts_postgres_database() {
 # parts_kafka_fetch FOLDER: the jars into FOLDER/lib, once; output in
 # FOLDER/maven.log.
 parts_kafka_fetch() {
-    local folder=$1 stamp want
+    local folder stamp want
+    # Maven takes a relative name as relative to the pom.
+    mkdir -p "$1" && folder=$(cd -P "$1" && pwd) || return 1
     want=$(cksum <"$parts_root/deploy/kafka/pom.xml")
     stamp=$(cat "$folder/lib/.pom" 2>/dev/null) || stamp=
     [ "$stamp" != "$want" ] || return 0
     command -v mvn >/dev/null || parts_fail "no Maven here: deploy/install java" || return 1
     rm -rf "$folder/lib"
-    mkdir -p "$folder"
     mvn -B -f "$parts_root/deploy/kafka/pom.xml" dependency:copy-dependencies \
         "-DoutputDirectory=$folder/lib" >"$folder/maven.log" 2>&1 || {
         grep -E 'ERROR' "$folder/maven.log" | head -n 5 >&2
@@ -318,7 +319,7 @@ parts_kafka_start() {
     local folder=$1 jars=$2 port controller uuid tries
     shift 2
     mkdir -p "$folder"
-    folder=$(cd -P "$folder" && pwd)
+    folder=$(cd -P "$folder" && pwd) && jars=$(cd -P "$jars" && pwd) || return 1
     for tries in 1 2 3; do
         parts_kafka_stop "$folder"
         port=$(parts_port) && controller=$(parts_port) || return 1

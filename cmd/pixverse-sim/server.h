@@ -1,0 +1,42 @@
+#ifndef SIM_SERVER_H
+#define SIM_SERVER_H
+
+#include "http_request.h"
+#include "reply.h"
+
+#include "base/err.h"
+
+#include <uv.h>
+
+/**
+ * A small HTTP/1.1 server on one libuv loop. It owns its sockets down to how
+ * they end, because a simulated provider must be able to misbehave.
+ */
+struct server;
+
+/** Whom the server asks. All run on the loop and must not wait. */
+struct server_calls {
+    /** A connection came: false closes it at once. */
+    bool (*on_accept)(void *context);
+    /** The head of a request is there: false closes before its body is read. */
+    bool (*on_head)(void *context, const struct http_request *request);
+    /** The request is there: compose the answer. Views live until return. */
+    void (*on_request)(void *context, const struct http_request *request,
+                       struct reply *reply);
+    void *context;
+};
+
+/**
+ * Listen.
+ *
+ * @param port  0: the system picks one; see server_port().
+ */
+MUST_CHECK bool server_open(struct server **server, uv_loop_t *loop,
+                            const char *host, int port,
+                            const struct server_calls *calls, struct err *err);
+int server_port(const struct server *server);
+size_t server_connections(const struct server *server);
+/** Ends every connection; freed once the loop has run out. */
+void server_close(struct server *server);
+
+#endif

@@ -1,0 +1,246 @@
+#include "world.h"
+
+#include "draw.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void *grown(void *list, uint32_t count, uint32_t *room, size_t each)
+{
+    if (count < *room) {
+        return list;
+    }
+    *room = *room ? *room * 2 : 256;
+    void *more = realloc(list, *room * each);
+    if (!more) {
+        abort();
+    }
+    return more;
+}
+
+static char *copy_of(struct str text)
+{
+    char *copy = malloc(text.len + 1);
+    if (!copy) {
+        abort();
+    }
+    if (text.len > 0) {
+        memcpy(copy, text.at, text.len);
+    }
+    copy[text.len] = '\0';
+    return copy;
+}
+
+void world_init(struct world *world, const struct options *options)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    world->options = *options;
+    world->salt = draw((uint64_t)now.tv_sec, (uint64_t)now.tv_nsec);
+}
+
+static void forget(struct world *world)
+{
+    for (uint32_t i = 0; i < world->tasks_count; i++) {
+        task_done(world->tasks[i]);
+        free(world->tasks[i]);
+    }
+    for (uint32_t i = 0; i < world->replays_count; i++) {
+        free(world->replays[i].key);
+    }
+    for (uint32_t i = 0; i < world->keys_count; i++) {
+        free(world->keys[i].text);
+    }
+    free(world->tasks);
+    free(world->replays);
+    free(world->keys);
+    index_done(&world->tasks_by_tail);
+    index_done(&world->replays_by_key);
+    faults_clear(&world->faults);
+}
+
+void world_done(struct world *world)
+{
+    forget(world);
+}
+
+void world_reset(struct world *world)
+{
+    const struct options options = world->options;
+    const int64_t now_us = world->now_us;
+    const int64_t now_ms = world->now_ms;
+    forget(world);
+    memset(world, 0, sizeof(*world));
+    world_init(world, &options);
+    world->now_us = now_us;
+    world->now_ms = now_ms;
+}
+
+void world_digest(struct str bytes, char out[65])
+{
+    unsigned char digest[32];
+    if (EVP_Digest(bytes.at ? bytes.at : "", bytes.len, digest, NULL,
+                   EVP_sha256(), NULL) != 1) {
+        abort();
+    }
+    str_hex(digest, sizeof(digest), out);
+}
+
+static bool is_accepted(const struct options *options, struct str key)
+{
+    for (size_t i = 0; i < options->keys_count; i++) {
+        if (str_eq(key, str_of(options->keys[i]))) {
+            return true;
+        }
+    }
+    return options->keys_count == 0 && key.len > 0;
+}
+
+uint32_t world_key(struct world *world, struct str key)
+{
+    for (uint32_t i = 0; i < world->keys_count; i++) {
+        if (str_eq(key, str_of(world->keys[i].text))) {
+            return i;
+        }
+    }
+    if (!is_accepted(&world->options, key)) {
+        return INDEX_NONE;
+    }
+    char digest[65];
+    world->keys =
+        realloc(world->keys, (world->keys_count + 1) * sizeof(*world->keys));
+    if (!world->keys) {
+        abort();
+    }
+    struct api_key *added = &world->keys[world->keys_count];
+    added->text = copy_of(key);
+    world_digest(key, digest);
+    snprintf(added->fingerprint, sizeof(added->fingerprint), "%.16s", digest);
+    return world->keys_count++;
+}
+
+struct task *world_task(const struct world *world, struct str id)
+{
+    if (!str_starts(id, STR("task_"))) {
+        return NULL;
+    }
+    const uint32_t at =
+        index_find(&world->tasks_by_tail, (struct str){id.at + 5, id.len - 5});
+    return at == INDEX_NONE ? NULL : world->tasks[at];
+}
+
+/** "task_" and a ULID: 10 digits of time, 16 of chance, in Crockford's 32. */
+static void make_id(const struct world *world, struct task *task)
+{
+    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    char *out = task->id;
+    memcpy(out, "task_", 5);
+    out += 5;
+    const uint64_t ms = (uint64_t)(world->now_us / 1000);
+    for (int i = 9; i >= 0; i--) {
+        *out++ = digits[(ms >> (5 * i)) & 31];
+    }
+    for (uint64_t part = 0; part < 2; part++) {
+        const uint64_t chance = draw(world->salt + part, task->number);
+        for (int i = 0; i < 8; i++) {
+            *out++ = digits[(chance >> (5 * i)) & 31];
+        }
+    }
+    *out = '\0';
+}
+
+struct task *world_accept(struct world *world, const struct order *order,
+                          struct str body, uint32_t api_key)
+{
+    struct task *task = calloc(1, sizeof(*task));
+    if (!task) {
+        abort();
+    }
+    const struct options *options = &world->options;
+    task->number = world->tasks_count;
+    task->seed = draw(options->seed, task->number);
+    task->key = api_key;
+    task->replay = INDEX_NONE;
+    task->mode = order->mode;
+    task->width = order->width;
+    task->height = order->height;
+    task->seconds = order->seconds;
+    task->audio = order->audio;
+    task->cost_micros = order->cost_micros;
+    task->body = copy_of(body);
+    task->body_bytes = body.len;
+    world_digest(body, task->digest);
+    task->accepted_us = world->now_us;
+    task->start_ms = world->now_ms;
+    task->last_poll_ms = world->now_ms;
+    task->latency_ms =
+        (int64_t)draw_between(task->seed, 0, (uint64_t)options->latency_min_ms,
+                              (uint64_t)options->latency_max_ms);
+    task->videos = 1;
+    task->urls = 1;
+    make_id(world, task);
+    world->tasks = grown(world->tasks, world->tasks_count, &world->tasks_room,
+                         sizeof(struct task *));
+    world->tasks[world->tasks_count++] = task;
+    index_put(&world->tasks_by_tail, str_of(task->id + 5), task->number);
+    world->spent_micros += task->cost_micros;
+    world->counts.accepted++;
+    return task;
+}
+
+uint32_t world_replay(struct world *world, uint32_t api_key, struct str key)
+{
+    char name[256];
+    const int len =
+        snprintf(name, sizeof(name), "%u/%.*s", api_key, (int)key.len, key.at);
+    const struct str full = {name, (size_t)len};
+    uint32_t at = index_find(&world->replays_by_key, full);
+    if (at != INDEX_NONE) {
+        return at;
+    }
+    world->replays = grown(world->replays, world->replays_count,
+                           &world->replays_room, sizeof(struct replay));
+    at = world->replays_count++;
+    world->replays[at] = (struct replay){
+        .key = copy_of(key), .api_key = api_key, .task = INDEX_NONE};
+    index_put(&world->replays_by_key, full, at);
+    return at;
+}
+
+void world_settle(struct world *world, struct task *task)
+{
+    if (task->refunded || task->fate == FATE_COMPLETE ||
+        task->fail_cost_micros > 0 || !task_is_over(task, world->now_ms)) {
+        return;
+    }
+    task->refunded = true;
+    world->spent_micros -= task->cost_micros;
+}
+
+void world_error(struct site *site, int status, const char *type,
+                 const char *code, const char *message, const char *param)
+{
+    struct reply *reply = site->reply;
+    reply_no_body(reply);
+    reply->status = status;
+    reply->type = "application/json";
+    struct buf *out = &reply->body;
+    buf_add_text(out, "{\"error\":{");
+    if (code) {
+        buf_add_text(out, "\"code\":");
+        buf_add_text(out, code);
+        buf_add_char(out, ',');
+    }
+    buf_add_text(out, "\"message\":");
+    buf_add_json(out, str_of(message));
+    if (param) {
+        buf_add_text(out, ",\"param\":");
+        buf_add_json(out, str_of(param));
+    }
+    buf_add_text(out, ",\"type\":\"");
+    buf_add_text(out, type);
+    buf_printf(out, "\"},\"request_id\":\"sim-%llu\"}",
+               (unsigned long long)site->world->request_number);
+}

@@ -24,8 +24,7 @@
  */
 #define STORED_MARK "event/1\n"
 
-/* ---- the body
- * ------------------------------------------------------------------ */
+/* ---- the body ---- */
 
 static void add_name(struct buf *out, const char *name)
 {
@@ -174,8 +173,7 @@ static void add_body(struct buf *out, const struct end *end,
     buf_add_char(out, '}');
 }
 
-/* ---- headers
- * ------------------------------------------------------------------- */
+/* ---- headers ---- */
 
 static void add_header(struct event *event, struct str name, struct str value)
 {
@@ -231,8 +229,7 @@ static struct str event_id(struct str type, const struct end *end,
     return str_of(id);
 }
 
-/* ---- the stored form
- * ------------------------------------------------------------ */
+/* ---- the stored form ---- */
 
 static void add_piece(struct buf *out, struct str name, struct str bytes)
 {
@@ -377,8 +374,7 @@ bool event_open(struct str stored, struct event *event)
     return false;
 }
 
-/* ---- progress
- * -------------------------------------------------------------------- */
+/* ---- progress ---- */
 
 static struct str random_id(const unsigned char random[16], struct arena *arena)
 {

@@ -1,0 +1,367 @@
+#include "core/request_fields.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QUOTED_POINTS_MAX 100
+#define PRIORITY_USUAL 5
+
+const char *request_reject_name(enum request_reject reject)
+{
+    static const char *const names[] = {
+        [REQUEST_NAMED] = "",
+        [REQUEST_NOT_JSON] = "not_json",
+        [REQUEST_TOO_LARGE] = "too_large",
+        [REQUEST_NO_REQUEST_ID] = "no_request_id",
+        [REQUEST_BAD_REQUEST_ID] = "bad_request_id",
+        [REQUEST_ID_REUSED] = "request_id_reused",
+    };
+    return names[reject];
+}
+
+/* ---- faults and warnings ---------------------------------------------- */
+
+static void add_detail(struct arena *arena, struct details *details,
+                       size_t *all, const char *what,
+                       const struct detail *detail)
+{
+    if (!details->items) {
+        details->items =
+            arena_alloc(arena, REQUEST_DETAILS_MAX * sizeof *details->items);
+    }
+    if (!details->items) {
+        return;
+    }
+    ++*all;
+    if (*all <= REQUEST_DETAILS_MAX) {
+        details->items[details->len++] = *detail;
+        return;
+    }
+    const char *rest = arena_printf(arena, "and %zu more %s",
+                                    *all - REQUEST_DETAILS_MAX + 1, what);
+    details->items[REQUEST_DETAILS_MAX - 1] = (struct detail){
+        .field = STR("request"), .code = "too_many", .message = str_of(rest)};
+}
+
+static void add_detail_v(struct reading *reading, bool fault, struct str field,
+                         const char *code, const char *format, va_list args)
+{
+    struct details *details = fault ? &reading->faults : &reading->warnings;
+    size_t *all = fault ? &reading->faults_all : &reading->warnings_all;
+    char text[4096]; /* names and values in it are cut by their quoting */
+    vsnprintf(text, sizeof text, format, args);
+    /* Behind the last place only the number counts. */
+    const char *message = *all < REQUEST_DETAILS_MAX
+                              ? arena_copy(reading->arena, text, strlen(text))
+                              : "";
+    add_detail(reading->arena, details, all, fault ? "faults" : "warnings",
+               &(struct detail){field, code, str_of(message)});
+}
+
+void reading_fault(struct reading *reading, struct str field, const char *code,
+                   const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_detail_v(reading, true, field, code, format, args);
+    va_end(args);
+}
+
+void reading_warning(struct reading *reading, struct str field,
+                     const char *code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_detail_v(reading, false, field, code, format, args);
+    va_end(args);
+}
+
+/** A URL without its user info and query: both may hold somebody's secrets. */
+static void quote_text(struct buf *out, struct str text)
+{
+    struct buf plain;
+    buf_init(&plain, 0);
+    ptrdiff_t scheme = str_find_nocase(text, STR("://"));
+    if (scheme >= 0) {
+        struct str rest = {text.at + scheme + 3, text.len - (size_t)scheme - 3};
+        size_t end = 0;
+        while (end < rest.len && !strchr("/?#", rest.at[end])) {
+            end++;
+        }
+        const char *at = end ? memrchr(rest.at, '@', end) : NULL;
+        const char *query = memchr(rest.at, '?', rest.len);
+        if (at || query) {
+            const char *from = at ? at : rest.at;
+            const char *to = query ? query + 1 : rest.at + rest.len;
+            buf_add(&plain, text.at, (size_t)scheme + 3);
+            buf_add_text(&plain, at ? "\xe2\x80\xa6" : "");
+            buf_add(&plain, from, to > from ? (size_t)(to - from) : 0);
+            buf_add_text(&plain, query ? "\xe2\x80\xa6" : "");
+            text = buf_str(&plain);
+        }
+    }
+    struct str cut = str_cut_points(text, QUOTED_POINTS_MAX);
+    struct buf whole;
+    buf_init(&whole, 0);
+    buf_add_str(&whole, cut);
+    buf_add_text(&whole, cut.len < text.len ? "\xe2\x80\xa6" : "");
+    buf_add_json(out, buf_str(&whole));
+    out->failed |= plain.failed || whole.failed;
+    buf_done(&whole);
+    buf_done(&plain);
+}
+
+const char *reading_quote(struct reading *reading, const json_t *value)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    if (json_is_object(value)) {
+        buf_add_text(&out, "an object");
+    } else if (json_is_array(value)) {
+        buf_add_text(&out, "an array");
+    } else if (json_is_string(value)) {
+        quote_text(&out, (struct str){json_string_value(value),
+                                      json_string_length(value)});
+    } else {
+        json_write(&out, value);
+    }
+    const char *text =
+        out.failed ? NULL : arena_copy(reading->arena, out.bytes, out.len);
+    reading->arena->failed |= out.failed;
+    buf_done(&out);
+    return text ? text : "";
+}
+
+void reading_unknown(struct reading *reading, struct str name,
+                     const char *nearest, const char *place)
+{
+    struct str cut = str_cut_points(name, QUOTED_POINTS_MAX);
+    struct buf quoted;
+    buf_init(&quoted, 0);
+    quote_text(&quoted, name);
+    const char *field = arena_copy(reading->arena, cut.at, cut.len);
+    const char *shown = quoted.failed ? "" : quoted.bytes;
+    struct str path = {field, field ? cut.len : 0};
+    if (nearest) {
+        reading_fault(reading, path, "unknown_field",
+                      "unknown field %s, did you mean \"%s\"?", shown, nearest);
+    } else if (place) {
+        reading_fault(reading, path, "unknown_field",
+                      "unknown field %s, it belongs %s", shown, place);
+    } else {
+        reading_fault(reading, path, "unknown_field", "unknown field %s",
+                      shown);
+    }
+    reading->arena->failed |= quoted.failed;
+    buf_done(&quoted);
+}
+
+void request_add_fault(struct request *request, struct arena *arena,
+                       const char *field, const char *code, const char *message)
+{
+    size_t all = request->faults.len;
+    struct details grown = {0};
+    struct detail detail = {
+        .field = {arena_copy(arena, field, strlen(field)), strlen(field)},
+        .code = code,
+        .message = {arena_copy(arena, message, strlen(message)),
+                    strlen(message)},
+    };
+    if (all == REQUEST_DETAILS_MAX || arena->failed) {
+        return; /* the last one counts the rest already */
+    }
+    grown.items = arena_alloc(arena, (all + 1) * sizeof *grown.items);
+    if (!grown.items) {
+        return;
+    }
+    if (all) {
+        memcpy(grown.items, request->faults.items, all * sizeof *grown.items);
+    }
+    grown.items[all] = detail;
+    grown.len = all + 1;
+    request->faults = grown;
+    request->body = (struct str){0};
+}
+
+struct str details_to_json(const struct details *details, struct arena *arena)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    buf_add_char(&out, '[');
+    for (size_t i = 0; i < details->len; i++) {
+        const struct detail *detail = &details->items[i];
+        buf_add_text(&out, i ? ",{\"field\":" : "{\"field\":");
+        buf_add_json(&out, detail->field);
+        buf_add_text(&out, ",\"code\":");
+        buf_add_json(&out, str_of(detail->code));
+        buf_add_text(&out, ",\"message\":");
+        buf_add_json(&out, detail->message);
+        buf_add_char(&out, '}');
+    }
+    buf_add_char(&out, ']');
+    const char *text =
+        out.failed ? NULL : arena_copy(arena, out.bytes, out.len);
+    struct str result = {text, text ? out.len : 0};
+    arena->failed |= out.failed;
+    buf_done(&out);
+    return result;
+}
+
+/* ---- the envelope ------------------------------------------------------- */
+
+static struct str copy_text(struct reading *reading, const json_t *value)
+{
+    size_t len = json_string_length(value);
+    const char *copy =
+        arena_copy(reading->arena, json_string_value(value), len);
+    return (struct str){copy, copy ? len : 0};
+}
+
+static struct str copy_json(struct reading *reading, const json_t *value)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    json_write(&out, value);
+    const char *copy =
+        out.failed ? NULL : arena_copy(reading->arena, out.bytes, out.len);
+    struct str text = {copy, copy ? out.len : 0};
+    reading->arena->failed |= out.failed;
+    buf_done(&out);
+    return text;
+}
+
+/** A field of the envelope if it is there and good, else null. */
+static const json_t *good_field(struct reading *reading, const json_t *message,
+                                const char *name)
+{
+    const json_t *value = json_object_get(message, name);
+    const struct field *field = field_find(&envelope_fields, str_of(name));
+    return value && field_judge(reading, field, value) ? value : NULL;
+}
+
+static void judge_unknown(struct reading *reading, const json_t *message)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)message, key, value)
+    {
+        struct str name = str_of(key);
+        if (!field_find(&envelope_fields, name)) {
+            bool inside = field_find(&body_fields, name) != NULL;
+            reading_unknown(reading, name,
+                            inside ? NULL
+                                   : field_nearest(&envelope_fields, name),
+                            inside ? "inside \"request\"" : NULL);
+        }
+    }
+}
+
+static void read_envelope(struct reading *reading, const json_t *message,
+                          struct request *request)
+{
+    const json_t *body = json_object_get(message, "request");
+    if (!body) {
+        reading_fault(reading, STR("request"), "required",
+                      "request is missing, allowed: an object");
+    }
+    body = good_field(reading, message, "request");
+    const json_t *tenant = good_field(reading, message, "tenant");
+    if (tenant) {
+        request->tenant = copy_text(reading, tenant);
+    } else if (!json_object_get(message, "tenant")) {
+        request->tenant = STR("default");
+    }
+    int64_t whole = PRIORITY_USUAL;
+    const json_t *priority = good_field(reading, message, "priority");
+    if (priority) {
+        json_to_i64(priority, &whole);
+    }
+    request->priority = (int)whole;
+    const json_t *deadline = good_field(reading, message, "deadline_seconds");
+    if (deadline) {
+        json_to_i64(deadline, &request->deadline_seconds);
+    }
+    const json_t *metadata = good_field(reading, message, "metadata");
+    if (metadata) {
+        request->metadata = copy_json(reading, metadata);
+    }
+    judge_unknown(reading, message);
+    if (body) {
+        body_read(reading, body, request);
+    }
+}
+
+/** SHA-256 over tenant and request, so written that equal values are equal. */
+static void digest_content(struct reading *reading, const json_t *message,
+                           unsigned char sum[DIGEST_BYTES])
+{
+    const json_t *body = json_object_get(message, "request");
+    const json_t *tenant = json_object_get(message, "tenant");
+    struct buf text;
+    buf_init(&text, 0);
+    buf_add_char(&text, '{');
+    if (body) {
+        buf_add_text(&text, "\"request\":");
+        json_write_canonical(&text, body);
+        buf_add_char(&text, ',');
+    }
+    buf_add_text(&text, "\"tenant\":");
+    if (tenant) {
+        json_write_canonical(&text, tenant);
+    } else {
+        buf_add_text(&text, "\"default\"");
+    }
+    buf_add_char(&text, '}');
+    reading->arena->failed |= text.failed;
+    digest_of(buf_str(&text), sum);
+    buf_done(&text);
+}
+
+static enum request_reject read_id(struct arena *arena, const json_t *message,
+                                   struct str *request_id)
+{
+    const json_t *value = json_object_get(message, "request_id");
+    if (!value) {
+        return REQUEST_NO_REQUEST_ID;
+    }
+    /* Its faults are told by the name of the rejection alone. */
+    struct reading aside = {.arena = arena};
+    if (!good_field(&aside, message, "request_id")) {
+        return REQUEST_BAD_REQUEST_ID;
+    }
+    *request_id = copy_text(&aside, value);
+    return REQUEST_NAMED;
+}
+
+bool request_read(struct str value, struct arena *arena,
+                  struct request *request)
+{
+    struct request read = {.reject = REQUEST_NOT_JSON};
+    json_t *message = NULL;
+    if (value.len > REQUEST_BYTES_MAX) {
+        read.reject = REQUEST_TOO_LARGE;
+    } else if (value.len > 0) {
+        bool no_memory = false;
+        message = json_read(value, &no_memory);
+        if (no_memory) {
+            return false;
+        }
+    }
+    if (message) {
+        read.reject = read_id(arena, message, &read.request_id);
+    }
+    if (message && read.reject == REQUEST_NAMED) {
+        struct reading reading = {.arena = arena};
+        read_envelope(&reading, message, &read);
+        digest_content(&reading, message, read.content);
+        read.faults = reading.faults;
+        read.warnings = reading.warnings;
+    }
+    json_decref(message);
+    if (arena->failed) {
+        return false;
+    }
+    *request = read;
+    return true;
+}

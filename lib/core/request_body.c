@@ -1,0 +1,215 @@
+#include "core/request_fields.h"
+
+#include <string.h>
+
+static const char *const mode_names[] = {
+#define X(name, text) [name] = text,
+    REQUEST_MODES(X)
+#undef X
+};
+
+const char *request_mode_name(enum request_mode mode)
+{
+    return mode_names[mode];
+}
+
+enum request_mode request_mode_parse(struct str name)
+{
+    for (size_t i = 1; i < sizeof mode_names / sizeof *mode_names; i++) {
+        if (str_eq(name, str_of(mode_names[i]))) {
+            return (enum request_mode)i;
+        }
+    }
+    return MODE_NONE;
+}
+
+/**
+ * Presence alone tells the mode, since the provider may look at nothing else;
+ * a second one is a conflict, told at the first field that asks for it.
+ */
+static enum request_mode find_mode(struct reading *reading, const json_t *body)
+{
+    const struct field *first = NULL;
+    unsigned told = 0;
+    for (size_t i = 0; i < body_fields.len; i++) {
+        const struct field *field = &body_fields.fields[i];
+        if (!field->starts || !json_object_get(body, field->name)) {
+            continue;
+        }
+        first = first ? first : field;
+        if (field->starts != first->starts &&
+            !(told & MODE_BIT(field->starts))) {
+            told |= MODE_BIT(field->starts);
+            reading_fault(reading, str_of(field->name), "conflict",
+                          "%s asks for %s, %s for %s, allowed: one mode in a "
+                          "request",
+                          field->name, request_mode_name(field->starts),
+                          first->name, request_mode_name(first->starts));
+        }
+    }
+    if (told) {
+        return MODE_NONE;
+    }
+    return first ? first->starts : MODE_TEXT;
+}
+
+static void judge_pair(struct reading *reading, const json_t *body)
+{
+    static const char *const pair[] = {"first_frame_image", "last_frame_image"};
+    for (int i = 0; i < 2; i++) {
+        if (json_object_get(body, pair[1 - i]) &&
+            !json_object_get(body, pair[i])) {
+            reading_fault(reading, str_of(pair[i]), "incomplete_pair",
+                          "%s is missing, allowed: first_frame_image and "
+                          "last_frame_image, or neither",
+                          pair[i]);
+        }
+    }
+}
+
+/** Transition takes 5 or 8 seconds only; what is outside 1..15 is told already.
+ */
+static void judge_transition(struct reading *reading, const json_t *body)
+{
+    const json_t *value = json_object_get(body, "duration");
+    int64_t seconds = 0;
+    if (value && json_to_i64(value, &seconds) == JSON_WHOLE && seconds >= 1 &&
+        seconds <= 15 && seconds != 5 && seconds != 8) {
+        reading_fault(reading, STR("duration"), "not_allowed",
+                      "duration is %s, allowed in transition: 5 or 8",
+                      reading_quote(reading, value));
+    }
+}
+
+static void judge_unknown(struct reading *reading, const json_t *body)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)body, key, value)
+    {
+        struct str name = str_of(key);
+        if (!field_find(&body_fields, name)) {
+            const char *nearest = field_nearest(&body_fields, name);
+            bool outside = !nearest && field_find(&envelope_fields, name);
+            reading_unknown(reading, name, nearest,
+                            outside ? "beside \"request\"" : NULL);
+        }
+    }
+}
+
+/** Whether the value is the one that the provider would take anyway. */
+static bool is_usual(struct reading *reading, const struct field *field,
+                     const json_t *value)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    json_write_canonical(&text, value);
+    bool same = field->usual && str_eq(buf_str(&text), str_of(field->usual));
+    reading->arena->failed |= text.failed;
+    buf_done(&text);
+    return same;
+}
+
+/** Fields that the mode ignores, and images after the first. */
+static void warn_no_effect(struct reading *reading, const json_t *body,
+                           enum request_mode mode)
+{
+    for (size_t i = 0; i < body_fields.len; i++) {
+        const struct field *field = &body_fields.fields[i];
+        const json_t *value = json_object_get(body, field->name);
+        if (value && field->modes && !(field->modes & MODE_BIT(mode)) &&
+            !is_usual(reading, field, value)) {
+            reading_warning(reading, str_of(field->name), "no_effect",
+                            "%s has no effect in %s and was left out",
+                            field->name, request_mode_name(mode));
+        }
+    }
+    const json_t *images = json_object_get(body, "image_urls");
+    for (size_t i = 1; i < json_array_size(images); i++) {
+        const char *path = arena_printf(reading->arena, "image_urls[%zu]", i);
+        if (!path) {
+            return;
+        }
+        reading_warning(reading, str_of(path), "no_effect",
+                        "%s has no effect and was left out: only the first "
+                        "image is used",
+                        path);
+    }
+}
+
+static void write_field(struct buf *out, const struct field *field,
+                        const json_t *value)
+{
+    buf_add_char(out, ',');
+    buf_add_json(out, str_of(field->name));
+    buf_add_char(out, ':');
+    int64_t whole = 0;
+    if (field->starts == MODE_IMAGE) {
+        buf_add_char(out, '[');
+        json_write(out, json_array_get(value, 0));
+        buf_add_char(out, ']');
+    } else if (field->shape == SHAPE_INTEGER &&
+               json_to_i64(value, &whole) == JSON_WHOLE) {
+        buf_add_i64(out, whole);
+    } else {
+        json_write(out, value);
+    }
+}
+
+/** The bytes that every send will use. */
+static struct str write_body(struct reading *reading, const json_t *body,
+                             enum request_mode mode)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    buf_add_text(&out, "{\"model\":\"pixverse-v6\"");
+    for (size_t i = 0; i < body_fields.len; i++) {
+        const struct field *field = &body_fields.fields[i];
+        const json_t *value = json_object_get(body, field->name);
+        if (value && (field->modes & MODE_BIT(mode))) {
+            write_field(&out, field, value);
+        }
+    }
+    buf_add_char(&out, '}');
+    struct str text = {
+        out.failed ? NULL : arena_copy(reading->arena, out.bytes, out.len),
+        out.len};
+    reading->arena->failed |= out.failed;
+    buf_done(&out);
+    return text.at ? text : (struct str){0};
+}
+
+void body_read(struct reading *reading, const json_t *body,
+               struct request *request)
+{
+    for (size_t i = 0; i < body_fields.len; i++) {
+        const struct field *field = &body_fields.fields[i];
+        const json_t *value = json_object_get(body, field->name);
+        if (value) {
+            field_judge(reading, field, value);
+        } else if (strcmp(field->name, "prompt") == 0) {
+            reading_fault(reading, str_of(field->name), "required",
+                          "%s is missing, allowed: %s", field->name,
+                          field->allowed);
+        }
+    }
+    judge_unknown(reading, body);
+    request->mode = find_mode(reading, body);
+    judge_pair(reading, body);
+    if (request->mode == MODE_TRANSITION) {
+        judge_transition(reading, body);
+    }
+    if (request->mode != MODE_NONE) {
+        warn_no_effect(reading, body, request->mode);
+    }
+    if (reading->faults_all == 0) {
+        request->body = write_body(reading, body, request->mode);
+        const json_t *source = json_object_get(body, "extend_from_task_id");
+        if (source) {
+            size_t len = json_string_length(source);
+            request->extend_from_task_id.at =
+                arena_copy(reading->arena, json_string_value(source), len);
+            request->extend_from_task_id.len = len;
+        }
+    }
+}

@@ -1,0 +1,335 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/request.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * The rows are in unit/requests/: bad.jsonl and good.jsonl, one case a line.
+ * A case has `message` (a JSON value) or `raw` (text, byte by byte), and what
+ * must come of it: `reject`, `faults`, `warnings`, `body`, `mode`, …
+ */
+
+static struct arena arena;
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena_init(&arena, 65536, 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+static struct request read_text(const char *text)
+{
+    struct request request = {0};
+    assert_true(request_read(str_of(text), &arena, &request));
+    return request;
+}
+
+static void open_rows(const char *name, FILE **file)
+{
+    char path[4096];
+    const char *end = strrchr(__FILE__, '/');
+    snprintf(path, sizeof path, "%.*s/requests/%s", (int)(end - __FILE__),
+             __FILE__, name);
+    *file = fopen(path, "r");
+    if (!*file) {
+        fail_msg("%s can't be read", path);
+    }
+}
+
+static void expect_text(int line, const char *what, const char *wanted,
+                        struct str got)
+{
+    if (!str_eq(str_of(wanted), got)) {
+        fail_msg("line %d: %s is\n  %.*s\nnot\n  %s", line, what, (int)got.len,
+                 got.at ? got.at : "", wanted ? wanted : "(absent)");
+    }
+}
+
+static void expect_details(int line, const char *what, const json_t *wanted,
+                           const struct details *got)
+{
+    struct str got_text = details_to_json(got, &arena);
+    json_t *got_json =
+        json_loadb(got_text.at, got_text.len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(got_json);
+    if (!json_equal(got_json, wanted)) {
+        char *text = json_dumps(wanted, JSON_COMPACT);
+        fail_msg("line %d: %s are\n  %.*s\nnot\n  %s", line, what,
+                 (int)got_text.len, got_text.at, text);
+    }
+    json_decref(got_json);
+}
+
+/** What a row may say beyond its faults. */
+static void expect_rest(int line, const json_t *row, const struct request *got)
+{
+    const json_t *value;
+    if ((value = json_object_get(row, "mode"))) {
+        expect_text(line, "mode", json_string_value(value),
+                    str_of(request_mode_name(got->mode)));
+    }
+    if ((value = json_object_get(row, "tenant"))) {
+        expect_text(line, "tenant", json_string_value(value), got->tenant);
+    }
+    if ((value = json_object_get(row, "metadata"))) {
+        expect_text(line, "metadata", json_string_value(value), got->metadata);
+    }
+    if ((value = json_object_get(row, "request_id"))) {
+        expect_text(line, "request_id", json_string_value(value),
+                    got->request_id);
+    }
+    if ((value = json_object_get(row, "priority"))) {
+        assert_int_equal(got->priority, json_integer_value(value));
+    }
+    if ((value = json_object_get(row, "deadline_seconds"))) {
+        assert_int_equal(got->deadline_seconds, json_integer_value(value));
+    }
+    if ((value = json_object_get(row, "extend_from_task_id"))) {
+        expect_text(line, "extend_from_task_id", json_string_value(value),
+                    got->extend_from_task_id);
+    }
+}
+
+static void try_row(int line, const json_t *row)
+{
+    const json_t *message = json_object_get(row, "message");
+    char *text = message
+                     ? json_dumps(message, JSON_COMPACT)
+                     : strdup(json_string_value(json_object_get(row, "raw")));
+    struct request got = read_text(text);
+    const char *reject = json_string_value(json_object_get(row, "reject"));
+    expect_text(line, "reject", reject ? reject : "",
+                str_of(request_reject_name(got.reject)));
+    if (!reject) {
+        json_t *none = json_array();
+        const json_t *faults = json_object_get(row, "faults");
+        const json_t *warnings = json_object_get(row, "warnings");
+        expect_details(line, "faults", faults ? faults : none, &got.faults);
+        if (warnings) {
+            expect_details(line, "warnings", warnings, &got.warnings);
+        }
+        expect_text(line, "body",
+                    json_string_value(json_object_get(row, "body")), got.body);
+        expect_rest(line, row, &got);
+        json_decref(none);
+    }
+    free(text);
+    arena_reset(&arena);
+}
+
+static int try_rows(const char *name)
+{
+    FILE *file = NULL;
+    open_rows(name, &file);
+    char *text = NULL;
+    size_t size = 0;
+    int line = 0;
+    while (getline(&text, &size, file) > 0) {
+        json_error_t error;
+        json_t *row = json_loads(text, 0, &error);
+        line++;
+        if (!row) {
+            fail_msg("%s line %d: %s", name, line, error.text);
+        }
+        try_row(line, row);
+        json_decref(row);
+    }
+    free(text);
+    fclose(file);
+    return line;
+}
+
+static void request_read__bad_requests__give_exactly_the_faults(void **state)
+{
+    (void)state;
+    assert_true(try_rows("bad.jsonl") >= 220);
+}
+
+static void request_read__good_requests__give_exactly_the_body(void **state)
+{
+    (void)state;
+    assert_true(try_rows("good.jsonl") >= 80);
+}
+
+static void request_read__bytes_that_no_json_has__are_not_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } rows[] = {
+        {NULL, 0},
+        {"{\"request_id\":\"a\"}\0", 19},
+        {"{\"request_id\":\"a\0\"}", 19},
+        {"{\"request_id\":\"a\xff\"}", 19},
+        {"{\"request_id\":\"\xc0\x80\"}", 19},
+        {"{\"request_id\":\"\xed\xa0\x80\"}", 20},
+        {"\xff\xfe{\0}\0", 6},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct request got = {0};
+        assert_true(request_read((struct str){rows[i].bytes, rows[i].len},
+                                 &arena, &got));
+        assert_int_equal(got.reject, REQUEST_NOT_JSON);
+    }
+}
+
+static void request_read__around_one_mebibyte__size_decides_first(void **state)
+{
+    (void)state;
+    size_t len = REQUEST_BYTES_MAX + 1;
+    char *text = malloc(len);
+    memset(text, ' ', len);
+    static const char start[] =
+        "{\"request_id\":\"r-1\",\"request\":{\"prompt\":\"a\"}}";
+    memcpy(text, start, sizeof start - 1);
+    struct request got = {0};
+    assert_true(request_read((struct str){text, len}, &arena, &got));
+    assert_int_equal(got.reject, REQUEST_TOO_LARGE);
+    assert_true(request_read((struct str){text, len - 1}, &arena, &got));
+    assert_int_equal(got.reject, REQUEST_NAMED);
+    assert_int_equal(got.faults.len, 0);
+    memset(text, 'x', len);
+    assert_true(request_read((struct str){text, len}, &arena, &got));
+    assert_int_equal(got.reject, REQUEST_TOO_LARGE);
+    free(text);
+}
+
+static void request_read__without_memory__leaves_the_result_alone(void **state)
+{
+    (void)state;
+    struct arena small;
+    arena_init(&small, 64, 64);
+    struct request got = {.priority = 4711};
+    assert_false(
+        request_read(STR("{\"request_id\":\"r-1\",\"request\":{\"prompt\":5}}"),
+                     &small, &got));
+    assert_int_equal(got.priority, 4711);
+    arena_done(&small);
+}
+
+#define CONTENT(text) read_text("{\"request_id\":\"r\"," text "}").content
+
+static void request_content__equal_json_values__have_one_digest(void **state)
+{
+    (void)state;
+    unsigned char base[DIGEST_BYTES];
+    memcpy(
+        base,
+        CONTENT("\"request\":{\"prompt\":\"a\",\"duration\":5,\"seed\":100}"),
+        sizeof base);
+    static const char *const same[] = {
+        "{\"request_id\":\"r\",\"request\":{\"seed\":1e2,\"duration\":5.0,"
+        "\"prompt\":\"\\u0061\"}}",
+        "{\"request\":{\"duration\":5,\"prompt\":\"a\",\"seed\":100},"
+        "\"tenant\":\"default\",\"request_id\":\"other\"}",
+        "{\"request_id\":\"r\",\"priority\":9,\"deadline_seconds\":5,"
+        "\"metadata\":{\"x\":1},\"request\":{\"prompt\":\"a\",\"duration\":5,"
+        "\"seed\":100}}",
+    };
+    static const char *const others[] = {
+        "{\"request_id\":\"r\",\"tenant\":\"a\",\"request\":{\"prompt\":\"a\","
+        "\"duration\":5,\"seed\":100}}",
+        "{\"request_id\":\"r\",\"tenant\":null,\"request\":{\"prompt\":\"a\","
+        "\"duration\":5,\"seed\":100}}",
+        "{\"request_id\":\"r\",\"request\":{\"prompt\":\"a\",\"duration\":5}}",
+        "{\"request_id\":\"r\",\"request\":{\"prompt\":\"a\",\"duration\":5,"
+        "\"seed\":\"100\"}}",
+        "{\"request_id\":\"r\",\"request\":{\"prompt\":\"a\",\"duration\":5,"
+        "\"seed\":100,\"audio\":false}}",
+        "{\"request_id\":\"r\",\"request\":[]}",
+        "{\"request_id\":\"r\"}",
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        assert_memory_equal(read_text(same[i]).content, base, sizeof base);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_memory_not_equal(read_text(others[i]).content, base,
+                                sizeof base);
+    }
+}
+
+static void
+request_add_fault__a_good_request__becomes_a_faulty_one(void **state)
+{
+    (void)state;
+    struct request got =
+        read_text("{\"request_id\":\"r\",\"request\":{\"prompt\":\"a\","
+                  "\"extend_from_task_id\":\"task_1\"}}");
+    assert_non_null(got.body.at);
+    request_add_fault(&got, &arena, "extend_from_task_id", "not_allowed",
+                      "the source failed");
+    assert_int_equal(got.faults.len, 1);
+    assert_null(got.body.at);
+    struct str text = details_to_json(&got.faults, &arena);
+    expect_text(0, "details",
+                "[{\"field\":\"extend_from_task_id\",\"code\":\"not_allowed\","
+                "\"message\":\"the source failed\"}]",
+                text);
+}
+
+static void request_details__the_worst_case__fits_an_event(void **state)
+{
+    (void)state;
+    /* 150 unknown names of 200 signs each, every one six bytes in JSON. */
+    char *text = malloc(1 << 20);
+    size_t len = (size_t)sprintf(text, "{\"request_id\":\"r\",\"request\":{");
+    for (int i = 0; i < 150; i++) {
+        len += (size_t)sprintf(text + len, "%s\"%03d", i ? "," : "", i);
+        for (int j = 0; j < 200; j++) {
+            len += (size_t)sprintf(text + len, "\\u0001");
+        }
+        len += (size_t)sprintf(text + len, "\":1");
+    }
+    sprintf(text + len, "}}");
+    struct request got = read_text(text);
+    assert_int_equal(got.faults.len, REQUEST_DETAILS_MAX);
+    assert_true(details_to_json(&got.faults, &arena).len < 200 * 1024);
+    assert_true(
+        str_eq(got.faults.items[99].message, STR("and 52 more faults")));
+    free(text);
+}
+
+static void request_words__names__are_those_of_the_contract(void **state)
+{
+    (void)state;
+    assert_string_equal(request_reject_name(REQUEST_ID_REUSED),
+                        "request_id_reused");
+    assert_int_equal(request_mode_parse(STR("fusion")), MODE_FUSION);
+    assert_int_equal(request_mode_parse(STR("")), MODE_NONE);
+    assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(request_read__bad_requests__give_exactly_the_faults),
+        ROW(request_read__good_requests__give_exactly_the_body),
+        ROW(request_read__bytes_that_no_json_has__are_not_json),
+        ROW(request_read__around_one_mebibyte__size_decides_first),
+        ROW(request_read__without_memory__leaves_the_result_alone),
+        ROW(request_content__equal_json_values__have_one_digest),
+        ROW(request_add_fault__a_good_request__becomes_a_faulty_one),
+        ROW(request_details__the_worst_case__fits_an_event),
+        ROW(request_words__names__are_those_of_the_contract),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

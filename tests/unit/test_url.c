@@ -1,0 +1,219 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/request.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct address_row {
+    const char *text;
+    bool public;
+    bool link_local;
+};
+
+static void address_is_public__blocks__as_the_registry_says(void **state)
+{
+    (void)state;
+    static const struct address_row rows[] = {
+        {"8.8.8.8", true, false},
+        {"1.0.0.1", true, false},
+        {"9.255.255.255", true, false},
+        {"10.0.0.0", false, false},
+        {"10.255.255.255", false, false},
+        {"11.0.0.0", true, false},
+        {"100.63.255.255", true, false},
+        {"100.64.0.0", false, false},
+        {"100.100.100.200", false, true},
+        {"100.127.255.255", false, false},
+        {"100.128.0.0", true, false},
+        {"126.255.255.255", true, false},
+        {"127.0.0.1", false, false},
+        {"128.0.0.0", true, false},
+        {"168.63.129.16", false, true},
+        {"168.63.129.17", true, false},
+        {"169.253.255.255", true, false},
+        {"169.254.169.254", false, true},
+        {"169.255.0.0", true, false},
+        {"172.15.255.255", true, false},
+        {"172.16.0.0", false, false},
+        {"172.31.255.255", false, false},
+        {"172.32.0.0", true, false},
+        {"192.0.0.192", false, true},
+        {"192.0.1.0", true, false},
+        {"192.0.2.1", false, false},
+        {"192.88.99.1", false, false},
+        {"192.167.255.255", true, false},
+        {"192.168.0.0", false, false},
+        {"192.169.0.0", true, false},
+        {"198.17.255.255", true, false},
+        {"198.18.0.0", false, false},
+        {"198.19.255.255", false, false},
+        {"198.20.0.0", true, false},
+        {"198.51.100.1", false, false},
+        {"203.0.113.1", false, false},
+        {"223.255.255.255", true, false},
+        {"224.0.0.0", false, false},
+        {"255.255.255.255", false, false},
+        {"0.0.0.0", false, false},
+        {"0.255.255.255", false, false},
+        {"::", false, false},
+        {"::1", false, false},
+        {"::8.8.8.8", false, false},
+        {"::ffff:8.8.8.8", true, false},
+        {"::ffff:127.0.0.1", false, false},
+        {"::ffff:169.254.169.254", false, true},
+        {"::ffff:0:8.8.8.8", true, false},
+        {"::ffff:0:10.0.0.1", false, false},
+        {"64:ff9b::8.8.8.8", true, false},
+        {"64:ff9b::10.0.0.1", false, false},
+        {"64:ff9b::169.254.169.254", false, true},
+        {"64:ff9b:1::8.8.8.8", false, false},
+        {"100::1", false, false},
+        {"1fff::1", false, false},
+        {"2000::1", true, false},
+        {"2001:0:4136:e378:8000:63bf:f7f7:f7f7", true, false},
+        {"2001:0:4136:e378:8000:63bf:80ff:fffe", false, false},
+        {"2001:10::1", false, false},
+        {"2001:1ff::1", false, false},
+        {"2001:200::1", true, false},
+        {"2001:db8::1", false, false},
+        {"2001:4860:4860::8888", true, false},
+        {"2002:808:808::1", true, false},
+        {"2002:7f00:1::1", false, false},
+        {"2002:a9fe:a9fe::1", false, true},
+        {"2606:4700:4700::1111", true, false},
+        {"2606:4700::5efe:808:808", false, false},
+        {"2606:4700::200:5efe:808:808", false, false},
+        {"3fff::1", false, false},
+        {"3fff:1000::1", true, false},
+        {"4000::1", false, false},
+        {"fc00::1", false, false},
+        {"fd00:ec2::254", false, true},
+        {"fd20:ce::254", false, true},
+        {"fe80::1", false, true},
+        {"febf::1", false, true},
+        {"fec0::1", false, false},
+        {"ff02::1", false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned char ip[16];
+        int family = strchr(rows[i].text, ':') ? 6 : 4;
+        assert_int_equal(
+            inet_pton(family == 6 ? AF_INET6 : AF_INET, rows[i].text, ip), 1);
+        if (address_is_public(family, ip) != rows[i].public ||
+            address_is_link_local(family, ip) != rows[i].link_local) {
+            fail_msg("%s: public %d, link-local %d", rows[i].text,
+                     address_is_public(family, ip),
+                     address_is_link_local(family, ip));
+        }
+    }
+}
+
+static void
+url_judge__ipv6_texts__are_read_as_the_library_reads_them(void **state)
+{
+    (void)state;
+    /* Random texts of likely signs: whatever inet_pton() takes and calls
+     * private must not pass, and what it refuses must not pass either. */
+    static const char *const signs[] = {":",    "::",      "0",        "1",
+                                        "ffff", "2606",    "a",        "7f",
+                                        ".",    "8.8.8.8", "127.0.0.1"};
+    uint32_t seed = 12345;
+    int taken = 0;
+    for (int turn = 0; turn < 200000; turn++) {
+        char text[200] = "";
+        int parts = 1 + turn % 17;
+        for (int i = 0; i < parts; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            strcat(text, signs[(seed >> 10) % 11]);
+            if (turn % 3 && i + 1 < parts) {
+                strcat(text, ":");
+            }
+        }
+        char url[240];
+        unsigned char ip[16];
+        snprintf(url, sizeof url, "http://[%s]/", text);
+        const char *why = NULL;
+        enum url_fault got = url_judge(str_of(url), &why);
+        enum url_fault wanted = inet_pton(AF_INET6, text, ip) != 1 ? URL_BAD
+                                : address_is_public(6, ip)         ? URL_FINE
+                                                           : URL_PRIVATE;
+        taken += wanted != URL_BAD;
+        if (got != wanted) {
+            fail_msg("%s: %d, not %d", url, (int)got, (int)wanted);
+        }
+    }
+    assert_true(taken > 100);
+}
+
+static void url_judge__ipv4_in_any_writing__is_seen_through(void **state)
+{
+    (void)state;
+    uint32_t seed = 99;
+    for (int turn = 0; turn < 20000; turn++) {
+        seed = seed * 1664525u + 1013904223u;
+        /* half of them in 127/8, 10/8 or 192.168/16 */
+        static const uint32_t closed[] = {0x7f000000, 0x0a000000, 0xc0a80000};
+        uint32_t ip = turn % 2 ? closed[turn % 3] | (seed >> 16) : seed;
+        unsigned char bytes[4] = {(unsigned char)(ip >> 24),
+                                  (unsigned char)(ip >> 16),
+                                  (unsigned char)(ip >> 8), (unsigned char)ip};
+        char urls[6][100];
+        snprintf(urls[0], 100, "http://%u/", ip);
+        snprintf(urls[1], 100, "http://0x%x/", ip);
+        snprintf(urls[2], 100, "http://0%o/", ip);
+        snprintf(urls[3], 100, "http://%u.%u/", ip >> 24, ip & 0xffffff);
+        snprintf(urls[4], 100, "http://0x%X.%u.0%o/", ip >> 24,
+                 (ip >> 16) & 255, ip & 0xffff);
+        snprintf(urls[5], 100, "http://%u.%u.%u.%u./", bytes[0], bytes[1],
+                 bytes[2], bytes[3]);
+        for (int i = 0; i < 6; i++) {
+            const char *why = NULL;
+            enum url_fault got = url_judge(str_of(urls[i]), &why);
+            if (!address_is_public(4, bytes) ? got != URL_PRIVATE
+                                             : got == URL_FINE && i != 5) {
+                fail_msg("%s: %d", urls[i], (int)got);
+            }
+        }
+    }
+}
+
+static void url_judge__random_bytes__never_harm(void **state)
+{
+    (void)state;
+    static const char signs[] = "htps:/@.[]%0x19afFcom-?#:\\ \xc3\xa9";
+    uint32_t seed = 4;
+    for (int turn = 0; turn < 200000; turn++) {
+        char text[64] = "http://";
+        size_t len = 7 + (size_t)turn % 40;
+        for (size_t i = turn % 5 ? 7 : 0; i < len; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            text[i] = signs[(seed >> 12) % (sizeof signs - 1)];
+        }
+        char *exact = memcpy(malloc(len), text, len);
+        const char *why = NULL;
+        enum url_fault got = url_judge((struct str){exact, len}, &why);
+        assert_true(got == URL_FINE || why);
+        free(exact);
+    }
+    const char *why = NULL;
+    assert_int_equal(url_judge((struct str){0}, &why), URL_BAD);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(address_is_public__blocks__as_the_registry_says),
+        cmocka_unit_test(
+            url_judge__ipv6_texts__are_read_as_the_library_reads_them),
+        cmocka_unit_test(url_judge__ipv4_in_any_writing__is_seen_through),
+        cmocka_unit_test(url_judge__random_bytes__never_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

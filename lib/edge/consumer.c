@@ -1,0 +1,664 @@
+#include "edge/consumer.h"
+
+#include "core/offsets.h"
+#include "edge/kafka_message.h"
+#include "edge/kafka_rd.h"
+#include "edge/kafka_stats.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WATCH_MS 5000
+/** Three times what heals by itself; librdkafka below 2.10 may never find the
+ * coordinator again after one broker went (its issue 4970), so begin afresh. */
+#define MEMBER_WAIT_MS 60000
+#define AFRESH_MS 1000
+#define CLOSE_POLL_MS 20
+
+struct partition {
+    bool assigned;
+    uint32_t
+        epoch; /* of this assignment; what was read in another counts not */
+    struct offsets offsets;
+    int64_t stored; /* as given to librdkafka; -1: nothing */
+    int64_t next;   /* after the last message read; -1: none read */
+    int64_t lag;    /* as last told; -1: unknown */
+};
+
+struct consumer {
+    struct loop *loop;
+    char *group;
+    char *brokers;
+    char *topic;
+    struct kafka_property *properties;
+    size_t properties_len;
+    consumer_message_fn *on_message;
+    struct kafka_health health;
+    void *context;
+
+    rd_kafka_t *client; /* null: between two */
+    struct kafka_feed *feed;
+    struct loop_timer *watch;
+    struct partition *partitions; /* by id */
+    size_t partitions_len;
+    uint32_t epoch;
+    struct list held; /* read, but paused before they were handed out */
+    size_t out;
+    size_t dying; /* clients being destroyed on other threads */
+    bool paused;
+    bool store_due;    /* deferred to the end of the turn */
+    bool hand_out_due; /* the same */
+    int64_t member_ms; /* when we last were a member, or began to wait */
+    bool member;
+
+    bool closing;
+    int64_t close_by_ms;
+    loop_fn *on_closed;
+    void *close_context;
+};
+
+static void on_event(void *context, rd_kafka_event_t *event);
+static void on_watch(void *context);
+
+/* Partitions */
+
+static struct partition *partition_get(struct consumer *consumer, int32_t id)
+{
+    if (id < 0 || (size_t)id >= consumer->partitions_len ||
+        !consumer->partitions[id].assigned) {
+        return NULL;
+    }
+    return &consumer->partitions[id];
+}
+
+static void partition_begin(struct consumer *consumer, int32_t id)
+{
+    struct partition *partition = &consumer->partitions[id];
+    offsets_done(&partition->offsets);
+    *partition = (struct partition){.assigned = true,
+                                    .epoch = ++consumer->epoch,
+                                    .stored = -1,
+                                    .next = -1,
+                                    .lag = -1};
+    offsets_init(&partition->offsets);
+}
+
+static bool partitions_room(struct consumer *consumer, int32_t id)
+{
+    size_t len = (size_t)id + 1;
+    if (len <= consumer->partitions_len) {
+        return true;
+    }
+    struct partition *grown =
+        realloc(consumer->partitions, len * sizeof *grown);
+    if (!grown) {
+        return false;
+    }
+    memset(grown + consumer->partitions_len, 0,
+           (len - consumer->partitions_len) * sizeof *grown);
+    consumer->partitions = grown;
+    consumer->partitions_len = len;
+    return true;
+}
+
+static void partition_end(struct consumer *consumer, int32_t id)
+{
+    struct partition *partition = partition_get(consumer, id);
+    if (partition) {
+        offsets_done(&partition->offsets);
+        partition->assigned = false;
+    }
+}
+
+static void partitions_end(struct consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->partitions_len; i++) {
+        partition_end(consumer, (int32_t)i);
+    }
+}
+
+/** Tell librdkafka how far it may commit. */
+static void store(void *context)
+{
+    struct consumer *consumer = context;
+    consumer->store_due = false;
+    if (!consumer->client) {
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = NULL;
+    for (size_t i = 0; i < consumer->partitions_len; i++) {
+        struct partition *partition = &consumer->partitions[i];
+        if (!partition->assigned ||
+            partition->offsets.prefix == partition->stored) {
+            continue;
+        }
+        if (!list) {
+            list = rd_kafka_topic_partition_list_new(8);
+        }
+        partition->stored = partition->offsets.prefix;
+        rd_kafka_topic_partition_list_add(list, consumer->topic, (int32_t)i)
+            ->offset = partition->stored;
+    }
+    if (list) {
+        /* Refused only for a partition that was taken from us meanwhile. */
+        (void)rd_kafka_offsets_store(consumer->client, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+}
+
+/* Messages */
+
+static void held_free_all(struct consumer *consumer)
+{
+    while (!list_is_empty(&consumer->held)) {
+        kafka_message_free(
+            LIST_OWNER(consumer->held.next, struct kafka_message, link));
+    }
+}
+
+static void hand_out(struct consumer *consumer, struct kafka_message *held)
+{
+    list_remove(&held->link);
+    const struct partition *partition =
+        partition_get(consumer, held->message.partition);
+    if (!partition || partition->epoch != held->epoch) {
+        kafka_message_free(held); /* another member reads it again */
+        return;
+    }
+    consumer->out++;
+    consumer->on_message(consumer->context, &held->message);
+}
+
+static void hand_out_all(void *context)
+{
+    struct consumer *consumer = context;
+    consumer->hand_out_due = false;
+    while (!consumer->paused && !consumer->closing &&
+           !list_is_empty(&consumer->held)) {
+        hand_out(consumer,
+                 LIST_OWNER(consumer->held.next, struct kafka_message, link));
+    }
+}
+
+static void on_fetched(struct consumer *consumer,
+                       const rd_kafka_message_t *from)
+{
+    struct partition *partition = partition_get(consumer, from->partition);
+    if (from->err || !partition || consumer->closing) {
+        return;
+    }
+    kafka_health_good(&consumer->health);
+    if (!offsets_add(&partition->offsets, from->offset)) {
+        /* Wound back (a topic made anew, a reset): what is still out belongs
+         * to another history, and says nothing about this one. */
+        partition_begin(consumer, from->partition);
+        (void)offsets_add(&partition->offsets, from->offset);
+    }
+    partition->next = from->offset + 1;
+    struct kafka_message *held =
+        kafka_message_new(from, str_of(consumer->topic), partition->epoch);
+    if (!held) {
+        return; /* never finished, so never passed: it is read again later */
+    }
+    list_add_tail(&consumer->held, &held->link);
+    hand_out_all(consumer);
+}
+
+void consumer_done(struct consumer *consumer, struct message *message)
+{
+    struct kafka_message *held = message->inside;
+    struct partition *partition = partition_get(consumer, message->partition);
+    if (partition && partition->epoch == held->epoch &&
+        offsets_finish(&partition->offsets, message->offset) &&
+        !consumer->store_due) {
+        consumer->store_due = true;
+        loop_defer(consumer->loop, store, consumer);
+    }
+    consumer->out--;
+    kafka_message_free(held);
+}
+
+void consumer_drop(struct consumer *consumer, struct message *message)
+{
+    consumer->out--;
+    kafka_message_free(message->inside);
+}
+
+size_t consumer_out(const struct consumer *consumer)
+{
+    return consumer->out;
+}
+
+/* Pause */
+
+static rd_kafka_topic_partition_list_t *
+assigned_list(const struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < consumer->partitions_len; i++) {
+        if (consumer->partitions[i].assigned) {
+            rd_kafka_topic_partition_list_add(list, consumer->topic,
+                                              (int32_t)i);
+        }
+    }
+    return list;
+}
+
+static void apply_pause(struct consumer *consumer)
+{
+    if (!consumer->client) {
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = assigned_list(consumer);
+    if (list->cnt > 0 && consumer->paused) {
+        (void)rd_kafka_pause_partitions(consumer->client, list);
+    } else if (list->cnt > 0) {
+        (void)rd_kafka_resume_partitions(consumer->client, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void consumer_pause(struct consumer *consumer)
+{
+    if (!consumer->paused) {
+        consumer->paused = true;
+        apply_pause(consumer);
+    }
+}
+
+void consumer_resume(struct consumer *consumer)
+{
+    if (!consumer->paused) {
+        return;
+    }
+    consumer->paused = false;
+    apply_pause(consumer);
+    if (!consumer->hand_out_due && !list_is_empty(&consumer->held)) {
+        consumer->hand_out_due = true;
+        loop_defer(consumer->loop, hand_out_all, consumer);
+    }
+}
+
+/* Membership */
+
+static void on_assign(struct consumer *consumer,
+                      rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        int32_t id = list->elems[i].partition;
+        if (partitions_room(consumer, id)) {
+            partition_begin(consumer, id);
+        }
+    }
+    rd_kafka_assign(consumer->client, list);
+    if (consumer->paused) {
+        apply_pause(consumer); /* a new assignment is never paused */
+    }
+    consumer->member = true;
+    if (list->cnt > 0) {
+        kafka_health_good(&consumer->health);
+    }
+}
+
+static void on_revoke(struct consumer *consumer)
+{
+    /* Stored here, committed by librdkafka when the assignment ends. */
+    store(consumer);
+    partitions_end(consumer);
+    held_free_all(consumer);
+    rd_kafka_assign(consumer->client, NULL);
+    consumer->member = false;
+    consumer->member_ms = loop_boot_ms(consumer->loop);
+}
+
+static void on_rebalance(struct consumer *consumer, rd_kafka_event_t *event)
+{
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        on_assign(consumer, rd_kafka_event_topic_partition_list(event));
+    } else {
+        on_revoke(consumer);
+    }
+}
+
+/* Statistics */
+
+static void on_partition_stats(void *context,
+                               const struct kafka_stats_partition *told)
+{
+    struct consumer *consumer = context;
+    struct partition *partition = partition_get(consumer, told->id);
+    if (!partition) {
+        return;
+    }
+    int64_t at = partition->next >= 0 ? partition->next : told->next;
+    bool known = told->end >= 0 && at >= 0;
+    int64_t lag = told->end > at ? told->end - at : 0;
+    partition->lag = known ? lag : -1;
+}
+
+static void on_stats(struct consumer *consumer, const char *text)
+{
+    kafka_health_stats(
+        &consumer->health,
+        kafka_stats_read(text, consumer->topic, on_partition_stats, consumer));
+}
+
+int64_t consumer_lag(const struct consumer *consumer)
+{
+    int64_t sum = consumer->member ? 0 : -1;
+    for (size_t i = 0; i < consumer->partitions_len; i++) {
+        const struct partition *partition = &consumer->partitions[i];
+        if (!partition->assigned) {
+            continue;
+        }
+        if (partition->lag < 0) {
+            return -1;
+        }
+        sum += partition->lag;
+    }
+    return sum;
+}
+
+/* A client's life */
+
+/** Destroying may wait for other threads, so it happens on one of its own. */
+struct death {
+    struct consumer *consumer;
+    rd_kafka_t *client;
+};
+
+static void consumer_free(struct consumer *consumer)
+{
+    if (!consumer) {
+        return;
+    }
+    held_free_all(consumer);
+    partitions_end(consumer);
+    free(consumer->partitions);
+    kafka_properties_free(consumer->properties, consumer->properties_len);
+    free(consumer->topic);
+    free(consumer->group);
+    free(consumer->brokers);
+    loop_timer_free(consumer->watch);
+    free(consumer);
+}
+
+static void end_if_over(struct consumer *consumer)
+{
+    if (!consumer->closing || consumer->client || consumer->dying > 0) {
+        return;
+    }
+    loop_fn *on_closed = consumer->on_closed;
+    void *context = consumer->close_context;
+    consumer_free(consumer);
+    on_closed(context);
+}
+
+static void die(void *context)
+{
+    struct death *death = context;
+    /* A member that may still leave has left by now. */
+    rd_kafka_destroy_flags(death->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void on_dead(void *context)
+{
+    struct death *death = context;
+    struct consumer *consumer = death->consumer;
+    free(death);
+    consumer->dying--;
+    end_if_over(consumer);
+}
+
+static void client_end(struct consumer *consumer)
+{
+    partitions_end(consumer);
+    held_free_all(consumer);
+    kafka_feed_close(consumer->feed);
+    consumer->feed = NULL;
+    consumer->member = false;
+    consumer->member_ms = loop_boot_ms(consumer->loop);
+    struct death *death = malloc(sizeof *death);
+    if (death) {
+        *death = (struct death){consumer, consumer->client};
+        consumer->dying++;
+        loop_work(consumer->loop, die, on_dead, death);
+    }
+    consumer->client = NULL;
+    loop_timer_set(consumer->watch, AFRESH_MS);
+}
+
+static rd_kafka_conf_t *conf_new(const struct consumer *consumer,
+                                 struct err *err)
+{
+    const struct kafka_rule rules[] = {
+        {"bootstrap.servers", consumer->brokers, true},
+        {"group.id", consumer->group, true},
+        {"client.id", "pixverse-worker", false},
+        {"enable.auto.offset.store", "false", true},
+        {"enable.auto.commit", "true", true},
+        {"auto.offset.reset", "earliest", true},
+        {"auto.commit.interval.ms", "1000", false},
+        /* librdkafka 2.0 loses assignments with cooperative-sticky. */
+        {"partition.assignment.strategy", "range,roundrobin", true},
+        {"group.protocol", NULL, true},
+        {"enable.partition.eof", "false", true},
+        {"statistics.interval.ms", KAFKA_STATS_MS, true},
+        {"allow.auto.create.topics", "true", false},
+        {"topic.metadata.refresh.interval.ms", "30000", false},
+        {"session.timeout.ms", "10000", false},
+        {"heartbeat.interval.ms", "2000", false},
+        {"queued.min.messages", "1000", false},
+        {"queued.max.messages.kbytes", "8192", false},
+        {"fetch.message.max.bytes", "2097152", false},
+        {"fetch.wait.max.ms", "500", false},
+        {"socket.nagle.disable", "true", false},
+        {"socket.keepalive.enable", "true", false},
+    };
+    rd_kafka_conf_t *conf =
+        kafka_conf_new(rules, sizeof rules / sizeof rules[0],
+                       consumer->properties, consumer->properties_len, err);
+    if (conf) {
+        rd_kafka_conf_set_events(
+            conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_FETCH |
+                      RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
+                      RD_KAFKA_EVENT_OFFSET_COMMIT);
+    }
+    return conf;
+}
+
+static bool client_subscribe(struct consumer *consumer, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, consumer->topic,
+                                      RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == 0 || err_set(err, ERR_PERMANENT, "can't subscribe to %s: %s",
+                                consumer->topic, rd_kafka_err2str(code));
+}
+
+static bool client_begin(struct consumer *consumer, struct err *err)
+{
+    rd_kafka_conf_t *conf = conf_new(consumer, err);
+    if (!conf) {
+        return false;
+    }
+    char text[256] = "";
+    consumer->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (!consumer->client) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_PERMANENT, "no Kafka consumer: %s", text);
+    }
+    rd_kafka_poll_set_consumer(consumer->client);
+    consumer->feed = kafka_feed_open(
+        consumer->loop, rd_kafka_queue_get_consumer(consumer->client), on_event,
+        consumer, err);
+    if (consumer->feed && client_subscribe(consumer, err)) {
+        consumer->member = false;
+        consumer->member_ms = loop_boot_ms(consumer->loop);
+        return true;
+    }
+    return false;
+}
+
+static void client_replace(struct consumer *consumer, const char *why)
+{
+    if (consumer->closing) {
+        consumer->close_by_ms = 0; /* nothing more to hope for */
+        loop_timer_set(consumer->watch, 0);
+        return;
+    }
+    client_end(consumer);
+    kafka_health_down(&consumer->health, why);
+}
+
+static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
+{
+    if (rd_kafka_event_error_is_fatal(event) ||
+        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) {
+        client_replace(consumer, rd_kafka_event_error_string(event));
+        return;
+    }
+    kafka_health_error(&consumer->health, event);
+}
+
+static void on_event(void *context, rd_kafka_event_t *event)
+{
+    struct consumer *consumer = context;
+    const rd_kafka_message_t *message;
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_FETCH:
+        while ((message = rd_kafka_event_message_next(event))) {
+            on_fetched(consumer, message);
+        }
+        break;
+    case RD_KAFKA_EVENT_REBALANCE:
+        on_rebalance(consumer, event);
+        break;
+    case RD_KAFKA_EVENT_STATS:
+        on_stats(consumer, rd_kafka_event_stats(event));
+        break;
+    case RD_KAFKA_EVENT_ERROR:
+        on_error(consumer, event);
+        break;
+    default: /* commits: repeated by the next one if they failed */
+        break;
+    }
+}
+
+static void watch_closing(struct consumer *consumer)
+{
+    if (!consumer->client) {
+        end_if_over(consumer);
+        return;
+    }
+    if (rd_kafka_consumer_closed(consumer->client) ||
+        loop_boot_ms(consumer->loop) >= consumer->close_by_ms) {
+        client_end(consumer);
+        return;
+    }
+    loop_timer_set(consumer->watch, CLOSE_POLL_MS);
+}
+
+static void on_watch(void *context)
+{
+    struct consumer *consumer = context;
+    if (consumer->closing) {
+        watch_closing(consumer);
+        return;
+    }
+    loop_timer_set(consumer->watch, WATCH_MS);
+    struct err err;
+    if (!consumer->client && !client_begin(consumer, &err)) {
+        if (consumer->client) {
+            client_end(consumer);
+        }
+        kafka_health_down(&consumer->health, err.text);
+        return;
+    }
+    if (!consumer->member &&
+        loop_boot_ms(consumer->loop) - consumer->member_ms > MEMBER_WAIT_MS) {
+        client_replace(consumer, consumer->health.trouble[0]
+                                     ? consumer->health.trouble
+                                     : "the group has not taken us in");
+    }
+}
+
+static bool copy_options(struct consumer *consumer,
+                         const struct consumer_options *options)
+{
+    consumer->brokers = strdup(options->brokers);
+    consumer->group = strdup(options->group);
+    consumer->topic = strdup(options->topic);
+    consumer->properties =
+        kafka_properties_copy(options->properties, options->properties_len);
+    consumer->properties_len = options->properties_len;
+    return consumer->brokers && consumer->group && consumer->topic &&
+           consumer->properties;
+}
+
+struct consumer *consumer_open(struct loop *loop,
+                               const struct consumer_options *options,
+                               consumer_message_fn *on_message,
+                               consumer_state_fn *on_state, void *context,
+                               struct err *err)
+{
+    struct consumer *consumer = calloc(1, sizeof *consumer);
+    if (!consumer) {
+        err_set(err, ERR_TRANSIENT, "no memory for a consumer");
+        return NULL;
+    }
+    consumer->loop = loop;
+    consumer->on_message = on_message;
+    consumer->context = context;
+    list_init(&consumer->held);
+    consumer->watch = loop_timer_new(loop, on_watch, consumer);
+    if (!consumer->watch || !copy_options(consumer, options)) {
+        err_set(err, ERR_TRANSIENT, "no memory for a consumer");
+        goto failed;
+    }
+    kafka_health_init(&consumer->health, loop, consumer->topic, on_state,
+                      context);
+    if (!client_begin(consumer, err)) {
+        goto failed;
+    }
+    loop_timer_set(consumer->watch, WATCH_MS);
+    return consumer;
+failed:
+    kafka_feed_close(consumer->feed);
+    if (consumer->client) {
+        rd_kafka_destroy(consumer->client); /* it has reached no broker yet */
+    }
+    consumer_free(consumer);
+    return NULL;
+}
+
+void consumer_close(struct consumer *consumer, int64_t timeout_ms,
+                    loop_fn *on_closed, void *context)
+{
+    assert(consumer->out == 0 && !consumer->closing);
+    consumer->on_closed = on_closed;
+    consumer->close_context = context;
+    store(consumer);
+    consumer->closing = true;
+    consumer->close_by_ms = loop_boot_ms(consumer->loop) + timeout_ms;
+    if (consumer->client) {
+        /* A queue of its own: the consumer's can't be forwarded to itself. */
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client);
+        rd_kafka_error_t *error =
+            rd_kafka_consumer_close_queue(consumer->client, queue);
+        if (error) {
+            rd_kafka_error_destroy(error);
+            consumer->close_by_ms = 0;
+        }
+        kafka_feed_close(consumer->feed);
+        consumer->feed =
+            kafka_feed_open(consumer->loop, queue, on_event, consumer, NULL);
+    }
+    loop_timer_set(consumer->watch, 0);
+}

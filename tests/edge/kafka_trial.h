@@ -1,0 +1,142 @@
+#ifndef TESTS_EDGE_KAFKA_TRIAL_H
+#define TESTS_EDGE_KAFKA_TRIAL_H
+
+/** What the tests of the Kafka edges share: topics, and waiting on the loop. */
+
+#include "edge/consumer.h"
+#include "edge/producer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <librdkafka/rdkafka.h>
+
+struct trial {
+    struct loop *loop;
+    struct loop_timer *tick;
+    bool (*holds)(void *context);
+    void *context;
+    int64_t until_ms;
+    bool held;
+    bool closed;
+};
+
+static inline const char *trial_brokers(void)
+{
+    const char *brokers = getenv("TEST_KAFKA_BROKERS");
+    if (!brokers) {
+        fail_msg("TEST_KAFKA_BROKERS is not set: it names a Kafka to test on");
+    }
+    return brokers;
+}
+
+static inline void trial_tick(void *context)
+{
+    struct trial *trial = context;
+    trial->held = trial->holds(trial->context);
+    if (trial->held || loop_boot_ms(trial->loop) >= trial->until_ms) {
+        loop_stop(trial->loop);
+        return;
+    }
+    loop_timer_set(trial->tick, 5);
+}
+
+/** Turns the loop until it holds; whether it did within the limit. */
+static inline bool trial_wait(struct trial *trial, bool (*holds)(void *),
+                              void *context, int64_t limit_ms)
+{
+    trial->holds = holds;
+    trial->context = context;
+    trial->held = false;
+    trial->until_ms = loop_boot_ms(trial->loop) + limit_ms;
+    loop_timer_set(trial->tick, 0);
+    loop_run(trial->loop);
+    return trial->held;
+}
+
+static inline bool trial_is_closed(void *context)
+{
+    struct trial *trial = context;
+    return trial->closed;
+}
+
+static inline void trial_on_closed(void *context)
+{
+    struct trial *trial = context;
+    trial->closed = true;
+}
+
+static inline bool trial_never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static inline void trial_begin(struct trial *trial)
+{
+    struct err err = {0};
+    *trial = (struct trial){.loop = loop_open(&err)};
+    assert_non_null(trial->loop);
+    trial->tick = loop_timer_new(trial->loop, trial_tick, trial);
+}
+
+static inline void trial_end(struct trial *trial)
+{
+    loop_timer_free(trial->tick);
+    loop_close(trial->loop);
+}
+
+static inline void trial_close_consumer(struct trial *trial,
+                                        struct consumer *consumer)
+{
+    trial->closed = false;
+    consumer_close(consumer, 10000, trial_on_closed, trial);
+    assert_true(trial_wait(trial, trial_is_closed, trial, 20000));
+}
+
+static inline void trial_close_producer(struct trial *trial,
+                                        struct producer *producer)
+{
+    trial->closed = false;
+    producer_close(producer, 10000, trial_on_closed, trial);
+    assert_true(trial_wait(trial, trial_is_closed, trial, 20000));
+}
+
+/** A name that no earlier run has used. */
+static inline void trial_name(char *out, size_t out_bytes, const char *what)
+{
+    static int count;
+    snprintf(out, out_bytes, "%s-%d-%ld-%d", what, (int)getpid(),
+             (long)time(NULL), ++count);
+}
+
+/** Makes a topic and waits until the broker has. */
+static inline void trial_topic(char *name, size_t name_bytes, int partitions)
+{
+    trial_name(name, name_bytes, "trial");
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", trial_brokers(), NULL, 0);
+    rd_kafka_t *client =
+        rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    assert_non_null(client);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_NewTopic_t *topic =
+        rd_kafka_NewTopic_new(name, partitions, 1, text, sizeof text);
+    rd_kafka_CreateTopics(client, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(rd_kafka_event_error(event), 0);
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(client);
+}
+
+#endif

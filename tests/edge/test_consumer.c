@@ -1,0 +1,579 @@
+#include "edge/kafka_trial.h"
+
+#include <string.h>
+
+#define SEEN_MAX 20000
+
+/** Reads numbered messages; the number is the value. */
+struct reader {
+    struct consumer *consumer;
+    struct message *kept[SEEN_MAX]; /* handed out, not done */
+    size_t kept_len;
+    int seen[SEEN_MAX];     /* by number: how often it was handed out */
+    int finished[SEEN_MAX]; /* by number: how often it was done */
+    int messages;
+    int distinct;
+    int want;
+    bool keep;      /* don't do them at once */
+    int pause_each; /* pause after so many; 0: never */
+    bool paused;
+    int while_paused; /* handed out although paused */
+    bool told;
+    bool connected;
+    char why[256];
+};
+
+static int number_of(const struct message *message)
+{
+    int64_t number = -1;
+    str_to_i64(message->value, 0, SEEN_MAX - 1, &number);
+    return (int)number;
+}
+
+static void finish(struct reader *reader, struct message *message)
+{
+    int number = number_of(message);
+    if (number >= 0) {
+        reader->finished[number]++;
+    }
+    consumer_done(reader->consumer, message);
+}
+
+static void on_message(void *context, struct message *message)
+{
+    struct reader *reader = context;
+    int number = number_of(message);
+    reader->messages++;
+    reader->while_paused += reader->paused;
+    if (number >= 0 && reader->seen[number]++ == 0) {
+        reader->distinct++;
+    }
+    if (reader->keep) {
+        reader->kept[reader->kept_len++] = message;
+    } else {
+        finish(reader, message);
+    }
+    if (reader->pause_each && reader->messages % reader->pause_each == 0) {
+        reader->paused = true;
+        consumer_pause(reader->consumer);
+    }
+}
+
+static void on_state(void *context, bool connected, const char *why)
+{
+    struct reader *reader = context;
+    reader->told = true;
+    reader->connected = connected;
+    snprintf(reader->why, sizeof reader->why, "%s", why);
+}
+
+static void reader_open(struct reader *reader, struct trial *trial,
+                        const char *topic, const char *group)
+{
+    struct err err = {0};
+    struct consumer_options options = {
+        .brokers = trial_brokers(), .group = group, .topic = topic};
+    reader->consumer = consumer_open(trial->loop, &options, on_message,
+                                     on_state, reader, &err);
+    assert_non_null(reader->consumer);
+}
+
+static struct reader *reader_new(struct trial *trial, const char *topic,
+                                 const char *group)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    reader_open(reader, trial, topic, group);
+    return reader;
+}
+
+static void reader_drop_all(struct reader *reader)
+{
+    while (reader->kept_len > 0) {
+        consumer_drop(reader->consumer, reader->kept[--reader->kept_len]);
+    }
+}
+
+static void reader_end(struct reader *reader, struct trial *trial)
+{
+    trial_close_consumer(trial, reader->consumer);
+    free(reader);
+}
+
+static bool has_all(void *context)
+{
+    struct reader *reader = context;
+    return reader->distinct >= reader->want;
+}
+
+static bool is_told(void *context)
+{
+    return ((struct reader *)context)->told;
+}
+
+/* What is sent */
+
+struct sent {
+    int answered;
+    int good;
+    int want;
+};
+
+static void on_sent(void *context, const struct err *err)
+{
+    struct sent *sent = context;
+    sent->answered++;
+    sent->good += err == NULL;
+}
+
+static bool all_sent(void *context)
+{
+    struct sent *sent = context;
+    return sent->answered >= sent->want;
+}
+
+static struct producer *producer_new(struct trial *trial)
+{
+    struct err err = {0};
+    struct producer *producer =
+        producer_open(trial->loop, trial_brokers(), NULL, 0, NULL, NULL, &err);
+    assert_non_null(producer);
+    return producer;
+}
+
+static void produce(struct producer *producer, const char *topic, int number,
+                    struct sent *sent)
+{
+    char key[20];
+    char value[20];
+    snprintf(key, sizeof key, "key-%d", number);
+    snprintf(value, sizeof value, "%d", number);
+    struct outgoing outgoing = {
+        .topic = topic, .key = str_of(key), .value = str_of(value)};
+    struct err err;
+    assert_true(producer_send(producer, &outgoing, on_sent, sent, &err));
+    sent->want++;
+}
+
+static void produce_range(struct trial *trial, const char *topic, int from,
+                          int to)
+{
+    struct producer *producer = producer_new(trial);
+    struct sent sent = {0};
+    for (int i = from; i < to; i++) {
+        produce(producer, topic, i, &sent);
+    }
+    assert_true(trial_wait(trial, all_sent, &sent, 20000));
+    assert_int_equal(sent.good, to - from);
+    trial_close_producer(trial, producer);
+}
+
+/* Tests */
+
+static bool same(struct str a, const char *text)
+{
+    return text ? a.at && str_eq(a, str_of(text)) : !a.at;
+}
+
+static void message__headers_and_nulls__arrive_as_sent(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct producer *producer = producer_new(&trial);
+    struct sent sent = {.want = 3};
+    struct err err;
+    const struct event_header headers[] = {
+        {STR("ce_id"), STR("1")},
+        {STR("twice"), STR("a")},
+        {STR("twice"), STR("b")},
+        {STR("empty"), {"", 0}},
+    };
+    struct outgoing full = {.topic = topic,
+                            .key = STR("key"),
+                            .value = STR("a\0b"),
+                            .headers = headers,
+                            .headers_len = 4};
+    struct outgoing nulls = {.topic = topic};
+    struct outgoing empties = {
+        .topic = topic, .key = {"", 0}, .value = {"", 0}};
+    assert_true(producer_send(producer, &full, on_sent, &sent, &err));
+    assert_true(producer_send(producer, &nulls, on_sent, &sent, &err));
+    assert_true(producer_send(producer, &empties, on_sent, &sent, &err));
+    assert_true(trial_wait(&trial, all_sent, &sent, 20000));
+
+    struct reader *reader = reader_new(&trial, topic, topic);
+    reader->keep = true;
+    reader->want = INT32_MAX;
+    while (reader->kept_len < 3) {
+        assert_false(trial_wait(&trial, has_all, reader, 100));
+    }
+    const struct message *m = reader->kept[0];
+    assert_true(same(m->topic, topic));
+    assert_int_equal(m->partition, 0);
+    assert_int_equal(m->offset, 0);
+    assert_true(same(m->key, "key"));
+    assert_int_equal(m->value.len, 3);
+    assert_memory_equal(m->value.at, "a\0b", 3);
+    assert_int_equal(m->headers_len, 4);
+    assert_true(same(m->headers[0].name, "ce_id"));
+    assert_true(same(m->headers[1].value, "a"));
+    assert_true(same(m->headers[2].value, "b"));
+    assert_true(same(m->headers[3].value, ""));
+    m = reader->kept[1];
+    assert_true(same(m->key, NULL));
+    assert_true(same(m->value, NULL));
+    assert_int_equal(m->headers_len, 0);
+    m = reader->kept[2];
+    assert_true(same(m->key, ""));
+    assert_true(same(m->value, ""));
+    assert_int_equal(consumer_out(reader->consumer), 3);
+    reader_drop_all(reader);
+    assert_int_equal(consumer_out(reader->consumer), 0);
+    trial_close_producer(&trial, producer);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void done__with_a_gap__is_read_again_from_the_gap(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    produce_range(&trial, topic, 0, 10);
+
+    struct reader *reader = reader_new(&trial, topic, topic);
+    reader->keep = true;
+    reader->want = 10;
+    assert_true(trial_wait(&trial, has_all, reader, 30000));
+    for (size_t i = 10; i-- > 0;) { /* newest first */
+        if (i != 4) {
+            finish(reader, reader->kept[i]);
+        }
+    }
+    consumer_drop(reader->consumer, reader->kept[4]);
+    reader_end(reader, &trial);
+
+    reader = reader_new(&trial, topic, topic);
+    reader->want = 6;
+    assert_true(trial_wait(&trial, has_all, reader, 30000));
+    assert_false(trial_wait(&trial, trial_never, NULL, 300));
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(reader->seen[i], i >= 4);
+    }
+    reader_end(reader, &trial);
+
+    /* All done now: nothing comes a third time. */
+    produce_range(&trial, topic, 10, 11);
+    reader = reader_new(&trial, topic, topic);
+    reader->want = 1;
+    assert_true(trial_wait(&trial, has_all, reader, 30000));
+    assert_int_equal(reader->seen[10], 1);
+    assert_int_equal(reader->messages, 1);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void pause__again_and_again__loses_and_leaks_nothing(void **state)
+{
+    (void)state;
+    enum { COUNT = 4000 };
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 3);
+    produce_range(&trial, topic, 0, COUNT);
+    struct reader *reader = reader_new(&trial, topic, topic);
+    reader->pause_each = 170;
+    reader->want = COUNT;
+    int64_t limit_ms = loop_boot_ms(trial.loop) + 60000;
+    while (!trial_wait(&trial, has_all, reader, 40)) {
+        assert_true(loop_boot_ms(trial.loop) < limit_ms);
+        reader->paused = false;
+        consumer_resume(reader->consumer);
+    }
+    assert_int_equal(reader->while_paused, 0);
+    assert_int_equal(reader->messages, COUNT);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void pause__before_the_assignment__is_kept(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 2);
+    produce_range(&trial, topic, 0, 20);
+    struct reader *reader = reader_new(&trial, topic, topic);
+    consumer_pause(reader->consumer);
+    reader->want = 20;
+    assert_false(trial_wait(&trial, has_all, reader, 4000));
+    assert_int_equal(reader->messages, 0);
+    assert_true(reader->connected);
+    consumer_resume(reader->consumer);
+    assert_true(trial_wait(&trial, has_all, reader, 20000));
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void lag__is_what_was_not_read(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 2);
+    produce_range(&trial, topic, 0, 50);
+    struct reader *reader = reader_new(&trial, topic, topic);
+    assert_int_equal(consumer_lag(reader->consumer), -1);
+    reader->want = 50;
+    assert_true(trial_wait(&trial, has_all, reader, 30000));
+    for (int i = 0; i < 100 && consumer_lag(reader->consumer) != 0; i++) {
+        (void)trial_wait(&trial, trial_never, NULL, 100);
+    }
+    assert_int_equal(consumer_lag(reader->consumer), 0);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+struct pair {
+    struct reader *one;
+    struct reader *two;
+    int want;
+    bool both; /* must each have read something */
+};
+
+static bool pair_has_all(void *context)
+{
+    struct pair *pair = context;
+    if (pair->both && (pair->one->messages == 0 || pair->two->messages == 0)) {
+        return false;
+    }
+    for (int i = 0; i < pair->want; i++) {
+        if (pair->one->seen[i] + pair->two->seen[i] == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void rebalance__members_come_and_go__loses_nothing(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 4);
+    struct producer *producer = producer_new(&trial);
+    struct sent sent = {0};
+    struct reader *one = reader_new(&trial, topic, topic);
+    for (int i = 0; i < 500; i++) {
+        produce(producer, topic, i, &sent);
+    }
+    one->want = 500;
+    one->keep = true; /* under way while the partitions move */
+    assert_true(trial_wait(&trial, has_all, one, 30000));
+
+    struct reader *two = reader_new(&trial, topic, topic);
+    struct pair pair = {one, two, 500, true};
+    assert_true(trial_wait(&trial, pair_has_all, &pair, 60000));
+    /* Answers to what was read before the move: they must not count. */
+    one->keep = false;
+    size_t old = one->kept_len;
+    for (size_t i = 0; i < old; i++) {
+        finish(one, one->kept[i]);
+    }
+    one->kept_len = 0;
+    for (int i = 500; i < 1000; i++) {
+        produce(producer, topic, i, &sent);
+    }
+    pair.want = 1000;
+    assert_true(trial_wait(&trial, pair_has_all, &pair, 30000));
+    trial_close_consumer(&trial, one->consumer);
+    for (int i = 1000; i < 1500; i++) {
+        produce(producer, topic, i, &sent);
+    }
+    pair.want = 1500;
+    pair.both = false;
+    assert_true(trial_wait(&trial, pair_has_all, &pair, 30000));
+    assert_true(trial_wait(&trial, all_sent, &sent, 10000));
+    assert_int_equal(sent.good, 1500);
+    /* What the first member did after the move was committed when it left. */
+    for (int i = 500; i < 1000; i++) {
+        assert_int_equal(one->seen[i] + two->seen[i], 1);
+    }
+    free(one);
+    trial_close_producer(&trial, producer);
+    reader_end(two, &trial);
+    trial_end(&trial);
+}
+
+static void late_done__of_a_revoked_partition__is_ignored(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    produce_range(&trial, topic, 0, 5);
+    struct reader *one = reader_new(&trial, topic, topic);
+    one->keep = true;
+    one->want = 5;
+    assert_true(trial_wait(&trial, has_all, one, 30000));
+    /* Others come until the only partition has moved. */
+    struct reader *others[6] = {0};
+    size_t len = 0;
+    bool moved = false;
+    while (!moved && len < 6) {
+        others[len] = reader_new(&trial, topic, topic);
+        others[len]->keep = true;
+        others[len]->want = 5;
+        len++;
+        for (int i = 0; i < 40 && !moved; i++) {
+            (void)trial_wait(&trial, trial_never, NULL, 100);
+            for (size_t k = 0; k < len; k++) {
+                moved = moved || others[k]->distinct == 5;
+            }
+            moved = moved || one->messages > 5; /* or came back to us */
+        }
+    }
+    assert_true(moved);
+    for (size_t i = 0; i < 5; i++) { /* those of the first assignment */
+        finish(one, one->kept[i]);
+    }
+    (void)trial_wait(&trial, trial_never, NULL, 1500); /* a commit's time */
+    memmove(one->kept, one->kept + 5, (one->kept_len - 5) * sizeof *one->kept);
+    one->kept_len -= 5;
+    reader_drop_all(one);
+    reader_end(one, &trial);
+    for (size_t i = 0; i < len; i++) {
+        reader_drop_all(others[i]);
+        reader_end(others[i], &trial);
+    }
+    struct reader *last = reader_new(&trial, topic, topic);
+    last->want = 5;
+    assert_true(trial_wait(&trial, has_all, last, 30000));
+    reader_end(last, &trial);
+    trial_end(&trial);
+}
+
+static void message__of_almost_a_mebibyte__arrives_whole(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct producer *producer = producer_new(&trial);
+    struct sent sent = {.want = 1};
+    struct err err;
+    size_t len = (1 << 20) - 200; /* with its frame: the broker's limit */
+    char *big = malloc(len);
+    memset(big, 'x', len);
+    big[len - 1] = 'y';
+    struct outgoing outgoing = {.topic = topic, .value = {big, len}};
+    assert_true(producer_send(producer, &outgoing, on_sent, &sent, &err));
+    assert_true(trial_wait(&trial, all_sent, &sent, 20000));
+    assert_int_equal(sent.good, 1);
+    struct reader *reader = reader_new(&trial, topic, topic);
+    reader->keep = true;
+    for (int i = 0; i < 300 && reader->kept_len == 0; i++) {
+        (void)trial_wait(&trial, trial_never, NULL, 100);
+    }
+    assert_int_equal(reader->kept_len, 1);
+    assert_true(str_eq(reader->kept[0]->value, outgoing.value));
+    reader_drop_all(reader);
+    free(big);
+    trial_close_producer(&trial, producer);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void open__topic_that_is_not_there_yet__reads_it_later(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_name(topic, sizeof topic, "fresh");
+    struct reader *reader = reader_new(&trial, topic, topic);
+    (void)trial_wait(&trial, trial_never, NULL, 1000);
+    produce_range(&trial, topic, 0, 3);
+    reader->want = 3;
+    assert_true(trial_wait(&trial, has_all, reader, 60000));
+    assert_true(reader->connected);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void state__brokers_away__is_told_with_a_reason(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    struct reader *reader = calloc(1, sizeof *reader);
+    struct err err;
+    struct consumer_options options = {
+        .brokers = "127.0.0.1:1", .group = "g", .topic = "t"};
+    reader->consumer =
+        consumer_open(trial.loop, &options, on_message, on_state, reader, &err);
+    assert_non_null(reader->consumer);
+    assert_true(trial_wait(&trial, is_told, reader, 15000));
+    assert_false(reader->connected);
+    assert_non_null(strstr(reader->why, "127.0.0.1:1"));
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
+static void open__bad_properties__are_named(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    static const struct kafka_property rows[] = {
+        {"no.such.property", "1"},
+        {"session.timeout.ms", "soon"},
+        {"enable.auto.offset.store", "true"},
+        {"enable.auto.commit", "false"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+        {"group.protocol", "consumer"},
+        {"group.id", "other"},
+        {"auto.offset.reset", "latest"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err err = {0};
+        struct consumer_options options = {.brokers = "127.0.0.1:1",
+                                           .group = "g",
+                                           .topic = "t",
+                                           .properties = &rows[i],
+                                           .properties_len = 1};
+        assert_null(consumer_open(trial.loop, &options, on_message, on_state,
+                                  NULL, &err));
+        assert_int_equal(err.kind, ERR_PERMANENT);
+        assert_non_null(strstr(err.text, rows[i].name));
+    }
+    trial_end(&trial);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(message__headers_and_nulls__arrive_as_sent),
+        cmocka_unit_test(message__of_almost_a_mebibyte__arrives_whole),
+        cmocka_unit_test(done__with_a_gap__is_read_again_from_the_gap),
+        cmocka_unit_test(pause__again_and_again__loses_and_leaks_nothing),
+        cmocka_unit_test(pause__before_the_assignment__is_kept),
+        cmocka_unit_test(lag__is_what_was_not_read),
+        cmocka_unit_test(rebalance__members_come_and_go__loses_nothing),
+        cmocka_unit_test(late_done__of_a_revoked_partition__is_ignored),
+        cmocka_unit_test(open__topic_that_is_not_there_yet__reads_it_later),
+        cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
+        cmocka_unit_test(open__bad_properties__are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,275 @@
+#include "edge/kafka_trial.h"
+#include "edge/producer_test.h"
+
+#include <string.h>
+#include <time.h>
+
+struct answers {
+    int good;
+    int transient;
+    int permanent;
+    int want;
+    char text[500];
+    bool told;
+    bool connected;
+    char why[256];
+};
+
+static void on_end(void *context, const struct err *err)
+{
+    struct answers *answers = context;
+    if (!err) {
+        answers->good++;
+        return;
+    }
+    snprintf(answers->text, sizeof answers->text, "%s", err->text);
+    if (err->kind == ERR_PERMANENT) {
+        answers->permanent++;
+    } else {
+        answers->transient++;
+    }
+}
+
+static void on_state(void *context, bool connected, const char *why)
+{
+    struct answers *answers = context;
+    answers->told = true;
+    answers->connected = connected;
+    snprintf(answers->why, sizeof answers->why, "%s", why);
+}
+
+static bool all_answered(void *context)
+{
+    struct answers *answers = context;
+    return answers->good + answers->transient + answers->permanent >=
+           answers->want;
+}
+
+static bool is_connected(void *context)
+{
+    return ((struct answers *)context)->connected;
+}
+
+static bool is_told(void *context)
+{
+    return ((struct answers *)context)->told;
+}
+
+static struct producer *open_at(struct trial *trial, const char *brokers,
+                                struct answers *answers)
+{
+    struct err err = {0};
+    struct producer *producer =
+        producer_open(trial->loop, brokers, NULL, 0, on_state, answers, &err);
+    assert_non_null(producer);
+    return producer;
+}
+
+static bool send_text(struct producer *producer, const char *topic,
+                      const char *key, struct str value,
+                      struct answers *answers, struct err *err)
+{
+    struct outgoing outgoing = {
+        .topic = topic, .key = str_of(key), .value = value};
+    bool sent = producer_send(producer, &outgoing, on_end, answers, err);
+    answers->want += sent;
+    return sent;
+}
+
+static void send__many__are_all_acknowledged(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 2);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, trial_brokers(), &answers);
+    struct err err;
+    for (int i = 0; i < 2000; i++) {
+        assert_true(
+            send_text(producer, topic, "k", STR("value"), &answers, &err));
+        assert_int_equal(answers.good, 0); /* never before it returned */
+    }
+    assert_int_equal(producer_under_way(producer), 2000);
+    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_int_equal(answers.good, 2000);
+    assert_int_equal(producer_under_way(producer), 0);
+    assert_true(trial_wait(&trial, is_connected, &answers, 10000));
+    trial_close_producer(&trial, producer);
+    trial_end(&trial);
+}
+
+static void send__larger_than_the_broker_takes__is_permanent(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, trial_brokers(), &answers);
+    struct err err;
+    char *big = calloc(1, 3 << 20);
+    struct str over_broker = {big, (3 << 20) / 2}; /* its default is 1 MiB */
+    assert_true(send_text(producer, topic, "k", over_broker, &answers, &err));
+    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_int_equal(answers.permanent, 1);
+    assert_non_null(strstr(answers.text, topic));
+
+    struct str over_ours = {big, 3 << 20};
+    assert_false(send_text(producer, topic, "k", over_ours, &answers, &err));
+    assert_int_equal(err.kind, ERR_PERMANENT);
+
+    /* And the producer lives on. */
+    assert_true(send_text(producer, topic, "k", STR("x"), &answers, &err));
+    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_int_equal(answers.good, 1);
+    free(big);
+    trial_close_producer(&trial, producer);
+    trial_end(&trial);
+}
+
+static void send__window_full__is_transient(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, "127.0.0.1:1", &answers);
+    struct err err;
+    for (int i = 0; i < 5000; i++) {
+        assert_true(send_text(producer, "t", "k", STR("x"), &answers, &err));
+    }
+    assert_false(send_text(producer, "t", "k", STR("x"), &answers, &err));
+    assert_int_equal(err.kind, ERR_TRANSIENT);
+    trial.closed = false;
+    producer_close(producer, 100, trial_on_closed, &trial);
+    assert_true(trial_wait(&trial, trial_is_closed, &trial, 10000));
+    assert_int_equal(answers.transient, 5000);
+    trial_end(&trial);
+}
+
+static void state__brokers_away__is_told_with_a_reason(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, "127.0.0.1:1", &answers);
+    assert_true(trial_wait(&trial, is_told, &answers, 15000));
+    assert_false(answers.connected);
+    assert_non_null(strstr(answers.why, "127.0.0.1:1"));
+    trial_close_producer(&trial, producer);
+    trial_end(&trial);
+}
+
+static void close__brokers_away__ends_what_is_under_way(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, "127.0.0.1:1", &answers);
+    struct err err;
+    assert_true(send_text(producer, "t", "k", STR("x"), &answers, &err));
+    trial.closed = false;
+    int64_t begun_ms = loop_boot_ms(trial.loop);
+    producer_close(producer, 300, trial_on_closed, &trial);
+    assert_false(trial.closed);
+    assert_int_equal(answers.transient, 0);
+    assert_true(trial_wait(&trial, trial_is_closed, &trial, 10000));
+    assert_true(loop_boot_ms(trial.loop) - begun_ms >= 300);
+    assert_int_equal(answers.transient, 1);
+    trial_end(&trial);
+}
+
+static void fatal__with_sends_under_way__is_replaced(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, trial_brokers(), &answers);
+    struct err err;
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 500; i++) {
+            assert_true(
+                send_text(producer, topic, "k", STR("x"), &answers, &err));
+        }
+        producer_make_fatal(producer);
+        assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+        assert_int_equal(producer_under_way(producer), 0);
+        assert_int_equal(answers.good + answers.transient, answers.want);
+        assert_int_equal(producer_clients(producer), round + 1);
+        int good = answers.good;
+        assert_true(
+            send_text(producer, topic, "k", STR("again"), &answers, &err));
+        assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+        assert_int_equal(answers.good, good + 1);
+    }
+    assert_true(answers.transient > 0);
+    assert_int_equal(answers.permanent, 0);
+    trial_close_producer(&trial, producer);
+    trial_end(&trial);
+}
+
+static void close__in_the_middle_of_a_replacement__ends_all(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct answers answers = {0};
+    struct producer *producer = open_at(&trial, trial_brokers(), &answers);
+    struct err err;
+    for (int i = 0; i < 100; i++) {
+        assert_true(send_text(producer, topic, "k", STR("x"), &answers, &err));
+    }
+    producer_make_fatal(producer);
+    trial_close_producer(&trial, producer);
+    assert_int_equal(answers.good + answers.transient, 100);
+    trial_end(&trial);
+}
+
+static void open__bad_properties__are_named_without_their_value(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    static const struct {
+        struct kafka_property property;
+    } rows[] = {
+        {{"no.such.property", "s3cret"}},  {{"security.protocol", "s3cret"}},
+        {{"enable.idempotence", "false"}}, {{"acks", "1"}},
+        {{"request.required.acks", "1"}},  {{"partitioner", "random"}},
+        {{"transactional.id", "s3cret"}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err err = {0};
+        assert_null(producer_open(trial.loop, "127.0.0.1:1", &rows[i].property,
+                                  1, NULL, NULL, &err));
+        assert_int_equal(err.kind, ERR_PERMANENT);
+        assert_non_null(strstr(err.text, rows[i].property.name));
+        assert_null(strstr(err.text, "s3cret"));
+    }
+    trial_end(&trial);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(send__many__are_all_acknowledged),
+        cmocka_unit_test(send__larger_than_the_broker_takes__is_permanent),
+        cmocka_unit_test(send__window_full__is_transient),
+        cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
+        cmocka_unit_test(close__brokers_away__ends_what_is_under_way),
+        cmocka_unit_test(fatal__with_sends_under_way__is_replaced),
+        cmocka_unit_test(close__in_the_middle_of_a_replacement__ends_all),
+        cmocka_unit_test(open__bad_properties__are_named_without_their_value),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit/provider_reply.h"
+
+/* ---- the schema and the probes ---- */
+
+static void apimart_read_schema__each_answer__by_the_contract(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        enum keys_answer answer;
+        int64_t retention_ms; /* -1: untouched */
+    } rows[] = {
+        {200,
+         "{\"code\":200,\"data\":{\"idempotency\":{\"header\":"
+         "\"Idempotency-Key\",\"retention_seconds\":86400}}}",
+         KEYS_HONOURED, 86400000},
+        {200, "{\"idempotency\":{\"header\":\"idempotency-key\"}}",
+         KEYS_HONOURED, -1},
+        {200,
+         "{\"idempotency\":{\"header\":\"Idempotency-Key\","
+         "\"retention_seconds\":-4}}",
+         KEYS_HONOURED, -1},
+        {200, "{\"idempotency\":{\"header\":\"X-Other\"}}", KEYS_IGNORED, -1},
+        {200, "{\"idempotency\":{}}", KEYS_IGNORED, -1},
+        {200,
+         "{\"idempotency\":{\"header\":\"Idempotency-Key\","
+         "\"supported\":false}}",
+         KEYS_IGNORED, -1},
+        {200, "{\"data\":{}}", KEYS_IGNORED, -1},
+        {200, "{}", KEYS_IGNORED, -1},
+        {404, "", KEYS_IGNORED, -1},
+        {200, "<html>", KEYS_NO_ANSWER, -1},
+        {200, "", KEYS_NO_ANSWER, -1},
+        {401, "{}", KEYS_NO_ANSWER, -1},
+        {500, "{}", KEYS_NO_ANSWER, -1},
+        {302, "{}", KEYS_NO_ANSWER, -1},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        int64_t retention_ms = -1;
+        struct reply reply = whole(rows[i].status, rows[i].body);
+        assert_int_equal(apimart_read_schema(&reply, &retention_ms),
+                         rows[i].answer);
+        assert_int_equal(retention_ms, rows[i].retention_ms);
+        reply.end = REPLY_TIMED_OUT;
+        assert_int_equal(apimart_read_schema(&reply, &retention_ms),
+                         KEYS_NO_ANSWER);
+    }
+}
+
+static void apimart_read_probe__each_hold__is_lifted_by_its_answer(void **state)
+{
+    (void)state;
+    static const struct {
+        enum hold_reason hold;
+        int status;
+        const char *body;
+        bool lifted;
+        const char *message;
+    } rows[] = {
+        {HOLD_BALANCE, 200, "{\"success\":true,\"remain_balance\":2.5}", true,
+         ""},
+        {HOLD_BALANCE, 200, "{\"success\":true,\"remain_balance\":0}", false,
+         "the balance is used up"},
+        {HOLD_BALANCE, 200,
+         "{\"success\":true,\"remain_balance\":0,\"unlimited_quota\":true}",
+         true, ""},
+        {HOLD_BALANCE, 200, "{\"success\":true,\"remain_balance\":-1}", true,
+         ""},
+        {HOLD_BALANCE, 200,
+         "{\"success\":true,\"data\":{\"remain_balance\":0}}", false,
+         "the balance is used up"},
+        {HOLD_BALANCE, 200, "{\"success\":false,\"message\":\"no user\"}",
+         false, "no user"},
+        {HOLD_BALANCE, 404, "", true, ""},
+        {HOLD_BALANCE, 200, "<html>", true, ""},
+        {HOLD_BALANCE, 200, "{}", true, ""},
+        {HOLD_BALANCE, 402, "", false,
+         "the provider answered with HTTP status 402"},
+        {HOLD_BALANCE, 503, "", false,
+         "the provider answered with HTTP status 503"},
+        {HOLD_AUTH, 401, ERROR("", "\"\"", "invalid API key"), false,
+         "invalid API key"},
+        {HOLD_AUTH, 403, "", false,
+         "the provider answered with HTTP status 403"},
+        {HOLD_AUTH, 200, ERROR("authentication_error", "\"\"", "bad key"),
+         false, "bad key"},
+        {HOLD_AUTH, 200, "{\"success\":true}", true, ""},
+        {HOLD_AUTH, 404, "", true, ""},
+        {HOLD_AUTH, 500, "", true, ""},
+        {HOLD_CHANNEL, 200, "{}", true, ""},
+        {HOLD_CHANNEL, 401, "{\"error\":{}}", true, ""},
+        {HOLD_CHANNEL, 200, "<html>", false,
+         "the answer is not the provider's JSON"},
+        {HOLD_CHANNEL, 302, "{}", false,
+         "the provider answered with HTTP status 302"},
+        {HOLD_CHANNEL, 502, "{}", false,
+         "the provider answered with HTTP status 502"},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct reply reply = whole(rows[i].status, rows[i].body);
+        struct str message = {0};
+        bool lifted =
+            apimart_read_probe(rows[i].hold, &reply, &arena, &message);
+        if (lifted != rows[i].lifted) {
+            fail_msg("row %zu: lifted is %d", i, lifted);
+        }
+        assert_text(message, rows[i].message);
+        reply.end = REPLY_UNREACHED;
+        assert_false(
+            apimart_read_probe(rows[i].hold, &reply, &arena, &message));
+        assert_true(message.len > 0);
+    }
+}
+
+/* ---- the account and the exchanges ---- */
+
+static void apimart_account__urls_that_are_one__have_one_name(void **state)
+{
+    (void)state;
+    static const char *const same[] = {
+        "https://api.apimart.ai", "https://api.apimart.ai/",
+        "HTTPS://API.Apimart.AI", "https://api.apimart.ai:443",
+        "https://api.apimart.ai:443/"};
+    static const char *const others[] = {
+        "http://api.apimart.ai", "https://api.apimart.ai:8443",
+        "https://api.apib.ai", "https://api.apimart.ai/v2"};
+    char first[ACCOUNT_BYTES];
+    char account[ACCOUNT_BYTES];
+    apimart_account(str_of(same[0]), STR("sk-one"), first);
+    assert_int_equal(strlen(first), ACCOUNT_BYTES - 1);
+    assert_int_equal(first[16], ':');
+    for (size_t i = 0; i < LENGTH(same); i++) {
+        apimart_account(str_of(same[i]), STR("sk-one"), account);
+        assert_string_equal(account, first);
+        apimart_account(str_of(same[i]), STR("sk-two"), account);
+        assert_string_not_equal(account, first);
+        assert_true(apimart_same_url(account, first));
+    }
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        apimart_account(str_of(others[i]), STR("sk-one"), account);
+        assert_false(apimart_same_url(account, first));
+        assert_string_equal(account + 16, first + 16);
+    }
+    assert_false(apimart_same_url("", ""));
+    assert_null(strstr(first, "sk-"));
+}
+
+static void apimart__exchanges__are_as_the_provider_documents(void **state)
+{
+    (void)state;
+    const struct apimart apimart = {
+        .base_url = STR("https://api.apimart.ai"),
+        .key = STR("sk-one"),
+    };
+    struct exchange exchange =
+        apimart_submit(&apimart, STR("{}"), STR("key-1"), &arena);
+    assert_int_equal(exchange.method, EXCHANGE_POST);
+    assert_text(exchange.url, "https://api.apimart.ai/v1/videos/generations");
+    assert_text(exchange.body, "{}");
+    assert_text(exchange.idempotency_key, "key-1");
+    assert_text(exchange.bearer, "sk-one");
+
+    exchange = apimart_poll(&apimart, STR("task_01J-x"), &arena);
+    assert_int_equal(exchange.method, EXCHANGE_GET);
+    assert_text(exchange.url, "https://api.apimart.ai/v1/tasks/task_01J-x");
+    assert_text(exchange.bearer, "sk-one");
+    assert_null(exchange.idempotency_key.at);
+    exchange = apimart_poll(&apimart, STR("a/b?c#d%"), &arena);
+    assert_text(exchange.url,
+                "https://api.apimart.ai/v1/tasks/a%2Fb%3Fc%23d%25");
+
+    assert_text(apimart_ask_schema(&apimart, &arena).url,
+                "https://api.apimart.ai/v1/model-schema?model=pixverse-v6&"
+                "operation=video_generation");
+    assert_text(apimart_ask_balance(&apimart, false, &arena).url,
+                "https://api.apimart.ai/v1/balance");
+    assert_text(apimart_ask_balance(&apimart, true, &arena).url,
+                "https://api.apimart.ai/v1/user/balance");
+}
+
+static void reply_end_name__every_end__has_a_name(void **state)
+{
+    (void)state;
+    for (int end = REPLY_WHOLE; end <= REPLY_CANCELLED; end++) {
+        assert_non_null(reply_end_name((enum reply_end)end));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(apimart_read_schema__each_answer__by_the_contract),
+        TEST(apimart_read_probe__each_hold__is_lifted_by_its_answer),
+        TEST(apimart_account__urls_that_are_one__have_one_name),
+        TEST(apimart__exchanges__are_as_the_provider_documents),
+        TEST(reply_end_name__every_end__has_a_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

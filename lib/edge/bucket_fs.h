@@ -1,0 +1,79 @@
+#ifndef EDGE_BUCKET_FS_H
+#define EDGE_BUCKET_FS_H
+
+#include "edge/bucket_kind.h"
+
+#include <stddef.h>
+
+/**
+ * Videos in a folder that all workers share. Bytes go to a file of our own
+ * under <root>/.incoming, are made durable there, and appear under their name
+ * in one step that never replaces anything.
+ *
+ * The loop thread copies bytes into buffers, everything else is done on other
+ * threads: one step of one put at a time. For bucket_fs*.c only.
+ */
+
+#define FS_BUFFER_BYTES ((size_t)1 << 20)
+#define FS_INCOMING ".incoming"
+
+struct fs {
+    struct bucket base;
+    struct loop *loop;
+    char *root; /* absolute, without a slash at its end */
+    char *name; /* as a URL */
+    int64_t bytes_max;
+    char **free_buffers; /* a stack */
+    size_t free_len;
+    size_t buffers_len;
+    uint32_t count; /* makes temporary names unique in this process */
+    bool sweeping;
+    bool closed;
+};
+
+/** What went wrong; set on a working thread, read between its steps. */
+struct fs_trouble {
+    enum bucket_end end; /* BUCKET_DONE: nothing */
+    char why[256];
+};
+
+/** The first trouble stays. Returns false. */
+bool fs_trouble_set(struct fs_trouble *trouble, enum bucket_end end,
+                    const char *what, const char *path, int code);
+
+/** The same with errno, which decides whether the store itself is at fault. */
+bool fs_trouble_here(struct fs_trouble *trouble, const char *what,
+                     const char *path);
+
+/* Folders, on working threads: a descriptor, or -1 with the trouble set. */
+
+int fs_open_root(const struct fs *fs, struct fs_trouble *trouble);
+
+/** A folder in a folder, no link followed; -1 with errno. */
+int fs_open_below(int folder_fd, const char *name);
+
+/** The same, made and made durable if it wasn't there. */
+int fs_enter(int folder_fd, const char *name, struct fs_trouble *trouble);
+
+/**
+ * The folder that a key's last part is in.
+ *
+ * @param make  Make what is missing; else a missing one is -1 with errno only.
+ * @param last  The last part.
+ */
+int fs_enter_key(int root_fd, const char *key, bool make, char last[static 256],
+                 struct fs_trouble *trouble);
+
+/* Of struct bucket_kind; bucket_fs_put.c and bucket_fs_look.c. */
+
+struct put *fs_put(struct bucket *base, struct str key, int64_t bytes,
+                   loop_fn *on_ready, bucket_fn *on_end, void *context,
+                   struct err *err);
+bool fs_write(struct put *base, const char *bytes, size_t len);
+void fs_finish(struct put *base, const char *sha256);
+void fs_cancel(struct put *base);
+void fs_check(struct bucket *base, struct str key, bucket_fn *on_result,
+              void *context);
+void fs_probe(struct bucket *base, bucket_fn *on_result, void *context);
+
+#endif

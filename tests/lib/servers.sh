@@ -15,11 +15,14 @@ servers_postgres() {
         'full_page_writes = off'
 }
 
+# Kafka takes messages as large as it does by default; a test that needs larger
+# ones sets max.message.bytes of its topic.
 servers_kafka() {
     [ "$servers_kafka_runs" = no ] || return 0
     servers_kafka_runs=yes
     parts_kafka_fetch "$root/build/parts/kafka" || return 1
-    parts_kafka_start "$run_folder/kafka" "$root/build/parts/kafka/lib"
+    parts_kafka_start "$run_folder/kafka" "$root/build/parts/kafka/lib" \
+        'message.max.bytes=1048588'
 }
 
 # The Python of the tests, with the packages of tests/lib/requirements.txt.

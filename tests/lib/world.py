@@ -192,7 +192,8 @@ class World:
     def make_topics(self):
         admin = AdminClient({"bootstrap.servers": self.brokers})
         made = admin.create_topics(
-            [NewTopic(self.topic(name), self.partitions, 1) for name in TOPICS])
+            [NewTopic(self.topic(name), self.partitions, 1,
+                      config={"max.message.bytes": "3145728"}) for name in TOPICS])
         for future in made.values():
             future.result(20)
 

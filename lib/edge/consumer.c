@@ -1,7 +1,7 @@
 #include "edge/consumer.h"
 
-#include "core/offsets.h"
 #include "edge/kafka_message.h"
+#include "edge/kafka_partitions.h"
 #include "edge/kafka_rd.h"
 #include "edge/kafka_stats.h"
 
@@ -17,16 +17,6 @@
 #define AFRESH_MS 1000
 #define CLOSE_POLL_MS 20
 
-struct partition {
-    bool assigned;
-    uint32_t
-        epoch; /* of this assignment; what was read in another counts not */
-    struct offsets offsets;
-    int64_t stored; /* as given to librdkafka; -1: nothing */
-    int64_t next;   /* after the last message read; -1: none read */
-    int64_t lag;    /* as last told; -1: unknown */
-};
-
 struct consumer {
     struct loop *loop;
     char *group;
@@ -41,9 +31,7 @@ struct consumer {
     rd_kafka_t *client; /* null: between two */
     struct kafka_feed *feed;
     struct loop_timer *watch;
-    struct partition *partitions; /* by id */
-    size_t partitions_len;
-    uint32_t epoch;
+    struct kafka_partitions partitions;
     struct list held; /* read, but paused before they were handed out */
     size_t out;
     size_t dying; /* clients being destroyed on other threads */
@@ -62,63 +50,6 @@ struct consumer {
 static void on_event(void *context, rd_kafka_event_t *event);
 static void on_watch(void *context);
 
-/* Partitions */
-
-static struct partition *partition_get(struct consumer *consumer, int32_t id)
-{
-    if (id < 0 || (size_t)id >= consumer->partitions_len ||
-        !consumer->partitions[id].assigned) {
-        return NULL;
-    }
-    return &consumer->partitions[id];
-}
-
-static void partition_begin(struct consumer *consumer, int32_t id)
-{
-    struct partition *partition = &consumer->partitions[id];
-    offsets_done(&partition->offsets);
-    *partition = (struct partition){.assigned = true,
-                                    .epoch = ++consumer->epoch,
-                                    .stored = -1,
-                                    .next = -1,
-                                    .lag = -1};
-    offsets_init(&partition->offsets);
-}
-
-static bool partitions_room(struct consumer *consumer, int32_t id)
-{
-    size_t len = (size_t)id + 1;
-    if (len <= consumer->partitions_len) {
-        return true;
-    }
-    struct partition *grown =
-        realloc(consumer->partitions, len * sizeof *grown);
-    if (!grown) {
-        return false;
-    }
-    memset(grown + consumer->partitions_len, 0,
-           (len - consumer->partitions_len) * sizeof *grown);
-    consumer->partitions = grown;
-    consumer->partitions_len = len;
-    return true;
-}
-
-static void partition_end(struct consumer *consumer, int32_t id)
-{
-    struct partition *partition = partition_get(consumer, id);
-    if (partition) {
-        offsets_done(&partition->offsets);
-        partition->assigned = false;
-    }
-}
-
-static void partitions_end(struct consumer *consumer)
-{
-    for (size_t i = 0; i < consumer->partitions_len; i++) {
-        partition_end(consumer, (int32_t)i);
-    }
-}
-
 /** Tell librdkafka how far it may commit. */
 static void store(void *context)
 {
@@ -128,8 +59,8 @@ static void store(void *context)
         return;
     }
     rd_kafka_topic_partition_list_t *list = NULL;
-    for (size_t i = 0; i < consumer->partitions_len; i++) {
-        struct partition *partition = &consumer->partitions[i];
+    for (size_t i = 0; i < consumer->partitions.len; i++) {
+        struct kafka_partition *partition = &consumer->partitions.all[i];
         if (!partition->assigned ||
             partition->offsets.prefix == partition->stored) {
             continue;
@@ -161,8 +92,8 @@ static void held_free_all(struct consumer *consumer)
 static void hand_out(struct consumer *consumer, struct kafka_message *held)
 {
     list_remove(&held->link);
-    const struct partition *partition =
-        partition_get(consumer, held->message.partition);
+    const struct kafka_partition *partition =
+        kafka_partition_get(&consumer->partitions, held->message.partition);
     if (!partition || partition->epoch != held->epoch) {
         kafka_message_free(held); /* another member reads it again */
         return;
@@ -185,7 +116,8 @@ static void hand_out_all(void *context)
 static void on_fetched(struct consumer *consumer,
                        const rd_kafka_message_t *from)
 {
-    struct partition *partition = partition_get(consumer, from->partition);
+    struct kafka_partition *partition =
+        kafka_partition_get(&consumer->partitions, from->partition);
     if (from->err || !partition || consumer->closing) {
         return;
     }
@@ -193,7 +125,7 @@ static void on_fetched(struct consumer *consumer,
     if (!offsets_add(&partition->offsets, from->offset)) {
         /* Wound back (a topic made anew, a reset): what is still out belongs
          * to another history, and says nothing about this one. */
-        partition_begin(consumer, from->partition);
+        (void)kafka_partition_begin(&consumer->partitions, from->partition);
         (void)offsets_add(&partition->offsets, from->offset);
     }
     partition->next = from->offset + 1;
@@ -209,7 +141,8 @@ static void on_fetched(struct consumer *consumer,
 void consumer_done(struct consumer *consumer, struct message *message)
 {
     struct kafka_message *held = message->inside;
-    struct partition *partition = partition_get(consumer, message->partition);
+    struct kafka_partition *partition =
+        kafka_partition_get(&consumer->partitions, message->partition);
     if (partition && partition->epoch == held->epoch &&
         offsets_finish(&partition->offsets, message->offset) &&
         !consumer->store_due) {
@@ -238,8 +171,8 @@ assigned_list(const struct consumer *consumer)
 {
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(8);
-    for (size_t i = 0; i < consumer->partitions_len; i++) {
-        if (consumer->partitions[i].assigned) {
+    for (size_t i = 0; i < consumer->partitions.len; i++) {
+        if (consumer->partitions.all[i].assigned) {
             rd_kafka_topic_partition_list_add(list, consumer->topic,
                                               (int32_t)i);
         }
@@ -288,10 +221,9 @@ static void on_assign(struct consumer *consumer,
                       rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        int32_t id = list->elems[i].partition;
-        if (partitions_room(consumer, id)) {
-            partition_begin(consumer, id);
-        }
+        /* Without memory its messages are left alone, and so not passed. */
+        (void)kafka_partition_begin(&consumer->partitions,
+                                    list->elems[i].partition);
     }
     rd_kafka_assign(consumer->client, list);
     if (consumer->paused) {
@@ -307,7 +239,7 @@ static void on_revoke(struct consumer *consumer)
 {
     /* Stored here, committed by librdkafka when the assignment ends. */
     store(consumer);
-    partitions_end(consumer);
+    kafka_partitions_end(&consumer->partitions);
     held_free_all(consumer);
     rd_kafka_assign(consumer->client, NULL);
     consumer->member = false;
@@ -329,7 +261,8 @@ static void on_partition_stats(void *context,
                                const struct kafka_stats_partition *told)
 {
     struct consumer *consumer = context;
-    struct partition *partition = partition_get(consumer, told->id);
+    struct kafka_partition *partition =
+        kafka_partition_get(&consumer->partitions, told->id);
     if (!partition) {
         return;
     }
@@ -348,18 +281,7 @@ static void on_stats(struct consumer *consumer, const char *text)
 
 int64_t consumer_lag(const struct consumer *consumer)
 {
-    int64_t sum = consumer->member ? 0 : -1;
-    for (size_t i = 0; i < consumer->partitions_len; i++) {
-        const struct partition *partition = &consumer->partitions[i];
-        if (!partition->assigned) {
-            continue;
-        }
-        if (partition->lag < 0) {
-            return -1;
-        }
-        sum += partition->lag;
-    }
-    return sum;
+    return consumer->member ? kafka_partitions_lag(&consumer->partitions) : -1;
 }
 
 /* A client's life */
@@ -376,8 +298,7 @@ static void consumer_free(struct consumer *consumer)
         return;
     }
     held_free_all(consumer);
-    partitions_end(consumer);
-    free(consumer->partitions);
+    kafka_partitions_done(&consumer->partitions);
     kafka_properties_free(consumer->properties, consumer->properties_len);
     free(consumer->topic);
     free(consumer->group);
@@ -415,7 +336,7 @@ static void on_dead(void *context)
 
 static void client_end(struct consumer *consumer)
 {
-    partitions_end(consumer);
+    kafka_partitions_end(&consumer->partitions);
     held_free_all(consumer);
     kafka_feed_close(consumer->feed);
     consumer->feed = NULL;

@@ -1,0 +1,77 @@
+#include "edge/kafka_partitions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kafka_partition *
+kafka_partition_get(const struct kafka_partitions *partitions, int32_t id)
+{
+    if (id < 0 || (size_t)id >= partitions->len ||
+        !partitions->all[id].assigned) {
+        return NULL;
+    }
+    return &partitions->all[id];
+}
+
+static bool make_room(struct kafka_partitions *partitions, size_t len)
+{
+    if (len <= partitions->len) {
+        return true;
+    }
+    struct kafka_partition *grown =
+        realloc(partitions->all, len * sizeof *grown);
+    if (!grown) {
+        return false;
+    }
+    memset(grown + partitions->len, 0, (len - partitions->len) * sizeof *grown);
+    partitions->all = grown;
+    partitions->len = len;
+    return true;
+}
+
+bool kafka_partition_begin(struct kafka_partitions *partitions, int32_t id)
+{
+    if (id < 0 || !make_room(partitions, (size_t)id + 1)) {
+        return false;
+    }
+    struct kafka_partition *partition = &partitions->all[id];
+    offsets_done(&partition->offsets);
+    *partition = (struct kafka_partition){.assigned = true,
+                                          .epoch = ++partitions->epoch,
+                                          .stored = -1,
+                                          .next = -1,
+                                          .lag = -1};
+    offsets_init(&partition->offsets);
+    return true;
+}
+
+void kafka_partitions_end(struct kafka_partitions *partitions)
+{
+    for (size_t i = 0; i < partitions->len; i++) {
+        offsets_done(&partitions->all[i].offsets);
+        partitions->all[i].assigned = false;
+    }
+}
+
+int64_t kafka_partitions_lag(const struct kafka_partitions *partitions)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < partitions->len; i++) {
+        const struct kafka_partition *partition = &partitions->all[i];
+        if (!partition->assigned) {
+            continue;
+        }
+        if (partition->lag < 0) {
+            return -1;
+        }
+        sum += partition->lag;
+    }
+    return sum;
+}
+
+void kafka_partitions_done(struct kafka_partitions *partitions)
+{
+    kafka_partitions_end(partitions);
+    free(partitions->all);
+    *partitions = (struct kafka_partitions){0};
+}

@@ -1,0 +1,40 @@
+#ifndef EDGE_KAFKA_PARTITIONS_H
+#define EDGE_KAFKA_PARTITIONS_H
+
+#include "core/offsets.h"
+
+/** A partition that may be ours, and how far we are in it. */
+struct kafka_partition {
+    bool assigned;
+    /* Of this assignment: what was read in an earlier one counts not. */
+    uint32_t epoch;
+    struct offsets offsets;
+    int64_t stored; /* as given to librdkafka; -1: nothing */
+    int64_t next;   /* after the last message read; -1: none read */
+    int64_t lag;    /* as last told; -1: unknown */
+};
+
+/** A zeroed struct is an empty table. */
+struct kafka_partitions {
+    struct kafka_partition *all; /* by id; not all are assigned */
+    size_t len;
+    uint32_t epoch; /* the newest */
+};
+
+/** null: not assigned. Valid until the next one begins. */
+struct kafka_partition *
+kafka_partition_get(const struct kafka_partitions *partitions, int32_t id);
+
+/** Assigned to us, or to be begun anew. false: no memory, nothing changed. */
+bool kafka_partition_begin(struct kafka_partitions *partitions, int32_t id);
+
+/** None is ours any more. */
+void kafka_partitions_end(struct kafka_partitions *partitions);
+
+/** Sum of what is left to read; -1 where that of any partition is unknown. */
+int64_t kafka_partitions_lag(const struct kafka_partitions *partitions);
+
+/** Gives all memory back. */
+void kafka_partitions_done(struct kafka_partitions *partitions);
+
+#endif

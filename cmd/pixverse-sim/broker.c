@@ -148,10 +148,15 @@ static int serve(const struct order *order, const sigset_t *ends)
     int status = 1;
     int number = 0;
     rd_kafka_mock_cluster_t *cluster = NULL;
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(),
-                                      text, sizeof(text));
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    /* Without it the client that carries the cluster warns that it has no
+     * broker to connect to. */
+    (void)rd_kafka_conf_set(conf, "log_level", "4", NULL, 0);
+    rd_kafka_t *client =
+        rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (!client) {
         fprintf(stderr, "pixverse-sim broker: %s\n", text);
+        rd_kafka_conf_destroy(conf);
         return 1;
     }
     cluster = rd_kafka_mock_cluster_new(client, order->brokers);

@@ -1,0 +1,164 @@
+#include "strike.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SLOW_JOB_MS = 3 * 3600 * 1000,
+};
+
+/* --- what a poll says --- */
+
+static void view_again(struct site *site)
+{
+    if (site->viewed) {
+        reply_no_body(site->reply);
+        task_view_write(&site->view, &site->reply->body);
+    }
+}
+
+void strike_unknown_status(const struct fault *fault, struct site *site)
+{
+    struct task_view *view = &site->view;
+    view->status = given_text(fault->text, "rendering_remix");
+    view->with_result = false;
+    view->failed = false;
+    view->completed_s = 0;
+    view_again(site);
+}
+
+void strike_backwards(const struct fault *fault, struct site *site)
+{
+    site->view.progress = given(fault->number, 1);
+    strike_unknown_status(fault, site);
+}
+
+void strike_invalid_id(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    world_error(site, 400, "invalid_request_error", "400", "无效的任务ID",
+                NULL);
+}
+
+void strike_other_id(const struct fault *fault, struct site *site)
+{
+    site->view.id = given_text(fault->text, "task_01BBBBBBBBBBBBBBBBBBBBBBBB");
+    view_again(site);
+}
+
+void strike_no_cost(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->view.cost_micros = COST_ABSENT;
+    view_again(site);
+}
+
+void strike_without_result(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->view.with_result = false;
+    site->view.with_videos = false;
+    view_again(site);
+}
+
+void strike_without_videos(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->view.with_videos = false;
+    view_again(site);
+}
+
+void strike_no_expires(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->view.expires_s = 0;
+    view_again(site);
+}
+
+void strike_url_expired(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->view.url_expired = true;
+    site->view.expires_s = site->world->now_us / 1000000 - 60;
+    view_again(site);
+}
+
+void strike_bad_url(const struct fault *fault, struct site *site)
+{
+    site->view.url = given_text(fault->url, "http://169.254.169.254/latest/");
+    view_again(site);
+}
+
+void strike_url_shape(const struct fault *fault, struct site *site)
+{
+    site->view.url_shape = (enum url_shape)fault->kind->status;
+    view_again(site);
+}
+
+void strike_code_shape(const struct fault *fault, struct site *site)
+{
+    site->view.code_shape = (enum code_shape)fault->kind->status;
+    view_again(site);
+}
+
+/* --- what becomes of a task --- */
+
+static char *copy_or_null(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+void strike_fail(const struct fault *fault, struct site *site)
+{
+    struct task *task = site->task;
+    char message[600];
+    task->fate = FATE_FAIL;
+    task->fail_cost_micros = fault->cost_micros == -2 ? 0 : fault->cost_micros;
+    free(task->fail_message);
+    task->fail_message = NULL;
+    if (fault->code || fault->text) {
+        snprintf(message, sizeof(message), "pixverse error %s: %s",
+                 given_text(fault->code, "99999"),
+                 given_text(fault->text, "generation failed"));
+        /* `body` is the whole message, for texts of another form. */
+        task->fail_message = strdup(message);
+    }
+    if (fault->body) {
+        free(task->fail_message);
+        task->fail_message = copy_or_null(fault->body);
+    }
+}
+
+void strike_cancel(const struct fault *fault, struct site *site)
+{
+    site->task->fate = FATE_CANCEL;
+    site->task->fail_cost_micros =
+        fault->cost_micros == -2 ? 0 : fault->cost_micros;
+}
+
+void strike_slow_job(const struct fault *fault, struct site *site)
+{
+    site->task->latency_ms = given(fault->delay_ms, SLOW_JOB_MS);
+}
+
+static void set_files(struct task *task, uint32_t videos, uint32_t urls)
+{
+    if (videos < 1 || urls < 1 || videos * urls > TASK_FILES_MAX) {
+        return;
+    }
+    free(task->files);
+    task->files = NULL;
+    task->videos = videos;
+    task->urls = urls;
+}
+
+void strike_videos(const struct fault *fault, struct site *site)
+{
+    set_files(site->task, (uint32_t)given(fault->number, 2), site->task->urls);
+}
+
+void strike_urls(const struct fault *fault, struct site *site)
+{
+    set_files(site->task, site->task->videos,
+              (uint32_t)given(fault->number, 2));
+}

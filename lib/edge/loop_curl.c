@@ -1,0 +1,177 @@
+#include "edge/loop_curl.h"
+
+#include "edge/loop_uv.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#define TICK_MS 1000
+
+struct loop_curl {
+    CURLM *multi;
+    struct loop *loop;
+    struct loop_timer *timer;
+    struct loop_timer *tick;
+    loop_curl_fn *on_done;
+    void *context;
+};
+
+struct socket_poll {
+    uv_poll_t uv;
+    struct loop_curl *curl;
+    curl_socket_t fd;
+};
+
+/* ---- libcurl asks ------------------------------------------------------------- */
+
+static void act(struct loop_curl *curl, curl_socket_t fd, int events)
+{
+    int running;
+    curl_multi_socket_action(curl->multi, fd, events, &running);
+    loop_curl_look(curl);
+}
+
+static void on_poll(uv_poll_t *uv, int status, int events)
+{
+    struct socket_poll *poll = uv->data;
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
+    flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+    act(poll->curl, poll->fd, flags);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
+                     void *socket_context)
+{
+    struct loop_curl *curl = context;
+    struct socket_poll *poll = socket_context;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (poll) {
+            uv_poll_stop(&poll->uv);
+            uv_close((uv_handle_t *)&poll->uv, on_poll_closed);
+            curl_multi_assign(curl->multi, fd, NULL);
+        }
+        return 0;
+    }
+    if (!poll) {
+        poll = calloc(1, sizeof *poll);
+        if (!poll ||
+            uv_poll_init_socket(loop_uv(curl->loop), &poll->uv, fd) != 0) {
+            free(poll);
+            return 0; /* an error here would end every transfer: the timeout
+                         of this one ends it alone */
+        }
+        poll->curl = curl;
+        poll->fd = fd;
+        poll->uv.data = poll;
+        curl_multi_assign(curl->multi, fd, poll);
+    }
+    int events = 0;
+    events |= what != CURL_POLL_OUT ? UV_READABLE : 0;
+    events |= what != CURL_POLL_IN ? UV_WRITABLE : 0;
+    uv_poll_start(&poll->uv, events, on_poll);
+    return 0;
+}
+
+static int on_timeout(CURLM *multi, long wait_ms, void *context)
+{
+    struct loop_curl *curl = context;
+    (void)multi;
+    if (wait_ms < 0) {
+        loop_timer_stop(curl->timer);
+    } else {
+        loop_timer_set(curl->timer, wait_ms);
+    }
+    return 0;
+}
+
+/* ---- the loop tells --------------------------------------------------------------- */
+
+static void on_timer(void *context)
+{
+    act(context, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* libcurl before 8.12 sometimes forgets to set its timer again (4cded6deac);
+ * drop this once Debian 12 and 13 are past it. */
+static void on_tick(void *context)
+{
+    struct loop_curl *curl = context;
+    act(curl, CURL_SOCKET_TIMEOUT, 0);
+    loop_timer_set(curl->tick, TICK_MS);
+}
+
+void loop_curl_look(struct loop_curl *curl)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(curl->multi, &left))) {
+        if (message->msg == CURLMSG_DONE) {
+            CURL *easy = message->easy_handle;
+            CURLcode code = message->data.result;
+            curl_multi_remove_handle(curl->multi, easy);
+            curl->on_done(curl->context, easy, (int)code);
+        }
+    }
+}
+
+bool loop_curl_add(struct loop_curl *curl, void *easy)
+{
+    return curl_multi_add_handle(curl->multi, easy) == CURLM_OK;
+}
+
+void loop_curl_remove(struct loop_curl *curl, void *easy)
+{
+    curl_multi_remove_handle(curl->multi, easy);
+}
+
+struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
+                                 loop_curl_fn *on_done, void *context,
+                                 struct err *err)
+{
+    static bool global;
+    if (!global) {
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+        global = true;
+    }
+    struct loop_curl *curl = calloc(1, sizeof *curl);
+    if (curl) {
+        *curl = (struct loop_curl){
+            .multi = curl_multi_init(),
+            .loop = loop,
+            .timer = loop_timer_new(loop, on_timer, curl),
+            .tick = loop_timer_new(loop, on_tick, curl),
+            .on_done = on_done,
+            .context = context,
+        };
+    }
+    if (!curl || !curl->multi || !curl->timer || !curl->tick) {
+        err_set(err, ERR_FATAL, "no memory for HTTP");
+        return NULL;
+    }
+    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
+    curl_multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(curl->multi, CURLMOPT_TIMERDATA, curl);
+    curl_multi_setopt(curl->multi, CURLMOPT_MAXCONNECTS, (long)connections_max);
+    curl_multi_setopt(curl->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                      (long)connections_max);
+    curl_multi_setopt(curl->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)connections_max);
+    loop_timer_set(curl->tick, TICK_MS);
+    return curl;
+}
+
+void loop_curl_close(struct loop_curl *curl)
+{
+    curl_multi_cleanup(curl->multi);
+    loop_timer_free(curl->timer);
+    loop_timer_free(curl->tick);
+    free(curl);
+}

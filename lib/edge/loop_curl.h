@@ -1,0 +1,30 @@
+#ifndef EDGE_LOOP_CURL_H
+#define EDGE_LOOP_CURL_H
+
+#include "base/err.h"
+#include "edge/loop.h"
+
+/**
+ * A libcurl multi handle turned by the loop; for http.c and fetch.c only.
+ * Handles are void pointers here because library types stay in the .c files.
+ */
+struct loop_curl;
+
+/** An easy handle ended and is out of the multi; code is its CURLcode. */
+typedef void loop_curl_fn(void *context, void *easy, int code);
+
+struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
+                                 loop_curl_fn *on_done, void *context,
+                                 struct err *err);
+
+/** Not from within a callback of libcurl. */
+bool loop_curl_add(struct loop_curl *curl, void *easy);
+void loop_curl_remove(struct loop_curl *curl, void *easy);
+
+/** Look for handles that ended, after calls that may end some. */
+void loop_curl_look(struct loop_curl *curl);
+
+/** No easy handle may be left in it. */
+void loop_curl_close(struct loop_curl *curl);
+
+#endif

@@ -253,6 +253,22 @@ parts_postgres_stop() {
     [ ! -L "$1" ] || rm -rf --one-file-system "$place" "$1"
 }
 
+# parts_postgres_halt FOLDER: a crash; parts_postgres_again FOLDER: up again on
+# the same port, with what was committed.
+parts_postgres_halt() {
+    local place
+    place=$(cd -P "$1" && pwd) || return 1
+    parts_postgres_as "$(parts_postgres_bin)/pg_ctl" stop -D "$place/data" -w \
+        -m immediate -t 30 >/dev/null
+}
+
+parts_postgres_again() {
+    local place
+    place=$(cd -P "$1" && pwd) || return 1
+    parts_postgres_as "$(parts_postgres_bin)/pg_ctl" start -D "$place/data" -w \
+        -t "$parts_limit_s" -l "$place/log" >/dev/null
+}
+
 # parts_postgres_database NAME: a database of that name, anew, beside the one of
 # PARTS_DATABASE_URL; prints its URL.
 parts_postgres_database() {
@@ -335,10 +351,7 @@ parts_kafka_start() {
             parts_fail "Kafka's storage could not be formatted"
             return 1
         }
-        parts_spawn kafka "$folder" java -Xmx512m -cp "$jars/*" kafka.Kafka \
-            "$folder/server.properties"
-        if parts_line kafka "$folder" "$parts_limit_s" \
-            'Kafka Server started' >/dev/null; then
+        if parts_kafka_again "$folder" "$jars"; then
             PARTS_KAFKA_BROKERS=127.0.0.1:$port
             return 0
         fi
@@ -346,6 +359,23 @@ parts_kafka_start() {
     done
     parts_kafka_stop "$folder"
     return 1
+}
+
+# parts_kafka_again FOLDER JARS: the node of that folder, with the log that it has;
+# parts_kafka_halt FOLDER: a crash.
+parts_kafka_again() {
+    parts_spawn kafka "$1" java -Xmx512m -cp "$2/*" kafka.Kafka \
+        "$1/server.properties"
+    parts_line kafka "$1" "$parts_limit_s" 'Kafka Server started' >/dev/null
+}
+
+parts_kafka_halt() {
+    local pid
+    ! parts_alive "$1/kafka.pid" || {
+        read -r pid _ <"$1/kafka.pid"
+        kill -KILL "$pid"
+        parts_wait 10 parts_dead "$1/kafka.pid"
+    }
 }
 
 # parts_kafka_stop FOLDER: ends the node there, if one runs, and removes its log.

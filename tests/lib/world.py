@@ -9,6 +9,7 @@ Everything that a World starts, it ends. Waiting is always for a condition, with
 a limit; what a program printed is in <name>.log in $TEST_TMP.
 """
 
+import ctypes
 import hashlib
 import json
 import os
@@ -73,6 +74,12 @@ def file_of(uri):
     return Path(unquote(urlparse(uri).path))
 
 
+def die_with_parent():
+    """A test that is killed at its limit leaves no program behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 class Program:
     """One of the three commands in the background."""
 
@@ -82,7 +89,8 @@ class Program:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(a) for a in args], env=env, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=die_with_parent)
 
     @property
     def pid(self):
@@ -124,6 +132,53 @@ class Program:
             return None
 
 
+def parts(script, *values):
+    """Run a script over deploy/lib/parts.sh; what it prints."""
+    done = subprocess.run(
+        ["bash", "-c", '. "$TEST_ROOT/deploy/lib/parts.sh"; ' + script, "parts",
+         *map(str, values)], capture_output=True, text=True, timeout=180)
+    if done.returncode != 0:
+        raise RuntimeError(f"{script}: {done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+class Postgres:
+    """A server of the test's own, to be halted at will."""
+
+    def __init__(self, *settings):
+        self.folder = TMP / "postgres"
+        self.url = parts('parts_postgres_start "$@" && echo "$PARTS_DATABASE_URL"',
+                         self.folder, *settings)
+
+    def halt(self):
+        parts('parts_postgres_halt "$1"', self.folder)
+
+    def again(self):
+        parts('parts_postgres_again "$1"', self.folder)
+
+    def stop(self):
+        parts('parts_postgres_stop "$1"', self.folder)
+
+
+class Kafka:
+    """A node of the test's own, to be halted at will."""
+
+    def __init__(self):
+        self.folder = TMP / "kafka"
+        self.jars = ROOT / "build/parts/kafka/lib"
+        self.brokers = parts('parts_kafka_start "$@" && echo "$PARTS_KAFKA_BROKERS"',
+                             self.folder, self.jars)
+
+    def halt(self):
+        parts('parts_kafka_halt "$1"', self.folder)
+
+    def again(self):
+        parts('parts_kafka_again "$@"', self.folder, self.jars)
+
+    def stop(self):
+        parts('parts_kafka_stop "$1"', self.folder)
+
+
 class World:
     """Simulator, database, topics, videos and workers of one test.
 
@@ -132,10 +187,12 @@ class World:
     latency     seconds from acceptance to the end, MIN..MAX
     workers     how many are started; more with start_worker()
     partitions  of the request topic
+    postgres    a Postgres instead of the run's; the caller stops it
+    kafka       a Kafka instead of the run's; the caller stops it
     """
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
-                 partitions=4):
+                 partitions=4, postgres=None, kafka=None):
         self.programs = []
         self.workers = []
         self.worker_count = workers
@@ -143,8 +200,8 @@ class World:
         self.settings = settings or {}
         self.partitions = partitions
         self.prefix = os.environ["TEST_PREFIX"] + os.urandom(3).hex() + "-"
-        self.brokers = os.environ["TEST_KAFKA_BROKERS"]
-        self.database_url = os.environ["TEST_DATABASE_URL"]
+        self.brokers = kafka.brokers if kafka else os.environ["TEST_KAFKA_BROKERS"]
+        self.database_url = postgres.url if postgres else os.environ["TEST_DATABASE_URL"]
         self.videos = TMP / "videos"
         self.events = {}  # request id -> every event that came, in order
         self.seen_events = 0
@@ -362,10 +419,7 @@ class Event:
 
 def free_port():
     """A free port of the loopback, reserved like those of deploy/lib/parts.sh."""
-    done = subprocess.run(
-        ["bash", "-c", '. "$TEST_ROOT/deploy/lib/parts.sh" && parts_port'],
-        check=True, capture_output=True, text=True)
-    return int(done.stdout)
+    return int(parts("parts_port"))
 
 
 STOP = signal.SIGSTOP

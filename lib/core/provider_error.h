@@ -48,8 +48,10 @@ bool provider_error_says(const struct provider_error *error, const char *word);
  */
 struct str provider_json(struct str body, struct arena *arena);
 
-/** Readable text of at most `points` code points: control characters become
- * spaces. */
+/**
+ * Readable text of at most `points` code points: control characters become
+ * spaces; the queries of URLs and what looks like an API key become "...".
+ */
 struct str provider_text(struct str text, size_t points, struct arena *arena);
 
 #endif

@@ -237,6 +237,29 @@ apimart_read_submit__refusal__tells_what_the_provider_said(void **state)
 }
 
 static void
+apimart_read_submit__secrets_in_a_message__are_left_out(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"Incorrect API key provided: sk-abcDEF123456-789.",
+         "Incorrect API key provided: ...."},
+        {"can't fetch https://a/b.png?X-Sig=1&b=2 (403)?",
+         "can't fetch https://a/b.png... (403)?"},
+        {"url 'http://a/?token=12345', size", "url 'http://a/...', size"},
+        {"is this right? task-01J9ABCDEFGH risk-averse sk-1",
+         "is this right? task-01J9ABCDEFGH risk-averse sk-1"},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char body[512];
+        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\"}}",
+                 rows[i][0]);
+        const struct reply reply = whole(400, body);
+        const struct outcome outcome = read_submit(&reply);
+        assert_text(outcome.message, rows[i][1]);
+    }
+}
+
+static void
 apimart_read_submit__long_message__is_cut_at_2000_points(void **state)
 {
     (void)state;
@@ -303,6 +326,7 @@ int main(void)
         TEST(apimart_read_submit__broken_behind_the_id__keeps_the_id),
         TEST(apimart_read_submit__id_lengths__1_to_128),
         TEST(apimart_read_submit__refusal__tells_what_the_provider_said),
+        TEST(apimart_read_submit__secrets_in_a_message__are_left_out),
         TEST(apimart_read_submit__long_message__is_cut_at_2000_points),
         TEST(apimart_read_submit__retry_after__is_passed_on),
         TEST(apimart_read_submit__mutated_replies__always_have_an_outcome),

@@ -76,6 +76,7 @@ static void write_totals(const struct world *world, struct buf *out)
     add_count(out, "schema", counts->schema);
     add_count(out, "balance", counts->balance);
     add_count(out, "faults", counts->faults);
+    add_count(out, "running_peak", world->running_peak);
     buf_add_text(out, ",\"cost\":");
     task_write_micros(out, world->spent_micros);
     buf_add_char(out, '}');
@@ -190,10 +191,12 @@ static void serve_ledger(struct site *site)
 
 static void serve_stats(struct site *site)
 {
-    const struct world *world = site->world;
+    struct world *world = site->world;
     const struct counts *counts = &world->counts;
     struct buf *out = &site->reply->body;
     buf_printf(out, "{\"tasks\":%u", world->tasks_count);
+    add_count(out, "running", world_running(world));
+    add_count(out, "running_peak", world->running_peak);
     add_count(out, "posts", counts->posts);
     add_count(out, "accepted", counts->accepted);
     add_count(out, "replayed", counts->replayed);

@@ -16,6 +16,8 @@ const char OPTIONS_HELP[] =
     "  --faults SPEC          a JSON list of faults, or a file that holds one\n"
     "  --key KEY              accept this API key only; repeatable (any key)\n"
     "  --balance N            the account's balance (unlimited)\n"
+    "  --concurrency N        the plan's limit: tasks accepted above it fail "
+    "(none)\n"
     "  --no-idempotency       ignore Idempotency-Key: each POST is billed\n"
     "  --retention SECONDS    how long an Idempotency-Key is known (86400)\n"
     "  --schema MODE          what model-schema says of idempotency keys: "
@@ -137,6 +139,11 @@ static bool read_balance(struct options *options, const char *value)
     return read_scaled(str_of(value), 1e6, &options->balance_micros);
 }
 
+static bool read_concurrency(struct options *options, const char *value)
+{
+    return str_to_i64(str_of(value), 0, INT32_MAX, &options->concurrency);
+}
+
 static bool read_retention(struct options *options, const char *value)
 {
     return str_to_i64(str_of(value), 0, INT32_MAX, &options->retention_s);
@@ -193,6 +200,7 @@ static const struct flag flags[] = {
     {"--faults", "a JSON list or the name of a file", read_faults},
     {"--key", "an API key, not empty, at most 64 of them", read_key},
     {"--balance", "a number from 0 up", read_balance},
+    {"--concurrency", "an integer from 0 up, 0 for no limit", read_concurrency},
     {"--retention", "seconds from 0 up", read_retention},
     {"--schema", "yes, no, absent or lie", read_schema},
     {"--video-bytes", "bytes, N or MIN..MAX", read_video_bytes},

@@ -139,6 +139,7 @@ void strike_cancel(const struct fault *fault, struct site *site)
 void strike_slow_job(const struct fault *fault, struct site *site)
 {
     site->task->latency_ms = given(fault->delay_ms, SLOW_JOB_MS);
+    world_run(site->world, site->task);
 }
 
 static void set_files(struct task *task, uint32_t videos, uint32_t urls)

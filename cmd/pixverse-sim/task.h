@@ -5,6 +5,7 @@
 #include "rules.h"
 
 #include "base/buf.h"
+#include "base/heap.h"
 
 enum {
     TASK_ID_BYTES = 48,
@@ -46,6 +47,7 @@ struct task {
     int64_t accepted_us; /* Unix time */
     int64_t start_ms;    /* on the monotonic clock */
     int64_t latency_ms;
+    struct heap_entry running; /* in world.running until it is over */
     enum fate fate;
     char *fail_message;       /* null: the usual */
     char *fail_code;          /* null: task_failed */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { REFUSED_MS = 1000 /* until a task above the limit fails */ };
+
 static void *grown(void *list, uint32_t count, uint32_t *room, size_t each)
 {
     if (count < *room) {
@@ -38,11 +40,13 @@ void world_init(struct world *world, const struct options *options)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     world->options = *options;
+    heap_init(&world->running);
     world->salt = draw((uint64_t)now.tv_sec, (uint64_t)now.tv_nsec);
 }
 
 static void forget(struct world *world)
 {
+    heap_done(&world->running); /* it writes into the tasks: before them */
     for (uint32_t i = 0; i < world->tasks_count; i++) {
         task_done(world->tasks[i]);
         free(world->tasks[i]);
@@ -151,6 +155,45 @@ static void make_id(const struct world *world, struct task *task)
     *out = '\0';
 }
 
+size_t world_running(struct world *world)
+{
+    struct heap_entry *first = NULL;
+    while ((first = heap_first(&world->running)) &&
+           first->due_ms <= world->now_ms) {
+        heap_remove(&world->running, first);
+    }
+    return world->running.len;
+}
+
+void world_run(struct world *world, struct task *task)
+{
+    if (!heap_reserve(&world->running, world->running.len + 1)) {
+        abort();
+    }
+    heap_put(&world->running, &task->running,
+             task->start_ms + task->latency_ms);
+    const size_t running = world_running(world);
+    if (running > world->running_peak) {
+        world->running_peak = (uint32_t)running;
+    }
+}
+
+/** Above the plan's limit the provider accepts a task, and fails it. */
+static void check_limit(struct world *world, struct task *task)
+{
+    const int64_t limit = world->options.concurrency;
+    if (limit == 0 || world_running(world) < (size_t)limit) {
+        world_run(world, task);
+        return;
+    }
+    task->fate = FATE_FAIL;
+    task->fail_message =
+        copy_of(STR("pixverse error 500044: reached the limit for concurrent "
+                    "generations"));
+    task->latency_ms =
+        task->latency_ms < REFUSED_MS ? task->latency_ms : REFUSED_MS;
+}
+
 struct task *world_accept(struct world *world, const struct order *order,
                           struct str body, uint32_t api_key)
 {
@@ -181,6 +224,7 @@ struct task *world_accept(struct world *world, const struct order *order,
     task->videos = 1;
     task->urls = 1;
     make_id(world, task);
+    check_limit(world, task);
     world->tasks = grown(world->tasks, world->tasks_count, &world->tasks_room,
                          sizeof(struct task *));
     world->tasks[world->tasks_count++] = task;

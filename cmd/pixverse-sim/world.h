@@ -50,6 +50,8 @@ struct world {
     struct api_key *keys;
     uint32_t keys_count;
     int64_t spent_micros;
+    struct heap running;   /* tasks that are not over, by their end */
+    uint32_t running_peak; /* the most of them at once */
     struct counts counts;
     uint64_t salt; /* ids of two runs differ */
     uint64_t request_number;
@@ -90,6 +92,12 @@ struct task *world_task(const struct world *world, struct str id);
 /** Accept an order: a task, billed. */
 struct task *world_accept(struct world *world, const struct order *order,
                           struct str body, uint32_t api_key);
+
+/** How many tasks run now; those that are over leave the count. */
+size_t world_running(struct world *world);
+
+/** Puts a task among those that run, or where its new end belongs. */
+void world_run(struct world *world, struct task *task);
 
 /** The record under an Idempotency-Key, made if there is none (index). */
 uint32_t world_replay(struct world *world, uint32_t api_key, struct str key);

@@ -638,6 +638,14 @@ def options():
                   "--video-bytes: hashed before and while it is served")
         tap.equal(sim.call("GET", path, headers={"Range": "bytes=2999990-"})[2], video[2999990:],
                   "a range of the padding")
+    with Sim("--latency", "0.3", "--concurrency", "2") as sim:
+        tasks = [sim.made() for _ in range(3)]
+        ends = [sim.over(task) for task in tasks]
+        tap.equal([e["status"] for e in ends], ["completed", "completed", "failed"],
+                  "--concurrency: tasks above the limit fail")
+        tap.check("500044" in ends[2]["error"]["message"] and ends[2]["cost"] == 0, "for free", ends)
+        tap.equal(sim.over(sim.made())["status"], "completed", "and later ones don't")
+        tap.equal(sim.ledger()["totals"]["running_peak"], 2, "the peak is in the ledger")
     for mode, test in (("absent", lambda s, t: s == 404),
                        ("lie", lambda s, t: "idempotency" in t["data"]),
                        ("no", lambda s, t: "idempotency" not in t["data"])):

@@ -36,11 +36,13 @@ static bool is_shallow(struct str text)
 json_t *json_read(struct str text, bool *no_memory)
 {
     *no_memory = false;
-    if (text.len == 0 || !str_is_utf8(text) || !is_shallow(text)) {
+    /* jansson 2.14 swallows a NUL byte behind a number. */
+    if (text.len == 0 || memchr(text.at, '\0', text.len) ||
+        !str_is_utf8(text) || !is_shallow(text)) {
         return NULL;
     }
-    /* The rest jansson refuses by itself: a BOM, NUL in any writing, lone
-     * surrogates, integers over 64 bits, reals over a double. */
+    /* The rest jansson refuses by itself: a BOM, \u0000, lone surrogates,
+     * integers over 64 bits, reals over a double. */
     json_error_t error;
     json_t *value = json_loadb(
         text.at, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

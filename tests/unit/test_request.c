@@ -181,6 +181,7 @@ static void request_read__bytes_that_no_json_has__are_not_json(void **state)
         {"{\"request_id\":\"\xc0\x80\"}", 19},
         {"{\"request_id\":\"\xed\xa0\x80\"}", 20},
         {"\xff\xfe{\0}\0", 6},
+        {"{\"request_id\":\"a\",\"priority\":5\0}", 32},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct request got = {0};

@@ -22,6 +22,7 @@ struct consumer {
     char *group;
     char *brokers;
     char *topic;
+    bool tail;
     struct kafka_property *properties;
     size_t properties_len;
     consumer_message_fn *on_message;
@@ -360,8 +361,8 @@ static rd_kafka_conf_t *conf_new(const struct consumer *consumer,
         {"group.id", consumer->group, true},
         {"client.id", "pixverse-worker", false},
         {"enable.auto.offset.store", "false", true},
-        {"enable.auto.commit", "true", true},
-        {"auto.offset.reset", "earliest", true},
+        {"enable.auto.commit", consumer->tail ? "false" : "true", true},
+        {"auto.offset.reset", consumer->tail ? "latest" : "earliest", true},
         {"auto.commit.interval.ms", "1000", false},
         /* librdkafka 2.0 loses assignments with cooperative-sticky. */
         {"partition.assignment.strategy", "range,roundrobin", true},
@@ -537,6 +538,7 @@ struct consumer *consumer_open(struct loop *loop,
     consumer->loop = loop;
     consumer->on_message = on_message;
     consumer->context = context;
+    consumer->tail = options->tail;
     list_init(&consumer->held);
     consumer->watch = loop_timer_new(loop, on_watch, consumer);
     if (!consumer->watch || !copy_options(consumer, options)) {

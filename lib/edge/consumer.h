@@ -40,6 +40,8 @@ struct consumer_options {
     const char *topic;
     const struct kafka_property *properties;
     size_t properties_len;
+    bool tail; /* only what comes from now on, nothing committed: an onlooker in
+                  a group of its own */
 };
 
 typedef void consumer_message_fn(void *context, struct message *message);
@@ -65,7 +67,8 @@ void consumer_drop(struct consumer *consumer, struct message *message);
 /** Messages handed out and neither done nor dropped. */
 size_t consumer_out(const struct consumer *consumer);
 
-/** Sum over assigned partitions of (end - position), as last told; -1: unknown. */
+/** Sum over assigned partitions of (end - position), as last told; -1: unknown.
+ */
 int64_t consumer_lag(const struct consumer *consumer);
 
 /** Commits what is stored and leaves the group; on_closed exactly once, with

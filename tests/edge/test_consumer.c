@@ -511,6 +511,36 @@ static void open__topic_that_is_not_there_yet__reads_it_later(void **state)
     trial_end(&trial);
 }
 
+static void tail__only_what_comes_later__is_read(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    produce_range(&trial, topic, 0, 5);
+    struct reader *reader = calloc(1, sizeof *reader);
+    struct err err;
+    struct consumer_options options = {.brokers = trial_brokers(),
+                                       .group = topic,
+                                       .topic = topic,
+                                       .tail = true};
+    reader->consumer =
+        consumer_open(trial.loop, &options, on_message, on_state, reader, &err);
+    assert_non_null(reader->consumer);
+    /* Zero once the end is known, which is where it begins. */
+    for (int i = 0; i < 200 && consumer_lag(reader->consumer) != 0; i++) {
+        (void)trial_wait(&trial, trial_never, NULL, 100);
+    }
+    produce_range(&trial, topic, 5, 8);
+    reader->want = 3;
+    assert_true(trial_wait(&trial, has_all, reader, 30000));
+    assert_int_equal(reader->seen[4], 0);
+    assert_int_equal(reader->seen[5], 1);
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
 static void state__brokers_away__is_told_with_a_reason(void **state)
 {
     (void)state;
@@ -572,6 +602,7 @@ int main(void)
         cmocka_unit_test(rebalance__members_come_and_go__loses_nothing),
         cmocka_unit_test(late_done__of_a_revoked_partition__is_ignored),
         cmocka_unit_test(open__topic_that_is_not_there_yet__reads_it_later),
+        cmocka_unit_test(tail__only_what_comes_later__is_read),
         cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
         cmocka_unit_test(open__bad_properties__are_named),
     };

@@ -104,7 +104,7 @@ struct task_view {
     const char *base;  /* before the path: http://host:port */
 };
 
-/** Share of its latency after which a task is said to be processing. */
+/** Whether its latency has passed: it has ended, whatever way. */
 bool task_is_over(const struct task *task, int64_t now_ms);
 
 /** What the provider would say of it now. */

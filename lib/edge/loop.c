@@ -1,6 +1,5 @@
 #include "edge/loop.h"
 
-#include "base/list.h"
 #include "edge/loop_uv.h"
 
 #include <assert.h>
@@ -11,11 +10,18 @@
 
 #define SIGNALS_MAX 8
 #define DEFERS_FIRST 64
-#define DRAIN_ROUNDS 8 /* deferred calls that defer again, before the loop waits */
+#define DRAIN_ROUNDS                                                           \
+    8 /* deferred calls that defer again, before the loop waits */
 
 struct call {
     loop_fn *fn;
     void *context;
+};
+
+struct calls {
+    struct call *items;
+    size_t len;
+    size_t size;
 };
 
 struct post {
@@ -31,22 +37,22 @@ struct watched_signal {
 struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare; /* runs what was deferred, right before the wait */
-    uv_check_t check;     /* right after the wait: the turn begins */
     uv_idle_t idle;       /* keeps the loop from waiting while calls are left */
     uv_async_t async;     /* wakes it for posts */
     uv_mutex_t posts_lock;
-    struct post *posts;   /* oldest first */
+    struct post *posts; /* oldest first */
     struct post **posts_last;
-    struct call *defers;
-    size_t defers_len;
-    size_t defers_size;
+    struct calls defers;  /* for the end of this turn */
+    struct calls running; /* being called now; empty otherwise */
     struct watched_signal signals[SIGNALS_MAX];
     size_t signals_len;
-    size_t timers; /* alive: must be none at the end */
-    size_t works;  /* under way: must be none at the end */
-    int64_t boot_ms;
-    int64_t turn_began_us;
+    size_t timers;   /* alive: must be none at the end */
+    size_t works;    /* under way: must be none at the end */
+    int64_t boot_ms; /* of this turn, once somebody has asked; 0: not yet */
+    uint64_t turn_ended_ns; /* libuv's clock: when the loop last went to wait */
+    uint64_t waited_ns;     /* in all, as of then */
     int64_t longest_us;
+    bool turning; /* within loop_run() */
     bool stopping;
 };
 
@@ -64,7 +70,8 @@ struct work {
     void *context;
 };
 
-/* ---- clocks ---------------------------------------------------------------- */
+/* ---- clocks ----------------------------------------------------------------
+ */
 
 static int64_t boot_us(void)
 {
@@ -79,9 +86,33 @@ int64_t loop_boot_us(const struct loop *loop)
     return boot_us();
 }
 
+/* The turn begins inside libuv's wait, where the first descriptor's callback is
+ * called: there is no place to read the clock for all, so the first who asks
+ * reads it. */
 int64_t loop_boot_ms(const struct loop *loop)
 {
+    if (!loop->turning) {
+        return boot_us() / 1000;
+    }
+    if (!loop->boot_ms) {
+        ((struct loop *)(uintptr_t)loop)->boot_ms = boot_us() / 1000;
+    }
     return loop->boot_ms;
+}
+
+static void end_turn(struct loop *loop)
+{
+    uint64_t now_ns = uv_hrtime();
+    uint64_t waited_ns = uv_metrics_idle_time(&loop->uv);
+    int64_t turn_us = ((int64_t)(now_ns - loop->turn_ended_ns) -
+                       (int64_t)(waited_ns - loop->waited_ns)) /
+                      1000;
+    if (turn_us > loop->longest_us) {
+        loop->longest_us = turn_us;
+    }
+    loop->turn_ended_ns = now_ns;
+    loop->waited_ns = waited_ns;
+    loop->boot_ms = 0;
 }
 
 int64_t loop_longest_turn_us(struct loop *loop)
@@ -91,25 +122,20 @@ int64_t loop_longest_turn_us(struct loop *loop)
     return longest_us;
 }
 
-/* ---- deferred calls and posts --------------------------------------------------- */
+/* ---- deferred calls and posts
+ * --------------------------------------------------- */
 
 static bool run_defers_once(struct loop *loop)
 {
-    size_t len = loop->defers_len;
-    struct call *calls = loop->defers;
-    if (!len) {
-        return false;
+    /* What is deferred from here on goes into the other array. */
+    struct calls calls = loop->defers;
+    loop->defers = loop->running;
+    loop->running = calls;
+    for (size_t i = 0; i < calls.len; i++) {
+        calls.items[i].fn(calls.items[i].context);
     }
-    /* What is deferred from here on goes into a fresh array. */
-    size_t size = loop->defers_size;
-    loop->defers = calloc(size, sizeof *loop->defers);
-    assert(loop->defers);
-    loop->defers_len = 0;
-    for (size_t i = 0; i < len; i++) {
-        calls[i].fn(calls[i].context);
-    }
-    free(calls);
-    return true;
+    loop->running.len = 0;
+    return calls.len > 0;
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -122,44 +148,34 @@ static void on_prepare(uv_prepare_t *prepare)
     struct loop *loop = prepare->data;
     for (int i = 0; i < DRAIN_ROUNDS && run_defers_once(loop); i++) {
     }
-    if (loop->defers_len) {
+    if (loop->defers.len) {
         uv_idle_start(&loop->idle, on_idle);
     } else {
         uv_idle_stop(&loop->idle);
     }
-    int64_t turn_us = boot_us() - loop->turn_began_us;
-    if (turn_us > loop->longest_us) {
-        loop->longest_us = turn_us;
-    }
-}
-
-static void on_check(uv_check_t *check)
-{
-    struct loop *loop = check->data;
-    loop->turn_began_us = boot_us();
-    loop->boot_ms = loop->turn_began_us / 1000;
+    end_turn(loop);
 }
 
 void loop_defer(struct loop *loop, loop_fn *fn, void *context)
 {
-    for (size_t i = 0; i < loop->defers_len; i++) {
-        if (loop->defers[i].fn == fn && loop->defers[i].context == context) {
+    struct calls *defers = &loop->defers;
+    for (size_t i = 0; i < defers->len; i++) {
+        if (defers->items[i].fn == fn && defers->items[i].context == context) {
             return;
         }
     }
-    if (loop->defers_len == loop->defers_size) {
-        size_t size = loop->defers_size * 2;
-        struct call *calls = realloc(loop->defers, size * sizeof *calls);
-        assert(calls); /* a lost deferred call would be a lost wake-up */
-        loop->defers = calls;
-        loop->defers_size = size;
+    if (defers->len == defers->size) {
+        size_t size = defers->size ? defers->size * 2 : DEFERS_FIRST;
+        struct call *items = realloc(defers->items, size * sizeof *items);
+        assert(items); /* a lost deferred call would be a lost wake-up */
+        defers->items = items;
+        defers->size = size;
     }
-    loop->defers[loop->defers_len++] = (struct call){fn, context};
+    defers->items[defers->len++] = (struct call){fn, context};
 }
 
-static void on_async(uv_async_t *async)
+static void run_posts(struct loop *loop)
 {
-    struct loop *loop = async->data;
     uv_mutex_lock(&loop->posts_lock);
     struct post *post = loop->posts;
     loop->posts = NULL;
@@ -171,6 +187,11 @@ static void on_async(uv_async_t *async)
         free(post);
         post = next;
     }
+}
+
+static void on_async(uv_async_t *async)
+{
+    run_posts(async->data);
 }
 
 void loop_post(struct loop *loop, loop_fn *fn, void *context)
@@ -185,7 +206,8 @@ void loop_post(struct loop *loop, loop_fn *fn, void *context)
     uv_async_send(&loop->async);
 }
 
-/* ---- life ------------------------------------------------------------------------- */
+/* ---- life
+ * ------------------------------------------------------------------------- */
 
 uv_loop_t *loop_uv(struct loop *loop)
 {
@@ -195,45 +217,36 @@ uv_loop_t *loop_uv(struct loop *loop)
 struct loop *loop_open(struct err *err)
 {
     struct loop *loop = calloc(1, sizeof *loop);
-    if (loop) {
-        loop->defers = calloc(DEFERS_FIRST, sizeof *loop->defers);
-    }
-    if (!loop || !loop->defers || uv_loop_init(&loop->uv) != 0) {
-        if (loop) {
-            free(loop->defers);
-        }
+    if (!loop || uv_loop_init(&loop->uv) != 0) {
         free(loop);
         err_set(err, ERR_FATAL, "can't make an event loop");
         return NULL;
     }
-    loop->defers_size = DEFERS_FIRST;
+    uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     loop->posts_last = &loop->posts;
     uv_mutex_init(&loop->posts_lock);
     uv_prepare_init(&loop->uv, &loop->prepare);
-    uv_check_init(&loop->uv, &loop->check);
     uv_idle_init(&loop->uv, &loop->idle);
     uv_async_init(&loop->uv, &loop->async, on_async);
     loop->prepare.data = loop;
-    loop->check.data = loop;
     loop->async.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
-    uv_check_start(&loop->check, on_check);
     uv_unref((uv_handle_t *)&loop->prepare);
-    uv_unref((uv_handle_t *)&loop->check);
-    loop->turn_began_us = boot_us();
-    loop->boot_ms = loop->turn_began_us / 1000;
     return loop;
 }
 
 void loop_run(struct loop *loop)
 {
     loop->stopping = false;
-    loop->turn_began_us = boot_us();
-    loop->boot_ms = loop->turn_began_us / 1000;
+    loop->turning = true;
+    loop->boot_ms = 0;
+    loop->turn_ended_ns = uv_hrtime();
+    loop->waited_ns = uv_metrics_idle_time(&loop->uv);
     uv_update_time(&loop->uv);
     while (!loop->stopping) {
         uv_run(&loop->uv, UV_RUN_ONCE);
     }
+    loop->turning = false;
 }
 
 void loop_stop(struct loop *loop)
@@ -257,6 +270,7 @@ void loop_close(struct loop *loop)
     while (loop->works > 0) {
         uv_run(&loop->uv, UV_RUN_ONCE);
     }
+    run_posts(loop); /* who posted may wait for it, or have given it memory */
     assert(loop->timers == 0);
     uv_walk(&loop->uv, close_handle, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
@@ -265,16 +279,13 @@ void loop_close(struct loop *loop)
     assert(busy == 0);
     (void)busy;
     uv_mutex_destroy(&loop->posts_lock);
-    while (loop->posts) {
-        struct post *next = loop->posts->next;
-        free(loop->posts);
-        loop->posts = next;
-    }
-    free(loop->defers);
+    free(loop->defers.items);
+    free(loop->running.items);
     free(loop);
 }
 
-/* ---- randomness ------------------------------------------------------------------- */
+/* ---- randomness
+ * ------------------------------------------------------------------- */
 
 void loop_random_bytes(struct loop *loop, void *out, size_t len)
 {
@@ -296,7 +307,8 @@ uint32_t loop_random(struct loop *loop)
     return value;
 }
 
-/* ---- timers ------------------------------------------------------------------------ */
+/* ---- timers
+ * ------------------------------------------------------------------------ */
 
 static void on_uv_timer(uv_timer_t *uv)
 {
@@ -345,7 +357,8 @@ void loop_timer_free(struct loop_timer *timer)
     }
 }
 
-/* ---- signals ------------------------------------------------------------------------- */
+/* ---- signals
+ * ------------------------------------------------------------------------- */
 
 static void on_uv_signal(uv_signal_t *uv, int number)
 {
@@ -365,7 +378,8 @@ void loop_on_signal(struct loop *loop, int signal, loop_fn *fn, void *context)
     uv_unref((uv_handle_t *)&watched->uv);
 }
 
-/* ---- blocking work ---------------------------------------------------------------------- */
+/* ---- blocking work
+ * ---------------------------------------------------------------------- */
 
 static void do_work(uv_work_t *uv)
 {

@@ -22,10 +22,16 @@ struct loop *loop_open(struct err *err);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/** All timers, signals and work must have ended; asserts that they have. */
+/**
+ * Waits for work that is under way, calls what was posted and not called yet;
+ * timers must be gone: asserts that they are.
+ */
 void loop_close(struct loop *loop);
 
-/** CLOCK_BOOTTIME in milliseconds: goes on while the machine sleeps. */
+/**
+ * CLOCK_BOOTTIME in milliseconds, one value a turn: goes on while the machine
+ * sleeps.
+ */
 int64_t loop_boot_ms(const struct loop *loop);
 
 /** Microseconds of the same clock, read afresh: for measuring only. */

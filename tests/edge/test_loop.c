@@ -1,0 +1,443 @@
+#include "edge/loop.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define LIMIT_MS 10000
+
+static struct loop *loop;
+static char trace[256];
+
+static void note(const char *word)
+{
+    size_t len = strlen(trace);
+    snprintf(trace + len, sizeof trace - len, "%s ", word);
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&wait, NULL);
+}
+
+static void out_of_time(void *context)
+{
+    (void)context;
+    fail_msg("the loop did not come to its end; seen: %s", trace);
+}
+
+static void stop(void *context)
+{
+    (void)context;
+    loop_stop(loop);
+}
+
+/** Until somebody stops it. */
+static void turn(void)
+{
+    struct loop_timer *limit = loop_timer_new(loop, out_of_time, NULL);
+    loop_timer_set(limit, LIMIT_MS);
+    loop_run(loop);
+    loop_timer_free(limit);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    loop = loop_open(&err);
+    trace[0] = '\0';
+    return loop ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loop_close(loop);
+    return 0;
+}
+
+static void note_word(void *context)
+{
+    note(context);
+}
+
+/* ---- deferred calls -------------------------------------------------------
+ */
+
+static void note_and_defer(void *context)
+{
+    note(context);
+    loop_defer(loop, note_word, "later");
+}
+
+static void loop_defer__twice_the_same__is_called_once_in_order(void **state)
+{
+    (void)state;
+    loop_defer(loop, note_word, "a");
+    loop_defer(loop, note_word, "b");
+    loop_defer(loop, note_word, "a");
+    loop_defer(loop, stop, NULL);
+    turn();
+    assert_string_equal(trace, "a b ");
+}
+
+static void
+loop_defer__from_a_deferred_call__runs_in_the_same_turn(void **state)
+{
+    (void)state;
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    loop_defer(loop, note_and_defer, "first");
+    loop_timer_set(timer, 50);
+    turn();
+    assert_string_equal(trace, "first later ");
+    loop_timer_free(timer);
+}
+
+static void note_now_and_defer(void *context)
+{
+    (void)context;
+    note("timer");
+    loop_defer(loop, note_word, "end");
+}
+
+static void loop_defer__from_a_timer__runs_before_the_next_wait(void **state)
+{
+    (void)state;
+    struct loop_timer *soon = loop_timer_new(loop, note_now_and_defer, NULL);
+    struct loop_timer *then = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(soon, 1);
+    loop_timer_set(then, 60);
+    turn();
+    assert_string_equal(trace, "timer end ");
+    loop_timer_free(soon);
+    loop_timer_free(then);
+}
+
+static int endless;
+
+static void defer_for_ever(void *context)
+{
+    endless++;
+    loop_defer(loop, defer_for_ever, context);
+}
+
+static void loop_defer__again_and_again__starves_no_timer(void **state)
+{
+    (void)state;
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    endless = 0;
+    loop_timer_set(timer, 20);
+    loop_defer(loop, defer_for_ever, NULL);
+    turn();
+    assert_true(endless > 8);
+    loop_timer_free(timer);
+}
+
+/* ---- posts
+ * -------------------------------------------------------------------- */
+
+static int posted[1000];
+static int posted_len;
+
+static void take(void *context)
+{
+    posted[posted_len++] = *(int *)context;
+    if (posted_len == 1000) {
+        loop_stop(loop);
+    }
+}
+
+static void *post_numbers(void *context)
+{
+    int *numbers = context;
+    for (int i = 0; i < 1000; i++) {
+        numbers[i] = i;
+        loop_post(loop, take, &numbers[i]);
+    }
+    return NULL;
+}
+
+static void loop_post__from_another_thread__comes_in_order(void **state)
+{
+    (void)state;
+    static int numbers[1000];
+    pthread_t thread;
+    posted_len = 0;
+    pthread_create(&thread, NULL, post_numbers, numbers);
+    turn();
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(posted[i], i);
+    }
+}
+
+static void loop_close__with_a_post_left__calls_it(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct loop *other = loop_open(&err);
+    assert_non_null(other);
+    loop_post(other, note_word, "posted");
+    loop_close(other);
+    assert_string_equal(trace, "posted ");
+}
+
+/* ---- clocks
+ * ------------------------------------------------------------------------ */
+
+static int64_t seen_ms[2];
+
+static void look_and_stop(void *context)
+{
+    (void)context;
+    seen_ms[0] = loop_boot_ms(loop);
+    seen_ms[1] = loop_boot_us(loop) / 1000;
+    loop_stop(loop);
+}
+
+static void *post_later(void *context)
+{
+    (void)context;
+    sleep_ms(150);
+    loop_post(loop, look_and_stop, NULL);
+    return NULL;
+}
+
+static void look(void *context)
+{
+    (void)context;
+    (void)loop_boot_ms(loop); /* of the turn before the long wait */
+}
+
+static void loop_boot_ms__after_a_wait__is_of_this_turn(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    loop_defer(loop, look, NULL);
+    pthread_create(&thread, NULL, post_later, NULL);
+    turn();
+    pthread_join(thread, NULL);
+    assert_in_range(seen_ms[1] - seen_ms[0], 0, 50);
+}
+
+static void loop_boot_ms__between_two_runs__goes_on(void **state)
+{
+    (void)state;
+    loop_defer(loop, look_and_stop, NULL);
+    turn();
+    sleep_ms(30);
+    assert_true(loop_boot_ms(loop) - seen_ms[0] >= 29);
+}
+
+static void block(void *context)
+{
+    sleep_ms(*(long *)context);
+}
+
+static void loop_longest_turn_us__something_blocks__shows_it(void **state)
+{
+    (void)state;
+    static long ms = 60;
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    loop_defer(loop, block, &ms);
+    loop_timer_set(timer, 100);
+    turn();
+    int64_t longest_us = loop_longest_turn_us(loop);
+    assert_true(longest_us >= 59000);
+    assert_int_equal(loop_longest_turn_us(loop), 0);
+    loop_timer_free(timer);
+}
+
+static void *post_block(void *context)
+{
+    loop_post(loop, block, context);
+    return NULL;
+}
+
+static void
+loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it(void **state)
+{
+    (void)state;
+    static long ms = 60;
+    pthread_t thread;
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(timer, 150);
+    pthread_create(&thread, NULL, post_block, &ms);
+    turn();
+    pthread_join(thread, NULL);
+    assert_true(loop_longest_turn_us(loop) >= 59000);
+    loop_timer_free(timer);
+}
+
+static void loop_longest_turn_us__only_waiting__stays_short(void **state)
+{
+    (void)state;
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(timer, 300);
+    turn();
+    assert_true(loop_longest_turn_us(loop) < 200000);
+    loop_timer_free(timer);
+}
+
+/* ---- timers
+ * ----------------------------------------------------------------------------
+ */
+
+static void loop_timer_set__again__replaces_the_first(void **state)
+{
+    (void)state;
+    struct loop_timer *timer = loop_timer_new(loop, note_word, "tick");
+    struct loop_timer *end = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(timer, 1);
+    loop_timer_set(timer, 30);
+    loop_timer_set(end, 100);
+    turn();
+    assert_string_equal(trace, "tick ");
+    loop_timer_free(timer);
+    loop_timer_free(end);
+}
+
+static void loop_timer_stop__before_its_time__is_never_called(void **state)
+{
+    (void)state;
+    struct loop_timer *timer = loop_timer_new(loop, note_word, "tick");
+    struct loop_timer *end = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(timer, 5);
+    loop_timer_stop(timer);
+    loop_timer_set(end, 40);
+    turn();
+    assert_string_equal(trace, "");
+    loop_timer_free(timer);
+    loop_timer_free(end);
+}
+
+static struct loop_timer *self;
+
+static void free_self(void *context)
+{
+    (void)context;
+    loop_timer_free(self);
+    loop_stop(loop);
+}
+
+static void loop_timer_free__in_its_own_call__is_fine(void **state)
+{
+    (void)state;
+    self = loop_timer_new(loop, free_self, NULL);
+    loop_timer_set(self, 0);
+    turn();
+}
+
+/* ---- signals and work
+ * -------------------------------------------------------------------- */
+
+static void on_hangup(void *context)
+{
+    note(context);
+    loop_stop(loop);
+}
+
+static void loop_on_signal__raised__is_called_on_the_loop(void **state)
+{
+    (void)state;
+    loop_on_signal(loop, SIGHUP, on_hangup, "hup");
+    raise(SIGHUP);
+    assert_string_equal(trace, "");
+    turn();
+    assert_string_equal(trace, "hup ");
+}
+
+struct job {
+    pthread_t worker;
+    pthread_t caller;
+};
+
+static void do_job(void *context)
+{
+    ((struct job *)context)->worker = pthread_self();
+}
+
+static void job_done(void *context)
+{
+    ((struct job *)context)->caller = pthread_self();
+    loop_stop(loop);
+}
+
+static void loop_work__any__works_elsewhere_and_ends_here(void **state)
+{
+    (void)state;
+    struct job job = {0};
+    loop_work(loop, do_job, job_done, &job);
+    turn();
+    assert_false(pthread_equal(job.worker, pthread_self()));
+    assert_true(pthread_equal(job.caller, pthread_self()));
+}
+
+static void note_done(void *context)
+{
+    note(context);
+}
+
+static void do_slowly(void *context)
+{
+    (void)context;
+    sleep_ms(50);
+}
+
+static void loop_close__work_under_way__waits_for_its_end(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct loop *other = loop_open(&err);
+    assert_non_null(other);
+    loop_work(other, do_slowly, note_done, "done");
+    loop_close(other);
+    assert_string_equal(trace, "done ");
+}
+
+static void loop_random_bytes__twice__differ(void **state)
+{
+    (void)state;
+    unsigned char a[32];
+    unsigned char b[32];
+    loop_random_bytes(loop, a, sizeof a);
+    loop_random_bytes(loop, b, sizeof b);
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(loop_defer__twice_the_same__is_called_once_in_order),
+        TEST(loop_defer__from_a_deferred_call__runs_in_the_same_turn),
+        TEST(loop_defer__from_a_timer__runs_before_the_next_wait),
+        TEST(loop_defer__again_and_again__starves_no_timer),
+        TEST(loop_post__from_another_thread__comes_in_order),
+        TEST(loop_close__with_a_post_left__calls_it),
+        TEST(loop_boot_ms__after_a_wait__is_of_this_turn),
+        TEST(loop_boot_ms__between_two_runs__goes_on),
+        TEST(loop_longest_turn_us__something_blocks__shows_it),
+        TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it),
+        TEST(loop_longest_turn_us__only_waiting__stays_short),
+        TEST(loop_timer_set__again__replaces_the_first),
+        TEST(loop_timer_stop__before_its_time__is_never_called),
+        TEST(loop_timer_free__in_its_own_call__is_fine),
+        TEST(loop_on_signal__raised__is_called_on_the_loop),
+        TEST(loop_work__any__works_elsewhere_and_ends_here),
+        TEST(loop_close__work_under_way__waits_for_its_end),
+        TEST(loop_random_bytes__twice__differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

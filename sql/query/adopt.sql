@@ -1,0 +1,26 @@
+-- Rows of dead leases and of none become ours. What may have been sent by
+-- somebody else is in doubt. $1 owner, $2 now, $3 most rows.
+WITH pick AS MATERIALIZED (
+    SELECT t.id
+    FROM task t
+    WHERE (t.owner <> 0 OR t.state <> 0)
+        AND t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)
+        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    LIMIT $3::integer
+    FOR UPDATE OF t SKIP LOCKED
+), t AS (
+    UPDATE task u SET
+        owner = $1::bigint, fence = u.fence + 1, version = u.version + 1,
+        doubt = u.doubt OR u.state = 1,
+        takeovers = CASE
+            WHEN u.takeovers_since_ms < $2::bigint - 3600000 THEN 1
+            ELSE u.takeovers + 1 END,
+        takeovers_since_ms = CASE
+            WHEN u.takeovers_since_ms < $2::bigint - 3600000 THEN $2::bigint
+            ELSE u.takeovers_since_ms END
+    FROM pick
+    WHERE u.id = pick.id
+    RETURNING u.*
+)
+SELECT t.*, r.request_id, r.tenant
+FROM t JOIN request r ON r.id = t.id;

@@ -1,0 +1,48 @@
+-- Waiting rows become ours with the intent to send: what task_step() says of a
+-- claimed task. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
+-- $6 GENERATIONS_MAX or 0. The first row tells the room, even if none came.
+WITH room AS MATERIALIZED (
+    SELECT CASE
+        WHEN $6::integer = 0 OR NOT EXISTS (SELECT FROM waiting)
+        THEN $3::integer
+        ELSE greatest(0, least($3::integer, $6::integer - (
+            SELECT count(*)::integer FROM task
+            WHERE state IN (1, 2) AND last_sent_ms > $2::bigint - 600000)))
+        END AS n
+), pick AS MATERIALIZED (
+    SELECT w.task
+    FROM waiting w
+    WHERE w.not_before_ms <= $2::bigint
+        AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
+        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+        AND NOT EXISTS (
+            SELECT FROM hold
+            WHERE (reason IN ('auth', 'balance', 'channel')
+                    AND scope = $4::text)
+                OR (reason = 'storage' AND scope = $5::text)
+                OR (reason = 'operator' AND scope = '*'))
+    ORDER BY w.priority DESC, w.task
+    LIMIT (SELECT n FROM room)
+    FOR UPDATE OF w SKIP LOCKED
+), gone AS (
+    DELETE FROM waiting w USING pick WHERE w.task = pick.task
+), c AS (
+    UPDATE task t SET
+        state = 1, owner = $1::bigint, fence = t.fence + 1,
+        version = t.version + 1, sends = t.sends + 1, doubt = false,
+        account = $4::text, first_sent_ms = $2::bigint,
+        last_sent_ms = $2::bigint, takeovers = 0, takeovers_since_ms = 0
+    FROM pick
+    WHERE t.id = pick.task AND t.state = 0
+    RETURNING t.*
+), whole AS (
+    SELECT c.*, r.request_id, r.tenant, r.priority,
+        r.mode, r.metadata, r.warnings, r.traceparent, r.tracestate,
+        r.deadline_seconds, r.body,
+    r.idempotency_key || CASE WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
+        AS effective_key
+    FROM c JOIN request r ON r.id = c.id
+)
+SELECT room.n AS room, whole.*
+FROM room LEFT JOIN whole ON true
+ORDER BY whole.priority DESC, whole.id;

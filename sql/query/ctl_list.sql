@@ -1,0 +1,32 @@
+-- pixverse-ctl list: newest first, unfinished and told ones.
+-- $1 states (an array literal, null: all), $2 tenant (null: all),
+-- $3 received since (ms), $4 how many at most.
+WITH found AS (
+    (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
+            t.settled_ms, t.cost, r.request_id, r.tenant, r.mode, r.priority,
+            t.received_ms
+       FROM task t JOIN request r USING (id)
+      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[]))
+        AND ($2::text IS NULL OR r.tenant = $2::text)
+        AND t.received_ms >= $3::bigint
+      ORDER BY t.id DESC LIMIT $4::bigint)
+    UNION ALL
+    (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
+            t.settled_ms, t.cost, r.request_id, r.tenant, r.mode, r.priority,
+            t.received_ms
+       FROM closed t JOIN request r USING (id)
+      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[]))
+        AND ($2::text IS NULL OR r.tenant = $2::text)
+        AND t.received_ms >= $3::bigint
+      ORDER BY t.id DESC LIMIT $4::bigint))
+SELECT json_strip_nulls(json_build_object(
+           'request_id', request_id, 'tenant', tenant, 'state', state,
+           'kind', kind, 'mode', mode, 'priority', priority,
+           'provider_task_id', nullif(provider_task_id, ''),
+           'doubt', nullif(doubt, false), 'late', nullif(late, false),
+           'cost', cost, 'received_ms', received_ms,
+           'settled_ms', nullif(settled_ms, 0),
+           'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
+  FROM found
+ ORDER BY id DESC
+ LIMIT $4::bigint;

@@ -1,0 +1,48 @@
+-- pixverse-ctl show: everything known of one request.
+-- $1 request id.
+WITH t AS (
+    SELECT task.*, NULL::bigint AS closed_ms
+      FROM task JOIN request USING (id) WHERE request_id = $1::text
+    UNION ALL
+    SELECT closed.*
+      FROM closed JOIN request USING (id) WHERE request_id = $1::text)
+SELECT json_strip_nulls(json_build_object(
+           'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,
+           'kind', t.kind, 'mode', r.mode, 'priority', r.priority,
+           'submission', nullif(t.submission, 0), 'sends', t.sends,
+           'doubt', nullif(t.doubt, false), 'late', nullif(t.late, false),
+           'tries', nullif(t.tries, 0), 'takeovers', nullif(t.takeovers, 0),
+           'provider_task_id', nullif(t.provider_task_id, ''),
+           'account', nullif(t.account, ''),
+           'cost', t.cost, 'credits_cost', t.credits_cost,
+           'received_ms', r.received_ms,
+           'first_sent_ms', nullif(t.first_sent_ms, 0),
+           'last_sent_ms', nullif(t.last_sent_ms, 0),
+           'submitted_ms', nullif(t.submitted_ms, 0),
+           'generated_ms', nullif(t.generated_ms, 0),
+           'stored_ms', nullif(t.stored_ms, 0),
+           'settled_ms', nullif(t.settled_ms, 0),
+           'closed_ms', t.closed_ms,
+           'deadline_ms', nullif(t.deadline_ms, 0),
+           'not_before_ms', nullif(t.not_before_ms, 0),
+           'body', r.body, 'metadata', r.metadata, 'warnings', r.warnings,
+           'event', t.event,
+           'owner', nullif(t.owner, 0),
+           'worker', l.name,
+           'worker_dead', CASE WHEN t.owner <> 0 AND t.closed_ms IS NULL
+                               THEN coalesce(l.dead, true) END,
+           'waiting', w.task IS NOT NULL,
+           'ahead', CASE WHEN w.task IS NOT NULL THEN
+               (SELECT count(*) FROM waiting o
+                 WHERE o.priority > w.priority
+                    OR (o.priority = w.priority AND o.task < w.task)) END,
+           'workers', (SELECT count(*) FROM lease WHERE NOT dead),
+           'holds', (SELECT json_agg(json_build_object(
+                         'reason', reason, 'scope', scope, 'since_ms', since_ms,
+                         'next_try_ms', next_try_ms, 'message', message)
+                         ORDER BY since_ms) FROM hold),
+           'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
+  FROM t
+  JOIN request r USING (id)
+  LEFT JOIN waiting w ON w.task = t.id
+  LEFT JOIN lease l ON l.id = t.owner;

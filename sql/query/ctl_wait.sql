@@ -1,0 +1,13 @@
+-- pixverse-ctl submit --wait: how far these requests are.
+-- $1 request ids (an array literal).
+SELECT json_strip_nulls(json_build_object(
+           'request_id', r.request_id, 'state', t.state, 'kind', t.kind,
+           'mode', r.mode, 'content', encode(r.content, 'hex'),
+           'submitted_ms', nullif(t.submitted_ms, 0),
+           'event', t.event,
+           'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
+  FROM request r
+  JOIN (SELECT id, state, kind, submitted_ms, event FROM task
+        UNION ALL
+        SELECT id, state, kind, submitted_ms, event FROM closed) t USING (id)
+ WHERE r.request_id = ANY ($1::text[]);

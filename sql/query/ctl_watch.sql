@@ -1,0 +1,24 @@
+-- pixverse-ctl watch: the fleet on one screen.
+-- The newest ends are looked for among the newest thousand requests.
+SELECT json_strip_nulls(json_build_object(
+           'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+           'states', (SELECT json_object_agg(state, n) FROM
+                         (SELECT state, count(*) AS n FROM task
+                           GROUP BY state) s),
+           'workers', (SELECT count(*) FROM lease WHERE NOT dead),
+           'holds', (SELECT json_agg(json_build_object(
+                         'reason', reason, 'scope', scope, 'since_ms', since_ms,
+                         'next_try_ms', next_try_ms, 'message', message)
+                         ORDER BY since_ms) FROM hold),
+           'ends', (SELECT json_agg(e.row ORDER BY e.closed_ms DESC) FROM
+                       (SELECT t.closed_ms, json_strip_nulls(json_build_object(
+                                   'request_id', r.request_id,
+                                   'tenant', r.tenant, 'kind', t.kind,
+                                   'mode', r.mode, 'cost', t.cost,
+                                   'late', nullif(t.late, false),
+                                   'received_ms', t.received_ms,
+                                   'closed_ms', t.closed_ms)) AS row
+                          FROM (SELECT * FROM closed
+                                 ORDER BY id DESC LIMIT 1000) t
+                          JOIN request r USING (id)
+                         ORDER BY t.closed_ms DESC LIMIT 10) e)));

@@ -1,0 +1,52 @@
+-- New requests, in the order of their ids, so that two batches can't wait for
+-- each other; none twice. At fault (with an event): failed from the start.
+-- $15 owner of those.
+WITH v AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
+        $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
+        $11::text[], $12::text[], $13::bigint[], $14::text[]
+    ) AS v(
+        request_id, content, tenant, mode, priority, deadline_seconds,
+        metadata, warnings, traceparent, tracestate, body, idempotency_key,
+        received_ms, event)
+), n AS (
+    INSERT INTO request (
+        request_id, content, tenant, mode, priority, deadline_seconds,
+        metadata, warnings, traceparent, tracestate, body, idempotency_key,
+        received_ms)
+    SELECT
+        request_id, content, tenant, mode, priority, deadline_seconds,
+        metadata, warnings, traceparent, tracestate, body, idempotency_key,
+        received_ms
+    FROM v
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING *
+), e AS MATERIALIZED (
+    -- A join of the two would look at every pair: only faulty rows, which are
+    -- few, look for their event.
+    SELECT n.id, n.request_id, n.priority, n.received_ms,
+        coalesce(n.received_ms + n.deadline_seconds * 1000, 0) AS deadline_ms,
+        CASE WHEN n.body IS NULL THEN (
+            SELECT v.event FROM v WHERE v.request_id = n.request_id
+        ) END AS event
+    FROM n
+), t AS (
+    INSERT INTO task (
+        id, state, owner, fence, version, submission, sends, doubt, late,
+        billed_open, account, provider_task_id, received_ms, deadline_ms,
+        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
+        has_cost, cost, credits_cost, result, event)
+    SELECT
+        id, CASE WHEN event IS NULL THEN 0 ELSE 5 END,
+        CASE WHEN event IS NULL THEN 0 ELSE $15::bigint END, 0, 0, 0, 0,
+        false, false, false, '', '', received_ms, deadline_ms, 0, 0, 0, 0, 0,
+        CASE WHEN event IS NULL THEN 0 ELSE received_ms END, 0, 0, 0, 0,
+        CASE WHEN event IS NULL THEN 0 ELSE 1 END, false, 0, 0, NULL, event
+    FROM e
+), w AS (
+    INSERT INTO waiting (task, priority, not_before_ms, deadline_ms)
+    SELECT id, priority, 0, deadline_ms FROM e WHERE event IS NULL
+)
+SELECT id, request_id FROM e;

@@ -1,0 +1,7 @@
+INSERT INTO account (account, keys_answer, retention_ms, answered_ms)
+VALUES ($1::text, $2::integer, $3::bigint,
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+ON CONFLICT (account) DO UPDATE SET
+    keys_answer = excluded.keys_answer, retention_ms = excluded.retention_ms,
+    answered_ms = excluded.answered_ms
+RETURNING account;

@@ -1,0 +1,26 @@
+-- A provider id that somebody learnt, where the key is that of the send. A row
+-- that waits, against all reason, must not be sent again: it runs.
+-- $1 task, $2 key, $3 provider id.
+WITH hit AS MATERIALIZED (
+    SELECT t.id, t.state = 0 AS was_queued
+    FROM task t JOIN request r ON r.id = t.id
+    WHERE t.id = $1::bigint AND t.provider_task_id = ''
+        AND r.idempotency_key || CASE
+            WHEN t.submission > 0 THEN '/' || t.submission ELSE '' END
+            = $2::text
+    FOR UPDATE OF t
+), gone AS (
+    DELETE FROM waiting w USING hit WHERE w.task = hit.id
+)
+UPDATE task t SET
+    provider_task_id = $3::text,
+    state = CASE WHEN hit.was_queued THEN 2 ELSE t.state END,
+    owner = CASE WHEN hit.was_queued THEN 0 ELSE t.owner END,
+    fence = t.fence + hit.was_queued::integer,
+    version = t.version + hit.was_queued::integer,
+    submitted_ms = CASE WHEN hit.was_queued
+        THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+        ELSE t.submitted_ms END
+FROM hit
+WHERE t.id = hit.id
+RETURNING t.id;

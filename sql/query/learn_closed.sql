@@ -1,0 +1,24 @@
+-- The same for a task that was told as submit_unknown: it opens again as late.
+WITH gone AS (
+    DELETE FROM closed c USING request r
+    WHERE c.id = $1::bigint AND r.id = c.id
+        AND c.provider_task_id = '' AND c.kind = 7
+        AND r.idempotency_key || CASE
+            WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
+            = $2::text
+    RETURNING c.*
+)
+INSERT INTO task (
+        id, state, owner, fence, version, submission, sends, doubt, late,
+        billed_open, account, provider_task_id, received_ms, deadline_ms,
+        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
+        has_cost, cost, credits_cost, result, event)
+SELECT
+    id, 6, 0, fence + 1, version + 1, submission, sends, doubt, true,
+    billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
+    last_sent_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+    generated_ms, stored_ms, settled_ms, not_before_ms, tries, takeovers,
+    takeovers_since_ms, kind, has_cost, cost, credits_cost, result, event
+FROM gone
+RETURNING id;

@@ -1,0 +1,1 @@
+SELECT NOT dead FROM lease WHERE id = $1::bigint

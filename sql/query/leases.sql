@@ -1,0 +1,1 @@
+SELECT id, counter, dead FROM lease ORDER BY id;

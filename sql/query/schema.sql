@@ -1,0 +1,1 @@
+SELECT number, program_min FROM meta;

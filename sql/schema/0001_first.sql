@@ -1,0 +1,125 @@
+-- What came in: one row per request id, for ever; never changed.
+CREATE TABLE request (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id text COLLATE "C" NOT NULL UNIQUE,
+    content bytea NOT NULL,            -- SHA-256 of tenant and request as values
+    tenant text,                       -- null: it was faulty
+    mode smallint NOT NULL,            -- enum request_mode; 0: could not be told
+    priority smallint NOT NULL,
+    deadline_seconds bigint,           -- null: none given
+    metadata text,                     -- JSON as it came
+    warnings text NOT NULL,            -- JSON array
+    traceparent text,
+    tracestate text,
+    body text,                         -- the bytes of every send; null: at fault
+    idempotency_key text NOT NULL,     -- of the first submission; '/n' added to the n-th
+    received_ms bigint NOT NULL
+);
+
+-- What is in flight or waits: as small as the fleet's work. No index but the
+-- key: any other on a column that changes would end HOT updates.
+CREATE TABLE task (
+    id bigint PRIMARY KEY,             -- request.id
+    state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
+                                       -- 4 succeeded 5 failed 6 late 7 closed
+    owner bigint NOT NULL,             -- lease.id; 0: nobody's
+    fence integer NOT NULL,
+    version integer NOT NULL,
+    submission integer NOT NULL,
+    sends integer NOT NULL,
+    doubt boolean NOT NULL,
+    late boolean NOT NULL,
+    billed_open boolean NOT NULL,
+    account text NOT NULL,
+    provider_task_id text NOT NULL,    -- '': none
+    received_ms bigint NOT NULL,
+    deadline_ms bigint NOT NULL,       -- 0: none, or not yet running
+    first_sent_ms bigint NOT NULL,
+    last_sent_ms bigint NOT NULL,
+    submitted_ms bigint NOT NULL,
+    generated_ms bigint NOT NULL,
+    stored_ms bigint NOT NULL,
+    settled_ms bigint NOT NULL,
+    not_before_ms bigint NOT NULL,
+    tries integer NOT NULL,
+    takeovers integer NOT NULL,
+    takeovers_since_ms bigint NOT NULL,
+    kind smallint NOT NULL,            -- 0 none 1 invalid_request 2 submit_refused
+                                       -- 3 moderation 4 provider_failed 5 cancelled
+                                       -- 6 timed_out 7 submit_unknown 8 task_lost
+                                       -- 9 asset_expired 10 asset_unusable
+    has_cost boolean NOT NULL,
+    cost double precision NOT NULL,
+    credits_cost double precision NOT NULL,
+    result text,
+    event text
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
+        autovacuum_analyze_scale_factor = 0.2);
+
+-- The queue: one row per task in state 0 that nobody owns.
+CREATE TABLE waiting (
+    task bigint PRIMARY KEY,
+    priority smallint NOT NULL,
+    not_before_ms bigint NOT NULL,
+    deadline_ms bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX waiting_order ON waiting (priority DESC, task);
+CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
+
+-- Told: rows that have left the working table.
+CREATE TABLE closed (
+    LIKE task,
+    closed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id)
+);
+CREATE INDEX closed_provider_task_id ON closed (provider_task_id)
+    WHERE provider_task_id <> '';
+CREATE INDEX closed_at ON closed (closed_at);
+
+CREATE TABLE lease (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    counter bigint NOT NULL DEFAULT 0,
+    dead boolean NOT NULL DEFAULT false,
+    tasks_max integer NOT NULL,
+    account text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
+-- Submissions stopped for a stated reason.
+CREATE TABLE hold (
+    reason text NOT NULL,              -- auth balance channel storage account operator
+    scope text NOT NULL,               -- account, bucket, task id or '*'
+    since_ms bigint NOT NULL,
+    next_try_ms bigint NOT NULL,
+    message text NOT NULL,
+    PRIMARY KEY (reason, scope)
+);
+
+-- One row: the fleet, as last counted.
+CREATE TABLE fleet (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    queued bigint NOT NULL DEFAULT 0,
+    in_flight bigint NOT NULL DEFAULT 0,
+    counted_ms bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 20);
+INSERT INTO fleet DEFAULT VALUES;
+
+-- What an account said of idempotency keys.
+CREATE TABLE account (
+    account text PRIMARY KEY,
+    keys_answer integer NOT NULL,
+    retention_ms bigint NOT NULL,
+    answered_ms bigint NOT NULL
+);
+
+-- One row: this schema's number, and the oldest program that may run on it.
+CREATE TABLE meta (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    number integer NOT NULL,
+    program_min integer NOT NULL
+);
+INSERT INTO meta (number, program_min) VALUES (1, 1);

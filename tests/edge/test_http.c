@@ -1,0 +1,389 @@
+#include "edge/http_trial.h"
+
+/* ---- whole replies
+ * --------------------------------------------------------------- */
+
+static void http_send__post__sends_and_brings_all(void **state)
+{
+    (void)state;
+    web = web_start(serve_text,
+                    "HTTP/1.1 429 Too Many\r\nRetry-After:  7 \r\n"
+                    "Content-Type: application/json; charset=utf-8\r\n"
+                    "Idempotency-Replayed: true\r\n"
+                    "Content-Length: 13\r\n\r\n{\"error\":{}}\n");
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/v1/x?a=1"), "{\"prompt\":\"x\"}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_true(answers->sent);
+    assert_int_equal(answers->status, 429);
+    assert_string_equal(answers->retry_after, "7");
+    assert_string_equal(answers->content_type,
+                        "application/json; charset=utf-8");
+    assert_true(answers->replayed);
+    assert_string_equal(answers->body, "{\"error\":{}}\n");
+    assert_non_null(strstr(web->last, "POST /v1/x?a=1 HTTP/1.1\r\n"));
+    assert_non_null(strstr(web->last, "\r\nAuthorization: Bearer secret\r\n"));
+    assert_non_null(strstr(web->last, "\r\nIdempotency-Key: key-1\r\n"));
+    assert_non_null(
+        strstr(web->last, "\r\nContent-Type: application/json\r\n"));
+    assert_null(strcasestr(web->last, "\r\nExpect:"));
+    assert_null(strcasestr(web->last, "\r\nAccept-Encoding:"));
+    assert_non_null(strstr(web->last, "\r\n\r\n{\"prompt\":\"x\"}"));
+}
+
+static void http_send__get_without_key__sends_neither_key_nor_body(void **state)
+{
+    (void)state;
+    web = web_start(serve_ok, NULL);
+    open_http(false, 4, 4, NULL);
+    const struct exchange exchange = {.method = EXCHANGE_GET,
+                                      .url = str_of(url_of("/x"))};
+    assert_true(send_it(&exchange, 5000, NULL, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_int_equal(answers->status, 200);
+    assert_string_equal(answers->retry_after, "");
+    assert_false(answers->replayed);
+    assert_null(strcasestr(web->last, "\r\nAuthorization:"));
+    assert_null(strcasestr(web->last, "\r\nIdempotency-Key:"));
+    assert_null(strcasestr(web->last, "\r\nContent-Length:"));
+}
+
+static void http_send__another_key_later__sends_that_one(void **state)
+{
+    (void)state;
+    web = web_start(serve_ok, NULL);
+    open_http(false, 4, 4, NULL);
+    assert_true(get(url_of("/x"), 5000, &answers[0]));
+    wait_for(1);
+    const struct exchange exchange = {.method = EXCHANGE_GET,
+                                      .url = str_of(url_of("/x")),
+                                      .bearer = STR("other")};
+    assert_true(send_it(&exchange, 5000, NULL, &answers[1]));
+    wait_for(2);
+    assert_non_null(strstr(web->last, "\r\nAuthorization: Bearer other\r\n"));
+    assert_null(strstr(web->last, "secret"));
+}
+
+static void http_send__exchange_changed_at_once__sends_the_copy(void **state)
+{
+    (void)state;
+    web = web_start(serve_ok, NULL);
+    open_http(true, 4, 4, NULL);
+    char body[] = "{\"n\":1}";
+    char url[256];
+    snprintf(url, sizeof url, "%s", url_of("/kept"));
+    assert_true(post(url, body, 5000, answers));
+    memset(body, 'x', sizeof body - 1);
+    memset(url, 'x', sizeof url - 1);
+    wait_for(1);
+    assert_non_null(strstr(web->last, "POST /kept "));
+    assert_non_null(strstr(web->last, "\r\n\r\n{\"n\":1}"));
+}
+
+static void http_send__redirect__is_the_reply(void **state)
+{
+    (void)state;
+    web = web_start(serve_text, "HTTP/1.1 302 Found\r\nLocation: /y\r\n"
+                                "Content-Length: 0\r\n\r\n");
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_int_equal(answers->status, 302);
+    assert_int_equal(web->requests, 1);
+}
+
+static bool serve_slowly(struct web *w, int fd, const char *request, int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    for (const char *at = OK_JSON; *at; at++) {
+        web_send(fd, at, 1);
+        web_sleep_ms(3);
+    }
+    return true;
+}
+
+static void http_send__byte_by_byte__comes_whole(void **state)
+{
+    (void)state;
+    web = web_start(serve_slowly, NULL);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 10000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_string_equal(answers->body, "{}");
+}
+
+/* ---- each POST once
+ * --------------------------------------------------------------- */
+
+static void http_send__kept_connection_dies__one_post_only(void **state)
+{
+    (void)state;
+    atomic_int posts = 0;
+    web = web_start(serve_then_die, &posts);
+    open_http(true, 8, 8, NULL);
+    for (int i = 0; i < 8; i++) {
+        assert_true(post(url_of("/warm"), "{}", 5000, &answers[i]));
+    }
+    wait_for(8);
+    assert_true(post(url_of("/pay"), "{}", 5000, &answers[8]));
+    wait_for(9);
+    assert_int_equal(answers[8].end, REPLY_BROKEN);
+    assert_true(answers[8].sent);
+    assert_int_equal(posts, 1);
+    assert_int_equal(web->requests, 9);
+    assert_int_equal(web->connections, 9);
+    assert_true(answers[8].why[0] != '\0');
+}
+
+static void http_send__reset_instead_of_a_reply__one_post_only(void **state)
+{
+    (void)state;
+    web = web_start(serve_reset, NULL);
+    open_http(true, 8, 8, NULL);
+    assert_true(post(url_of("/pay"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_true(answers->sent);
+    assert_int_equal(web->requests, 1);
+}
+
+/* ---- nothing sent
+ * -------------------------------------------------------------------- */
+
+static void http_send__nothing_listens__is_unreached_and_not_sent(void **state)
+{
+    (void)state;
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", web_free_port());
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url, "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_UNREACHED);
+    assert_false(answers->sent);
+    assert_int_equal(answers->status, 0);
+}
+
+static void http_send__no_such_host__is_unresolved_and_not_sent(void **state)
+{
+    (void)state;
+    open_http(true, 4, 4, NULL);
+    assert_true(post("http://no-such-host.invalid/", "{}", 8000, answers));
+    wait_for(1);
+    /* Where no name server answers, the resolver's own patience decides. */
+    assert_true(answers->end == REPLY_UNRESOLVED ||
+                answers->end == REPLY_TIMED_OUT);
+    assert_false(answers->sent);
+}
+
+static void *say_no_tls(void *context)
+{
+    int listener = *(int *)context;
+    int fd = accept(listener, NULL, NULL);
+    web_say(fd, "HTTP/1.1 400 Bad Request\r\n\r\n");
+    web_hold(fd);
+    close(fd);
+    return NULL;
+}
+
+static void
+http_send__server_without_tls__is_unreached_and_not_sent(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    pthread_t thread;
+    char url[64];
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    getsockname(listener, (struct sockaddr *)&address, &len);
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", ntohs(address.sin_port));
+    pthread_create(&thread, NULL, say_no_tls, &listener);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url, "{}", 5000, answers));
+    wait_for(1);
+    pthread_join(thread, NULL);
+    close(listener);
+    assert_int_equal(answers->end, REPLY_UNREACHED);
+    assert_false(answers->sent);
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static void http_send__may_send_says_no__nothing_leaves(void **state)
+{
+    (void)state;
+    web = web_start(serve_ok, NULL);
+    open_http(true, 4, 4, NULL);
+    const struct exchange exchange = {.method = EXCHANGE_POST,
+                                      .url = str_of(url_of("/x")),
+                                      .body = STR("{}")};
+    assert_true(send_it(&exchange, 5000, never, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_CANCELLED);
+    assert_false(answers->sent);
+    assert_int_equal(web->requests, 0);
+}
+
+static void http_send__bad_urls_and_headers__are_refused(void **state)
+{
+    (void)state;
+    open_http(true, 4, 4, NULL);
+    assert_false(get("ftp://127.0.0.1/", 1000, answers));
+    assert_false(get("file:///etc/passwd", 1000, answers));
+    assert_false(get("127.0.0.1", 1000, answers));
+    assert_false(get("", 1000, answers));
+    assert_false(get("http://127.0.0.1/a\r\nX: y", 1000, answers));
+    struct exchange exchange = {.method = EXCHANGE_POST,
+                                .url = STR("http://127.0.0.1:1/"),
+                                .idempotency_key = STR("a\r\nX: y")};
+    assert_false(send_it(&exchange, 1000, NULL, answers));
+    exchange.idempotency_key = STR("a");
+    exchange.bearer = STR("b\nX: y");
+    assert_false(send_it(&exchange, 1000, NULL, answers));
+    assert_int_equal(http_under_way(http), 0);
+    assert_int_equal(came, 0);
+}
+
+static void http_send__proxy_in_the_environment__goes_straight(void **state)
+{
+    (void)state;
+    struct web *proxy = web_start(serve_ok, NULL);
+    web = web_start(serve_ok, NULL);
+    setenv("http_proxy", proxy->url, 1);
+    setenv("ALL_PROXY", proxy->url, 1);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    unsetenv("http_proxy");
+    unsetenv("ALL_PROXY");
+    int proxied = proxy->connections;
+    web_stop(proxy);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_int_equal(proxied, 0);
+    assert_int_equal(web->requests, 1);
+}
+
+/* ---- TLS
+ * -------------------------------------------------------------------------------
+ */
+
+/** `openssl s_server` with a certificate of its own; its pid, 0: no openssl. */
+static pid_t start_tls(int port, char *folder)
+{
+    char command[1024];
+    char cert[256];
+    if (!mkdtemp(folder)) {
+        return 0;
+    }
+    snprintf(command, sizeof command,
+             "cd %s && openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
+             "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 "
+             "-keyout k.pem -out c.pem >/dev/null 2>&1",
+             folder);
+    if (system(command) != 0) {
+        return 0;
+    }
+    snprintf(cert, sizeof cert, "%s/c.pem", folder);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char listen_on[32];
+        snprintf(listen_on, sizeof listen_on, "127.0.0.1:%d", port);
+        if (chdir(folder) != 0 || !freopen("/dev/null", "w", stdout) ||
+            !freopen("/dev/null", "w", stderr) ||
+            !freopen("/dev/null", "r", stdin)) {
+            _exit(1);
+        }
+        execlp("openssl", "openssl", "s_server", "-accept", listen_on, "-cert",
+               "c.pem", "-key", "k.pem", "-www", (char *)NULL);
+        _exit(1);
+    }
+    return pid;
+}
+
+static void stop_tls(pid_t pid, const char *folder)
+{
+    char command[300];
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static bool is_listening(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool on = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return on;
+}
+
+static void http_send__certificate_of_a_stranger__is_untrusted(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test-http-XXXXXX";
+    char url[64];
+    char cert[256];
+    int port = web_free_port();
+    pid_t pid = start_tls(port, folder);
+    if (!pid) {
+        skip();
+    }
+    for (int i = 0; i < 500 && !is_listening(port); i++) {
+        web_sleep_ms(10);
+    }
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", port);
+    snprintf(cert, sizeof cert, "%s/c.pem", folder);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url, "{}", 5000, &answers[0]));
+    wait_for(1);
+    http_close(http);
+    /* The same server is fine for one who trusts it. */
+    open_http(false, 4, 4, cert);
+    assert_true(get(url, 5000, &answers[1]));
+    assert_true(get(url, 5000, &answers[2]));
+    wait_for(3);
+    stop_tls(pid, folder);
+    assert_int_equal(answers[0].end, REPLY_UNTRUSTED);
+    assert_false(answers[0].sent);
+    assert_int_equal(answers[1].end, REPLY_WHOLE);
+    assert_int_equal(answers[1].status, 200);
+    assert_int_equal(answers[2].end, REPLY_WHOLE);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        TEST(http_send__post__sends_and_brings_all),
+        TEST(http_send__get_without_key__sends_neither_key_nor_body),
+        TEST(http_send__another_key_later__sends_that_one),
+        TEST(http_send__exchange_changed_at_once__sends_the_copy),
+        TEST(http_send__redirect__is_the_reply),
+        TEST(http_send__byte_by_byte__comes_whole),
+        TEST(http_send__kept_connection_dies__one_post_only),
+        TEST(http_send__reset_instead_of_a_reply__one_post_only),
+        TEST(http_send__nothing_listens__is_unreached_and_not_sent),
+        TEST(http_send__no_such_host__is_unresolved_and_not_sent),
+        TEST(http_send__server_without_tls__is_unreached_and_not_sent),
+        TEST(http_send__may_send_says_no__nothing_leaves),
+        TEST(http_send__bad_urls_and_headers__are_refused),
+        TEST(http_send__proxy_in_the_environment__goes_straight),
+        TEST(http_send__certificate_of_a_stranger__is_untrusted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,354 @@
+#include "edge/http_trial.h"
+
+/* ---- replies that don't come whole
+ * --------------------------------------------------------- */
+
+static void http_send__no_reply_in_time__is_timed_out_and_sent(void **state)
+{
+    (void)state;
+    web = web_start(serve_never, NULL);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 200, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_TIMED_OUT);
+    assert_true(answers->sent);
+    assert_int_equal(answers->status, 0);
+    assert_int_equal(web->requests, 1);
+}
+
+static void http_send__close_without_a_byte__is_broken_and_sent(void **state)
+{
+    (void)state;
+    web = web_start(serve_nothing, NULL);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_true(answers->sent);
+    assert_int_equal(web->requests, 1);
+}
+
+static void http_send__close_in_mid_body__is_broken(void **state)
+{
+    (void)state;
+    web = web_start(serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+                                "{\"code\":200,");
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_true(answers->sent);
+}
+
+static void http_send__chunks_cut_short__is_broken(void **state)
+{
+    (void)state;
+    web = web_start(serve_text,
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "5\r\n{\"a\":\r\n5\r\n1");
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+}
+
+static bool serve_garbage(struct web *w, int fd, const char *request,
+                          int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, "no TLS here\r\n\r\n");
+    return false;
+}
+
+static void http_send__no_http__is_broken(void **state)
+{
+    (void)state;
+    web = web_start(serve_garbage, NULL);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_true(answers->sent);
+    assert_int_equal(web->requests, 1);
+}
+
+static bool serve_bytes(struct web *w, int fd, const char *request, int number)
+{
+    (void)number;
+    bool chunked = strstr(request, " /chunked ") != NULL;
+    size_t len = *(size_t *)w->context;
+    char head[200];
+    char *bytes = malloc(len);
+    memset(bytes, 'a', len);
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n%s%zx\r\n",
+             chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "X-Hex: ", len);
+    web_say(fd, head);
+    if (!chunked) {
+        snprintf(head, sizeof head, "Content-Length: %zu\r\n\r\n", len);
+        web_say(fd, head);
+    }
+    web_send(fd, bytes, len);
+    web_say(fd, chunked ? "\r\n0\r\n\r\n" : "");
+    free(bytes);
+    return true;
+}
+
+static void
+http_send__body_at_and_over_the_limit__is_whole_and_too_large(void **state)
+{
+    (void)state;
+    size_t len = 1 << 20;
+    web = web_start(serve_bytes, &len);
+    open_http(true, 4, 4, NULL);
+    assert_true(get(url_of("/x"), 5000, &answers[0]));
+    assert_true(get(url_of("/chunked"), 5000, &answers[1]));
+    wait_for(2);
+    len++;
+    assert_true(get(url_of("/x"), 5000, &answers[2]));
+    assert_true(get(url_of("/chunked"), 5000, &answers[3]));
+    wait_for(4);
+    assert_int_equal(answers[0].end, REPLY_WHOLE);
+    assert_int_equal(answers[0].body_bytes, 1 << 20);
+    assert_int_equal(answers[1].end, REPLY_WHOLE);
+    assert_int_equal(answers[1].body_bytes, 1 << 20);
+    assert_int_equal(answers[2].end, REPLY_TOO_LARGE);
+    assert_int_equal(answers[3].end, REPLY_TOO_LARGE);
+    assert_true(answers[2].sent);
+}
+
+static bool serve_headers(struct web *w, int fd, const char *request,
+                          int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    char line[128];
+    web_say(fd, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < 100000; i++) {
+        snprintf(line, sizeof line, "X-Flood-%d: %064d\r\n", i, i);
+        if (!web_say(fd, line)) {
+            return false;
+        }
+    }
+    web_say(fd, "Content-Length: 0\r\n\r\n");
+    return false;
+}
+
+static void http_send__flood_of_headers__is_broken(void **state)
+{
+    (void)state;
+    web = web_start(serve_headers, NULL);
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_true(answers->sent);
+    assert_int_equal(web->requests, 1);
+}
+
+static void http_send__after_a_broken_one__starts_afresh(void **state)
+{
+    (void)state;
+    web = web_start(serve_text, "HTTP/1.1 200 OK\r\nRetry-After: 9\r\n"
+                                "Idempotency-Replayed: true\r\n"
+                                "Content-Type: a/b\r\n"
+                                "Content-Length: 100\r\n\r\nrest");
+    open_http(true, 4, 4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, &answers[0]));
+    wait_for(1);
+    web->context = "HTTP/1.1 204 No\r\n\r\n";
+    assert_true(get(url_of("/x"), 5000, &answers[1]));
+    wait_for(2);
+    assert_int_equal(answers[1].end, REPLY_WHOLE);
+    assert_int_equal(answers[1].status, 204);
+    assert_int_equal(answers[1].body_bytes, 0);
+    assert_string_equal(answers[1].retry_after, "");
+    assert_string_equal(answers[1].content_type, "");
+    assert_false(answers[1].replayed);
+    assert_non_null(strstr(web->last, "GET /x "));
+    assert_null(strcasestr(web->last, "Idempotency-Key"));
+}
+
+/* ---- many
+ * ----------------------------------------------------------------------------------
+ */
+
+static bool serve_in_order(struct web *w, int fd, const char *request,
+                           int number)
+{
+    char path[32];
+    snprintf(path, sizeof path, " /%d ", number - 1);
+    if (!strstr(request, path)) {
+        atomic_fetch_add((atomic_int *)w->context, 1);
+    }
+    web_sleep_ms(2);
+    return web_say(fd, OK_JSON);
+}
+
+static void http_send__more_than_at_once__go_in_order(void **state)
+{
+    (void)state;
+    atomic_int wrong = 0;
+    web = web_start(serve_in_order, &wrong);
+    open_http(false, 4, 1, NULL);
+    for (int i = 0; i < 20; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "/%d", i);
+        assert_true(get(url_of(path), 5000, &answers[i]));
+    }
+    assert_int_equal(http_under_way(http), 20);
+    wait_for(20);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(answers[i].calls, 1);
+        assert_int_equal(answers[i].order, i + 1);
+        assert_int_equal(answers[i].end, REPLY_WHOLE);
+    }
+    assert_int_equal(wrong, 0);
+    assert_int_equal(http_under_way(http), 0);
+    assert_int_equal(web->connections, 1);
+}
+
+static bool serve_first_late(struct web *w, int fd, const char *request,
+                             int number)
+{
+    (void)w;
+    (void)request;
+    if (number == 1) {
+        web_sleep_ms(400);
+    }
+    return web_say(fd, OK_JSON);
+}
+
+static void http_send__waits_for_a_slot__its_time_does_not_run(void **state)
+{
+    (void)state;
+    web = web_start(serve_first_late, NULL);
+    open_http(false, 1, 1, NULL);
+    assert_true(get(url_of("/slow"), 5000, &answers[0]));
+    assert_true(get(url_of("/quick"), 200, &answers[1]));
+    wait_for(2);
+    assert_int_equal(answers[1].end, REPLY_WHOLE);
+}
+
+static void http_send__hundreds_at_once__over_few_connections(void **state)
+{
+    (void)state;
+    web = web_start(serve_ok, NULL);
+    open_http(false, 8, 1000, NULL);
+    static struct answer many[500];
+    memset(many, 0, sizeof many);
+    for (int i = 0; i < 500; i++) {
+        assert_true(get(url_of("/x"), 5000, &many[i]));
+    }
+    wait_for(500);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(many[i].calls, 1);
+        assert_int_equal(many[i].end, REPLY_WHOLE);
+    }
+    assert_in_range(web->connections, 1, 8);
+}
+
+static int chain_left;
+
+static void send_next(void *context, const struct reply *reply)
+{
+    struct err err = {0};
+    assert_int_equal(reply->end, REPLY_WHOLE);
+    if (--chain_left == 0) {
+        loop_stop(loop);
+        return;
+    }
+    const struct exchange exchange = {.method = EXCHANGE_GET,
+                                      .url = str_of(url_of("/x"))};
+    assert_true(
+        http_send(http, &exchange, 5000, NULL, send_next, context, &err));
+}
+
+static void http_send__from_on_reply__goes_on(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    web = web_start(serve_ok, NULL);
+    open_http(false, 1, 1, NULL);
+    chain_left = 50;
+    const struct exchange exchange = {.method = EXCHANGE_GET,
+                                      .url = str_of(url_of("/x"))};
+    assert_true(http_send(http, &exchange, 5000, NULL, send_next, NULL, &err));
+    loop_run(loop);
+    assert_int_equal(chain_left, 0);
+    assert_int_equal(web->connections, 1);
+}
+
+/** A kept connection that the server has closed meanwhile is no failure. */
+static bool serve_and_close(struct web *w, int fd, const char *request,
+                            int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, OK_JSON);
+    return false;
+}
+
+static void
+http_send__kept_connection_closed_meanwhile__get_comes_whole(void **state)
+{
+    (void)state;
+    web = web_start(serve_and_close, NULL);
+    open_http(false, 4, 4, NULL);
+    for (int i = 0; i < 10; i++) {
+        assert_true(get(url_of("/x"), 5000, &answers[i]));
+        wait_for(i + 1);
+        web_sleep_ms(5);
+        assert_int_equal(answers[i].end, REPLY_WHOLE);
+    }
+}
+
+static void http_close__in_mid_flight__ends_each_once(void **state)
+{
+    (void)state;
+    web = web_start(serve_never, NULL);
+    open_http(true, 4, 4, NULL);
+    for (int i = 0; i < 10; i++) {
+        assert_true(post(url_of("/x"), "{}", 5000, &answers[i]));
+    }
+    for (int i = 0; i < 1000 && web->requests < 4; i++) {
+        struct loop_timer *soon = loop_timer_new(loop, stop, NULL);
+        loop_timer_set(soon, 5);
+        loop_run(loop);
+        loop_timer_free(soon);
+    }
+    assert_int_equal(web->requests, 4);
+    http_close(http);
+    http = NULL;
+    assert_int_equal(came, 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(answers[i].calls, 1);
+        assert_int_equal(answers[i].end, REPLY_CANCELLED);
+        assert_int_equal(answers[i].sent, i < 4);
+    }
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        TEST(http_send__no_reply_in_time__is_timed_out_and_sent),
+        TEST(http_send__close_without_a_byte__is_broken_and_sent),
+        TEST(http_send__close_in_mid_body__is_broken),
+        TEST(http_send__chunks_cut_short__is_broken),
+        TEST(http_send__no_http__is_broken),
+        TEST(http_send__body_at_and_over_the_limit__is_whole_and_too_large),
+        TEST(http_send__flood_of_headers__is_broken),
+        TEST(http_send__after_a_broken_one__starts_afresh),
+        TEST(http_send__more_than_at_once__go_in_order),
+        TEST(http_send__waits_for_a_slot__its_time_does_not_run),
+        TEST(http_send__hundreds_at_once__over_few_connections),
+        TEST(http_send__from_on_reply__goes_on),
+        TEST(http_send__kept_connection_closed_meanwhile__get_comes_whole),
+        TEST(http_close__in_mid_flight__ends_each_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

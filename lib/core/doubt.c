@@ -1,0 +1,38 @@
+#include "core/doubt.h"
+
+#include <string.h>
+
+int64_t replay_until_ms(const struct task_row *row, const struct policy *policy)
+{
+    return row->first_sent_ms + policy->key_lifetime_ms / 6 * 5;
+}
+
+enum doubt_act task_doubt_act(const struct task *task,
+                              const struct policy *policy, int64_t now_ms,
+                              int64_t *due_ms)
+{
+    const struct task_row *row = &task->row;
+    const int64_t answered_ms = row->last_sent_ms + policy->submit_timeout_ms;
+    const int64_t until_ms = replay_until_ms(row, policy);
+    const bool ours = strcmp(row->account, policy->account) == 0;
+    enum doubt_act act = DOUBT_ACT_WAIT;
+    int64_t at_ms = until_ms;
+
+    if (now_ms >= until_ms || policy->doubt == DOUBT_SETTLE) {
+        act = DOUBT_ACT_SETTLE;
+        at_ms = answered_ms;
+    } else if (!ours || policy->doubt == DOUBT_WAIT) {
+        act = DOUBT_ACT_WAIT;
+    } else if (row->sends > REPLAYS_MAX) {
+        act = DOUBT_ACT_SETTLE;
+        at_ms = answered_ms;
+    } else {
+        act = DOUBT_ACT_REPLAY;
+        at_ms = now_ms;
+    }
+    if (act == DOUBT_ACT_WAIT || now_ms < at_ms) {
+        *due_ms = at_ms > now_ms ? at_ms : now_ms + 1;
+        return DOUBT_ACT_WAIT;
+    }
+    return act;
+}

@@ -1,0 +1,68 @@
+#ifndef CORE_MOVE_H
+#define CORE_MOVE_H
+
+#include "core/step.h"
+
+/**
+ * A move: one rule applied to one task, and the words that rules are made of.
+ * For step.c and ready.c only.
+ */
+
+#define SECOND_MS INT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS (60 * MINUTE_MS)
+
+/** One application of a rule. */
+struct move {
+    struct step *step;
+    struct task_row *row;   /* step->next.row */
+    struct task_memo *memo; /* step->next.memo */
+    const struct outcome *outcome;
+    const struct policy *policy;
+    int64_t now_ms;
+};
+
+typedef void rule_fn(struct move *m);
+
+static inline int64_t longer(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- when ---- */
+
+void move_wait_until(struct move *m, int64_t due_ms);
+void move_wait_for(struct move *m, int64_t wait_ms);
+
+/** Due at `due_ms`, but at the deadline at the latest. */
+void move_wait_within_deadline(struct move *m, int64_t due_ms);
+int64_t move_backoff_ms(const struct move *m, int tries);
+int64_t move_poll_wait_ms(const struct move *m);
+int64_t task_late_until_ms(const struct task_row *row,
+                           const struct policy *policy);
+
+/* ---- where to ---- */
+
+void move_enter(struct move *m, enum task_state state);
+void move_settle(struct move *m, enum task_state state);
+void move_close(struct move *m);
+
+/** A second failure is never told: what failed after it just ends. */
+void move_fail(struct move *m, enum failure_kind kind, struct str message);
+
+/* ---- what the outcome says ---- */
+
+void move_take_cost(struct move *m);
+
+/** On the heap; null: absent, or no memory. */
+char *move_copy_text(struct str text);
+
+/** Denied under another key than the one that submitted: says nothing. */
+bool move_denied_to_stranger(struct move *m);
+
+#endif

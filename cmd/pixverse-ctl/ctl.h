@@ -1,0 +1,68 @@
+#ifndef PIXVERSE_CTL_CTL_H
+#define PIXVERSE_CTL_CTL_H
+
+#include "base/settings.h"
+#include "edge/consumer.h"
+#include "edge/inspect.h"
+#include "options.h"
+
+#include <jansson.h>
+
+/** Exit statuses; others are CONTRACT's for the worker only. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/** What every command gets. */
+struct ctl {
+    struct settings settings;
+    struct kafka_property
+        *properties;         /* KAFKA_CONF_*, as the edges take them */
+    struct inspect *inspect; /* null until ctl_database() */
+    bool json;               /* JSON lines on standard output */
+    int width;               /* of the terminal; 0: none */
+};
+
+/** One subcommand. */
+struct command {
+    const char *name;
+    const char *usage; /* its words */
+    const char *help;  /* one line */
+    const char *text;  /* examples and what else one should know */
+    const struct option *options;
+    int (*run)(struct ctl *ctl, const struct options *options);
+};
+
+extern const struct command command_submit;
+extern const struct command command_list;
+extern const struct command command_show;
+extern const struct command command_watch;
+
+/** The database, connected at first use; false after saying why not. */
+bool ctl_database(struct ctl *ctl);
+
+/**
+ * Rows of sql/query/<query>.sql, each of one column that holds a JSON object.
+ *
+ * @return  A JSON array, the caller's; null after saying why not.
+ */
+json_t *ctl_rows(struct ctl *ctl, const char *query, const char *const *params,
+                 size_t params_len);
+
+/** One JSON object on one line of standard output. */
+void ctl_print_json(const json_t *value);
+
+/** Print a usage fault; returns EXIT_USAGE. */
+int ctl_usage(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Fields of rows; "" or 0 where they are not. */
+const char *row_text(const json_t *row, const char *name);
+int64_t row_number(const json_t *row, const char *name);
+
+/** "12 s", "3 min 05 s", "2 h 10 min", "3 d 4 h". */
+const char *format_duration(int64_t duration_ms, char *out, size_t out_bytes);
+const char *format_bytes(int64_t bytes, char *out, size_t out_bytes);
+
+/** A line of text for people, control bytes taken out. */
+void print_for_people(const char *text);
+
+#endif

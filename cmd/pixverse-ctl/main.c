@@ -1,0 +1,151 @@
+#include "ctl.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "table.h"
+
+static const struct command *const commands[] = {
+    &command_submit,
+    &command_list,
+    &command_show,
+    &command_watch,
+};
+
+#define COMMANDS_LEN (sizeof commands / sizeof commands[0])
+
+static void print_help(void)
+{
+    puts("pixverse-ctl COMMAND [flags]: ask for videos, and look at what "
+         "becomes of them\n");
+    for (size_t i = 0; i < COMMANDS_LEN; i++) {
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->help);
+    }
+    puts("\n"
+         "Examples:\n"
+         "  pixverse-ctl submit --prompt \"a kite over the sea\" --wait\n"
+         "  pixverse-ctl submit --file requests.jsonl\n"
+         "  pixverse-ctl list --state running\n"
+         "  pixverse-ctl show order-1234.clip-1\n"
+         "\n"
+         "All take --json (one JSON object a line) and --help. The settings "
+         "are\n"
+         "those of pixverse-worker, from the environment: DATABASE_URL,\n"
+         "KAFKA_BROKERS and others (pixverse-worker --help prints them all).\n"
+         "\n"
+         "Exit status: 0 done; 1 failed; 2 settings, usage or a faulty "
+         "request.");
+}
+
+static void print_command_help(const struct command *command)
+{
+    printf("pixverse-ctl %s %s\n\n%s\n\n", command->name, command->usage,
+           command->help);
+    options_print(command->options);
+    printf("\n%s", command->text);
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS_LEN; i++) {
+        if (strcmp(commands[i]->name, name) == 0) {
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *meant = NULL;
+    size_t least = 4;
+    for (size_t i = 0; i < COMMANDS_LEN; i++) {
+        size_t distance = str_distance(str_of(commands[i]->name), str_of(name));
+        if (distance < least) {
+            least = distance;
+            meant = commands[i]->name;
+        }
+    }
+    fprintf(stderr,
+            "pixverse-ctl: \"%s\" is no command%s%s (pixverse-ctl --help lists "
+            "them)\n",
+            name, meant ? ", perhaps you mean " : "", meant ? meant : "");
+    return EXIT_USAGE;
+}
+
+static bool read_settings(struct ctl *ctl)
+{
+    struct buf faults;
+    struct buf warnings;
+    buf_init(&faults, 0);
+    buf_init(&warnings, 0);
+    bool good = settings_read(&ctl->settings, (const char *const *)environ,
+                              SETTINGS_NEED_NONE, &faults, &warnings);
+    if (faults.len) {
+        fputs(faults.bytes, stderr);
+    }
+    buf_done(&faults);
+    buf_done(&warnings); /* the worker's to give */
+    size_t len = ctl->settings.kafka_conf_len;
+    ctl->properties = calloc(len + 1, sizeof *ctl->properties);
+    for (size_t i = 0; ctl->properties && i < len; i++) {
+        ctl->properties[i] =
+            (struct kafka_property){ctl->settings.kafka_conf[i].name,
+                                    ctl->settings.kafka_conf[i].value};
+    }
+    return good && ctl->properties;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    struct ctl ctl = {.width = terminal_width()};
+    struct options options;
+    int status = EXIT_USAGE;
+    if (options_read(&options, command->name, command->options, argc, argv)) {
+        if (options_has(&options, "--help")) {
+            print_command_help(command);
+            status = EXIT_DONE;
+        } else if (read_settings(&ctl)) {
+            settings_hide_secrets();
+            ctl.json = options_has(&options, "--json");
+            status = command->run(&ctl, &options);
+        }
+    }
+    if (ctl.inspect) {
+        inspect_close(ctl.inspect);
+    }
+    free(ctl.properties);
+    settings_done(&ctl.settings);
+    options_done(&options);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none); /* DATABASE_URL may hold a password */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    signal(SIGPIPE, SIG_IGN);
+    const char *name = argc > 1 ? argv[1] : "--help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        strcmp(name, "help") == 0) {
+        const struct command *about = argc > 2 ? find(argv[2]) : NULL;
+        if (about) {
+            print_command_help(about);
+        } else {
+            print_help();
+        }
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+        puts("pixverse-ctl " PROGRAM_VERSION);
+        return EXIT_DONE;
+    }
+    const struct command *command = find(name);
+    return command ? run(command, argc - 2, argv + 2) : unknown(name);
+}

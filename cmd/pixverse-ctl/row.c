@@ -1,0 +1,198 @@
+#include "row.h"
+
+#include "core/event.h"
+#include "core/step.h"
+#include "ctl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const times[] = {
+    "received", "first_sent", "last_sent", "submitted", "generated",
+    "stored",   "settled",    "closed",    "deadline",  "not_before"};
+
+static void dress_word(json_t *row, const char *name, const char *word)
+{
+    if (word && word[0]) {
+        json_object_set_new(row, name, json_string(word));
+    } else {
+        json_object_del(row, name);
+    }
+}
+
+static void dress_times(json_t *row)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_ms", times[i]);
+        int64_t time_ms = row_number(row, name);
+        char text[25];
+        if (time_ms > 0) {
+            str_time(time_ms, text);
+            json_object_set_new(all, times[i], json_string(text));
+        }
+        json_object_del(row, name);
+    }
+    json_object_set_new(row, "times", all);
+}
+
+enum task_state row_state(const json_t *row)
+{
+    int64_t state = row_number(row, "state");
+    return state >= 0 && state < TASK_STATES_LEN ? (enum task_state)state
+                                                 : CLOSED;
+}
+
+static enum failure_kind kind_of(const json_t *row)
+{
+    int64_t kind = row_number(row, "kind");
+    return kind >= 0 && kind < FAILURE_KINDS_LEN ? (enum failure_kind)kind
+                                                 : FAILURE_NONE;
+}
+
+void row_dress(json_t *row)
+{
+    int64_t settled_ms = row_number(row, "settled_ms");
+    int64_t until_ms = settled_ms ? settled_ms : row_number(row, "now_ms");
+    int64_t age_ms = until_ms - row_number(row, "received_ms");
+    if (json_object_get(row, "state")) {
+        dress_word(row, "state", task_state_name(row_state(row)));
+    }
+    dress_word(row, "mode",
+               request_mode_name((enum request_mode)row_number(row, "mode")));
+    dress_word(row, "kind", failure_kind_name(kind_of(row)));
+    dress_times(row);
+    json_object_del(row, "now_ms");
+    json_object_set_new(row, "age_ms", json_integer(age_ms > 0 ? age_ms : 0));
+}
+
+json_t *row_event(const json_t *row)
+{
+    struct event event;
+    const char *stored = row_text(row, "event");
+    if (!event_open(str_of(stored), &event)) {
+        return NULL;
+    }
+    return json_loadb(event.value.at, event.value.len, 0, NULL);
+}
+
+/* Why it isn't done */
+
+/** The hold that stops submissions or, for READY, storing. */
+static const json_t *hold_for(const json_t *row, enum task_state state)
+{
+    size_t i;
+    json_t *hold;
+    json_array_foreach(json_object_get(row, "holds"), i, hold)
+    {
+        const char *reason = row_text(hold, "reason");
+        bool storage = strcmp(reason, "storage") == 0;
+        bool task = strcmp(reason, "account") == 0;
+        if (state == READY ? storage : !task) {
+            return hold;
+        }
+    }
+    return NULL;
+}
+
+static const char *since(int64_t then_ms, const json_t *row, char *out,
+                         size_t out_bytes)
+{
+    return format_duration(row_number(row, "now_ms") - then_ms, out, out_bytes);
+}
+
+static void why_queued(const json_t *row, char *out, size_t out_bytes)
+{
+    const json_t *hold = hold_for(row, QUEUED);
+    char span[40];
+    int64_t wait_ms =
+        row_number(row, "not_before_ms") - row_number(row, "now_ms");
+    if (hold) {
+        snprintf(out, out_bytes,
+                 "submissions are held: %s, for %s (scope %s): %s",
+                 row_text(hold, "reason"),
+                 since(row_number(hold, "since_ms"), row, span, sizeof span),
+                 row_text(hold, "scope"), row_text(hold, "message"));
+    } else if (row_number(row, "workers") == 0) {
+        snprintf(out, out_bytes, "no worker is alive: start pixverse-worker");
+    } else if (wait_ms > 0) {
+        snprintf(out, out_bytes,
+                 "put off by the provider or the network %" PRId64
+                 " times; tried again in %s",
+                 row_number(row, "tries"),
+                 format_duration(wait_ms, span, sizeof span));
+    } else {
+        snprintf(out, out_bytes,
+                 "waits for its turn: %" PRId64 " requests before it, %" PRId64
+                 " workers",
+                 row_number(row, "ahead"), row_number(row, "workers"));
+    }
+}
+
+static void why_ready(const json_t *row, char *out, size_t out_bytes)
+{
+    const json_t *hold = hold_for(row, READY);
+    if (hold) {
+        snprintf(out, out_bytes, "finished upstream; storage is held: %s",
+                 row_text(hold, "message"));
+    } else {
+        snprintf(out, out_bytes,
+                 "finished upstream; its videos are being brought home");
+    }
+}
+
+static void why_sent(const json_t *row, enum task_state state, char *out,
+                     size_t out_bytes)
+{
+    char span[40];
+    const char *what = "";
+    int64_t then_ms = 0;
+    if (state == SUBMITTING && json_is_true(json_object_get(row, "doubt"))) {
+        what = "a submission that may have been accepted is unanswered, and "
+               "being resolved";
+        then_ms = row_number(row, "first_sent_ms");
+    } else if (state == SUBMITTING) {
+        what = "it is being submitted";
+        then_ms = row_number(row, "last_sent_ms");
+    } else if (state == RUNNING) {
+        what = "the provider is making it";
+        then_ms = row_number(row, "submitted_ms");
+    } else if (state == LATE) {
+        what = "its failure is told, but payment is open: the video may still "
+               "come";
+        then_ms = row_number(row, "settled_ms");
+    } else {
+        what = "settled; its event is on the way to Kafka";
+        then_ms = row_number(row, "settled_ms");
+    }
+    snprintf(out, out_bytes, "%s%s%s", what, then_ms ? ", since " : "",
+             then_ms ? since(then_ms, row, span, sizeof span) : "");
+}
+
+void row_why(const json_t *row, char *out, size_t out_bytes)
+{
+    enum task_state state = row_state(row);
+    out[0] = '\0';
+    if (state == CLOSED) {
+        return;
+    }
+    if (state == QUEUED) {
+        why_queued(row, out, out_bytes);
+        return;
+    }
+    if (state == READY) {
+        why_ready(row, out, out_bytes);
+    } else {
+        why_sent(row, state, out, out_bytes);
+    }
+    bool alone = json_is_true(json_object_get(row, "worker_dead")) ||
+                 !json_object_get(row, "owner");
+    size_t len = strlen(out);
+    if (alone && len < out_bytes) {
+        snprintf(out + len, out_bytes - len, "; its worker is gone, %s",
+                 row_number(row, "workers") ? "another takes it over"
+                                            : "and no other is alive");
+    }
+}

@@ -1,0 +1,190 @@
+#include "ctl.h"
+
+#include "core/step.h"
+#include "row.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option options[] = {
+    {"--json", NULL, "one JSON object", false},
+    {"--help", NULL, "this text", false},
+    {0},
+};
+
+static void line(const char *name, const char *text)
+{
+    if (text && text[0]) {
+        char *copy = text_for_people(text);
+        printf("  %-16s %s\n", name, copy ? copy : "");
+        free(copy);
+    }
+}
+
+/** A field of any type, as it would stand in JSON but for texts. */
+static void field(const json_t *row, const char *name)
+{
+    const json_t *value = json_object_get(row, name);
+    if (json_is_string(value)) {
+        line(name, json_string_value(value));
+    } else if (value) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT |
+                                           JSON_REAL_PRECISION(6));
+        line(name, text);
+        free(text);
+    }
+}
+
+static void print_fields(const json_t *row)
+{
+    static const char *const names[] = {"tenant",
+                                        "mode",
+                                        "priority",
+                                        "submission",
+                                        "sends",
+                                        "doubt",
+                                        "late",
+                                        "tries",
+                                        "takeovers",
+                                        "worker",
+                                        "cost",
+                                        "credits_cost",
+                                        "provider_task_id",
+                                        "account"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        field(row, names[i]);
+    }
+    const char *name;
+    json_t *time;
+    json_object_foreach(json_object_get(row, "times"), name, time)
+    {
+        line(name, json_string_value(time));
+    }
+}
+
+static void print_event(const json_t *event)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(event, "videos"), i, item)
+    {
+        char size[40];
+        char text[1200];
+        snprintf(text, sizeof text, "%s (%s)", row_text(item, "uri"),
+                 format_bytes(row_number(item, "bytes"), size, sizeof size));
+        line("video", text);
+    }
+    field(event, "billed");
+    const json_t *error = json_object_get(event, "error");
+    if (error) {
+        char text[2600];
+        snprintf(text, sizeof text, "%s: %s", row_text(error, "kind"),
+                 row_text(error, "message"));
+        line("error", text);
+        field(error, "http_status");
+        field(error, "provider_code");
+        field(error, "retry_safe");
+    }
+    json_array_foreach(json_object_get(error, "details"), i, item)
+    {
+        char text[2600];
+        snprintf(text, sizeof text, "%s: %s", row_text(item, "field"),
+                 row_text(item, "message"));
+        line("", text);
+    }
+}
+
+static void print_row(const json_t *row, const json_t *event, const char *why)
+{
+    const char *kind = row_text(row, "kind");
+    char title[200];
+    snprintf(title, sizeof title, "%s: %s%s%s", row_text(row, "request_id"),
+             row_text(row, "state"), kind[0] ? ", " : "", kind);
+    print_for_people(title);
+    line("waits", why);
+    line("owes", row_text(row, "owes"));
+    print_fields(row);
+    print_event(event);
+    field(row, "metadata");
+    field(row, "warnings");
+    field(row, "body");
+}
+
+/** A stored text of JSON becomes JSON itself. */
+static void parse_field(json_t *row, const char *name)
+{
+    json_t *value = json_loads(row_text(row, name), 0, NULL);
+    if (value) {
+        json_object_set_new(row, name, value);
+    }
+}
+
+static void dress(json_t *row, const json_t *event, const char *why)
+{
+    enum task_state state = row_state(row);
+    json_object_set_new(row, "owes", json_string(task_owes(state)));
+    row_dress(row);
+    parse_field(row, "body");
+    parse_field(row, "metadata");
+    parse_field(row, "warnings");
+    if (json_array_size(json_object_get(row, "warnings")) == 0) {
+        json_object_del(row, "warnings");
+    }
+    if (why[0]) {
+        json_object_set_new(row, "why", json_string(why));
+    }
+    if (event) {
+        json_object_set(row, "event", (json_t *)event);
+    }
+    static const char *const inner[] = {"waiting", "ahead",       "workers",
+                                        "holds",   "worker_dead", "owner"};
+    for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
+        json_object_del(row, inner[i]);
+    }
+}
+
+static int run(struct ctl *ctl, const struct options *given)
+{
+    if (given->words_len != 1) {
+        return ctl_usage("show", "it wants one request id");
+    }
+    json_t *rows = ctl_rows(ctl, "ctl_show", given->words, 1);
+    if (!rows) {
+        return EXIT_FAILED;
+    }
+    json_t *row = json_array_get(rows, 0);
+    if (!row) {
+        fprintf(stderr,
+                "pixverse-ctl show: no request \"%s\" is stored; one that was "
+                "just sent appears when a worker has read it from %s "
+                "(pixverse-ctl list shows those that are)\n",
+                given->words[0], ctl->settings.kafka_request_topic);
+        json_decref(rows);
+        return EXIT_FAILED;
+    }
+    char why[1000];
+    row_why(row, why, sizeof why);
+    json_t *event = row_event(row);
+    dress(row, event, why);
+    if (ctl->json) {
+        ctl_print_json(row);
+    } else {
+        print_row(row, event, why);
+    }
+    json_decref(event);
+    json_decref(rows);
+    return EXIT_DONE;
+}
+
+const struct command command_show = {
+    .name = "show",
+    .usage = "REQUEST-ID [flags]",
+    .help = "everything known of one request, and why it isn't done",
+    .text = "Example:\n"
+            "  pixverse-ctl show order-1234.clip-1 --json\n",
+    .options = options,
+    .run = run,
+};

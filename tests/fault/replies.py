@@ -47,7 +47,7 @@ def main():
                 event = world.event(name, 120)
             except Exception as error:  # shown, and the others are still looked at
                 tap.check(False, f"{name}: has an end", error,
-                          world.ctl("explain", name).stdout)
+                          world.ctl("show", name).stdout)
                 continue
             got = event.value.get("error", {}).get("kind", event["status"])
             tap.equal(got, expected, f"{name}: ends as {expected}", event.value)

@@ -90,10 +90,7 @@ static void print_event(const json_t *event)
     }
     json_array_foreach(json_object_get(error, "details"), i, item)
     {
-        char text[2600];
-        snprintf(text, sizeof text, "%s: %s", row_text(item, "field"),
-                 row_text(item, "message"));
-        line("", text);
+        line("", row_text(item, "message"));
     }
 }
 

@@ -316,8 +316,7 @@ static void print_details(const struct submission *submission,
         char *copy = strndup(detail->message.at, detail->message.len);
         char *text = text_for_people(copy);
         free(copy);
-        fprintf(stderr, "%s%.*s: %s (%s)\n", what, (int)detail->field.len,
-                detail->field.at, text ? text : "", detail->code);
+        fprintf(stderr, "%s%s (%s)\n", what, text ? text : "", detail->code);
         free(text);
     }
 }

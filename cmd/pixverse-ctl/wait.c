@@ -208,8 +208,7 @@ static void print_error(const json_t *event)
     json_t *detail;
     json_array_foreach(json_object_get(error, "details"), i, detail)
     {
-        snprintf(text, sizeof text, "         %s: %s",
-                 row_text(detail, "field"), row_text(detail, "message"));
+        snprintf(text, sizeof text, "         %s", row_text(detail, "message"));
         print_for_people(text);
     }
     bool safe = json_is_true(json_object_get(error, "retry_safe"));

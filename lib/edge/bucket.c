@@ -9,8 +9,12 @@
 #define KEY_BYTES_MAX 1024 /* S3's limit */
 #define PART_BYTES_MAX 255 /* most file systems' limit */
 
-static const struct bucket_kind *const kinds[] = {&bucket_fs_kind,
-                                                  &bucket_s3_kind};
+static const struct bucket_kind *const kinds[] = {
+    &bucket_fs_kind,
+#if __has_include("edge/bucket_s3.c")
+    &bucket_s3_kind,
+#endif
+};
 
 struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
                            int64_t bytes_max, struct err *err)

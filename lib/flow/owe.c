@@ -1,0 +1,220 @@
+#include "flow/owe.h"
+
+#include "flow/stage.h"
+#include "flow/turn.h"
+
+#include <assert.h>
+
+#define ELSEWHERE_MS 60000 /* a task that only another worker can ask for */
+#define REREAD_MS 8000     /* a doubt's row: promised at least every 10 s */
+
+static void set_timer(struct engine *engine)
+{
+    const struct heap_entry *first = heap_first(&engine->due);
+    if (first) {
+        int64_t wait_ms = first->due_ms - loop_boot_ms(engine->edges.loop);
+        loop_timer_set(engine->timer, wait_ms > 0 ? wait_ms : 0);
+    }
+}
+
+/** In JOB_WAITING until due_ms of PostgreSQL's clock. */
+void owe_from(struct engine *engine, struct job *job, int64_t due_ms)
+{
+    int64_t boot_ms = due_ms - engine->clock_offset_ms;
+    job->phase = JOB_WAITING;
+    const struct heap_entry *first = heap_first(&engine->due);
+    bool sooner = !first || boot_ms < first->due_ms;
+    heap_put(&engine->due, &job->due, boot_ms);
+    if (sooner) {
+        set_timer(engine);
+    }
+}
+
+/* ---- what is due ---------------------------------------------------------------- */
+
+static void time_up(struct engine *engine, struct job *job)
+{
+    const struct outcome outcome = {.kind = OUTCOME_TIME_UP};
+    engine_outcome(engine, job, &outcome);
+}
+
+void owe_act(struct engine *engine, struct job *job,
+             void (*begin)(struct engine *engine, struct job *job))
+{
+    job->phase = JOB_ACTING;
+    job->began_ms = loop_boot_ms(engine->edges.loop);
+    begin(engine, job);
+}
+
+static void poll_due(struct engine *engine, struct job *job)
+{
+    const struct task_row *row = &job->task.row;
+    int64_t now_ms = engine_now_ms(engine);
+    bool over = row->state == LATE
+                    ? now_ms >= row->submitted_ms + engine->options.late_ms
+                    : now_ms >= row->deadline_ms;
+    if (over) {
+        time_up(engine, job);
+    } else if (engine->draining) {
+        owe_from(engine, job, now_ms + engine->options.poll_interval_ms);
+    } else if (!apimart_same_url(row->account, engine->options.apimart.account)) {
+        /* Submitted elsewhere: a worker with that URL has to ask. */
+        job->hold = HOLD_ACCOUNT;
+        owe_from(engine, job, now_ms + ELSEWHERE_MS);
+    } else {
+        owe_act(engine, job, poll_begin);
+    }
+}
+
+static void line_up_transfer(struct engine *engine, struct job *job)
+{
+    job->phase = JOB_LINED_UP;
+    heap_put(&engine->transfers, &job->due, task_expires_ms(&job->task.row));
+    engine_slot_free(engine);
+}
+
+static void ready_due(struct engine *engine, struct job *job)
+{
+    if (!job->task.row.result || job->task.memo.wants_refresh) {
+        if (engine->draining) {
+            owe_from(engine, job, engine_now_ms(engine) + 1000);
+        } else {
+            owe_act(engine, job, poll_begin);
+        }
+    } else {
+        line_up_transfer(engine, job);
+    }
+}
+
+static void reread(struct engine *engine, struct job *job)
+{
+    job->phase = JOB_REREADING;
+    list_add_tail(&engine->rereaders, &job->link);
+    turn_soon(engine);
+}
+
+static void doubt_due(struct engine *engine, struct job *job)
+{
+    struct policy policy = engine_policy(engine);
+    int64_t now_ms = engine_now_ms(engine);
+    int64_t due_ms = now_ms;
+    enum doubt_act next = task_doubt_act(&job->task, &policy, now_ms, &due_ms);
+    if (next == DOUBT_ACT_SETTLE) {
+        /* The save finds an id that somebody wrote meanwhile: it then matches
+         * nothing and the row is read again. */
+        time_up(engine, job);
+    } else if (job->task.memo.reread_ms <= now_ms) {
+        job->task.memo.reread_ms = now_ms + REREAD_MS;
+        reread(engine, job);
+    } else if (next == DOUBT_ACT_REPLAY) {
+        job->phase = JOB_LINED_UP;
+        list_add_tail(&engine->replays, &job->link);
+        engine_slot_free(engine);
+    } else {
+        int64_t look_ms = job->task.memo.reread_ms;
+        owe_from(engine, job, due_ms < look_ms ? due_ms : look_ms);
+    }
+}
+
+static void submit_due(struct engine *engine, struct job *job)
+{
+    if (!job->send_next) {
+        doubt_due(engine, job);
+        return;
+    }
+    if (!job->effect || !job->effect->facts) {
+        engine_read_facts(engine, job);
+        return;
+    }
+    job->send_next = false;
+    owe_act(engine, job, submit_begin);
+}
+
+void owe_now(struct engine *engine, struct job *job)
+{
+    switch (job->task.row.state) {
+    case QUEUED:
+        time_up(engine, job);
+        return;
+    case SUBMITTING:
+        submit_due(engine, job);
+        return;
+    case RUNNING:
+    case LATE:
+        poll_due(engine, job);
+        return;
+    case READY:
+        ready_due(engine, job);
+        return;
+    case SUCCEEDED:
+    case FAILED:
+        owe_act(engine, job, announce_begin);
+        return;
+    case CLOSED:
+    case TASK_STATES_LEN:
+        break;
+    }
+    assert(!"nothing is owed in this state");
+}
+
+void owe_timer(void *context)
+{
+    struct engine *engine = context;
+    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
+    const struct heap_entry *first;
+    while ((first = heap_first(&engine->due)) && first->due_ms <= boot_ms) {
+        struct job *job = LIST_OWNER(first, struct job, due);
+        heap_remove(&engine->due, &job->due);
+        owe_now(engine, job);
+    }
+    set_timer(engine);
+}
+
+/* ---- slots ---------------------------------------------------------------------- */
+
+bool engine_may_submit(const struct engine *engine)
+{
+    return engine->lease_ok && !engine->draining &&
+           engine->hold == HOLD_NONE &&
+           lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
+                            loop_boot_ms(engine->edges.loop));
+}
+
+static void start_replay(struct engine *engine, struct job *job)
+{
+    const struct outcome outcome = {.kind = OUTCOME_REPLAY_INTENT};
+    job->send_next = true;
+    engine_outcome(engine, job, &outcome);
+}
+
+static void fill_slots(void *context)
+{
+    struct engine *engine = context;
+    while (engine->transfers_under_way < engine->options.transfers_max &&
+           !engine->draining) {
+        struct heap_entry *first = heap_first(&engine->transfers);
+        if (!first) {
+            break;
+        }
+        struct job *job = LIST_OWNER(first, struct job, due);
+        heap_remove(&engine->transfers, first);
+        engine->transfers_under_way++;
+        job->takes = SLOT_TRANSFER;
+        owe_act(engine, job, transfer_begin);
+    }
+    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
+    while (!list_is_empty(&engine->replays) && engine_may_submit(engine) &&
+           pace_room(&engine->pace, engine->submits_under_way, boot_ms) > 0) {
+        struct job *job =
+            LIST_OWNER(list_pop(&engine->replays), struct job, link);
+        engine->submits_under_way++;
+        job->takes = SLOT_SUBMIT;
+        start_replay(engine, job);
+    }
+    turn_soon(engine);
+}
+
+void engine_slot_free(struct engine *engine)
+{
+    loop_defer(engine->edges.loop, fill_slots, engine);
+}

@@ -377,6 +377,7 @@ static rd_kafka_conf_t *conf_new(const struct consumer *consumer,
         {"queued.max.messages.kbytes", "8192", false},
         {"fetch.message.max.bytes", "2097152", false},
         {"fetch.wait.max.ms", "500", false},
+        {"reconnect.backoff.max.ms", "2000", false},
         {"socket.nagle.disable", "true", false},
         {"socket.keepalive.enable", "true", false},
     };

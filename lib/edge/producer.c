@@ -166,6 +166,7 @@ static rd_kafka_conf_t *conf_new(const struct producer *producer,
         {"message.max.bytes", "2162688", false}, /* 2 MiB and its headers */
         {"queue.buffering.max.kbytes", "65536", false},
         {"linger.ms", "1", false},
+        {"reconnect.backoff.max.ms", "2000", false},
         {"socket.nagle.disable", "true", false},
         {"socket.keepalive.enable", "true", false},
     };

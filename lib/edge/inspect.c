@@ -1,62 +1,31 @@
 #include "edge/inspect.h"
 
-#include "edge/sql_text.h"
+#include "edge/pg.h"
 
-#include <libpq-fe.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define COLUMNS_MAX 64
-#define CONNECT_TIMEOUT_S "10"
 
 struct inspect {
     PGconn *conn;
 };
 
-static bool failed(PGconn *conn, const char *what, struct err *err)
-{
-    const char *text = PQerrorMessage(conn);
-    size_t len = strlen(text);
-    while (len && text[len - 1] == '\n') {
-        len--;
-    }
-    return err_set(err, ERR_TRANSIENT, "%s: %.*s", what, (int)len, text);
-}
-
 struct inspect *inspect_open(const char *url, struct err *err)
 {
-    const char *const names[] = {"dbname", "application_name",
-                                 "connect_timeout", "client_encoding", NULL};
-    const char *const values[] = {url, "pixverse-ctl", CONNECT_TIMEOUT_S,
-                                  "UTF8", NULL};
-    struct inspect *inspect = calloc(1, sizeof *inspect);
-    if (!inspect) {
+    const struct pg_address address = {.url = url, .name = "pixverse-ctl"};
+    PGconn *conn = pg_connect(&address, err);
+    struct inspect *inspect = conn ? malloc(sizeof *inspect) : NULL;
+    if (conn && !inspect) {
+        PQfinish(conn);
         err_set(err, ERR_TRANSIENT, "no memory");
-        return NULL;
     }
-    inspect->conn = PQconnectdbParams(names, values, 1);
-    if (PQstatus(inspect->conn) != CONNECTION_OK) {
-        failed(inspect->conn, "PostgreSQL can't be reached", err);
-        inspect_close(inspect);
-        return NULL;
+    if (inspect) {
+        inspect->conn = conn;
     }
     return inspect;
 }
 
-static const char *text_of(const char *query)
-{
-    char name[128];
-    snprintf(name, sizeof name, "query/%s.sql", query);
-    for (const struct sql_text *sql = sql_texts; sql->name; sql++) {
-        if (strcmp(sql->name, name) == 0) {
-            return sql->text;
-        }
-    }
-    return NULL;
-}
-
-static void tell_rows(PGresult *result,
+static void give_rows(const PGresult *result,
                       void (*on_row)(void *context, const char *const *names,
                                      const struct str *values, size_t len),
                       void *context)
@@ -65,14 +34,12 @@ static void tell_rows(PGresult *result,
     struct str values[COLUMNS_MAX];
     int columns = PQnfields(result);
     columns = columns < COLUMNS_MAX ? columns : COLUMNS_MAX;
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (int i = 0; i < columns; i++) {
-            names[i] = PQfname(result, i);
-            values[i] = (struct str){0};
-            if (!PQgetisnull(result, row, i)) {
-                values[i].at = PQgetvalue(result, row, i);
-                values[i].len = (size_t)PQgetlength(result, row, i);
-            }
+    for (int c = 0; c < columns; c++) {
+        names[c] = PQfname(result, c);
+    }
+    for (int r = 0; r < PQntuples(result); r++) {
+        for (int c = 0; c < columns; c++) {
+            values[c] = pg_str(result, r, c);
         }
         on_row(context, names, values, (size_t)columns);
     }
@@ -84,25 +51,27 @@ bool inspect_rows(struct inspect *inspect, const char *query,
                                  const struct str *values, size_t len),
                   void *context, struct err *err)
 {
-    const char *sql = text_of(query);
-    if (!sql) {
-        return err_set(err, ERR_PERMANENT, "no query named %s", query);
-    }
-    PGresult *result = PQexecParams(inspect->conn, sql, (int)params_len, NULL,
-                                    params, NULL, NULL, 0);
+    PGresult *result =
+        PQexecParams(inspect->conn, pg_sql("query", query), (int)params_len,
+                     NULL, params, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);
-    bool good = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-    if (!good) {
-        failed(inspect->conn, query, err);
+    bool done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+    if (!done) {
+        pg_err(err, PQstatus(inspect->conn) == CONNECTION_OK ? ERR_PERMANENT
+                                                             : ERR_TRANSIENT,
+               inspect->conn);
+        err_wrap(err, "%s", query);
     } else if (on_row) {
-        tell_rows(result, on_row, context);
+        give_rows(result, on_row, context);
     }
     PQclear(result);
-    return good;
+    return done;
 }
 
 void inspect_close(struct inspect *inspect)
 {
-    PQfinish(inspect->conn);
-    free(inspect);
+    if (inspect) {
+        PQfinish(inspect->conn);
+        free(inspect);
+    }
 }

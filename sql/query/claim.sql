@@ -31,7 +31,7 @@ WITH room AS MATERIALIZED (
         state = 1, owner = $1::bigint, fence = t.fence + 1,
         version = t.version + 1, sends = t.sends + 1, doubt = false,
         account = $4::text, first_sent_ms = $2::bigint,
-        last_sent_ms = $2::bigint, takeovers = 0, takeovers_since_ms = 0
+        last_sent_ms = $2::bigint, takeovers = 0
     FROM pick
     WHERE t.id = pick.task AND t.state = 0
     RETURNING t.*
@@ -39,8 +39,9 @@ WITH room AS MATERIALIZED (
     SELECT c.*, r.request_id, r.tenant, r.priority,
         r.mode, r.metadata, r.warnings, r.traceparent, r.tracestate,
         r.deadline_seconds, r.body,
-    r.idempotency_key || CASE WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
-        AS effective_key
+        r.idempotency_key || CASE
+            WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
+            AS effective_key
     FROM c JOIN request r ON r.id = c.id
 )
 SELECT room.n AS room, whole.*

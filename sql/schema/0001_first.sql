@@ -71,12 +71,13 @@ CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
 -- Told: rows that have left the working table.
 CREATE TABLE closed (
     LIKE task,
-    closed_at timestamptz NOT NULL DEFAULT now(),
+    closed_ms bigint NOT NULL
+        DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     PRIMARY KEY (id)
 );
 CREATE INDEX closed_provider_task_id ON closed (provider_task_id)
     WHERE provider_task_id <> '';
-CREATE INDEX closed_at ON closed (closed_at);
+CREATE INDEX closed_order ON closed (closed_ms);
 
 CREATE TABLE lease (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

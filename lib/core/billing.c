@@ -22,11 +22,11 @@ static enum billing billing_of(const struct task_row *row,
     case FAILURE_PROVIDER_FAILED:
     case FAILURE_CANCELLED:
         return may_be_accepted ? BILLED_BY_COST : BILLED_NO;
+    case FAILURE_NONE:
+        return BILLED_BY_COST;
     case FAILURE_SUBMIT_UNKNOWN:
     case FAILURE_TASK_LOST:
         return BILLED_OPEN;
-    case FAILURE_NONE: /* completed: paid, unless its cost says otherwise */
-        return row->has_cost ? BILLED_BY_COST : BILLED_YES;
     case FAILURE_KINDS_LEN:
         break;
     }

@@ -54,13 +54,14 @@ void announce_begin(struct engine *engine, struct job *job)
     };
     struct ticket *ticket = ticket_new(engine, job);
     struct err err = {0};
+    if (!ticket) {
+        unannounced(engine, job, "no memory");
+        return;
+    }
     engine->announces_under_way++;
-    if (!ticket || !producer_send(engine->edges.producer, &outgoing,
-                                  on_delivered, ticket, &err)) {
+    if (!producer_send(engine->edges.producer, &outgoing, on_delivered, ticket,
+                       &err)) {
         engine->announces_under_way--;
-        if (ticket) {
-            job = ticket_end(ticket);
-        }
-        unannounced(engine, job, ticket ? err.text : "no memory");
+        unannounced(engine, ticket_end(ticket), err.text);
     }
 }

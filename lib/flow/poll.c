@@ -7,6 +7,13 @@
 
 #define POLL_TIMEOUT_MS 20000
 
+/** Progress may be lost: whether it arrived is nobody's business. */
+static void on_told(void *context, const struct err *err)
+{
+    (void)context;
+    (void)err;
+}
+
 /** On change only, best effort. */
 static void tell_progress(struct engine *engine, struct job *job,
                           const struct outcome *outcome)
@@ -44,8 +51,10 @@ static void tell_progress(struct engine *engine, struct job *job,
         .headers_len = event.headers_len,
     };
     struct err err;
-    /* Progress may be lost: a full window is no reason to wait. */
-    (void)!producer_send(engine->edges.producer, &outgoing, NULL, NULL, &err);
+    if (!producer_send(engine->edges.producer, &outgoing, on_told, NULL,
+                       &err)) {
+        return; /* a full window is no reason to wait */
+    }
 }
 
 static void on_reply(void *context, const struct reply *reply)

@@ -11,7 +11,8 @@
 
 #define CONNECTIONS_MAX 64u
 #define CONNECTION_TIMEOUT_S 10u
-#define CONNECTION_BYTES ((size_t)32 * 1024) /* of request headers, all in all */
+#define CONNECTION_BYTES                                                       \
+    ((size_t)32 * 1024) /* of request headers, all in all */
 #define WAIT_S 1
 #define THREADS 2u
 #define ANSWER_BYTES_MAX ((size_t)4 << 20)
@@ -25,7 +26,8 @@ struct admin {
     bool closing; /* under lock: questions are no longer put */
 };
 
-/** Shared by the thread that asks and the loop that answers; the last frees it. */
+/** Shared by the thread that asks and the loop that answers; the last frees it.
+ */
 struct question {
     struct admin *admin;
     pthread_mutex_t lock;
@@ -37,7 +39,7 @@ struct question {
     struct buf body;
 };
 
-/* ---- the question ------------------------------------------------------------------ */
+/* ---- the question -------------------------------------------------------- */
 
 static struct question *question_new(struct admin *admin, const char *path)
 {
@@ -101,7 +103,7 @@ static bool wait_for_answer(struct question *q)
     return done;
 }
 
-/* ---- the server's threads ------------------------------------------------------------ */
+/* ---- the server's threads ------------------------------------------------ */
 
 static enum MHD_Result respond(struct MHD_Connection *connection, int status,
                                const char *content_type, struct str body)
@@ -176,7 +178,7 @@ static enum MHD_Result on_request(void *context,
     return ask(context, connection, url);
 }
 
-/* ---- the door --------------------------------------------------------------------------- */
+/* ---- the door ------------------------------------------------------------ */
 
 static bool resolve(const char *listen, struct sockaddr_storage *address,
                     struct err *err)
@@ -218,8 +220,7 @@ struct admin *admin_open(struct loop *loop, const char *listen,
         err_set(err, ERR_FATAL, "no memory for the admin server");
         return NULL;
     }
-    *admin =
-        (struct admin){.loop = loop, .answer = answer, .context = context};
+    *admin = (struct admin){.loop = loop, .answer = answer, .context = context};
     pthread_mutex_init(&admin->lock, NULL);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
     flags |= address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;

@@ -16,7 +16,9 @@
 #define CONNECTIONS_MAX 1024
 #define REDIRECTS_MAX 3
 #define RECEIVE_BYTES (512 * 1024L)
-#define ERROR_BODY_MAX 65536 /* of a reply that is no video; the rest is cut */
+#define ERROR_BODY_MAX                                                         \
+    65536 /* of a reply that is no video; the rest is cut                      \
+           */
 
 struct fetch {
     struct list link;
@@ -27,17 +29,21 @@ struct fetch {
     void *context;
     int64_t stall_ms;
     int64_t last_ms; /* boot clock of the last byte, or of the pause's end */
-    int64_t bytes;
+    int64_t bytes;   /* of the body, handed to the reader */
+    int64_t error_bytes; /* of the body of a reply that is no video */
     int64_t length;
     int redirects;
     bool head_told;
-    bool encoded;    /* a Content-Encoding that we did not ask for */
-    bool pause;      /* the reader wants no more for now */
-    bool paused;     /* libcurl was told so */
-    bool resume;     /* to be told that it goes on */
+    bool encoded; /* a Content-Encoding that we did not ask for */
+    bool pause;   /* the reader wants no more for now */
+    bool paused;  /* libcurl was told so */
+    bool resume;  /* to be told that it goes on */
     bool forbidden;
+    bool reached;         /* for an address that is allowed */
+    const char *shut_out; /* why another address of the host was not tried */
+    bool partial;         /* a 206 that we did not ask for */
     bool too_large;
-    bool refused;    /* the reader did not want this body */
+    bool refused; /* the reader did not want this body */
     bool cancelled;
     bool stalled;
     int64_t retry_after_ms;
@@ -51,9 +57,11 @@ struct fetcher {
     char *ca_file;
     struct loop_curl *curl;
     struct list active;
+    struct loop_timer *soon; /* resumes and cancels, outside libcurl */
+    bool closing;
 };
 
-/* ---- what is allowed ---------------------------------------------------------------- */
+/* ---- what is allowed ----------------------------------------------------- */
 
 static bool forbid(struct fetch *fetch, const char *why)
 {
@@ -62,31 +70,32 @@ static bool forbid(struct fetch *fetch, const char *why)
     return false;
 }
 
-static bool address_allowed(struct fetch *fetch, int family,
-                            const unsigned char *bytes)
+/** null: fine. */
+static const char *address_fault(const struct fetch *fetch, int family,
+                                 const void *bytes)
 {
     if (address_is_link_local(family, bytes)) {
-        return forbid(fetch, "the video's host has a link-local address");
+        return "the video's host has a link-local address";
     }
     if (!fetch->fetcher->options.allow_private &&
         !address_is_public(family, bytes)) {
-        return forbid(fetch, "the video's host has no public address");
+        return "the video's host has no public address";
     }
-    return true;
+    return NULL;
 }
 
-static bool socket_address_allowed(struct fetch *fetch,
-                                   const struct sockaddr *address)
+static const char *socket_address_fault(const struct fetch *fetch,
+                                        const struct sockaddr *address)
 {
     if (address->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)address;
-        return address_allowed(fetch, 4, (const void *)&in->sin_addr);
+        return address_fault(fetch, 4, &in->sin_addr);
     }
     if (address->sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)address;
-        return address_allowed(fetch, 6, (const void *)&in6->sin6_addr);
+        return address_fault(fetch, 6, &in6->sin6_addr);
     }
-    return forbid(fetch, "the video's host has an address of no known kind");
+    return "the video's host has an address of no known kind";
 }
 
 static const char *part_fault(CURLU *url, bool allow_private)
@@ -94,15 +103,17 @@ static const char *part_fault(CURLU *url, bool allow_private)
     char *scheme = NULL;
     char *port = NULL;
     char *user = NULL;
+    char *password = NULL;
     const char *fault = NULL;
     curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
     curl_url_get(url, CURLUPART_USER, &user, 0);
+    curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
     bool https = scheme && strcmp(scheme, "https") == 0;
     bool http = scheme && strcmp(scheme, "http") == 0;
     if (!https && !(http && allow_private)) {
         fault = "the video's URL is not https";
-    } else if (user) {
+    } else if (user || password) {
         fault = "the video's URL names a user";
     } else if (!allow_private && port && strcmp(port, "443") != 0) {
         fault = "the video's URL names a port other than 443";
@@ -110,6 +121,7 @@ static const char *part_fault(CURLU *url, bool allow_private)
     curl_free(scheme);
     curl_free(port);
     curl_free(user);
+    curl_free(password);
     return fault;
 }
 
@@ -119,9 +131,8 @@ static const char *url_fault(const char *text, bool allow_private)
     CURLU *url = curl_url();
     const char *fault = "no memory";
     if (url) {
-        bool parsed =
-            curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) ==
-            CURLUE_OK;
+        bool parsed = curl_url_set(url, CURLUPART_URL, text,
+                                   CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
         fault = parsed ? part_fault(url, allow_private)
                        : "the video's URL can't be read";
     }
@@ -129,16 +140,20 @@ static const char *url_fault(const char *text, bool allow_private)
     return fault;
 }
 
-/* ---- what libcurl calls ---------------------------------------------------------------- */
+/* ---- what libcurl calls -------------------------------------------------- */
 
 static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
                                     struct curl_sockaddr *address)
 {
     struct fetch *fetch = context;
-    if (purpose != CURLSOCKTYPE_IPCXN ||
-        !socket_address_allowed(fetch, &address->addr)) {
+    const char *fault = purpose == CURLSOCKTYPE_IPCXN
+                            ? socket_address_fault(fetch, &address->addr)
+                            : "a socket for something else";
+    if (fault) {
+        fetch->shut_out = fault;
         return CURL_SOCKET_BAD;
     }
+    fetch->reached = true;
     return socket(address->family, address->socktype | SOCK_CLOEXEC,
                   address->protocol);
 }
@@ -152,21 +167,24 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
     (void)local;
     (void)remote_port;
     (void)local_port;
-    bool allowed = false;
+    const char *fault = "the video's host has an address of no known kind";
     if (inet_pton(AF_INET, remote, bytes) == 1) {
-        allowed = address_allowed(fetch, 4, bytes);
+        fault = address_fault(fetch, 4, bytes);
     } else if (inet_pton(AF_INET6, remote, bytes) == 1) {
-        allowed = address_allowed(fetch, 6, bytes);
-    } else {
-        forbid(fetch, "the video's host has an address of no known kind");
+        fault = address_fault(fetch, 6, bytes);
     }
-    return allowed ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    if (fault) {
+        forbid(fetch, fault);
+        return CURL_PREREQFUNC_ABORT;
+    }
+    return CURL_PREREQFUNC_OK;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *context)
 {
     struct fetch *fetch = context;
     struct str line = {bytes, size * n};
+    fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
     const struct str encoding = STR("content-encoding:");
     const struct str retry = STR("retry-after:");
     if (line.len > encoding.len &&
@@ -206,6 +224,12 @@ static bool tell_head(struct fetch *fetch, int status)
                  "the video came in an encoding that was not asked for");
         return false;
     }
+    if (status == 206) {
+        fetch->partial = true;
+        snprintf(fetch->why, sizeof fetch->why,
+                 "the video came as a part that was not asked for");
+        return false;
+    }
     if (length > fetch->fetcher->options.bytes_max) {
         fetch->too_large = true;
         return false;
@@ -220,9 +244,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     struct fetch *fetch = context;
     size_t len = size * n;
     int status = status_of(fetch);
+    fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
     if (status < 200 || status > 299) {
-        fetch->bytes += (int64_t)len;
-        return fetch->bytes <= ERROR_BODY_MAX ? len : 0;
+        fetch->error_bytes += (int64_t)len;
+        return fetch->error_bytes <= ERROR_BODY_MAX ? len : 0;
     }
     if (fetch->pause) {
         fetch->paused = true; /* these bytes come again */
@@ -231,17 +256,16 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     if (!fetch->head_told && !tell_head(fetch, status)) {
         return 0;
     }
-    fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
-    fetch->bytes += (int64_t)len;
-    if (fetch->bytes > fetch->fetcher->options.bytes_max) {
+    if (fetch->bytes + (int64_t)len > fetch->fetcher->options.bytes_max) {
         fetch->too_large = true;
         return 0;
     }
+    fetch->bytes += (int64_t)len;
     fetch->pause = !fetch->hooks->on_data(fetch->context, bytes, len);
     return len;
 }
 
-/* ---- ends --------------------------------------------------------------------------------- */
+/* ---- ends ---------------------------------------------------------------- */
 
 static void free_fetch(struct fetch *fetch)
 {
@@ -264,7 +288,7 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
     }
     switch ((int)code) {
     case CURLE_OK:
-        return fetch->encoded ? REPLY_BROKEN : REPLY_WHOLE;
+        return fetch->encoded || fetch->partial ? REPLY_BROKEN : REPLY_WHOLE;
     case CURLE_COULDNT_RESOLVE_HOST:
         return REPLY_UNRESOLVED;
     case CURLE_COULDNT_CONNECT:
@@ -282,19 +306,27 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
 
 static void end_fetch(struct fetch *fetch, CURLcode code)
 {
+    int status = status_of(fetch);
+    bool found = status >= 200 && status < 300;
+    if (code == CURLE_OK && found && !fetch->head_told && !fetch->cancelled) {
+        tell_head(fetch, status); /* an empty body calls nobody */
+    }
     struct fetch_end end = {
         .end = end_of(fetch, code),
-        .status = status_of(fetch),
-        .forbidden = fetch->forbidden,
+        .status = status,
         .bytes = fetch->bytes,
         .length = fetch->length,
         .retry_after_ms_hint = fetch->retry_after_ms,
     };
-    bool good = end.end == REPLY_WHOLE && end.status >= 200 && end.status < 300;
+    bool good = end.end == REPLY_WHOLE && found;
+    if (!good && fetch->shut_out && !fetch->reached && !fetch->cancelled) {
+        forbid(fetch, fetch->shut_out);
+    }
+    end.forbidden = !good && fetch->forbidden;
     if (!good) {
-        const char *why = fetch->why[0]     ? fetch->why
-                          : fetch->stalled  ? "no byte came for too long"
-                          : fetch->error[0] ? fetch->error
+        const char *why = fetch->why[0]      ? fetch->why
+                          : fetch->stalled   ? "no byte came for too long"
+                          : fetch->error[0]  ? fetch->error
                           : code != CURLE_OK ? curl_easy_strerror(code)
                                              : "";
         snprintf(end.why, sizeof end.why, "%.159s", why);
@@ -310,7 +342,8 @@ static bool follow(struct fetch *fetch)
 {
     char *location = NULL;
     int status = status_of(fetch);
-    if (status < 300 || status > 399 || fetch->cancelled) {
+    if (status < 300 || status > 399 || fetch->cancelled ||
+        fetch->fetcher->closing) {
         return false;
     }
     curl_easy_getinfo(fetch->easy, CURLINFO_REDIRECT_URL, &location);
@@ -329,8 +362,11 @@ static bool follow(struct fetch *fetch)
     if (!copy) {
         return false;
     }
-    fetch->bytes = 0;
+    fetch->error_bytes = 0;
     fetch->encoded = false;
+    fetch->reached = false;
+    fetch->shut_out = NULL;
+    fetch->retry_after_ms = 0;
     fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
     curl_easy_setopt(fetch->easy, CURLOPT_URL, copy);
     free(copy);
@@ -342,8 +378,7 @@ static void on_done(void *context, void *easy, int code)
     struct fetch *fetch = NULL;
     (void)context;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
-    bool redirected = status_of(fetch) >= 300 && status_of(fetch) <= 399;
-    if (redirected && !fetch->forbidden && follow(fetch)) {
+    if (follow(fetch)) {
         return;
     }
     end_fetch(fetch, (CURLcode)code);
@@ -366,29 +401,7 @@ static void on_stall(void *context)
     end_fetch(fetch, CURLE_OPERATION_TIMEDOUT);
 }
 
-/* ---- the door -------------------------------------------------------------------------------- */
-
-struct fetcher *fetcher_open(struct loop *loop,
-                             const struct fetcher_options *options,
-                             struct err *err)
-{
-    struct fetcher *fetcher = calloc(1, sizeof *fetcher);
-    if (!fetcher) {
-        err_set(err, ERR_FATAL, "no memory for downloads");
-        return NULL;
-    }
-    *fetcher = (struct fetcher){.loop = loop, .options = *options};
-    fetcher->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-    list_init(&fetcher->active);
-    fetcher->curl =
-        loop_curl_open(loop, CONNECTIONS_MAX, on_done, fetcher, err);
-    if (!fetcher->curl) {
-        free(fetcher->ca_file);
-        free(fetcher);
-        return NULL;
-    }
-    return fetcher;
-}
+/* ---- the door ------------------------------------------------------------ */
 
 static void set_options(struct fetch *fetch, const char *url,
                         int64_t connect_ms)
@@ -426,9 +439,16 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
                           const struct fetch_hooks *hooks, void *context,
                           struct err *err)
 {
-    char *text = strndup(url.at, url.len);
+    if (fetcher->closing) {
+        err_set(err, ERR_TRANSIENT, "stopping");
+        return NULL;
+    }
+    char *text = strndup(url.at ? url.at : "", url.len);
     const char *fault =
         text ? url_fault(text, fetcher->options.allow_private) : NULL;
+    if (text && strlen(text) != url.len) {
+        fault = "the video's URL can't be read";
+    }
     if (fault) {
         free(text);
         err_set(err, ERR_PERMANENT, "%s", fault);
@@ -468,9 +488,8 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
     return fetch;
 }
 
-static void resume_all(void *context)
+static void resume_all(struct fetcher *fetcher)
 {
-    struct fetcher *fetcher = context;
     for (struct list *at = fetcher->active.next; at != &fetcher->active;) {
         struct fetch *fetch = LIST_OWNER(at, struct fetch, link);
         at = at->next;
@@ -487,9 +506,8 @@ static void resume_all(void *context)
     loop_curl_look(fetcher->curl);
 }
 
-static void cancel_all(void *context)
+static void cancel_all(struct fetcher *fetcher)
 {
-    struct fetcher *fetcher = context;
     for (struct list *at = fetcher->active.next; at != &fetcher->active;) {
         struct fetch *fetch = LIST_OWNER(at, struct fetch, link);
         at = at->next;
@@ -501,26 +519,61 @@ static void cancel_all(void *context)
     }
 }
 
+static void on_soon(void *context)
+{
+    resume_all(context);
+    cancel_all(context);
+}
+
 void fetch_resume(struct fetch *fetch)
 {
     fetch->resume = true;
-    loop_defer(fetch->fetcher->loop, resume_all, fetch->fetcher);
+    loop_timer_set(fetch->fetcher->soon, 0);
 }
 
 void fetch_cancel(struct fetch *fetch)
 {
     fetch->cancelled = true;
-    loop_defer(fetch->fetcher->loop, cancel_all, fetch->fetcher);
+    loop_timer_set(fetch->fetcher->soon, 0);
+}
+
+struct fetcher *fetcher_open(struct loop *loop,
+                             const struct fetcher_options *options,
+                             struct err *err)
+{
+    struct fetcher *fetcher = calloc(1, sizeof *fetcher);
+    if (!fetcher) {
+        err_set(err, ERR_FATAL, "no memory for downloads");
+        return NULL;
+    }
+    *fetcher = (struct fetcher){
+        .loop = loop,
+        .options = *options,
+        .ca_file = options->ca_file ? strdup(options->ca_file) : NULL,
+        .soon = loop_timer_new(loop, on_soon, fetcher),
+    };
+    list_init(&fetcher->active);
+    fetcher->curl =
+        loop_curl_open(loop, CONNECTIONS_MAX, on_done, fetcher, err);
+    if (!fetcher->curl || !fetcher->soon ||
+        (options->ca_file && !fetcher->ca_file)) {
+        err_set(err, ERR_FATAL, "no memory for downloads");
+        fetcher_close(fetcher);
+        return NULL;
+    }
+    return fetcher;
 }
 
 void fetcher_close(struct fetcher *fetcher)
 {
+    fetcher->closing = true;
     for (struct list *at = fetcher->active.next; at != &fetcher->active;
          at = at->next) {
         LIST_OWNER(at, struct fetch, link)->cancelled = true;
     }
     cancel_all(fetcher);
     loop_curl_close(fetcher->curl);
+    loop_timer_free(fetcher->soon);
     free(fetcher->ca_file);
     free(fetcher);
 }

@@ -56,7 +56,7 @@ struct http {
     bool closing;
 };
 
-/* ---- what libcurl calls -------------------------------------------------------------- */
+/* ---- what libcurl calls -------------------------------------------------- */
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *context)
 {
@@ -125,7 +125,7 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- one call --------------------------------------------------------------------------- */
+/* ---- one call ------------------------------------------------------------ */
 
 static void call_clear(struct call *call)
 {
@@ -252,7 +252,8 @@ static bool share_headers(struct http *http, struct str bearer)
     if (bearer.at) {
         list = header_add(list, &failed, "Authorization: Bearer ", bearer);
     }
-    list = header_add(list, &failed, "Accept: application/json", (struct str){0});
+    list =
+        header_add(list, &failed, "Accept: application/json", (struct str){0});
     char *copy = strndup(bearer.at ? bearer.at : "", bearer.len);
     /* An older list may still be in use by a call under way. */
     if (failed || !copy || http->under_way > 0) {
@@ -278,12 +279,13 @@ static bool own_headers(struct call *call, const struct exchange *exchange)
     }
     list = header_add(list, &failed, "Accept: application/json", none);
     if (call->post) {
-        list = header_add(list, &failed, "Content-Type: application/json", none);
+        list =
+            header_add(list, &failed, "Content-Type: application/json", none);
         list = header_add(list, &failed, "Expect:", none);
     }
     if (exchange->idempotency_key.at) {
-        list = header_add(list, &failed, "Idempotency-Key: ",
-                          exchange->idempotency_key);
+        list = header_add(list, &failed,
+                          "Idempotency-Key: ", exchange->idempotency_key);
     }
     call->headers = list;
     return !failed;
@@ -339,7 +341,7 @@ static void call_start(struct call *call)
     }
 }
 
-/* ---- ends ------------------------------------------------------------------------------ */
+/* ---- ends ---------------------------------------------------------------- */
 
 static enum reply_end end_of(const struct call *call, CURLcode code)
 {
@@ -424,11 +426,10 @@ static void on_done(void *context, void *easy, int code)
     list_remove(&call->link);
     start_waiting(http);
     call_end(call, end_of(call, (CURLcode)code),
-             call->error[0] ? call->error
-                            : curl_easy_strerror((CURLcode)code));
+             call->error[0] ? call->error : curl_easy_strerror((CURLcode)code));
 }
 
-/* ---- the door --------------------------------------------------------------------------- */
+/* ---- the door ------------------------------------------------------------ */
 
 struct http *http_open(struct loop *loop, const struct http_options *options,
                        struct err *err)
@@ -486,11 +487,10 @@ bool http_send(struct http *http, const struct exchange *exchange,
     /* Without multiplexing, more than a connection each would only wait inside
      * libcurl, with their timeouts running. */
     int connections = http->options.connections_max;
-    int most = tls && !http->options.once
-                   ? connections * STREAMS_PER_CONNECTION
-                   : connections;
-    http->at_once = most < http->options.at_once_max ? most
-                                                     : http->options.at_once_max;
+    int most = tls && !http->options.once ? connections * STREAMS_PER_CONNECTION
+                                          : connections;
+    http->at_once =
+        most < http->options.at_once_max ? most : http->options.at_once_max;
     http->under_way++;
     list_add_tail(&http->waiting, &call->link);
     start_waiting(http);

@@ -70,8 +70,7 @@ struct work {
     void *context;
 };
 
-/* ---- clocks ----------------------------------------------------------------
- */
+/* ---- clocks -------------------------------------------------------------- */
 
 static int64_t boot_us(void)
 {
@@ -122,8 +121,7 @@ int64_t loop_longest_turn_us(struct loop *loop)
     return longest_us;
 }
 
-/* ---- deferred calls and posts
- * --------------------------------------------------- */
+/* ---- deferred calls and posts -------------------------------------------- */
 
 static bool run_defers_once(struct loop *loop)
 {
@@ -206,8 +204,7 @@ void loop_post(struct loop *loop, loop_fn *fn, void *context)
     uv_async_send(&loop->async);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 uv_loop_t *loop_uv(struct loop *loop)
 {
@@ -284,8 +281,7 @@ void loop_close(struct loop *loop)
     free(loop);
 }
 
-/* ---- randomness
- * ------------------------------------------------------------------- */
+/* ---- randomness ---------------------------------------------------------- */
 
 void loop_random_bytes(struct loop *loop, void *out, size_t len)
 {
@@ -307,8 +303,7 @@ uint32_t loop_random(struct loop *loop)
     return value;
 }
 
-/* ---- timers
- * ------------------------------------------------------------------------ */
+/* ---- timers -------------------------------------------------------------- */
 
 static void on_uv_timer(uv_timer_t *uv)
 {
@@ -357,8 +352,7 @@ void loop_timer_free(struct loop_timer *timer)
     }
 }
 
-/* ---- signals
- * ------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------- */
 
 static void on_uv_signal(uv_signal_t *uv, int number)
 {
@@ -378,8 +372,7 @@ void loop_on_signal(struct loop *loop, int signal, loop_fn *fn, void *context)
     uv_unref((uv_handle_t *)&watched->uv);
 }
 
-/* ---- blocking work
- * ---------------------------------------------------------------------- */
+/* ---- blocking work ------------------------------------------------------- */
 
 static void do_work(uv_work_t *uv)
 {

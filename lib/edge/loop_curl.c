@@ -22,7 +22,7 @@ struct socket_poll {
     curl_socket_t fd;
 };
 
-/* ---- libcurl asks ------------------------------------------------------------- */
+/* ---- libcurl asks -------------------------------------------------------- */
 
 static void act(struct loop_curl *curl, curl_socket_t fd, int events)
 {
@@ -91,7 +91,7 @@ static int on_timeout(CURLM *multi, long wait_ms, void *context)
     return 0;
 }
 
-/* ---- the loop tells --------------------------------------------------------------- */
+/* ---- the loop tells ------------------------------------------------------ */
 
 static void on_timer(void *context)
 {
@@ -152,6 +152,7 @@ struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
         };
     }
     if (!curl || !curl->multi || !curl->timer || !curl->tick) {
+        loop_curl_close(curl);
         err_set(err, ERR_FATAL, "no memory for HTTP");
         return NULL;
     }
@@ -170,8 +171,10 @@ struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
 
 void loop_curl_close(struct loop_curl *curl)
 {
-    curl_multi_cleanup(curl->multi);
-    loop_timer_free(curl->timer);
-    loop_timer_free(curl->tick);
+    if (curl) {
+        curl_multi_cleanup(curl->multi);
+        loop_timer_free(curl->timer);
+        loop_timer_free(curl->tick);
+    }
     free(curl);
 }

@@ -24,7 +24,7 @@ void loop_curl_remove(struct loop_curl *curl, void *easy);
 /** Look for handles that ended, after calls that may end some. */
 void loop_curl_look(struct loop_curl *curl);
 
-/** No easy handle may be left in it. */
+/** No easy handle may be left in it; null is accepted. */
 void loop_curl_close(struct loop_curl *curl);
 
 #endif

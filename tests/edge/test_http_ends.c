@@ -1,7 +1,6 @@
 #include "edge/http_trial.h"
 
-/* ---- replies that don't come whole
- * --------------------------------------------------------- */
+/* ---- replies that don't come whole --------------------------------------- */
 
 static void http_send__no_reply_in_time__is_timed_out_and_sent(void **state)
 {
@@ -171,9 +170,7 @@ static void http_send__after_a_broken_one__starts_afresh(void **state)
     assert_null(strcasestr(web->last, "Idempotency-Key"));
 }
 
-/* ---- many
- * ----------------------------------------------------------------------------------
- */
+/* ---- many ---------------------------------------------------------------- */
 
 static bool serve_in_order(struct web *w, int fd, const char *request,
                            int number)

@@ -388,7 +388,7 @@ static void call_end(struct call *call, enum reply_end end, const char *why)
         .replayed = call->replayed,
     };
     if (end != REPLY_WHOLE) {
-        snprintf(reply.why, sizeof reply.why, "%s", why);
+        snprintf(reply.why, sizeof reply.why, "%.159s", why);
     }
     http_reply_fn *on_reply = call->on_reply;
     void *context = call->context;

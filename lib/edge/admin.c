@@ -14,26 +14,27 @@
 #define CONNECTION_BYTES                                                       \
     ((size_t)32 * 1024) /* of request headers, all in all */
 #define WAIT_S 1
-#define THREADS 2u
 #define ANSWER_BYTES_MAX ((size_t)4 << 20)
 
+/** Outlives admin_close() while a question of it is still in the loop's queue.
+ */
 struct admin {
     struct loop *loop;
     struct MHD_Daemon *daemon;
     admin_fn *answer;
     void *context;
-    pthread_mutex_t lock;
-    bool closing; /* under lock: questions are no longer put */
+    pthread_mutex_t lock;    /* of what follows, and of every question */
+    pthread_cond_t answered; /* some question, or nobody will be */
+    int holders;             /* its owner, and each question in the queue */
+    bool closing;
 };
 
 /** Shared by the thread that asks and the loop that answers; the last frees it.
  */
 struct question {
     struct admin *admin;
-    pthread_mutex_t lock;
-    pthread_cond_t answered;
     int holders;
-    bool done;
+    bool done; /* from now on the loop leaves it alone */
     char path[64];
     struct admin_answer answer;
     struct buf body;
@@ -47,59 +48,82 @@ static struct question *question_new(struct admin *admin, const char *path)
     if (q) {
         q->admin = admin;
         q->holders = 2;
-        pthread_mutex_init(&q->lock, NULL);
-        pthread_cond_init(&q->answered, NULL);
         snprintf(q->path, sizeof q->path, "%s", path);
         buf_init(&q->body, ANSWER_BYTES_MAX);
-        q->answer.body = &q->body;
     }
     return q;
 }
 
 static void question_drop(struct question *q)
 {
-    pthread_mutex_lock(&q->lock);
+    pthread_mutex_lock(&q->admin->lock);
     bool last = --q->holders == 0;
-    pthread_mutex_unlock(&q->lock);
+    pthread_mutex_unlock(&q->admin->lock);
     if (last) {
         buf_done(&q->body);
-        pthread_mutex_destroy(&q->lock);
-        pthread_cond_destroy(&q->answered);
         free(q);
     }
 }
 
-/** On the loop thread. Whoever gave up waiting has left q->admin untouched. */
+static void admin_drop(struct admin *admin)
+{
+    pthread_mutex_lock(&admin->lock);
+    bool last = --admin->holders == 0;
+    pthread_mutex_unlock(&admin->lock);
+    if (last) {
+        pthread_cond_destroy(&admin->answered);
+        pthread_mutex_destroy(&admin->lock);
+        free(admin);
+    }
+}
+
+/** On the loop thread. */
 static void answer_question(void *context)
 {
     struct question *q = context;
-    pthread_mutex_lock(&q->lock);
-    bool wanted = q->holders == 2;
-    pthread_mutex_unlock(&q->lock);
+    struct admin *admin = q->admin;
+    pthread_mutex_lock(&admin->lock);
+    bool wanted = q->holders == 2 && !admin->closing;
+    pthread_mutex_unlock(&admin->lock);
     if (wanted) {
         struct admin_answer answer = {.body = &q->body};
-        q->admin->answer(q->admin->context, str_of(q->path), &answer);
-        pthread_mutex_lock(&q->lock);
+        admin->answer(admin->context, str_of(q->path), &answer);
+        pthread_mutex_lock(&admin->lock);
         q->answer = answer;
         q->done = true;
-        pthread_cond_signal(&q->answered);
-        pthread_mutex_unlock(&q->lock);
+        pthread_cond_broadcast(&admin->answered);
+        pthread_mutex_unlock(&admin->lock);
     }
     question_drop(q);
+    admin_drop(admin);
+}
+
+/** Puts it to the loop; null: nobody will answer. */
+static struct question *put_question(struct admin *admin, const char *path)
+{
+    pthread_mutex_lock(&admin->lock);
+    struct question *q = admin->closing ? NULL : question_new(admin, path);
+    if (q) {
+        admin->holders++;
+        loop_post(admin->loop, answer_question, q);
+    }
+    pthread_mutex_unlock(&admin->lock);
+    return q;
 }
 
 static bool wait_for_answer(struct question *q)
 {
+    struct admin *admin = q->admin;
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_S;
-    pthread_mutex_lock(&q->lock);
+    pthread_mutex_lock(&admin->lock);
     int late = 0;
-    while (!q->done && late == 0) {
-        late = pthread_cond_timedwait(&q->answered, &q->lock, &until);
+    while (!q->done && !admin->closing && late == 0) {
+        late = pthread_cond_timedwait(&admin->answered, &admin->lock, &until);
     }
     bool done = q->done;
-    pthread_mutex_unlock(&q->lock);
+    pthread_mutex_unlock(&admin->lock);
     return done;
 }
 
@@ -115,6 +139,9 @@ static enum MHD_Result respond(struct MHD_Connection *connection, int status,
     }
     MHD_add_response_header(response, "Content-Type", content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        MHD_add_response_header(response, "Allow", "GET, HEAD");
+    }
     enum MHD_Result result =
         MHD_queue_response(connection, (unsigned)status, response);
     MHD_destroy_response(response);
@@ -130,12 +157,7 @@ static enum MHD_Result respond_text(struct MHD_Connection *connection,
 static enum MHD_Result ask(struct admin *admin,
                            struct MHD_Connection *connection, const char *path)
 {
-    pthread_mutex_lock(&admin->lock);
-    struct question *q = admin->closing ? NULL : question_new(admin, path);
-    if (q) {
-        loop_post(admin->loop, answer_question, q);
-    }
-    pthread_mutex_unlock(&admin->lock);
+    struct question *q = put_question(admin, path);
     if (!q) {
         return respond_text(connection, 503, STR("stopping\n"));
     }
@@ -147,6 +169,8 @@ static enum MHD_Result ask(struct admin *admin,
         result = respond_text(connection, 404,
                               STR("not found; there are /healthz /readyz "
                                   "/metrics /scale\n"));
+    } else if (q->body.failed) {
+        result = respond_text(connection, 500, STR("no memory\n"));
     } else {
         result = respond(connection, q->answer.status, q->answer.content_type,
                          buf_str(&q->body));
@@ -172,7 +196,8 @@ static enum MHD_Result on_request(void *context,
         *upload_len = 0;
         return MHD_YES;
     }
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         return respond_text(connection, 405, STR("only GET and HEAD\n"));
     }
     return ask(context, connection, url);
@@ -220,20 +245,27 @@ struct admin *admin_open(struct loop *loop, const char *listen,
         err_set(err, ERR_FATAL, "no memory for the admin server");
         return NULL;
     }
-    *admin = (struct admin){.loop = loop, .answer = answer, .context = context};
+    *admin = (struct admin){
+        .loop = loop, .answer = answer, .context = context, .holders = 1};
+    pthread_condattr_t by_clock; /* that nobody sets */
+    pthread_condattr_init(&by_clock);
+    pthread_condattr_setclock(&by_clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&admin->answered, &by_clock);
+    pthread_condattr_destroy(&by_clock);
     pthread_mutex_init(&admin->lock, NULL);
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
+    /* A thread for each connection, or one that waits for a hanging loop would
+     * keep the others waiting with it. */
+    unsigned flags =
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION;
     flags |= address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
     admin->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-        MHD_OPTION_THREAD_POOL_SIZE, THREADS, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
     if (!admin->daemon) {
         err_set(err, ERR_FATAL, "can't listen on ADMIN_LISTEN=%s", listen);
-        pthread_mutex_destroy(&admin->lock);
-        free(admin);
+        admin_drop(admin);
         return NULL;
     }
     return admin;
@@ -250,10 +282,8 @@ void admin_close(struct admin *admin)
 {
     pthread_mutex_lock(&admin->lock);
     admin->closing = true;
+    pthread_cond_broadcast(&admin->answered); /* nobody waits for us */
     pthread_mutex_unlock(&admin->lock);
-    /* Waits for its threads: each waits for the loop at most a second. What
-     * they asked and nobody wants any more is let go by loop_post's queue. */
-    MHD_stop_daemon(admin->daemon);
-    pthread_mutex_destroy(&admin->lock);
-    free(admin);
+    MHD_stop_daemon(admin->daemon); /* and joins its threads */
+    admin_drop(admin);
 }

@@ -1,0 +1,418 @@
+#include "edge/admin.h"
+#include "edge/web.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define LIMIT_MS 20000
+#define ASKERS 32
+
+/** A client on a thread of its own: one request, the whole reply. */
+struct asker {
+    pthread_t thread;
+    char request[4096];
+    char reply[65536];
+    int64_t took_ms;
+};
+
+static struct loop *loop;
+static struct admin *admin;
+static int port;
+static atomic_int left; /* askers that have no reply yet */
+static atomic_int answered;
+static int hang_ms;
+
+/* ---- the worker's side ----------------------------------------------------
+ */
+
+static void answer(void *context, struct str path, struct admin_answer *out)
+{
+    assert_string_equal(context, "context");
+    answered++;
+    if (hang_ms) {
+        web_sleep_ms(hang_ms);
+    }
+    out->content_type = "text/plain; charset=utf-8";
+    if (str_eq(path, STR("/healthz"))) {
+        out->status = 200;
+        buf_add_text(out->body, "ok\n");
+    } else if (str_eq(path, STR("/readyz"))) {
+        out->status = 503;
+        buf_add_text(out->body, "no PostgreSQL\n");
+    } else if (str_eq(path, STR("/metrics"))) {
+        out->status = 200;
+        for (int i = 0; i < 4000; i++) {
+            buf_printf(out->body, "metric_%d 1\n", i);
+        }
+    } else if (str_eq(path, STR("/scale"))) {
+        out->status = 200;
+        out->content_type = "application/json";
+        buf_add_text(out->body, "{\"queued\":1}");
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    hang_ms = 0;
+    answered = 0;
+    loop = loop_open(&err);
+    admin = admin_open(loop, "127.0.0.1:0", answer, "context", &err);
+    if (!admin) {
+        fail_msg("%s", err.text);
+    }
+    port = admin_port(admin);
+    assert_in_range(port, 1, 65535);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (admin) {
+        admin_close(admin);
+        admin = NULL;
+    }
+    loop_close(loop);
+    return 0;
+}
+
+/* ---- the client's side ----------------------------------------------------
+ */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int dial(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void *ask(void *context)
+{
+    struct asker *asker = context;
+    int64_t began_ms = now_ms();
+    size_t len = 0;
+    ssize_t n;
+    int fd = dial();
+    if (fd >= 0) {
+        web_say(fd, asker->request);
+        while (len + 1 < sizeof asker->reply &&
+               (n = recv(fd, asker->reply + len, sizeof asker->reply - 1 - len,
+                         0)) > 0) {
+            len += (size_t)n;
+        }
+        close(fd);
+    }
+    asker->reply[len] = '\0';
+    asker->took_ms = now_ms() - began_ms;
+    left--;
+    return NULL;
+}
+
+static struct loop_timer *look_timer;
+
+static void look(void *context)
+{
+    int64_t until_ms = *(int64_t *)context;
+    if (left == 0) {
+        loop_stop(loop);
+    } else if (now_ms() > until_ms) {
+        fail_msg("%d replies did not come", (int)left);
+    } else {
+        loop_timer_set(look_timer, 2);
+    }
+}
+
+static void ask_all(struct asker *askers, int len)
+{
+    left = len;
+    for (int i = 0; i < len; i++) {
+        pthread_create(&askers[i].thread, NULL, ask, &askers[i]);
+    }
+}
+
+static void turn_until_answered(struct asker *askers, int len)
+{
+    int64_t until_ms = now_ms() + LIMIT_MS;
+    look_timer = loop_timer_new(loop, look, &until_ms);
+    loop_timer_set(look_timer, 0);
+    loop_run(loop);
+    loop_timer_free(look_timer);
+    for (int i = 0; i < len; i++) {
+        pthread_join(askers[i].thread, NULL);
+    }
+}
+
+static void set_request(struct asker *asker, const char *method,
+                        const char *path)
+{
+    snprintf(asker->request, sizeof asker->request,
+             "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+             method, path);
+}
+
+/** The whole reply, from a loop that turns. */
+static const char *reply_to(const char *method, const char *path)
+{
+    static struct asker asker;
+    set_request(&asker, method, path);
+    ask_all(&asker, 1);
+    turn_until_answered(&asker, 1);
+    return asker.reply;
+}
+
+static void assert_starts(const char *text, const char *start)
+{
+    if (strncmp(text, start, strlen(start)) != 0) {
+        fail_msg("\"%s\" does not start with \"%s\"", text, start);
+    }
+}
+
+/* ---- answers --------------------------------------------------------------
+ */
+
+static void admin_open__four_paths__answer_each(void **state)
+{
+    (void)state;
+    const char *reply = reply_to("GET", "/healthz");
+    assert_starts(reply, "HTTP/1.1 200 ");
+    assert_non_null(strstr(reply, "\r\n\r\nok\n"));
+    assert_non_null(strstr(reply, "text/plain; charset=utf-8"));
+    reply = reply_to("GET", "/readyz");
+    assert_starts(reply, "HTTP/1.1 503 ");
+    assert_non_null(strstr(reply, "\r\n\r\nno PostgreSQL\n"));
+    reply = reply_to("GET", "/metrics");
+    assert_starts(reply, "HTTP/1.1 200 ");
+    assert_non_null(strstr(reply, "\nmetric_3999 1\n"));
+    reply = reply_to("GET", "/scale?now=1");
+    assert_starts(reply, "HTTP/1.1 200 ");
+    assert_non_null(strstr(reply, "Content-Type: application/json\r\n"));
+    assert_non_null(strstr(reply, "\r\n\r\n{\"queued\":1}"));
+}
+
+static void admin_open__unknown_path__is_404_and_names_the_others(void **state)
+{
+    (void)state;
+    const char *reply = reply_to("GET", "/etc/passwd");
+    assert_starts(reply, "HTTP/1.1 404 ");
+    assert_non_null(strstr(reply, "/healthz"));
+    assert_null(strstr(reply, "passwd"));
+}
+
+static void admin_open__head__has_no_body(void **state)
+{
+    (void)state;
+    const char *reply = reply_to("HEAD", "/healthz");
+    assert_starts(reply, "HTTP/1.1 200 ");
+    assert_non_null(strstr(reply, "Content-Length: 3\r\n"));
+    assert_null(strstr(reply, "ok\n"));
+}
+
+static void admin_open__other_methods__are_405(void **state)
+{
+    (void)state;
+    const char *methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        const char *reply = reply_to(methods[i], "/metrics");
+        assert_starts(reply, "HTTP/1.1 405 ");
+        assert_non_null(strstr(reply, "Allow: GET, HEAD\r\n"));
+    }
+    assert_int_equal(answered, 0);
+}
+
+static void admin_open__post_with_a_body__is_405(void **state)
+{
+    (void)state;
+    static struct asker asker;
+    snprintf(asker.request, sizeof asker.request,
+             "POST /scale HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+             "Connection: close\r\n\r\nhello");
+    ask_all(&asker, 1);
+    turn_until_answered(&asker, 1);
+    assert_starts(asker.reply, "HTTP/1.1 405 ");
+    assert_int_equal(answered, 0);
+}
+
+static void admin_open__huge_head__is_cut_off(void **state)
+{
+    (void)state;
+    static char head[200000];
+    static struct asker asker;
+    int fd = dial();
+    size_t len =
+        (size_t)snprintf(head, sizeof head, "GET /healthz HTTP/1.1\r\n");
+    for (int i = 0; len < sizeof head - 100; i++) {
+        len += (size_t)snprintf(head + len, sizeof head - len,
+                                "X-%d: %064d\r\n", i, i);
+    }
+    web_send(fd, head, len);
+    char reply[64] = "";
+    ssize_t n = recv(fd, reply, sizeof reply - 1, 0);
+    assert_true(n <= 0 || strncmp(reply, "HTTP/1.1 4", 10) == 0);
+    close(fd);
+    /* And it goes on for others. */
+    set_request(&asker, "GET", "/healthz");
+    ask_all(&asker, 1);
+    turn_until_answered(&asker, 1);
+    assert_starts(asker.reply, "HTTP/1.1 200 ");
+}
+
+static void admin_open__many_at_once__answers_all(void **state)
+{
+    (void)state;
+    static struct asker askers[ASKERS];
+    const char *paths[] = {"/healthz", "/readyz", "/metrics", "/scale"};
+    for (int i = 0; i < ASKERS; i++) {
+        set_request(&askers[i], "GET", paths[i % 4]);
+    }
+    ask_all(askers, ASKERS);
+    turn_until_answered(askers, ASKERS);
+    for (int i = 0; i < ASKERS; i++) {
+        assert_starts(askers[i].reply,
+                      i % 4 == 1 ? "HTTP/1.1 503 " : "HTTP/1.1 200 ");
+    }
+    assert_int_equal(answered, ASKERS);
+}
+
+/* ---- a loop that hangs ----------------------------------------------------
+ */
+
+static void
+admin_open__loop_does_not_turn__all_are_503_in_a_second(void **state)
+{
+    (void)state;
+    static struct asker askers[8];
+    for (int i = 0; i < 8; i++) {
+        set_request(&askers[i], "GET", "/healthz");
+    }
+    ask_all(askers, 8);
+    for (int i = 0; i < 8; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_starts(askers[i].reply, "HTTP/1.1 503 ");
+        assert_non_null(strstr(askers[i].reply, "the loop does not answer"));
+        assert_in_range(askers[i].took_ms, 900, 3000);
+    }
+    /* The loop turns again: nobody waits for those, a new one is answered. */
+    assert_starts(reply_to("GET", "/healthz"), "HTTP/1.1 200 ");
+    assert_int_equal(answered, 1);
+}
+
+static void admin_open__answer_comes_late__is_503_and_no_harm(void **state)
+{
+    (void)state;
+    static struct asker asker;
+    hang_ms = 1300;
+    set_request(&asker, "GET", "/metrics");
+    ask_all(&asker, 1);
+    turn_until_answered(&asker, 1);
+    assert_starts(asker.reply, "HTTP/1.1 503 ");
+    hang_ms = 0;
+    assert_starts(reply_to("GET", "/healthz"), "HTTP/1.1 200 ");
+}
+
+static void admin_close__while_questions_wait__ends_them_at_once(void **state)
+{
+    (void)state;
+    static struct asker askers[8];
+    for (int i = 0; i < 8; i++) {
+        set_request(&askers[i], "GET", "/healthz");
+    }
+    ask_all(askers, 8);
+    web_sleep_ms(300);
+    int64_t began_ms = now_ms();
+    admin_close(admin);
+    admin = NULL;
+    assert_true(now_ms() - began_ms < 600);
+    for (int i = 0; i < 8; i++) {
+        pthread_join(askers[i].thread, NULL);
+    }
+    assert_int_equal(answered, 0);
+    /* What was asked is still in the loop's queue: closing it lets it go. */
+}
+
+static void admin_close__with_an_idle_connection__does_not_wait(void **state)
+{
+    (void)state;
+    int fd = dial();
+    web_say(fd, "GET /healthz HTTP/1.1\r\n");
+    web_sleep_ms(50);
+    int64_t began_ms = now_ms();
+    admin_close(admin);
+    admin = NULL;
+    assert_true(now_ms() - began_ms < 1000);
+    close(fd);
+}
+
+/* ---- addresses ------------------------------------------------------------
+ */
+
+static void admin_open__bad_addresses__are_said(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    char taken[64];
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", port);
+    const char *bad[] = {
+        "", "nonsense", "127.0.0.1:port", "192.0.2.1:0", "999.1.1.1:80", taken};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err.text[0] = '\0';
+        if (admin_open(loop, bad[i], answer, "context", &err)) {
+            fail_msg("listens on \"%s\"", bad[i]);
+        }
+        assert_true(err.text[0] != '\0');
+    }
+}
+
+static void admin_open__ipv6_loopback__listens(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct admin *other = admin_open(loop, "[::1]:0", answer, "context", &err);
+    if (!other) {
+        skip(); /* a machine without IPv6 */
+    }
+    assert_in_range(admin_port(other), 1, 65535);
+    admin_close(other);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        TEST(admin_open__four_paths__answer_each),
+        TEST(admin_open__unknown_path__is_404_and_names_the_others),
+        TEST(admin_open__head__has_no_body),
+        TEST(admin_open__other_methods__are_405),
+        TEST(admin_open__post_with_a_body__is_405),
+        TEST(admin_open__huge_head__is_cut_off),
+        TEST(admin_open__many_at_once__answers_all),
+        TEST(admin_open__loop_does_not_turn__all_are_503_in_a_second),
+        TEST(admin_open__answer_comes_late__is_503_and_no_harm),
+        TEST(admin_close__while_questions_wait__ends_them_at_once),
+        TEST(admin_close__with_an_idle_connection__does_not_wait),
+        TEST(admin_open__bad_addresses__are_said),
+        TEST(admin_open__ipv6_loopback__listens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -57,8 +57,9 @@ bool inspect_rows(struct inspect *inspect, const char *query,
     ExecStatusType status = PQresultStatus(result);
     bool done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
     if (!done) {
-        pg_err(err, PQstatus(inspect->conn) == CONNECTION_OK ? ERR_PERMANENT
-                                                             : ERR_TRANSIENT,
+        pg_err(err,
+               PQstatus(inspect->conn) == CONNECTION_OK ? ERR_PERMANENT
+                                                        : ERR_TRANSIENT,
                inspect->conn);
         err_wrap(err, "%s", query);
     } else if (on_row) {

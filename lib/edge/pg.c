@@ -27,16 +27,16 @@ PGconn *pg_connect(const struct pg_address *address, struct err *err)
     /* Of two values of one key the later one counts: the first ones give way
      * to the URL, the last ones do not. A null value is no value. */
     const char *const keys[] = {
-        "connect_timeout",  "keepalives_idle", "keepalives_interval",
-        "keepalives_count", "tcp_user_timeout", "dbname",
-        "application_name", "password",        "client_encoding",
-        NULL,
+        "connect_timeout",     "keepalives_idle",
+        "keepalives_interval", "keepalives_count",
+        "tcp_user_timeout",    "dbname",
+        "application_name",    "password",
+        "client_encoding",     NULL,
     };
     const char *const values[] = {
-        "5",           "10",         "5",
-        "3",           "30000",      address->url,
-        address->name, address->password, "UTF8",
-        NULL,
+        "5",     "10",         "5",           "3",
+        "30000", address->url, address->name, address->password,
+        "UTF8",  NULL,
     };
     PGconn *conn = PQconnectdbParams(keys, values, 1);
     if (!conn) {
@@ -65,7 +65,8 @@ const char *pg_sql(const char *folder, const char *name)
     return NULL;
 }
 
-/* ---- values ------------------------------------------------------------------ */
+/* ---- values
+ * ------------------------------------------------------------------ */
 
 struct str pg_str(const PGresult *result, int row, int column)
 {
@@ -86,7 +87,8 @@ bool pg_bool(const PGresult *result, int row, int column)
     return column >= 0 && PQgetvalue(result, row, column)[0] == 't';
 }
 
-/* ---- array literals ------------------------------------------------------------ */
+/* ---- array literals
+ * ------------------------------------------------------------ */
 
 void pg_array_begin(struct buf *buf)
 {

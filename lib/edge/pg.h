@@ -28,11 +28,13 @@ bool pg_err(struct err *err, enum err_kind kind, const PGconn *conn);
 const char *pg_sql(const char *folder, const char *name);
 
 /** One row's values of a result. */
-struct str pg_str(const PGresult *result, int row, int column); /* absent: NULL */
-int64_t pg_i64(const PGresult *result, int row, int column);    /* NULL: 0 */
+struct str pg_str(const PGresult *result, int row,
+                  int column);                               /* absent: NULL */
+int64_t pg_i64(const PGresult *result, int row, int column); /* NULL: 0 */
 bool pg_bool(const PGresult *result, int row, int column);
 
-/* ---- array literals, such as {1,2} or {"a",NULL} ------------------------------ */
+/* ---- array literals, such as {1,2} or {"a",NULL}
+ * ------------------------------ */
 
 void pg_array_begin(struct buf *buf);
 void pg_array_i64(struct buf *buf, int64_t value);

@@ -18,7 +18,7 @@ enum phase { LANE_APART, LANE_CONNECTING, LANE_GREETING, LANE_UP };
 
 /** What is under way on another thread; outlives the lane if need be. */
 struct connecting {
-    struct pg_lane *lane; /* null: nobody waits for it any more */
+    struct pg_lane *lane;      /* null: nobody waits for it any more */
     struct pg_address address; /* own copies */
     PGconn *conn;
     struct err err;
@@ -45,8 +45,9 @@ struct pg_lane {
     struct list refused; /* came while there was no connection */
     struct backend backend;
     int64_t backoff_ms;
-    int64_t heard_ms;  /* boot clock: last answer, or start of the wait for one */
-    bool doomed;       /* sending failed: dropped in the next turn */
+    int64_t
+        heard_ms; /* boot clock: last answer, or start of the wait for one */
+    bool doomed;  /* sending failed: dropped in the next turn */
     struct loop_timer *again; /* connect */
     struct loop_timer *soon;  /* end refused units; drop a doomed connection */
     struct loop_timer *watch; /* silence */
@@ -56,7 +57,8 @@ static void connect_now(void *context);
 static void drop(struct pg_lane *lane, const char *why, bool misfit);
 static void pump(struct pg_lane *lane);
 
-/* ---- ends of units -------------------------------------------------------------- */
+/* ---- ends of units
+ * -------------------------------------------------------------- */
 
 static void end_unit(struct pg_unit *unit)
 {
@@ -84,7 +86,8 @@ static void move_all(struct list *from, struct list *to)
 
 static bool is_harmless(const struct pg_unit *unit)
 {
-    return strcmp(unit->sqlstate, "57014") == 0; /* the statement's time is up */
+    return strcmp(unit->sqlstate, "57014") ==
+           0; /* the statement's time is up */
 }
 
 /** The connection goes on after a refusal; other errors (read-only, shut down,
@@ -94,7 +97,9 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
 {
     unit->tries++;
     if (!unit->sqlstate[0]) {
-        lane->backoff_ms = BACKOFF_FIRST_MS;
+        if (lane->phase == LANE_UP) {
+            lane->backoff_ms = BACKOFF_FIRST_MS;
+        }
         end_unit(unit);
     } else if (pg_unit_may_retry(unit) && unit->tries < unit->tries_max) {
         pg_unit_rewind(unit);
@@ -112,7 +117,8 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
     }
 }
 
-/* ---- bytes in, bytes out ----------------------------------------------------------- */
+/* ---- bytes in, bytes out
+ * ----------------------------------------------------------- */
 
 static void take_results(struct pg_lane *lane)
 {
@@ -177,7 +183,8 @@ static bool send_unit(struct pg_lane *lane, struct pg_unit *unit)
     return PQpipelineSync(lane->conn) == 1;
 }
 
-/** Sends what may be sent. Calls nobody: failure is seen to in the next turn. */
+/** Sends what may be sent. Calls nobody: failure is seen to in the next turn.
+ */
 static void pump(struct pg_lane *lane)
 {
     if (lane->doomed) {
@@ -206,7 +213,8 @@ static void pump(struct pg_lane *lane)
     uv_poll_start(lane->poll, events, on_poll);
 }
 
-/* ---- connection lost, connection wanted --------------------------------------------- */
+/* ---- connection lost, connection wanted
+ * --------------------------------------------- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
@@ -226,7 +234,8 @@ static void hang_up(struct pg_lane *lane)
     loop_timer_stop(lane->watch);
 }
 
-/** The state is told before the units end, so that who is called back sees it. */
+/** The state is told before the units end, so that who is called back sees it.
+ */
 static void drop(struct pg_lane *lane, const char *why, bool misfit)
 {
     char text[sizeof(((struct err *)0)->text)];
@@ -238,9 +247,8 @@ static void drop(struct pg_lane *lane, const char *why, bool misfit)
     lane->sent_len = 0;
     hang_up(lane);
     lane->phase = LANE_APART;
-    loop_timer_set(lane->again,
-                   lane->backoff_ms +
-                       loop_random(lane->loop) % (lane->backoff_ms / 2));
+    loop_timer_set(lane->again, lane->backoff_ms + loop_random(lane->loop) %
+                                                       (lane->backoff_ms / 2));
     lane->backoff_ms *= 2;
     if (lane->backoff_ms > BACKOFF_MAX_MS) {
         lane->backoff_ms = BACKOFF_MAX_MS;
@@ -269,8 +277,8 @@ static void on_watch(void *context)
     if (!lane->sent_len) {
         return;
     }
-    int64_t left_ms = lane->heard_ms + lane->options.silence_ms -
-                      loop_boot_ms(lane->loop);
+    int64_t left_ms =
+        lane->heard_ms + lane->options.silence_ms - loop_boot_ms(lane->loop);
     if (left_ms > 0) {
         loop_timer_set(lane->watch, left_ms);
         return;
@@ -278,7 +286,8 @@ static void on_watch(void *context)
     drop(lane, "PostgreSQL does not answer", false);
 }
 
-/* ---- greeting ------------------------------------------------------------------------- */
+/* ---- greeting
+ * ------------------------------------------------------------------------- */
 
 static void on_prepared(void *context, struct pg_unit *unit)
 {
@@ -379,7 +388,8 @@ static void greet(struct pg_lane *lane)
     pump(lane);
 }
 
-/* ---- connecting ------------------------------------------------------------------------- */
+/* ---- connecting
+ * ------------------------------------------------------------------------- */
 
 static char *copy_text(const char *text)
 {
@@ -461,7 +471,9 @@ static void connect_now(void *context)
     loop_work(lane->loop, connect_work, connect_done, connecting);
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------
+ */
 
 struct pg_lane *pg_lane_open(struct loop *loop,
                              const struct pg_lane_options *options,

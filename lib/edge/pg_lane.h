@@ -12,10 +12,11 @@
 struct pg_lane;
 
 struct pg_lane_options {
-    struct pg_address address;  /* texts are copied */
-    const char *const *queries; /* names of sql/query, to be prepared; null ends */
-    int64_t statement_ms;       /* limit of one statement */
-    int64_t silence_ms;         /* without an answer for so long: dropped */
+    struct pg_address address; /* texts are copied */
+    const char *const
+        *queries;         /* names of sql/query, to be prepared; null ends */
+    int64_t statement_ms; /* limit of one statement */
+    int64_t silence_ms;   /* without an answer for so long: dropped */
     int64_t lease_ms;
 };
 

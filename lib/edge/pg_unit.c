@@ -24,7 +24,8 @@ void pg_unit_free(struct pg_unit *unit)
     free(unit);
 }
 
-/* ---- what is asked ----------------------------------------------------------- */
+/* ---- what is asked
+ * ----------------------------------------------------------- */
 
 static void add_call(struct pg_unit *unit, enum pg_call_kind kind,
                      const char *name, const char *text)
@@ -111,7 +112,8 @@ bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
     return false;
 }
 
-/* ---- what came ---------------------------------------------------------------- */
+/* ---- what came
+ * ---------------------------------------------------------------- */
 
 void pg_unit_take(struct pg_unit *unit, PGresult *result)
 {
@@ -121,7 +123,8 @@ void pg_unit_take(struct pg_unit *unit, PGresult *result)
         const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         snprintf(unit->sqlstate, sizeof unit->sqlstate, "%s",
                  sqlstate ? sqlstate : "08006");
-        /* The words on refused data quote it, and URLs are no matter for logs. */
+        /* The words on refused data quote it, and URLs are no matter for logs.
+         */
         err_set(&unit->err, ERR_TRANSIENT, "%s (SQLSTATE %s)",
                 pg_unit_is_refused(unit) ? "PostgreSQL refuses the data"
                 : text                   ? text

@@ -35,7 +35,8 @@ struct pg_unit {
     struct list link;
     pg_unit_fn *on_end;
     void *context;
-    int tries_max; /* how often it may go out again after a deadlock and the like */
+    int tries_max; /* how often it may go out again after a deadlock and the
+                      like */
     int tries;
     struct pg_call calls[PG_CALLS_MAX];
     size_t calls_len;

@@ -16,8 +16,9 @@ static bool run(PGconn *conn, const char *sql, struct err *err)
     ExecStatusType status = PQresultStatus(result);
     PQclear(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        return pg_err(err, PQstatus(conn) == CONNECTION_OK ? ERR_PERMANENT
-                                                           : ERR_TRANSIENT,
+        return pg_err(err,
+                      PQstatus(conn) == CONNECTION_OK ? ERR_PERMANENT
+                                                      : ERR_TRANSIENT,
                       conn);
     }
     return true;
@@ -61,8 +62,8 @@ static bool apply(PGconn *conn, const struct sql_text *file, int number,
     bool done = run(conn, "BEGIN", err) && run(conn, file->text, err) &&
                 read_state(conn, &state, err);
     if (done && state.number != number) {
-        done = err_set(err, ERR_FATAL, "it leaves the schema at %d",
-                       state.number);
+        done =
+            err_set(err, ERR_FATAL, "it leaves the schema at %d", state.number);
     }
     if (done && run(conn, "COMMIT", err)) {
         return true;
@@ -98,8 +99,9 @@ static bool apply_missing(PGconn *conn,
     return true;
 }
 
-bool schema_migrate(const char *url, void (*on_step)(void *context, int number,
-                                                     const char *name),
+bool schema_migrate(const char *url,
+                    void (*on_step)(void *context, int number,
+                                    const char *name),
                     void *context, struct err *err)
 {
     const struct pg_address address = {.url = url};

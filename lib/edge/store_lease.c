@@ -1,0 +1,263 @@
+#include "edge/store_own.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define BURY_LOCK_MS 200
+
+/** Somebody waits for one number or for a yes or no. */
+struct ask {
+    store_id_fn *on_id;
+    store_done_fn *on_done;
+    void *context;
+};
+
+static struct ask *ask_new(store_id_fn *on_id, store_done_fn *on_done,
+                           void *context)
+{
+    struct ask *ask = malloc(sizeof *ask);
+    assert(ask);
+    *ask = (struct ask){on_id, on_done, context};
+    return ask;
+}
+
+static void on_joined(void *context, struct pg_unit *unit)
+{
+    struct ask *ask = context;
+    struct err err = unit->err;
+    int64_t id = err.kind == ERR_NONE ? pg_i64(unit->results[0], 0, 0) : 0;
+    ask->on_id(ask->context, id, err.kind == ERR_NONE ? NULL : &err);
+    free(ask);
+}
+
+/** done: any of the statements wrote a row. */
+static void on_done(void *context, struct pg_unit *unit)
+{
+    struct ask *ask = context;
+    struct err err = unit->err;
+    bool done = false;
+    for (size_t i = 0; err.kind == ERR_NONE && i < unit->calls_len; i++) {
+        done = done || PQntuples(unit->results[i]) > 0;
+    }
+    ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
+    free(ask);
+}
+
+/** The first statement only sets a limit. */
+static void on_buried(void *context, struct pg_unit *unit)
+{
+    struct ask *ask = context;
+    struct err err = unit->err;
+    bool done = err.kind == ERR_NONE && PQntuples(unit->results[1]) > 0;
+    ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
+    free(ask);
+}
+
+void store_join(struct store *store, const char *name, int tasks_max,
+                const char *account, store_id_fn *on_id, void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_joined, ask_new(on_id, NULL, context));
+    pg_unit_call(unit, "join");
+    pg_unit_str(unit, str_of(name));
+    pg_unit_i64(unit, tasks_max);
+    pg_unit_str(unit, str_of(account));
+    pg_lane_send(store->lease, unit);
+}
+
+void store_bury(struct store *store, int64_t lease, store_done_fn *callback,
+                void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_buried, ask_new(NULL, callback, context));
+    unit->tries_max = 1; /* the bumps behind it must not wait */
+    pg_unit_call(unit, "lock_timeout");
+    pg_unit_i64(unit, BURY_LOCK_MS);
+    pg_unit_call(unit, "bury");
+    pg_unit_i64(unit, lease);
+    pg_lane_send(store->lease, unit);
+}
+
+void store_leave(struct store *store, int64_t owner, store_done_fn *callback,
+                 void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_done, ask_new(NULL, callback, context));
+    pg_unit_call(unit, "bury");
+    pg_unit_i64(unit, owner);
+    pg_lane_send(store->lease, unit);
+}
+
+/* ---- the beat
+ * --------------------------------------------------------------------- */
+
+struct pulse {
+    beat_fn *on_result;
+    void *context;
+    size_t calls_leases;
+};
+
+static void take_leases(struct beat_result *out, struct arena *arena,
+                        const PGresult *result)
+{
+    size_t len = (size_t)PQntuples(result);
+    struct lease_row *leases = arena_alloc(arena, (len + 1) * sizeof *leases);
+    for (size_t i = 0; leases && i < len; i++) {
+        leases[i] = (struct lease_row){
+            .id = pg_i64(result, (int)i, 0),
+            .counter = pg_i64(result, (int)i, 1),
+            .dead = pg_bool(result, (int)i, 2),
+        };
+    }
+    out->leases = leases;
+    out->leases_len = leases ? len : 0;
+}
+
+/** A reason that this program does not know is left out. */
+static void take_holds(struct beat_result *out, struct arena *arena,
+                       const PGresult *result)
+{
+    size_t len = (size_t)PQntuples(result);
+    struct hold_row *holds = arena_alloc(arena, (len + 1) * sizeof *holds);
+    for (int i = 0; holds && i < (int)len; i++) {
+        struct hold_row hold = {
+            .scope = pg_str(result, i, 1),
+            .since_ms = pg_i64(result, i, 2),
+            .next_try_ms = pg_i64(result, i, 3),
+            .message = pg_str(result, i, 4),
+        };
+        if (hold_reason_parse(pg_str(result, i, 0), &hold.reason)) {
+            holds[out->holds_len++] = hold;
+        }
+    }
+    out->holds = holds;
+}
+
+static void take_fleet(struct beat_result *out, const PGresult *result)
+{
+    if (PQntuples(result) == 0) {
+        err_set(&out->err, ERR_TRANSIENT, "the row of the fleet is missing");
+        return;
+    }
+    out->queued = pg_i64(result, 0, 0);
+    out->in_flight = pg_i64(result, 0, 1);
+    out->now_ms = pg_i64(result, 0, 2);
+    out->synchronous = pg_bool(result, 0, 3);
+    out->keys_answer = (int)pg_i64(result, 0, 4);
+    out->key_retention_ms = pg_i64(result, 0, 5);
+}
+
+static void on_pulse(void *context, struct pg_unit *unit)
+{
+    struct pulse *pulse = context;
+    struct beat_result out = {.err = unit->err};
+    struct arena arena;
+    arena_init(&arena, 4096, 0);
+    if (out.err.kind == ERR_NONE) {
+        PGresult *const *results = unit->results + pulse->calls_leases;
+        out.lease_dead = PQntuples(unit->results[0]) == 0;
+        take_leases(&out, &arena, results[0]);
+        take_holds(&out, &arena, results[1]);
+        take_fleet(&out, results[2]);
+        if (arena.failed) {
+            err_set(&out.err, ERR_TRANSIENT, "no memory for the leases");
+        }
+    }
+    pulse->on_result(pulse->context, &out);
+    arena_done(&arena);
+    free(pulse);
+}
+
+void store_beat(struct store *store, const struct beat *beat,
+                beat_fn *on_result, void *context)
+{
+    struct pulse *pulse = malloc(sizeof *pulse);
+    assert(pulse);
+    *pulse = (struct pulse){on_result, context, beat->count ? 2 : 1};
+    struct pg_unit *unit = pg_unit_new(on_pulse, pulse);
+    pg_unit_call(unit, "bump");
+    pg_unit_i64(unit, beat->owner);
+    if (beat->count) {
+        pg_unit_call(unit, "count");
+    }
+    pg_unit_call(unit, "leases");
+    pg_unit_call(unit, "holds");
+    pg_unit_call(unit, "fleet");
+    pg_unit_i64(unit, beat->owner);
+    pg_lane_send(store->lease, unit);
+}
+
+/* ---- evidence and holds
+ * --------------------------------------------------------------- */
+
+void store_learn(struct store *store, int64_t task, struct str idempotency_key,
+                 struct str provider_task_id, store_done_fn *callback,
+                 void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_done, ask_new(NULL, callback, context));
+    /* In this order: what leaves the working table while the first one waits
+     * for it is there for the second. */
+    const char *const queries[] = {"learn", "learn_closed"};
+    for (size_t i = 0; i < 2; i++) {
+        pg_unit_call(unit, queries[i]);
+        pg_unit_i64(unit, task);
+        pg_unit_str(unit, idempotency_key);
+        pg_unit_str(unit, provider_task_id);
+    }
+    pg_lane_send(store->data, unit);
+}
+
+static struct pg_unit *hold_unit(const char *query, enum hold_reason reason,
+                                 struct str scope, store_done_fn *callback,
+                                 void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_done, ask_new(NULL, callback, context));
+    pg_unit_call(unit, query);
+    pg_unit_str(unit, str_of(hold_reason_name(reason)));
+    pg_unit_str(unit, scope);
+    return unit;
+}
+
+void store_hold_set(struct store *store, enum hold_reason reason,
+                    struct str scope, struct str message, int64_t next_try_ms,
+                    store_done_fn *callback, void *context)
+{
+    struct pg_unit *unit =
+        hold_unit("hold_set", reason, scope, callback, context);
+    pg_unit_i64(unit, next_try_ms);
+    pg_unit_str(unit, message.at ? message : STR(""));
+    pg_lane_send(store->data, unit);
+}
+
+void store_hold_lift(struct store *store, enum hold_reason reason,
+                     struct str scope, store_done_fn *callback, void *context)
+{
+    pg_lane_send(store->data,
+                 hold_unit("hold_lift", reason, scope, callback, context));
+}
+
+void store_hold_probe(struct store *store, enum hold_reason reason,
+                      struct str scope, int64_t now_ms, int64_t again_ms,
+                      store_done_fn *callback, void *context)
+{
+    struct pg_unit *unit =
+        hold_unit("hold_probe", reason, scope, callback, context);
+    pg_unit_i64(unit, now_ms);
+    pg_unit_i64(unit, again_ms);
+    pg_lane_send(store->data, unit);
+}
+
+void store_keys_answer(struct store *store, const char *account, int answer,
+                       int64_t retention_ms, store_done_fn *callback,
+                       void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_done, ask_new(NULL, callback, context));
+    pg_unit_call(unit, "keys_answer");
+    pg_unit_str(unit, str_of(account));
+    pg_unit_i64(unit, answer);
+    pg_unit_i64(unit, retention_ms);
+    pg_lane_send(store->data, unit);
+}

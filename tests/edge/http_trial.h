@@ -14,8 +14,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 

@@ -1,4 +1,5 @@
 #include "edge/http_trial.h"
+#include "edge/tls.h"
 
 /* ---- whole replies ------------------------------------------------------- */
 
@@ -274,85 +275,26 @@ static void http_send__proxy_in_the_environment__goes_straight(void **state)
 
 /* ---- TLS ----------------------------------------------------------------- */
 
-/** `openssl s_server` with a certificate of its own; its pid, 0: no openssl. */
-static pid_t start_tls(int port, char *folder)
-{
-    char command[1024];
-    char cert[256];
-    if (!mkdtemp(folder)) {
-        return 0;
-    }
-    snprintf(command, sizeof command,
-             "cd %s && openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
-             "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 "
-             "-keyout k.pem -out c.pem >/dev/null 2>&1",
-             folder);
-    if (system(command) != 0) {
-        return 0;
-    }
-    snprintf(cert, sizeof cert, "%s/c.pem", folder);
-    pid_t pid = fork();
-    if (pid == 0) {
-        char listen_on[32];
-        snprintf(listen_on, sizeof listen_on, "127.0.0.1:%d", port);
-        if (chdir(folder) != 0 || !freopen("/dev/null", "w", stdout) ||
-            !freopen("/dev/null", "w", stderr) ||
-            !freopen("/dev/null", "r", stdin)) {
-            _exit(1);
-        }
-        execlp("openssl", "openssl", "s_server", "-accept", listen_on, "-cert",
-               "c.pem", "-key", "k.pem", "-www", (char *)NULL);
-        _exit(1);
-    }
-    return pid;
-}
-
-static void stop_tls(pid_t pid, const char *folder)
-{
-    char command[300];
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    assert_int_equal(system(command), 0);
-}
-
-static bool is_listening(int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bool on = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return on;
-}
-
 static void http_send__certificate_of_a_stranger__is_untrusted(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/test-http-XXXXXX";
+    struct tls tls = {0};
     char url[64];
-    char cert[256];
     int port = web_free_port();
-    pid_t pid = start_tls(port, folder);
-    if (!pid) {
+    if (!tls_start(&tls, "127.0.0.1", port, "-www")) {
         skip();
     }
-    for (int i = 0; i < 500 && !is_listening(port); i++) {
-        web_sleep_ms(10);
-    }
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", port);
-    snprintf(cert, sizeof cert, "%s/c.pem", folder);
     open_http(true, 4, 4, NULL);
     assert_true(post(url, "{}", 5000, &answers[0]));
     wait_for(1);
     http_close(http);
     /* The same server is fine for one who trusts it. */
-    open_http(false, 4, 4, cert);
+    open_http(false, 4, 4, tls.cert);
     assert_true(get(url, 5000, &answers[1]));
     assert_true(get(url, 5000, &answers[2]));
     wait_for(3);
-    stop_tls(pid, folder);
+    tls_stop(&tls);
     assert_int_equal(answers[0].end, REPLY_UNTRUSTED);
     assert_false(answers[0].sent);
     assert_int_equal(answers[1].end, REPLY_WHOLE);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "core/event.h"
+#include "core/retry.h"
 #include "flow/learn.h"
 #include "flow/owe.h"
 #include "flow/stage.h"
@@ -12,6 +13,9 @@
 #include <stdlib.h>
 
 #define OVERLOAD_WAIT_MS 1000
+#define SUSPECT_TAKEOVERS 20 /* in one state within an hour */
+#define SUSPECT_WAIT_MS 30000
+#define SUSPECT_WAIT_MAX_MS 1800000
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -453,6 +457,22 @@ static char *names_of(const struct task_read *read)
     return names;
 }
 
+/** A row that took worker after worker with it is tried late and rarely. */
+static void suspect(struct engine *engine, struct job *job)
+{
+    int over = job->task.row.takeovers - SUSPECT_TAKEOVERS;
+    if (over <= 0 || job->phase != JOB_WAITING) {
+        return;
+    }
+    int64_t wait_ms = retry_wait_ms(over, SUSPECT_WAIT_MS, SUSPECT_WAIT_MAX_MS,
+                                    loop_random(engine->edges.loop));
+    log_at(LOG_ERROR, "suspect: a task was taken over again and again; it waits",
+           LOG_TEXT("request_id", job_request_id(job)),
+           LOG_I64("takeovers", job->task.row.takeovers),
+           LOG_I64("wait_ms", wait_ms));
+    owe_from(engine, job, engine_now_ms(engine) + wait_ms);
+}
+
 struct job *engine_take_in(struct engine *engine, const struct task_read *read,
                            bool fresh_claim)
 {
@@ -477,6 +497,7 @@ struct job *engine_take_in(struct engine *engine, const struct task_read *read,
     }
     const struct outcome outcome = {.kind = OUTCOME_TAKEN_OVER};
     engine_outcome(engine, job, &outcome);
+    suspect(engine, job);
     return job;
 }
 

@@ -73,6 +73,9 @@ static void on_reply(void *context, const struct reply *reply)
                       engine_now_ms(engine), &engine->scratch, &outcome);
     outcome.same_key =
         strcmp(row->account, engine->options.apimart.account) == 0;
+    if (outcome.hold == HOLD_AUTH) {
+        engine_hold(engine, HOLD_AUTH, outcome.message);
+    }
     if (outcome.kind == OUTCOME_STILL_RUNNING) {
         tell_progress(engine, job, &outcome);
     }

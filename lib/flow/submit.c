@@ -48,7 +48,6 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
     switch (outcome->kind) {
     case OUTCOME_ACCEPTED:
         pace_accepted(&engine->pace);
-        engine->claim_wanted = true;
         return;
     case OUTCOME_NOT_SENT:
         pace_pushed_back(&engine->pace, 0, boot_ms, random);
@@ -86,7 +85,6 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
     case OUTCOMES_LEN:
         break;
     }
-    engine->claim_wanted = true;
     engine_hold(engine, outcome->hold, outcome->message);
 }
 
@@ -129,7 +127,7 @@ static void not_started(struct engine *engine, struct job *job,
 void submit_begin(struct engine *engine, struct job *job)
 {
     const struct facts_row *facts = job->effect->facts;
-    if (!engine_may_submit(engine) && !job->task.row.doubt) {
+    if (!engine_may_submit(engine)) {
         not_started(engine, job, "submissions are stopped");
         return;
     }

@@ -110,6 +110,7 @@ static void gather_rereads(struct engine *engine, struct turn *turn)
 static bool is_idle(const struct engine *engine)
 {
     return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
+           list_is_empty(&engine->rereaders) && !engine->resync &&
            engine->submits_under_way == 0 && engine->transfers_under_way == 0 &&
            engine->announces_under_way == 0 && learn_waiting(engine) == 0;
 }
@@ -128,8 +129,10 @@ static void on_turn(void *context, const struct turn_result *result);
 static void ask(void *context)
 {
     struct engine *engine = context;
-    if (engine->in_flight || !store_is_up(engine->edges.store) ||
-        !engine->owner) {
+    if (engine->in_flight) {
+        return; /* its answer asks again */
+    }
+    if (!store_is_up(engine->edges.store) || !engine->owner) {
         tell_idle(engine);
         return;
     }

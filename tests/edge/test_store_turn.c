@@ -1,0 +1,649 @@
+#include "edge/store_trial.h"
+
+/* ---- claim
+ * ---------------------------------------------------------------------- */
+
+static void claim__a_waiting_row__is_what_the_step_says(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 5});
+    assert_int_equal(result.claimed_len, 1);
+    const struct task_read *read = &result.claimed[0];
+    const struct task_row *row = &read->row;
+    const struct facts_row *facts = &result.claimed_facts[0];
+    assert_false(read->unreadable);
+    assert_int_equal(row->state, SUBMITTING);
+    assert_int_equal(row->owner, me);
+    assert_int_equal(row->fence, 1);
+    assert_int_equal(row->version, 1);
+    assert_int_equal(row->sends, 1);
+    assert_false(row->doubt);
+    assert_string_equal(row->account, TRIAL_ACCOUNT);
+    assert_int_equal(row->first_sent_ms, TRIAL_NOW + 1000);
+    assert_int_equal(row->last_sent_ms, TRIAL_NOW + 1000);
+    assert_true(str_eq(read->request_id, STR("r-00000")));
+    assert_true(str_eq(read->tenant, STR("default")));
+    assert_int_equal(facts->id, row->id);
+    assert_true(str_eq(facts->idempotency_key, STR("key-r-00000")));
+    assert_true(str_eq(
+        facts->body, STR("{\"prompt\":\"a \\\"quoted\\\" word, {braces}\"}")));
+    assert_true(str_eq(facts->facts.metadata, STR("{\"a\":\"b\\\\c\"}")));
+    assert_int_equal(facts->facts.mode, MODE_TEXT);
+    assert_null(facts->facts.tracestate.at);
+    assert_int_equal(facts->facts.received_ms, TRIAL_NOW);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 0);
+}
+
+static void claim__priorities__the_highest_then_the_oldest(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int priorities[] = {1, 9, 5, 9};
+    struct intake_row rows[4];
+    for (int i = 0; i < 4; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].priority = priorities[i];
+    }
+    trial_intake(trial, rows, 4);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 3});
+    const char *const expected[] = {"r-00001", "r-00003", "r-00002"};
+    assert_int_equal(result.claimed_len, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(str_eq(result.claimed[i].request_id, str_of(expected[i])));
+        assert_int_equal(result.claimed[i].row.id, result.claimed_facts[i].id);
+    }
+}
+
+static void claim__not_before_and_deadline__are_kept(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row rows[3];
+    for (int i = 0; i < 3; i++) {
+        rows[i] = trial_request(trial, i);
+    }
+    rows[1].deadline_seconds = 10;
+    trial_intake(trial, rows, 3);
+    trial_sql(trial,
+              "UPDATE waiting SET not_before_ms = %lld WHERE task = "
+              "(SELECT id FROM request WHERE request_id = 'r-00000')",
+              (long long)TRIAL_NOW + 50000);
+    struct turn late = {
+        .owner = me, .claims_max = 9, .now_ms = TRIAL_NOW + 10000};
+    struct turn_result result = trial_good_turn(trial, late);
+    assert_int_equal(result.claimed_len, 1);
+    assert_true(str_eq(result.claimed[0].request_id, STR("r-00002")));
+    late.now_ms = TRIAL_NOW + 50000;
+    result = trial_good_turn(trial, late);
+    assert_int_equal(result.claimed_len, 1);
+    assert_true(str_eq(result.claimed[0].request_id, STR("r-00000")));
+}
+
+static void claim__two_owners__get_different_rows(void **state)
+{
+    struct trial *trial = *state;
+    int64_t one = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_requests(trial, 100);
+    struct trial_answer answers[2] = {{.trial = trial}, {.trial = trial}};
+    struct store *second = trial_open_store(trial);
+    while (!store_is_up(second)) {
+        trial_wait(trial);
+    }
+    struct turn turn = {.owner = one,
+                        .claims_max = 60,
+                        .now_ms = TRIAL_NOW + 1,
+                        .account = TRIAL_ACCOUNT,
+                        .bucket = "bucket"};
+    store_turn(trial->store, &turn, trial_on_turn, &answers[0]);
+    turn.owner = other;
+    store_turn(second, &turn, trial_on_turn, &answers[1]);
+    while (!answers[0].turn.commits || !answers[1].turn.commits) {
+        trial_wait(trial);
+    }
+    store_close(second);
+    assert_int_equal(answers[0].turn.claimed_len + answers[1].turn.claimed_len,
+                     100);
+    assert_int_equal(
+        trial_number(trial, "SELECT count(*) FROM task WHERE state = 1 AND "
+                            "fence = 1"),
+        100);
+}
+
+static void claim__a_dead_lease__gets_nothing(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    assert_true(trial_bury(trial, me));
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){
+            .owner = me, .claims_max = 3, .adopts_max = 3, .expires_max = 3});
+    assert_true(result.lease_dead);
+    assert_int_equal(result.claimed_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 3);
+}
+
+static void claim__a_missing_lease__gets_nothing(void **state)
+{
+    struct trial *trial = *state;
+    trial_requests(trial, 1);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = 999, .claims_max = 3});
+    assert_true(result.lease_dead);
+    assert_int_equal(result.claimed_len, 0);
+}
+
+static void claim__holds_in_scope__stop_it(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    static const struct {
+        const char *reason;
+        const char *scope;
+        bool stops;
+    } cases[] = {
+        {"auth", TRIAL_ACCOUNT, true},    {"balance", TRIAL_ACCOUNT, true},
+        {"channel", TRIAL_ACCOUNT, true}, {"storage", "bucket", true},
+        {"operator", "*", true},          {"auth", "another", false},
+        {"storage", "another", false},    {"account", TRIAL_ACCOUNT, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        trial_sql(trial, "INSERT INTO hold VALUES ('%s', '%s', 1, 1, '')",
+                  cases[i].reason, cases[i].scope);
+        struct turn_result result =
+            trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 1});
+        assert_int_equal(result.claimed_len, cases[i].stops ? 0 : 1);
+        assert_false(result.generations_full);
+        if (result.claimed_len) {
+            struct task_row row = result.claimed[0].row;
+            row.state = QUEUED;
+            assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+        }
+        trial_sql(trial, "DELETE FROM hold");
+    }
+}
+
+static void claim__generations_max__bounds_the_fleet(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_requests(trial, 10);
+    struct turn turn = {.owner = me, .claims_max = 4, .generations_max = 6};
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 4);
+    turn.owner = other;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 2);
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.generations_full);
+    /* Ten minutes after its last send a task counts no more. */
+    turn.now_ms = TRIAL_NOW + 1000 + 600001;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 4);
+    assert_false(result.generations_full);
+    turn.now_ms++;
+    trial_sql(trial, "DELETE FROM waiting");
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 0);
+    assert_false(result.generations_full);
+}
+
+/* ---- saves
+ * -------------------------------------------------------------------------- */
+
+static void save__the_next_version__is_stored_whole(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = READY;
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    row.submitted_ms = 11;
+    row.generated_ms = 12;
+    row.deadline_ms = 13;
+    row.has_cost = true;
+    row.cost = 0.1;
+    row.credits_cost = 2.5;
+    row.late = true;
+    row.kind = FAILURE_TIMED_OUT;
+    row.result = (char *)"[{\"url\":\"https://h/\\\"x\\\\,{y}\"}]";
+    row.event = (char *)"line\none\ttab \xc3\xa9";
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){.owner = me, .rereads = &row.id, .rereads_len = 1});
+    assert_int_equal(result.rereads_len, 1);
+    struct task_row back = result.rereads[0].row;
+    assert_string_equal(back.result, row.result);
+    assert_string_equal(back.event, row.event);
+    assert_true(back.cost == row.cost && back.credits_cost == row.credits_cost);
+    back.result = row.result;
+    back.event = row.event;
+    assert_string_equal(back.account, row.account);
+    assert_string_equal(back.provider_task_id, row.provider_task_id);
+    assert_int_equal(back.version, 2);
+    assert_int_equal(back.fence, 1);
+    assert_int_equal(back.state, READY);
+    assert_int_equal(back.kind, FAILURE_TIMED_OUT);
+    assert_true(back.late && back.has_cost);
+    assert_int_equal(back.submitted_ms, 11);
+    assert_int_equal(back.generated_ms, 12);
+    assert_int_equal(back.deadline_ms, 13);
+}
+
+static void save__another_fence_or_version__is_fenced(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    struct task_row other = row;
+    other.fence--;
+    assert_int_equal(trial_save(trial, me, &other), SAVE_FENCED);
+    other = row;
+    other.version++;
+    assert_int_equal(trial_save(trial, me, &other), SAVE_FENCED);
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    row.version--;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_FENCED);
+}
+
+static void save__an_id_that_was_learnt__is_not_lost(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    trial_sql(trial, "UPDATE task SET provider_task_id = 'task_1'");
+    row.state = FAILED;
+    row.kind = FAILURE_SUBMIT_UNKNOWN;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    struct turn turn = {.owner = me, .saves = rows, .saves_len = 1};
+    assert_int_equal(trial_good_turn(trial, turn).saves[0], SAVE_FENCED);
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    assert_int_equal(trial_good_turn(trial, turn).saves[0], SAVE_DONE);
+}
+
+static void save__queued_again__waits_with_its_priority(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row request = trial_request(trial, 0);
+    request.priority = 7;
+    trial_intake(trial, &request, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = QUEUED;
+    row.not_before_ms = TRIAL_NOW + 5000;
+    row.tries = 1;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    assert_string_equal(
+        trial_sql(trial, "SELECT priority || ' ' || w.not_before_ms || ' ' || "
+                         "owner FROM waiting w JOIN task ON id = w.task"),
+        "7 1800000005000 0");
+    struct turn_result result = trial_good_turn(
+        trial, (struct turn){
+                   .owner = me, .claims_max = 1, .now_ms = TRIAL_NOW + 5000});
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(result.claimed[0].row.fence, 2);
+    assert_int_equal(result.claimed[0].row.version, 3);
+    assert_int_equal(result.claimed[0].row.tries, 1);
+}
+
+static void close__a_told_row__moves(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = FAILED;
+    row.kind = FAILURE_SUBMIT_REFUSED;
+    row.event = (char *)"the event";
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    struct task_row other = row;
+    other.state = CLOSED;
+    snprintf(other.provider_task_id, sizeof other.provider_task_id, "task_9");
+    assert_int_equal(trial_save(trial, me, &other), SAVE_FENCED);
+    row.state = CLOSED;
+    row.event = NULL;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    assert_string_equal(
+        trial_sql(trial,
+                  "SELECT state || ' ' || kind || ' ' || event || ' ' || "
+                  "version FROM closed WHERE closed_ms > 0"),
+        "7 2 the event 3");
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){.owner = me, .rereads = &row.id, .rereads_len = 1});
+    assert_int_equal(result.rereads_len, 0);
+}
+
+static void save__refused_data__harms_nobody_else(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 8);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 7});
+    struct task_row rows[7];
+    const struct task_row *saves[7];
+    for (size_t i = 0; i < 7; i++) {
+        rows[i] = claimed.claimed[i].row;
+        rows[i].state = i == 6 ? CLOSED : RUNNING;
+        rows[i].version++;
+        saves[i] = &rows[i];
+    }
+    rows[2].result = (char *)"not UTF-8: \xff";
+    rows[5].result = (char *)"\xc0\x80";
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me,
+                                             .saves = saves,
+                                             .saves_len = 7,
+                                             .claims_max = 5,
+                                             .rereads = &rows[0].id,
+                                             .rereads_len = 1});
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(result.saves[i],
+                         i == 2 || i == 5 ? SAVE_POISON : SAVE_DONE);
+    }
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(result.rereads_len, 1);
+    assert_int_equal(result.rereads[0].row.state, RUNNING);
+}
+
+static void facts__a_later_submission__has_a_key_of_its_own(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int64_t *ids = trial_requests(trial, 2);
+    trial_sql(trial, "UPDATE task SET submission = 3 WHERE id = %lld",
+              (long long)ids[1]);
+    struct turn_result result = trial_good_turn(
+        trial, (struct turn){.owner = me, .facts = ids, .facts_len = 2});
+    assert_int_equal(result.facts_len, 2);
+    assert_true(str_eq(result.facts[0].idempotency_key, STR("key-r-00000")));
+    assert_true(str_eq(result.facts[1].idempotency_key, STR("key-r-00001/3")));
+}
+
+/* ---- expire, adopt, mine
+ * ---------------------------------------------------------------- */
+
+static void expire__past_the_deadline__is_ours_and_queued(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row rows[2] = {trial_request(trial, 0),
+                                 trial_request(trial, 1)};
+    rows[0].deadline_seconds = 10;
+    trial_intake(trial, rows, 2);
+    trial_sql(trial, "INSERT INTO hold VALUES ('operator', '*', 1, 1, '')");
+    struct turn turn = {
+        .owner = me, .expires_max = 9, .now_ms = TRIAL_NOW + 9999};
+    assert_int_equal(trial_good_turn(trial, turn).expired_len, 0);
+    turn.now_ms++;
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.expired_len, 1);
+    const struct task_row *row = &result.expired[0].row;
+    assert_int_equal(row->state, QUEUED);
+    assert_int_equal(row->owner, me);
+    assert_int_equal(row->fence, 1);
+    assert_int_equal(row->version, 1);
+    assert_int_equal(row->deadline_ms, TRIAL_NOW + 10000);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 1);
+    /* Back to the others, by an owner that thinks otherwise. */
+    struct task_row back = *row;
+    assert_int_equal(trial_save(trial, me, &back), SAVE_DONE);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting JOIN "
+                                         "task ON id = task AND owner = 0"),
+                     2);
+}
+
+static void adopt__a_dead_lease__its_rows_are_ours_in_doubt(void **state)
+{
+    struct trial *trial = *state;
+    int64_t dead = trial_join(trial);
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    struct task_row rows[2] = {trial_claim_one(trial, dead),
+                               trial_claim_one(trial, dead)};
+    rows[1].state = RUNNING;
+    assert_int_equal(trial_save(trial, dead, &rows[1]), SAVE_DONE);
+    struct turn turn = {.owner = me, .adopts_max = 10};
+    assert_int_equal(trial_good_turn(trial, turn).adopted_len, 0);
+    assert_true(trial_bury(trial, dead));
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.adopted_len, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct task_row *row = &result.adopted[i].row;
+        bool running = row->id == rows[1].id;
+        assert_int_equal(row->state, running ? RUNNING : SUBMITTING);
+        assert_int_equal(row->doubt, !running);
+        assert_int_equal(row->owner, me);
+        assert_int_equal(row->fence, 2);
+        assert_int_equal(row->version, running ? 3 : 2);
+        assert_int_equal(row->takeovers, 1);
+        assert_int_equal(row->takeovers_since_ms, TRIAL_NOW + 1000);
+    }
+    /* The dead one's next write is fenced, and its lease is forgotten. */
+    rows[0].state = RUNNING;
+    assert_int_equal(trial_save(trial, dead, &rows[0]), SAVE_FENCED);
+    assert_int_equal(trial_good_turn(trial, turn).adopted_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM lease"), 1);
+}
+
+static void adopt__again_within_the_hour__counts(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    struct turn turn = {.owner = me, .adopts_max = 1};
+    for (int i = 1; i <= 3; i++) {
+        trial_sql(trial, "UPDATE task SET owner = 12345");
+        turn.now_ms = TRIAL_NOW + i * 1000000;
+        struct turn_result result = trial_good_turn(trial, turn);
+        assert_int_equal(result.adopted_len, 1);
+        assert_int_equal(result.adopted[0].row.takeovers, i);
+        assert_int_equal(result.adopted[0].row.takeovers_since_ms,
+                         TRIAL_NOW + 1000000);
+    }
+    trial_sql(trial, "UPDATE task SET owner = 12345");
+    turn.now_ms = TRIAL_NOW + 1000000 + 3600001;
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.adopted[0].row.takeovers, 1);
+    assert_int_equal(result.adopted[0].row.fence, row.fence + 4);
+}
+
+static void adopt__rows_of_nobody__are_found_but_not_waiting_ones(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row rows[2] = {trial_request(trial, 0),
+                                 trial_request(trial, 1)};
+    rows[0].body = (struct str){0};
+    rows[0].tenant = (struct str){0};
+    rows[0].mode = MODE_NONE;
+    rows[0].event = STR("the event");
+    trial_intake(trial, rows, 2);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 10});
+    assert_int_equal(result.adopted_len, 1);
+    const struct task_read *read = &result.adopted[0];
+    assert_int_equal(read->row.state, FAILED);
+    assert_int_equal(read->row.kind, FAILURE_INVALID_REQUEST);
+    assert_int_equal(read->row.settled_ms, TRIAL_NOW);
+    assert_string_equal(read->row.event, "the event");
+    assert_null(read->tenant.at);
+    assert_false(read->row.doubt);
+}
+
+static void mine__after_an_absence__is_everything_owned(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_requests(trial, 5);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 3});
+    trial_good_turn(trial, (struct turn){.owner = other, .claims_max = 1});
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .mine = true});
+    assert_int_equal(result.mine_len, 3);
+}
+
+static void read__a_row_beyond_this_program__is_unreadable(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 4);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 4});
+    trial_sql(
+        trial,
+        "UPDATE task SET state = CASE WHEN id %% 4 = 0 THEN 77 ELSE state "
+        "END, kind = CASE WHEN id %% 4 = 1 THEN -3 ELSE kind END, "
+        "provider_task_id = CASE WHEN id %% 4 = 2 THEN repeat('x', 129) "
+        "ELSE '' END");
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .mine = true});
+    assert_int_equal(result.mine_len, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(result.mine[i].unreadable,
+                         result.mine[i].row.id % 4 != 3);
+    }
+}
+
+/* ---- speed
+ * ----------------------------------------------------------------------------------
+ */
+
+static void save__many_rows__are_hot_and_quick(void **state)
+{
+    enum { LEN = 500 };
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, LEN);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = LEN});
+    assert_int_equal(claimed.claimed_len, LEN);
+    static struct task_row rows[LEN];
+    static const struct task_row *saves[LEN];
+    int64_t best_us = INT64_MAX;
+    for (int i = 0; i < LEN; i++) {
+        rows[i] = claimed.claimed[i].row;
+        saves[i] = &rows[i];
+    }
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < LEN; i++) {
+            rows[i].version++;
+            rows[i].state = round % 2 ? RUNNING : READY;
+            snprintf(rows[i].provider_task_id, sizeof rows[i].provider_task_id,
+                     "task_%d", i);
+        }
+        int64_t began_us = loop_boot_us(trial->loop);
+        struct turn_result result = trial_good_turn(
+            trial,
+            (struct turn){.owner = me, .saves = saves, .saves_len = LEN});
+        int64_t took_us = loop_boot_us(trial->loop) - began_us;
+        best_us = took_us < best_us ? took_us : best_us;
+        for (int i = 0; i < LEN; i++) {
+            assert_int_equal(result.saves[i], SAVE_DONE);
+        }
+    }
+    print_message("%d rows saved in %.1f ms at best\n", LEN,
+                  (double)best_us / 1000);
+    assert_true(best_us < 100000);
+    /* Statistics arrive with a delay; what is asked for is their share. */
+    int64_t hot = 0;
+    for (int i = 0; i < 100 && hot == 0; i++) {
+        hot = trial_number(trial, "SELECT 100 * n_tup_hot_upd / n_tup_upd FROM "
+                                  "pg_stat_user_tables WHERE relname = 'task' "
+                                  "AND n_tup_upd >= 4000");
+        usleep(hot ? 0 : 100000);
+    }
+    print_message("%lld%% of the updates are HOT\n", (long long)hot);
+    assert_true(hot >= 50);
+}
+
+static void look_ups__on_a_fresh_table__scan_no_table(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 300);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 200});
+    const char *scans =
+        "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN "
+        "('task', 'waiting', 'request', 'closed')";
+    usleep(1200000); /* PostgreSQL 15 and later report at most once a second */
+    trial_good_turn(trial, (struct turn){.owner = me});
+    usleep(200000);
+    int64_t before = trial_number(trial, scans);
+    struct task_row rows[100];
+    const struct task_row *saves[100];
+    int64_t ids[100];
+    for (int i = 0; i < 100; i++) {
+        rows[i] = claimed.claimed[i].row;
+        rows[i].version++;
+        rows[i].state = i % 3 == 0 ? CLOSED : i % 3 == 1 ? RUNNING : QUEUED;
+        saves[i] = &rows[i];
+        ids[i] = rows[i].id;
+    }
+    for (int i = 0; i < 10; i++) {
+        trial_good_turn(trial, (struct turn){.owner = me,
+                                             .saves = saves,
+                                             .saves_len = 100,
+                                             .facts = ids,
+                                             .facts_len = 100,
+                                             .rereads = ids,
+                                             .rereads_len = 100,
+                                             .claims_max = 3});
+    }
+    struct intake_row again = trial_request(trial, 1);
+    assert_int_equal(trial_intake(trial, &again, 1).verdicts[0], INTAKE_REPEAT);
+    usleep(1200000);
+    trial_good_turn(trial, (struct turn){.owner = me});
+    usleep(200000);
+    assert_int_equal(trial_number(trial, scans), before);
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(claim__a_waiting_row__is_what_the_step_says),
+        TEST(claim__priorities__the_highest_then_the_oldest),
+        TEST(claim__not_before_and_deadline__are_kept),
+        TEST(claim__two_owners__get_different_rows),
+        TEST(claim__a_dead_lease__gets_nothing),
+        TEST(claim__a_missing_lease__gets_nothing),
+        TEST(claim__holds_in_scope__stop_it),
+        TEST(claim__generations_max__bounds_the_fleet),
+        TEST(save__the_next_version__is_stored_whole),
+        TEST(save__another_fence_or_version__is_fenced),
+        TEST(save__an_id_that_was_learnt__is_not_lost),
+        TEST(save__queued_again__waits_with_its_priority),
+        TEST(close__a_told_row__moves),
+        TEST(save__refused_data__harms_nobody_else),
+        TEST(facts__a_later_submission__has_a_key_of_its_own),
+        TEST(expire__past_the_deadline__is_ours_and_queued),
+        TEST(adopt__a_dead_lease__its_rows_are_ours_in_doubt),
+        TEST(adopt__again_within_the_hour__counts),
+        TEST(adopt__rows_of_nobody__are_found_but_not_waiting_ones),
+        TEST(mine__after_an_absence__is_everything_owned),
+        TEST(read__a_row_beyond_this_program__is_unreadable),
+        TEST(save__many_rows__are_hot_and_quick),
+        TEST(look_ups__on_a_fresh_table__scan_no_table),
+    };
+    return cmocka_run_group_tests_name("store_turn", tests, NULL, NULL);
+}

@@ -52,7 +52,7 @@ talkative_doors() {
 inner_elsewhere() {
     local header
     for header in $(inner_headers); do
-        grep -rnF "include \"${header#lib/}\"" --include='*.[ch]' lib cmd |
+        grep -rnF "include \"${header#lib/}\"" --include='*.[ch]' lib |
             grep -v "^${header%/*}/"
     done
 }

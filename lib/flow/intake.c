@@ -139,6 +139,7 @@ void intake_backlog(struct intake *intake, int64_t queued)
 {
     intake->backlog = queued;
     judge_backlog(intake);
+    flush(intake); /* what came before the clock was known has waited for it */
 }
 
 /* ---- rejecting ------------------------------------------------------------------------ */

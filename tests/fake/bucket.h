@@ -1,0 +1,26 @@
+#ifndef FAKE_BUCKET_H
+#define FAKE_BUCKET_H
+
+#include "fake/world.h"
+
+/** Storage that all workers share: objects that are never replaced. */
+struct object {
+    char *key;
+    char *bytes;
+    size_t len;
+};
+
+struct storage {
+    struct world *world;
+    struct object *objects;
+    size_t len;
+    bool full; /* BUCKET_UNUSABLE to all that want to write */
+    int chaos; /* puts in a thousand that fail */
+};
+
+struct storage *storage_open(struct world *world);
+void storage_close(struct storage *storage);
+const struct object *storage_find(const struct storage *storage,
+                                  const char *key);
+
+#endif

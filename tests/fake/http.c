@@ -1,0 +1,181 @@
+#include "edge/http.h"
+
+#include "fake/provider.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* lib/edge/http.h: exchanges with the fake provider. */
+
+struct http {
+    struct loop *loop;
+    struct list ops;
+};
+
+struct asking {
+    struct op op;
+    struct http *http;
+    struct exchange exchange;
+    int64_t timeout_ms;
+    bool (*may_send)(void *context);
+    http_reply_fn *on_reply;
+    void *context;
+    enum post_fate fate;
+    struct answer answer;
+    bool sent;
+    enum reply_end end;
+};
+
+struct http *http_open(struct loop *loop, const struct http_options *options,
+                       struct err *err)
+{
+    (void)options;
+    (void)err;
+    struct http *http = calloc(1, sizeof *http);
+    assert(http);
+    http->loop = loop;
+    list_init(&http->ops);
+    return http;
+}
+
+static void give(struct asking *a, enum reply_end end)
+{
+    struct reply reply = {.end = end, .sent = a->sent};
+    if (end == REPLY_WHOLE) {
+        reply.status = a->answer.status;
+        reply.body = a->answer.body;
+        reply.replayed = a->answer.replayed;
+        reply.content_type = STR("application/json");
+    } else {
+        snprintf(reply.why, sizeof reply.why, "as the test wants it");
+    }
+    http_reply_fn *on_reply = a->on_reply;
+    void *context = a->context;
+    a->op.events++; /* the slices live until the callback returns */
+    op_end(&a->op);
+    on_reply(context, &reply);
+    if (--a->op.events == 0) {
+        arena_done(&a->op.arena);
+        free(a);
+    }
+}
+
+static void on_end(struct op *op)
+{
+    struct asking *a = (struct asking *)op;
+    give(a, a->end);
+}
+
+static void on_timeout(struct op *op)
+{
+    give((struct asking *)op, REPLY_TIMED_OUT);
+}
+
+static void end_soon(struct asking *a, enum reply_end end)
+{
+    a->end = end;
+    op_on_loop(&a->op, 1 + world_pick(a->op.world, 20), on_end);
+}
+
+/** It got there. */
+static void arrive(struct op *op)
+{
+    struct asking *a = (struct asking *)op;
+    struct provider *provider = op->world->provider;
+    if (a->exchange.method == EXCHANGE_POST) {
+        a->answer =
+            provider_post(provider, a->fate, a->exchange.idempotency_key,
+                          a->exchange.body, &op->arena);
+    } else {
+        a->answer = provider_get(provider, a->exchange.url, &op->arena);
+    }
+    if (a->fate == POST_LOST_REPLY) {
+        end_soon(a, REPLY_BROKEN);
+    } else if (a->fate != POST_SLOW && a->fate != POST_STUCK) {
+        end_soon(a, REPLY_WHOLE);
+    }
+}
+
+static void connected(struct op *op)
+{
+    struct asking *a = (struct asking *)op;
+    if (a->fate == POST_UNSENT) {
+        give(a, REPLY_UNREACHED);
+        return;
+    }
+    if (a->may_send && !a->may_send(a->context)) {
+        give(a, REPLY_CANCELLED);
+        return;
+    }
+    a->sent = true;
+    op_on_loop(op, a->timeout_ms, on_timeout);
+    if (a->fate == POST_LOST_REQUEST) {
+        end_soon(a, REPLY_BROKEN);
+        return;
+    }
+    int64_t way_ms = 1 + world_pick(op->world, 30);
+    if (a->fate == POST_STUCK) {
+        way_ms = a->timeout_ms + world_pick(op->world, 20000);
+    }
+    op_in_world(op, way_ms, arrive);
+}
+
+static enum post_fate get_fate(struct world *world)
+{
+    static const enum post_fate fates[] = {POST_UNSENT, POST_LOST_REPLY,
+                                           POST_SLOW, POST_LOST_REQUEST};
+    if (world->provider->away) {
+        return POST_UNSENT;
+    }
+    return world_chance(world, world->provider->chaos)
+               ? fates[world_pick(world, 4)]
+               : POST_OK;
+}
+
+bool http_send(struct http *http, const struct exchange *exchange,
+               int64_t timeout_ms, bool (*may_send)(void *context),
+               http_reply_fn *on_reply, void *context, struct err *err)
+{
+    (void)err;
+    struct asking *a = op_new(http->loop, &http->ops, sizeof *a);
+    a->http = http;
+    a->exchange = *exchange;
+    struct str *texts[] = {&a->exchange.url, &a->exchange.idempotency_key,
+                           &a->exchange.body, &a->exchange.bearer};
+    for (size_t i = 0; i < 4; i++) {
+        if (texts[i]->at) {
+            texts[i]->at =
+                arena_copy(&a->op.arena, texts[i]->at, texts[i]->len);
+        }
+    }
+    a->timeout_ms = timeout_ms;
+    a->may_send = may_send;
+    a->on_reply = on_reply;
+    a->context = context;
+    a->fate = exchange->method == EXCHANGE_POST
+                  ? provider_fate(a->op.world->provider, a->exchange.body)
+                  : get_fate(a->op.world);
+    op_on_loop(&a->op, 1 + world_pick(a->op.world, 4), connected);
+    return true;
+}
+
+int http_under_way(const struct http *http)
+{
+    int n = 0;
+    for (const struct list *at = http->ops.next; at != &http->ops;
+         at = at->next) {
+        n++;
+    }
+    return n;
+}
+
+void http_close(struct http *http)
+{
+    while (!list_is_empty(&http->ops)) {
+        give((struct asking *)LIST_OWNER(http->ops.next, struct op, link),
+             REPLY_CANCELLED);
+    }
+    free(http);
+}

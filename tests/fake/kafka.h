@@ -1,0 +1,55 @@
+#ifndef FAKE_KAFKA_H
+#define FAKE_KAFKA_H
+
+#include "edge/consumer.h"
+#include "edge/producer.h"
+#include "fake/world.h"
+
+#define PARTITIONS 4
+
+/** A message of an outgoing topic, all of it as text. */
+struct record {
+    char *topic;
+    char *key;
+    char *value;
+    char *headers; /* "name=value" and a newline each */
+};
+
+struct incoming {
+    char *key;
+    char *value;
+    bool done; /* by its present reader */
+};
+
+/** Topics in memory; one group of readers. */
+struct kafka {
+    struct world *world;
+    struct {
+        struct incoming *messages;
+        size_t len;
+        size_t position; /* next to hand out */
+        size_t committed;
+        struct consumer *owner;
+        int generation;
+    } partitions[PARTITIONS];
+    struct list consumers;
+    struct record *records;
+    size_t records_len;
+    bool down; /* nothing is acknowledged */
+    int chaos; /* deliveries in a thousand that end badly */
+};
+
+struct kafka *kafka_open(struct world *world);
+void kafka_close(struct kafka *kafka);
+
+/** Put a request on the topic. */
+void kafka_request(struct world *world, const char *value);
+
+/** Its session has timed out: others get its partitions. */
+void kafka_forget(struct world *world, struct consumer *consumer);
+
+/** End at once, whatever is under way; for workers that were killed. */
+void consumer_reap(struct consumer *consumer);
+void producer_reap(struct producer *producer);
+
+#endif

@@ -1,0 +1,120 @@
+#ifndef FAKE_PROVIDER_H
+#define FAKE_PROVIDER_H
+
+#include "base/str.h"
+#include "core/exchange.h"
+#include "fake/world.h"
+
+/**
+ * The provider: takes submissions, honours keys or not, works for a while,
+ * serves videos, and keeps a ledger of what it sold. A request is known by its
+ * prompt.
+ */
+
+/** What becomes of one POST. */
+/* clang-format off */
+#define POST_FATES(X)                                                           \
+    X(POST_OK, "ok")                                                            \
+    X(POST_UNSENT, "unsent")             /* no connection */                    \
+    X(POST_LOST_REQUEST, "lost_request") /* left us, never got there */         \
+    X(POST_LOST_REPLY, "lost_reply")     /* taken, the connection broke */      \
+    X(POST_SLOW, "slow")                 /* taken, no reply in time */          \
+    X(POST_STUCK, "stuck")               /* taken long after we gave up */      \
+    X(POST_400, "400") X(POST_401, "401") X(POST_402, "402") X(POST_403, "403") \
+    X(POST_429, "429") X(POST_500, "500")                                       \
+    X(POST_500_TAKEN, "500_taken")       /* taken, and answered with 500 */     \
+    X(POST_503, "503")                   /* idempotency_unavailable */          \
+    X(POST_RUNNING, "running")           /* 409 idempotency_in_progress */      \
+    X(POST_INDETERMINATE, "indeterminate")
+/* clang-format on */
+
+enum post_fate {
+#define X(name, text) name,
+    POST_FATES(X)
+#undef X
+        POST_FATES_LEN
+};
+
+/** How a task goes at the provider. */
+struct plan {
+    int64_t run_ms;
+    const char *end;     /* its last status: "completed", "failed"… */
+    int videos;          /* 0: completed without a URL */
+    int64_t url_life_ms; /* 0: no expires_at */
+    bool no_fresh_url;   /* an expired URL is never replaced */
+    bool unknown;        /* its id is denied */
+    bool no_video;       /* what is served is no MP4 */
+};
+
+/** One line of the ledger. */
+struct sale {
+    char id[40];
+    char key[64];
+    char prompt[132];
+    int64_t taken_ms;
+    int64_t url_until_ms;
+    int url_count;
+    int replays;
+    struct plan plan;
+};
+
+enum keys_told { KEYS_TOLD_YES, KEYS_TOLD_NO, KEYS_TOLD_NOTHING };
+
+#define SCRIPTS_MAX 64
+
+struct provider {
+    struct world *world;
+    struct sale **sales; /* pointers that stay */
+    size_t sales_len;
+    bool honours_keys;
+    enum keys_told told;
+    bool balance_empty; /* 402 to all */
+    bool key_refused;   /* 401 to all */
+    bool away;          /* no connection at all */
+    int chaos;          /* faults in a thousand exchanges */
+    struct {
+        char prompt[132];
+        char fates[160]; /* words, one a POST */
+        size_t at;
+        struct plan plan;
+        bool planned;
+    } scripts[SCRIPTS_MAX];
+    size_t scripts_len;
+    int64_t posts;
+};
+
+struct provider *provider_open(struct world *world);
+void provider_close(struct provider *provider);
+
+/** What becomes of the POSTs with that prompt, in order; then "ok". */
+void provider_script(struct world *world, const char *prompt,
+                     const char *fates);
+void provider_plan(struct world *world, const char *prompt, struct plan plan);
+struct plan provider_usual_plan(void);
+
+enum post_fate provider_fate(struct provider *provider, struct str body);
+
+struct answer {
+    int status;
+    struct str body; /* in the arena */
+    bool replayed;
+};
+
+/** A POST got there. */
+struct answer provider_post(struct provider *provider, enum post_fate fate,
+                            struct str key, struct str body,
+                            struct arena *arena);
+struct answer provider_get(struct provider *provider, struct str url,
+                           struct arena *arena);
+
+/** What a URL serves; 200, 403 or 404. */
+int provider_serve(struct provider *provider, struct str url, struct buf *body);
+
+/** The video that was sold. */
+void provider_video(const struct sale *sale, int index, struct buf *body);
+
+const struct sale *provider_sale(const struct provider *provider,
+                                 const char *id);
+size_t provider_sold(const struct provider *provider, const char *prompt);
+
+#endif

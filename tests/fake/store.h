@@ -1,0 +1,106 @@
+#ifndef FAKE_STORE_H
+#define FAKE_STORE_H
+
+#include "edge/store.h"
+#include "fake/world.h"
+
+/** The tables of the store in memory, and what may go wrong with it. */
+
+/** A request and its task; a row of `request`, `task` or `closed`, `waiting`.
+ */
+struct record_of {
+    struct intake_row request; /* texts owned by tables->arena */
+    struct task_row row;       /* its texts are on the heap */
+    bool closed;
+    bool waiting;
+    int64_t waits_until_ms;
+    int64_t expires_ms;
+};
+
+struct lease_of {
+    int64_t id;
+    int64_t counter;
+    bool dead;
+    bool forgotten;
+    char account[ACCOUNT_BYTES];
+};
+
+struct hold_of {
+    enum hold_reason reason;
+    char scope[200];
+    int64_t since_ms;
+    int64_t next_try_ms;
+    char message[300];
+};
+
+#define HOLDS_MAX 64
+
+/** What a unit of work writes: for failing one kind of it. */
+enum unit {
+    UNIT_NONE,
+    UNIT_INTAKE,
+    UNIT_CLAIM,
+    UNIT_SAVE, /* the next save of a row in fail_state */
+    UNIT_ADOPT,
+    UNIT_LEARN,
+    UNIT_JOIN,
+    UNIT_MINE,
+};
+
+struct tables {
+    struct world *world;
+    struct arena arena;
+    struct record_of **records; /* id - 1 */
+    size_t len;
+    struct lease_of *leases; /* id - 1 */
+    size_t leases_len;
+    struct hold_of holds[HOLDS_MAX];
+    size_t holds_len;
+    int64_t queued;
+    int64_t in_flight;
+    char keys_account[ACCOUNT_BYTES];
+    int keys_answer;
+    int64_t key_retention_ms;
+    struct list stores; /* every worker's edge */
+    bool down;
+    int chaos;      /* units in a thousand whose answer is lost */
+    enum unit fail; /* the answer of the next such unit is lost */
+    enum task_state fail_state;
+    bool fail_done; /* …after it was committed */
+    int64_t failed;
+    int64_t fenced;
+};
+
+struct tables *tables_open(struct world *world);
+void tables_close(struct tables *tables);
+
+/** Away for so long. */
+void tables_away(struct world *world, int64_t ms);
+
+/** The answer of the next unit of that kind is lost. */
+void tables_lose(struct world *world, enum unit unit, enum task_state state,
+                 bool committed);
+
+const struct record_of *tables_find(const struct tables *tables,
+                                    const char *request_id);
+
+/** Every request was told its end. */
+bool tables_all_closed(void *world);
+
+/* ---- store.c and store_turn.c only ---- */
+
+bool lease_is_alive(const struct tables *tables, int64_t id);
+struct record_of *record_named(const struct tables *tables, struct str id);
+struct record_of *record_at(const struct tables *tables, int64_t id);
+bool key_is_of(const struct record_of *record, struct str key);
+
+/** One turn, as one transaction after the other. */
+void run_turn(struct tables *tables, const struct turn *turn,
+              struct turn_result *result, struct arena *arena);
+
+/** Deep copies into the arena. */
+struct str copy_str(struct arena *arena, struct str text);
+void copy_row(struct arena *arena, struct task_row *to,
+              const struct task_row *from);
+
+#endif

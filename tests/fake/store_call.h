@@ -1,0 +1,81 @@
+#ifndef FAKE_STORE_CALL_H
+#define FAKE_STORE_CALL_H
+
+#include "fake/store.h"
+
+/** A call of the store on its way. Between store*.c only. */
+
+struct store {
+    struct list link; /* in tables->stores */
+    struct list ops;
+    struct world *world;
+    struct loop *loop;
+    store_state_fn *on_state;
+    void *context;
+    bool up;
+    int64_t free_ms[2];     /* when a lane is free */
+    int64_t answered_ms[2]; /* answers keep their order */
+};
+
+enum lane { LANE_DATA, LANE_LEASE };
+
+struct call;
+typedef void call_fn(struct call *call);
+
+struct call {
+    struct op op;
+    struct store *store;
+    call_fn *run;    /* on the tables, at once */
+    call_fn *answer; /* on the loop */
+    enum lane lane;
+    enum unit unit;
+    struct err err;
+    void *context;
+    union {
+        intake_fn *on_intake;
+        sources_fn *on_sources;
+        turn_fn *on_turn;
+        store_id_fn *on_id;
+        store_done_fn *on_done;
+        beat_fn *on_beat;
+    };
+    union {
+        struct {
+            struct intake_row *rows;
+            int64_t owner;
+            struct intake_result result;
+        } intake;
+        struct {
+            struct str *ids;
+            enum source_state *states;
+            size_t len;
+        } sources;
+        struct {
+            struct turn ask;
+            struct turn_result result;
+        } turn;
+        struct {
+            struct beat ask;
+            struct beat_result result;
+        } beat;
+        struct {
+            int64_t id;
+            bool done;
+            struct str text;
+            struct str other;
+            enum hold_reason reason;
+            int64_t at_ms;
+            int64_t more_ms;
+            int answer;
+        } small;
+    };
+};
+
+struct call *call_new(struct store *store, call_fn *run, call_fn *answer,
+                      void *context);
+void call_go(struct call *call, enum lane lane);
+
+/** The answer of a store_done_fn. */
+void call_answer_done(struct call *call);
+
+#endif

@@ -1,0 +1,313 @@
+#include "fake/store_call.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* lib/edge/store.h: leases, holds, evidence. */
+
+/* ---- leases ---- */
+
+static void answer_id(struct call *call)
+{
+    call->on_id(call->context, call->small.id, &call->err);
+}
+
+static void run_join(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    tables->leases = realloc(tables->leases, (tables->leases_len + 1) *
+                                                 sizeof(*tables->leases));
+    assert(tables->leases);
+    struct lease_of *lease = &tables->leases[tables->leases_len++];
+    *lease = (struct lease_of){.id = (int64_t)tables->leases_len};
+    snprintf(lease->account, sizeof lease->account, "%.*s",
+             (int)call->small.text.len, call->small.text.at);
+    call->small.id = lease->id;
+}
+
+void store_join(struct store *store, const char *name, int tasks_max,
+                const char *account, store_id_fn *on_id, void *context)
+{
+    (void)name;
+    (void)tasks_max;
+    struct call *call = call_new(store, run_join, answer_id, context);
+    call->on_id = on_id;
+    call->unit = UNIT_JOIN;
+    call->small.text = copy_str(&call->op.arena, str_of(account));
+    call_go(call, LANE_LEASE);
+}
+
+static void count(struct tables *tables, int64_t own)
+{
+    tables->queued = 0;
+    tables->in_flight = 0;
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct record_of *record = tables->records[i];
+        tables->queued += record->waiting;
+        tables->in_flight += !record->closed && record->row.state != QUEUED;
+    }
+    for (size_t i = 0; i < tables->leases_len; i++) {
+        struct lease_of *lease = &tables->leases[i];
+        bool owns = false;
+        for (size_t k = 0; k < tables->len; k++) {
+            owns = owns || tables->records[k]->row.owner == lease->id;
+        }
+        lease->forgotten = lease->dead && !owns && lease->id != own;
+    }
+}
+
+static void read_leases(struct call *call)
+{
+    const struct tables *tables = call->op.world->tables;
+    struct arena *arena = &call->op.arena;
+    struct beat_result *result = &call->beat.result;
+    struct lease_row *leases =
+        arena_alloc(arena, (tables->leases_len + 1) * sizeof *leases);
+    for (size_t i = 0; i < tables->leases_len; i++) {
+        const struct lease_of *lease = &tables->leases[i];
+        if (!lease->forgotten) {
+            leases[result->leases_len++] =
+                (struct lease_row){lease->id, lease->counter, lease->dead};
+        }
+    }
+    result->leases = leases;
+    struct hold_row *holds =
+        arena_alloc(arena, (tables->holds_len + 1) * sizeof *holds);
+    for (size_t i = 0; i < tables->holds_len; i++) {
+        const struct hold_of *hold = &tables->holds[i];
+        holds[i] = (struct hold_row){
+            .reason = hold->reason,
+            .scope = copy_str(arena, str_of(hold->scope)),
+            .since_ms = hold->since_ms,
+            .next_try_ms = hold->next_try_ms,
+            .message = copy_str(arena, str_of(hold->message)),
+        };
+    }
+    result->holds = holds;
+    result->holds_len = tables->holds_len;
+}
+
+static void run_beat(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    struct beat_result *result = &call->beat.result;
+    const struct beat *ask = &call->beat.ask;
+    result->lease_dead = !lease_is_alive(tables, ask->owner);
+    if (!result->lease_dead) {
+        tables->leases[ask->owner - 1].counter++;
+    }
+    if (ask->count) {
+        count(tables, ask->owner);
+    }
+    read_leases(call);
+    result->queued = tables->queued;
+    result->in_flight = tables->in_flight;
+    result->now_ms = world_clock_ms(tables->world);
+    result->synchronous = true;
+    if (tables->leases_len &&
+        strcmp(tables->keys_account, tables->leases[ask->owner - 1].account) ==
+            0) {
+        result->keys_answer = tables->keys_answer;
+        result->key_retention_ms = tables->key_retention_ms;
+    }
+}
+
+static void answer_beat(struct call *call)
+{
+    call->beat.result.err = call->err;
+    call->on_beat(call->context, &call->beat.result);
+}
+
+void store_beat(struct store *store, const struct beat *beat,
+                beat_fn *on_result, void *context)
+{
+    struct call *call = call_new(store, run_beat, answer_beat, context);
+    call->on_beat = on_result;
+    call->beat.ask = *beat;
+    call_go(call, LANE_LEASE);
+}
+
+static void run_bury(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    if (lease_is_alive(tables, call->small.id)) {
+        tables->leases[call->small.id - 1].dead = true;
+        world_tell(tables->world, "lease %d is dead", (int)call->small.id);
+    }
+    call->small.done = true;
+}
+
+void store_bury(struct store *store, int64_t lease, store_done_fn *on_done,
+                void *context)
+{
+    struct call *call = call_new(store, run_bury, call_answer_done, context);
+    call->on_done = on_done;
+    call->small.id = lease;
+    call_go(call, LANE_LEASE);
+}
+
+void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
+                 void *context)
+{
+    store_bury(store, owner, on_done, context);
+}
+
+/* ---- evidence and holds ---- */
+
+static void run_learn(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    struct record_of *record = record_at(tables, call->small.id);
+    if (!record || record->row.provider_task_id[0] ||
+        !key_is_of(record, call->small.text)) {
+        return;
+    }
+    struct task_row *row = &record->row;
+    if (record->closed && row->kind != FAILURE_SUBMIT_UNKNOWN) {
+        return;
+    }
+    snprintf(row->provider_task_id, sizeof row->provider_task_id, "%.*s",
+             (int)call->small.other.len, call->small.other.at);
+    call->small.done = true;
+    if (record->closed) {
+        record->closed = false;
+        row->state = LATE;
+        row->late = true;
+        row->owner = 0;
+        row->fence += 1;
+        row->version += 1;
+        row->submitted_ms = world_clock_ms(tables->world);
+    }
+}
+
+void store_learn(struct store *store, int64_t task, struct str idempotency_key,
+                 struct str provider_task_id, store_done_fn *on_done,
+                 void *context)
+{
+    struct call *call = call_new(store, run_learn, call_answer_done, context);
+    call->on_done = on_done;
+    call->unit = UNIT_LEARN;
+    call->small.id = task;
+    call->small.text = copy_str(&call->op.arena, idempotency_key);
+    call->small.other = copy_str(&call->op.arena, provider_task_id);
+    call_go(call, LANE_DATA);
+}
+
+static struct hold_of *find_hold(struct tables *tables, const struct call *call)
+{
+    for (size_t i = 0; i < tables->holds_len; i++) {
+        if (tables->holds[i].reason == call->small.reason &&
+            str_eq(str_of(tables->holds[i].scope), call->small.text)) {
+            return &tables->holds[i];
+        }
+    }
+    return NULL;
+}
+
+static struct call *hold_call(struct store *store, call_fn *run,
+                              enum hold_reason reason, struct str scope,
+                              store_done_fn *on_done, void *context)
+{
+    struct call *call = call_new(store, run, call_answer_done, context);
+    call->on_done = on_done;
+    call->small.reason = reason;
+    call->small.text = copy_str(&call->op.arena, scope);
+    return call;
+}
+
+static void run_hold_set(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    struct hold_of *hold = find_hold(tables, call);
+    if (!hold) {
+        assert(tables->holds_len < HOLDS_MAX);
+        hold = &tables->holds[tables->holds_len++];
+        *hold = (struct hold_of){
+            .reason = call->small.reason,
+            .since_ms = world_clock_ms(tables->world),
+            .next_try_ms = call->small.at_ms,
+        };
+        snprintf(hold->scope, sizeof hold->scope, "%.*s",
+                 (int)call->small.text.len, call->small.text.at);
+        world_tell(tables->world, "hold %s",
+                   hold_reason_name(call->small.reason));
+    }
+    snprintf(hold->message, sizeof hold->message, "%.*s",
+             (int)call->small.other.len,
+             call->small.other.at ? call->small.other.at : "");
+}
+
+void store_hold_set(struct store *store, enum hold_reason reason,
+                    struct str scope, struct str message, int64_t next_try_ms,
+                    store_done_fn *on_done, void *context)
+{
+    struct call *call =
+        hold_call(store, run_hold_set, reason, scope, on_done, context);
+    call->small.other = copy_str(&call->op.arena, message);
+    call->small.at_ms = next_try_ms;
+    call_go(call, LANE_DATA);
+}
+
+static void run_hold_lift(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    struct hold_of *hold = find_hold(tables, call);
+    if (hold) {
+        *hold = tables->holds[--tables->holds_len];
+        call->small.done = true;
+        world_tell(tables->world, "lifted %s",
+                   hold_reason_name(call->small.reason));
+    }
+}
+
+void store_hold_lift(struct store *store, enum hold_reason reason,
+                     struct str scope, store_done_fn *on_done, void *context)
+{
+    call_go(hold_call(store, run_hold_lift, reason, scope, on_done, context),
+            LANE_DATA);
+}
+
+static void run_hold_probe(struct call *call)
+{
+    struct hold_of *hold = find_hold(call->op.world->tables, call);
+    if (hold && hold->next_try_ms <= call->small.at_ms) {
+        hold->next_try_ms = call->small.at_ms + call->small.more_ms;
+        call->small.done = true;
+    }
+}
+
+void store_hold_probe(struct store *store, enum hold_reason reason,
+                      struct str scope, int64_t now_ms, int64_t again_ms,
+                      store_done_fn *on_done, void *context)
+{
+    struct call *call =
+        hold_call(store, run_hold_probe, reason, scope, on_done, context);
+    call->small.at_ms = now_ms;
+    call->small.more_ms = again_ms;
+    call_go(call, LANE_DATA);
+}
+
+static void run_keys_answer(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    snprintf(tables->keys_account, sizeof tables->keys_account, "%.*s",
+             (int)call->small.text.len, call->small.text.at);
+    tables->keys_answer = call->small.answer;
+    tables->key_retention_ms = call->small.more_ms;
+    call->small.done = true;
+}
+
+void store_keys_answer(struct store *store, const char *account, int answer,
+                       int64_t retention_ms, store_done_fn *on_done,
+                       void *context)
+{
+    struct call *call =
+        call_new(store, run_keys_answer, call_answer_done, context);
+    call->on_done = on_done;
+    call->small.text = copy_str(&call->op.arena, str_of(account));
+    call->small.answer = answer;
+    call->small.more_ms = retention_ms;
+    call_go(call, LANE_DATA);
+}

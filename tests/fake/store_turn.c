@@ -1,0 +1,306 @@
+#include "fake/store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * What the statements of a turn do to the tables (sql/query), each of them in
+ * one piece, since the world does one thing at a time.
+ */
+
+#define SLOT_MS 600000 /* a task counts against generations_max for so long */
+
+struct str copy_str(struct arena *arena, struct str text)
+{
+    return text.at
+               ? (struct str){arena_copy(arena, text.at, text.len), text.len}
+               : (struct str){0};
+}
+
+void copy_row(struct arena *arena, struct task_row *to,
+              const struct task_row *from)
+{
+    *to = *from;
+    to->result = from->result
+                     ? arena_copy(arena, from->result, strlen(from->result))
+                     : NULL;
+    to->event = from->event
+                    ? arena_copy(arena, from->event, strlen(from->event))
+                    : NULL;
+}
+
+bool key_is_of(const struct record_of *record, struct str key)
+{
+    char text[200];
+    const struct str plain = record->request.idempotency_key;
+    if (record->row.submission == 0) {
+        return str_eq(plain, key);
+    }
+    snprintf(text, sizeof text, "%.*s/%d", (int)plain.len, plain.at,
+             (int)record->row.submission);
+    return str_eq(str_of(text), key);
+}
+
+static void read_record(const struct record_of *record, struct task_read *read,
+                        struct arena *arena)
+{
+    copy_row(arena, &read->row, &record->row);
+    read->request_id = record->request.request_id;
+    read->tenant = record->request.tenant;
+}
+
+static void read_facts(const struct record_of *record, struct facts_row *row)
+{
+    const struct intake_row *r = &record->request;
+    *row = (struct facts_row){
+        .id = record->row.id,
+        .facts =
+            {
+                .request_id = r->request_id,
+                .tenant = r->tenant,
+                .mode = r->mode,
+                .metadata = r->metadata,
+                .warnings = r->warnings,
+                .traceparent = r->traceparent,
+                .tracestate = r->tracestate,
+                .deadline_seconds = r->deadline_seconds,
+                .received_ms = r->received_ms,
+            },
+        .body = r->body,
+        .idempotency_key = r->idempotency_key,
+    };
+    assert(record->row.submission == 0);
+}
+
+/* ---- saves ---- */
+
+static char *own(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+static enum save_end save(struct tables *tables, const struct task_row *row)
+{
+    struct record_of *record = record_at(tables, row->id);
+    struct task_row *stored = record ? &record->row : NULL;
+    bool same_id =
+        stored && strcmp(stored->provider_task_id, row->provider_task_id) == 0;
+    if (!stored || record->closed || stored->fence != row->fence ||
+        stored->version != row->version - 1 ||
+        !(same_id || (row->state != CLOSED && !stored->provider_task_id[0]))) {
+        tables->fenced++;
+        return SAVE_FENCED;
+    }
+    assert(stored->state != QUEUED || row->state != RUNNING);
+    struct task_row next = *row;
+    next.result = row->state == CLOSED ? NULL : own(row->result);
+    next.event = own(row->event);
+    task_row_done(stored);
+    *stored = next;
+    record->closed = row->state == CLOSED;
+    if (row->state == CLOSED) {
+        stored->owner = 0;
+    }
+    if (row->state == QUEUED) {
+        record->waiting = true;
+        record->waits_until_ms = row->not_before_ms;
+        record->expires_ms = row->deadline_ms;
+    }
+    return SAVE_DONE;
+}
+
+static void run_saves(struct tables *tables, const struct turn *turn,
+                      struct turn_result *result, struct arena *arena)
+{
+    enum save_end *ends =
+        arena_alloc(arena, (turn->saves_len + 1) * sizeof *ends);
+    for (size_t i = 0; i < turn->saves_len; i++) {
+        ends[i] = save(tables, turn->saves[i]);
+    }
+    result->saves = ends;
+}
+
+/* ---- reads ---- */
+
+static void run_reads(struct tables *tables, const struct turn *turn,
+                      struct turn_result *result, struct arena *arena)
+{
+    struct facts_row *facts =
+        arena_alloc(arena, (turn->facts_len + 1) * sizeof *facts);
+    for (size_t i = 0; i < turn->facts_len; i++) {
+        const struct record_of *record = record_at(tables, turn->facts[i]);
+        if (record && !record->closed) {
+            read_facts(record, &facts[result->facts_len++]);
+        }
+    }
+    struct task_read *rereads =
+        arena_alloc(arena, (turn->rereads_len + 1) * sizeof *rereads);
+    for (size_t i = 0; i < turn->rereads_len; i++) {
+        const struct record_of *record = record_at(tables, turn->rereads[i]);
+        if (record && !record->closed) {
+            read_record(record, &rereads[result->rereads_len++], arena);
+        }
+    }
+    result->facts = facts;
+    result->rereads = rereads;
+    if (!turn->mine) {
+        return;
+    }
+    struct task_read *mine =
+        arena_alloc(arena, (tables->len + 1) * sizeof *mine);
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct record_of *record = tables->records[i];
+        if (!record->closed && record->row.owner == turn->owner) {
+            read_record(record, &mine[result->mine_len++], arena);
+        }
+    }
+    result->mine = mine;
+}
+
+/* ---- claims and takeovers ---- */
+
+static bool is_held(const struct tables *tables, const struct turn *turn)
+{
+    for (size_t i = 0; i < tables->holds_len; i++) {
+        const struct hold_of *hold = &tables->holds[i];
+        const char *scope = hold->reason == HOLD_STORAGE    ? turn->bucket
+                            : hold->reason == HOLD_OPERATOR ? hold->scope
+                                                            : turn->account;
+        if (strcmp(hold->scope, scope) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int generations_left(const struct tables *tables,
+                            const struct turn *turn)
+{
+    int left = turn->generations_max;
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct task_row *row = &tables->records[i]->row;
+        left -= !tables->records[i]->closed &&
+                (row->state == SUBMITTING || row->state == RUNNING) &&
+                row->last_sent_ms > turn->now_ms - SLOT_MS;
+    }
+    return left;
+}
+
+static struct record_of *next_waiting(const struct tables *tables,
+                                      int64_t now_ms, bool expired)
+{
+    struct record_of *best = NULL;
+    for (size_t i = 0; i < tables->len; i++) {
+        struct record_of *record = tables->records[i];
+        bool over = record->expires_ms > 0 && record->expires_ms <= now_ms;
+        if (!record->waiting || over != expired ||
+            (!expired && record->waits_until_ms > now_ms)) {
+            continue;
+        }
+        if (!best || record->request.priority > best->request.priority) {
+            best = record;
+        }
+    }
+    return best;
+}
+
+/** Exactly what task_step(QUEUED, CLAIMED) says. */
+static void claim(struct record_of *record, const struct turn *turn)
+{
+    struct task_row *row = &record->row;
+    assert(row->state == QUEUED);
+    record->waiting = false;
+    row->state = SUBMITTING;
+    row->owner = turn->owner;
+    row->fence += 1;
+    row->version += 1;
+    row->sends += 1;
+    row->doubt = false;
+    snprintf(row->account, sizeof row->account, "%s", turn->account);
+    row->first_sent_ms = turn->now_ms;
+    row->last_sent_ms = turn->now_ms;
+    row->takeovers = 0;
+}
+
+static void run_claims(struct tables *tables, const struct turn *turn,
+                       struct turn_result *result, struct arena *arena)
+{
+    int max = is_held(tables, turn) ? 0 : turn->claims_max;
+    if (turn->generations_max) {
+        int left = generations_left(tables, turn);
+        result->generations_full = left <= 0;
+        max = left < max ? left : max;
+    }
+    max = max > 0 ? max : 0;
+    struct task_read *claimed =
+        arena_alloc(arena, ((size_t)max + 1) * sizeof *claimed);
+    struct facts_row *facts =
+        arena_alloc(arena, ((size_t)max + 1) * sizeof *facts);
+    struct record_of *record;
+    while ((int)result->claimed_len < max &&
+           (record = next_waiting(tables, turn->now_ms, false))) {
+        claim(record, turn);
+        read_record(record, &claimed[result->claimed_len], arena);
+        read_facts(record, &facts[result->claimed_len++]);
+    }
+    result->claimed = claimed;
+    result->claimed_facts = facts;
+}
+
+static void run_expiry(struct tables *tables, const struct turn *turn,
+                       struct turn_result *result, struct arena *arena)
+{
+    struct task_read *expired =
+        arena_alloc(arena, ((size_t)turn->expires_max + 1) * sizeof *expired);
+    struct record_of *record;
+    while ((int)result->expired_len < turn->expires_max &&
+           (record = next_waiting(tables, turn->now_ms, true))) {
+        record->waiting = false;
+        record->row.owner = turn->owner;
+        record->row.fence += 1;
+        record->row.version += 1;
+        read_record(record, &expired[result->expired_len++], arena);
+    }
+    result->expired = expired;
+}
+
+static void run_adopts(struct tables *tables, const struct turn *turn,
+                       struct turn_result *result, struct arena *arena)
+{
+    struct task_read *adopted =
+        arena_alloc(arena, ((size_t)turn->adopts_max + 1) * sizeof *adopted);
+    for (size_t i = 0;
+         i < tables->len && (int)result->adopted_len < turn->adopts_max; i++) {
+        struct record_of *record = tables->records[i];
+        struct task_row *row = &record->row;
+        if (record->closed || (row->owner == 0 && row->state == QUEUED) ||
+            lease_is_alive(tables, row->owner)) {
+            continue;
+        }
+        row->owner = turn->owner;
+        row->fence += 1;
+        row->version += 1;
+        row->doubt = row->doubt || row->state == SUBMITTING;
+        row->takeovers += 1;
+        read_record(record, &adopted[result->adopted_len++], arena);
+    }
+    result->adopted = adopted;
+}
+
+void run_turn(struct tables *tables, const struct turn *turn,
+              struct turn_result *result, struct arena *arena)
+{
+    run_saves(tables, turn, result, arena);
+    bool takes = turn->claims_max || turn->adopts_max || turn->expires_max;
+    if (takes && !lease_is_alive(tables, turn->owner)) {
+        result->lease_dead = true;
+    } else {
+        run_claims(tables, turn, result, arena);
+        run_expiry(tables, turn, result, arena);
+        run_adopts(tables, turn, result, arena);
+    }
+    run_reads(tables, turn, result, arena);
+    result->commits = turn->saves_len || result->claimed_len;
+}

@@ -1,0 +1,216 @@
+#include "fake/store_call.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* lib/edge/store.h: intake, sources, the engine's turn. */
+
+/* ---- intake ---- */
+
+static void copy_request(struct arena *arena, struct intake_row *to,
+                         const struct intake_row *from)
+{
+    *to = *from;
+    struct str *texts[] = {
+        &to->request_id, &to->tenant,          &to->metadata,
+        &to->warnings,   &to->traceparent,     &to->tracestate,
+        &to->body,       &to->idempotency_key, &to->event,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i] = copy_str(arena, *texts[i]);
+    }
+}
+
+static int64_t insert(struct tables *tables, const struct intake_row *row,
+                      int64_t owner)
+{
+    struct record_of *record = calloc(1, sizeof *record);
+    tables->records =
+        realloc(tables->records, (tables->len + 1) * sizeof(*tables->records));
+    assert(record && tables->records);
+    tables->records[tables->len++] = record;
+    copy_request(&tables->arena, &record->request, row);
+    record->row = (struct task_row){
+        .id = (int64_t)tables->len,
+        .state = QUEUED,
+        .received_ms = row->received_ms,
+        .deadline_ms = row->deadline_seconds
+                           ? row->received_ms + row->deadline_seconds * 1000
+                           : 0,
+    };
+    if (row->event.at) {
+        record->row.state = FAILED;
+        record->row.kind = FAILURE_INVALID_REQUEST;
+        record->row.owner = owner;
+        record->row.settled_ms = row->received_ms;
+        record->row.event = strndup(row->event.at, row->event.len);
+    } else {
+        record->waiting = true;
+        record->expires_ms = record->row.deadline_ms;
+    }
+    return record->row.id;
+}
+
+static void run_intake(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    struct intake_result *result = &call->intake.result;
+    for (size_t i = 0; i < result->len; i++) {
+        const struct intake_row *row = &call->intake.rows[i];
+        const struct record_of *there = record_named(tables, row->request_id);
+        if (!there) {
+            result->ids[i] = insert(tables, row, call->intake.owner);
+            result->verdicts[i] = INTAKE_NEW;
+        } else {
+            bool same = memcmp(there->request.content, row->content,
+                               sizeof row->content) == 0;
+            result->verdicts[i] = same ? INTAKE_REPEAT : INTAKE_REUSED;
+        }
+    }
+}
+
+static void answer_intake(struct call *call)
+{
+    call->intake.result.err = call->err;
+    call->on_intake(call->context, &call->intake.result);
+}
+
+void store_intake(struct store *store, int64_t owner,
+                  const struct intake_row *rows, size_t len,
+                  intake_fn *on_result, void *context)
+{
+    struct call *call = call_new(store, run_intake, answer_intake, context);
+    struct arena *arena = &call->op.arena;
+    call->on_intake = on_result;
+    call->unit = UNIT_INTAKE;
+    call->intake.owner = owner;
+    call->intake.rows = arena_alloc(arena, (len + 1) * sizeof *rows);
+    for (size_t i = 0; i < len; i++) {
+        copy_request(arena, &call->intake.rows[i], &rows[i]);
+    }
+    call->intake.result = (struct intake_result){
+        .verdicts = arena_alloc(arena, (len + 1) * sizeof(enum intake_verdict)),
+        .ids = arena_alloc(arena, (len + 1) * sizeof(int64_t)),
+        .len = len,
+    };
+    call_go(call, LANE_DATA);
+}
+
+static enum source_state source_of(const struct tables *tables, struct str id)
+{
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct task_row *row = &tables->records[i]->row;
+        if (!id.len || !str_eq(str_of(row->provider_task_id), id)) {
+            continue;
+        }
+        switch (row->state) {
+        case READY:
+        case SUCCEEDED:
+            return SOURCE_FINISHED;
+        case RUNNING:
+        case LATE:
+        case QUEUED:
+        case SUBMITTING:
+            return SOURCE_UNFINISHED;
+        case FAILED:
+        case CLOSED:
+        case TASK_STATES_LEN:
+            return row->kind == FAILURE_NONE ||
+                           row->kind == FAILURE_ASSET_EXPIRED ||
+                           row->kind == FAILURE_ASSET_UNUSABLE
+                       ? SOURCE_FINISHED
+                       : SOURCE_FAILED;
+        }
+    }
+    return SOURCE_FOREIGN;
+}
+
+static void run_sources(struct call *call)
+{
+    for (size_t i = 0; i < call->sources.len; i++) {
+        call->sources.states[i] =
+            source_of(call->op.world->tables, call->sources.ids[i]);
+    }
+}
+
+static void answer_sources(struct call *call)
+{
+    call->on_sources(call->context, call->sources.states, call->sources.len,
+                     &call->err);
+}
+
+void store_sources(struct store *store, const struct str *ids, size_t len,
+                   sources_fn *on_result, void *context)
+{
+    struct call *call = call_new(store, run_sources, answer_sources, context);
+    struct arena *arena = &call->op.arena;
+    call->on_sources = on_result;
+    call->sources.ids = arena_alloc(arena, (len + 1) * sizeof *ids);
+    call->sources.states =
+        arena_alloc(arena, (len + 1) * sizeof(enum source_state));
+    call->sources.len = len;
+    for (size_t i = 0; i < len; i++) {
+        call->sources.ids[i] = copy_str(arena, ids[i]);
+    }
+    call_go(call, LANE_DATA);
+}
+
+/* ---- turns ---- */
+
+static void run_turn_call(struct call *call)
+{
+    run_turn(call->op.world->tables, &call->turn.ask, &call->turn.result,
+             &call->op.arena);
+}
+
+static void answer_turn(struct call *call)
+{
+    call->turn.result.err = call->err;
+    call->on_turn(call->context, &call->turn.result);
+}
+
+static void *copy_bytes(struct arena *arena, const void *bytes, size_t len)
+{
+    void *copy = arena_alloc(arena, len + 1);
+    if (len) {
+        memcpy(copy, bytes, len);
+    }
+    return copy;
+}
+
+static enum unit unit_of(const struct turn *turn)
+{
+    return turn->mine         ? UNIT_MINE
+           : turn->claims_max ? UNIT_CLAIM
+           : turn->adopts_max ? UNIT_ADOPT
+                              : UNIT_SAVE;
+}
+
+void store_turn(struct store *store, const struct turn *turn,
+                turn_fn *on_result, void *context)
+{
+    struct call *call = call_new(store, run_turn_call, answer_turn, context);
+    struct arena *arena = &call->op.arena;
+    struct turn *ask = &call->turn.ask;
+    call->on_turn = on_result;
+    *ask = *turn;
+    struct task_row *rows =
+        arena_alloc(arena, (turn->saves_len + 1) * sizeof *rows);
+    const struct task_row **saves =
+        arena_alloc(arena, (turn->saves_len + 1) * sizeof *saves);
+    for (size_t i = 0; i < turn->saves_len; i++) {
+        copy_row(arena, &rows[i], turn->saves[i]);
+        saves[i] = &rows[i];
+    }
+    ask->saves = saves;
+    ask->facts =
+        copy_bytes(arena, turn->facts, turn->facts_len * sizeof(int64_t));
+    ask->rereads =
+        copy_bytes(arena, turn->rereads, turn->rereads_len * sizeof(int64_t));
+    ask->account = arena_copy(arena, turn->account, strlen(turn->account));
+    ask->bucket = arena_copy(arena, turn->bucket, strlen(turn->bucket));
+    call->unit = unit_of(turn);
+    call_go(call, LANE_DATA);
+}

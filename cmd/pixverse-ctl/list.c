@@ -94,8 +94,12 @@ static void print_table(const struct ctl *ctl, const json_t *rows)
         char cost[40] = "";
         const char *kind = row_text(row, "kind");
         bool late = json_is_true(json_object_get(row, "late"));
-        snprintf(state, sizeof state, "%s%s%s%s", row_text(row, "state"),
-                 kind[0] ? ": " : "", kind, late ? " (late)" : "");
+        bool closed = strcmp(row_text(row, "state"), "closed") == 0;
+        const char *word = !closed   ? row_text(row, "state")
+                           : kind[0] ? "failed"
+                                     : "completed";
+        snprintf(state, sizeof state, "%s%s%s%s", word, kind[0] ? ": " : "",
+                 kind, late ? " (late)" : "");
         snprintf(priority, sizeof priority, "%" PRId64,
                  row_number(row, "priority"));
         format_duration(row_number(row, "age_ms"), age, sizeof age);

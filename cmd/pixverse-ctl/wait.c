@@ -420,7 +420,7 @@ struct wait *wait_begin(struct ctl *ctl, struct loop *loop,
     for (size_t i = 0; i < wait->len; i++) {
         wait->all[i] = (struct waited){.request = &submissions->all[i].request,
                                        .progress = -1,
-                                       .shown = -1};
+                                       .shown = -2};
     }
     read_estimate(wait);
     open_progress(wait);

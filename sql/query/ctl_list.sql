@@ -3,7 +3,8 @@
 -- $3 received since (ms), $4 how many at most.
 WITH found AS (
     (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
-            t.settled_ms, t.cost, r.request_id, r.tenant, r.mode, r.priority,
+            t.settled_ms, CASE WHEN t.has_cost THEN t.cost END AS cost,
+            r.request_id, r.tenant, r.mode, r.priority,
             t.received_ms
        FROM task t JOIN request r USING (id)
       WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[]))
@@ -12,7 +13,8 @@ WITH found AS (
       ORDER BY t.id DESC LIMIT $4::bigint)
     UNION ALL
     (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
-            t.settled_ms, t.cost, r.request_id, r.tenant, r.mode, r.priority,
+            t.settled_ms, CASE WHEN t.has_cost THEN t.cost END AS cost,
+            r.request_id, r.tenant, r.mode, r.priority,
             t.received_ms
        FROM closed t JOIN request r USING (id)
       WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[]))

@@ -1,5 +1,4 @@
 -- pixverse-ctl watch: the fleet on one screen.
--- The newest ends are looked for among the newest thousand requests.
 SELECT json_strip_nulls(json_build_object(
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
            'states', (SELECT json_object_agg(state, n) FROM
@@ -14,11 +13,10 @@ SELECT json_strip_nulls(json_build_object(
                        (SELECT t.closed_ms, json_strip_nulls(json_build_object(
                                    'request_id', r.request_id,
                                    'tenant', r.tenant, 'kind', t.kind,
-                                   'mode', r.mode, 'cost', t.cost,
+                                   'mode', r.mode, 'cost', CASE WHEN t.has_cost
+                                                THEN t.cost END,
                                    'late', nullif(t.late, false),
                                    'received_ms', t.received_ms,
                                    'closed_ms', t.closed_ms)) AS row
-                          FROM (SELECT * FROM closed
-                                 ORDER BY id DESC LIMIT 1000) t
-                          JOIN request r USING (id)
+                          FROM closed t JOIN request r USING (id)
                          ORDER BY t.closed_ms DESC LIMIT 10) e)));

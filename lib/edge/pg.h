@@ -33,8 +33,7 @@ struct str pg_str(const PGresult *result, int row,
 int64_t pg_i64(const PGresult *result, int row, int column); /* NULL: 0 */
 bool pg_bool(const PGresult *result, int row, int column);
 
-/* ---- array literals, such as {1,2} or {"a",NULL}
- * ------------------------------ */
+/* ---- array literals, such as {1,2} or {"a",NULL} ------------------------ */
 
 void pg_array_begin(struct buf *buf);
 void pg_array_i64(struct buf *buf, int64_t value);

@@ -57,8 +57,7 @@ static void connect_now(void *context);
 static void drop(struct pg_lane *lane, const char *why, bool misfit);
 static void pump(struct pg_lane *lane);
 
-/* ---- ends of units
- * -------------------------------------------------------------- */
+/* ---- ends of units ------------------------------------------------------ */
 
 static void end_unit(struct pg_unit *unit)
 {
@@ -117,8 +116,7 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
     }
 }
 
-/* ---- bytes in, bytes out
- * ----------------------------------------------------------- */
+/* ---- bytes in, bytes out ------------------------------------------------ */
 
 static void take_results(struct pg_lane *lane)
 {
@@ -213,8 +211,7 @@ static void pump(struct pg_lane *lane)
     uv_poll_start(lane->poll, events, on_poll);
 }
 
-/* ---- connection lost, connection wanted
- * --------------------------------------------- */
+/* ---- connection lost, connection wanted --------------------------------- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
@@ -286,8 +283,7 @@ static void on_watch(void *context)
     drop(lane, "PostgreSQL does not answer", false);
 }
 
-/* ---- greeting
- * ------------------------------------------------------------------------- */
+/* ---- greeting ----------------------------------------------------------- */
 
 static void on_prepared(void *context, struct pg_unit *unit)
 {
@@ -388,8 +384,7 @@ static void greet(struct pg_lane *lane)
     pump(lane);
 }
 
-/* ---- connecting
- * ------------------------------------------------------------------------- */
+/* ---- connecting --------------------------------------------------------- */
 
 static char *copy_text(const char *text)
 {
@@ -471,9 +466,7 @@ static void connect_now(void *context)
     loop_work(lane->loop, connect_work, connect_done, connecting);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 struct pg_lane *pg_lane_open(struct loop *loop,
                              const struct pg_lane_options *options,

@@ -24,8 +24,7 @@ void pg_unit_free(struct pg_unit *unit)
     free(unit);
 }
 
-/* ---- what is asked
- * ----------------------------------------------------------- */
+/* ---- what is asked ------------------------------------------------------ */
 
 static void add_call(struct pg_unit *unit, enum pg_call_kind kind,
                      const char *name, const char *text)
@@ -112,8 +111,7 @@ bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
     return false;
 }
 
-/* ---- what came
- * ---------------------------------------------------------------- */
+/* ---- what came ---------------------------------------------------------- */
 
 void pg_unit_take(struct pg_unit *unit, PGresult *result)
 {

@@ -1,14 +1,17 @@
 #include "edge/store_own.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /** A batch on its way. */
 struct batch {
     struct store *store;
     struct arena arena;
-    struct intake_row *rows; /* copies, as given */
-    size_t *firsts;          /* of each row: the first one of the same id */
+    struct intake_row *rows;              /* copies, as given */
+    char (*stored)[2 * DIGEST_BYTES + 1]; /* of each first row: the content that
+                                             stands under its id, in hex */
+    size_t *firsts; /* of each row: the first one of the same id */
     size_t rows_len;
     const struct intake_row **order; /* first ones, by id */
     size_t order_len;
@@ -22,8 +25,7 @@ struct batch {
     void *context;
 };
 
-/* ---- copies, and their order
- * ------------------------------------------------------ */
+/* ---- copies, and their order -------------------------------------------- */
 
 /** As PostgreSQL orders them under the collation "C"; then as given. */
 static int by_id(const void *a, const void *b)
@@ -65,6 +67,7 @@ static bool copy_rows(struct batch *batch, const struct intake_row *rows,
     batch->rows = arena_alloc(arena, (len + 1) * sizeof *batch->rows);
     batch->order = arena_alloc(arena, (len + 1) * sizeof *batch->order);
     batch->firsts = arena_alloc(arena, (len + 1) * sizeof *batch->firsts);
+    batch->stored = arena_alloc(arena, (len + 1) * sizeof *batch->stored);
     batch->result.len = len;
     batch->result.ids = arena_alloc(arena, (len + 1) * sizeof(int64_t));
     batch->result.verdicts =
@@ -72,6 +75,7 @@ static bool copy_rows(struct batch *batch, const struct intake_row *rows,
     for (size_t i = 0; i < len && !arena->failed; i++) {
         batch->rows[i] = copy_row(arena, &rows[i]);
         batch->order[i] = &batch->rows[i];
+        str_hex(rows[i].content, DIGEST_BYTES, batch->stored[i]);
     }
     return !arena->failed;
 }
@@ -112,8 +116,7 @@ static size_t place_of(const struct batch *batch, struct str request_id)
     return (size_t)(batch->order[low] - batch->rows);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------ */
 
 static void end_batch(struct batch *batch, const struct err *err)
 {
@@ -125,16 +128,15 @@ static void end_batch(struct batch *batch, const struct err *err)
     for (size_t i = 0; i < batch->rows_len && !err; i++) {
         size_t first = batch->firsts[i];
         enum intake_verdict verdict = result->verdicts[first];
-        if (first == i) {
+        if (verdict == INTAKE_POISON || (first == i && verdict == INTAKE_NEW)) {
+            result->verdicts[i] = verdict;
             continue;
         }
-        if (verdict != INTAKE_POISON) {
-            bool same = memcmp(batch->rows[i].content,
-                               batch->rows[first].content, DIGEST_BYTES) == 0;
-            verdict = same == (verdict != INTAKE_REUSED) ? INTAKE_REPEAT
-                                                         : INTAKE_REUSED;
-        }
-        result->verdicts[i] = verdict;
+        char content[2 * DIGEST_BYTES + 1];
+        str_hex(batch->rows[i].content, DIGEST_BYTES, content);
+        result->verdicts[i] = strcmp(content, batch->stored[first]) == 0
+                                  ? INTAKE_REPEAT
+                                  : INTAKE_REUSED;
     }
     batch->on_result(batch->context, result);
     arena_done(&batch->arena);
@@ -150,9 +152,9 @@ static void on_known(void *context, struct pg_unit *unit)
     }
     const PGresult *result = unit->results[0];
     for (int i = 0; i < PQntuples(result); i++) {
-        size_t at = place_of(batch, pg_str(result, i, 1));
-        batch->result.verdicts[at] =
-            pg_bool(result, i, 2) ? INTAKE_REPEAT : INTAKE_REUSED;
+        size_t at = place_of(batch, pg_str(result, i, 0));
+        snprintf(batch->stored[at], sizeof batch->stored[at], "%s",
+                 PQgetvalue(result, i, 1));
     }
     end_batch(batch, NULL);
 }
@@ -161,26 +163,18 @@ static void ask_known(struct batch *batch)
 {
     struct pg_unit *unit = pg_unit_new(on_known, batch);
     pg_unit_call(unit, "intake_known");
-    for (int content = 0; content < 2; content++) {
-        struct buf *buf = pg_unit_array(unit);
-        for (size_t i = 0; i < batch->order_len; i++) {
-            const struct intake_row *row = batch->order[i];
-            if (batch->result.verdicts[row - batch->rows] != INTAKE_REPEAT) {
-                continue;
-            }
-            if (content) {
-                pg_array_bytes(buf, row->content, DIGEST_BYTES);
-            } else {
-                pg_array_str(buf, row->request_id);
-            }
+    struct buf *buf = pg_unit_array(unit);
+    for (size_t i = 0; i < batch->order_len; i++) {
+        const struct intake_row *row = batch->order[i];
+        if (batch->result.verdicts[row - batch->rows] == INTAKE_REPEAT) {
+            pg_array_str(buf, row->request_id);
         }
-        pg_unit_array_end(unit);
     }
+    pg_unit_array_end(unit);
     pg_lane_send(batch->store->data, unit);
 }
 
-/* ---- the insert
- * ---------------------------------------------------------------------- */
+/* ---- the insert --------------------------------------------------------- */
 
 /** The columns of sql/query/intake.sql, one array each. */
 static void add_column(struct buf *buf, int column,
@@ -318,9 +312,7 @@ void store_intake(struct store *store, int64_t owner,
     send_next(batch);
 }
 
-/* ---- sources
- * ----------------------------------------------------------------------------
- */
+/* ---- sources ---- */
 
 struct sources {
     struct arena arena;

@@ -88,8 +88,7 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *callback,
     pg_lane_send(store->lease, unit);
 }
 
-/* ---- the beat
- * --------------------------------------------------------------------- */
+/* ---- the beat ----------------------------------------------------------- */
 
 struct pulse {
     beat_fn *on_result;
@@ -187,8 +186,7 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_lane_send(store->lease, unit);
 }
 
-/* ---- evidence and holds
- * --------------------------------------------------------------- */
+/* ---- evidence and holds ------------------------------------------------- */
 
 void store_learn(struct store *store, int64_t task, struct str idempotency_key,
                  struct str provider_task_id, store_done_fn *callback,

@@ -18,8 +18,7 @@ struct store {
     bool misfit;
 };
 
-/* ---- rows (store_row.c)
- * ---------------------------------------------------------- */
+/* ---- rows (store_row.c) ------------------------------------------------- */
 
 /** Columns of one result, by their place; -1: not among them. */
 struct row_columns {
@@ -47,8 +46,7 @@ struct task_read *task_read_rows(struct arena *arena, const PGresult *result,
 struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
                                   size_t *len);
 
-/* ---- batches that are split where PostgreSQL refuses one row
- * ------------------- */
+/* ---- batches that are split where PostgreSQL refuses one row ------------ */
 
 /**
  * Rows [from, to) of a batch still to be tried, the next one last. A range

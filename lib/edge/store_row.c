@@ -68,8 +68,7 @@ static const struct field fields[] = {
 #define FIELDS_LEN (sizeof fields / sizeof *fields)
 #define FIELDS_CLOSED_LEN (FIELDS_LEN - 2) /* without result and event */
 
-/* ---- out
- * --------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------- */
 
 static void add_value(struct buf *buf, const struct field *field,
                       const struct task_row *row)
@@ -115,8 +114,7 @@ void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
     }
 }
 
-/* ---- in
- * ------------------------------------------------------------------------ */
+/* ---- in ----------------------------------------------------------------- */
 
 void row_columns_find(struct row_columns *columns, const PGresult *result)
 {
@@ -293,8 +291,7 @@ struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
     return facts;
 }
 
-/* ---- ranges
- * --------------------------------------------------------------------- */
+/* ---- ranges ------------------------------------------------------------- */
 
 void ranges_push(struct ranges *ranges, size_t from, size_t to)
 {

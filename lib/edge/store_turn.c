@@ -34,8 +34,7 @@ struct round {
     void *context;
 };
 
-/* ---- copies
- * ---------------------------------------------------------------------- */
+/* ---- copies ------------------------------------------------------------- */
 
 static char *copy_text(struct arena *arena, const char *text)
 {
@@ -84,8 +83,7 @@ static bool copy_turn(struct round *round, const struct turn *turn)
     return !arena->failed;
 }
 
-/* ---- asking
- * ------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------- */
 
 static int call(struct pg_unit *unit, const char *name)
 {
@@ -189,8 +187,7 @@ static void add_takings(struct round *round, struct pg_unit *unit)
     }
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 /** Marks the rows whose id came back. */
 static void mark_saved(struct round *round, const PGresult *result, bool closed)

@@ -1,4 +1,4 @@
--- Ids that were there: the same content is a repeat.
-SELECT r.id, r.request_id, r.content = v.content AS same
-FROM unnest($1::text[], $2::bytea[]) AS v(request_id, content)
+-- Ids that were there: with the same content it is a repeat.
+SELECT r.request_id, encode(r.content, 'hex') AS content
+FROM unnest($1::text[]) AS v(request_id)
 JOIN request r ON r.request_id = v.request_id;

@@ -186,8 +186,7 @@ static inline int trial_teardown(void **state)
     return 0;
 }
 
-/* ---- calls that wait
- * ------------------------------------------------------------ */
+/* ---- calls that wait ---------------------------------------------------- */
 
 struct trial_answer {
     struct trial *trial;

@@ -1,7 +1,6 @@
 #include "edge/store_trial.h"
 
-/* ---- claim
- * ---------------------------------------------------------------------- */
+/* ---- claim -------------------------------------------------------------- */
 
 static void claim__a_waiting_row__is_what_the_step_says(void **state)
 {
@@ -195,8 +194,7 @@ static void claim__generations_max__bounds_the_fleet(void **state)
     assert_false(result.generations_full);
 }
 
-/* ---- saves
- * -------------------------------------------------------------------------- */
+/* ---- saves -------------------------------------------------------------- */
 
 static void save__the_next_version__is_stored_whole(void **state)
 {
@@ -375,8 +373,7 @@ static void facts__a_later_submission__has_a_key_of_its_own(void **state)
     assert_true(str_eq(result.facts[1].idempotency_key, STR("key-r-00001/3")));
 }
 
-/* ---- expire, adopt, mine
- * ---------------------------------------------------------------- */
+/* ---- expire, adopt, mine ------------------------------------------------ */
 
 static void expire__past_the_deadline__is_ours_and_queued(void **state)
 {
@@ -521,100 +518,6 @@ static void read__a_row_beyond_this_program__is_unreadable(void **state)
     }
 }
 
-/* ---- speed
- * ----------------------------------------------------------------------------------
- */
-
-static void save__many_rows__are_hot_and_quick(void **state)
-{
-    enum { LEN = 500 };
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
-    trial_requests(trial, LEN);
-    struct turn_result claimed =
-        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = LEN});
-    assert_int_equal(claimed.claimed_len, LEN);
-    static struct task_row rows[LEN];
-    static const struct task_row *saves[LEN];
-    int64_t best_us = INT64_MAX;
-    for (int i = 0; i < LEN; i++) {
-        rows[i] = claimed.claimed[i].row;
-        saves[i] = &rows[i];
-    }
-    for (int round = 0; round < 8; round++) {
-        for (int i = 0; i < LEN; i++) {
-            rows[i].version++;
-            rows[i].state = round % 2 ? RUNNING : READY;
-            snprintf(rows[i].provider_task_id, sizeof rows[i].provider_task_id,
-                     "task_%d", i);
-        }
-        int64_t began_us = loop_boot_us(trial->loop);
-        struct turn_result result = trial_good_turn(
-            trial,
-            (struct turn){.owner = me, .saves = saves, .saves_len = LEN});
-        int64_t took_us = loop_boot_us(trial->loop) - began_us;
-        best_us = took_us < best_us ? took_us : best_us;
-        for (int i = 0; i < LEN; i++) {
-            assert_int_equal(result.saves[i], SAVE_DONE);
-        }
-    }
-    print_message("%d rows saved in %.1f ms at best\n", LEN,
-                  (double)best_us / 1000);
-    assert_true(best_us < 100000);
-    /* Statistics arrive with a delay; what is asked for is their share. */
-    int64_t hot = 0;
-    for (int i = 0; i < 100 && hot == 0; i++) {
-        hot = trial_number(trial, "SELECT 100 * n_tup_hot_upd / n_tup_upd FROM "
-                                  "pg_stat_user_tables WHERE relname = 'task' "
-                                  "AND n_tup_upd >= 4000");
-        usleep(hot ? 0 : 100000);
-    }
-    print_message("%lld%% of the updates are HOT\n", (long long)hot);
-    assert_true(hot >= 50);
-}
-
-static void look_ups__on_a_fresh_table__scan_no_table(void **state)
-{
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 300);
-    struct turn_result claimed =
-        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 200});
-    const char *scans =
-        "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN "
-        "('task', 'waiting', 'request', 'closed')";
-    usleep(1200000); /* PostgreSQL 15 and later report at most once a second */
-    trial_good_turn(trial, (struct turn){.owner = me});
-    usleep(200000);
-    int64_t before = trial_number(trial, scans);
-    struct task_row rows[100];
-    const struct task_row *saves[100];
-    int64_t ids[100];
-    for (int i = 0; i < 100; i++) {
-        rows[i] = claimed.claimed[i].row;
-        rows[i].version++;
-        rows[i].state = i % 3 == 0 ? CLOSED : i % 3 == 1 ? RUNNING : QUEUED;
-        saves[i] = &rows[i];
-        ids[i] = rows[i].id;
-    }
-    for (int i = 0; i < 10; i++) {
-        trial_good_turn(trial, (struct turn){.owner = me,
-                                             .saves = saves,
-                                             .saves_len = 100,
-                                             .facts = ids,
-                                             .facts_len = 100,
-                                             .rereads = ids,
-                                             .rereads_len = 100,
-                                             .claims_max = 3});
-    }
-    struct intake_row again = trial_request(trial, 1);
-    assert_int_equal(trial_intake(trial, &again, 1).verdicts[0], INTAKE_REPEAT);
-    usleep(1200000);
-    trial_good_turn(trial, (struct turn){.owner = me});
-    usleep(200000);
-    assert_int_equal(trial_number(trial, scans), before);
-}
-
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
 
@@ -642,8 +545,6 @@ int main(void)
         TEST(adopt__rows_of_nobody__are_found_but_not_waiting_ones),
         TEST(mine__after_an_absence__is_everything_owned),
         TEST(read__a_row_beyond_this_program__is_unreadable),
-        TEST(save__many_rows__are_hot_and_quick),
-        TEST(look_ups__on_a_fresh_table__scan_no_table),
     };
     return cmocka_run_group_tests_name("store_turn", tests, NULL, NULL);
 }

@@ -1,0 +1,129 @@
+#include "edge/store_trial.h"
+
+#include "edge/inspect.h"
+
+static int create(void **state)
+{
+    struct trial *trial = malloc(sizeof *trial);
+    assert_non_null(trial);
+    trial_create(trial);
+    *state = trial;
+    return 0;
+}
+
+static void count_step(void *context, int number, const char *name)
+{
+    int *steps = context;
+    ++*steps;
+    assert_int_equal(number, *steps);
+    assert_true(strstr(name, ".sql") != NULL);
+}
+
+static void migrate__an_empty_database__fits_afterwards(void **state)
+{
+    struct trial *trial = *state;
+    struct schema_state schema = {9, 9};
+    struct err err = {0};
+    int steps = 0;
+    assert_true(schema_read(trial->url, &schema, &err));
+    assert_int_equal(schema.number, 0);
+    assert_false(schema_fits(&schema, &err));
+    assert_true(schema_migrate(trial->url, count_step, &steps, &err));
+    assert_int_equal(steps, SCHEMA_NUMBER);
+    assert_true(schema_migrate(trial->url, count_step, &steps, &err));
+    assert_int_equal(steps, SCHEMA_NUMBER);
+    assert_true(schema_read(trial->url, &schema, &err));
+    assert_int_equal(schema.number, SCHEMA_NUMBER);
+    assert_true(schema_fits(&schema, &err));
+}
+
+static void migrate__a_step_that_fails__leaves_nothing(void **state)
+{
+    struct trial *trial = *state;
+    struct err err = {0};
+    trial_sql(trial, "CREATE TABLE account (in_the_way int)");
+    assert_false(schema_migrate(trial->url, NULL, NULL, &err));
+    assert_non_null(strstr(err.text, "0001_first.sql"));
+    assert_int_equal(
+        trial_number(trial, "SELECT count(*) FROM pg_tables WHERE schemaname = "
+                            "'public'"),
+        1);
+    trial_sql(trial, "DROP TABLE account");
+    assert_true(schema_migrate(trial->url, NULL, NULL, &err));
+}
+
+static void read__nobody_there__is_transient(void **state)
+{
+    struct schema_state schema;
+    struct err err = {0};
+    (void)state;
+    assert_false(
+        schema_read("postgresql://u:secret@127.0.0.1:1/x", &schema, &err));
+    assert_int_equal(err.kind, ERR_TRANSIENT);
+    assert_null(strstr(err.text, "secret"));
+}
+
+static void fits__older_and_newer__says_what_mends_it(void **state)
+{
+    struct err err = {0};
+    const struct schema_state older = {SCHEMA_NUMBER - 1, 1};
+    const struct schema_state newer = {SCHEMA_NUMBER + 1, PROGRAM_NUMBER};
+    const struct schema_state beyond = {SCHEMA_NUMBER + 5, PROGRAM_NUMBER + 1};
+    (void)state;
+    assert_false(schema_fits(&older, &err));
+    assert_non_null(strstr(err.text, "migrate"));
+    assert_true(schema_fits(&newer, &err));
+    assert_false(schema_fits(&beyond, &err));
+    assert_non_null(strstr(err.text, "newer release"));
+}
+
+struct seen {
+    int rows;
+    char last[100];
+};
+
+static void on_row(void *context, const char *const *names,
+                   const struct str *values, size_t len)
+{
+    struct seen *seen = context;
+    assert_true(len > 0);
+    seen->rows++;
+    snprintf(seen->last, sizeof seen->last, "%s=%.*s", names[0],
+             (int)values[0].len, values[0].at ? values[0].at : "NULL");
+}
+
+static void inspect__a_query__gives_rows_by_name(void **state)
+{
+    struct trial *trial = *state;
+    struct err err = {0};
+    struct seen seen = {0};
+    assert_true(schema_migrate(trial->url, NULL, NULL, &err));
+    struct inspect *inspect = inspect_open(trial->url, &err);
+    assert_non_null(inspect);
+    assert_true(inspect_rows(inspect, "schema", NULL, 0, on_row, &seen, &err));
+    assert_int_equal(seen.rows, 1);
+    assert_string_equal(seen.last, "number=1");
+    const char *const params[] = {"name", "5", "account"};
+    assert_true(inspect_rows(inspect, "join", params, 3, on_row, &seen, &err));
+    assert_string_equal(seen.last, "id=1");
+    const char *const faulty[] = {"name", "five", "account"};
+    assert_false(inspect_rows(inspect, "join", faulty, 3, on_row, &seen, &err));
+    assert_int_equal(err.kind, ERR_PERMANENT);
+    inspect_close(inspect);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            migrate__an_empty_database__fits_afterwards, create,
+            trial_teardown),
+        cmocka_unit_test_setup_teardown(
+            migrate__a_step_that_fails__leaves_nothing, create, trial_teardown),
+        cmocka_unit_test(read__nobody_there__is_transient),
+        cmocka_unit_test(fits__older_and_newer__says_what_mends_it),
+        cmocka_unit_test_setup_teardown(inspect__a_query__gives_rows_by_name,
+                                        create, trial_teardown),
+    };
+    return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
+}

@@ -1,0 +1,261 @@
+#include "edge/store_trial.h"
+
+static void intake__new_rows__wait_in_the_queue(void **state)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[3];
+    for (int i = 0; i < 3; i++) {
+        rows[i] = trial_request(trial, 2 - i);
+    }
+    rows[1].deadline_seconds = 60;
+    rows[1].priority = 9;
+    struct intake_result result = trial_intake(trial, rows, 3);
+    assert_int_equal(result.err.kind, ERR_NONE);
+    assert_int_equal(result.len, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(result.verdicts[i], INTAKE_NEW);
+        assert_string_equal(
+            trial_sql(trial, "SELECT request_id FROM request WHERE id = %lld",
+                      (long long)result.ids[i]),
+            arena_copy(&trial->arena, rows[i].request_id.at,
+                       rows[i].request_id.len));
+    }
+    assert_string_equal(
+        trial_sql(trial,
+                  "SELECT string_agg(w.priority || ':' || w.deadline_ms || ':' "
+                  "|| t.state || ':' || t.owner || ':' || t.deadline_ms, ' ' "
+                  "ORDER BY t.id DESC) FROM waiting w JOIN task t ON t.id = "
+                  "w.task"),
+        "5:0:0:0:0 9:1800000060000:0:0:1800000060000 5:0:0:0:0");
+}
+
+static void intake__the_same_again__is_a_repeat(void **state)
+{
+    struct trial *trial = *state;
+    struct intake_row row = trial_request(trial, 1);
+    assert_int_equal(trial_intake(trial, &row, 1).verdicts[0], INTAKE_NEW);
+    row.priority = 1;
+    assert_int_equal(trial_intake(trial, &row, 1).verdicts[0], INTAKE_REPEAT);
+    row.content[0] ^= 1;
+    assert_int_equal(trial_intake(trial, &row, 1).verdicts[0], INTAKE_REUSED);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM request"), 1);
+    assert_int_equal(trial_number(trial, "SELECT priority FROM request"), 5);
+}
+
+static void intake__one_id_twice_in_a_batch__the_first_wins(void **state)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[6];
+    for (int i = 0; i < 6; i++) {
+        rows[i] = trial_request(trial, i % 2);
+    }
+    rows[3].content[5] ^= 1; /* of r-00001, as 1 and 5 */
+    struct intake_result result = trial_intake(trial, rows, 6);
+    const enum intake_verdict expected[] = {INTAKE_NEW,    INTAKE_NEW,
+                                            INTAKE_REPEAT, INTAKE_REUSED,
+                                            INTAKE_REPEAT, INTAKE_REPEAT};
+    assert_memory_equal(result.verdicts, expected, sizeof expected);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM request"), 2);
+}
+
+static void
+intake__one_id_twice_and_known__each_is_compared_with_the_row(void **state)
+{
+    struct trial *trial = *state;
+    struct intake_row stored = trial_request(trial, 1);
+    trial_intake(trial, &stored, 1);
+    struct intake_row rows[4] = {stored, stored, stored,
+                                 trial_request(trial, 2)};
+    rows[0].content[0] ^= 1; /* the first is not what is stored, */
+    rows[2].content[0] ^= 2; /* nor is this one */
+    struct intake_result result = trial_intake(trial, rows, 4);
+    const enum intake_verdict expected[] = {INTAKE_REUSED, INTAKE_REPEAT,
+                                            INTAKE_REUSED, INTAKE_NEW};
+    assert_memory_equal(result.verdicts, expected, sizeof expected);
+}
+
+static void intake__a_row_that_postgres_refuses__harms_no_other(void **state)
+{
+    struct trial *trial = *state;
+    enum { LEN = 20 };
+    struct intake_row rows[LEN];
+    for (int i = 0; i < LEN; i++) {
+        rows[i] = trial_request(trial, i);
+    }
+    trial_intake(trial, &rows[4], 1);
+    rows[7].metadata = STR("\xff\xfe");
+    rows[12].body = STR("nul \0 inside");
+    struct intake_result result = trial_intake(trial, rows, LEN);
+    assert_int_equal(result.err.kind, ERR_NONE);
+    for (size_t i = 0; i < LEN; i++) {
+        assert_int_equal(result.verdicts[i], i == 7 || i == 12 ? INTAKE_POISON
+                                             : i == 4          ? INTAKE_REPEAT
+                                                               : INTAKE_NEW);
+    }
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"),
+                     LEN - 2);
+}
+
+static void intake__at_fault__begins_as_failed_with_its_event(void **state)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[3];
+    for (int i = 0; i < 3; i++) {
+        rows[i] = trial_request(trial, i);
+    }
+    rows[1].tenant = (struct str){0};
+    rows[1].body = (struct str){0};
+    rows[1].metadata = (struct str){0};
+    rows[1].mode = MODE_NONE;
+    rows[1].warnings = STR("[{\"code\":\"no_effect\"}]");
+    rows[1].event = STR("{\"the\":\"event\"}");
+    struct intake_result result = trial_intake(trial, rows, 3);
+    assert_int_equal(result.verdicts[1], INTAKE_NEW);
+    assert_string_equal(
+        trial_sql(trial,
+                  "SELECT t.state || ' ' || t.kind || ' ' || t.owner || ' ' || "
+                  "t.settled_ms || ' ' || t.event || ' ' || (r.tenant IS NULL "
+                  "AND r.body IS NULL) || ' ' || r.warnings FROM task t JOIN "
+                  "request r USING (id) WHERE id = %lld",
+                  (long long)result.ids[1]),
+        "5 1 0 1800000000000 {\"the\":\"event\"} true "
+        "[{\"code\":\"no_effect\"}]");
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 2);
+}
+
+static void intake__two_stores_at_once__each_id_is_new_once(void **state)
+{
+    enum { LEN = 200 };
+    struct trial *trial = *state;
+    struct intake_row *rows = arena_alloc(&trial->arena, LEN * sizeof *rows);
+    struct intake_row *back = arena_alloc(&trial->arena, LEN * sizeof *back);
+    for (int i = 0; i < LEN; i++) {
+        rows[i] = trial_request(trial, i);
+        back[LEN - 1 - i] = rows[i];
+    }
+    struct store *second = trial_open_store(trial);
+    while (!store_is_up(second)) {
+        trial_wait(trial);
+    }
+    struct trial_answer answers[2] = {{.trial = trial}, {.trial = trial}};
+    store_intake(trial->store, 0, rows, LEN, trial_on_intake, &answers[0]);
+    store_intake(second, 0, back, LEN, trial_on_intake, &answers[1]);
+    while (!answers[0].intake.len || !answers[1].intake.len) {
+        trial_wait(trial);
+    }
+    store_close(second);
+    for (size_t i = 0; i < LEN; i++) {
+        enum intake_verdict one = answers[0].intake.verdicts[i];
+        enum intake_verdict other = answers[1].intake.verdicts[LEN - 1 - i];
+        assert_true((one == INTAKE_NEW && other == INTAKE_REPEAT) ||
+                    (one == INTAKE_REPEAT && other == INTAKE_NEW));
+    }
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), LEN);
+}
+
+static void intake__many_rows__are_quick(void **state)
+{
+    enum { LEN = 500 };
+    struct trial *trial = *state;
+    int64_t best_us = INT64_MAX;
+    for (int round = 0; round < 5; round++) {
+        struct intake_row *rows =
+            arena_alloc(&trial->arena, LEN * sizeof *rows);
+        for (int i = 0; i < LEN; i++) {
+            rows[i] = trial_request(trial, round * LEN + i);
+        }
+        int64_t began_us = loop_boot_us(trial->loop);
+        trial_intake(trial, rows, LEN);
+        int64_t took_us = loop_boot_us(trial->loop) - began_us;
+        best_us = took_us < best_us ? took_us : best_us;
+    }
+    print_message("%d rows taken in in %.1f ms at best\n", LEN,
+                  (double)best_us / 1000);
+    assert_true(best_us < 200000);
+}
+
+/* ---- sources ------------------------------------------------------------ */
+
+struct sources_answer {
+    struct trial *trial;
+    struct err err;
+    enum source_state states[16];
+    size_t len;
+};
+
+static void on_sources(void *context, const enum source_state *states,
+                       size_t len, const struct err *err)
+{
+    struct sources_answer *answer = context;
+    if (err) {
+        answer->err = *err;
+    } else {
+        memcpy(answer->states, states, len * sizeof *states);
+    }
+    answer->len = len;
+    loop_stop(answer->trial->loop);
+}
+
+static void sources__ours_and_others__are_told_apart(void **state)
+{
+    struct trial *trial = *state;
+    static const struct {
+        const char *id;
+        int state;
+        int kind;
+        enum source_state expected;
+    } cases[] = {
+        {"task-running", RUNNING, 0, SOURCE_UNFINISHED},
+        {"task-late", LATE, FAILURE_TIMED_OUT, SOURCE_UNFINISHED},
+        {"task-ready", READY, 0, SOURCE_FINISHED},
+        {"task-succeeded", SUCCEEDED, 0, SOURCE_FINISHED},
+        {"task-failed", FAILED, FAILURE_PROVIDER_FAILED, SOURCE_FAILED},
+        {"closed-good", CLOSED, 0, SOURCE_FINISHED},
+        {"closed-failed", CLOSED, FAILURE_MODERATION, SOURCE_FAILED},
+        {"closed-expired", CLOSED, FAILURE_ASSET_EXPIRED, SOURCE_FINISHED},
+        {"closed-unusable", CLOSED, FAILURE_ASSET_UNUSABLE, SOURCE_FINISHED},
+        {"nobody's", -1, 0, SOURCE_FOREIGN},
+    };
+    enum { LEN = sizeof cases / sizeof *cases };
+    struct str ids[LEN];
+    const int64_t *rows = trial_requests(trial, LEN);
+    for (int i = 0; i < LEN; i++) {
+        ids[i] = str_of(cases[i].id);
+        if (cases[i].state >= 0) {
+            trial_sql(trial,
+                      "UPDATE task SET provider_task_id = '%s', state = %d, "
+                      "kind = %d WHERE id = %lld",
+                      cases[i].id, cases[i].state, cases[i].kind,
+                      (long long)rows[i]);
+        }
+    }
+    trial_sql(trial, "WITH d AS (DELETE FROM task WHERE state = 7 RETURNING *) "
+                     "INSERT INTO closed SELECT * FROM d");
+    struct sources_answer answer = {.trial = trial};
+    store_sources(trial->store, ids, LEN, on_sources, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    assert_int_equal(answer.len, LEN);
+    for (int i = 0; i < LEN; i++) {
+        assert_int_equal(answer.states[i], cases[i].expected);
+    }
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(intake__new_rows__wait_in_the_queue),
+        TEST(intake__the_same_again__is_a_repeat),
+        TEST(intake__one_id_twice_in_a_batch__the_first_wins),
+        TEST(intake__one_id_twice_and_known__each_is_compared_with_the_row),
+        TEST(intake__a_row_that_postgres_refuses__harms_no_other),
+        TEST(intake__at_fault__begins_as_failed_with_its_event),
+        TEST(intake__two_stores_at_once__each_id_is_new_once),
+        TEST(intake__many_rows__are_quick),
+        TEST(sources__ours_and_others__are_told_apart),
+    };
+    return cmocka_run_group_tests_name("store_intake", tests, NULL, NULL);
+}

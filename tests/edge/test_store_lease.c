@@ -1,0 +1,464 @@
+#include "edge/store_trial.h"
+
+#include <sys/socket.h>
+
+static void trial_on_beat(void *context, const struct beat_result *result)
+{
+    struct trial_answer *answer = context;
+    struct trial *trial = answer->trial;
+    answer->beat = *result;
+    answer->beat.leases = trial_copy(
+        trial, result->leases, result->leases_len * sizeof *result->leases);
+    struct hold_row *holds = trial_copy(
+        trial, result->holds, result->holds_len * sizeof *result->holds);
+    for (size_t i = 0; i < result->holds_len; i++) {
+        holds[i].scope = trial_copy_str(trial, holds[i].scope);
+        holds[i].message = trial_copy_str(trial, holds[i].message);
+    }
+    answer->beat.holds = holds;
+    trial_take_err(answer, &result->err);
+}
+
+static struct beat_result beat(struct trial *trial, int64_t owner, bool count)
+{
+    struct trial_answer answer = {.trial = trial};
+    const struct beat ask = {.owner = owner, .count = count};
+    store_beat(trial->store, &ask, trial_on_beat, &answer);
+    trial_wait(trial);
+    return answer.beat;
+}
+
+static bool learn(struct trial *trial, int64_t task, const char *key,
+                  const char *id)
+{
+    struct trial_answer answer = {.trial = trial};
+    store_learn(trial->store, task, str_of(key), str_of(id), trial_on_done,
+                &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    return answer.done;
+}
+
+/* ---- leases ------------------------------------------------------------- */
+
+static void beat__alive__bumps_and_sees_all(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    beat(trial, me, false);
+    struct beat_result result = beat(trial, me, false);
+    assert_int_equal(result.err.kind, ERR_NONE);
+    assert_false(result.lease_dead);
+    assert_int_equal(result.leases_len, 2);
+    assert_int_equal(result.leases[0].id, me);
+    assert_int_equal(result.leases[0].counter, 2);
+    assert_int_equal(result.leases[1].id, other);
+    assert_int_equal(result.leases[1].counter, 0);
+    assert_true(result.synchronous);
+    assert_true(result.now_ms > INT64_C(1700000000000));
+}
+
+static void beat__that_counts__tells_the_fleets_rows(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 5);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
+    assert_int_equal(beat(trial, me, false).queued, 0);
+    struct beat_result result = beat(trial, me, true);
+    assert_int_equal(result.queued, 3);
+    assert_int_equal(result.in_flight, 2);
+}
+
+static void bury__another__finds_out_by_its_beat(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    assert_true(trial_bury(trial, other));
+    assert_true(beat(trial, other, false).lease_dead);
+    struct beat_result result = beat(trial, me, false);
+    assert_false(result.lease_dead);
+    assert_true(result.leases[1].dead);
+    assert_false(trial_bury(trial, 4711));
+}
+
+static void bury__a_claim_under_way__is_not_waited_for(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial, "SELECT id FROM lease WHERE id = %lld FOR KEY SHARE",
+              (long long)other);
+    int64_t began_us = loop_boot_us(trial->loop);
+    assert_false(trial_bury(trial, other));
+    assert_true(loop_boot_us(trial->loop) - began_us < 3000000);
+    /* The bump is not held up by a claim of its own. */
+    assert_false(beat(trial, other, false).lease_dead);
+    assert_false(beat(trial, me, false).lease_dead);
+    trial_sql(trial, "COMMIT");
+    assert_true(trial_bury(trial, other));
+}
+
+static void leave__our_own__makes_orphans(void **state)
+{
+    struct trial *trial = *state;
+    int64_t one = trial_join(trial);
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    trial_claim_one(trial, one);
+    struct trial_answer answer = {.trial = trial};
+    store_leave(trial->store, one, trial_on_done, &answer);
+    trial_wait(trial);
+    assert_true(answer.done);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 5});
+    assert_int_equal(result.adopted_len, 1);
+}
+
+/* ---- holds and answers -------------------------------------------------- */
+
+static void holds__set_probed_lifted__are_seen_by_all(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct trial_answer answer = {.trial = trial};
+    for (int i = 0; i < 2; i++) {
+        store_hold_set(trial->store, HOLD_BALANCE, STR(TRIAL_ACCOUNT),
+                       i ? STR("again") : STR("empty"), 1000, trial_on_done,
+                       &answer);
+        trial_wait(trial);
+        assert_true(answer.done);
+    }
+    trial_sql(trial, "INSERT INTO hold VALUES ('of a later program', '', 1, 1, "
+                     "'')");
+    struct beat_result result = beat(trial, me, false);
+    assert_int_equal(result.holds_len, 1);
+    assert_int_equal(result.holds[0].reason, HOLD_BALANCE);
+    assert_int_equal(result.holds[0].next_try_ms, 1000);
+    assert_true(result.holds[0].since_ms > 1000);
+    assert_true(str_eq(result.holds[0].scope, STR(TRIAL_ACCOUNT)));
+    assert_true(str_eq(result.holds[0].message, STR("again")));
+    const bool expected[] = {false, true, false};
+    for (int i = 0; i < 3; i++) {
+        answer = (struct trial_answer){.trial = trial};
+        store_hold_probe(trial->store, HOLD_BALANCE, STR(TRIAL_ACCOUNT),
+                         999 + i, 30000, trial_on_done, &answer);
+        trial_wait(trial);
+        assert_int_equal(answer.done, expected[i]);
+    }
+    store_hold_lift(trial->store, HOLD_BALANCE, STR(TRIAL_ACCOUNT),
+                    trial_on_done, &answer);
+    trial_wait(trial);
+    assert_true(answer.done);
+    assert_int_equal(beat(trial, me, false).holds_len, 0);
+}
+
+static void keys_answer__the_accounts__comes_with_the_beat(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    assert_int_equal(beat(trial, me, false).keys_answer, 0);
+    struct trial_answer answer = {.trial = trial};
+    for (int i = 2; i > 0; i--) {
+        store_keys_answer(trial->store, TRIAL_ACCOUNT, i, 1000 * i,
+                          trial_on_done, &answer);
+        trial_wait(trial);
+        assert_true(answer.done);
+    }
+    struct beat_result result = beat(trial, me, false);
+    assert_int_equal(result.keys_answer, 1);
+    assert_int_equal(result.key_retention_ms, 1000);
+}
+
+/* ---- learnt ids ---- */
+
+static void learn__a_row_without_id__gets_it(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    assert_false(learn(trial, row.id, "key-r-00000/1", "task_1"));
+    assert_false(learn(trial, row.id + 1, "key-r-00000", "task_1"));
+    assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
+    assert_false(learn(trial, row.id, "key-r-00000", "task_2"));
+    assert_string_equal(
+        trial_sql(trial, "SELECT provider_task_id || ' ' || state || ' ' || "
+                         "version || ' ' || owner FROM task"),
+        arena_printf(&trial->arena, "task_1 1 1 %lld", (long long)me));
+}
+
+static void learn__a_row_that_waits__runs_instead(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int64_t *ids = trial_requests(trial, 1);
+    assert_true(learn(trial, ids[0], "key-r-00000", "task_1"));
+    struct turn_result result = trial_good_turn(
+        trial, (struct turn){.owner = me, .claims_max = 5, .adopts_max = 5});
+    assert_int_equal(result.claimed_len, 0);
+    assert_int_equal(result.adopted_len, 1);
+    assert_int_equal(result.adopted[0].row.state, RUNNING);
+    assert_false(result.adopted[0].row.doubt);
+    assert_string_equal(result.adopted[0].row.provider_task_id, "task_1");
+}
+
+static void learn__told_as_submit_unknown__opens_again(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct task_row rows[2] = {trial_claim_one(trial, me),
+                               trial_claim_one(trial, me)};
+    for (int i = 0; i < 2; i++) {
+        rows[i].state = FAILED;
+        rows[i].kind = i ? FAILURE_CANCELLED : FAILURE_SUBMIT_UNKNOWN;
+        rows[i].event = (char *)"the event";
+        assert_int_equal(trial_save(trial, me, &rows[i]), SAVE_DONE);
+        rows[i].state = CLOSED;
+        assert_int_equal(trial_save(trial, me, &rows[i]), SAVE_DONE);
+    }
+    assert_false(learn(trial, rows[1].id, "key-r-00001", "task_2"));
+    assert_false(learn(trial, rows[0].id, "another", "task_1"));
+    assert_true(learn(trial, rows[0].id, "key-r-00000", "task_1"));
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 5});
+    assert_int_equal(result.adopted_len, 1);
+    const struct task_row *row = &result.adopted[0].row;
+    assert_int_equal(row->id, rows[0].id);
+    assert_int_equal(row->state, LATE);
+    assert_true(row->late);
+    assert_true(row->submitted_ms > 0);
+    assert_int_equal(row->kind, FAILURE_SUBMIT_UNKNOWN);
+    assert_int_equal(row->fence, rows[0].fence + 2);
+    assert_int_equal(row->version, rows[0].version + 2);
+    assert_string_equal(row->event, "the event");
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM closed"), 1);
+}
+
+static void learn__while_the_row_is_closed__is_not_lost(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    trial_sql(trial, "UPDATE task SET state = 5, kind = 7");
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial,
+              "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO closed "
+              "SELECT * FROM d");
+    struct trial_answer answer = {.trial = trial};
+    store_learn(trial->store, row.id, STR("key-r-00000"), STR("task_1"),
+                trial_on_done, &answer);
+    /* Turn until PostgreSQL says that it waits for us. */
+    struct trial_answer other = {.trial = trial};
+    const struct beat ask = {.owner = me};
+    do {
+        store_beat(trial->store, &ask, trial_on_beat, &other);
+        trial_wait(trial);
+    } while (trial_number(trial, "SELECT count(*) FROM pg_locks WHERE NOT "
+                                 "granted") == 0);
+    trial_sql(trial, "COMMIT");
+    trial_wait(trial);
+    assert_true(answer.done);
+    assert_int_equal(trial_number(trial, "SELECT state FROM task"), LATE);
+}
+
+/* ---- a connection that is lost ------------------------------------------ */
+
+static const char *const kill_ours =
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+    "application_name = 'trial'";
+
+static void connection__killed_while_idle__comes_back(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    assert_int_equal(trial_number(trial, kill_ours), 2);
+    trial_wait(trial);
+    assert_false(trial->up);
+    assert_false(trial->misfit);
+    assert_true(trial->why[0] != '\0');
+    trial_wait_up(trial);
+    assert_true(trial->up);
+    assert_false(beat(trial, me, false).lease_dead);
+}
+
+static void connection__killed_in_mid_turn__is_transient(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    struct task_row row = trial_claim_one(trial, me);
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial, "SELECT id FROM task WHERE id = %lld FOR UPDATE",
+              (long long)row.id);
+    row.state = RUNNING;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    struct trial_answer answer = {.trial = trial, .id = 1};
+    struct turn turn = {.owner = me,
+                        .now_ms = TRIAL_NOW,
+                        .saves = rows,
+                        .saves_len = 1,
+                        .claims_max = 2,
+                        .account = TRIAL_ACCOUNT,
+                        .bucket = "bucket"};
+    store_turn(trial->store, &turn, trial_on_turn, &answer);
+    struct trial_answer other = {.trial = trial};
+    const struct beat ask = {.owner = me};
+    do {
+        store_beat(trial->store, &ask, trial_on_beat, &other);
+        trial_wait(trial);
+    } while (trial_number(trial, "SELECT count(*) FROM pg_locks WHERE NOT "
+                                 "granted") == 0);
+    assert_int_equal(trial_number(trial, kill_ours), 2);
+    while (answer.turn.err.kind == ERR_NONE) {
+        trial_wait(trial);
+    }
+    assert_int_equal(answer.turn.err.kind, ERR_TRANSIENT);
+    assert_true(trial->downs > 0);
+    trial_sql(trial, "ROLLBACK");
+    trial_wait_up(trial);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .mine = true});
+    assert_int_equal(result.mine_len, 1);
+    assert_int_equal(result.mine[0].row.version, 1);
+    assert_int_equal(trial_save(trial, me, &(struct task_row){0}), SAVE_FENCED);
+}
+
+static void connection__away__calls_end_in_transient(void **state)
+{
+    struct trial *trial = *state;
+    assert_int_equal(trial_number(trial, kill_ours), 2);
+    while (trial->up) {
+        trial_wait(trial);
+    }
+    struct trial_answer answer = {.trial = trial};
+    store_learn(trial->store, 1, STR("k"), STR("v"), trial_on_done, &answer);
+    assert_int_equal(answer.err.kind, ERR_NONE); /* not before it returned */
+    while (answer.err.kind == ERR_NONE) {
+        trial_wait(trial);
+    }
+    assert_int_equal(answer.err.kind, ERR_TRANSIENT);
+    trial_wait_up(trial);
+}
+
+/** A backend that goes on with our unit after the connection broke would write
+ * behind our back: it is ended before the store is up again. */
+static void connection__broken_on_one_side__the_backend_is_ended(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial, "SELECT id FROM task WHERE id = %lld FOR UPDATE",
+              (long long)row.id);
+    row.state = RUNNING;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    struct trial_answer answer = {.trial = trial, .id = 1};
+    struct turn turn = {.owner = me,
+                        .saves = rows,
+                        .saves_len = 1,
+                        .account = "",
+                        .bucket = ""};
+    store_turn(trial->store, &turn, trial_on_turn, &answer);
+    struct trial_answer other = {.trial = trial};
+    const struct beat ask = {.owner = me};
+    do {
+        store_beat(trial->store, &ask, trial_on_beat, &other);
+        trial_wait(trial);
+    } while (trial_number(trial, "SELECT count(*) FROM pg_locks WHERE NOT "
+                                 "granted") == 0);
+    int64_t backend = trial_number(
+        trial, "SELECT pid FROM pg_locks WHERE NOT granted LIMIT 1");
+    /* Our sockets to PostgreSQL, but for that of the looking connection. */
+    for (int fd = 3; fd < 100; fd++) {
+        if (fd != PQsocket(trial->conn)) {
+            struct sockaddr_storage peer;
+            socklen_t len = sizeof peer;
+            if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0) {
+                shutdown(fd, SHUT_RD);
+            }
+        }
+    }
+    while (answer.turn.err.kind == ERR_NONE) {
+        trial_wait(trial);
+    }
+    trial_wait_up(trial);
+    assert_int_equal(
+        strtoll(trial_sql(trial,
+                          "SELECT count(*) FROM pg_stat_activity WHERE pid = "
+                          "%lld",
+                          (long long)backend),
+                NULL, 10),
+        0);
+    trial_sql(trial, "COMMIT");
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .mine = true});
+    assert_int_equal(result.mine[0].row.state, SUBMITTING);
+}
+
+static void close__with_units_under_way__ends_them(void **state)
+{
+    struct trial *trial = *state;
+    struct trial_answer answer = {.trial = trial};
+    store_join(trial->store, "trial", 1, "", trial_on_id, &answer);
+    store_close(trial->store);
+    assert_int_equal(answer.err.kind, ERR_TRANSIENT);
+    trial->store = trial_open_store(trial);
+    trial_wait_up(trial);
+}
+
+static void open__without_schema__is_a_misfit_until_there_is_one(void **state)
+{
+    struct trial *trial = malloc(sizeof *trial);
+    struct err err = {0};
+    assert_non_null(trial);
+    trial_create(trial);
+    trial->store = trial_open_store(trial);
+    assert_int_equal(trial->downs, 0);
+    while (!trial->misfit) {
+        trial_wait(trial);
+    }
+    assert_false(trial->up);
+    assert_non_null(strstr(trial->why, "pixverse-worker migrate"));
+    assert_true(schema_migrate(trial->url, NULL, NULL, &err));
+    trial_wait_up(trial);
+    assert_false(trial->misfit);
+    *state = trial;
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(beat__alive__bumps_and_sees_all),
+        TEST(beat__that_counts__tells_the_fleets_rows),
+        TEST(bury__another__finds_out_by_its_beat),
+        TEST(bury__a_claim_under_way__is_not_waited_for),
+        TEST(leave__our_own__makes_orphans),
+        TEST(holds__set_probed_lifted__are_seen_by_all),
+        TEST(keys_answer__the_accounts__comes_with_the_beat),
+        TEST(learn__a_row_without_id__gets_it),
+        TEST(learn__a_row_that_waits__runs_instead),
+        TEST(learn__told_as_submit_unknown__opens_again),
+        TEST(learn__while_the_row_is_closed__is_not_lost),
+        TEST(connection__killed_while_idle__comes_back),
+        TEST(connection__killed_in_mid_turn__is_transient),
+        TEST(connection__away__calls_end_in_transient),
+        TEST(connection__broken_on_one_side__the_backend_is_ended),
+        TEST(close__with_units_under_way__ends_them),
+        cmocka_unit_test_teardown(
+            open__without_schema__is_a_misfit_until_there_is_one,
+            trial_teardown),
+    };
+    return cmocka_run_group_tests_name("store_lease", tests, NULL, NULL);
+}

@@ -34,6 +34,7 @@ struct command {
 extern const struct command command_submit;
 extern const struct command command_list;
 extern const struct command command_show;
+extern const struct command command_explain;
 extern const struct command command_watch;
 
 /** The database, connected at first use; false after saying why not. */

@@ -11,10 +11,8 @@
 #include "table.h"
 
 static const struct command *const commands[] = {
-    &command_submit,
-    &command_list,
-    &command_show,
-    &command_watch,
+    &command_submit,  &command_list,  &command_show,
+    &command_explain, &command_watch,
 };
 
 #define COMMANDS_LEN (sizeof commands / sizeof commands[0])

@@ -88,6 +88,10 @@ def check_looks(world):
     text = world.ctl("show", "fails.1")
     tap.check("error" in text.stdout and text.returncode == 0, "as text", text.stdout)
     tap.equal(world.ctl("show", "nobody").returncode, 1, "show of an unknown id: status 1")
+    tap.equal(json.loads(world.ctl("explain", "one.1", "--json").stdout),
+              {"request_id": "one.1", "state": "closed", "done": True}, "explain: done")
+    tap.equal(world.ctl("explain", "nobody").returncode, 1,
+              "explain of an unknown id: status 1")
 
     seen = json.loads(world.ctl("watch", "--json", "--count", "1").stdout)
     tap.equal(set(seen["states"]) | {"closed"}, LIST_STATES, "watch counts every state")
@@ -96,7 +100,18 @@ def check_looks(world):
 
 
 def check_waiting(world):
-    """Why isn't it done: with no worker, and with nobody behind the port."""
+    """Why isn't it done: put off, with no worker, and without a database."""
+    world.faults([{"on": "submit", "kind": "status", "status": 402, "count": -1}])
+    world.ctl("submit", "--id", "held.1", "--prompt", "x")
+
+    def held():
+        done = world.ctl("explain", "held.1", "--json")
+        return json.loads(done.stdout) if done.stdout and "balance" in done.stdout else None
+    told = wait_for(held, 30, "the hold shows")
+    tap.equal((told["state"], told["done"]), ("queued", False), "explain: not done", told)
+    tap.check("balance" in told["why"], "explain: because of the balance", told)
+    tap.check("balance" in world.ctl("show", "held.1").stdout, "show says so too")
+    tap.check("balance" in world.ctl("watch", "--count", "1").stdout, "watch shows the hold")
     world.workers[0].stop()
     world.ctl("submit", "--id", "late.1", "--prompt", "x")
     tap.equal(world.ctl("show", "late.1").returncode, 1, "unread requests are not stored")

@@ -28,7 +28,7 @@ enum doubt_act task_doubt_act(const struct task *task,
         at_ms = answered_ms;
     } else {
         act = DOUBT_ACT_REPLAY;
-        at_ms = now_ms;
+        at_ms = task->memo.replay_ms;
     }
     if (act == DOUBT_ACT_WAIT || now_ms < at_ms) {
         *due_ms = at_ms > now_ms ? at_ms : now_ms + 1;

@@ -87,16 +87,14 @@ static void give_back(struct move *m)
     m->row->sends -= 1;
 }
 
-static void wait_in_doubt(struct move *m, int64_t not_before_ms)
+/** Replayed no sooner than that; the row is read again meanwhile. */
+static void wait_in_doubt(struct move *m, int64_t replay_ms)
 {
     int64_t due_ms = m->now_ms;
-    enum doubt_act act =
-        task_doubt_act(&m->step->next, m->policy, m->now_ms, &due_ms);
-    if (act == DOUBT_ACT_WAIT) {
-        not_before_ms = longer(not_before_ms, due_ms);
-    }
+    m->memo->replay_ms = replay_ms;
     m->memo->reread_ms = m->now_ms + REREAD_MS;
-    move_wait_until(m, not_before_ms);
+    (void)task_doubt_act(&m->step->next, m->policy, m->now_ms, &due_ms);
+    move_wait_until(m, sooner(due_ms, m->memo->reread_ms));
 }
 
 static void submit_taken_over(struct move *m)
@@ -200,19 +198,14 @@ static void indeterminate(struct move *m)
 static void doubt_time_up(struct move *m)
 {
     int64_t due_ms = m->now_ms;
-    switch (task_doubt_act(&m->step->next, m->policy, m->now_ms, &due_ms)) {
-    case DOUBT_ACT_SETTLE:
-        move_fail(m, FAILURE_SUBMIT_UNKNOWN,
-             STR("the provider's answer to the submission never came: it may "
-                 "have been accepted and billed"));
-        return;
-    case DOUBT_ACT_WAIT:
-        wait_in_doubt(m, due_ms);
-        return;
-    case DOUBT_ACT_REPLAY:
-        wait_in_doubt(m, m->now_ms);
+    if (task_doubt_act(&m->step->next, m->policy, m->now_ms, &due_ms) !=
+        DOUBT_ACT_SETTLE) {
+        wait_in_doubt(m, m->memo->replay_ms);
         return;
     }
+    move_fail(m, FAILURE_SUBMIT_UNKNOWN,
+              STR("the provider's answer to the submission never came: it may "
+                  "have been accepted and billed"));
 }
 
 /* ---- RUNNING --------------------------------------------------------------- */

@@ -128,6 +128,7 @@ struct task_memo {
     bool wants_refresh;   /* READY: poll afresh before the next transfer */
     bool account_hold;    /* another account's: not ours to replay */
     int64_t reread_ms;    /* SUBMITTING in doubt: when the row is read again */
+    int64_t replay_ms;    /* SUBMITTING in doubt: no replay before */
 };
 
 struct task {

@@ -525,6 +525,7 @@ void engine_bumped(struct engine *engine, int64_t bump_started_ms,
      * times that people read and deadlines in seconds. */
     engine->clock_offset_ms = now_ms - loop_boot_ms(engine->edges.loop);
     engine->clock_known = true;
+    engine_slot_free(engine); /* the pace may have opened: who is in line? */
     turn_soon(engine);
 }
 

@@ -118,7 +118,7 @@ void world_tell(struct world *world, const char *format, ...)
 struct world *world_open(uint64_t seed)
 {
     struct world *world = calloc(1, sizeof *world);
-    assert(world && !current);
+    assert(world); /* a failed test may have left one behind */
     current = world;
     world->random = seed * 0x2545f4914f6cdd1dU + 1;
     world->now_ms = 1000;

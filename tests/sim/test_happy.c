@@ -1,31 +1,102 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "sim/scene.h"
 
-#include <cmocka.h>
+/* Nothing goes wrong. */
 
-#include "fake/node.h"
-
-static void
-one_request__nothing_goes_wrong__is_made_stored_and_told(void **state)
+static void one_request__in_a_quiet_world__is_made_stored_and_told(void **state)
 {
     (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
     world_ask(world, "a");
-    assert_true(world_run_until(world, tables_all_closed, world, 60000));
-    assert_string_equal(world->transcript.bytes,
-                        "w1: a > queued\n"
-                        "w1: a queued > submitting (CLAIMED)\n"
-                        "provider takes a as task_1\n"
-                        "w1: a submitting > running (ACCEPTED)\n"
-                        "w1: a running > ready (FINISHED)\n"
-                        "stored default/a/0.mp4\n"
-                        "w1: a ready > succeeded (STORED)\n"
-                        "event a completed\n"
-                        "w1: a succeeded > closed (ANNOUNCED)\n");
+    until_closed(world, MINUTE_MS);
+    told(world, "w1: a > queued\n"
+                "w1: a queued > submitting (CLAIMED)\n"
+                "provider takes a as task_1\n"
+                "w1: a submitting > running (ACCEPTED)\n"
+                "w1: a running > ready (FINISHED)\n"
+                "stored default/a/0.mp4\n"
+                "w1: a ready > succeeded (STORED)\n"
+                "event a completed\n"
+                "w1: a succeeded > closed (ANNOUNCED)\n");
     node_free(w1);
+    world_close(world);
+}
+
+static void ask(struct world *world, const char *id, const char *fields)
+{
+    char text[800];
+    snprintf(text, sizeof text,
+             "{\"request_id\":\"%s\",\"request\":{\"prompt\":\"%s\"%s}}", id,
+             id, fields);
+    kafka_request(world, text);
+}
+
+static void five_requests__one_of_each_mode__are_made(void **state)
+{
+    (void)state;
+    struct world *world = world_open(2);
+    struct node *w1 = node_start(world, "w1", NULL);
+    ask(world, "text", "");
+    ask(world, "image", ",\"image_urls\":[\"https://example.com/a.jpg\"]");
+    ask(world, "transition",
+        ",\"first_frame_image\":\"https://example.com/a.jpg\","
+        "\"last_frame_image\":\"https://example.com/b.jpg\",\"duration\":5");
+    ask(world, "fusion", ",\"img_references\":[\"https://example.com/a.jpg\"]");
+    ask(world, "extend", ",\"extend_from_task_id\":\"task_of_others\"");
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, " completed\n"), 5);
+    assert_int_equal(world->provider->sales_len, 5);
+    assert_int_equal(world->storage->len, 5);
+    node_free(w1);
+    world_close(world);
+}
+
+static void a_result__with_three_videos__is_told_whole(void **state)
+{
+    (void)state;
+    struct world *world = world_open(3);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct plan plan = provider_usual_plan();
+    plan.videos = 3;
+    provider_plan(world, "a", plan);
+    world_ask(world, "a");
+    until_closed(world, MINUTE_MS);
+    told(world, "w1: a > queued\n"
+                "w1: a queued > submitting (CLAIMED)\n"
+                "provider takes a as task_1\n"
+                "w1: a submitting > running (ACCEPTED)\n"
+                "w1: a running > ready (FINISHED)\n"
+                "stored default/a/0.mp4\n"
+                "stored default/a/1.mp4\n"
+                "stored default/a/2.mp4\n"
+                "w1: a ready > succeeded (STORED)\n"
+                "event a completed\n"
+                "w1: a succeeded > closed (ANNOUNCED)\n");
+    node_free(w1);
+    world_close(world);
+}
+
+static void two_hundred__on_three_workers__are_shared(void **state)
+{
+    (void)state;
+    struct world *world = world_open(4);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    struct node *w3 = node_start(world, "w3", NULL);
+    for (int i = 0; i < 200; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        world_ask(world, id);
+    }
+    until_closed(world, 5 * MINUTE_MS);
+    assert_int_equal(times_told(world, "completed\n"), 200);
+    assert_int_equal(world->provider->sales_len, 200);
+    assert_true(times_told(world, "w1: r") > 100);
+    assert_true(times_told(world, "w2: r") > 100);
+    assert_true(times_told(world, "w3: r") > 100);
+    node_free(w1);
+    node_free(w2);
+    node_free(w3);
     world_close(world);
 }
 
@@ -33,7 +104,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
-            one_request__nothing_goes_wrong__is_made_stored_and_told),
+            one_request__in_a_quiet_world__is_made_stored_and_told),
+        cmocka_unit_test(five_requests__one_of_each_mode__are_made),
+        cmocka_unit_test(a_result__with_three_videos__is_told_whole),
+        cmocka_unit_test(two_hundred__on_three_workers__are_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,71 @@
+#ifndef SIM_SCENE_H
+#define SIM_SCENE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/** What every scenario begins and ends with. */
+
+#define MINUTE_MS INT64_C(60000)
+#define HOUR_MS INT64_C(3600000)
+
+static inline void told(struct world *world, const char *expected)
+{
+    const char *got = world->transcript.bytes ? world->transcript.bytes : "";
+    assert_string_equal(got, expected);
+}
+
+/** How often the transcript says so. */
+static inline int times_told(const struct world *world, const char *words)
+{
+    int n = 0;
+    for (const char *at = world->transcript.bytes;
+         at && (at = strstr(at, words)); at++) {
+        n++;
+    }
+    return n;
+}
+
+static inline void until_closed(struct world *world, int64_t limit_ms)
+{
+    assert_true(world_run_until(world, tables_all_closed, world, limit_ms));
+}
+
+static inline enum task_state state_of(struct world *world, const char *id)
+{
+    const struct record_of *record = tables_find(world->tables, id);
+    return !record          ? TASK_STATES_LEN
+           : record->closed ? CLOSED
+                            : record->row.state;
+}
+
+struct wanted {
+    struct world *world;
+    const char *id;
+    enum task_state state;
+};
+
+static inline bool is_there(void *context)
+{
+    const struct wanted *wanted = context;
+    return state_of(wanted->world, wanted->id) == wanted->state;
+}
+
+/** Until the stored row is in that state. */
+static inline void until_state(struct world *world, const char *id,
+                               enum task_state state, int64_t limit_ms)
+{
+    struct wanted wanted = {world, id, state};
+    assert_true(world_run_until(world, is_there, &wanted, limit_ms));
+}
+
+#endif

@@ -1,0 +1,173 @@
+#include "sim/scene.h"
+
+/* What comes in on the request topic. */
+
+static void a_request__delivered_twice__is_made_once(void **state)
+{
+    (void)state;
+    struct world *world = world_open(1);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    for (int i = 0; i < 8; i++) {
+        world_ask(world, "a");
+    }
+    until_closed(world, MINUTE_MS);
+    world_ask(world, "a");
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed"), 1);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_request__with_faults__ends_in_an_event(void **state)
+{
+    (void)state;
+    struct world *world = world_open(2);
+    struct node *w1 = node_start(world, "w1", NULL);
+    kafka_request(world, "{\"request_id\":\"a\",\"request\":{\"prompt\":\"\","
+                         "\"duration\":20}}");
+    until_closed(world, MINUTE_MS);
+    told(world, "w1: a > failed\n"
+                "event a failed invalid_request\n"
+                "w1: a failed > closed (ANNOUNCED)\n");
+    assert_non_null(strstr(world->kafka->records[0].value, "\"duration\""));
+    node_free(w1);
+    world_close(world);
+}
+
+static void an_id__used_again_for_something_else__is_rejected(void **state)
+{
+    (void)state;
+    struct world *world = world_open(3);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_ask(world, "a");
+    until_closed(world, MINUTE_MS);
+    kafka_request(world,
+                  "{\"request_id\":\"a\",\"request\":{\"prompt\":\"b\"}}");
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected k request_id_reused"), 1);
+    assert_int_equal(world->provider->sales_len, 1);
+    node_free(w1);
+    world_close(world);
+}
+
+static void messages__that_name_no_request__are_rejected(void **state)
+{
+    (void)state;
+    struct world *world = world_open(4);
+    struct node *w1 = node_start(world, "w1", NULL);
+    kafka_request(world, "not JSON");
+    kafka_request(world, "{\"request\":{\"prompt\":\"a\"}}");
+    kafka_request(world, "{\"request_id\":\"/a\"}");
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected k not_json"), 1);
+    assert_int_equal(times_told(world, "rejected k no_request_id"), 1);
+    assert_int_equal(times_told(world, "rejected k bad_request_id"), 1);
+    assert_int_equal(world->tables->len, 0);
+    node_free(w1);
+    world_close(world);
+}
+
+static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
+{
+    (void)state;
+    struct world *world = world_open(5);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world->kafka->down = true;
+    kafka_request(world, "not JSON");
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected"), 0);
+    assert_int_equal(consumer_out(w1->consumer), 1);
+    world->kafka->down = false;
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected k not_json"), 1);
+    assert_int_equal(consumer_out(w1->consumer), 0);
+    node_free(w1);
+    world_close(world);
+}
+
+static void a_batch__whose_commit_is_unknown__is_stored_once(void **state)
+{
+    for (int committed = 0; committed < 2; committed++) {
+        (void)state;
+        struct world *world = world_open(6);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_run_for(world, 100);
+        tables_lose(world, UNIT_INTAKE, QUEUED, committed);
+        world_ask(world, "a");
+        world_ask(world, "b");
+        world_run_for(world, 1000);
+        until_closed(world, MINUTE_MS);
+        assert_int_equal(world->tables->len, 2);
+        assert_int_equal(world->tables->failed, 1);
+        assert_int_equal(times_told(world, "event"), 2);
+        assert_int_equal(world->provider->sales_len, 2);
+        node_free(w1);
+        world_close(world);
+    }
+}
+
+static void the_urgent__among_many__go_first(void **state)
+{
+    (void)state;
+    struct world *world = world_open(7);
+    world->provider->balance_empty = true; /* so that all of them wait */
+    struct engine_options options = node_options();
+    options.submits_max = 1;
+    struct node *w1 = node_start(world, "w1", &options);
+    world_ask_with(world, "low", ",\"priority\":0");
+    world_ask(world, "usual");
+    world_ask_with(world, "high", ",\"priority\":9");
+    world_run_for(world, 10000);
+    world->provider->balance_empty = false;
+    until_closed(world, 5 * MINUTE_MS);
+    const char *text = world->transcript.bytes;
+    const char *high = strstr(text, "provider takes high");
+    const char *usual = strstr(text, "provider takes usual");
+    const char *low = strstr(text, "provider takes low");
+    assert_true(high && usual && low);
+    assert_true(high < usual && usual < low);
+    node_free(w1);
+    world_close(world);
+}
+
+static void more_than_the_backlog_may_hold__consumption_pauses(void **state)
+{
+    (void)state;
+    struct world *world = world_open(8);
+    world->provider->balance_empty = true;
+    struct node *w1 = node_start(world, "w1", NULL);
+    w1->intake.options.backlog_max = 20;
+    for (int i = 0; i < 200; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        world_ask(world, id);
+    }
+    world_run_for(world, 30000);
+    assert_true(w1->intake.paused);
+    assert_true(world->tables->len < 200);
+    world->provider->balance_empty = false;
+    world_run_for(world, 10 * MINUTE_MS);
+    assert_false(w1->intake.paused);
+    assert_int_equal(world->tables->len, 200);
+    assert_int_equal(times_told(world, "completed\n"), 200);
+    node_free(w1);
+    world_close(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request__delivered_twice__is_made_once),
+        cmocka_unit_test(a_request__with_faults__ends_in_an_event),
+        cmocka_unit_test(an_id__used_again_for_something_else__is_rejected),
+        cmocka_unit_test(messages__that_name_no_request__are_rejected),
+        cmocka_unit_test(a_rejection__the_broker_does_not_take__is_sent_again),
+        cmocka_unit_test(a_batch__whose_commit_is_unknown__is_stored_once),
+        cmocka_unit_test(the_urgent__among_many__go_first),
+        cmocka_unit_test(more_than_the_backlog_may_hold__consumption_pauses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+#include "sim/scene.h"
+
+/* From acceptance to the end: polls, deadlines, transfers, announcements. */
+
+static struct world *one(struct plan plan, const char *more, struct node **w1)
+{
+    struct world *world = world_open(1);
+    *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 1000);
+    provider_plan(world, "a", plan);
+    world_ask_with(world, "a", more);
+    return world;
+}
+
+static void end(struct world *world, struct node *w1)
+{
+    node_free(w1);
+    world_close(world);
+}
+
+static void a_task__failed_upstream__is_told_unpaid(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.end = "failed";
+    struct world *world = one(plan, "", &w1);
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed provider_failed\n"), 1);
+    const char *value =
+        world->kafka->records[world->kafka->records_len - 1].value;
+    assert_non_null(strstr(value, "\"billed\":\"no\""));
+    end(world, w1);
+}
+
+static void a_deadline__while_it_runs__and_the_video_comes_late(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = 5 * MINUTE_MS;
+    struct world *world = one(plan, ",\"deadline_seconds\":60", &w1);
+    until_closed(world, 20 * MINUTE_MS);
+    told(world, "w1: a > queued\n"
+                "w1: a queued > submitting (CLAIMED)\n"
+                "provider takes a as task_1\n"
+                "w1: a submitting > running (ACCEPTED)\n"
+                "w1: a running > failed (TIME_UP)\n"
+                "event a failed timed_out\n"
+                "w1: a failed > late (ANNOUNCED)\n"
+                "w1: a late > ready (FINISHED)\n"
+                "stored default/a/0.mp4\n"
+                "w1: a ready > succeeded (STORED)\n"
+                "event a completed late\n"
+                "w1: a succeeded > closed (ANNOUNCED)\n");
+    end(world, w1);
+}
+
+static void a_deadline__while_it_runs__and_it_fails_late__is_told_once(
+    void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = 5 * MINUTE_MS;
+    plan.end = "failed";
+    struct world *world = one(plan, ",\"deadline_seconds\":60", &w1);
+    until_closed(world, 20 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed timed_out\n"), 1);
+    assert_int_equal(times_told(world, "event a"), 1);
+    end(world, w1);
+}
+
+static void a_deadline__in_the_queue__is_told_even_under_a_hold(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world =
+        one(provider_usual_plan(), ",\"deadline_seconds\":60", &w1);
+    world->provider->balance_empty = true;
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed timed_out\n"), 1);
+    const char *value = world->kafka->records[0].value;
+    assert_non_null(strstr(value, "\"billed\":\"no\""));
+    end(world, w1);
+}
+
+static void a_task__the_provider_forgets__is_lost_after_ten_minutes(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.unknown = true;
+    struct world *world = one(plan, "", &w1);
+    world_run_for(world, 11 * MINUTE_MS);
+    assert_int_equal(state_of(world, "a"), RUNNING);
+    world_run_for(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed task_lost\n"), 1);
+    assert_int_equal(state_of(world, "a"), LATE);
+    until_closed(world, 25 * HOUR_MS);
+    assert_int_equal(times_told(world, "event"), 1);
+    end(world, w1);
+}
+
+static void a_url__that_has_expired__is_asked_for_afresh(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.url_life_ms = 60000;
+    struct world *world = one(plan, "", &w1);
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    world->storage->full = true;
+    world_run_for(world, 5 * MINUTE_MS);
+    assert_int_equal(times_told(world, "hold storage"), 1);
+    world->storage->full = false;
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    end(world, w1);
+}
+
+static void a_url__that_has_expired_for_good__is_told(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.url_life_ms = 60000;
+    plan.no_fresh_url = true;
+    struct world *world = one(plan, "", &w1);
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    world->storage->full = true;
+    world_run_for(world, 5 * MINUTE_MS);
+    world->storage->full = false;
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed asset_expired\n"), 1);
+    end(world, w1);
+}
+
+static void a_video__that_is_none__is_given_up_after_an_hour(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.no_video = true;
+    plan.url_life_ms = 0;
+    struct world *world = one(plan, "", &w1);
+    world_run_for(world, 59 * MINUTE_MS);
+    assert_int_equal(state_of(world, "a"), READY);
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed asset_unusable\n"), 1);
+    assert_int_equal(world->storage->len, 0);
+    end(world, w1);
+}
+
+static void a_result__without_a_url__is_waited_for(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.videos = 0;
+    struct world *world = one(plan, "", &w1);
+    world_run_for(world, 23 * HOUR_MS);
+    assert_int_equal(state_of(world, "a"), READY);
+    until_closed(world, 2 * HOUR_MS);
+    assert_int_equal(times_told(world, "event a failed asset_unusable\n"), 1);
+    end(world, w1);
+}
+
+static void full_storage__stops_submissions__and_loses_nothing(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one(provider_usual_plan(), "", &w1);
+    world->storage->full = true;
+    world_run_for(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "hold storage"), 1);
+    world_ask(world, "b");
+    world_run_for(world, 2 * MINUTE_MS);
+    assert_int_equal(provider_sold(world->provider, "b"), 0);
+    world->storage->full = false;
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(times_told(world, "lifted storage"), 1);
+    assert_int_equal(times_told(world, "completed\n"), 2);
+    end(world, w1);
+}
+
+static void what_is_stored_already__is_adopted__not_replaced(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one(provider_usual_plan(), "", &w1);
+    until_state(world, "a", READY, MINUTE_MS);
+    while (world->storage->len == 0) {
+        assert_true(world_turn(world));
+    }
+    node_kill(w1); /* stored, and nobody knows */
+    struct node *w2 = node_start(world, "w2", NULL);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(world->storage->len, 1);
+    assert_int_equal(times_told(world, "stored "), 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    node_free(w2);
+    end(world, w1);
+}
+
+static void a_broker__that_is_away__is_told_once_it_is_back(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one(provider_usual_plan(), "", &w1);
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    world->kafka->down = true;
+    world_run_for(world, 10 * MINUTE_MS);
+    assert_int_equal(state_of(world, "a"), SUCCEEDED);
+    world->kafka->down = false;
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    end(world, w1);
+}
+
+static void an_event__that_was_sent_twice__has_the_same_bytes(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one(provider_usual_plan(), "", &w1);
+    while (times_told(world, "event a") == 0) {
+        assert_true(world_turn(world));
+    }
+    node_kill(w1); /* the broker has it, the store does not know */
+    struct node *w2 = node_start(world, "w2", NULL);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 2);
+    const struct record *last =
+        &world->kafka->records[world->kafka->records_len - 1];
+    for (size_t i = 0; i < world->kafka->records_len; i++) {
+        const struct record *record = &world->kafka->records[i];
+        if (strcmp(record->topic, "pixverse.events") == 0) {
+            assert_string_equal(record->value, last->value);
+            assert_string_equal(record->headers, last->headers);
+        }
+    }
+    node_free(w2);
+    end(world, w1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_task__failed_upstream__is_told_unpaid),
+        cmocka_unit_test(a_deadline__while_it_runs__and_the_video_comes_late),
+        cmocka_unit_test(
+            a_deadline__while_it_runs__and_it_fails_late__is_told_once),
+        cmocka_unit_test(a_deadline__in_the_queue__is_told_even_under_a_hold),
+        cmocka_unit_test(
+            a_task__the_provider_forgets__is_lost_after_ten_minutes),
+        cmocka_unit_test(a_url__that_has_expired__is_asked_for_afresh),
+        cmocka_unit_test(a_url__that_has_expired_for_good__is_told),
+        cmocka_unit_test(a_video__that_is_none__is_given_up_after_an_hour),
+        cmocka_unit_test(a_result__without_a_url__is_waited_for),
+        cmocka_unit_test(full_storage__stops_submissions__and_loses_nothing),
+        cmocka_unit_test(what_is_stored_already__is_adopted__not_replaced),
+        cmocka_unit_test(a_broker__that_is_away__is_told_once_it_is_back),
+        cmocka_unit_test(an_event__that_was_sent_twice__has_the_same_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

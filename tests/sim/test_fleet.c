@@ -1,0 +1,285 @@
+#include "sim/scene.h"
+
+/* Workers that die, freeze, drain, and lose the store. */
+
+static void a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(
+    void **state)
+{
+    (void)state;
+    struct world *world = world_open(1);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_ask(world, "a");
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 3000);
+    node_kill(w1);
+    world_run_for(world, 10000);
+    const struct record_of *record = tables_find(world->tables, "a");
+    assert_int_equal(record->row.owner, w2->engine.owner);
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(times_told(world, "w2: a ready > succeeded"), 1);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
+{
+    (void)state;
+    struct world *world = world_open(2);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 3000);
+    provider_script(world, "a", "slow");
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS);
+    world_run_for(world, 1000);
+    bool first = tables_find(world->tables, "a")->row.owner == w1->engine.owner;
+    node_kill(first ? w1 : w2);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "provider replays task_1"), 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_dead_worker__whose_claim_was_never_sent__is_replayed_once(
+    void **state)
+{
+    (void)state;
+    struct world *world = world_open(3);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS); /* committed, not yet known */
+    node_kill(w1);
+    struct node *w2 = node_start(world, "w2", NULL);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_frozen_worker__comes_back__finds_itself_dead(void **state)
+{
+    (void)state;
+    struct world *world = world_open(4);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_ask(world, "a");
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 3000);
+    int64_t lease = w1->engine.owner;
+    node_freeze(w1, 30000);
+    world_run_for(world, 35000);
+    assert_int_not_equal(w1->engine.owner, lease);
+    assert_int_equal(times_told(world, "lease 1 is dead"), 1);
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    world_ask(world, "b");
+    world_ask(world, "c");
+    until_closed(world, 2 * MINUTE_MS);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
+{
+    (void)state;
+    struct world *world = world_open(5);
+    world->provider->told = KEYS_TOLD_NOTHING; /* nobody replays */
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS);
+    struct node *w2 = node_start(world, "w2", NULL);
+    while (w1->world->provider->sales_len == 0) {
+        assert_true(world_turn(world));
+    }
+    node_freeze(w1, 30000); /* the reply is in its socket */
+    world_run_for(world, 25000);
+    assert_int_equal(tables_find(world->tables, "a")->row.owner,
+                     w2->engine.owner);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    assert_int_equal(times_told(world, "w2: a submitting > running"), 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_drained_worker__hands_over_at_once(void **state)
+{
+    (void)state;
+    struct world *world = world_open(6);
+    struct node *w1 = node_start(world, "w1", NULL);
+    for (int i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        world_ask(world, id);
+    }
+    world_run_for(world, 5000);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 2000);
+    node_drain(w1);
+    assert_true(world_run_until(world, node_is_drained, w1, 5000));
+    world_run_for(world, 2000);
+    for (size_t i = 0; i < world->tables->len; i++) {
+        const struct record_of *record = world->tables->records[i];
+        assert_true(record->closed || record->waiting ||
+                    record->row.owner == w2->engine.owner);
+    }
+    node_free(w1);
+    until_closed(world, 3 * MINUTE_MS);
+    assert_int_equal(times_told(world, "completed\n"), 20);
+    assert_int_equal(world->provider->sales_len, 20);
+    node_free(w2);
+    world_close(world);
+}
+
+static void a_drained_worker__with_nothing_to_do__is_gone_at_once(void **state)
+{
+    (void)state;
+    struct world *world = world_open(7);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    node_drain(w1);
+    assert_true(world_run_until(world, node_is_drained, w1, 100));
+    node_free(w1);
+    world_close(world);
+}
+
+static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
+{
+    (void)state;
+    struct world *world = world_open(8);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    for (int i = 0; i < 30; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        world_ask(world, id);
+    }
+    world_run_for(world, 8000);
+    int64_t first = w1->engine.owner;
+    int64_t second = w2->engine.owner;
+    tables_away(world, 60000);
+    world_run_for(world, 90000);
+    assert_int_equal(w1->engine.owner, first);
+    assert_int_equal(w2->engine.owner, second);
+    assert_int_equal(times_told(world, "is dead"), 0);
+    until_closed(world, 3 * MINUTE_MS);
+    assert_int_equal(times_told(world, "completed\n"), 30);
+    assert_int_equal(world->provider->sales_len, 30);
+    node_free(w1);
+    node_free(w2);
+    world_close(world);
+}
+
+static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
+{
+    static const struct {
+        enum unit unit;
+        enum task_state of;
+    } cases[] = {
+        {UNIT_CLAIM, QUEUED},    {UNIT_SAVE, RUNNING}, {UNIT_SAVE, READY},
+        {UNIT_SAVE, SUCCEEDED},  {UNIT_SAVE, CLOSED},  {UNIT_SAVE, QUEUED},
+        {UNIT_SAVE, SUBMITTING}, {UNIT_JOIN, QUEUED},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        struct world *world = world_open(9);
+        struct node *w1 = node_start(world, "w1", NULL);
+        if (cases[i / 2].unit != UNIT_JOIN) {
+            world_run_for(world, 3000);
+        }
+        if (cases[i / 2].of == QUEUED) {
+            provider_script(world, "a", "429");
+        } else if (cases[i / 2].of == SUBMITTING) {
+            provider_script(world, "a", "lost_reply");
+        }
+        tables_lose(world, cases[i / 2].unit, cases[i / 2].of, i % 2);
+        if (cases[i / 2].unit == UNIT_CLAIM) {
+            w1->engine.claim_wanted = false; /* the loss is the next claim's */
+        }
+        world_ask(world, "a");
+        world_run_for(world, 1000);
+        until_closed(world, 5 * MINUTE_MS);
+        assert_int_equal(world->tables->failed, 1);
+        assert_int_equal(provider_sold(world->provider, "a"), 1);
+        assert_int_equal(times_told(world, "event a completed\n"), 1);
+        node_free(w1);
+        world_close(world);
+    }
+}
+
+static void an_adoption__whose_answer_is_lost__is_found_again(void **state)
+{
+    (void)state;
+    for (int committed = 0; committed < 2; committed++) {
+        struct world *world = world_open(10);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_ask(world, "a");
+        until_state(world, "a", RUNNING, MINUTE_MS);
+        node_kill(w1);
+        struct node *w2 = node_start(world, "w2", NULL);
+        world_run_for(world, 3000);
+        tables_lose(world, UNIT_ADOPT, QUEUED, committed);
+        until_closed(world, 2 * MINUTE_MS);
+        assert_int_equal(world->tables->failed, 1);
+        assert_int_equal(times_told(world, "event a completed\n"), 1);
+        node_free(w1);
+        node_free(w2);
+        world_close(world);
+    }
+}
+
+static void an_id__the_store_does_not_take__is_written_after_all(void **state)
+{
+    (void)state;
+    for (int committed = 0; committed < 2; committed++) {
+        struct world *world = world_open(11);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_run_for(world, 3000);
+        world_ask(world, "a");
+        until_state(world, "a", SUBMITTING, MINUTE_MS);
+        tables_lose(world, UNIT_SAVE, RUNNING, committed);
+        until_closed(world, 5 * MINUTE_MS);
+        assert_int_equal(provider_sold(world->provider, "a"), 1);
+        assert_int_equal(world->provider->posts, 1);
+        assert_int_equal(times_told(world, "event a completed\n"), 1);
+        node_free(w1);
+        world_close(world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds),
+        cmocka_unit_test(
+            a_dead_worker__with_a_send_under_way__leaves_a_doubt),
+        cmocka_unit_test(
+            a_dead_worker__whose_claim_was_never_sent__is_replayed_once),
+        cmocka_unit_test(a_frozen_worker__comes_back__finds_itself_dead),
+        cmocka_unit_test(
+            a_frozen_worker__in_mid_submission__brings_its_id_home),
+        cmocka_unit_test(a_drained_worker__hands_over_at_once),
+        cmocka_unit_test(a_drained_worker__with_nothing_to_do__is_gone_at_once),
+        cmocka_unit_test(a_store__away_longer_than_a_lease__robs_nobody),
+        cmocka_unit_test(
+            an_answer__of_the_store_is_lost__nothing_is_done_twice),
+        cmocka_unit_test(an_adoption__whose_answer_is_lost__is_found_again),
+        cmocka_unit_test(an_id__the_store_does_not_take__is_written_after_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -186,6 +186,7 @@ static void set_common(struct call *call)
                          (long)CURL_HTTP_VERSION_2TLS);
         curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
         curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, KEPT_S);
+        loop_curl_keep(http->curl, easy);
     }
 }
 

@@ -165,6 +165,10 @@ static void fetch_start__any__shows_nothing_of_ours(void **state)
     for (int i = 0; i < 2; i++) {
         start(&seen[i], url_of("/"));
         wait_for(i + 1);
+        if (seen[i].end.end != REPLY_WHOLE) {
+            fail_msg("%d: end %d, status %d, %s", i, (int)seen[i].end.end,
+                     seen[i].end.status, seen[i].end.why);
+        }
         assert_string_equal(seen[i].start, "video");
         assert_null(strcasestr(web->last, "\r\nAuthorization:"));
         assert_null(strcasestr(web->last, "\r\nCookie:"));

@@ -61,6 +61,31 @@ static bool serve_garbage(struct web *w, int fd, const char *request,
     return false;
 }
 
+static bool serve_and_reset(struct web *w, int fd, const char *request,
+                            int number)
+{
+    serve_ok(w, fd, request, number);
+    web_reset(fd);
+    return false;
+}
+
+static void http_send__reply_and_then_a_reset__is_whole(void **state)
+{
+    (void)state;
+    web = web_start(serve_and_reset, NULL);
+    open_http(true, 8, 8, NULL);
+    for (int i = 0; i < 60; i++) {
+        assert_true(post(url_of("/x"), "{}", 5000, &answers[i]));
+    }
+    web_sleep_ms(50); /* the resets come while nobody reads */
+    wait_for(60);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(answers[i].end, REPLY_WHOLE);
+        assert_string_equal(answers[i].body, "{}");
+    }
+    assert_int_equal(web->requests, 60);
+}
+
 static void http_send__no_http__is_broken(void **state)
 {
     (void)state;
@@ -336,6 +361,7 @@ int main(void)
         TEST(http_send__close_without_a_byte__is_broken_and_sent),
         TEST(http_send__close_in_mid_body__is_broken),
         TEST(http_send__chunks_cut_short__is_broken),
+        TEST(http_send__reply_and_then_a_reset__is_whole),
         TEST(http_send__no_http__is_broken),
         TEST(http_send__body_at_and_over_the_limit__is_whole_and_too_large),
         TEST(http_send__flood_of_headers__is_broken),

@@ -139,4 +139,61 @@ static inline void trial_topic(char *name, size_t name_bytes, int partitions)
     rd_kafka_destroy(client);
 }
 
+/* Numbered messages: the value is the number. */
+
+struct sent {
+    int answered;
+    int good;
+    int want;
+};
+
+static inline void on_sent(void *context, const struct err *err)
+{
+    struct sent *sent = context;
+    sent->answered++;
+    sent->good += err == NULL;
+}
+
+static inline bool all_sent(void *context)
+{
+    struct sent *sent = context;
+    return sent->answered >= sent->want;
+}
+
+static inline struct producer *producer_new(struct trial *trial)
+{
+    struct err err = {0};
+    struct producer *producer =
+        producer_open(trial->loop, trial_brokers(), NULL, 0, NULL, NULL, &err);
+    assert_non_null(producer);
+    return producer;
+}
+
+static inline void produce(struct producer *producer, const char *topic,
+                           int number, struct sent *sent)
+{
+    char key[20];
+    char value[20];
+    snprintf(key, sizeof key, "key-%d", number);
+    snprintf(value, sizeof value, "%d", number);
+    struct outgoing outgoing = {
+        .topic = topic, .key = str_of(key), .value = str_of(value)};
+    struct err err;
+    assert_true(producer_send(producer, &outgoing, on_sent, sent, &err));
+    sent->want++;
+}
+
+static inline void produce_range(struct trial *trial, const char *topic,
+                                 int from, int to)
+{
+    struct producer *producer = producer_new(trial);
+    struct sent sent = {0};
+    for (int i = from; i < to; i++) {
+        produce(producer, topic, i, &sent);
+    }
+    assert_true(trial_wait(trial, all_sent, &sent, 20000));
+    assert_int_equal(sent.good, to - from);
+    trial_close_producer(trial, producer);
+}
+
 #endif

@@ -110,63 +110,6 @@ static bool is_told(void *context)
     return ((struct reader *)context)->told;
 }
 
-/* What is sent */
-
-struct sent {
-    int answered;
-    int good;
-    int want;
-};
-
-static void on_sent(void *context, const struct err *err)
-{
-    struct sent *sent = context;
-    sent->answered++;
-    sent->good += err == NULL;
-}
-
-static bool all_sent(void *context)
-{
-    struct sent *sent = context;
-    return sent->answered >= sent->want;
-}
-
-static struct producer *producer_new(struct trial *trial)
-{
-    struct err err = {0};
-    struct producer *producer =
-        producer_open(trial->loop, trial_brokers(), NULL, 0, NULL, NULL, &err);
-    assert_non_null(producer);
-    return producer;
-}
-
-static void produce(struct producer *producer, const char *topic, int number,
-                    struct sent *sent)
-{
-    char key[20];
-    char value[20];
-    snprintf(key, sizeof key, "key-%d", number);
-    snprintf(value, sizeof value, "%d", number);
-    struct outgoing outgoing = {
-        .topic = topic, .key = str_of(key), .value = str_of(value)};
-    struct err err;
-    assert_true(producer_send(producer, &outgoing, on_sent, sent, &err));
-    sent->want++;
-}
-
-static void produce_range(struct trial *trial, const char *topic, int from,
-                          int to)
-{
-    struct producer *producer = producer_new(trial);
-    struct sent sent = {0};
-    for (int i = from; i < to; i++) {
-        produce(producer, topic, i, &sent);
-    }
-    assert_true(trial_wait(trial, all_sent, &sent, 20000));
-    assert_int_equal(sent.good, to - from);
-    trial_close_producer(trial, producer);
-}
-
 /* Tests */
 
 static bool same(struct str a, const char *text)

@@ -1,0 +1,252 @@
+#include "core/sigv4.h"
+
+#include "core/digest.h"
+
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char empty_hash[] =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+static void hmac(const void *key, size_t key_len, struct str text,
+                 unsigned char out[DIGEST_BYTES])
+{
+    unsigned int len = 0;
+    const void *done =
+        HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text.at,
+             text.len, out, &len);
+    assert(done && len == DIGEST_BYTES);
+    (void)done;
+}
+
+static void hex_hash(struct str text, char out[static SIGV4_HEX_BYTES])
+{
+    unsigned char sum[DIGEST_BYTES];
+    digest_of(text, sum);
+    str_hex(sum, sizeof sum, out);
+}
+
+void sigv4_date(int64_t time_ms, char out[static SIGV4_DATE_BYTES])
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    strftime(out, SIGV4_DATE_BYTES, "%Y%m%dT%H%M%SZ", &tm);
+}
+
+void sigv4_encode(struct buf *out, struct str text, bool keep_slash)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if ((c != '\0' && strchr(plain, c)) || (keep_slash && c == '/')) {
+            buf_add_char(out, c);
+        } else {
+            buf_printf(out, "%%%02X", (unsigned char)c);
+        }
+    }
+}
+
+/* ---- the canonical request ----------------------------------------------- */
+
+static int compare_headers(const void *a, const void *b)
+{
+    const struct sigv4_header *left = a;
+    const struct sigv4_header *right = b;
+    return strcmp(left->name, right->name);
+}
+
+static struct str name_of(struct str param)
+{
+    const char *equals = param.len ? memchr(param.at, '=', param.len) : NULL;
+    return (struct str){param.at,
+                        equals ? (size_t)(equals - param.at) : param.len};
+}
+
+static int compare_str(struct str a, struct str b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.at, b.at, len) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/** By name, then by the whole: "a=" goes before "a-b=". */
+static int compare_params(const void *a, const void *b)
+{
+    const struct str *left = a;
+    const struct str *right = b;
+    int order = compare_str(name_of(*left), name_of(*right));
+    return order ? order : compare_str(*left, *right);
+}
+
+static void add_query(struct buf *out, struct str query)
+{
+    struct str params[SIGV4_PARAMS_MAX];
+    size_t n = 0;
+    while (query.len) {
+        const char *end = memchr(query.at, '&', query.len);
+        size_t len = end ? (size_t)(end - query.at) : query.len;
+        assert(n < SIGV4_PARAMS_MAX);
+        params[n++] = (struct str){query.at, len};
+        len += end ? 1 : 0;
+        query = (struct str){query.at + len, query.len - len};
+    }
+    qsort(params, n, sizeof *params, compare_params);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) {
+            buf_add_char(out, '&');
+        }
+        buf_add_str(out, params[i]);
+        if (name_of(params[i]).len == params[i].len) {
+            buf_add_char(out, '=');
+        }
+    }
+}
+
+/** The value without spaces at its ends; several within become one. */
+static void add_value(struct buf *out, struct str value)
+{
+    value = str_trim(value);
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.at[i] != ' ' || value.at[i - 1] != ' ') {
+            buf_add_char(out, value.at[i]);
+        }
+    }
+}
+
+static void add_names(struct buf *out, const struct sigv4_header *headers,
+                      size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        buf_printf(out, "%s%s", i > 0 ? ";" : "", headers[i].name);
+    }
+}
+
+static void hash_request(const struct sigv4_request *request,
+                         const struct sigv4_header *headers,
+                         char out[static SIGV4_HEX_BYTES])
+{
+    struct buf text;
+    buf_init(&text, 0);
+    buf_printf(&text, "%s\n", request->method);
+    buf_add_str(&text, request->path);
+    buf_add_char(&text, '\n');
+    add_query(&text, request->query);
+    buf_add_char(&text, '\n');
+    for (size_t i = 0; i < request->headers_len; i++) {
+        buf_printf(&text, "%s:", headers[i].name);
+        add_value(&text, headers[i].value);
+        buf_add_char(&text, '\n');
+    }
+    buf_add_char(&text, '\n');
+    add_names(&text, headers, request->headers_len);
+    buf_add_char(&text, '\n');
+    buf_add_str(&text, request->payload);
+    hex_hash(buf_str(&text), out); /* out of memory gives a wrong signature */
+    buf_done(&text);
+}
+
+/* ---- the signature ------------------------------------------------------- */
+
+static void scope_text(const struct sigv4_scope *scope, const char *date,
+                       char out[static 128])
+{
+    snprintf(out, 128, "%.8s/%.64s/%.16s/aws4_request", date, scope->region,
+             scope->service);
+}
+
+static void derive(const struct sigv4_key *key, const struct sigv4_scope *scope,
+                   const char *date, unsigned char out[DIGEST_BYTES])
+{
+    struct buf first;
+    buf_init(&first, 0);
+    buf_add_text(&first, "AWS4");
+    buf_add_str(&first, key->secret);
+    hmac(first.bytes ? first.bytes : "", first.len, (struct str){date, 8}, out);
+    hmac(out, DIGEST_BYTES, str_of(scope->region), out);
+    hmac(out, DIGEST_BYTES, str_of(scope->service), out);
+    hmac(out, DIGEST_BYTES, STR("aws4_request"), out);
+    if (first.bytes) {
+        OPENSSL_cleanse(first.bytes, first.len);
+    }
+    buf_done(&first);
+}
+
+void sigv4_sign(const struct sigv4_request *request,
+                const struct sigv4_key *key, const struct sigv4_scope *scope,
+                struct buf *authorization,
+                char signature[static SIGV4_HEX_BYTES])
+{
+    struct sigv4_header headers[SIGV4_HEADERS_MAX];
+    assert(request->headers_len <= SIGV4_HEADERS_MAX);
+    for (size_t i = 0; i < request->headers_len; i++) {
+        headers[i] = request->headers[i];
+    }
+    qsort(headers, request->headers_len, sizeof *headers, compare_headers);
+    char hash[SIGV4_HEX_BYTES];
+    hash_request(request, headers, hash);
+
+    struct sigv4_chain chain;
+    sigv4_chain_init(&chain, key, scope, "");
+    char text[512];
+    int len = snprintf(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s",
+                       chain.date, chain.scope, hash);
+    unsigned char sum[DIGEST_BYTES];
+    hmac(chain.key, sizeof chain.key, (struct str){text, (size_t)len}, sum);
+    OPENSSL_cleanse(&chain.key, sizeof chain.key);
+    str_hex(sum, sizeof sum, signature);
+
+    buf_add_text(authorization, "AWS4-HMAC-SHA256 Credential=");
+    buf_add_str(authorization, key->id);
+    buf_printf(authorization, "/%s,SignedHeaders=", chain.scope);
+    add_names(authorization, headers, request->headers_len);
+    buf_printf(authorization, ",Signature=%s", signature);
+}
+
+/* ---- chunks -------------------------------------------------------------- */
+
+void sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_key *key,
+                      const struct sigv4_scope *scope, const char *seed)
+{
+    *chain = (struct sigv4_chain){0};
+    sigv4_date(scope->time_ms, chain->date);
+    scope_text(scope, chain->date, chain->scope);
+    derive(key, scope, chain->date, chain->key);
+    snprintf(chain->last, sizeof chain->last, "%s", seed);
+}
+
+/** @param hashes  One or two hashes, the lines after the last signature. */
+static void chain_on(struct sigv4_chain *chain, const char *kind,
+                     const char *hashes)
+{
+    char text[512];
+    int len = snprintf(text, sizeof text, "AWS4-HMAC-SHA256-%s\n%s\n%s\n%s\n%s",
+                       kind, chain->date, chain->scope, chain->last, hashes);
+    assert(len > 0 && (size_t)len < sizeof text);
+    unsigned char sum[DIGEST_BYTES];
+    hmac(chain->key, sizeof chain->key, (struct str){text, (size_t)len}, sum);
+    str_hex(sum, sizeof sum, chain->last);
+}
+
+void sigv4_chain_chunk(struct sigv4_chain *chain, const void *bytes, size_t len)
+{
+    char hash[SIGV4_HEX_BYTES];
+    char hashes[2 * SIGV4_HEX_BYTES];
+    hex_hash((struct str){bytes, len}, hash);
+    snprintf(hashes, sizeof hashes, "%s\n%s", empty_hash, hash);
+    chain_on(chain, "PAYLOAD", hashes);
+}
+
+void sigv4_chain_trailer(struct sigv4_chain *chain, struct str trailer)
+{
+    char hash[SIGV4_HEX_BYTES];
+    hex_hash(trailer, hash);
+    chain_on(chain, "TRAILER", hash);
+}

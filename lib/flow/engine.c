@@ -429,7 +429,9 @@ void engine_replace_row(struct job *job, const struct task_row *row)
 void engine_drop(struct engine *engine, struct job *job)
 {
     const struct task_row *row = &job->task.row;
-    if (job->phase == JOB_SAVING && row->state == RUNNING && job->effect &&
+    const bool unsaved =
+        job->phase == JOB_SAVING || job->phase == JOB_REREADING;
+    if (unsaved && row->state == RUNNING && job->effect &&
         job->effect->facts) {
         engine_learn(engine, row->id, str_of(job_request_id(job)),
                      job->effect->facts->idempotency_key,

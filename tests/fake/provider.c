@@ -307,7 +307,7 @@ static struct answer tell_task(struct provider *provider, struct sale *sale,
     if (over && good) {
         add_videos(provider, sale, &out);
     } else if (over) {
-        buf_add_text(&out, ",\"error\":{\"code\":500063,\"message\":"
+        buf_add_text(&out, ",\"error\":{\"code\":500001,\"message\":"
                            "\"it could not be made\"}");
     }
     buf_add_text(&out, "}}");

@@ -86,6 +86,8 @@ class Program:
     def __init__(self, name, args, env=None):
         self.name = name
         self.log = TMP / f"{name}.log"
+        # A name may come again: only what this one prints is its own.
+        self.began = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(a) for a in args], env=env, stdin=subprocess.DEVNULL,
@@ -100,7 +102,7 @@ class Program:
         return self.process.poll() is None
 
     def text(self):
-        return self.log.read_text(errors="replace")
+        return self.log.read_bytes()[self.began:].decode(errors="replace")
 
     def line(self, start, limit_s=20):
         """The first line of the log that begins with start."""

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka sanitized
+"""The commands as an operator meets them: exit statuses, faults told all at once,
+probes in words."""
+
+import json
+import os
+
+import psycopg
+
+import tap
+from world import World, fetch, wait_for
+
+
+def check_usage(world):
+    done = world.command("pixverse-worker", "--help")
+    tap.equal(done.returncode, 0, "--help ends with status 0")
+    for name in ("KAFKA_BROKERS", "GENERATIONS_MAX", "SUBMIT_DOUBT", "DOWNLOAD_PRIVATE",
+                 "LEASE_MS", "LOG_FORMAT", "KEY_TEMPLATE"):
+        tap.check(name in done.stdout, f"--help tells {name}")
+    done = world.command("pixverse-worker", "version")
+    tap.check(done.returncode == 0 and "pixverse-worker 1." in done.stdout,
+              "version tells the version", done.stdout)
+    done = world.command("pixverse-worker", "juggle")
+    tap.equal(done.returncode, 2, "an unknown command ends with status 2")
+    tap.check("juggle" in done.stderr and "migrate" in done.stderr,
+              "it names the word and what is allowed", done.stderr)
+
+
+def check_settings(world):
+    wrong = world.environment(TASKS_MAX="many", POLL_INTERVAL_MS="1",
+                              SUBMIT_DOUBT="maybe", STORAGE_URL="ftp://x",
+                              KEY_TEMPLATE="{index}.mp4", ADMIN_LISTEN="here",
+                              APIMART_API_KEY="")
+    done = world.command("pixverse-worker", "run", env=wrong)
+    tap.equal(done.returncode, 2, "wrong settings end with status 2")
+    for name in ("TASKS_MAX", "POLL_INTERVAL_MS", "SUBMIT_DOUBT", "STORAGE_URL",
+                 "KEY_TEMPLATE", "ADMIN_LISTEN", "APIMART_API_KEY"):
+        lines = [l for l in done.stderr.splitlines() if l.startswith(name)]
+        tap.equal(len(lines), 1, f"{name} is named once, with the others", done.stderr)
+
+
+def check_schema(world):
+    name = "empty_" + os.urandom(4).hex()
+    with psycopg.connect(world.database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = world.database_url.rsplit("/", 1)[0] + "/" + name
+    empty = world.environment(DATABASE_URL=url)
+    done = world.command("pixverse-worker", "run", env=empty)
+    tap.equal(done.returncode, 3, "run without a schema ends with status 3", done.stderr)
+    tap.check("pixverse-worker migrate" in done.stderr,
+              "it names the command that mends it", done.stderr)
+    done = world.command("pixverse-worker", "check", env=empty)
+    tap.equal(done.returncode, 1, "check finds the missing schema", done.stdout)
+    done = world.command("pixverse-worker", "migrate", env=empty)
+    tap.equal(done.returncode, 0, "migrate ends with status 0", done.stderr)
+    done = world.command("pixverse-worker", "migrate", env=empty)
+    tap.equal(done.returncode, 0, "migrate again changes nothing", done.stderr)
+    done = world.command("pixverse-worker", "check", env=empty)
+    tap.equal(done.returncode, 0, "check finds no fault", done.stdout + done.stderr)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE meta SET program_min = 99, number = 99")
+    done = world.command("pixverse-worker", "run", env=empty)
+    tap.equal(done.returncode, 3, "run on a later schema ends with status 3", done.stderr)
+
+
+def check_faults(world):
+    wrong = world.environment(DATABASE_URL="host=127.0.0.1 port=1 dbname=x",
+                              APIMART_BASE_URL="http://127.0.0.1:1",
+                              STORAGE_URL="file:///proc/videos")
+    done = world.command("pixverse-worker", "check", env=wrong, timeout=120)
+    tap.equal(done.returncode, 1, "check with faults ends with status 1")
+    for what in ("PostgreSQL", "provider", "storage"):
+        tap.check(any(line.startswith("fault") and what in line
+                      for line in done.stdout.splitlines()),
+                  f"check names the fault of {what}", done.stdout)
+    tap.check("sk-test" not in done.stdout + done.stderr, "no key is shown")
+
+
+def check_probes(world):
+    worker = world.workers[0]
+    tap.equal(fetch(worker.admin + "/healthz")[0], 200, "/healthz answers")
+    status, body = fetch(worker.admin + "/readyz")
+    tap.equal((status, body.splitlines()[0]), (200, b"ready"), "/readyz is ready")
+    scale = json.loads(fetch(worker.admin + "/scale")[1])
+    tap.equal(sorted(scale), ["in_flight", "queued", "tasks_max", "workers"],
+              "/scale has its four numbers", scale)
+    tap.equal((scale["tasks_max"], scale["workers"]), (10000, 1), "/scale counts")
+    text = fetch(worker.admin + "/metrics")[1].decode()
+    for name in ("pixverse_tasks", "pixverse_polls_total", "pixverse_hold",
+                 "pixverse_poll_lateness_seconds_bucket", "pixverse_fleet_workers"):
+        tap.check(f"\n{name}" in text, f"/metrics has {name}")
+    tap.equal(fetch(worker.admin + "/else")[0], 404, "another path is not found")
+    tap.equal(fetch(worker.admin + "/healthz", "POST", b"{}")[0], 405,
+              "another method is refused")
+
+
+def check_waiting(world):
+    """run waits for what is away, says so, and /readyz names it."""
+    worker = world.start_worker(
+        wait=False, DATABASE_URL="host=127.0.0.1 port=1 dbname=x")
+
+    def missing():
+        try:
+            status, body = fetch(worker.admin + "/readyz")
+        except OSError:
+            return None
+        return body.decode() if status == 503 else None
+    text = wait_for(missing, 20, "a worker that is not ready")
+    tap.check("no PostgreSQL" in text, "/readyz says in words what is missing", text)
+    tap.check(worker.alive(), "run waits for PostgreSQL")
+    tap.equal(worker.stop(), 0, "it drains at once where nothing is under way")
+
+
+def main():
+    with World() as world:
+        check_usage(world)
+        check_settings(world)
+        check_schema(world)
+        check_faults(world)
+        check_probes(world)
+        check_waiting(world)
+        text = world.workers[0].text()
+        tap.check("sk-test" not in text, "no key is in the log")
+        tap.equal(world.workers[0].stop(), 0, "the worker drains with status 0")
+
+
+tap.run(main)

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka timeout=300
+"""Submissions stop for a stated reason, nothing is lost meanwhile, and they go on by
+themselves: an empty balance, a refused key, a storage that is away; and a throttle."""
+
+import shutil
+
+import tap
+from world import World, fetch, wait_for
+
+
+def readyz(world):
+    return fetch(world.workers[0].admin + "/readyz")
+
+
+def wait_hold(world, reason):
+    def held():
+        status, body = readyz(world)
+        return (status, body.decode()) if f"hold: {reason}" in body.decode() else None
+    status, body = wait_for(held, 30, f"the hold {reason}")
+    tap.equal(status, 200, f"{reason}: the worker stays ready")
+    tap.check("since" in body, f"{reason}: the hold says since when", body)
+
+
+def held_and_healed(world, name, faults, reason):
+    world.faults(faults)
+    ids = [f"{name}-{n}" for n in range(40)]
+    for identity in ids:
+        world.send({"request_id": identity, "request": {"prompt": identity}})
+    world.flush()
+    wait_hold(world, reason)
+    tap.equal([i for i in ids if i in world.events], [], f"{name}: nothing is announced")
+    fetch(world.sim_url + "/sim/faults", "DELETE")
+    # No test waits half a minute for the next probe.
+    world.query("UPDATE hold SET next_try_ms = 0 RETURNING 1")
+    world.wait_events(ids, 90)
+    tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
+              f"{name}: all go on when it is mended")
+    bought = [t for t in world.ledger()["tasks"] if t["request"]["prompt"] in ids]
+    tap.equal(len(bought), len(ids), f"{name}: each is bought once")
+    wait_for(lambda: b"hold:" not in readyz(world)[1], 30, "no hold")
+
+
+def main():
+    with World(sim=["--schema", "yes"]) as world:
+        forever = {"count": -1}
+        held_and_healed(world, "balance", [
+            {"on": "submit", "kind": "payment_required", **forever},
+            {"on": "balance", "kind": "status", "status": 200, "body":
+             '{"success":true,"remain_balance":0,"used_balance":9,"unlimited_quota":false}',
+             **forever}], "balance")
+        held_and_healed(world, "auth", [
+            {"on": "submit", "kind": "status", "status": 401, **forever},
+            {"on": "balance", "kind": "status", "status": 401, **forever}], "auth")
+
+        # Storage: READY tasks wait, no new one is bought, all come home later.
+        shutil.rmtree(world.videos)
+        world.videos.write_text("not a folder")
+        world.send({"request_id": "stored-0", "request": {"prompt": "stored-0"}})
+        world.flush()
+        wait_hold(world, "storage")
+        world.send({"request_id": "stored-1", "request": {"prompt": "stored-1"}})
+        world.flush()
+        world.pump(2)
+        prompts = {t["request"]["prompt"] for t in world.ledger()["tasks"]}
+        tap.check("stored-1" not in prompts, "storage: nothing is bought that can't be stored")
+        world.videos.unlink()
+        world.videos.mkdir()
+        world.query("UPDATE hold SET next_try_ms = 0 RETURNING 1")
+        world.wait_events(["stored-0", "stored-1"], 120)
+        tap.equal({world.events[i][0]["status"] for i in ("stored-0", "stored-1")},
+                  {"completed"}, "storage: what was paid comes home")
+
+        # A throttle stays in the worker, and costs no purchase.
+        world.faults([{"on": "submit", "kind": "rate_limit", "retry_after": "1",
+                       "count": 8}])
+        ids = [f"throttle-{n}" for n in range(20)]
+        for identity in ids:
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+        world.flush()
+        world.wait_events(ids, 90)
+        tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
+                  "throttle: all are completed")
+        tap.equal({i: len(e) for i, e in world.events.items() if len(e) != 1}, {},
+                  "each has one event")
+        tap.equal(world.workers[0].stop(), 0, "the worker drains with status 0")
+
+
+tap.run(main)

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka timeout=300
+"""Limits and orders: GENERATIONS_MAX over a fleet, priority before age, deadlines in
+the queue and in flight, a late success, progress, a drain that hands over at once."""
+
+import json
+import time
+
+import tap
+from world import World, fetch, wait_for
+
+
+def check_generations():
+    """The provider fails what it accepts above its plan: nothing may fail."""
+    settings = {"GENERATIONS_MAX": "5", "KAFKA_PROGRESS_TOPIC": ""}
+    with World(workers=2, latency="0.3..0.6", sim=["--concurrency", "5"],
+               settings=settings) as world:
+        ids = [f"g-{n}" for n in range(40)]
+        for identity in ids:
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+        world.flush()
+        world.wait_events(ids, 120)
+        tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
+                  "generations: none fails for the provider's limit")
+        peak = world.ledger()["totals"]["running_peak"]
+        tap.check(peak <= 5, "generations: never more than the limit", peak)
+
+
+def check_priority(world):
+    """What waits is claimed by priority, then age."""
+    world.query("INSERT INTO hold (reason, scope, since_ms, next_try_ms, message) "
+                "VALUES ('operator', '*', 0, 0, 'test') RETURNING 1")
+    wait_for(lambda: b"hold: operator" in readyz(world), 20, "the hold")
+    for n, priority in enumerate((0, 5, 9, 5, 0, 9)):
+        world.send({"request_id": f"p-{n}", "priority": priority,
+                    "request": {"prompt": f"p-{n}"}}, key="same partition")
+    world.flush()
+    wait_for(lambda: world.query("SELECT count(*) FROM waiting")[0][0] == 6, 30,
+             "six waiting rows")
+    world.query("DELETE FROM hold RETURNING 1")
+    world.wait_events([f"p-{n}" for n in range(6)], 60)
+    bought = sorted((t["at_ms"], t["request"]["prompt"])
+                    for t in world.ledger()["tasks"]
+                    if t["request"]["prompt"].startswith("p-"))
+    # One at a time: SUBMITS_MAX is 1 in this world.
+    tap.equal([prompt for _, prompt in bought],
+              ["p-2", "p-5", "p-1", "p-3", "p-0", "p-4"],
+              "priority: 9 first, then the oldest")
+
+
+def readyz(world):
+    return fetch(world.workers[0].admin + "/readyz")[1]
+
+
+def check_deadlines(world):
+    # In the queue: nothing was sent, a new request is safe.
+    world.query("INSERT INTO hold (reason, scope, since_ms, next_try_ms, message) "
+                "VALUES ('operator', '*', 0, 0, 'test') RETURNING 1")
+    wait_for(lambda: b"hold: operator" in readyz(world), 20, "the hold")
+    world.send({"request_id": "d-queued", "deadline_seconds": 2,
+                "request": {"prompt": "d-queued"}})
+    world.flush()
+    event = world.event("d-queued", 30)
+    tap.equal([event["error"]["kind"], event["billed"], event["error"]["retry_safe"]],
+              ["timed_out", "no", True], "deadline: in the queue nothing was paid")
+    world.query("DELETE FROM hold RETURNING 1")
+
+    # In flight: told as timed out, and the video still comes home, late.
+    world.faults([{"on": "poll", "kind": "slow_job", "number": 6,
+                   "match": "d-running"}])
+    world.send({"request_id": "d-running", "deadline_seconds": 2,
+                "request": {"prompt": "d-running"}})
+    world.flush()
+    first = world.event("d-running", 30)
+    tap.equal([first["error"]["kind"], first["billed"], first["error"]["retry_safe"]],
+              ["timed_out", "unknown", False], "deadline: in flight payment is open")
+
+
+def check_progress(world):
+    reader = world.reader("progress")
+    found = []
+
+    def come():
+        message = reader.poll(0.2)
+        if message and not message.error():
+            found.append((message.key(), dict(message.headers()),
+                          json.loads(message.value())))
+        return len(found) >= 3
+    wait_for(come, 30, "three progress messages")
+    reader.close()
+    key, headers, value = found[0]
+    tap.equal(headers["ce_type"], b"video.generation.progress", "progress: its type")
+    tap.equal(sorted(value), ["progress", "provider_task_id", "request_id", "status",
+                              "tenant"], "progress: its fields", value)
+    tap.equal(key.decode(), value["request_id"], "progress: its key")
+
+
+def check_drain():
+    """A drained worker's tasks go on elsewhere at once, none is bought again."""
+    with World(workers=2, latency="4..6") as world:
+        ids = [f"h-{n}" for n in range(60)]
+        for identity in ids:
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+        world.flush()
+        wait_for(lambda: world.query("SELECT count(*) FROM task WHERE state = 2")[0][0]
+                 == 60, 30, "all in flight")
+        began = time.monotonic()
+        tap.equal(world.workers[0].stop(), 0, "drain: status 0")
+        tap.check(time.monotonic() - began < 10, "drain: waits for no generation")
+        world.wait_events(ids, 60)
+        tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
+                  "drain: the other brings all home")
+        tap.equal(world.ledger()["totals"]["posts"], 60, "drain: one POST each")
+
+
+def main():
+    check_generations()
+    with World(latency="0.3..0.6", settings={"SUBMITS_MAX": "1"}) as world:
+        check_priority(world)
+        check_deadlines(world)
+        check_progress(world)
+    check_drain()
+
+
+tap.run(main)

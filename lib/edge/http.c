@@ -40,7 +40,6 @@ struct call {
 };
 
 struct http {
-    struct loop *loop;
     struct http_options options;
     char *ca_file;
     struct loop_curl *curl;
@@ -50,7 +49,8 @@ struct http {
     struct list doomed; /* never started: their reply is owed */
     int active_len;
     int under_way;
-    int at_once;
+    bool streams; /* the server speaks HTTP/2, as its last reply showed */
+    struct loop_timer *soon;   /* ends the doomed */
     struct curl_slist *shared; /* the headers of a GET */
     char *shared_bearer;
     bool closing;
@@ -400,9 +400,20 @@ static void call_end(struct call *call, enum reply_end end, const char *why)
     list_add_tail(&http->free, &call->link);
 }
 
+/**
+ * Without streams, more than a connection each would only wait inside libcurl,
+ * with their timeouts running.
+ */
+static int at_once(const struct http *http)
+{
+    int most = http->options.connections_max;
+    most *= http->streams ? STREAMS_PER_CONNECTION : 1;
+    return most < http->options.at_once_max ? most : http->options.at_once_max;
+}
+
 static void start_waiting(struct http *http)
 {
-    while (!http->closing && http->active_len < http->at_once &&
+    while (!http->closing && http->active_len < at_once(http) &&
            !list_is_empty(&http->waiting)) {
         call_start(LIST_OWNER(list_pop(&http->waiting), struct call, link));
     }
@@ -423,6 +434,11 @@ static void on_done(void *context, void *easy, int code)
     struct http *http = context;
     struct call *call = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    if (code == CURLE_OK) {
+        long version = 0;
+        curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+        http->streams = version == CURL_HTTP_VERSION_2_0;
+    }
     http->active_len--;
     list_remove(&call->link);
     start_waiting(http);
@@ -441,18 +457,19 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
         return NULL;
     }
     *http = (struct http){
-        .loop = loop, .options = *options, .at_once = options->at_once_max};
-    http->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-    http->options.ca_file = http->ca_file;
+        .options = *options,
+        .ca_file = options->ca_file ? strdup(options->ca_file) : NULL,
+        .soon = loop_timer_new(loop, end_doomed, http),
+    };
     list_init(&http->free);
     list_init(&http->waiting);
     list_init(&http->active);
     list_init(&http->doomed);
     http->curl =
         loop_curl_open(loop, options->connections_max, on_done, http, err);
-    if (!http->curl) {
-        free(http->ca_file);
-        free(http);
+    if (!http->curl || !http->soon || (options->ca_file && !http->ca_file)) {
+        err_set(err, ERR_FATAL, "no memory for HTTP");
+        http_close(http);
         return NULL;
     }
     return http;
@@ -463,8 +480,8 @@ bool http_send(struct http *http, const struct exchange *exchange,
                http_reply_fn *on_reply, void *context, struct err *err)
 {
     assert(timeout_ms >= 1);
-    bool tls = str_starts(exchange->url, STR("https://"));
-    if (!tls && !str_starts(exchange->url, STR("http://"))) {
+    if (!str_starts(exchange->url, STR("https://")) &&
+        !str_starts(exchange->url, STR("http://"))) {
         return err_set(err, ERR_PERMANENT, "the URL is neither http nor https");
     }
     if (!is_clean(exchange->url) || !is_clean(exchange->bearer) ||
@@ -485,18 +502,11 @@ bool http_send(struct http *http, const struct exchange *exchange,
         list_add_tail(&http->free, &call->link);
         return err_set(err, ERR_TRANSIENT, "no memory for an exchange");
     }
-    /* Without multiplexing, more than a connection each would only wait inside
-     * libcurl, with their timeouts running. */
-    int connections = http->options.connections_max;
-    int most = tls && !http->options.once ? connections * STREAMS_PER_CONNECTION
-                                          : connections;
-    http->at_once =
-        most < http->options.at_once_max ? most : http->options.at_once_max;
     http->under_way++;
     list_add_tail(&http->waiting, &call->link);
     start_waiting(http);
     if (!list_is_empty(&http->doomed)) {
-        loop_defer(http->loop, end_doomed, http);
+        loop_timer_set(http->soon, 0);
     }
     return true;
 }
@@ -527,6 +537,7 @@ void http_close(struct http *http)
         call_free(LIST_OWNER(http->free.next, struct call, link));
     }
     loop_curl_close(http->curl);
+    loop_timer_free(http->soon);
     curl_slist_free_all(http->shared);
     free(http->shared_bearer);
     free(http->ca_file);

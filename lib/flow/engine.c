@@ -99,8 +99,9 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
 
 static void unlink_job(struct engine *engine, struct job *job)
 {
-    heap_remove(&engine->due, &job->due);
-    heap_remove(&engine->transfers, &job->due);
+    /* One entry, in one heap at most: which, only the phase says. */
+    heap_remove(job->phase == JOB_LINED_UP ? &engine->transfers : &engine->due,
+                &job->due);
     list_remove(&job->link);
 }
 

@@ -18,6 +18,7 @@ struct provider *provider_open(struct world *world)
     provider->world = world;
     provider->honours_keys = true;
     provider->told = KEYS_TOLD_YES;
+    provider->retention_s = 86400;
     return provider;
 }
 
@@ -326,8 +327,12 @@ static struct answer tell_keys(const struct provider *provider,
     case KEYS_TOLD_YES:
         return (struct answer){
             .status = 200,
-            .body = STR("{\"idempotency\":{\"header\":\"Idempotency-Key\","
-                        "\"retention_seconds\":86400}}")};
+            .body = str_of(
+                arena_printf(arena,
+                             "{\"idempotency\":{\"header\":\"Idempotency-Key\","
+                             "\"retention_seconds\":%d}}",
+                             provider->retention_s)),
+        };
     case KEYS_TOLD_NO:
         return error_of(404, "not_found", "no such page", arena);
     case KEYS_TOLD_NOTHING:

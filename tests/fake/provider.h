@@ -68,6 +68,7 @@ struct provider {
     size_t sales_len;
     bool honours_keys;
     enum keys_told told;
+    int retention_s;    /* what it says of its keys' life */
     bool balance_empty; /* 402 to all */
     bool key_refused;   /* 401 to all */
     bool away;          /* no connection at all */

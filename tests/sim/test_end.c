@@ -56,8 +56,8 @@ static void a_deadline__while_it_runs__and_the_video_comes_late(void **state)
     end(world, w1);
 }
 
-static void a_deadline__while_it_runs__and_it_fails_late__is_told_once(
-    void **state)
+static void
+a_deadline__while_it_runs__and_it_fails_late__is_told_once(void **state)
 {
     (void)state;
     struct node *w1;
@@ -85,7 +85,8 @@ static void a_deadline__in_the_queue__is_told_even_under_a_hold(void **state)
     end(world, w1);
 }
 
-static void a_task__the_provider_forgets__is_lost_after_ten_minutes(void **state)
+static void
+a_task__the_provider_forgets__is_lost_after_ten_minutes(void **state)
 {
     (void)state;
     struct node *w1;

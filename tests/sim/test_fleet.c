@@ -2,8 +2,8 @@
 
 /* Workers that die, freeze, drain, and lose the store. */
 
-static void a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(
-    void **state)
+static void
+a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(void **state)
 {
     (void)state;
     struct world *world = world_open(1);
@@ -47,15 +47,16 @@ static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
     world_close(world);
 }
 
-static void a_dead_worker__whose_claim_was_never_sent__is_replayed_once(
-    void **state)
+static void
+a_dead_worker__whose_claim_was_never_sent__is_replayed_once(void **state)
 {
     (void)state;
     struct world *world = world_open(3);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
     world_ask(world, "a");
-    until_state(world, "a", SUBMITTING, MINUTE_MS); /* committed, not yet known */
+    until_state(world, "a", SUBMITTING,
+                MINUTE_MS); /* committed, not yet known */
     node_kill(w1);
     struct node *w2 = node_start(world, "w2", NULL);
     until_closed(world, 2 * MINUTE_MS);
@@ -266,8 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds),
-        cmocka_unit_test(
-            a_dead_worker__with_a_send_under_way__leaves_a_doubt),
+        cmocka_unit_test(a_dead_worker__with_a_send_under_way__leaves_a_doubt),
         cmocka_unit_test(
             a_dead_worker__whose_claim_was_never_sent__is_replayed_once),
         cmocka_unit_test(a_frozen_worker__comes_back__finds_itself_dead),

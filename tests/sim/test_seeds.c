@@ -1,0 +1,390 @@
+#include "sim/scene.h"
+
+#include "fake/world_loop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * Many small worlds, each made of one number: workers that die, freeze and
+ * drain, a store, a broker and a provider that fail in every way they can.
+ * After a while all heals, and then what was promised must hold.
+ *
+ *   SEEDS=n  how many worlds (300)     SEED=n  this one only     LOUD=1  all of
+ * it
+ */
+
+#define NODES_MAX 40
+#define REQUESTS_MAX 48
+
+struct trial {
+    uint64_t seed;
+    struct world *world;
+    struct node *nodes[NODES_MAX];
+    size_t nodes_len;
+    size_t requests;
+    struct engine_options options;
+    char fault[400];
+};
+
+static uint64_t seed_now;
+
+static void on_abort(int number)
+{
+    char text[80];
+    int len = snprintf(text, sizeof text, "\nreplay with SEED=%llu\n",
+                       (unsigned long long)seed_now);
+    if (write(2, text, (size_t)len) < 0) {
+        len = 0;
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void fault(struct trial *t, const char *what, const char *whose)
+{
+    if (!t->fault[0]) {
+        snprintf(t->fault, sizeof t->fault, "%s: %s", whose, what);
+    }
+}
+
+/* ---- what happens ---- */
+
+static struct node *start(struct trial *t)
+{
+    char name[24];
+    snprintf(name, sizeof name, "w%zu", t->nodes_len + 1);
+    struct node *node = node_start(t->world, name, &t->options);
+    t->nodes[t->nodes_len++] = node;
+    return node;
+}
+
+static bool is_well(const struct node *node)
+{
+    return !node->killed && !node->draining;
+}
+
+/** One that is neither dead nor leaving; null: there is none. */
+static struct node *some_node(struct trial *t)
+{
+    size_t from = (size_t)world_pick(t->world, (int64_t)t->nodes_len);
+    for (size_t i = 0; i < t->nodes_len; i++) {
+        struct node *node = t->nodes[(from + i) % t->nodes_len];
+        if (is_well(node)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static size_t well(const struct trial *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->nodes_len; i++) {
+        n += is_well(t->nodes[i]);
+    }
+    return n;
+}
+
+static void request(struct trial *t)
+{
+    struct world *world = t->world;
+    char id[24];
+    char more[60] = "";
+    bool again = t->requests > 0 && world_chance(world, 150);
+    if (!again && t->requests == REQUESTS_MAX) {
+        return;
+    }
+    size_t n =
+        again ? (size_t)world_pick(world, (int64_t)t->requests) : t->requests++;
+    snprintf(id, sizeof id, "r%zu", n);
+    if (n % 7 == 3) {
+        snprintf(more, sizeof more, ",\"deadline_seconds\":%d",
+                 20 + (int)(n % 40));
+    }
+    world_ask_with(world, id, more);
+}
+
+static void mend(void *context)
+{
+    struct world *world = context;
+    world->kafka->down = false;
+    world->storage->full = false;
+    world->provider->away = false;
+    world->provider->balance_empty = false;
+}
+
+static void strike(struct trial *t)
+{
+    struct world *world = t->world;
+    struct node *node = some_node(t);
+    int64_t ms = 500 + world_pick(world, 20000);
+    bool room = t->nodes_len < NODES_MAX - 2;
+    switch (world_pick(world, 10)) {
+    case 0:
+    case 1:
+        if (node && room) {
+            node_kill(node);
+            start(t);
+        }
+        return;
+    case 2:
+    case 3:
+        if (node) {
+            node_freeze(node, ms);
+        }
+        return;
+    case 4:
+        if (node && room) {
+            node_drain(node);
+            start(t);
+        }
+        return;
+    case 5:
+        if (!world->tables->down) {
+            tables_away(world, ms);
+        }
+        return;
+    case 6:
+        world->kafka->down = true;
+        break;
+    case 7:
+        world->storage->full = true;
+        break;
+    case 8:
+        world->provider->away = true;
+        break;
+    default:
+        world->provider->balance_empty = true;
+        break;
+    }
+    world_at(world, ms, mend, world);
+}
+
+static void set_up(struct trial *t)
+{
+    struct world *world = t->world;
+    struct provider *provider = world->provider;
+    t->options = node_options();
+    t->options.late_ms = HOUR_MS;
+    t->options.submits_max = 1 + (int)world_pick(world, 8);
+    t->options.transfers_max = 1 + (int)world_pick(world, 4);
+    t->options.generations_max = (int)world_pick(world, 3) * 4;
+    provider->retention_s = 3600;
+    provider->chaos = (int)world_pick(world, 4) * 50;
+    world->tables->chaos = (int)world_pick(world, 3) * 8;
+    world->kafka->chaos = (int)world_pick(world, 3) * 30;
+    world->storage->chaos = (int)world_pick(world, 3) * 30;
+    if (world_chance(world, 150)) {
+        provider->told = KEYS_TOLD_NO;
+        provider->honours_keys = false;
+    } else if (world_chance(world, 50)) {
+        provider->told = KEYS_TOLD_NOTHING;
+        provider->honours_keys = world_chance(world, 500);
+    }
+    if (world_chance(world, 100)) {
+        t->options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+    }
+    int64_t workers = 1 + world_pick(world, 3);
+    for (int64_t i = 0; i < workers; i++) {
+        start(t);
+    }
+}
+
+static void live(struct trial *t)
+{
+    struct world *world = t->world;
+    int64_t until_ms = world->now_ms + MINUTE_MS + world_pick(world, 120000);
+    bool quiet = world_chance(world, 200);
+    while (world->now_ms < until_ms) {
+        world_run_for(world, 1 + world_pick(world, 4000));
+        request(t);
+        if (!quiet && world_chance(world, 250)) {
+            strike(t);
+        }
+    }
+}
+
+static void heal(struct trial *t)
+{
+    struct world *world = t->world;
+    mend(world);
+    world->provider->chaos = 0;
+    world->tables->chaos = 0;
+    world->kafka->chaos = 0;
+    world->storage->chaos = 0;
+    if (!well(t)) {
+        start(t);
+    }
+    world_run_for(world, 30000);
+    mend(world);
+    if (!world_run_until(world, tables_all_closed, world, 30 * HOUR_MS)) {
+        fault(t, "not everything came to its end", "the world");
+    }
+}
+
+/* ---- what must hold ---- */
+
+struct seen {
+    const struct record *first; /* the first event, of whatever kind */
+    const struct record *late;  /* a completed one after a failed one */
+};
+
+static bool says(const struct record *record, const char *words)
+{
+    return strstr(record->value, words) || strstr(record->headers, words);
+}
+
+static bool leaves_open(const struct record *record)
+{
+    return says(record, "\"kind\":\"timed_out\"") ||
+           says(record, "\"kind\":\"submit_unknown\"") ||
+           says(record, "\"kind\":\"task_lost\"");
+}
+
+static bool is_same(const struct record *a, const struct record *b)
+{
+    return strcmp(a->value, b->value) == 0 &&
+           strcmp(a->headers, b->headers) == 0;
+}
+
+static void look_at_events(struct trial *t, const char *id, struct seen *seen)
+{
+    const struct kafka *kafka = t->world->kafka;
+    for (size_t i = 0; i < kafka->records_len; i++) {
+        const struct record *record = &kafka->records[i];
+        if (strcmp(record->topic, "pixverse.events") != 0 ||
+            strcmp(record->key, id) != 0) {
+            continue;
+        }
+        if (!seen->first) {
+            seen->first = record;
+        } else if (is_same(record, seen->first) ||
+                   (seen->late && is_same(record, seen->late))) {
+            continue;
+        } else if (!seen->late && leaves_open(seen->first) &&
+                   says(record, "\"late\":true") &&
+                   says(record, "generation.completed")) {
+            seen->late = record;
+        } else {
+            fault(t, "a second end, or other bytes for the same one", id);
+        }
+    }
+    if (!seen->first) {
+        fault(t, "no end was told", id);
+    }
+}
+
+static void look_at_videos(struct trial *t, const char *id,
+                           const struct sale *sale)
+{
+    for (int i = 0; i < sale->plan.videos; i++) {
+        char key[80];
+        struct buf video;
+        snprintf(key, sizeof key, "default/%s/%d.mp4", id, i);
+        const struct object *object = storage_find(t->world->storage, key);
+        buf_init(&video, 0);
+        provider_video(sale, i, &video);
+        if (!object || object->len != video.len ||
+            memcmp(object->bytes, video.bytes, video.len) != 0) {
+            fault(t, "what is stored is not what was served", id);
+        }
+        buf_done(&video);
+    }
+}
+
+static void look_at_request(struct trial *t, const char *id)
+{
+    struct provider *provider = t->world->provider;
+    const struct record_of *record = tables_find(t->world->tables, id);
+    struct seen seen = {0};
+    if (!record) {
+        fault(t, "the request was lost", id);
+        return;
+    }
+    look_at_events(t, id, &seen);
+    if (!seen.first) {
+        return;
+    }
+    if (provider_sold(provider, id) > 1) {
+        fault(t, "it was paid for twice", id);
+    }
+    const struct sale *sale = NULL;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        sale = strcmp(provider->sales[i]->prompt, id) == 0 ? provider->sales[i]
+                                                           : sale;
+    }
+    const struct record *end = seen.late ? seen.late : seen.first;
+    bool completed = says(end, "generation.completed");
+    if (completed && (!sale || strcmp(sale->plan.end, "completed") != 0)) {
+        fault(t, "completed, and nothing was sold", id);
+    } else if (completed) {
+        look_at_videos(t, id, sale);
+    } else if (sale && strcmp(sale->plan.end, "completed") == 0 &&
+               !leaves_open(end)) {
+        fault(t, "a paid video was thrown away", id);
+    }
+    bool known = sale && strcmp(record->row.provider_task_id, sale->id) == 0;
+    if (sale && !known && !says(seen.first, "submit_unknown")) {
+        fault(t, "it was sold, and nobody knows", id);
+    }
+}
+
+static void look_at_all(struct trial *t)
+{
+    for (size_t i = 0; i < t->requests; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "r%zu", i);
+        look_at_request(t, id);
+    }
+    if (t->world->tables->len != t->requests) {
+        fault(t, "other requests than were made", "the world");
+    }
+}
+
+static bool try_seed(uint64_t seed)
+{
+    struct trial *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    seed_now = seed;
+    t->seed = seed;
+    t->world = world_open(seed);
+    set_up(t);
+    live(t);
+    heal(t);
+    look_at_all(t);
+    bool fine = !t->fault[0];
+    if (!fine) {
+        fprintf(stderr, "SEED=%llu: %s\n", (unsigned long long)seed, t->fault);
+    }
+    for (size_t i = 0; i < t->nodes_len; i++) {
+        node_free(t->nodes[i]);
+    }
+    world_close(t->world);
+    free(t);
+    return fine;
+}
+
+static void worlds__of_many_seeds__keep_what_was_promised(void **state)
+{
+    (void)state;
+    const char *one = getenv("SEED");
+    const char *many = getenv("SEEDS");
+    uint64_t first = one ? strtoull(one, NULL, 10) : 1;
+    uint64_t last = one ? first : many ? strtoull(many, NULL, 10) : 300;
+    int failed = 0;
+    for (uint64_t seed = first; seed <= last; seed++) {
+        failed += !try_seed(seed);
+    }
+    assert_int_equal(failed, 0);
+}
+
+int main(void)
+{
+    signal(SIGABRT, on_abort);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(worlds__of_many_seeds__keep_what_was_promised),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

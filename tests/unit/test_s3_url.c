@@ -1,0 +1,135 @@
+#include "core/s3_url.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct s3_url read_url(struct arena *arena, const char *text)
+{
+    struct s3_url url;
+    arena_init(arena, 1024, 0);
+    assert_true(s3_url_read(str_of(text), arena, &url));
+    return url;
+}
+
+static void s3_url_read__bucket_alone__defaults(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct s3_url url = read_url(&arena, "s3://videos");
+    assert_true(str_eq(url.bucket, STR("videos")));
+    assert_int_equal(url.prefix.len, 0);
+    assert_true(url.checksum);
+    assert_false(url.path_style_said);
+    assert_null(url.endpoint);
+    assert_null(url.region);
+    assert_null(url.tags);
+    assert_true(str_eq(url.name, STR("s3://videos")));
+    arena_done(&arena);
+}
+
+static void s3_url_read__all_options__each_in_its_field(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct s3_url url = read_url(
+        &arena, "s3://videos/a/b/?endpoint=https://s3.example:9000/&region=eu-1"
+                "&path_style=1&sse=aws:kms&sse_kms_key_id=key-1"
+                "&storage_class=STANDARD_IA&tags=team%3Dfilm%26env%3Dprod"
+                "&owner=123456789012&ca=/etc/ca.pem&checksum=0");
+    assert_true(str_eq(url.prefix, STR("a/b")));
+    assert_string_equal(url.endpoint, "https://s3.example:9000");
+    assert_string_equal(url.region, "eu-1");
+    assert_true(url.path_style && url.path_style_said);
+    assert_string_equal(url.sse, "aws:kms");
+    assert_string_equal(url.sse_kms_key_id, "key-1");
+    assert_string_equal(url.storage_class, "STANDARD_IA");
+    assert_string_equal(url.tags, "team=film&env=prod");
+    assert_string_equal(url.owner, "123456789012");
+    assert_string_equal(url.ca, "/etc/ca.pem");
+    assert_false(url.checksum);
+    assert_true(str_eq(
+        url.name, STR("s3://videos/a/b?endpoint=https://s3.example:9000")));
+    arena_done(&arena);
+}
+
+static void s3_url_read__tags_with_equals__cut_at_the_first(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct s3_url url = read_url(&arena, "s3://videos?tags=team=film");
+    assert_string_equal(url.tags, "team=film");
+    arena_done(&arena);
+}
+
+static void s3_url_read__other_scheme__no(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct s3_url url;
+    arena_init(&arena, 1024, 0);
+    assert_false(s3_url_read(STR("file:///x"), &arena, &url));
+    assert_false(s3_url_read(STR("s3://"), &arena, &url));
+    arena_done(&arena);
+}
+
+static void s3_url_place__one_row_each__host_and_root(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        const char *region;
+        const char *base;
+        const char *host;
+        const char *root;
+    } rows[] = {
+        {"s3://videos", "eu-central-1",
+         "https://videos.s3.eu-central-1.amazonaws.com",
+         "videos.s3.eu-central-1.amazonaws.com", ""},
+        {"s3://videos", "cn-north-1",
+         "https://videos.s3.cn-north-1.amazonaws.com.cn",
+         "videos.s3.cn-north-1.amazonaws.com.cn", ""},
+        {"s3://my.videos", "us-east-1", "https://s3.us-east-1.amazonaws.com",
+         "s3.us-east-1.amazonaws.com", "/my.videos"},
+        {"s3://videos?path_style=1", "us-east-1",
+         "https://s3.us-east-1.amazonaws.com", "s3.us-east-1.amazonaws.com",
+         "/videos"},
+        {"s3://videos?endpoint=https://store.example", "r",
+         "https://videos.store.example", "videos.store.example", ""},
+        {"s3://videos?endpoint=https://store.example:9000/&path_style=1", "r",
+         "https://store.example:9000", "store.example:9000", "/videos"},
+        {"s3://videos?endpoint=http://127.0.0.1:7070", "r",
+         "http://127.0.0.1:7070", "127.0.0.1:7070", "/videos"},
+        {"s3://videos?endpoint=http://[::1]:7070", "r", "http://[::1]:7070",
+         "[::1]:7070", "/videos"},
+        {"s3://videos?endpoint=http://localhost:7070", "r",
+         "http://localhost:7070", "localhost:7070", "/videos"},
+        {"s3://videos?endpoint=http://10.0.0.1&path_style=0", "r",
+         "http://videos.10.0.0.1", "videos.10.0.0.1", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct arena arena;
+        struct s3_url url = read_url(&arena, rows[i].url);
+        struct s3_place place;
+        assert_true(s3_url_place(&url, rows[i].region, &arena, &place));
+        assert_true(str_eq(place.base, str_of(rows[i].base)));
+        assert_true(str_eq(place.host, str_of(rows[i].host)));
+        assert_true(str_eq(place.root, str_of(rows[i].root)));
+        arena_done(&arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(s3_url_read__bucket_alone__defaults),
+        cmocka_unit_test(s3_url_read__all_options__each_in_its_field),
+        cmocka_unit_test(s3_url_read__tags_with_equals__cut_at_the_first),
+        cmocka_unit_test(s3_url_read__other_scheme__no),
+        cmocka_unit_test(s3_url_place__one_row_each__host_and_root),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

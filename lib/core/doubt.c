@@ -18,10 +18,15 @@ enum doubt_act task_doubt_act(const struct task *task,
     enum doubt_act act = DOUBT_ACT_WAIT;
     int64_t at_ms = until_ms;
 
-    if (now_ms >= until_ms || policy->doubt == DOUBT_SETTLE) {
+    if (now_ms >= until_ms) {
         act = DOUBT_ACT_SETTLE;
         at_ms = answered_ms;
-    } else if (!ours || policy->doubt == DOUBT_WAIT) {
+    } else if (!ours) {
+        act = DOUBT_ACT_WAIT; /* what our account does says nothing of theirs */
+    } else if (policy->doubt == DOUBT_SETTLE) {
+        act = DOUBT_ACT_SETTLE;
+        at_ms = answered_ms;
+    } else if (policy->doubt == DOUBT_WAIT) {
         act = DOUBT_ACT_WAIT;
     } else if (row->sends > REPLAYS_MAX) {
         act = DOUBT_ACT_SETTLE;

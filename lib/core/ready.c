@@ -107,8 +107,11 @@ void ready_fetch_refused(struct move *m)
 {
     m->memo->refusals += 1;
     m->memo->wants_refresh = true;
-    if (m->memo->refusals == 1) {
-        move_wait_for(m, 0); /* a fresh poll may bring a fresh URL at once */
+    if (m->memo->misses == 0) {
+        /* A fresh poll may bring a fresh URL at once; but a host that refuses
+         * each of them is not asked without end. */
+        m->memo->misses = 1;
+        move_wait_for(m, 0);
         return;
     }
     transfer_again(m);

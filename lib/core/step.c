@@ -15,15 +15,17 @@
  * of DESIGN that they come from.
  */
 
-#define SPREAD_MS (2 * SECOND_MS)   /* first polls of orphans */
-#define REREAD_MS (8 * SECOND_MS)   /* a doubt's row: promised at least every 10 s */
+#define SPREAD_MS (2 * SECOND_MS) /* first polls of orphans */
+#define REREAD_MS                                                              \
+    (8 * SECOND_MS) /* a doubt's row: promised at least every 10 s */
 #define LOST_DENIALS 5
 #define LOST_AFTER_MS (10 * MINUTE_MS)
 #define LOST_FROM_MS (2 * MINUTE_MS) /* after acceptance; before it is lag */
 #define LATE_FAST_MS MINUTE_MS
 #define LATE_FAST_UNTIL_MS (150 * MINUTE_MS)
 
-/* ---- any state ------------------------------------------------------------- */
+/* ---- any state -------------------------------------------------------------
+ */
 
 static void stay_now(struct move *m)
 {
@@ -40,13 +42,13 @@ static void stay_spread(struct move *m)
     move_wait_for(m, m->policy->jitter % SPREAD_MS);
 }
 
-/* ---- QUEUED ---------------------------------------------------------------- */
+/* ---- QUEUED ----------------------------------------------------------------
+ */
 
 static void claim(struct move *m)
 {
     move_enter(m, SUBMITTING);
-    snprintf(m->row->account, sizeof m->row->account, "%s",
-             m->policy->account);
+    snprintf(m->row->account, sizeof m->row->account, "%s", m->policy->account);
     m->row->sends += 1;
     m->row->doubt = false;
     m->row->first_sent_ms = m->now_ms;
@@ -61,7 +63,7 @@ static void queue_time_up(struct move *m)
         return;
     }
     move_fail(m, FAILURE_TIMED_OUT,
-         STR("the deadline passed before it could be submitted"));
+              STR("the deadline passed before it could be submitted"));
 }
 
 static void cancel(struct move *m)
@@ -69,7 +71,8 @@ static void cancel(struct move *m)
     move_fail(m, FAILURE_CANCELLED, STR("cancelled by the operator"));
 }
 
-/* ---- SUBMITTING ------------------------------------------------------------ */
+/* ---- SUBMITTING ------------------------------------------------------------
+ */
 
 /** Back among the waiting: nothing that was sent can have been accepted. */
 static void requeue(struct move *m, int64_t not_before_ms)
@@ -93,12 +96,31 @@ static void wait_in_doubt(struct move *m, int64_t replay_ms)
     int64_t due_ms = m->now_ms;
     m->memo->replay_ms = replay_ms;
     m->memo->reread_ms = m->now_ms + REREAD_MS;
+    if (strcmp(m->row->account, m->policy->account) != 0) {
+        m->step->hold = HOLD_ACCOUNT;
+    }
     (void)task_doubt_act(&m->step->next, m->policy, m->now_ms, &due_ms);
     move_wait_until(m, sooner(due_ms, m->memo->reread_ms));
 }
 
+/** Its id is in the row. */
+static void run(struct move *m)
+{
+    move_enter(m, RUNNING);
+    m->row->submitted_ms = m->now_ms;
+    m->row->doubt = false;
+    if (!m->row->deadline_ms) {
+        m->row->deadline_ms = m->now_ms + m->policy->deadline_ms;
+    }
+    move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
+}
+
 static void submit_taken_over(struct move *m)
 {
+    if (m->row->provider_task_id[0]) {
+        run(m); /* somebody learnt it before we took over */
+        return;
+    }
     m->row->doubt = true;
     wait_in_doubt(m, m->now_ms);
 }
@@ -107,15 +129,16 @@ static void accept(struct move *m)
 {
     size_t len = m->outcome->provider_task_id.len;
     assert(len > 0 && len < sizeof m->row->provider_task_id);
-    move_enter(m, RUNNING);
     memcpy(m->row->provider_task_id, m->outcome->provider_task_id.at, len);
     m->row->provider_task_id[len] = '\0';
-    m->row->submitted_ms = m->now_ms;
-    m->row->doubt = false;
-    if (!m->row->deadline_ms) {
-        m->row->deadline_ms = m->now_ms + m->policy->deadline_ms;
-    }
-    move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
+    run(m);
+}
+
+/** The send may be on its way: who cancels does not know. */
+static void submit_cancelled(struct move *m)
+{
+    m->row->doubt = true;
+    cancel(m);
 }
 
 static void not_sent(struct move *m)
@@ -208,7 +231,8 @@ static void doubt_time_up(struct move *m)
                   "have been accepted and billed"));
 }
 
-/* ---- RUNNING --------------------------------------------------------------- */
+/* ---- RUNNING ---------------------------------------------------------------
+ */
 
 static void running_time_up(struct move *m)
 {
@@ -217,7 +241,8 @@ static void running_time_up(struct move *m)
         return;
     }
     m->row->billed_open = !m->row->late;
-    move_fail(m, FAILURE_TIMED_OUT, STR("the deadline passed before it finished"));
+    move_fail(m, FAILURE_TIMED_OUT,
+              STR("the deadline passed before it finished"));
 }
 
 static void still_running(struct move *m)
@@ -262,7 +287,8 @@ static void denied(struct move *m)
     if (m->memo->denials >= LOST_DENIALS &&
         m->now_ms - m->memo->denied_since_ms >= LOST_AFTER_MS) {
         m->row->billed_open = !m->row->late;
-        move_fail(m, FAILURE_TASK_LOST, STR("the provider no longer knows the task"));
+        move_fail(m, FAILURE_TASK_LOST,
+                  STR("the provider no longer knows the task"));
         return;
     }
     move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
@@ -271,10 +297,10 @@ static void denied(struct move *m)
 static int64_t missed_wait_ms(struct move *m)
 {
     m->memo->misses += 1;
-    m->memo->denials = 0;
     m->step->hold = m->outcome->hold;
-    int64_t wait_ms = retry_wait_ms(m->memo->misses, m->policy->poll_interval_ms,
-                                    MINUTE_MS, m->policy->jitter);
+    int64_t wait_ms =
+        retry_wait_ms(m->memo->misses, m->policy->poll_interval_ms, MINUTE_MS,
+                      m->policy->jitter);
     return longer(wait_ms, m->outcome->retry_after_ms);
 }
 
@@ -283,16 +309,20 @@ static void missed(struct move *m)
     move_wait_within_deadline(m, m->now_ms + missed_wait_ms(m));
 }
 
-/* ---- SUCCEEDED, FAILED ------------------------------------------------------ */
+/* ---- SUCCEEDED, FAILED ------------------------------------------------------
+ */
 
 static void told(struct move *m)
 {
-    const struct task_row *row = m->row;
+    struct task_row *row = m->row;
+    if (row->provider_task_id[0] && !row->submitted_ms) {
+        row->submitted_ms = m->now_ms; /* learnt after it was settled */
+    }
     if (row->state == FAILED && row->provider_task_id[0] &&
         (row->billed_open || row->kind == FAILURE_SUBMIT_UNKNOWN) &&
         m->now_ms < task_late_until_ms(row, m->policy)) {
         move_enter(m, LATE);
-        m->row->late = true;
+        row->late = true;
         move_wait_for(m, move_poll_wait_ms(m));
         return;
     }
@@ -305,14 +335,16 @@ static void untold(struct move *m)
     move_wait_for(m, move_backoff_ms(m, m->memo->misses));
 }
 
-/* ---- LATE -------------------------------------------------------------------- */
+/* ---- LATE
+ * -------------------------------------------------------------------- */
 
 static void late_again(struct move *m)
 {
     int64_t age_ms = m->now_ms - m->row->submitted_ms;
     int64_t wait_ms = age_ms < LATE_FAST_UNTIL_MS ? LATE_FAST_MS : HOUR_MS;
-    move_wait_until(m, sooner(m->now_ms + retry_jitter_ms(wait_ms, m->policy->jitter),
-                         longer(task_late_until_ms(m->row, m->policy), m->now_ms)));
+    move_wait_until(
+        m, sooner(m->now_ms + retry_jitter_ms(wait_ms, m->policy->jitter),
+                  longer(task_late_until_ms(m->row, m->policy), m->now_ms)));
 }
 
 static void late_time_up(struct move *m)
@@ -330,7 +362,8 @@ static void late_failed(struct move *m)
     move_close(m);
 }
 
-/* ---- the table ---------------------------------------------------------------- */
+/* ---- the table
+ * ---------------------------------------------------------------- */
 
 /** A cell that can't happen: what would ask for it is a bug. */
 static void never(struct move *m)
@@ -359,7 +392,7 @@ static rule_fn *const table[TASK_STATES_LEN][OUTCOMES_LEN] = {
         never, never, never, never, never, never,
         never, never),
     [SUBMITTING] = ROW(
-        never, submit_taken_over, doubt_time_up, cancel,
+        never, submit_taken_over, doubt_time_up, submit_cancelled,
         accept, not_sent, intend_replay, put_off, refused, unanswered, indeterminate,
         never, never, never, never, never,
         never, never, never, never, never, never,

@@ -406,8 +406,9 @@ void engine_row_came(struct engine *engine, struct job *job,
     if (learnt || own->version != row->version) {
         engine_replace_row(job, row);
     }
+    job->send_next = false; /* an intent that was not taken is none */
+    own->doubt = own->doubt || own->state == SUBMITTING;
     if (row->state == SUBMITTING && row->provider_task_id[0]) {
-        job->send_next = false;
         const struct outcome outcome = {
             .kind = OUTCOME_ACCEPTED,
             .provider_task_id = str_of(row->provider_task_id),

@@ -397,7 +397,8 @@ static void mine_came(struct engine *engine, const struct turn_result *result)
         if (!job) {
             /* Claimed or adopted by a statement whose answer was lost. Without
              * doubt set it is a claim: nothing of it was ever sent. */
-            bool claimed = read->row.state == SUBMITTING && !read->row.doubt;
+            bool claimed = read->row.state == SUBMITTING && !read->row.doubt &&
+                           !read->row.provider_task_id[0];
             job = engine_take_in(engine, read, claimed);
             if (job) {
                 job->seen = true;

@@ -1,0 +1,127 @@
+#include "core/aws.h"
+
+#include "core/s3_reply.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct str next_line(struct str *rest)
+{
+    const char *end = memchr(rest->at, '\n', rest->len);
+    size_t len = end ? (size_t)(end - rest->at) : rest->len;
+    struct str line = {rest->at, len};
+    len += end ? 1 : 0;
+    *rest = (struct str){rest->at + len, rest->len - len};
+    return line;
+}
+
+/** Whether "[…]" names our profile. */
+static bool is_section(struct str line, const char *profile, bool config)
+{
+    struct str name = {line.at + 1, line.len - 1};
+    const char *end = memchr(name.at, ']', name.len);
+    name.len = end ? (size_t)(end - name.at) : 0;
+    name = str_trim(name);
+    const struct str word = STR("profile");
+    if (config && str_starts(name, word) && name.len > word.len &&
+        (name.at[word.len] == ' ' || name.at[word.len] == '\t')) {
+        name = str_trim((struct str){name.at + word.len, name.len - word.len});
+    } else if (config && strcmp(profile, "default") != 0) {
+        return false;
+    }
+    return str_eq(name, str_of(profile));
+}
+
+struct str aws_file_value(struct str text, const char *profile, bool config,
+                          const char *name)
+{
+    bool ours = false;
+    struct str found = {0};
+    while (text.len) {
+        struct str line = next_line(&text);
+        bool nested = line.len && (line.at[0] == ' ' || line.at[0] == '\t');
+        line = str_trim(line);
+        if (line.len == 0 || line.at[0] == '#' || line.at[0] == ';') {
+            continue;
+        }
+        if (line.at[0] == '[') {
+            ours = is_section(line, profile, config);
+            continue;
+        }
+        const char *equals = memchr(line.at, '=', line.len);
+        if (!ours || nested || !equals) {
+            continue;
+        }
+        size_t len = (size_t)(equals - line.at);
+        if (str_eq_nocase(str_trim((struct str){line.at, len}), str_of(name))) {
+            found = str_trim((struct str){equals + 1, line.len - len - 1});
+        }
+    }
+    return found.len ? found : (struct str){0};
+}
+
+static bool copy(struct str text, char *out, size_t out_bytes)
+{
+    if (text.len >= out_bytes ||
+        (text.len && memchr(text.at, '\0', text.len))) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) { /* it becomes a header */
+        if ((unsigned char)text.at[i] <= ' ' || text.at[i] == 0x7f) {
+            return false;
+        }
+    }
+    if (text.len) {
+        memcpy(out, text.at, text.len);
+    }
+    out[text.len] = '\0';
+    return true;
+}
+
+bool aws_keys_set(struct aws_keys *keys, struct str id, struct str secret,
+                  struct str token)
+{
+    keys->expires_ms = 0;
+    return id.len > 0 && secret.len > 0 &&
+           copy(id, keys->id, sizeof keys->id) &&
+           copy(secret, keys->secret, sizeof keys->secret) &&
+           copy(token, keys->token, sizeof keys->token);
+}
+
+/** An expiry that can't be read would end the credentials never. */
+static bool set_expiry(struct aws_keys *keys, struct str text)
+{
+    int64_t at_ms = text.len ? s3_time(text) : 0;
+    keys->expires_ms = at_ms;
+    return at_ms >= 0;
+}
+
+bool aws_keys_read_json(struct str body, struct aws_keys *keys)
+{
+    json_t *root = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+    bool good =
+        aws_keys_set(
+            keys,
+            str_of(json_string_value(json_object_get(root, "AccessKeyId"))),
+            str_of(json_string_value(json_object_get(root, "SecretAccessKey"))),
+            str_of(json_string_value(json_object_get(root, "Token")))) &&
+        set_expiry(keys, str_of(json_string_value(
+                             json_object_get(root, "Expiration"))));
+    json_decref(root);
+    return good;
+}
+
+static struct str xml(struct str body, const char *name)
+{
+    size_t at = 0;
+    return s3_xml(body, name, &at);
+}
+
+bool aws_keys_read_xml(struct str body, struct aws_keys *keys)
+{
+    return aws_keys_set(keys, xml(body, "AccessKeyId"),
+                        xml(body, "SecretAccessKey"),
+                        xml(body, "SessionToken")) &&
+           set_expiry(keys, xml(body, "Expiration"));
+}

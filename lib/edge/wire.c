@@ -1,0 +1,354 @@
+#include "edge/wire.h"
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "edge/loop_curl.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BODY_BYTES_MAX ((size_t)2 << 20)
+#define SEND_BYTES (128 * 1024L)
+#define RECEIVE_BYTES (256 * 1024L)
+/* A body that streams can't be sent twice: no connection is used for it that
+ * the server may be about to close. */
+#define STREAM_AGE_S 4L
+
+struct wire {
+    struct loop *loop;
+    struct loop_curl *curl;
+    struct loop_timer *soon;
+    struct list calls;
+};
+
+struct wire_call {
+    struct list link;
+    struct wire *wire;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct loop_timer *stall;
+    wire_fn *on_end;
+    void *context;
+    wire_source_fn *source;
+    wire_sink_fn *sink;
+    struct str body; /* ours */
+    size_t body_at;  /* given to libcurl */
+    int64_t left;    /* of ours, still to give */
+    int64_t total;   /* of ours */
+    int64_t stall_ms;
+    int64_t last_ms; /* a byte moved */
+    bool paused;     /* for want of ours */
+    bool resume;
+    struct buf answer;
+    struct wire_answer head; /* what came of it so far */
+    char error[CURL_ERROR_SIZE];
+};
+
+/* ---- what libcurl calls -------------------------------------------------- */
+
+static size_t on_read(char *out, size_t size, size_t n, void *context)
+{
+    struct wire_call *call = context;
+    size_t room = size * n;
+    size_t len = 0;
+    if (call->source) {
+        len = call->left > 0 ? call->source(call->context, out, room) : 0;
+        if (len == 0 && call->left > 0) {
+            call->paused = true;
+            return CURL_READFUNC_PAUSE;
+        }
+    } else {
+        len = call->body.len - call->body_at;
+        len = len < room ? len : room;
+        memcpy(out, call->body.at + call->body_at, len);
+        call->body_at += len;
+    }
+    call->left -= (int64_t)len;
+    call->last_ms = loop_boot_ms(call->wire->loop);
+    return len;
+}
+
+/** libcurl sends again what went to a connection that was closed meanwhile. */
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct wire_call *call = context;
+    if (call->source || origin != SEEK_SET || offset < 0 ||
+        (size_t)offset > call->body.len) {
+        return CURL_SEEKFUNC_CANTSEEK;
+    }
+    call->body_at = (size_t)offset;
+    call->left = (int64_t)(call->body.len - call->body_at);
+    return CURL_SEEKFUNC_OK;
+}
+
+static bool take_header(struct str line, struct str name, char *out,
+                        size_t out_bytes)
+{
+    if (line.len <= name.len ||
+        !str_eq_nocase((struct str){line.at, name.len}, name)) {
+        return false;
+    }
+    struct str value =
+        str_trim((struct str){line.at + name.len, line.len - name.len});
+    snprintf(out, out_bytes, "%.*s", (int)value.len, value.at);
+    return true;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t n, void *context)
+{
+    struct wire_call *call = context;
+    struct str line = {bytes, size * n};
+    struct wire_answer *head = &call->head;
+    call->last_ms = loop_boot_ms(call->wire->loop);
+    if (!take_header(line, STR("date:"), head->date, sizeof head->date) &&
+        !take_header(line, STR("etag:"), head->etag, sizeof head->etag)) {
+        take_header(line, STR("x-amz-bucket-region:"), head->region,
+                    sizeof head->region);
+    }
+    return line.len;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *context)
+{
+    struct wire_call *call = context;
+    size_t len = size * n;
+    long status = 0;
+    call->last_ms = loop_boot_ms(call->wire->loop);
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->sink && status >= 200 && status <= 299) {
+        call->sink(call->context, bytes, len);
+    } else {
+        buf_add(&call->answer, bytes, len); /* the start of it will do */
+    }
+    return len;
+}
+
+/* ---- ends ---------------------------------------------------------------- */
+
+static void free_call(struct wire_call *call)
+{
+    list_remove(&call->link);
+    loop_timer_free(call->stall);
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    buf_done(&call->answer);
+    free(call);
+}
+
+static void end_call(struct wire_call *call, CURLcode code)
+{
+    struct wire_answer *answer = &call->head;
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    answer->status = (int)status;
+    answer->whole = code == CURLE_OK;
+    answer->sent = call->left == 0;
+    answer->body = buf_str(&call->answer);
+    if (!answer->whole) {
+        snprintf(answer->why, sizeof answer->why, "%.150s",
+                 call->error[0] ? call->error : curl_easy_strerror(code));
+    }
+    list_remove(&call->link);
+    call->on_end(call->context, answer);
+    free_call(call);
+}
+
+static void on_done(void *context, void *easy, int code)
+{
+    struct wire_call *call = NULL;
+    (void)context;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    end_call(call, (CURLcode)code);
+}
+
+static void on_stall(void *context)
+{
+    struct wire_call *call = context;
+    int64_t now_ms = loop_boot_ms(call->wire->loop);
+    if (call->paused) {
+        call->last_ms = now_ms;
+    }
+    int64_t left_ms = call->last_ms + call->stall_ms - now_ms;
+    if (left_ms > 0) {
+        loop_timer_set(call->stall, left_ms);
+        return;
+    }
+    snprintf(call->error, sizeof call->error, "no byte moved for %lld s",
+             (long long)(call->stall_ms / 1000));
+    loop_curl_remove(call->wire->curl, call->easy);
+    end_call(call, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* ---- the door ------------------------------------------------------------ */
+
+static void set_body(struct wire_call *call, const struct wire_request *request)
+{
+    CURL *easy = call->easy;
+    bool put = strcmp(request->method, "PUT") == 0;
+    bool post = strcmp(request->method, "POST") == 0;
+    if (strcmp(request->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (put || post) {
+        curl_easy_setopt(easy, put ? CURLOPT_UPLOAD : CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(easy, CURLOPT_READDATA, call);
+        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(easy, CURLOPT_SEEKDATA, call);
+        curl_easy_setopt(
+            easy, put ? CURLOPT_INFILESIZE_LARGE : CURLOPT_POSTFIELDSIZE_LARGE,
+            (curl_off_t)call->total);
+    } else if (strcmp(request->method, "GET") != 0) {
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    }
+}
+
+static void set_options(struct wire_call *call,
+                        const struct wire_request *request)
+{
+    CURL *easy = call->easy;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)request->connect_ms);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT,
+                     "pixverse-worker/" PROGRAM_VERSION);
+    if (request->source) {
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, STREAM_AGE_S);
+    }
+    if (request->sink) {
+        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    }
+    if (request->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+    }
+    set_body(call, request);
+}
+
+static bool add_header(struct wire_call *call, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(call->headers, line);
+    call->headers = longer ? longer : call->headers;
+    return longer != NULL;
+}
+
+struct wire_call *wire_start(struct wire *wire,
+                             const struct wire_request *request,
+                             wire_fn *on_end, void *context)
+{
+    struct wire_call *call = calloc(1, sizeof *call);
+    if (!call) {
+        return NULL;
+    }
+    *call = (struct wire_call){
+        .wire = wire,
+        .easy = curl_easy_init(),
+        .stall = loop_timer_new(wire->loop, on_stall, call),
+        .on_end = on_end,
+        .context = context,
+        .source = request->source,
+        .sink = request->sink,
+        .body = request->body,
+        .total = request->source ? request->source_bytes
+                                 : (int64_t)request->body.len,
+        .stall_ms = request->stall_ms,
+        .last_ms = loop_boot_ms(wire->loop),
+    };
+    call->left = call->total;
+    list_init(&call->link);
+    buf_init(&call->answer, BODY_BYTES_MAX);
+    /* libcurl would wait a second for a "100 Continue" */
+    bool memory = call->easy && call->stall && add_header(call, "Expect:");
+    for (size_t i = 0; i < request->headers_len; i++) {
+        memory = memory && add_header(call, request->headers[i]);
+    }
+    if (memory) {
+        set_options(call, request);
+        memory = loop_curl_add(wire->curl, call->easy);
+    }
+    if (!memory) {
+        free_call(call);
+        return NULL;
+    }
+    list_add_tail(&wire->calls, &call->link);
+    loop_timer_set(call->stall, call->stall_ms);
+    return call;
+}
+
+static void on_soon(void *context)
+{
+    struct wire *wire = context;
+    for (struct list *at = wire->calls.next; at != &wire->calls;) {
+        struct wire_call *call = LIST_OWNER(at, struct wire_call, link);
+        at = at->next;
+        if (call->resume) {
+            call->resume = false;
+            call->paused = false;
+            call->last_ms = loop_boot_ms(wire->loop);
+            curl_easy_pause(call->easy, CURLPAUSE_CONT);
+        }
+    }
+    loop_curl_look(wire->curl);
+}
+
+void wire_more(struct wire_call *call)
+{
+    if (call->paused && !call->resume) {
+        call->resume = true;
+        loop_timer_set(call->wire->soon, 0);
+    }
+}
+
+void wire_drop(struct wire_call *call)
+{
+    loop_curl_remove(call->wire->curl, call->easy);
+    free_call(call);
+}
+
+struct wire *wire_open(struct loop *loop, int connections_max, struct err *err)
+{
+    struct wire *wire = calloc(1, sizeof *wire);
+    if (wire) {
+        *wire = (struct wire){
+            .loop = loop,
+            .soon = loop_timer_new(loop, on_soon, wire),
+        };
+        list_init(&wire->calls);
+        wire->curl = loop_curl_open(loop, connections_max, on_done, wire, err);
+    }
+    if (!wire || !wire->soon || !wire->curl) {
+        wire_close(wire);
+        err_set(err, ERR_TRANSIENT, "no memory for the store");
+        return NULL;
+    }
+    return wire;
+}
+
+void wire_close(struct wire *wire)
+{
+    if (!wire) {
+        return;
+    }
+    while (!list_is_empty(&wire->calls)) {
+        wire_drop(LIST_OWNER(wire->calls.next, struct wire_call, link));
+    }
+    loop_curl_close(wire->curl);
+    loop_timer_free(wire->soon);
+    free(wire);
+}

@@ -1,0 +1,113 @@
+#include "core/aws.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char credentials[] = "# ours\n"
+                                  "[default]\n"
+                                  "aws_access_key_id = AKIA1\r\n"
+                                  "aws_secret_access_key=se/cr=et\n"
+                                  "\n"
+                                  "[ other ]\n"
+                                  "aws_access_key_id = AKIA2\n"
+                                  "; aws_session_token = no\n"
+                                  "aws_session_token =\n";
+static const char config[] = "[profile other]\n"
+                             "region = eu-1\n"
+                             "s3 =\n"
+                             "  region = nested\n"
+                             "[default]\n"
+                             "region = us-1\n"
+                             "[other]\n"
+                             "region = wrong\n";
+
+static void is(struct str got, const char *want)
+{
+    if (!want) {
+        assert_null(got.at);
+        return;
+    }
+    assert_non_null(got.at);
+    assert_int_equal(got.len, strlen(want));
+    assert_memory_equal(got.at, want, got.len);
+}
+
+static void aws_file_value__sections__only_ours(void **state)
+{
+    (void)state;
+    struct str text = str_of(credentials);
+    is(aws_file_value(text, "default", false, "aws_access_key_id"), "AKIA1");
+    is(aws_file_value(text, "default", false, "aws_secret_access_key"),
+       "se/cr=et");
+    is(aws_file_value(text, "other", false, "aws_access_key_id"), "AKIA2");
+    is(aws_file_value(text, "other", false, "aws_session_token"), NULL);
+    is(aws_file_value(text, "none", false, "aws_access_key_id"), NULL);
+    text = str_of(config);
+    is(aws_file_value(text, "default", true, "region"), "us-1");
+    is(aws_file_value(text, "other", true, "region"), "eu-1");
+    is(aws_file_value(STR(""), "other", true, "region"), NULL);
+    is(aws_file_value(STR("[default"), "default", true, "region"), NULL);
+}
+
+static void aws_keys_read_json__instance__all_four(void **state)
+{
+    (void)state;
+    struct aws_keys keys;
+    assert_true(aws_keys_read_json(
+        STR("{\"Code\":\"Success\",\"AccessKeyId\":\"ASIA\",\"SecretAccessKey\""
+            ":\"s\",\"Token\":\"t\",\"Expiration\":\"2013-05-24T00:00:01Z\"}"),
+        &keys));
+    assert_string_equal(keys.id, "ASIA");
+    assert_string_equal(keys.secret, "s");
+    assert_string_equal(keys.token, "t");
+    assert_int_equal(keys.expires_ms, 1369353601000);
+}
+
+static void aws_keys_read_json__faults__no(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "",
+        "[]",
+        "{\"AccessKeyId\":\"a\"}",
+        "{\"AccessKeyId\":1,\"SecretAccessKey\":\"s\"}",
+        "{\"AccessKeyId\":\"a\\n\",\"SecretAccessKey\":\"s\"}",
+        "{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"s\",\"Expiration\":"
+        "\"x\"}",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        struct aws_keys keys;
+        assert_false(aws_keys_read_json(str_of(bodies[i]), &keys));
+    }
+}
+
+static void aws_keys_read_xml__sts__all_four(void **state)
+{
+    (void)state;
+    struct aws_keys keys;
+    assert_true(aws_keys_read_xml(
+        STR("<A><R><Credentials><SessionToken>t/+=</SessionToken>"
+            "<SecretAccessKey>s</SecretAccessKey><Expiration>"
+            "2013-05-24T00:00:01Z</Expiration><AccessKeyId>ASIA</AccessKeyId>"
+            "</Credentials></R></A>"),
+        &keys));
+    assert_string_equal(keys.id, "ASIA");
+    assert_string_equal(keys.token, "t/+=");
+    assert_int_equal(keys.expires_ms, 1369353601000);
+    assert_false(aws_keys_read_xml(STR("<Error/>"), &keys));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aws_file_value__sections__only_ours),
+        cmocka_unit_test(aws_keys_read_json__instance__all_four),
+        cmocka_unit_test(aws_keys_read_json__faults__no),
+        cmocka_unit_test(aws_keys_read_xml__sts__all_four),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

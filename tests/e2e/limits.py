@@ -66,7 +66,7 @@ def check_deadlines(world):
     world.query("DELETE FROM hold RETURNING 1")
 
     # In flight: told as timed out, and the video still comes home, late.
-    world.faults([{"on": "poll", "kind": "slow_job", "number": 6,
+    world.faults([{"on": "poll", "kind": "slow_job", "delay_ms": 6000,
                    "match": "d-running"}])
     world.send({"request_id": "d-running", "deadline_seconds": 2,
                 "request": {"prompt": "d-running"}})

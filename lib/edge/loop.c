@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define RANDOMS 64
 #define SIGNALS_MAX 8
 #define DEFERS_FIRST 64
 #define DRAIN_ROUNDS                                                           \
@@ -52,6 +53,8 @@ struct loop {
     uint64_t turn_ended_ns; /* libuv's clock: when the loop last went to wait */
     uint64_t waited_ns;     /* in all, as of then */
     int64_t longest_us;
+    uint32_t randoms[RANDOMS]; /* drawn at once: a call each would be seen */
+    size_t randoms_left;
     bool turning; /* within loop_run() */
     bool stopping;
 };
@@ -298,9 +301,11 @@ void loop_random_bytes(struct loop *loop, void *out, size_t len)
 
 uint32_t loop_random(struct loop *loop)
 {
-    uint32_t value;
-    loop_random_bytes(loop, &value, sizeof value);
-    return value;
+    if (!loop->randoms_left) {
+        loop_random_bytes(loop, loop->randoms, sizeof loop->randoms);
+        loop->randoms_left = RANDOMS;
+    }
+    return loop->randoms[--loop->randoms_left];
 }
 
 /* ---- timers -------------------------------------------------------------- */

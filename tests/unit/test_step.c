@@ -1,0 +1,704 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/step.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define T0 INT64_C(1795327200000)
+#define S INT64_C(1000)
+#define M (60 * S)
+#define H (60 * M)
+#define LIFE (24 * H)
+#define URL                                                                    \
+    "[{\"url\":\"https://a/0\",\"expires_at\":1795330800000}]" /* T0 + H */
+
+/** What is set besides the usual row of that state. */
+struct given {
+    int sends;
+    bool doubt;
+    bool late;
+    bool open;      /* billed_open */
+    bool foreign;   /* submitted under another account */
+    bool id;        /* an id in the row of a state that has none yet */
+    bool no_result; /* READY without URL */
+    int tries;
+    int64_t last_sent; /* after T0 */
+    int64_t deadline;  /* after T0; 0: none, or 3 h where it runs */
+    enum failure_kind kind;
+    struct task_memo memo;
+    enum doubt_policy policy; /* DOUBT_WAIT where nothing is said */
+};
+
+/** One row of the specification. Jitter is 0: waits are at their shortest. */
+struct spec {
+    int line;
+    enum task_state from;
+    struct given given;
+    struct outcome outcome;
+    int64_t at; /* after T0 */
+    enum task_state to;
+    int what; /* SAVE, SETTLES */
+    enum failure_kind kind;
+    int64_t wait; /* until it is due */
+    int sends;
+    bool doubt;
+    enum hold_reason hold;
+};
+
+#define SAVE 1
+#define SETTLES 2
+#define END (SAVE | SETTLES)
+
+/* clang-format off */
+#define G(...) {__VA_ARGS__}
+#define O(name, ...) {.kind = OUTCOME_##name __VA_OPT__(,) __VA_ARGS__}
+#define ROW(from, given, outcome, at, to, what, kind, wait, sends, doubt, hold) \
+    {__LINE__, from, given, outcome, at, to, what, kind, wait, sends, doubt, hold},
+
+#define ID      .provider_task_id = {"task_1", 6}
+#define REPLAY  .policy = DOUBT_REPLAY
+#define NOW     0
+#define POLL    (4 * S) /* 5 s, less a fifth */
+#define LOOK    (8 * S) /* a doubt looks about again */
+#define NO      FAILURE_NONE
+#define NONE    HOLD_NONE
+
+static const struct spec specs[] = {
+    /*  from        given                                     outcome                                              at          to          what    kind                     wait     sends doubt  hold */
+    /* QUEUED: nothing that was sent can have been accepted */
+    ROW(QUEUED,     G(0),                                     O(CLAIMED),                                       M,          SUBMITTING, SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(QUEUED,     G(.tries = 3),                            O(CLAIMED),                                       M,          SUBMITTING, SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(QUEUED,     G(0),                                     O(TAKEN_OVER),                                    M,          QUEUED,     0,      NO,                      NOW,     0, false, NONE)
+    ROW(QUEUED,     G(.deadline = M),                         O(TIME_UP),                                       M,          FAILED,     END,    FAILURE_TIMED_OUT,       NOW,     0, false, NONE)
+    ROW(QUEUED,     G(.deadline = 2 * M),                     O(TIME_UP),                                       M,          QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(QUEUED,     G(0),                                     O(TIME_UP),                                       9 * H,      QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(QUEUED,     G(0),                                     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
+
+    /* SUBMITTING, nothing doubtful behind it: a refusal speaks for all */
+    ROW(SUBMITTING, G(.sends = 1),                            O(ACCEPTED, ID),                                     S,          RUNNING,    SAVE,   NO,                      POLL,    1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1, .deadline = S),             O(ACCEPTED, ID),                                     2 * S,      RUNNING,    SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(NOT_SENT),                                      S,          QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(PUT_OFF, .hold = HOLD_THROTTLE),                   S,          QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(PUT_OFF, .hold = HOLD_BALANCE),                    S,          QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(PUT_OFF, .hold = HOLD_AUTH),                       S,          QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(REFUSED, .failure = FAILURE_INVALID_REQUEST),      S,          FAILED,     END,    FAILURE_INVALID_REQUEST, NOW,     1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(REFUSED, .failure = FAILURE_SUBMIT_REFUSED),       S,          FAILED,     END,    FAILURE_SUBMIT_REFUSED,  NOW,     1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(REFUSED, .failure = FAILURE_MODERATION),           S,          FAILED,     END,    FAILURE_MODERATION,      NOW,     1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(CANCEL_ORDERED),                                S,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, true,  NONE)
+
+    /* SUBMITTING: no answer is doubt */
+    ROW(SUBMITTING, G(.sends = 1, REPLAY),                    O(UNANSWERED),                                    S,          SUBMITTING, 0,      NO,                      S / 2,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1),                            O(UNANSWERED),                                    S,          SUBMITTING, 0,      NO,                      LOOK,    1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .policy = DOUBT_SETTLE),    O(UNANSWERED),                                    40 * S,     SUBMITTING, 0,      NO,                      5 * S,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .foreign = true, REPLAY),   O(UNANSWERED),                                    S,          SUBMITTING, 0,      NO,                      LOOK,    1, true,  HOLD_ACCOUNT)
+    ROW(SUBMITTING, G(.sends = 1, REPLAY),                    O(TAKEN_OVER),                                    M,          SUBMITTING, 0,      NO,                      NOW,     1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .id = true, REPLAY),        O(TAKEN_OVER),                                    M,          RUNNING,    SAVE,   NO,                      POLL,    1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true, REPLAY),     O(INDETERMINATE),                                 10 * S,     SUBMITTING, SAVE,   NO,                      LOOK,    4, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, REPLAY),                    O(PUT_OFF, .hold = HOLD_THROTTLE, .key_running = 1), S,          SUBMITTING, SAVE,   NO,                      S / 2,   1, true,  NONE)
+
+    /* SUBMITTING in doubt: what a later send is told delays the next replay, no more, and gives its count back */
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true, REPLAY),     O(REPLAY_INTENT),                                 M,          SUBMITTING, SAVE,   NO,                      NOW,     2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(ACCEPTED, ID),                                     M,          RUNNING,    SAVE,   NO,                      POLL,    2, false, NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(NOT_SENT),                                      M,          SUBMITTING, SAVE,   NO,                      S / 2,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(PUT_OFF, .hold = HOLD_THROTTLE),                   M,          SUBMITTING, SAVE,   NO,                      S / 2,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(PUT_OFF, .retry_after_ms = M),                     M,          SUBMITTING, SAVE,   NO,                      LOOK,    1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(PUT_OFF, .hold = HOLD_AUTH),                       M,          SUBMITTING, SAVE,   NO,                      S / 2,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(PUT_OFF, .hold = HOLD_BALANCE),                    M,          SUBMITTING, SAVE,   NO,                      S / 2,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(PUT_OFF, .key_running = true),                     M,          SUBMITTING, SAVE,   NO,                      S / 2,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(REFUSED, .failure = FAILURE_INVALID_REQUEST),      M,          SUBMITTING, SAVE,   NO,                      5 * S,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(REFUSED, .failure = FAILURE_MODERATION),           M,          SUBMITTING, SAVE,   NO,                      5 * S,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(UNANSWERED),                                    M,          SUBMITTING, 0,      NO,                      S,       2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     2, true,  NONE)
+
+    /* SUBMITTING in doubt: its end */
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true, .policy = DOUBT_SETTLE), O(TIME_UP),                           44 * S,     SUBMITTING, 0,      NO,                      S,       1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true, .policy = DOUBT_SETTLE), O(TIME_UP),                           45 * S,     FAILED,     END,    FAILURE_SUBMIT_UNKNOWN,  NOW,     1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 4, .doubt = true, .last_sent = M, REPLAY), O(TIME_UP),                           M + 44 * S, SUBMITTING, 0,      NO,                      S,       4, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 4, .doubt = true, .last_sent = M, REPLAY), O(TIME_UP),                           M + 45 * S, FAILED,     END,    FAILURE_SUBMIT_UNKNOWN,  NOW,     4, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(TIME_UP),                                       20 * H - 1, SUBMITTING, 0,      NO,                      NOW,     2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(TIME_UP),                                       20 * H,     FAILED,     END,    FAILURE_SUBMIT_UNKNOWN,  NOW,     2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true),             O(TIME_UP),                                       20 * H - 1, SUBMITTING, 0,      NO,                      1,       1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true),             O(TIME_UP),                                       20 * H,     FAILED,     END,    FAILURE_SUBMIT_UNKNOWN,  NOW,     1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true, .foreign = true, .policy = DOUBT_SETTLE), O(TIME_UP),          H,          SUBMITTING, 0,      NO,                      LOOK,    1, true,  HOLD_ACCOUNT)
+    ROW(SUBMITTING, G(.sends = 1, .doubt = true, .foreign = true, REPLAY), O(TIME_UP),                          20 * H,     FAILED,     END,    FAILURE_SUBMIT_UNKNOWN,  NOW,     1, true,  NONE)
+
+    /* RUNNING: a poll writes no row */
+    ROW(RUNNING,    G(0),                                     O(STILL_RUNNING),                                 M,          RUNNING,    0,      NO,                      POLL,    1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(STILL_RUNNING),                                 3 * H - S,  RUNNING,    0,      NO,                      S,       1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(TAKEN_OVER),                                    M,          RUNNING,    0,      NO,                      NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(ACCEPTED, ID),                                     M,          RUNNING,    0,      NO,                      NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(FINISHED, .result = {URL, sizeof URL - 1}),        M,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(FINISHED),                                      M,          READY,      SAVE,   NO,                      POLL,    1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED), M,       FAILED,     END,    FAILURE_PROVIDER_FAILED, NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(UPSTREAM_FAILED, .failure = FAILURE_MODERATION),   M,          FAILED,     END,    FAILURE_MODERATION,      NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(UPSTREAM_FAILED, .failure = FAILURE_CANCELLED),    M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(MISSED),                                        M,          RUNNING,    0,      NO,                      2500,    1, false, NONE)
+    ROW(RUNNING,    G(.memo.misses = 9),                      O(MISSED),                                        M,          RUNNING,    0,      NO,                      30 * S,  1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(MISSED, .retry_after_ms = M),                      M,          RUNNING,    0,      NO,                      M,       1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(MISSED, .hold = HOLD_AUTH),                        M,          RUNNING,    0,      NO,                      2500,    1, false, HOLD_AUTH)
+    ROW(RUNNING,    G(0),                                     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(TIME_UP),                                       3 * H - 1,  RUNNING,    0,      NO,                      1,       1, false, NONE)
+    ROW(RUNNING,    G(0),                                     O(TIME_UP),                                       3 * H,      FAILED,     END,    FAILURE_TIMED_OUT,       NOW,     1, false, NONE)
+    ROW(RUNNING,    G(.deadline = M),                         O(TIME_UP),                                       M,          FAILED,     END,    FAILURE_TIMED_OUT,       NOW,     1, false, NONE)
+    /* denied: from 2 min after acceptance, 5 times, over 10 min */
+    ROW(RUNNING,    G(.memo = {.denials = 4, .denied_since_ms = T0 - H}), O(DENIED, .same_key = true),             2 * M - 1,  RUNNING,    0,      NO,                      POLL,    1, false, NONE)
+    ROW(RUNNING,    G(.memo.denials = 3, .memo.denied_since_ms = T0 + 2 * M), O(DENIED, .same_key = true),         15 * M,     RUNNING,    0,      NO,                      POLL,    1, false, NONE)
+    ROW(RUNNING,    G(.memo.denials = 9, .memo.denied_since_ms = T0 + 2 * M), O(DENIED, .same_key = true),         12 * M - 1, RUNNING,    0,      NO,                      POLL,    1, false, NONE)
+    ROW(RUNNING,    G(.memo.denials = 4, .memo.denied_since_ms = T0 + 2 * M), O(DENIED, .same_key = true),         12 * M,     FAILED,     END,    FAILURE_TASK_LOST,       NOW,     1, false, NONE)
+    ROW(RUNNING,    G(.memo.denials = 99, .memo.denied_since_ms = T0), O(DENIED),                               2 * H,      RUNNING,    0,      NO,                      M,       1, false, HOLD_ACCOUNT)
+
+    /* READY: a paid video; no deadline cuts it */
+    ROW(READY,      G(0),                                     O(TAKEN_OVER),                                    M,          READY,      0,      NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.deadline = M),                         O(TIME_UP),                                       9 * H,      READY,      0,      NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(ACCEPTED, ID),                                     M,          READY,      0,      NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(STORED, .stored_ms = T0 + M),                      M,          SUCCEEDED,  END,    NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.late = true),                          O(STORED, .stored_ms = T0 + M),                      M,          SUCCEEDED,  END,    NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(FETCH_FAILED),                                  M,          READY,      0,      NO,                      S / 2,   1, false, NONE)
+    ROW(READY,      G(.memo.misses = 9),                      O(FETCH_FAILED),                                  9 * H,      READY,      0,      NO,                      30 * S,  1, false, NONE)
+    ROW(READY,      G(0),                                     O(FETCH_REFUSED),                                 M,          READY,      0,      NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.misses = 1),                      O(FETCH_REFUSED),                                 M,          READY,      0,      NO,                      S,       1, false, NONE)
+    ROW(READY,      G(0),                                     O(STORE_FAILED, .hold = HOLD_STORAGE),               M,          READY,      0,      NO,                      S / 2,   1, false, HOLD_STORAGE)
+    ROW(READY,      G(0),                                     O(OVERSIZE),                                      M,          FAILED,     END,    FAILURE_ASSET_UNUSABLE,  NOW,     1, false, NONE)
+    ROW(READY,      G(.late = true),                          O(OVERSIZE),                                      M,          CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, false, NONE)
+    /* whole, and no video: three times the same over an hour */
+    ROW(READY,      G(0),                                     O(UNUSABLE, .hash = {"ab", 2}),                      M,          READY,      0,      NO,                      30 * M,  1, false, NONE)
+    ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 61 * M - 1, READY, 0, NO,             30 * M,  1, false, NONE)
+    ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 61 * M, FAILED, END, FAILURE_ASSET_UNUSABLE, NOW, 1, false, NONE)
+    ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"cd", 2}), 61 * M, READY, 0, NO,                 30 * M,  1, false, NONE)
+    ROW(READY,      G(.memo = {.unusable = 1, .unusable_since_ms = T0, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 9 * H, READY, 0,  NO,                      30 * M,  1, false, NONE)
+    /* polled afresh: another URL is tried at once, the same one until it has expired and was refused */
+    ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, .result = {"[1]", 3}),                   M,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, .result = {URL, sizeof URL - 1}),        M,          READY,      0,      NO,                      S,       1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, .result = {URL, sizeof URL - 1}),        H,          FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(FINISHED, .result = {URL, sizeof URL - 1}),        H,          READY,      0,      NO,                      S / 2,   1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1),                    O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED), H,       FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1),                    O(STILL_RUNNING),                                 M,          READY,      0,      NO,                      S / 2,   1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1),                    O(DENIED, .same_key = true),                         H,          FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1),                    O(DENIED),                                        H,          READY,      0,      NO,                      S / 2,   1, false, HOLD_ACCOUNT)
+    ROW(READY,      G(.memo.refusals = 1),                    O(MISSED),                                        H,          READY,      0,      NO,                      S / 2,   1, false, NONE)
+    /* a silent host counts as refusing 24 h after the URL's end */
+    ROW(READY,      G(0),                                     O(FETCH_FAILED),                                  25 * H - 1, READY,      0,      NO,                      S / 2,   1, false, NONE)
+    ROW(READY,      G(0),                                     O(FETCH_FAILED),                                  25 * H,     READY,      0,      NO,                      NOW,     1, false, NONE)
+    /* completed without a URL: until LATE_MS */
+    ROW(READY,      G(.no_result = true),                     O(FINISHED, .result = {URL, sizeof URL - 1}),        M,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.no_result = true),                     O(FINISHED),                                      24 * H - 1, READY,      0,      NO,                      S / 2,   1, false, NONE)
+    ROW(READY,      G(.no_result = true),                     O(FINISHED),                                      24 * H,     FAILED,     END,    FAILURE_ASSET_UNUSABLE,  NOW,     1, false, NONE)
+
+    /* settled: to be told, whatever else is said */
+    ROW(SUCCEEDED,  G(0),                                     O(TAKEN_OVER),                                    M,          SUCCEEDED,  0,      NO,                      NOW,     1, false, NONE)
+    ROW(SUCCEEDED,  G(0),                                     O(TIME_UP),                                       M,          SUCCEEDED,  0,      NO,                      NOW,     1, false, NONE)
+    ROW(SUCCEEDED,  G(0),                                     O(CANCEL_ORDERED),                                M,          SUCCEEDED,  0,      NO,                      5 * S,   1, false, NONE)
+    ROW(SUCCEEDED,  G(0),                                     O(ACCEPTED, ID),                                     M,          SUCCEEDED,  0,      NO,                      NOW,     1, false, NONE)
+    ROW(SUCCEEDED,  G(0),                                     O(UNANNOUNCED),                                   M,          SUCCEEDED,  0,      NO,                      S / 2,   1, false, NONE)
+    ROW(SUCCEEDED,  G(0),                                     O(ANNOUNCED),                                     M,          CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_MODERATION),            O(TAKEN_OVER),                                    M,          FAILED,     0,      NO,                      NOW,     1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_MODERATION),            O(TIME_UP),                                       M,          FAILED,     0,      NO,                      NOW,     1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_MODERATION),            O(CANCEL_ORDERED),                                M,          FAILED,     0,      NO,                      5 * S,   1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_MODERATION),            O(ACCEPTED, ID),                                     M,          FAILED,     0,      NO,                      NOW,     1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_MODERATION),            O(UNANNOUNCED),                                   M,          FAILED,     0,      NO,                      S / 2,   1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_MODERATION, .id = true), O(ANNOUNCED),                                    M,          CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_TIMED_OUT),             O(ANNOUNCED),                                     M,          CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_TIMED_OUT, .id = true, .open = true), O(ANNOUNCED),                       M,          LATE,       SAVE,   NO,                      POLL,    1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_TASK_LOST, .id = true, .open = true), O(ANNOUNCED),                       M,          LATE,       SAVE,   NO,                      POLL,    1, false, NONE)
+    ROW(FAILED,     G(.kind = FAILURE_SUBMIT_UNKNOWN, .doubt = true), O(ANNOUNCED),                             M,          CLOSED,     SAVE,   NO,                      NOW,     1, true,  NONE)
+    ROW(FAILED,     G(.kind = FAILURE_SUBMIT_UNKNOWN, .doubt = true, .id = true), O(ANNOUNCED),                 M,          LATE,       SAVE,   NO,                      POLL,    1, true,  NONE)
+    ROW(FAILED,     G(.kind = FAILURE_TIMED_OUT, .id = true, .open = true), O(ANNOUNCED),                       24 * H,     CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+
+    /* LATE: every 60 s to 2 h 30, then hourly, until LATE_MS; never a second failure */
+    ROW(LATE,       G(.late = true),                          O(TAKEN_OVER),                                    3 * H,      LATE,       0,      NO,                      NOW,     1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(ACCEPTED, ID),                                     3 * H,      LATE,       0,      NO,                      NOW,     1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(STILL_RUNNING),                                 150 * M - 1, LATE,      0,      NO,                      48 * S,  1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(STILL_RUNNING),                                 150 * M,    LATE,       0,      NO,                      48 * M,  1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(STILL_RUNNING),                                 24 * H - S, LATE,       0,      NO,                      S,       1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(DENIED, .same_key = true),                         3 * H,      LATE,       0,      NO,                      48 * M,  1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(MISSED),                                        3 * H,      LATE,       0,      NO,                      48 * M,  1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(FINISHED, .result = {URL, sizeof URL - 1}),        3 * H,      READY,      SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED), 3 * H,   CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(CANCEL_ORDERED),                                3 * H,      CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(TIME_UP),                                       3 * H,      LATE,       0,      NO,                      48 * M,  1, false, NONE)
+    ROW(LATE,       G(.late = true),                          O(TIME_UP),                                       24 * H,     CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
+};
+
+/* Which outcomes can happen in which state, in the order of OUTCOMES. */
+static const char *const possible[TASK_STATES_LEN] = {
+    /*              CTTC AARPRUI SFUDM SFFUOS AU */
+    [QUEUED]     = "xxxx ....... ..... ...... ..",
+    [SUBMITTING] = ".xxx xxxxxxx ..... ...... ..",
+    [RUNNING]    = ".xxx x...... xxxxx ...... ..",
+    [READY]      = ".xxx x...... xxxxx xxxxxx ..",
+    [SUCCEEDED]  = ".xxx x...... ..... ...... xx",
+    [FAILED]     = ".xxx x...... ..... ...... xx",
+    [LATE]       = ".xxx x...... xxxxx ...... ..",
+    [CLOSED]     = ".... ....... ..... ...... ..",
+};
+/* clang-format on */
+
+#undef G
+#undef O
+#define G(...) ((struct given){__VA_ARGS__})
+#define O(name, ...)                                                           \
+    ((struct outcome){.kind = OUTCOME_##name __VA_OPT__(, ) __VA_ARGS__})
+
+#define SPECS_LEN (sizeof specs / sizeof *specs)
+
+static struct policy usual(enum doubt_policy doubt)
+{
+    return (struct policy){
+        .poll_interval_ms = 5 * S,
+        .submit_timeout_ms = 45 * S,
+        .deadline_ms = 3 * H,
+        .late_ms = 24 * H,
+        .doubt = doubt,
+        .key_lifetime_ms = LIFE,
+        .account = "us",
+    };
+}
+
+static struct task task_of(enum task_state state, const struct given *g)
+{
+    const bool accepted = state >= RUNNING && state != FAILED;
+    struct task task = {
+        .row =
+            {
+                .id = 1,
+                .state = state,
+                .owner = 5,
+                .fence = 3,
+                .version = 7,
+                .sends = g->sends ? g->sends : state != QUEUED,
+                .doubt = g->doubt,
+                .late = g->late,
+                .billed_open = g->open,
+                .received_ms = T0,
+                .first_sent_ms = state != QUEUED ? T0 : 0,
+                .last_sent_ms = state != QUEUED ? T0 + g->last_sent : 0,
+                .submitted_ms = accepted || (g->id && state == FAILED) ? T0 : 0,
+                .generated_ms = state == READY ? T0 : 0,
+                .deadline_ms = g->deadline ? T0 + g->deadline
+                               : accepted  ? T0 + 3 * H
+                                           : 0,
+                .tries = g->tries,
+                .kind = g->kind,
+            },
+        .memo = g->memo,
+    };
+    if (state != QUEUED) {
+        snprintf(task.row.account, sizeof task.row.account, "%s",
+                 g->foreign ? "them" : "us");
+    }
+    if (accepted || g->id) {
+        snprintf(task.row.provider_task_id, sizeof task.row.provider_task_id,
+                 "task_1");
+    }
+    if (state == READY && !g->no_result) {
+        task.row.result = strdup(URL);
+    }
+    return task;
+}
+
+static void check(const struct spec *spec)
+{
+    const struct task task = task_of(spec->from, &spec->given);
+    const struct policy policy = usual(spec->given.policy);
+    const int64_t now_ms = T0 + spec->at;
+    struct step step = task_step(&task, &spec->outcome, &policy, now_ms);
+    const struct task_row *next = &step.next.row;
+    char got[300];
+    char wanted[300];
+    snprintf(wanted, sizeof wanted,
+             "line %d: %s save %d settles %d (%s) in %lld, sends %d doubt %d "
+             "hold \"%s\"",
+             spec->line, task_state_name(spec->to), spec->what & SAVE,
+             (spec->what & SETTLES) / SETTLES, failure_kind_name(spec->kind),
+             (long long)spec->wait, spec->sends, spec->doubt,
+             hold_reason_name(spec->hold));
+    snprintf(got, sizeof got,
+             "line %d: %s save %d settles %d (%s) in %lld, sends %d doubt %d "
+             "hold \"%s\"",
+             spec->line, task_state_name(next->state), step.save, step.settles,
+             failure_kind_name(step.failure.kind),
+             (long long)(step.due_ms - now_ms), next->sends, next->doubt,
+             hold_reason_name(step.hold));
+    assert_string_equal(got, wanted);
+    assert_int_equal(next->version, 7 + step.save);
+    assert_int_equal(next->fence, 3);
+    assert_int_equal(next->settled_ms, step.settles ? now_ms : 0);
+    if (step.settles) {
+        assert_int_equal(next->kind, spec->kind);
+    }
+    task_row_done(&step.next.row);
+}
+
+static void task_step__each_row__as_specified(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SPECS_LEN; i++) {
+        check(&specs[i]);
+    }
+}
+
+static bool is_specified(enum task_state from, enum outcome_kind kind)
+{
+    for (size_t i = 0; i < SPECS_LEN; i++) {
+        if (specs[i].from == from && specs[i].outcome.kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void step_is_possible__each_cell__listed_and_specified(void **state)
+{
+    (void)state;
+    for (int from = 0; from < TASK_STATES_LEN; from++) {
+        const char *mark = possible[from];
+        for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
+            mark += *mark == ' ';
+            bool can = step_is_possible((enum task_state)from,
+                                        (enum outcome_kind)kind);
+            if (can != (*mark == 'x') ||
+                can != is_specified((enum task_state)from,
+                                    (enum outcome_kind)kind)) {
+                fail_msg("%s x %s", task_state_name((enum task_state)from),
+                         outcome_kind_name((enum outcome_kind)kind));
+            }
+            mark++;
+        }
+        assert_int_equal(*mark, '\0');
+    }
+}
+
+/* ---- more than one step ---- */
+
+static struct task go(struct task task, struct outcome outcome,
+                      const struct policy *policy, int64_t at)
+{
+    return task_step(&task, &outcome, policy, T0 + at).next;
+}
+
+static void requeued__put_off__waits_as_long_as_was_asked(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task = task_of(SUBMITTING, &G(.sends = 1));
+    task = go(task, O(PUT_OFF, .hold = HOLD_THROTTLE, .retry_after_ms = M),
+              &policy, S);
+    assert_int_equal(task.row.not_before_ms, T0 + S + M);
+    assert_int_equal(task.row.owner, 0);
+    assert_int_equal(task.row.tries, 1);
+    task = go(task_of(SUBMITTING, &G(.sends = 1)),
+              O(PUT_OFF, .hold = HOLD_BALANCE), &policy, S);
+    assert_int_equal(task.row.not_before_ms, 0); /* the hold holds it */
+}
+
+static void in_doubt__all_kinds_of_no__wears_no_replay_out(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    const struct outcome noes[] = {
+        O(PUT_OFF, .hold = HOLD_THROTTLE),
+        O(PUT_OFF, .hold = HOLD_AUTH),
+        O(PUT_OFF, .hold = HOLD_BALANCE),
+        O(PUT_OFF, .key_running = true),
+        O(REFUSED, .failure = FAILURE_INVALID_REQUEST),
+        O(NOT_SENT),
+    };
+    struct task task = task_of(SUBMITTING, &G(.sends = 1));
+    task = go(task, O(UNANSWERED), &policy, S);
+    for (int i = 0; i < 60; i++) {
+        int64_t at = (i + 1) * M;
+        int64_t due_ms = 0;
+        task.memo.replay_ms = 0;
+        assert_int_equal(task_doubt_act(&task, &policy, T0 + at, &due_ms),
+                         DOUBT_ACT_REPLAY);
+        task = go(task, O(REPLAY_INTENT), &policy, at);
+        task = go(task, noes[i % 6], &policy, at + S);
+        assert_int_equal(task.row.state, SUBMITTING);
+        assert_int_equal(task.row.sends, 1);
+        assert_true(task.row.doubt);
+    }
+}
+
+static void in_doubt__three_replays_unanswered__is_settled(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task = task_of(SUBMITTING, &G(.sends = 1));
+    int64_t due_ms = 0;
+    task = go(task, O(UNANSWERED), &policy, S);
+    for (int i = 1; i <= REPLAYS_MAX; i++) {
+        assert_int_equal(task_doubt_act(&task, &policy, T0 + i * M, &due_ms),
+                         DOUBT_ACT_REPLAY);
+        task = go(task, O(REPLAY_INTENT), &policy, i * M);
+        task = go(task, O(UNANSWERED), &policy, i * M + S);
+    }
+    int64_t last = REPLAYS_MAX * M;
+    assert_int_equal(task_doubt_act(&task, &policy, T0 + last + S, &due_ms),
+                     DOUBT_ACT_WAIT);
+    assert_int_equal(due_ms, T0 + last + 45 * S);
+    assert_int_equal(task_doubt_act(&task, &policy, due_ms, &due_ms),
+                     DOUBT_ACT_SETTLE);
+}
+
+static void in_doubt__a_retry_after__holds_the_replay_not_the_look(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task = task_of(SUBMITTING, &G(.sends = 2, .doubt = true));
+    int64_t due_ms = 0;
+    task = go(task, O(PUT_OFF, .retry_after_ms = 5 * M), &policy, M);
+    assert_int_equal(task.memo.reread_ms, T0 + M + 8 * S);
+    assert_int_equal(task_doubt_act(&task, &policy, T0 + 2 * M, &due_ms),
+                     DOUBT_ACT_WAIT);
+    assert_int_equal(due_ms, T0 + 6 * M);
+    assert_int_equal(task_doubt_act(&task, &policy, due_ms, &due_ms),
+                     DOUBT_ACT_REPLAY);
+}
+
+static void an_id__learnt_after_the_failure_was_settled__is_polled(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task =
+        task_of(FAILED, &G(.kind = FAILURE_SUBMIT_UNKNOWN, .id = true));
+    task.row.submitted_ms = 0; /* written without fence: the id only */
+    task = go(task, O(ANNOUNCED), &policy, 30 * H);
+    assert_int_equal(task.row.state, LATE);
+    assert_int_equal(task.row.submitted_ms, T0 + 30 * H);
+}
+
+static void denied__with_a_miss_between__is_lost_all_the_same(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task = task_of(RUNNING, &G(0));
+    for (int i = 0; i < 4; i++) {
+        task = go(task, O(DENIED, .same_key = true), &policy, (3 + i) * M);
+        task = go(task, O(MISSED), &policy, (3 + i) * M + S);
+    }
+    task = go(task, O(DENIED, .same_key = true), &policy, 13 * M);
+    assert_int_equal(task.row.state, FAILED);
+    assert_int_equal(task.row.kind, FAILURE_TASK_LOST);
+    assert_true(task.row.billed_open);
+}
+
+static void denied__then_running_again__counts_from_the_start(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task = task_of(RUNNING, &G(0));
+    for (int i = 0; i < 4; i++) {
+        task = go(task, O(DENIED, .same_key = true), &policy, (3 + i) * M);
+    }
+    task = go(task, O(STILL_RUNNING), &policy, 8 * M);
+    task = go(task, O(DENIED, .same_key = true), &policy, 14 * M);
+    assert_int_equal(task.row.state, RUNNING);
+}
+
+static void
+a_late_task__that_fails_in_any_way__tells_no_second_failure(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    for (int from = 0; from < TASK_STATES_LEN; from++) {
+        for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
+            if (!step_is_possible((enum task_state)from,
+                                  (enum outcome_kind)kind) ||
+                (from != READY && from != LATE)) {
+                continue;
+            }
+            const struct outcome outcome = {
+                .kind = (enum outcome_kind)kind,
+                .provider_task_id = STR("task_1"),
+                .hash = STR("ab"),
+                .same_key = true,
+                .failure = FAILURE_PROVIDER_FAILED,
+            };
+            const struct given given = {.late = true, .memo.refusals = 3};
+            const struct task task = task_of((enum task_state)from, &given);
+            struct step step = task_step(&task, &outcome, &policy, T0 + 99 * H);
+            assert_int_not_equal(step.next.row.state, FAILED);
+            task_row_done(&step.next.row);
+        }
+    }
+}
+
+static void a_cost__of_a_poll__is_kept(void **state)
+{
+    (void)state;
+    const struct policy policy = usual(DOUBT_REPLAY);
+    struct task task = go(task_of(RUNNING, &G(0)),
+                          O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED,
+                            .has_cost = true, .cost = 0),
+                          &policy, M);
+    assert_true(task.row.has_cost);
+    assert_string_equal(task_billed(&task.row, task.row.kind), "no");
+    assert_true(task_retry_safe(&task.row, task.row.kind));
+}
+
+/* ---- billing ---- */
+
+/* clang-format off */
+static const struct billing_spec {
+    enum failure_kind kind;
+    bool sent;  /* an id or a doubt */
+    int cost;   /* -1: none told */
+    const char *billed;
+    bool retry_safe;
+} billings[] = {
+    {FAILURE_INVALID_REQUEST, false, -1, "no",      true},
+    {FAILURE_SUBMIT_REFUSED,  false, -1, "no",      true},
+    {FAILURE_MODERATION,      true,   0, "no",      false},
+    {FAILURE_MODERATION,      true,   1, "yes",     false},
+    {FAILURE_MODERATION,      true,  -1, "unknown", false},
+    {FAILURE_MODERATION,      false, -1, "no",      false},
+    {FAILURE_PROVIDER_FAILED, true,   0, "no",      true},
+    {FAILURE_PROVIDER_FAILED, true,   1, "yes",     false},
+    {FAILURE_PROVIDER_FAILED, true,  -1, "unknown", false},
+    {FAILURE_CANCELLED,       true,   0, "no",      true},
+    {FAILURE_CANCELLED,       true,   1, "yes",     false},
+    {FAILURE_CANCELLED,       true,  -1, "unknown", false},
+    {FAILURE_CANCELLED,       false, -1, "no",      true},
+    {FAILURE_TIMED_OUT,       true,  -1, "unknown", false},
+    {FAILURE_TIMED_OUT,       false, -1, "no",      true},
+    {FAILURE_SUBMIT_UNKNOWN,  true,  -1, "unknown", false},
+    {FAILURE_TASK_LOST,       true,  -1, "unknown", false},
+    {FAILURE_ASSET_EXPIRED,   true,   1, "yes",     false},
+    {FAILURE_ASSET_UNUSABLE,  true,   1, "yes",     false},
+    {FAILURE_NONE,            true,   1, "yes",     false},
+    {FAILURE_NONE,            true,   0, "no",      false},
+    {FAILURE_NONE,            true,  -1, "unknown", false},
+};
+/* clang-format on */
+
+static void task_billed__each_kind__as_the_contract_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof billings / sizeof *billings; i++) {
+        const struct billing_spec *b = &billings[i];
+        for (int by_doubt = 0; by_doubt <= b->sent; by_doubt++) {
+            struct task_row row = {
+                .doubt = by_doubt,
+                .has_cost = b->cost >= 0,
+                .cost = b->cost,
+            };
+            if (b->sent && !by_doubt) {
+                memcpy(row.provider_task_id, "task_1", 7);
+            }
+            assert_string_equal(task_billed(&row, b->kind), b->billed);
+            assert_int_equal(task_retry_safe(&row, b->kind), b->retry_safe);
+        }
+    }
+}
+
+/* ---- walks ---- */
+
+static uint32_t chance(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
+    return (uint32_t)(*seed >> 33);
+}
+
+/** A possible outcome other than CLAIMED of a row that is not at hand. */
+static enum outcome_kind pick(const struct task *task, uint64_t *seed)
+{
+    for (;;) {
+        enum outcome_kind kind =
+            (enum outcome_kind)(chance(seed) % OUTCOMES_LEN);
+        bool replay = kind == OUTCOME_REPLAY_INTENT;
+        if (step_is_possible(task->row.state, kind) &&
+            (!replay || task->row.doubt)) {
+            return kind;
+        }
+    }
+}
+
+static void walk(uint64_t seed)
+{
+    static const enum failure_kind failures[] = {
+        FAILURE_INVALID_REQUEST, FAILURE_SUBMIT_REFUSED, FAILURE_MODERATION,
+        FAILURE_PROVIDER_FAILED, FAILURE_CANCELLED};
+    const uint64_t name = seed;
+    const struct policy policy = usual((enum doubt_policy)(seed % 3));
+    struct task task = task_of(QUEUED, &G(0));
+    int64_t at = 0;
+    int failures_told = 0;
+    for (int i = 0; i < 400 && task.row.state != CLOSED; i++) {
+        const enum task_state from = task.row.state;
+        const int sends = task.row.sends;
+        const bool doubt = task.row.doubt;
+        enum outcome_kind kind = pick(&task, &seed);
+        bool gives_back = kind == OUTCOME_NOT_SENT || kind == OUTCOME_PUT_OFF ||
+                          kind == OUTCOME_REFUSED;
+        if (from == SUBMITTING && gives_back &&
+            (sends == 0 || (doubt && sends < 2))) {
+            continue; /* no send is under way that it could answer */
+        }
+        const struct outcome outcome = {
+            .kind = kind,
+            .provider_task_id = STR("task_1"),
+            .failure = failures[chance(&seed) % 5],
+            .same_key = chance(&seed) % 2,
+            .hash = STR("abc"),
+            .key_running = chance(&seed) % 4 == 0,
+            .result = chance(&seed) % 3 ? STR(URL) : (struct str){0},
+            .stored_ms = T0 + at,
+        };
+        at += chance(&seed) % (40 * M);
+        struct step step = task_step(&task, &outcome, &policy, T0 + at);
+        task = step.next;
+        bool more = task.row.sends > sends && kind != OUTCOME_CLAIMED &&
+                    kind != OUTCOME_REPLAY_INTENT &&
+                    kind != OUTCOME_INDETERMINATE;
+        failures_told += step.settles && task.row.state == FAILED;
+        bool forgot = doubt && !task.row.doubt && from == SUBMITTING &&
+                      task.row.state != RUNNING;
+        bool bad_save = (task.row.state != from) && !step.save;
+        if (more || forgot || bad_save || failures_told > 1 ||
+            step.due_ms < T0 + at) {
+            fail_msg("seed %llu: %s x %s > %s", (unsigned long long)name,
+                     task_state_name(from), outcome_kind_name(kind),
+                     task_state_name(task.row.state));
+        }
+    }
+    task_row_done(&task.row);
+}
+
+static void task_step__walks_of_many_seeds__keep_the_rules(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20000; seed++) {
+        walk(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(task_step__each_row__as_specified),
+        cmocka_unit_test(step_is_possible__each_cell__listed_and_specified),
+        cmocka_unit_test(requeued__put_off__waits_as_long_as_was_asked),
+        cmocka_unit_test(in_doubt__all_kinds_of_no__wears_no_replay_out),
+        cmocka_unit_test(in_doubt__three_replays_unanswered__is_settled),
+        cmocka_unit_test(
+            in_doubt__a_retry_after__holds_the_replay_not_the_look),
+        cmocka_unit_test(
+            an_id__learnt_after_the_failure_was_settled__is_polled),
+        cmocka_unit_test(denied__with_a_miss_between__is_lost_all_the_same),
+        cmocka_unit_test(denied__then_running_again__counts_from_the_start),
+        cmocka_unit_test(
+            a_late_task__that_fails_in_any_way__tells_no_second_failure),
+        cmocka_unit_test(a_cost__of_a_poll__is_kept),
+        cmocka_unit_test(task_billed__each_kind__as_the_contract_says),
+        cmocka_unit_test(task_step__walks_of_many_seeds__keep_the_rules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -3,6 +3,16 @@
 # The Dockerfile, built without a container engine: debootstrap makes the base
 # image, buildah runs the steps in a chroot. As root.
 cd "$TEST_ROOT" || exit 1
+
+# buildah remounts "/", which fails in a chroot that is no mount point. There the
+# test goes on in one that is, seen by nobody else.
+if ! awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo; then
+    mkdir -p "$TEST_TMP/root"
+    # shellcheck disable=SC2016  # for the inner shell
+    exec unshare --mount bash -c '
+        mount --rbind / "$1/root" && exec chroot "$1/root" "$2"' \
+        _ "$TEST_TMP" "$TEST_ROOT/tests/image/build.sh"
+fi
 . tests/lib/tap.sh
 base=build/parts/debian-trixie.tar
 store=build/parts/image-store

@@ -33,8 +33,8 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",  "bump",         "count", "leases", "holds",
-    "fleet", "lock_timeout", "bury",  NULL,
+    "join",  "bump",         "count",      "leases", "holds",
+    "fleet", "lock_timeout", "end_frozen", "bury",   NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */
@@ -77,6 +77,7 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
     store->loop = loop;
     store->on_state = on_state;
     store->context = context;
+    store->lease_ms = options->lease_ms;
     int64_t silence_ms = 3 * options->lease_ms;
     if (silence_ms < LEASE_SILENCE_MIN_MS) {
         silence_ms = LEASE_SILENCE_MIN_MS;

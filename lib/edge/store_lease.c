@@ -43,12 +43,13 @@ static void on_done(void *context, struct pg_unit *unit)
     free(ask);
 }
 
-/** The first statement only sets a limit. */
+#define BURY_CALL 2 /* after what makes way for it */
+
 static void on_buried(void *context, struct pg_unit *unit)
 {
     struct ask *ask = context;
     struct err err = unit->err;
-    bool done = err.kind == ERR_NONE && PQntuples(unit->results[1]) > 0;
+    bool done = err.kind == ERR_NONE && PQntuples(unit->results[BURY_CALL]) > 0;
     ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
     free(ask);
 }
@@ -73,6 +74,10 @@ void store_bury(struct store *store, int64_t lease, store_done_fn *callback,
     unit->tries_max = 1; /* the bumps behind it must not wait */
     pg_unit_call(unit, "lock_timeout");
     pg_unit_i64(unit, BURY_LOCK_MS);
+    /* A worker frozen between the messages of a claim would keep its lease
+     * alive by the lock on it. */
+    pg_unit_call(unit, "end_frozen");
+    pg_unit_i64(unit, store->lease_ms / 2);
     pg_unit_call(unit, "bury");
     pg_unit_i64(unit, lease);
     pg_lane_send(store->lease, unit);

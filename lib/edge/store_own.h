@@ -12,6 +12,7 @@ struct store {
     struct pg_lane *lease;
     store_state_fn *on_state;
     void *context;
+    int64_t lease_ms;
     bool told_up;
     bool told; /* on_state was called at all */
     char why[300];

@@ -102,6 +102,79 @@ static void bury__a_claim_under_way__is_not_waited_for(void **state)
     assert_true(trial_bury(trial, other));
 }
 
+/** A connection that stands still in the middle of a unit; its backend. */
+static PGconn *freeze(struct trial *trial, const char *name, const char *sql,
+                      bool whole, int *backend)
+{
+    char url[1100];
+    snprintf(url, sizeof url, "%s application_name='%s'", trial->url, name);
+    PGconn *conn = PQconnectdb(url);
+    assert_int_equal(PQstatus(conn), CONNECTION_OK);
+    *backend = PQbackendPID(conn);
+    PQclear(PQexec(conn, "SET idle_in_transaction_session_timeout = 100"));
+    assert_int_equal(PQsetnonblocking(conn, 1), 0);
+    assert_int_equal(PQenterPipelineMode(conn), 1);
+    assert_int_equal(PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0),
+                     1);
+    if (whole) {
+        assert_int_equal(PQpipelineSync(conn), 1);
+    }
+    assert_int_equal(PQflush(conn), 0);
+    return conn;
+}
+
+static void wait_for_event(struct trial *trial, int backend, const char *event)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = "
+             "'active' AND wait_event = '%s'",
+             backend, event);
+    for (int i = 0; i < 500 && trial_number(trial, sql) == 0; i++) {
+        usleep(10000);
+    }
+    assert_int_equal(trial_number(trial, sql), 1);
+}
+
+/** PostgreSQL itself would wait for such a client for ever. */
+static void bury__frozen_in_mid_claim__is_ended_first(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool whole;
+        const char *event;
+    } cases[] = {
+        {"SELECT id FROM lease ORDER BY id DESC LIMIT 1 FOR KEY SHARE", false,
+         "ClientRead"},
+        {"SELECT id, repeat('x', 50000000) FROM lease ORDER BY id DESC LIMIT 1 "
+         "FOR KEY SHARE",
+         true, "ClientWrite"},
+    };
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    for (size_t i = 0; i < 2; i++) {
+        int64_t other = trial_join(trial);
+        int frozen_backend;
+        int stranger_backend;
+        PGconn *frozen = freeze(trial, "trial", cases[i].sql, cases[i].whole,
+                                &frozen_backend);
+        PGconn *stranger =
+            freeze(trial, "stranger", "SELECT 1", false, &stranger_backend);
+        wait_for_event(trial, frozen_backend, cases[i].event);
+        wait_for_event(trial, stranger_backend, "ClientRead");
+        assert_false(trial_bury(trial, other)); /* it may just be slow */
+        int64_t began_us = loop_boot_us(trial->loop);
+        while (!trial_bury(trial, other)) {
+            assert_false(beat(trial, me, false).lease_dead);
+            assert_true(loop_boot_us(trial->loop) - began_us < 8000000);
+        }
+        wait_for_event(trial, stranger_backend, "ClientRead");
+        PQfinish(frozen);
+        PQfinish(stranger);
+    }
+    assert_int_equal(trial->downs, 0); /* our own sessions live on */
+}
+
 static void leave__our_own__makes_orphans(void **state)
 {
     struct trial *trial = *state;
@@ -444,6 +517,7 @@ int main(void)
         TEST(beat__that_counts__tells_the_fleets_rows),
         TEST(bury__another__finds_out_by_its_beat),
         TEST(bury__a_claim_under_way__is_not_waited_for),
+        TEST(bury__frozen_in_mid_claim__is_ended_first),
         TEST(leave__our_own__makes_orphans),
         TEST(holds__set_probed_lifted__are_seen_by_all),
         TEST(keys_answer__the_accounts__comes_with_the_beat),

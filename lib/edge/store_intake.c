@@ -19,7 +19,7 @@ struct batch {
     struct ranges ranges; /* of order, still to be tried */
     size_t from;          /* under way */
     size_t to;
-    bool some_known; /* of order, some were there before */
+    size_t known_len; /* of order, so many were there before */
     struct intake_result result;
     intake_fn *on_result;
     void *context;
@@ -151,6 +151,13 @@ static void on_known(void *context, struct pg_unit *unit)
         return;
     }
     const PGresult *result = unit->results[0];
+    if ((size_t)PQntuples(result) != batch->known_len) {
+        /* Neither inserted nor there: nobody may take it for stored. */
+        struct err err;
+        err_set(&err, ERR_TRANSIENT, "a request that was there is gone");
+        end_batch(batch, &err);
+        return;
+    }
     for (int i = 0; i < PQntuples(result); i++) {
         size_t at = place_of(batch, pg_str(result, i, 0));
         snprintf(batch->stored[at], sizeof batch->stored[at], "%s",
@@ -246,8 +253,7 @@ static void took(struct batch *batch, const PGresult *result)
         verdicts[at] = INTAKE_NEW;
         batch->result.ids[at] = pg_i64(result, i, 0);
     }
-    batch->some_known = batch->some_known ||
-                        (size_t)PQntuples(result) < batch->to - batch->from;
+    batch->known_len += batch->to - batch->from - (size_t)PQntuples(result);
 }
 
 static void on_inserted(void *context, struct pg_unit *unit)
@@ -272,7 +278,7 @@ static void on_inserted(void *context, struct pg_unit *unit)
 static void send_next(struct batch *batch)
 {
     if (!ranges_pop(&batch->ranges, &batch->from, &batch->to)) {
-        if (batch->some_known) {
+        if (batch->known_len) {
             ask_known(batch);
         } else {
             end_batch(batch, NULL);

@@ -96,6 +96,29 @@ static void intake__a_row_that_postgres_refuses__harms_no_other(void **state)
                      LEN - 2);
 }
 
+/** Who took it for a repeat would lose it. */
+static void intake__neither_inserted_nor_there__is_not_stored(void **state)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[3] = {trial_request(trial, 0),
+                                 trial_request(trial, 1),
+                                 trial_request(trial, 2)};
+    trial_intake(trial, &rows[0], 1);
+    trial_sql(trial, "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE "
+                     "plpgsql AS 'BEGIN RETURN NULL; END'");
+    trial_sql(trial, "CREATE TRIGGER swallow BEFORE INSERT ON request FOR EACH "
+                     "ROW WHEN (new.request_id = 'r-00001') EXECUTE FUNCTION "
+                     "swallow()");
+    struct intake_result result = trial_intake(trial, rows, 3);
+    assert_int_equal(result.err.kind, ERR_TRANSIENT);
+    trial_sql(trial, "DROP TRIGGER swallow ON request");
+    result = trial_intake(trial, rows, 3);
+    const enum intake_verdict expected[] = {INTAKE_REPEAT, INTAKE_NEW,
+                                            INTAKE_REPEAT};
+    assert_int_equal(result.err.kind, ERR_NONE);
+    assert_memory_equal(result.verdicts, expected, sizeof expected);
+}
+
 static void intake__at_fault__begins_as_failed_with_its_event(void **state)
 {
     struct trial *trial = *state;
@@ -252,6 +275,7 @@ int main(void)
         TEST(intake__one_id_twice_in_a_batch__the_first_wins),
         TEST(intake__one_id_twice_and_known__each_is_compared_with_the_row),
         TEST(intake__a_row_that_postgres_refuses__harms_no_other),
+        TEST(intake__neither_inserted_nor_there__is_not_stored),
         TEST(intake__at_fault__begins_as_failed_with_its_event),
         TEST(intake__two_stores_at_once__each_id_is_new_once),
         TEST(intake__many_rows__are_quick),

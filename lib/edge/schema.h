@@ -19,10 +19,6 @@ struct schema_state {
 
 bool schema_read(const char *url, struct schema_state *state, struct err *err);
 
-/** The same over a connection that is there (libpq's PGconn), for store.c. */
-bool schema_read_on(void *connection, struct schema_state *state,
-                    struct err *err);
-
 /** Apply what is missing, each in a transaction, under an advisory lock. */
 bool schema_migrate(const char *url, void (*on_step)(void *context, int number,
                                                      const char *name),

@@ -1,1 +1,0 @@
-SELECT NOT dead FROM lease WHERE id = $1::bigint

@@ -5,36 +5,7 @@
 
 #include <cmocka.h>
 
-#include "core/step.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define T0 INT64_C(1795327200000)
-#define S INT64_C(1000)
-#define M (60 * S)
-#define H (60 * M)
-#define LIFE (24 * H)
-#define URL                                                                    \
-    "[{\"url\":\"https://a/0\",\"expires_at\":1795330800000}]" /* T0 + H */
-
-/** What is set besides the usual row of that state. */
-struct given {
-    int sends;
-    bool doubt;
-    bool late;
-    bool open;      /* billed_open */
-    bool foreign;   /* submitted under another account */
-    bool id;        /* an id in the row of a state that has none yet */
-    bool no_result; /* READY without URL */
-    int tries;
-    int64_t last_sent; /* after T0 */
-    int64_t deadline;  /* after T0; 0: none, or 3 h where it runs */
-    enum failure_kind kind;
-    struct task_memo memo;
-    enum doubt_policy policy; /* DOUBT_WAIT where nothing is said */
-};
+#include "unit/step_task.h"
 
 /** One row of the specification. Jitter is 0: waits are at their shortest. */
 struct spec {
@@ -248,61 +219,6 @@ static const char *const possible[TASK_STATES_LEN] = {
     ((struct outcome){.kind = OUTCOME_##name __VA_OPT__(, ) __VA_ARGS__})
 
 #define SPECS_LEN (sizeof specs / sizeof *specs)
-
-static struct policy usual(enum doubt_policy doubt)
-{
-    return (struct policy){
-        .poll_interval_ms = 5 * S,
-        .submit_timeout_ms = 45 * S,
-        .deadline_ms = 3 * H,
-        .late_ms = 24 * H,
-        .doubt = doubt,
-        .key_lifetime_ms = LIFE,
-        .account = "us",
-    };
-}
-
-static struct task task_of(enum task_state state, const struct given *g)
-{
-    const bool accepted = state >= RUNNING && state != FAILED;
-    struct task task = {
-        .row =
-            {
-                .id = 1,
-                .state = state,
-                .owner = 5,
-                .fence = 3,
-                .version = 7,
-                .sends = g->sends ? g->sends : state != QUEUED,
-                .doubt = g->doubt,
-                .late = g->late,
-                .billed_open = g->open,
-                .received_ms = T0,
-                .first_sent_ms = state != QUEUED ? T0 : 0,
-                .last_sent_ms = state != QUEUED ? T0 + g->last_sent : 0,
-                .submitted_ms = accepted || (g->id && state == FAILED) ? T0 : 0,
-                .generated_ms = state == READY ? T0 : 0,
-                .deadline_ms = g->deadline ? T0 + g->deadline
-                               : accepted  ? T0 + 3 * H
-                                           : 0,
-                .tries = g->tries,
-                .kind = g->kind,
-            },
-        .memo = g->memo,
-    };
-    if (state != QUEUED) {
-        snprintf(task.row.account, sizeof task.row.account, "%s",
-                 g->foreign ? "them" : "us");
-    }
-    if (accepted || g->id) {
-        snprintf(task.row.provider_task_id, sizeof task.row.provider_task_id,
-                 "task_1");
-    }
-    if (state == READY && !g->no_result) {
-        task.row.result = strdup(URL);
-    }
-    return task;
-}
 
 static void check(const struct spec *spec)
 {
@@ -544,142 +460,6 @@ static void a_cost__of_a_poll__is_kept(void **state)
     assert_true(task_retry_safe(&task.row, task.row.kind));
 }
 
-/* ---- billing ---- */
-
-/* clang-format off */
-static const struct billing_spec {
-    enum failure_kind kind;
-    bool sent;  /* an id or a doubt */
-    int cost;   /* -1: none told */
-    const char *billed;
-    bool retry_safe;
-} billings[] = {
-    {FAILURE_INVALID_REQUEST, false, -1, "no",      true},
-    {FAILURE_SUBMIT_REFUSED,  false, -1, "no",      true},
-    {FAILURE_MODERATION,      true,   0, "no",      false},
-    {FAILURE_MODERATION,      true,   1, "yes",     false},
-    {FAILURE_MODERATION,      true,  -1, "unknown", false},
-    {FAILURE_MODERATION,      false, -1, "no",      false},
-    {FAILURE_PROVIDER_FAILED, true,   0, "no",      true},
-    {FAILURE_PROVIDER_FAILED, true,   1, "yes",     false},
-    {FAILURE_PROVIDER_FAILED, true,  -1, "unknown", false},
-    {FAILURE_CANCELLED,       true,   0, "no",      true},
-    {FAILURE_CANCELLED,       true,   1, "yes",     false},
-    {FAILURE_CANCELLED,       true,  -1, "unknown", false},
-    {FAILURE_CANCELLED,       false, -1, "no",      true},
-    {FAILURE_TIMED_OUT,       true,  -1, "unknown", false},
-    {FAILURE_TIMED_OUT,       false, -1, "no",      true},
-    {FAILURE_SUBMIT_UNKNOWN,  true,  -1, "unknown", false},
-    {FAILURE_TASK_LOST,       true,  -1, "unknown", false},
-    {FAILURE_ASSET_EXPIRED,   true,   1, "yes",     false},
-    {FAILURE_ASSET_UNUSABLE,  true,   1, "yes",     false},
-    {FAILURE_NONE,            true,   1, "yes",     false},
-    {FAILURE_NONE,            true,   0, "no",      false},
-    {FAILURE_NONE,            true,  -1, "unknown", false},
-};
-/* clang-format on */
-
-static void task_billed__each_kind__as_the_contract_says(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof billings / sizeof *billings; i++) {
-        const struct billing_spec *b = &billings[i];
-        for (int by_doubt = 0; by_doubt <= b->sent; by_doubt++) {
-            struct task_row row = {
-                .doubt = by_doubt,
-                .has_cost = b->cost >= 0,
-                .cost = b->cost,
-            };
-            if (b->sent && !by_doubt) {
-                memcpy(row.provider_task_id, "task_1", 7);
-            }
-            assert_string_equal(task_billed(&row, b->kind), b->billed);
-            assert_int_equal(task_retry_safe(&row, b->kind), b->retry_safe);
-        }
-    }
-}
-
-/* ---- walks ---- */
-
-static uint32_t chance(uint64_t *seed)
-{
-    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
-    return (uint32_t)(*seed >> 33);
-}
-
-/** A possible outcome other than CLAIMED of a row that is not at hand. */
-static enum outcome_kind pick(const struct task *task, uint64_t *seed)
-{
-    for (;;) {
-        enum outcome_kind kind =
-            (enum outcome_kind)(chance(seed) % OUTCOMES_LEN);
-        bool replay = kind == OUTCOME_REPLAY_INTENT;
-        if (step_is_possible(task->row.state, kind) &&
-            (!replay || task->row.doubt)) {
-            return kind;
-        }
-    }
-}
-
-static void walk(uint64_t seed)
-{
-    static const enum failure_kind failures[] = {
-        FAILURE_INVALID_REQUEST, FAILURE_SUBMIT_REFUSED, FAILURE_MODERATION,
-        FAILURE_PROVIDER_FAILED, FAILURE_CANCELLED};
-    const uint64_t name = seed;
-    const struct policy policy = usual((enum doubt_policy)(seed % 3));
-    struct task task = task_of(QUEUED, &G(0));
-    int64_t at = 0;
-    int failures_told = 0;
-    for (int i = 0; i < 400 && task.row.state != CLOSED; i++) {
-        const enum task_state from = task.row.state;
-        const int sends = task.row.sends;
-        const bool doubt = task.row.doubt;
-        enum outcome_kind kind = pick(&task, &seed);
-        bool gives_back = kind == OUTCOME_NOT_SENT || kind == OUTCOME_PUT_OFF ||
-                          kind == OUTCOME_REFUSED;
-        if (from == SUBMITTING && gives_back &&
-            (sends == 0 || (doubt && sends < 2))) {
-            continue; /* no send is under way that it could answer */
-        }
-        const struct outcome outcome = {
-            .kind = kind,
-            .provider_task_id = STR("task_1"),
-            .failure = failures[chance(&seed) % 5],
-            .same_key = chance(&seed) % 2,
-            .hash = STR("abc"),
-            .key_running = chance(&seed) % 4 == 0,
-            .result = chance(&seed) % 3 ? STR(URL) : (struct str){0},
-            .stored_ms = T0 + at,
-        };
-        at += chance(&seed) % (40 * M);
-        struct step step = task_step(&task, &outcome, &policy, T0 + at);
-        task = step.next;
-        bool more = task.row.sends > sends && kind != OUTCOME_CLAIMED &&
-                    kind != OUTCOME_REPLAY_INTENT &&
-                    kind != OUTCOME_INDETERMINATE;
-        failures_told += step.settles && task.row.state == FAILED;
-        bool forgot = doubt && !task.row.doubt && from == SUBMITTING &&
-                      task.row.state != RUNNING;
-        bool bad_save = (task.row.state != from) && !step.save;
-        if (more || forgot || bad_save || failures_told > 1 ||
-            step.due_ms < T0 + at) {
-            fail_msg("seed %llu: %s x %s > %s", (unsigned long long)name,
-                     task_state_name(from), outcome_kind_name(kind),
-                     task_state_name(task.row.state));
-        }
-    }
-    task_row_done(&task.row);
-}
-
-static void task_step__walks_of_many_seeds__keep_the_rules(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 20000; seed++) {
-        walk(seed);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -697,8 +477,6 @@ int main(void)
         cmocka_unit_test(
             a_late_task__that_fails_in_any_way__tells_no_second_failure),
         cmocka_unit_test(a_cost__of_a_poll__is_kept),
-        cmocka_unit_test(task_billed__each_kind__as_the_contract_says),
-        cmocka_unit_test(task_step__walks_of_many_seeds__keep_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

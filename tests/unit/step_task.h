@@ -1,0 +1,92 @@
+#ifndef UNIT_STEP_TASK_H
+#define UNIT_STEP_TASK_H
+
+#include "core/step.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** The task and the policy that tests of the step begin with. */
+
+#define T0 INT64_C(1795327200000)
+#define S INT64_C(1000)
+#define M (60 * S)
+#define H (60 * M)
+#define LIFE (24 * H)
+#define URL                                                                    \
+    "[{\"url\":\"https://a/0\",\"expires_at\":1795330800000}]" /* T0 + H */
+
+/** What is set besides the usual row of that state. */
+struct given {
+    int sends;
+    bool doubt;
+    bool late;
+    bool open;      /* billed_open */
+    bool foreign;   /* submitted under another account */
+    bool id;        /* an id in the row of a state that has none yet */
+    bool no_result; /* READY without URL */
+    int tries;
+    int64_t last_sent; /* after T0 */
+    int64_t deadline;  /* after T0; 0: none, or 3 h where it runs */
+    enum failure_kind kind;
+    struct task_memo memo;
+    enum doubt_policy policy; /* DOUBT_WAIT where nothing is said */
+};
+
+static inline struct policy usual(enum doubt_policy doubt)
+{
+    return (struct policy){
+        .poll_interval_ms = 5 * S,
+        .submit_timeout_ms = 45 * S,
+        .deadline_ms = 3 * H,
+        .late_ms = 24 * H,
+        .doubt = doubt,
+        .key_lifetime_ms = LIFE,
+        .account = "us",
+    };
+}
+
+static inline struct task task_of(enum task_state state, const struct given *g)
+{
+    const bool accepted = state >= RUNNING && state != FAILED;
+    struct task task = {
+        .row =
+            {
+                .id = 1,
+                .state = state,
+                .owner = 5,
+                .fence = 3,
+                .version = 7,
+                .sends = g->sends ? g->sends : state != QUEUED,
+                .doubt = g->doubt,
+                .late = g->late,
+                .billed_open = g->open,
+                .received_ms = T0,
+                .first_sent_ms = state != QUEUED ? T0 : 0,
+                .last_sent_ms = state != QUEUED ? T0 + g->last_sent : 0,
+                .submitted_ms = accepted || (g->id && state == FAILED) ? T0 : 0,
+                .generated_ms = state == READY ? T0 : 0,
+                .deadline_ms = g->deadline ? T0 + g->deadline
+                               : accepted  ? T0 + 3 * H
+                                           : 0,
+                .tries = g->tries,
+                .kind = g->kind,
+            },
+        .memo = g->memo,
+    };
+    if (state != QUEUED) {
+        snprintf(task.row.account, sizeof task.row.account, "%s",
+                 g->foreign ? "them" : "us");
+    }
+    if (accepted || g->id) {
+        snprintf(task.row.provider_task_id, sizeof task.row.provider_task_id,
+                 "task_1");
+    }
+    if (state == READY && !g->no_result) {
+        task.row.result = strdup(URL);
+    }
+    return task;
+}
+
+#endif

@@ -1,0 +1,98 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/step_task.h"
+
+/* Walks through the table: what no single row can show. */
+
+static uint32_t chance(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
+    return (uint32_t)(*seed >> 33);
+}
+
+/** A possible outcome other than CLAIMED of a row that is not at hand. */
+static enum outcome_kind pick(const struct task *task, uint64_t *seed)
+{
+    for (;;) {
+        enum outcome_kind kind =
+            (enum outcome_kind)(chance(seed) % OUTCOMES_LEN);
+        bool replay = kind == OUTCOME_REPLAY_INTENT;
+        if (step_is_possible(task->row.state, kind) &&
+            (!replay || task->row.doubt)) {
+            return kind;
+        }
+    }
+}
+
+static void walk(uint64_t seed)
+{
+    static const enum failure_kind failures[] = {
+        FAILURE_INVALID_REQUEST, FAILURE_SUBMIT_REFUSED, FAILURE_MODERATION,
+        FAILURE_PROVIDER_FAILED, FAILURE_CANCELLED};
+    const struct given fresh = {0};
+    const uint64_t name = seed;
+    const struct policy policy = usual((enum doubt_policy)(seed % 3));
+    struct task task = task_of(QUEUED, &fresh);
+    int64_t at = 0;
+    int failures_told = 0;
+    for (int i = 0; i < 400 && task.row.state != CLOSED; i++) {
+        const enum task_state from = task.row.state;
+        const int sends = task.row.sends;
+        const bool doubt = task.row.doubt;
+        enum outcome_kind kind = pick(&task, &seed);
+        bool gives_back = kind == OUTCOME_NOT_SENT || kind == OUTCOME_PUT_OFF ||
+                          kind == OUTCOME_REFUSED;
+        if (from == SUBMITTING && gives_back &&
+            (sends == 0 || (doubt && sends < 2))) {
+            continue; /* no send is under way that it could answer */
+        }
+        const struct outcome outcome = {
+            .kind = kind,
+            .provider_task_id = STR("task_1"),
+            .failure = failures[chance(&seed) % 5],
+            .same_key = chance(&seed) % 2,
+            .hash = STR("abc"),
+            .key_running = chance(&seed) % 4 == 0,
+            .result = chance(&seed) % 3 ? STR(URL) : (struct str){0},
+            .stored_ms = T0 + at,
+        };
+        at += chance(&seed) % (40 * M);
+        struct step step = task_step(&task, &outcome, &policy, T0 + at);
+        task = step.next;
+        bool more = task.row.sends > sends && kind != OUTCOME_CLAIMED &&
+                    kind != OUTCOME_REPLAY_INTENT &&
+                    kind != OUTCOME_INDETERMINATE;
+        failures_told += step.settles && task.row.state == FAILED;
+        bool forgot = doubt && !task.row.doubt && from == SUBMITTING &&
+                      task.row.state != RUNNING;
+        bool bad_save = (task.row.state != from) && !step.save;
+        if (more || forgot || bad_save || failures_told > 1 ||
+            step.due_ms < T0 + at) {
+            fail_msg("seed %llu: %s x %s > %s", (unsigned long long)name,
+                     task_state_name(from), outcome_kind_name(kind),
+                     task_state_name(task.row.state));
+        }
+    }
+    task_row_done(&task.row);
+}
+
+static void task_step__walks_of_many_seeds__keep_the_rules(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20000; seed++) {
+        walk(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(task_step__walks_of_many_seeds__keep_the_rules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

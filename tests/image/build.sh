@@ -9,9 +9,12 @@ cd "$TEST_ROOT" || exit 1
 if ! awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo; then
     mkdir -p "$TEST_TMP/root"
     # shellcheck disable=SC2016  # for the inner shell
-    exec unshare --mount bash -c '
-        mount --rbind / "$1/root" && exec chroot "$1/root" "$2"' \
-        _ "$TEST_TMP" "$TEST_ROOT/tests/image/build.sh"
+    exec unshare --mount --propagation unchanged bash -c '
+        mount --rbind / "$1/root" && mount --make-rprivate "$1/root" &&
+            chroot "$1/root" "$2"
+        rc=$?
+        umount -l "$1/root"
+        exit "$rc"' _ "$TEST_TMP" "$TEST_ROOT/tests/image/build.sh"
 fi
 . tests/lib/tap.sh
 base=build/parts/debian-trixie.tar

@@ -53,8 +53,12 @@ import_base() {
         engine rm "$container"
 }
 
+# buildah would raise the limits, which not every root may.
+limits=(--ulimit "nofile=$(ulimit -Sn):$(ulimit -Hn)"
+    --ulimit "nproc=$(ulimit -Su | sed s/unlimited/-1/):$(ulimit -Hu | sed s/unlimited/-1/)")
+
 build_image() {
-    engine bud --isolation chroot --pull-never --network host \
+    engine bud --isolation chroot --pull-never --network host "${limits[@]}" \
         --tag "$tag" -f Dockerfile .
 }
 
@@ -103,7 +107,7 @@ tap_check "a base image of Debian 13 is made" make_base &&
         tap_check "it starts the worker" \
             config_says '{{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}}' \
             '[/usr/local/bin/pixverse-worker] [run]'
-        container=$(engine from --pull-never "$tag")
+        container=$(engine from --pull-never "${limits[@]}" "$tag")
         tap_check "what runs in it is not root" is_not_root
         tap_check "it holds no compiler" has_no_compiler
         tap_check "its user may write videos" can_write_videos

@@ -6,7 +6,8 @@
 -- $1 milliseconds for which one has stood still.
 SELECT count(pg_terminate_backend(pid)) AS ended
 FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND usename = current_user
+    AND pid <> pg_backend_pid()
     AND application_name = current_setting('application_name')
     AND state = 'active' AND wait_event IN ('ClientRead', 'ClientWrite')
     AND query_start

@@ -1,6 +1,7 @@
 #include "edge/consumer.h"
 
 #include "fake/kafka.h"
+#include "fake/store.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -176,6 +177,29 @@ void kafka_forget(struct world *world, struct consumer *consumer)
 {
     consumer->gone = true;
     rebalance(world->kafka);
+}
+
+static bool is_stored(const struct world *world, const char *value)
+{
+    static const char name[] = "\"request_id\":\"";
+    char id[140];
+    const char *at = strstr(value, name);
+    at = at ? at + sizeof name - 1 : "";
+    snprintf(id, sizeof id, "%.*s", (int)strcspn(at, "\""), at);
+    return tables_find(world->tables, id) != NULL;
+}
+
+void kafka_look(struct world *world)
+{
+    const struct kafka *kafka = world->kafka;
+    for (int p = 0; p < PARTITIONS; p++) {
+        for (size_t i = 0; i < kafka->partitions[p].committed; i++) {
+            const char *value = kafka->partitions[p].messages[i].value;
+            if (!is_stored(world, value)) {
+                world_fault(world, "committed, and not stored", value);
+            }
+        }
+    }
 }
 
 /* ---- the edge ---- */

@@ -1,6 +1,7 @@
 #include "edge/http.h"
 
 #include "fake/provider.h"
+#include "fake/store.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -98,6 +99,26 @@ static void arrive(struct op *op)
     }
 }
 
+/** The intent is committed, by one whose lease is alive, or nothing leaves. */
+static void look_at_intent(const struct asking *a)
+{
+    const struct tables *tables = a->op.world->tables;
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct record_of *record = tables->records[i];
+        if (key_is_of(record, a->exchange.idempotency_key)) {
+            const struct task_row *row = &record->row;
+            if (row->state != SUBMITTING || row->sends < 1 ||
+                row->provider_task_id[0] ||
+                !lease_is_alive(tables, row->owner)) {
+                world_fault(a->op.world, "sent without an intent",
+                            tables->records[i]->request.request_id.at);
+            }
+            return;
+        }
+    }
+    world_fault(a->op.world, "sent, and no such request is stored", "a POST");
+}
+
 static void connected(struct op *op)
 {
     struct asking *a = (struct asking *)op;
@@ -110,6 +131,9 @@ static void connected(struct op *op)
         return;
     }
     a->sent = true;
+    if (a->exchange.method == EXCHANGE_POST) {
+        look_at_intent(a);
+    }
     op_on_loop(op, a->timeout_ms, on_timeout);
     if (a->fate == POST_LOST_REQUEST) {
         end_soon(a, REPLY_BROKEN);

@@ -45,6 +45,9 @@ void kafka_close(struct kafka *kafka);
 /** Put a request on the topic. */
 void kafka_request(struct world *world, const char *value);
 
+/** Looks whether all that is committed is dealt with: stored or rejected. */
+void kafka_look(struct world *world);
+
 /** Its session has timed out: others get its partitions. */
 void kafka_forget(struct world *world, struct consumer *consumer);
 

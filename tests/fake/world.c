@@ -113,6 +113,14 @@ void world_tell(struct world *world, const char *format, ...)
                turn_of ? ": " : "", text);
 }
 
+void world_fault(struct world *world, const char *what, const char *whose)
+{
+    if (!world->fault[0]) {
+        snprintf(world->fault, sizeof world->fault, "%s: %s", whose, what);
+        world_tell(world, "FAULT %s", world->fault);
+    }
+}
+
 /* ---- life ---- */
 
 struct world *world_open(uint64_t seed)

@@ -36,6 +36,7 @@ struct world {
     struct kafka *kafka;
     struct storage *storage;
     struct buf transcript; /* what happened, a line each */
+    char fault[300];       /* what never may happen and did; empty: nothing */
     bool loud;             /* every log line to standard error, with times */
 };
 
@@ -63,6 +64,9 @@ void world_run_for(struct world *world, int64_t ms);
 /** A line of the transcript, with the name of the worker whose turn it is. */
 void world_tell(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/** The first one stays. */
+void world_fault(struct world *world, const char *what, const char *whose);
 
 /**
  * Something that takes time: asked of an edge, done in the world, answered on

@@ -15,6 +15,13 @@
 
 /** What every scenario begins and ends with. */
 
+/** What never may happen did not. */
+static inline void close_world(struct world *world)
+{
+    assert_string_equal(world->fault, "");
+    world_close(world);
+}
+
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS INT64_C(3600000)
 

@@ -15,7 +15,7 @@ static struct world *one(struct plan plan, const char *more, struct node **w1)
 static void end(struct world *world, struct node *w1)
 {
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_task__failed_upstream__is_told_unpaid(void **state)

@@ -22,7 +22,7 @@ a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(void **state)
     assert_int_equal(provider_sold(world->provider, "a"), 1);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
@@ -44,7 +44,7 @@ static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
     assert_int_equal(provider_sold(world->provider, "a"), 1);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void
@@ -64,7 +64,7 @@ a_dead_worker__whose_claim_was_never_sent__is_replayed_once(void **state)
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_frozen_worker__comes_back__finds_itself_dead(void **state)
@@ -88,7 +88,7 @@ static void a_frozen_worker__comes_back__finds_itself_dead(void **state)
     until_closed(world, 2 * MINUTE_MS);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
@@ -114,7 +114,7 @@ static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_drained_worker__hands_over_at_once(void **state)
@@ -143,7 +143,7 @@ static void a_drained_worker__hands_over_at_once(void **state)
     assert_int_equal(times_told(world, "completed\n"), 20);
     assert_int_equal(world->provider->sales_len, 20);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_drained_worker__with_nothing_to_do__is_gone_at_once(void **state)
@@ -155,7 +155,7 @@ static void a_drained_worker__with_nothing_to_do__is_gone_at_once(void **state)
     node_drain(w1);
     assert_true(world_run_until(world, node_is_drained, w1, 100));
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
@@ -182,7 +182,7 @@ static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
     assert_int_equal(world->provider->sales_len, 30);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
@@ -218,7 +218,7 @@ static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
         assert_int_equal(provider_sold(world->provider, "a"), 1);
         assert_int_equal(times_told(world, "event a completed\n"), 1);
         node_free(w1);
-        world_close(world);
+        close_world(world);
     }
 }
 
@@ -239,7 +239,7 @@ static void an_adoption__whose_answer_is_lost__is_found_again(void **state)
         assert_int_equal(times_told(world, "event a completed\n"), 1);
         node_free(w1);
         node_free(w2);
-        world_close(world);
+        close_world(world);
     }
 }
 
@@ -258,7 +258,7 @@ static void an_id__the_store_does_not_take__is_written_after_all(void **state)
         assert_int_equal(world->provider->posts, 1);
         assert_int_equal(times_told(world, "event a completed\n"), 1);
         node_free(w1);
-        world_close(world);
+        close_world(world);
     }
 }
 

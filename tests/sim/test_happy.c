@@ -19,7 +19,7 @@ static void one_request__in_a_quiet_world__is_made_stored_and_told(void **state)
                 "event a completed\n"
                 "w1: a succeeded > closed (ANNOUNCED)\n");
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void ask(struct world *world, const char *id, const char *fields)
@@ -48,7 +48,7 @@ static void five_requests__one_of_each_mode__are_made(void **state)
     assert_int_equal(world->provider->sales_len, 5);
     assert_int_equal(world->storage->len, 5);
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_result__with_three_videos__is_told_whole(void **state)
@@ -73,7 +73,7 @@ static void a_result__with_three_videos__is_told_whole(void **state)
                 "event a completed\n"
                 "w1: a succeeded > closed (ANNOUNCED)\n");
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void two_hundred__on_three_workers__are_shared(void **state)
@@ -97,7 +97,7 @@ static void two_hundred__on_three_workers__are_shared(void **state)
     node_free(w1);
     node_free(w2);
     node_free(w3);
-    world_close(world);
+    close_world(world);
 }
 
 int main(void)

@@ -18,7 +18,7 @@ static void a_request__delivered_twice__is_made_once(void **state)
     assert_int_equal(provider_sold(world->provider, "a"), 1);
     node_free(w1);
     node_free(w2);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_request__with_faults__ends_in_an_event(void **state)
@@ -34,7 +34,7 @@ static void a_request__with_faults__ends_in_an_event(void **state)
                 "w1: a failed > closed (ANNOUNCED)\n");
     assert_non_null(strstr(world->kafka->records[0].value, "\"duration\""));
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void an_id__used_again_for_something_else__is_rejected(void **state)
@@ -50,7 +50,7 @@ static void an_id__used_again_for_something_else__is_rejected(void **state)
     assert_int_equal(times_told(world, "rejected k request_id_reused"), 1);
     assert_int_equal(world->provider->sales_len, 1);
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void messages__that_name_no_request__are_rejected(void **state)
@@ -67,7 +67,7 @@ static void messages__that_name_no_request__are_rejected(void **state)
     assert_int_equal(times_told(world, "rejected k bad_request_id"), 1);
     assert_int_equal(world->tables->len, 0);
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
@@ -85,7 +85,7 @@ static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
     assert_int_equal(times_told(world, "rejected k not_json"), 1);
     assert_int_equal(consumer_out(w1->consumer), 0);
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_batch__whose_commit_is_unknown__is_stored_once(void **state)
@@ -105,7 +105,7 @@ static void a_batch__whose_commit_is_unknown__is_stored_once(void **state)
         assert_int_equal(times_told(world, "event"), 2);
         assert_int_equal(world->provider->sales_len, 2);
         node_free(w1);
-        world_close(world);
+        close_world(world);
     }
 }
 
@@ -130,7 +130,7 @@ static void the_urgent__among_many__go_first(void **state)
     assert_true(high && usual && low);
     assert_true(high < usual && usual < low);
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void more_than_the_backlog_may_hold__consumption_pauses(void **state)
@@ -154,7 +154,7 @@ static void more_than_the_backlog_may_hold__consumption_pauses(void **state)
     assert_int_equal(world->tables->len, 200);
     assert_int_equal(times_told(world, "completed\n"), 200);
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 int main(void)

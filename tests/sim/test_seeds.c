@@ -173,10 +173,10 @@ static void set_up(struct trial *t)
     t->options.generations_max = (int)world_pick(world, 3) * 4;
     provider->retention_s = 3600;
     provider->chaos = (int)world_pick(world, 4) * 50;
-    world->tables->chaos = (int)world_pick(world, 3) * 8;
+    world->tables->chaos = (int)world_pick(world, 4) * 8;
     world->kafka->chaos = (int)world_pick(world, 3) * 30;
     world->storage->chaos = (int)world_pick(world, 3) * 30;
-    if (world_chance(world, 150)) {
+    if (world_chance(world, 250)) {
         provider->told = KEYS_TOLD_NO;
         provider->honours_keys = false;
     } else if (world_chance(world, 50)) {
@@ -200,6 +200,7 @@ static void live(struct trial *t)
     while (world->now_ms < until_ms) {
         world_run_for(world, 1 + world_pick(world, 4000));
         request(t);
+        kafka_look(world);
         if (!quiet && world_chance(world, 250)) {
             strike(t);
         }
@@ -354,6 +355,10 @@ static bool try_seed(uint64_t seed)
     live(t);
     heal(t);
     look_at_all(t);
+    kafka_look(t->world);
+    if (t->world->fault[0]) {
+        fault(t, t->world->fault, "the world");
+    }
     bool fine = !t->fault[0];
     if (!fine) {
         fprintf(stderr, "SEED=%llu: %s\n", (unsigned long long)seed, t->fault);

@@ -16,7 +16,7 @@ static struct world *one(const char *fates, struct node **w1)
 static void end(struct world *world, struct node *w1)
 {
     node_free(w1);
-    world_close(world);
+    close_world(world);
 }
 
 static void a_refusal__for_good__fails_it_unpaid(void **state)
@@ -226,6 +226,71 @@ static void a_doubt__the_word_on_keys_comes_late__is_replayed(void **state)
     end(world, w1);
 }
 
+/** The same URL, another key. */
+static struct engine_options other_account(void)
+{
+    struct engine_options options = node_options();
+    options.apimart.key = STR("sk-other");
+    apimart_account(options.apimart.base_url, options.apimart.key,
+                    options.apimart.account);
+    return options;
+}
+
+static void a_doubt__of_another_account__is_never_replayed(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("slow", &w1);
+    const struct engine_options other = other_account();
+    world_run_for(world, 1000);
+    node_kill(w1);
+    struct node *w2 = node_start(world, "w2", &other);
+    world_run_for(world, 19 * HOUR_MS);
+    assert_int_equal(world->provider->posts, 1);
+    assert_int_equal(state_of(world, "a"), SUBMITTING);
+    until_closed(world, 2 * HOUR_MS);
+    assert_int_equal(world->provider->posts, 1);
+    assert_int_equal(times_told(world, "event a failed submit_unknown"), 1);
+    node_free(w2);
+    end(world, w1);
+}
+
+static void a_task__of_another_account__is_polled_all_the_same(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("", &w1);
+    const struct engine_options other = other_account();
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    node_kill(w1);
+    struct node *w2 = node_start(world, "w2", &other);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    node_free(w2);
+    end(world, w1);
+}
+
+static void a_task__denied_to_another_account__is_not_lost(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("", &w1);
+    const struct engine_options other = other_account();
+    struct plan plan = provider_usual_plan();
+    plan.unknown = true;
+    provider_plan(world, "a", plan);
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    node_kill(w1);
+    struct node *w2 = node_start(world, "w2", &other);
+    world_run_for(world, HOUR_MS);
+    assert_int_equal(state_of(world, "a"), RUNNING);
+    assert_int_equal(times_told(world, "event"), 0);
+    until_closed(world, 30 * HOUR_MS);
+    assert_int_equal(times_told(world, "event a failed timed_out"), 1);
+    node_free(w2);
+    end(world, w1);
+}
+
 static void a_result__called_indeterminate__is_settled(void **state)
 {
     (void)state;
@@ -286,6 +351,9 @@ int main(void)
         cmocka_unit_test(a_doubt__in_settle_mode__waits_for_the_timeout_only),
         cmocka_unit_test(a_doubt__no_word_on_keys__waits_for_their_lifetime),
         cmocka_unit_test(a_doubt__the_word_on_keys_comes_late__is_replayed),
+        cmocka_unit_test(a_doubt__of_another_account__is_never_replayed),
+        cmocka_unit_test(a_task__of_another_account__is_polled_all_the_same),
+        cmocka_unit_test(a_task__denied_to_another_account__is_not_lost),
         cmocka_unit_test(a_result__called_indeterminate__is_settled),
         cmocka_unit_test(a_provider__that_is_away__costs_nothing_but_time),
         cmocka_unit_test(the_fleet__at_its_limit_of_generations__waits),

@@ -155,6 +155,9 @@ void s3_reply_read(int status, struct str body, struct s3_reply *reply)
     if (good) {
         reply->verdict = S3_AGAIN; /* said so late that the head was gone */
     }
+    if (status == 404 && reply->code[0]) {
+        reply->verdict = S3_UNUSABLE; /* of something else than the object */
+    }
     for (size_t i = 0; i < COUNT(codes); i++) {
         if (strcmp(codes[i].code, reply->code) == 0) {
             reply->verdict = codes[i].verdict;

@@ -11,9 +11,7 @@
 
 static const struct bucket_kind *const kinds[] = {
     &bucket_fs_kind,
-#if __has_include("edge/bucket_s3.c")
     &bucket_s3_kind,
-#endif
 };
 
 struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,

@@ -29,6 +29,7 @@ static void s3_reply_read__one_row_each__verdict(void **state)
         {404, "NoSuchKey", S3_MISSING},
         {404, "NoSuchUpload", S3_MISSING},
         {404, "NoSuchBucket", S3_UNUSABLE},
+        {404, "SomeUserNotFound", S3_UNUSABLE},
         {403, "AccessDenied", S3_UNUSABLE},
         {403, "InvalidAccessKeyId", S3_UNUSABLE},
         {403, "SignatureDoesNotMatch", S3_UNUSABLE},

@@ -1,0 +1,347 @@
+#include "edge/s3_put.h"
+
+#include "base/buf.h"
+#include "core/digest.h"
+#include "core/video.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- check --------------------------------------------------------------- */
+
+struct s3_check {
+    bucket_fn *on_result;
+    void *context;
+    struct digest *digest;
+    struct video_check video;
+    int64_t bytes;
+};
+
+static void on_piece(void *context, const char *bytes, size_t len)
+{
+    struct s3_check *check = context;
+    digest_add(check->digest, bytes, len);
+    video_check_add(&check->video, bytes, len);
+    check->bytes += (int64_t)len;
+}
+
+static void check_end(struct s3_check *check,
+                      const struct bucket_result *result)
+{
+    bucket_fn *on_result = check->on_result;
+    void *context = check->context;
+    digest_free(check->digest);
+    free(check);
+    on_result(context, result);
+}
+
+static void on_checked(void *context, const struct s3_end *end)
+{
+    struct s3_check *check = context;
+    struct bucket_result result = {.end = s3_bucket_end(end->verdict)};
+    if (end->verdict == S3_MISSING) {
+        result.end = BUCKET_MISSING;
+    }
+    if (end->verdict == S3_DONE) {
+        unsigned char sum[DIGEST_BYTES];
+        digest_end(check->digest, sum);
+        str_hex(sum, sizeof sum, result.sha256);
+        result.bytes = check->bytes;
+        result.fault = video_check_end(&check->video);
+    } else {
+        snprintf(result.why, sizeof result.why, "%s", end->why);
+    }
+    check_end(check, &result);
+}
+
+static void on_no_memory(void *context)
+{
+    const struct bucket_result result = {.end = BUCKET_FAILED,
+                                         .why = "no memory for a check"};
+    check_end(context, &result);
+}
+
+void s3_check(struct bucket *base, struct str key, bucket_fn *on_result,
+              void *context)
+{
+    struct s3 *s3 = (struct s3 *)(void *)base;
+    struct s3_check *check = calloc(1, sizeof *check);
+    assert(check);
+    *check = (struct s3_check){
+        .on_result = on_result, .context = context, .digest = digest_new()};
+    video_check_init(&check->video);
+    char text[S3_KEY_BYTES_MAX];
+    const struct s3_ask ask = {
+        .method = "GET",
+        .key = s3_key(s3, key, text, sizeof text),
+        .sink = on_piece,
+    };
+    if (!check->digest || !s3_send(s3, &ask, on_checked, check)) {
+        loop_defer(s3->loop, on_no_memory, check);
+    }
+}
+
+/* ---- probe --------------------------------------------------------------- */
+
+/*
+ * A small object of our own is put, put again (which must not work), and
+ * deleted. Where deleting is forbidden, one object stays for each process.
+ */
+struct s3_probe {
+    struct s3 *s3;
+    bucket_fn *on_result;
+    void *context;
+    char key_text[S3_KEY_BYTES_MAX];
+    struct str key;
+    char checksum[45];
+    bool second;
+    bool replaced; /* the store does not keep what is there */
+};
+
+static const char probe_body[] = "pixverse-worker tries whether it may write\n";
+
+static void probe_end(struct s3_probe *probe, enum bucket_end end,
+                      const char *why)
+{
+    struct bucket_result result = {.end = end};
+    snprintf(result.why, sizeof result.why, "%s", why);
+    bucket_fn *on_result = probe->on_result;
+    void *context = probe->context;
+    free(probe);
+    on_result(context, &result);
+}
+
+static void on_deleted(void *context, const struct s3_end *end)
+{
+    struct s3_probe *probe = context;
+    (void)end; /* a policy may forbid it: putting is all that is needed */
+    probe_end(probe, BUCKET_DONE,
+              probe->replaced
+                  ? "the store ignores If-None-Match: a video that is there "
+                    "is kept by looking first only"
+                  : "");
+}
+
+static bool probe_put(struct s3_probe *probe);
+
+static void on_probe_put(void *context, const struct s3_end *end)
+{
+    struct s3_probe *probe = context;
+    struct s3 *s3 = probe->s3;
+    bool there = end->verdict == S3_EXISTS;
+    bool done = end->verdict == S3_DONE || there;
+    if (end->verdict == S3_CANT && !s3->unconditional) {
+        s3->unconditional = true;
+        done = probe_put(probe);
+        if (done) {
+            return;
+        }
+    }
+    if (!done) { /* where that fails, so does all */
+        probe_end(probe, BUCKET_UNUSABLE, end->why);
+        return;
+    }
+    if (!probe->second && !there && !s3->unconditional) {
+        probe->second = true;
+        if (probe_put(probe)) {
+            return;
+        }
+    } else if (!there) {
+        probe->replaced = true;
+        s3->unconditional = true;
+    }
+    const struct s3_ask ask = {.method = "DELETE", .key = probe->key};
+    if (!s3_send(s3, &ask, on_deleted, probe)) {
+        probe_end(probe, BUCKET_DONE, "");
+    }
+}
+
+static bool probe_put(struct s3_probe *probe)
+{
+    struct s3_ask ask = {.method = "PUT",
+                         .key = probe->key,
+                         .body = {probe_body, sizeof probe_body - 1}};
+    s3_ask_object(probe->s3, &ask);
+    s3_ask_condition(probe->s3, &ask);
+    if (probe->s3->url.checksum) {
+        unsigned char sum[DIGEST_BYTES];
+        digest_of(ask.body, sum);
+        s3_base64(sum, probe->checksum);
+        s3_ask_header(&ask, "x-amz-checksum-sha256", str_of(probe->checksum));
+    }
+    return s3_send(probe->s3, &ask, on_probe_put, probe) != NULL;
+}
+
+static void on_probe_memory(void *context)
+{
+    probe_end(context, BUCKET_UNUSABLE, "no memory for a probe");
+}
+
+void s3_probe(struct bucket *base, bucket_fn *on_result, void *context)
+{
+    struct s3 *s3 = (struct s3 *)(void *)base;
+    struct s3_probe *probe = calloc(1, sizeof *probe);
+    assert(probe);
+    *probe =
+        (struct s3_probe){.s3 = s3, .on_result = on_result, .context = context};
+    probe->key = s3_key(s3, str_of(s3->probe_name), probe->key_text,
+                        sizeof probe->key_text);
+    if (!probe_put(probe)) {
+        loop_defer(s3->loop, on_probe_memory, probe);
+    }
+}
+
+/* ---- sweep --------------------------------------------------------------- */
+
+#define SWEEP_MAX 1000 /* uploads aborted by one sweep */
+
+/** One page of uploads, aborted one after the other. */
+struct s3_sweep {
+    struct list link;
+    struct s3 *s3;
+    struct str prefix;
+    bool exact; /* that very key only */
+    int64_t before_ms;
+    struct s3_call *call;
+    struct buf page; /* what the store listed */
+    size_t at;       /* read so far */
+    int aborted;
+    char text[S3_KEY_BYTES_MAX];
+};
+
+static void sweep_free(struct s3_sweep *sweep)
+{
+    s3_drop(sweep->call);
+    list_remove(&sweep->link);
+    buf_done(&sweep->page);
+    free(sweep);
+}
+
+void s3_sweeps_end(struct s3 *s3)
+{
+    while (!list_is_empty(&s3->sweeps)) {
+        sweep_free(LIST_OWNER(s3->sweeps.next, struct s3_sweep, link));
+    }
+}
+
+static void sweep_next(struct s3_sweep *sweep);
+
+static void on_swept(void *context, const struct s3_end *end)
+{
+    struct s3_sweep *sweep = context;
+    (void)end; /* gone, or for the next sweep */
+    sweep->call = NULL;
+    sweep->aborted++;
+    sweep_next(sweep);
+}
+
+static bool is_for_us(const struct s3_sweep *sweep, struct str key,
+                      struct str initiated)
+{
+    int64_t at_ms = s3_time(initiated);
+    if (sweep->exact) {
+        return str_eq(key, sweep->prefix);
+    }
+    return str_starts(key, sweep->prefix) && at_ms >= 0 &&
+           at_ms < sweep->before_ms;
+}
+
+/** False: that was the last one. */
+static bool sweep_one(struct s3_sweep *sweep, struct str upload)
+{
+    struct buf key;
+    struct buf query;
+    size_t at = 0;
+    buf_init(&key, 0);
+    buf_init(&query, 0);
+    s3_xml_decode(&key, s3_xml(upload, "Key", &at));
+    at = 0;
+    struct str initiated = s3_xml(upload, "Initiated", &at);
+    if (is_for_us(sweep, buf_str(&key), initiated)) {
+        struct buf id;
+        buf_init(&id, 0);
+        at = 0;
+        s3_xml_decode(&id, s3_xml(upload, "UploadId", &at));
+        buf_add_text(&query, "uploadId=");
+        sigv4_encode(&query, buf_str(&id), false);
+        buf_done(&id);
+        const struct s3_ask ask = {
+            .method = "DELETE", .key = buf_str(&key), .query = buf_str(&query)};
+        sweep->call = s3_send(sweep->s3, &ask, on_swept, sweep);
+    }
+    buf_done(&key);
+    buf_done(&query);
+    return sweep->call != NULL;
+}
+
+static void sweep_next(struct s3_sweep *sweep)
+{
+    while (sweep->aborted < SWEEP_MAX) {
+        struct str upload = s3_xml(buf_str(&sweep->page), "Upload", &sweep->at);
+        if (!upload.at) {
+            break;
+        }
+        if (sweep_one(sweep, upload)) {
+            return;
+        }
+    }
+    sweep_free(sweep);
+}
+
+static void on_listed(void *context, const struct s3_end *end)
+{
+    struct s3_sweep *sweep = context;
+    sweep->call = NULL;
+    if (end->verdict == S3_DONE) {
+        buf_add_str(&sweep->page, end->body);
+    }
+    sweep_next(sweep);
+}
+
+static void sweep_begin(struct s3 *s3, struct str prefix, bool exact,
+                        int64_t older_than_ms)
+{
+    struct s3_sweep *sweep = calloc(1, sizeof *sweep);
+    struct timespec now;
+    struct buf query;
+    if (!sweep) {
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(sweep->text, sizeof sweep->text, "%.*s", (int)prefix.len,
+             prefix.at);
+    sweep->s3 = s3;
+    sweep->prefix = str_of(sweep->text);
+    sweep->exact = exact;
+    sweep->before_ms = (int64_t)now.tv_sec * 1000 + s3->skew_ms - older_than_ms;
+    buf_init(&sweep->page, 0);
+    list_init(&sweep->link);
+    list_add_tail(&s3->sweeps, &sweep->link);
+    buf_init(&query, 0);
+    buf_add_text(&query, "uploads=&prefix=");
+    sigv4_encode(&query, sweep->prefix, false);
+    const struct s3_ask ask = {.method = "GET", .query = buf_str(&query)};
+    sweep->call = s3_send(s3, &ask, on_listed, sweep);
+    buf_done(&query);
+    if (!sweep->call) {
+        sweep_free(sweep);
+    }
+}
+
+void s3_sweep(struct bucket *base, int64_t older_than_ms)
+{
+    struct s3 *s3 = (struct s3 *)(void *)base;
+    char text[S3_KEY_BYTES_MAX];
+    if (list_is_empty(&s3->sweeps)) { /* else the next one will do */
+        sweep_begin(s3, s3_key(s3, STR(""), text, sizeof text), false,
+                    older_than_ms);
+    }
+}
+
+void s3_sweep_key(struct s3 *s3, struct str key)
+{
+    sweep_begin(s3, key, true, 0);
+}

@@ -1,0 +1,635 @@
+#include "core/digest.h"
+#include "edge/bucket.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Against a server that checks every signature; tests/lib/servers.sh starts it:
+ * TEST_S3_ENDPOINT (http), TEST_S3_TLS_ENDPOINT and TEST_S3_CA (https),
+ * TEST_S3_KEY, TEST_S3_SECRET, TEST_S3_BUCKET, TEST_S3_FOLDER (its data). */
+
+#define MIB ((size_t)1 << 20)
+#define CHUNK ((size_t)64 << 10)
+
+struct trial {
+    char prefix[64];
+    struct loop *loop;
+    struct bucket *bucket;
+    struct loop_timer *limit;
+};
+
+struct answer {
+    struct trial *trial;
+    bool came;
+    struct bucket_result result;
+};
+
+static const char *env(const char *name)
+{
+    const char *value = getenv(name);
+    if (!value || !value[0]) {
+        fail_msg("%s is not set: run tests/run edge/bucket_s3", name);
+    }
+    return value;
+}
+
+static void on_limit(void *context)
+{
+    (void)context;
+    fail_msg("no answer within the limit");
+}
+
+static void on_result(void *context, const struct bucket_result *result)
+{
+    struct answer *answer = context;
+    assert_false(answer->came);
+    answer->came = true;
+    answer->result = *result;
+    loop_stop(answer->trial->loop);
+}
+
+static void begin_with(struct trial *trial, const char *endpoint,
+                       const char *bucket, const char *options)
+{
+    static int count;
+    char url[500];
+    struct err err = {0};
+    *trial = (struct trial){.loop = loop_open(&err)};
+    assert_non_null(trial->loop);
+    trial->limit = loop_timer_new(trial->loop, on_limit, NULL);
+    snprintf(trial->prefix, sizeof trial->prefix, "p-%d-%d", (int)getpid(),
+             ++count);
+    snprintf(url, sizeof url, "s3://%s/%s?endpoint=%s%s", bucket, trial->prefix,
+             endpoint, options);
+    setenv("AWS_ACCESS_KEY_ID", env("TEST_S3_KEY"), 1);
+    setenv("AWS_SECRET_ACCESS_KEY", env("TEST_S3_SECRET"), 1);
+    trial->bucket =
+        bucket_open(trial->loop, str_of(url), 8, 512 * (int64_t)MIB, &err);
+    assert_non_null(trial->bucket);
+}
+
+static void begin(struct trial *trial)
+{
+    begin_with(trial, env("TEST_S3_ENDPOINT"), env("TEST_S3_BUCKET"), "");
+}
+
+static void begin_tls(struct trial *trial, const char *more)
+{
+    char options[300];
+    snprintf(options, sizeof options, "&ca=%s%s", env("TEST_S3_CA"), more);
+    begin_with(trial, env("TEST_S3_TLS_ENDPOINT"), env("TEST_S3_BUCKET"),
+               options);
+}
+
+static void end(struct trial *trial)
+{
+    bucket_close(trial->bucket);
+    loop_timer_free(trial->limit);
+    loop_close(trial->loop);
+}
+
+static void wait_for(struct trial *trial, struct answer *answer)
+{
+    loop_timer_set(trial->limit, 30000);
+    while (!answer->came) {
+        loop_run(trial->loop);
+    }
+    loop_timer_stop(trial->limit);
+    answer->came = false;
+}
+
+/** A whole small MP4 of `len` bytes, at least 32, that differ by place. */
+static char *video_of(size_t len)
+{
+    char *bytes = calloc(1, len);
+    size_t box = len - 24;
+    const char head[8] = {(char)(box >> 24),
+                          (char)(box >> 16),
+                          (char)(box >> 8),
+                          (char)box,
+                          'm',
+                          'd',
+                          'a',
+                          't'};
+    memcpy(bytes, "\0\0\0\20ftypisom\0\0\0\0", 16);
+    memcpy(bytes + 16, "\0\0\0\10moov", 8);
+    memcpy(bytes + 24, head, 8);
+    for (size_t i = 32; i < len; i++) {
+        bytes[i] = (char)(i * 7 + i / 1000);
+    }
+    return bytes;
+}
+
+static void hash_of(const char *bytes, size_t len, char out[static 65])
+{
+    unsigned char sum[DIGEST_BYTES];
+    digest_of((struct str){bytes, len}, sum);
+    str_hex(sum, sizeof sum, out);
+}
+
+/** Feeds a put as a download does: in pieces, waiting when told to. */
+struct feeding {
+    struct answer answer;
+    struct put *put;
+    const char *bytes;
+    size_t len;
+    size_t given;
+    size_t piece;
+    size_t stop; /* cancel here; SIZE_MAX: finish */
+    const char *sha256;
+    int waits;
+};
+
+static void on_fed(void *context, const struct bucket_result *result)
+{
+    struct feeding *feeding = context;
+    feeding->put = NULL;
+    on_result(&feeding->answer, result);
+}
+
+static void feed(void *context)
+{
+    struct feeding *feeding = context;
+    while (feeding->put && feeding->given < feeding->len &&
+           feeding->given < feeding->stop) {
+        size_t n = feeding->len - feeding->given;
+        n = n < feeding->piece ? n : feeding->piece;
+        bool more = put_write(feeding->put, feeding->bytes + feeding->given, n);
+        feeding->given += n;
+        if (!more && feeding->given < feeding->len &&
+            feeding->given < feeding->stop) {
+            feeding->waits++;
+            return;
+        }
+    }
+    if (feeding->put && feeding->given >= feeding->stop) {
+        put_cancel(feeding->put);
+    } else if (feeding->put) {
+        put_finish(feeding->put, feeding->sha256);
+    }
+}
+
+static struct bucket_result put_as(struct trial *trial, const char *key,
+                                   const char *bytes, size_t len,
+                                   int64_t announced, size_t stop,
+                                   const char *sha256)
+{
+    char hash[65];
+    struct err err = {0};
+    hash_of(bytes, len, hash);
+    struct feeding feeding = {.answer = {.trial = trial},
+                              .bytes = bytes,
+                              .len = len,
+                              .piece = 100000,
+                              .stop = stop,
+                              .sha256 = sha256 ? sha256 : hash};
+    feeding.put = bucket_put(trial->bucket, str_of(key), announced, feed,
+                             on_fed, &feeding, &err);
+    assert_non_null(feeding.put);
+    feed(&feeding);
+    wait_for(trial, &feeding.answer);
+    return feeding.answer.result;
+}
+
+static struct bucket_result put_whole(struct trial *trial, const char *key,
+                                      const char *bytes, size_t len, bool known)
+{
+    return put_as(trial, key, bytes, len, known ? (int64_t)len : -1, SIZE_MAX,
+                  NULL);
+}
+
+static struct bucket_result check(struct trial *trial, const char *key)
+{
+    struct answer answer = {.trial = trial};
+    bucket_check(trial->bucket, str_of(key), on_result, &answer);
+    wait_for(trial, &answer);
+    return answer.result;
+}
+
+static struct bucket_result probe(struct trial *trial)
+{
+    struct answer answer = {.trial = trial};
+    bucket_probe(trial->bucket, on_result, &answer);
+    wait_for(trial, &answer);
+    return answer.result;
+}
+
+static void assert_end(const struct bucket_result *result,
+                       enum bucket_end wanted)
+{
+    if (result->end != wanted) {
+        print_message("why: %s\n", result->why);
+    }
+    assert_int_equal(result->end, wanted);
+}
+
+static void assert_stored(struct trial *trial, const char *key,
+                          const char *bytes, size_t len)
+{
+    char hash[65];
+    hash_of(bytes, len, hash);
+    struct bucket_result there = check(trial, key);
+    assert_end(&there, BUCKET_DONE);
+    assert_int_equal(there.bytes, len);
+    assert_string_equal(there.sha256, hash);
+    assert_null(there.fault);
+}
+
+/** Uploads in parts that the server still holds, of all keys. */
+static int uploads_left(void)
+{
+    char command[500];
+    int count = -1;
+    snprintf(command, sizeof command,
+             "find '%s/%s/.sgwtmp/multipart' -mindepth 2 -maxdepth 2 "
+             "2>/dev/null | wc -l",
+             env("TEST_S3_FOLDER"), env("TEST_S3_BUCKET"));
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_int_equal(fscanf(pipe, "%d", &count), 1);
+    pclose(pipe);
+    return count;
+}
+
+/* ---- whole objects ------------------------------------------------------- */
+
+static const size_t sizes[] = {
+    33,        1000,          CHUNK - 1,     CHUNK,        CHUNK + 1,
+    2 * CHUNK, 2 * CHUNK + 7, 5 * CHUNK - 1, 3 * MIB + 11,
+};
+
+static void put_sizes(struct trial *trial, bool known)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "a/%zu-%d.mp4", sizes[i], known);
+        char *bytes = video_of(sizes[i]);
+        struct bucket_result result =
+            put_whole(trial, key, bytes, sizes[i], known);
+        assert_end(&result, BUCKET_DONE);
+        assert_int_equal(result.bytes, sizes[i]);
+        assert_stored(trial, key, bytes, sizes[i]);
+        free(bytes);
+    }
+}
+
+static void bucket_put__known_length__whole_under_its_name(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    put_sizes(&trial, true);
+    end(&trial);
+}
+
+static void bucket_put__unknown_length__whole_under_its_name(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    put_sizes(&trial, false);
+    end(&trial);
+}
+
+static void bucket_put__over_tls__whole_under_its_name(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin_tls(&trial, "");
+    put_sizes(&trial, true);
+    end(&trial);
+}
+
+static void bucket_put__without_checksum__whole_under_its_name(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin_tls(&trial, "&checksum=0");
+    put_sizes(&trial, true);
+    put_sizes(&trial, false);
+    end(&trial);
+    begin_with(&trial, env("TEST_S3_ENDPOINT"), env("TEST_S3_BUCKET"),
+               "&checksum=0");
+    put_sizes(&trial, true);
+    end(&trial);
+}
+
+static void bucket_put__several_parts__whole_and_no_upload_left(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    const size_t lengths[] = {8 * MIB, 8 * MIB + 1, 16 * MIB, 20 * MIB + 5};
+    for (size_t i = 0; i < 4; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "parts-%zu.mp4", lengths[i]);
+        char *bytes = video_of(lengths[i]);
+        struct bucket_result result =
+            put_whole(&trial, key, bytes, lengths[i], false);
+        assert_end(&result, BUCKET_DONE);
+        assert_stored(&trial, key, bytes, lengths[i]);
+        result = put_whole(&trial, key, bytes, lengths[i], false);
+        assert_end(&result, BUCKET_EXISTS);
+        free(bytes);
+    }
+    end(&trial);
+    assert_int_equal(uploads_left(), 0);
+}
+
+static void bucket_put__large_and_fast__caller_waits(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(60 * MIB);
+    char hash[65];
+    struct err err = {0};
+    hash_of(bytes, 60 * MIB, hash);
+    struct feeding feeding = {.answer = {.trial = &trial},
+                              .bytes = bytes,
+                              .len = 60 * MIB,
+                              .piece = 400000,
+                              .stop = SIZE_MAX,
+                              .sha256 = hash};
+    feeding.put = bucket_put(trial.bucket, STR("big.mp4"), 60 * (int64_t)MIB,
+                             feed, on_fed, &feeding, &err);
+    assert_non_null(feeding.put);
+    feed(&feeding);
+    wait_for(&trial, &feeding.answer);
+    assert_end(&feeding.answer.result, BUCKET_DONE);
+    assert_true(feeding.waits > 50);
+    assert_stored(&trial, "big.mp4", bytes, 60 * MIB);
+    free(bytes);
+    end(&trial);
+}
+
+static void bucket_put__many_at_once__each_whole(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(10 * MIB);
+    char hash[65];
+    struct feeding feedings[8];
+    struct err err = {0};
+    hash_of(bytes, 10 * MIB, hash);
+    for (size_t i = 0; i < 8; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "many/%zu.mp4", i);
+        feedings[i] = (struct feeding){.answer = {.trial = &trial},
+                                       .bytes = bytes,
+                                       .len = 10 * MIB,
+                                       .piece = 90000,
+                                       .stop = SIZE_MAX,
+                                       .sha256 = hash};
+        feedings[i].put = bucket_put(trial.bucket, str_of(key),
+                                     i % 2 ? -1 : 10 * (int64_t)MIB, feed,
+                                     on_fed, &feedings[i], &err);
+        assert_non_null(feedings[i].put);
+        feed(&feedings[i]);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        wait_for(&trial, &feedings[i].answer);
+        assert_end(&feedings[i].answer.result, BUCKET_DONE);
+    }
+    assert_stored(&trial, "many/7.mp4", bytes, 10 * MIB);
+    free(bytes);
+    end(&trial);
+}
+
+/* ---- nothing torn, nothing replaced -------------------------------------- */
+
+static void bucket_put__name_taken__exists_and_kept(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *first = video_of(CHUNK + 5);
+    char *second = video_of(3 * CHUNK);
+    struct bucket_result result =
+        put_whole(&trial, "a.mp4", first, CHUNK + 5, true);
+    assert_end(&result, BUCKET_DONE);
+    result = put_whole(&trial, "a.mp4", second, 3 * CHUNK, true);
+    assert_end(&result, BUCKET_EXISTS);
+    result = put_whole(&trial, "a.mp4", second, 3 * CHUNK, false);
+    assert_end(&result, BUCKET_EXISTS);
+    assert_stored(&trial, "a.mp4", first, CHUNK + 5);
+    free(first);
+    free(second);
+    end(&trial);
+}
+
+static void assert_missing(struct trial *trial, const char *key)
+{
+    struct bucket_result there = check(trial, key);
+    assert_end(&there, BUCKET_MISSING);
+}
+
+static void bucket_put__cancelled__nothing_is_there(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(20 * MIB);
+    const size_t stops[] = {0, 1, 4 * MIB, 10 * MIB, 20 * MIB};
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+        struct bucket_result result = put_as(&trial, "c.mp4", bytes, 20 * MIB,
+                                             20 * (int64_t)MIB, stops[i], NULL);
+        assert_end(&result, BUCKET_CANCELLED);
+        assert_missing(&trial, "c.mp4");
+        result = put_as(&trial, "d.mp4", bytes, 20 * MIB, -1, stops[i], NULL);
+        assert_end(&result, BUCKET_CANCELLED);
+        assert_missing(&trial, "d.mp4");
+    }
+    free(bytes);
+    end(&trial);
+    assert_int_equal(uploads_left(), 0);
+}
+
+static void bucket_put__other_length__nothing_is_there(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(MIB);
+    struct bucket_result result =
+        put_as(&trial, "s.mp4", bytes, MIB, (int64_t)MIB + 1, SIZE_MAX, NULL);
+    assert_end(&result, BUCKET_FAILED);
+    assert_missing(&trial, "s.mp4");
+    result =
+        put_as(&trial, "s.mp4", bytes, MIB, (int64_t)MIB - 1, SIZE_MAX, NULL);
+    assert_end(&result, BUCKET_FAILED);
+    assert_missing(&trial, "s.mp4");
+    free(bytes);
+    end(&trial);
+}
+
+static void bucket_put__other_hash__the_store_refuses(void **state)
+{
+    (void)state;
+    struct trial trial;
+    const char *wrong =
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (int tls = 0; tls < 2; tls++) {
+        if (tls) {
+            begin_tls(&trial, "");
+        } else {
+            begin(&trial);
+        }
+        char *bytes = video_of(MIB);
+        struct bucket_result result =
+            put_as(&trial, "h.mp4", bytes, MIB, (int64_t)MIB, SIZE_MAX, wrong);
+        assert_end(&result, BUCKET_FAILED);
+        assert_missing(&trial, "h.mp4");
+        free(bytes);
+        end(&trial);
+    }
+}
+
+static void bucket_check__no_video__says_what_is_wrong(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(1000);
+    bytes[4] = 'x';
+    struct bucket_result result = put_whole(&trial, "n.mp4", bytes, 1000, true);
+    assert_end(&result, BUCKET_DONE);
+    result = check(&trial, "n.mp4");
+    assert_end(&result, BUCKET_DONE);
+    assert_non_null(result.fault);
+    free(bytes);
+    end(&trial);
+}
+
+/* ---- what is wrong with the store ---------------------------------------- */
+
+static void bucket_probe__usable__done_and_nothing_left(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_string_equal(result.why, "");
+    char path[500];
+    snprintf(path, sizeof path, "%s/%s/%s", env("TEST_S3_FOLDER"),
+             env("TEST_S3_BUCKET"), trial.prefix);
+    assert_int_equal(access(path, F_OK), -1);
+    end(&trial);
+}
+
+static void bucket_probe__faults__unusable_in_words(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    setenv("AWS_SECRET_ACCESS_KEY", "another", 1);
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "SignatureDoesNotMatch"));
+    assert_null(strstr(result.why, "another"));
+    end(&trial);
+
+    begin(&trial);
+    setenv("AWS_ACCESS_KEY_ID", "nobody", 1);
+    result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "S3 answered 40"));
+    end(&trial);
+
+    begin_with(&trial, env("TEST_S3_ENDPOINT"), "no-such-bucket", "");
+    result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "NoSuchBucket"));
+    end(&trial);
+
+    begin_with(&trial, "http://127.0.0.1:1", env("TEST_S3_BUCKET"), "");
+    result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "can't be reached"));
+    end(&trial);
+
+    begin_with(&trial, env("TEST_S3_TLS_ENDPOINT"), env("TEST_S3_BUCKET"), "");
+    result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE); /* a certificate of nobody we know */
+    end(&trial);
+
+    begin(&trial);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    setenv("HOME", "/nonexistent", 1);
+    result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "no credentials"));
+    end(&trial);
+}
+
+static void bucket_put__wrong_secret__unusable_before_the_end(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    setenv("AWS_SECRET_ACCESS_KEY", "another", 1);
+    char *bytes = video_of(2 * MIB);
+    struct bucket_result result =
+        put_whole(&trial, "w.mp4", bytes, 2 * MIB, true);
+    assert_end(&result, BUCKET_UNUSABLE);
+    free(bytes);
+    end(&trial);
+}
+
+/* ---- names --------------------------------------------------------------- */
+
+static void bucket_uri__a_key__with_prefix_and_without_options(void **state)
+{
+    (void)state;
+    struct trial trial;
+    char uri[200];
+    char wanted[200];
+    begin(&trial);
+    bucket_uri(trial.bucket, STR("a/b=1+2/0.mp4"), uri, sizeof uri);
+    snprintf(wanted, sizeof wanted, "s3://%s/%s/a/b=1+2/0.mp4",
+             env("TEST_S3_BUCKET"), trial.prefix);
+    assert_string_equal(uri, wanted);
+    snprintf(wanted, sizeof wanted, "s3://%s/%s?endpoint=%s",
+             env("TEST_S3_BUCKET"), trial.prefix, env("TEST_S3_ENDPOINT"));
+    assert_string_equal(bucket_name(trial.bucket), wanted);
+    char *bytes = video_of(100);
+    struct bucket_result result =
+        put_whole(&trial, "a/b=1+2/0.mp4", bytes, 100, true);
+    assert_end(&result, BUCKET_DONE);
+    assert_stored(&trial, "a/b=1+2/0.mp4", bytes, 100);
+    free(bytes);
+    end(&trial);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bucket_put__known_length__whole_under_its_name),
+        cmocka_unit_test(bucket_put__unknown_length__whole_under_its_name),
+        cmocka_unit_test(bucket_put__over_tls__whole_under_its_name),
+        cmocka_unit_test(bucket_put__without_checksum__whole_under_its_name),
+        cmocka_unit_test(bucket_put__several_parts__whole_and_no_upload_left),
+        cmocka_unit_test(bucket_put__large_and_fast__caller_waits),
+        cmocka_unit_test(bucket_put__many_at_once__each_whole),
+        cmocka_unit_test(bucket_put__name_taken__exists_and_kept),
+        cmocka_unit_test(bucket_put__cancelled__nothing_is_there),
+        cmocka_unit_test(bucket_put__other_length__nothing_is_there),
+        cmocka_unit_test(bucket_put__other_hash__the_store_refuses),
+        cmocka_unit_test(bucket_check__no_video__says_what_is_wrong),
+        cmocka_unit_test(bucket_probe__usable__done_and_nothing_left),
+        cmocka_unit_test(bucket_put__wrong_secret__unusable_before_the_end),
+        cmocka_unit_test(bucket_uri__a_key__with_prefix_and_without_options),
+        cmocka_unit_test(bucket_probe__faults__unusable_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -99,7 +99,7 @@ static void arrive(struct op *op)
     }
 }
 
-/** The intent is committed, by one whose lease is alive, or nothing leaves. */
+/** The sender has committed its intent and is alive, or nothing leaves. */
 static void look_at_intent(const struct asking *a)
 {
     const struct tables *tables = a->op.world->tables;
@@ -109,7 +109,8 @@ static void look_at_intent(const struct asking *a)
             const struct task_row *row = &record->row;
             if (row->state != SUBMITTING || row->sends < 1 ||
                 row->provider_task_id[0] ||
-                !lease_is_alive(tables, row->owner)) {
+                !lease_is_alive(tables, row->owner) ||
+                tables->leases[row->owner - 1].loop != a->op.loop) {
                 world_fault(a->op.world, "sent without an intent",
                             tables->records[i]->request.request_id.at);
             }

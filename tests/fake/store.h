@@ -22,6 +22,7 @@ struct lease_of {
     int64_t counter;
     bool dead;
     bool forgotten;
+    struct loop *loop; /* whose it is */
     char account[ACCOUNT_BYTES];
 };
 

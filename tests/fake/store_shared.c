@@ -21,7 +21,8 @@ static void run_join(struct call *call)
                                                  sizeof(*tables->leases));
     assert(tables->leases);
     struct lease_of *lease = &tables->leases[tables->leases_len++];
-    *lease = (struct lease_of){.id = (int64_t)tables->leases_len};
+    *lease = (struct lease_of){.id = (int64_t)tables->leases_len,
+                               .loop = call->op.loop};
     snprintf(lease->account, sizeof lease->account, "%.*s",
              (int)call->small.text.len, call->small.text.at);
     call->small.id = lease->id;

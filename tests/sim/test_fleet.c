@@ -117,6 +117,53 @@ static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
     close_world(world);
 }
 
+static void a_frozen_worker__right_after_its_claim__sends_nothing(void **state)
+{
+    (void)state;
+    struct world *world = world_open(12);
+    world->provider->told = KEYS_TOLD_NOTHING; /* nobody replays */
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS);
+    node_freeze(w1, 30000); /* the claim's answer is in its socket */
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 5 * MINUTE_MS);
+    assert_int_equal(tables_find(world->tables, "a")->row.owner,
+                     w2->engine.owner);
+    assert_int_equal(world->provider->sales_len, 0);
+    node_free(w1);
+    node_free(w2);
+    close_world(world);
+}
+
+static void an_adopted_doubt__whose_answer_is_lost__stays_a_doubt(void **state)
+{
+    (void)state;
+    for (int committed = 0; committed < 2; committed++) {
+        struct world *world = world_open(13);
+        world->provider->told = KEYS_TOLD_NO;
+        world->provider->honours_keys = false;
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_run_for(world, 3000);
+        provider_script(world, "a", "slow");
+        world_ask(world, "a");
+        until_state(world, "a", SUBMITTING, MINUTE_MS);
+        world_run_for(world, 1000);
+        node_kill(w1);
+        struct node *w2 = node_start(world, "w2", NULL);
+        world_run_for(world, 3000);
+        tables_lose(world, UNIT_ADOPT, QUEUED, committed);
+        until_closed(world, 5 * MINUTE_MS);
+        assert_int_equal(world->tables->failed, 1);
+        assert_int_equal(provider_sold(world->provider, "a"), 1);
+        assert_int_equal(times_told(world, "event a failed submit_unknown"), 1);
+        node_free(w1);
+        node_free(w2);
+        close_world(world);
+    }
+}
+
 static void a_drained_worker__hands_over_at_once(void **state)
 {
     (void)state;
@@ -273,6 +320,8 @@ int main(void)
         cmocka_unit_test(a_frozen_worker__comes_back__finds_itself_dead),
         cmocka_unit_test(
             a_frozen_worker__in_mid_submission__brings_its_id_home),
+        cmocka_unit_test(a_frozen_worker__right_after_its_claim__sends_nothing),
+        cmocka_unit_test(an_adopted_doubt__whose_answer_is_lost__stays_a_doubt),
         cmocka_unit_test(a_drained_worker__hands_over_at_once),
         cmocka_unit_test(a_drained_worker__with_nothing_to_do__is_gone_at_once),
         cmocka_unit_test(a_store__away_longer_than_a_lease__robs_nobody),

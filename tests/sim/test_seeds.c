@@ -115,9 +115,25 @@ static void mend(void *context)
     world->provider->balance_empty = false;
 }
 
+static bool is_submitting(void *context)
+{
+    const struct tables *tables = ((struct world *)context)->tables;
+    for (size_t i = 0; i < tables->len; i++) {
+        if (!tables->records[i]->closed &&
+            tables->records[i]->row.state == SUBMITTING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void strike(struct trial *t)
 {
     struct world *world = t->world;
+    if (world_chance(world, 500)) { /* at the most delicate moment */
+        (void)world_run_until(world, is_submitting, world, 5000);
+        world_run_for(world, world_pick(world, 12));
+    }
     struct node *node = some_node(t);
     int64_t ms = 500 + world_pick(world, 20000);
     bool room = t->nodes_len < NODES_MAX - 2;

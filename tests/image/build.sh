@@ -53,9 +53,9 @@ import_base() {
         engine rm "$container"
 }
 
-# buildah would raise the limits, which not every root may.
-limits=(--ulimit "nofile=$(ulimit -Sn):$(ulimit -Hn)"
-    --ulimit "nproc=$(ulimit -Su | sed s/unlimited/-1/):$(ulimit -Hu | sed s/unlimited/-1/)")
+# buildah would raise the limits, which not every root may; lowering them is
+# always allowed.
+limits=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
 
 build_image() {
     engine bud --isolation chroot --pull-never --network host "${limits[@]}" \

@@ -13,13 +13,16 @@
 #define HEADER_BYTES_MAX (64 * 1024) /* all headers of one reply */
 #define CONNECT_MS 10000L
 #define STREAMS_PER_CONNECTION 100 /* HTTP/2's common limit */
+#define HANDLES_KEPT 64
+#define CALLS_KEPT 256
 #define KEPT_S 50L /* a kept connection is not used after so long unused */
 
-/** One exchange; its easy handle is used again by later ones. */
+/** One exchange. It has an easy handle only while it is under way: thousands may
+ * wait, and a handle is large. */
 struct call {
     struct list link; /* in http.free, .waiting or .active */
     struct http *http;
-    CURL *easy;
+    CURL *easy; /* null: waiting, or over */
     struct curl_slist *headers; /* its own; null: the shared ones */
     char *url;
     char *body; /* POST; owned */
@@ -47,6 +50,9 @@ struct http {
     struct list waiting;
     struct list active;
     struct list doomed; /* never started: their reply is owed */
+    CURL *idle[HANDLES_KEPT]; /* handles of calls that are over */
+    int idle_len;
+    int free_len;
     int active_len;
     int under_way;
     bool streams; /* the server speaks HTTP/2, as its last reply showed */
@@ -147,22 +153,16 @@ static void call_free(struct call *call)
     call_clear(call);
     list_remove(&call->link);
     buf_done(&call->reply);
-    curl_easy_cleanup(call->easy);
+    assert(!call->easy);
     free(call);
 }
 
-static void set_common(struct call *call)
+/** What an easy handle keeps from call to call. */
+static void set_common(const struct http *http, CURL *easy)
 {
-    const struct http *http = call->http;
-    CURL *easy = call->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -194,6 +194,7 @@ static struct call *call_get(struct http *http)
 {
     struct list *link = list_pop(&http->free);
     if (link) {
+        http->free_len--;
         return LIST_OWNER(link, struct call, link);
     }
     struct call *call = calloc(1, sizeof *call);
@@ -203,13 +204,46 @@ static struct call *call_get(struct http *http)
     list_init(&call->link);
     buf_init(&call->reply, BODY_BYTES_MAX);
     call->http = http;
-    call->easy = curl_easy_init();
-    if (!call->easy) {
-        free(call);
-        return NULL;
-    }
-    set_common(call);
     return call;
+}
+
+/** An easy handle for a call that starts; false: no memory. */
+static bool take_handle(struct call *call)
+{
+    struct http *http = call->http;
+    CURL *easy = NULL;
+    if (http->idle_len) {
+        easy = http->idle[--http->idle_len];
+    } else {
+        easy = curl_easy_init();
+        if (!easy) {
+            return false;
+        }
+        set_common(http, easy);
+    }
+    call->easy = easy;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    return true;
+}
+
+static void give_handle(struct call *call)
+{
+    struct http *http = call->http;
+    CURL *easy = call->easy;
+    call->easy = NULL;
+    if (!easy) {
+        return;
+    }
+    if (http->idle_len < HANDLES_KEPT) {
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+        http->idle[http->idle_len++] = easy;
+    } else {
+        curl_easy_cleanup(easy);
+    }
 }
 
 /** Adds "name: value"; the list is null, and stays so, once memory is short. */
@@ -313,6 +347,10 @@ static bool call_fill(struct call *call, const struct exchange *exchange)
 static void call_start(struct call *call)
 {
     struct http *http = call->http;
+    if (!take_handle(call)) {
+        list_add_tail(&http->doomed, &call->link);
+        return;
+    }
     CURL *easy = call->easy;
     call->sends = 0;
     call->gated = false;
@@ -377,7 +415,9 @@ static void call_end(struct call *call, enum reply_end end, const char *why)
 {
     struct http *http = call->http;
     long status = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->easy) {
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    }
     struct reply reply = {
         .end = end,
         .sent = call->sends > 0,
@@ -395,9 +435,15 @@ static void call_end(struct call *call, enum reply_end end, const char *why)
     void *context = call->context;
     http->under_way--;
     on_reply(context, &reply);
+    give_handle(call);
     call_clear(call);
     list_remove(&call->link);
-    list_add_tail(&http->free, &call->link);
+    if (http->free_len < CALLS_KEPT) {
+        http->free_len++;
+        list_add_tail(&http->free, &call->link);
+    } else {
+        call_free(call);
+    }
 }
 
 /**
@@ -498,8 +544,7 @@ bool http_send(struct http *http, const struct exchange *exchange,
     call->on_reply = on_reply;
     call->context = context;
     if (!call_fill(call, exchange)) {
-        call_clear(call);
-        list_add_tail(&http->free, &call->link);
+        call_free(call);
         return err_set(err, ERR_TRANSIENT, "no memory for an exchange");
     }
     http->under_way++;
@@ -535,6 +580,9 @@ void http_close(struct http *http)
     end_doomed(http);
     while (!list_is_empty(&http->free)) {
         call_free(LIST_OWNER(http->free.next, struct call, link));
+    }
+    while (http->idle_len) {
+        curl_easy_cleanup(http->idle[--http->idle_len]);
     }
     loop_curl_close(http->curl);
     loop_timer_free(http->soon);

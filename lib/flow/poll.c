@@ -57,6 +57,16 @@ static void tell_progress(struct engine *engine, struct job *job,
     }
 }
 
+/** The request leaves now: what it waited for a connection counts as late. */
+static bool note_start(void *context)
+{
+    const struct ticket *ticket = context;
+    struct engine *engine = ticket->engine;
+    int64_t late_ms = loop_boot_us(engine->edges.loop) / 1000 - ticket->due_ms;
+    metric_observe(engine->metrics.poll_lateness, (double)late_ms / 1e3);
+    return true;
+}
+
 static void on_reply(void *context, const struct reply *reply)
 {
     struct ticket *ticket = context;
@@ -96,8 +106,7 @@ void poll_begin(struct engine *engine, struct job *job)
         missed(engine, job, "no memory");
         return;
     }
-    metric_observe(engine->metrics.poll_lateness,
-                   (double)(job->began_ms - job->due.due_ms) / 1e3);
+    ticket->due_ms = job->due.due_ms;
     metric_add(engine->metrics.polls, 1);
     arena_reset(&engine->scratch);
     struct exchange exchange =
@@ -105,8 +114,8 @@ void poll_begin(struct engine *engine, struct job *job)
                      str_of(job->task.row.provider_task_id), &engine->scratch);
     struct err err = {0};
     engine->polls_under_way++;
-    if (!http_send(engine->edges.poll_http, &exchange, POLL_TIMEOUT_MS, NULL,
-                   on_reply, ticket, &err)) {
+    if (!http_send(engine->edges.poll_http, &exchange, POLL_TIMEOUT_MS,
+                   note_start, on_reply, ticket, &err)) {
         engine->polls_under_way--;
         missed(engine, ticket_end(ticket), err.text);
     }

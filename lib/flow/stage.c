@@ -6,7 +6,7 @@ struct ticket *ticket_new(struct engine *engine, const struct job *job)
 {
     struct ticket *ticket = malloc(sizeof *ticket);
     if (ticket) {
-        *ticket = (struct ticket){engine, job_ref(job)};
+        *ticket = (struct ticket){.engine = engine, .ref = job_ref(job)};
     }
     return ticket;
 }

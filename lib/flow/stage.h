@@ -38,6 +38,7 @@ void announce_begin(struct engine *engine, struct job *job);
 struct ticket {
     struct engine *engine;
     struct job_ref ref;
+    int64_t due_ms; /* polls: when it was owed, boot clock */
 };
 
 /** null: no memory. */

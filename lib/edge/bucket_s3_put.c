@@ -206,6 +206,8 @@ static void on_looked(void *context, const struct s3_end *end)
     put->call = NULL;
     if (end->verdict == S3_DONE) {
         s3_put_end(put, BUCKET_EXISTS, "it is there");
+    } else if (end->verdict == S3_UNUSABLE) {
+        s3_put_end(put, BUCKET_UNUSABLE, end->why);
     } else {
         s3_put_end(put, BUCKET_FAILED, put->why);
     }

@@ -307,7 +307,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
                          .etag = answer->etag};
     call->wire = NULL;
     if (!answer->whole) {
-        end.lost = answer->sent;
+        end.lost = true;
         snprintf(end.why, sizeof end.why, "S3 can't be reached: %s",
                  answer->why);
         end_call(call, &end);

@@ -69,7 +69,7 @@ struct s3_ask {
 
 struct s3_end {
     enum s3_verdict verdict;
-    bool lost; /* all was sent, no answer came */
+    bool lost; /* no whole answer came: what was done, who knows */
     int status;
     struct str body; /* until the callback returns */
     const char *etag;

@@ -80,7 +80,8 @@ struct s3_put {
 /** Tells the end and frees; not from within a write. */
 void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why);
 
-/** After an answer that never came: is it there? Ends the put. */
+/** After an answer that never came (a server that refuses a body early may
+ * break off before one has read why): is it there? Ends the put. */
 void s3_put_look(struct s3_put *put, const char *why);
 
 /** What to do next; from the loop only. */

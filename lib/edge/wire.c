@@ -144,7 +144,6 @@ static void end_call(struct wire_call *call, CURLcode code)
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
     answer->whole = code == CURLE_OK;
-    answer->sent = call->left == 0;
     answer->body = buf_str(&call->answer);
     if (!answer->whole) {
         snprintf(answer->why, sizeof answer->why, "%.150s",
@@ -273,8 +272,9 @@ struct wire_call *wire_start(struct wire *wire,
     call->left = call->total;
     list_init(&call->link);
     buf_init(&call->answer, BODY_BYTES_MAX);
-    /* libcurl would wait a second for a "100 Continue" */
-    bool memory = call->easy && call->stall && add_header(call, "Expect:");
+    /* What streams can't be sent again: the server may refuse it before. */
+    const char *expect = request->source ? "Expect: 100-continue" : "Expect:";
+    bool memory = call->easy && call->stall && add_header(call, expect);
     for (size_t i = 0; i < request->headers_len; i++) {
         memory = memory && add_header(call, request->headers[i]);
     }

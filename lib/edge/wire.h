@@ -35,7 +35,6 @@ struct wire_request {
 
 struct wire_answer {
     bool whole; /* status and body came; else `why` says what happened */
-    bool sent;  /* all of our bytes left: without an answer, who knows */
     int status;
     struct str body; /* until the callback returns */
     char date[40];   /* headers; "": none */

@@ -135,4 +135,5 @@ def main():
                   "its log has no error", worker.text()[-3000:])
 
 
-tap.run(main)
+if __name__ == "__main__":
+    tap.run(main)

@@ -1,3 +1,4 @@
+/* tests/run: s3 */
 #include "core/digest.h"
 #include "edge/bucket.h"
 

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka s3 long timeout=600
+"""The five modes into S3, and 200 requests through two workers of which one is
+killed half-way: each object whole, its SHA-256 as served, no upload left open."""
+
+import collections
+import os
+from pathlib import Path
+
+import tap
+from five_modes import MODES, boxes, request
+from world import World, sha256_of, wait_for
+
+REQUESTS = 200
+BUCKET = os.environ["TEST_S3_BUCKET"]
+FOLDER = Path(os.environ["TEST_S3_FOLDER"]) / BUCKET
+PREFIX = os.environ["TEST_PREFIX"].rstrip("-")
+
+
+def settings(part, endpoint="TEST_S3_ENDPOINT", **more):
+    """Environment of workers whose videos go below PREFIX/part."""
+    url = f"s3://{BUCKET}/{PREFIX}/{part}?endpoint={os.environ[endpoint]}"
+    if endpoint == "TEST_S3_TLS_ENDPOINT":
+        url += f"&ca={os.environ['TEST_S3_CA']}"
+    return {"STORAGE_URL": url, "AWS_ACCESS_KEY_ID": os.environ["TEST_S3_KEY"],
+            "AWS_SECRET_ACCESS_KEY": os.environ["TEST_S3_SECRET"], **more}
+
+
+def object_of(uri):
+    """Where the server keeps an object: its buckets are folders."""
+    start = f"s3://{BUCKET}/"
+    if not uri.startswith(start):
+        raise ValueError(f"{uri} is not in {start}")
+    return FOLDER / uri[len(start):]
+
+
+def uploads_open():
+    """Uploads in parts that were neither completed nor aborted."""
+    return [p for p in (FOLDER / ".sgwtmp/multipart").glob("*/*") if p.is_dir()]
+
+
+def served(world):
+    """The hashes of each task's videos, as the provider made them."""
+    return {task["task_id"]: [v["sha256"] for v in task["videos"]]
+            for task in world.ledger()["tasks"]}
+
+
+def check_objects(world, ids):
+    hashes = served(world)
+    wrong = []
+    for identity in ids:
+        event = world.events[identity][0]
+        if event["status"] != "completed":
+            wrong.append((identity, event.value))
+            continue
+        told = [v["sha256"] for v in event["videos"]]
+        there = [sha256_of(object_of(v["uri"])) for v in event["videos"]]
+        if not told == there == hashes[event["provider_task_id"]]:
+            wrong.append((identity, told, there))
+    tap.equal(wrong, [], "every object's SHA-256 is that of what was served")
+
+
+def five_modes():
+    with World(settings=settings("modes", "TEST_S3_TLS_ENDPOINT")) as world:
+        done = world.command("pixverse-worker", "check")
+        tap.check("takes and gives" in done.stdout + done.stderr,
+                  "check finds a store that takes and gives",
+                  done.stdout, done.stderr)
+        wrong = {**world.environment(), "AWS_SECRET_ACCESS_KEY": "of-nobody"}
+        done = world.command("pixverse-worker", "check", env=wrong)
+        said = done.stdout + done.stderr
+        tap.check(done.returncode == 1 and "SignatureDoesNotMatch" in said,
+                  "check names wrong credentials", said)
+        tap.check("of-nobody" not in said, "and shows no secret")
+
+        for mode in list(MODES)[:4]:
+            world.send(request(mode))
+        world.flush()
+        first = world.event("order.text_to_video")
+        world.send(request("extend",
+                           extend_from_task_id=first["provider_task_id"]))
+        world.flush()
+        ids = [f"order.{mode}" for mode in MODES]
+        world.wait_events(ids)
+        check_objects(world, ids)
+        for identity in ids:
+            for video in world.events[identity][0]["videos"]:
+                path = object_of(video["uri"])
+                tap.check({"ftyp", "moov", "mdat"} <= set(boxes(path))
+                          and path.stat().st_size == video["bytes"],
+                          f"{identity}: a whole MP4 of the length that is told")
+        worker = world.workers[0]
+        tap.equal(worker.stop(), 0, "a drained worker ends with status 0")
+        text = worker.text()
+        tap.check("ERROR" not in text and "Sanitizer" not in text,
+                  "its log has no error", text[-3000:])
+        tap.check(os.environ["TEST_S3_SECRET"] not in text,
+                  "nor the secret")
+
+
+def killed_half_way():
+    ids = [f"clip-{n}" for n in range(REQUESTS)]
+    part = "killed"
+    with World(workers=2, latency="0.5..2", settings=settings(part),
+               sim=("--video-bytes", "9000000..9500000")) as world:
+        # A third comes without a length: those go in parts.
+        world.faults([{"kind": "chunked", "on": "download", "rate": 0.34,
+                       "count": -1}])
+        for n, identity in enumerate(ids):
+            world.send({"request_id": identity, "request": {"prompt": f"clip {n}"}})
+        world.flush()
+        wait_for(lambda: world.pump(0.2) or len(world.events) >= REQUESTS // 3, 240,
+                 "a third of the events")
+        world.workers[0].kill()
+        tap.note(f"a worker killed after {len(world.events)} events, "
+                 f"{len(uploads_open())} uploads open")
+        world.wait_events(ids, 240)
+        world.pump(1)
+        status = collections.Counter(world.events[i][0]["status"] for i in ids)
+        tap.equal(dict(status), {"completed": REQUESTS}, "all are completed")
+        several = [i for i in ids
+                   if len({e.headers["ce_id"] for e in world.events[i]}) != 1]
+        tap.equal(several, [], "every event once by id")
+        tap.equal(world.ledger()["totals"]["accepted"], REQUESTS,
+                  "each request was bought once")
+        check_objects(world, ids)
+        files = [p for p in (FOLDER / PREFIX / part).rglob("*") if p.is_file()]
+        tap.equal(len(files), REQUESTS, "one object a request, and no other")
+        tap.equal(wait_for(lambda: [uploads_open()] if not uploads_open() else None,
+                           60, "no upload open")[0], [],
+                  "no upload is left open")
+        tap.equal(world.workers[1].stop(), 0, "the survivor drains with status 0",
+                  world.workers[1].text()[-2000:])
+
+
+def main():
+    five_modes()
+    killed_half_way()
+
+
+if __name__ == "__main__":
+    tap.run(main)

@@ -19,6 +19,10 @@
 #define POLLS_AT_ONCE 4096
 #define HURRY_BEFORE_MS 10000 /* of the drain's end: transfers are cut short */
 #define CLOSE_MS 5000
+#define SWEEP_FIRST_MS INT64_C(60000)
+#define SWEEP_EVERY_MS INT64_C(3600000)
+/* A download that takes longer would lose its half-stored file, and begin anew. */
+#define SWEEP_OLDER_MS INT64_C(21600000)
 #define OPEN_AGAIN_S 5
 
 struct worker {
@@ -35,6 +39,7 @@ struct worker {
     struct status status;
     struct loop_timer *hurry;
     struct loop_timer *give_up;
+    struct loop_timer *sweep;
     bool intake_idle;
     bool engine_idle;
     bool draining;
@@ -221,6 +226,16 @@ static bool open_bucket(struct worker *w)
     }
 }
 
+/** One worker does it for all: what crashes left half-stored. */
+static void on_sweep(void *context)
+{
+    struct worker *w = context;
+    if (w->fleet.counts && !w->draining) {
+        bucket_sweep(w->edges.bucket, SWEEP_OLDER_MS);
+    }
+    loop_timer_set(w->sweep, SWEEP_EVERY_MS);
+}
+
 static bool open_kafka(struct worker *w, struct err *err)
 {
     const struct settings *s = w->settings;
@@ -350,7 +365,12 @@ static bool open_parts(struct worker *w, struct err *err)
     w->fleet.backlog_context = w;
     w->hurry = loop_timer_new(w->loop, on_hurry, w);
     w->give_up = loop_timer_new(w->loop, on_give_up, w);
-    return w->hurry && w->give_up;
+    w->sweep = loop_timer_new(w->loop, on_sweep, w);
+    if (!w->hurry || !w->give_up || !w->sweep) {
+        return false;
+    }
+    loop_timer_set(w->sweep, SWEEP_FIRST_MS);
+    return true;
 }
 
 static bool open_all(struct worker *w, struct err *err)
@@ -435,6 +455,7 @@ enum worker_end worker_run(const struct settings *settings)
         bucket_close(w->edges.bucket);
         loop_timer_free(w->hurry);
         loop_timer_free(w->give_up);
+        loop_timer_free(w->sweep);
         loop_close(w->loop);
         metrics_free(w->edges.metrics);
         free(w->properties);

@@ -407,6 +407,7 @@ void engine_row_came(struct engine *engine, struct job *job,
         engine_replace_row(job, row);
     }
     job->send_next = false; /* an intent that was not taken is none */
+    engine_give_slot(engine, job);
     own->doubt = own->doubt || own->state == SUBMITTING;
     if (row->state == SUBMITTING && row->provider_task_id[0]) {
         const struct outcome outcome = {

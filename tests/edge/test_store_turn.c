@@ -446,7 +446,7 @@ static void adopt__again_within_the_hour__counts(void **state)
     struct task_row row = trial_claim_one(trial, me);
     struct turn turn = {.owner = me, .adopts_max = 1};
     for (int i = 1; i <= 3; i++) {
-        trial_sql(trial, "UPDATE task SET owner = 12345");
+        trial_sql(trial, "UPDATE task SET owner = -7");
         turn.now_ms = TRIAL_NOW + i * 1000000;
         struct turn_result result = trial_good_turn(trial, turn);
         assert_int_equal(result.adopted_len, 1);
@@ -454,7 +454,7 @@ static void adopt__again_within_the_hour__counts(void **state)
         assert_int_equal(result.adopted[0].row.takeovers_since_ms,
                          TRIAL_NOW + 1000000);
     }
-    trial_sql(trial, "UPDATE task SET owner = 12345");
+    trial_sql(trial, "UPDATE task SET owner = -7");
     turn.now_ms = TRIAL_NOW + 1000000 + 3600001;
     struct turn_result result = trial_good_turn(trial, turn);
     assert_int_equal(result.adopted[0].row.takeovers, 1);

@@ -73,7 +73,7 @@ def main():
 
         # A throttle stays in the worker, and costs no purchase.
         world.faults([{"on": "submit", "kind": "rate_limit", "retry_after": "1",
-                       "count": 8}])
+                       "count": 3}])
         ids = [f"throttle-{n}" for n in range(20)]
         for identity in ids:
             world.send({"request_id": identity, "request": {"prompt": identity}})

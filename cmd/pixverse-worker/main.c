@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,13 +24,6 @@ static void print_help(void)
          "\n"
          "Settings come from the environment; NAME_FILE reads NAME from a file.\n");
     settings_print_help(stdout);
-}
-
-static int print_version(void)
-{
-    printf("pixverse-worker %s\njansson %s\n", PROGRAM_VERSION,
-           JANSSON_VERSION);
-    return EXIT_DONE;
 }
 
 /** A crash must not write keys to a disk, nor a neighbour read our memory. */
@@ -95,7 +87,7 @@ int main(int argc, char **argv)
         return with_settings(command_check, SETTINGS_NEED_KEY);
     }
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
-        return print_version();
+        return command_version();
     }
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 ||
         strcmp(command, "-h") == 0) {

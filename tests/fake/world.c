@@ -19,6 +19,7 @@ struct happening {
     loop_fn *fn;
     loop_fn *drop;
     void *context;
+    bool held;
 };
 
 static struct world *current;
@@ -185,6 +186,15 @@ int64_t world_clock_ms(const struct world *world)
 #define ORDERS                                                                 \
     INT64_C(0x1000000) /* events of one millisecond keep their order */
 
+static void put(struct world *world, struct happening *event)
+{
+    bool room = heap_reserve(&world->events, world->events.len + 1);
+    assert(room);
+    (void)room;
+    int64_t order = (int64_t)(world->events_made++ % (uint64_t)ORDERS);
+    heap_put(&world->events, &event->due, event->at_ms * ORDERS + order);
+}
+
 void world_on_loop(struct world *world, struct loop *loop, int64_t delay_ms,
                    loop_fn *fn, loop_fn *drop_fn, void *context)
 {
@@ -195,16 +205,22 @@ void world_on_loop(struct world *world, struct loop *loop, int64_t delay_ms,
     event->fn = fn;
     event->drop = drop_fn;
     event->context = context;
-    bool room = heap_reserve(&world->events, world->events.len + 1);
-    assert(room);
-    (void)room;
-    int64_t order = (int64_t)(world->events_made++ % (uint64_t)ORDERS);
-    heap_put(&world->events, &event->due, event->at_ms * ORDERS + order);
+    put(world, event);
 }
 
 void world_at(struct world *world, int64_t delay_ms, loop_fn *fn, void *context)
 {
     world_on_loop(world, NULL, delay_ms, fn, NULL, context);
+}
+
+/** Until its loop thaws, in order. */
+static void hold(struct world *world, struct happening *event)
+{
+    int64_t at_ms = event->loop->frozen_until_ms;
+    event->at_ms = at_ms > world->now_ms ? at_ms : world->now_ms;
+    event->held = true;
+    event->loop->held++;
+    put(world, event);
 }
 
 static void run(struct world *world, struct happening *event)
@@ -214,10 +230,12 @@ static void run(struct world *world, struct happening *event)
         drop(event);
         return;
     }
-    if (loop && loop->frozen_until_ms > world->now_ms) {
-        world_on_loop(world, loop, loop->frozen_until_ms - world->now_ms,
-                      event->fn, event->drop, event->context);
-        free(event);
+    if (loop && event->held) {
+        loop->held--;
+    }
+    if (loop && (loop->frozen_until_ms > world->now_ms ||
+                 (loop->held > 0 && !event->held))) {
+        hold(world, event);
         return;
     }
     turn_of = loop;

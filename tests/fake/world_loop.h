@@ -19,6 +19,7 @@ struct loop {
     size_t defers_size;
     char name[24];
     int64_t frozen_until_ms;
+    int held; /* events that wait for the thaw: later ones queue behind */
     bool dead;
     bool stopped;
     bool closed;

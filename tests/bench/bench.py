@@ -270,6 +270,8 @@ def flight(n, seconds):
         row("flight", name + "rows written a poll",
             f"{max(0, took['rows'] - 3 * took['at']) / took['polls']:.4f}",
             "0", took["rows"] / took["polls"] < 0.01)
+        row("flight", name + "bytes of WAL a poll, beats and counts included",
+            f"{took['wal'] / took['polls']:.2f}")
         row("flight", name + "commits a second, beats and counts included",
             f"{took['commits'] / took['at']:.1f}")
         harness_note("flight", window.harness)

@@ -1,0 +1,551 @@
+#include "edge/s3_faulty.h"
+#include "edge/s3_trial.h"
+
+#include <sys/stat.h>
+
+#define ERROR(code) "<Error><Code>" code "</Code><Message>m</Message></Error>"
+#define STEPS(array) array, (int)(sizeof(array) / sizeof *(array))
+
+/** A trial against an S3 of these steps. */
+static struct faulty *begin_faulty(struct trial *trial,
+                                   const struct faulty_step *steps, int len)
+{
+    struct faulty *faulty = faulty_start(steps, len);
+    begin_with(trial, faulty->url, "videos", "&region=eu-1");
+    return faulty;
+}
+
+/** All steps were taken, and nothing else was asked. */
+static void end_faulty(struct trial *trial, struct faulty *faulty)
+{
+    end(trial);
+    faulty_stop(faulty);
+    assert_string_equal(faulty->unexpected, "");
+    assert_int_equal(faulty->done, faulty->len);
+    free(faulty);
+}
+
+static int static_keys(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONFIG_FILE",
+        "AWS_REGION",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        unsetenv(names[i]);
+    }
+    setenv("HOME", "/nonexistent", 1);
+    setenv("AWS_ACCESS_KEY_ID", "AKIA", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    return 0;
+}
+
+static int no_keys(void **state)
+{
+    static_keys(state);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    return 0;
+}
+
+/** Puts a small video of known length. */
+static struct bucket_result put_small(struct trial *trial)
+{
+    char *bytes = video_of(100000);
+    struct bucket_result result =
+        put_whole(trial, "a.mp4", bytes, 100000, true);
+    free(bytes);
+    return result;
+}
+
+/* ---- one PUT ------------------------------------------------------------- */
+
+static void on_room(void *context)
+{
+    (void)context;
+}
+
+static void put__slow_down__failed_and_half_the_pace(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")}};
+    struct trial trial;
+    struct err err = {0};
+    struct answer answers[4];
+    struct put *puts[4];
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = put_small(&trial);
+    assert_end(&result, BUCKET_FAILED);
+    assert_non_null(strstr(result.why, "SlowDown"));
+    for (size_t i = 0; i < 4; i++) { /* of 8 */
+        answers[i] = (struct answer){.trial = &trial};
+        puts[i] = bucket_put(trial.bucket, STR("a.mp4"), -1, on_room, on_result,
+                             &answers[i], &err);
+        assert_non_null(puts[i]);
+    }
+    assert_null(bucket_put(trial.bucket, STR("a.mp4"), -1, on_room, on_result,
+                           &answers[0], &err));
+    assert_int_equal(err.kind, ERR_TRANSIENT);
+    for (size_t i = 0; i < 4; i++) {
+        put_cancel(puts[i]);
+        wait_for(&trial, &answers[i]);
+        assert_end(&answers[i].result, BUCKET_CANCELLED);
+    }
+    end_faulty(&trial, faulty);
+}
+
+static void put__lost_reply__found_or_failed(void **state)
+{
+    (void)state;
+    const struct faulty_step there[] = {
+        {"PUT /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL}};
+    const struct faulty_step not_there[] = {
+        {"PUT /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 404, NULL, NULL}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(there));
+    struct bucket_result result = put_small(&trial);
+    assert_end(&result, BUCKET_EXISTS); /* checked by whoever asked */
+    end_faulty(&trial, faulty);
+    faulty = begin_faulty(&trial, STEPS(not_there));
+    result = put_small(&trial);
+    assert_end(&result, BUCKET_FAILED);
+    end_faulty(&trial, faulty);
+}
+
+static void put__refused_before_the_body__unusable(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_EARLY, 403, NULL, ERROR("AccessDenied")}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    char *bytes = video_of(3 * MIB);
+    struct bucket_result result =
+        put_whole(&trial, "a.mp4", bytes, 3 * MIB, true);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "AccessDenied"));
+    free(bytes);
+    end_faulty(&trial, faulty);
+}
+
+static void put__server_reads_slowly__caller_waits(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_SLOW, 200, NULL, NULL}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    char *bytes = video_of(8 * MIB);
+    struct bucket_result result =
+        put_whole(&trial, "a.mp4", bytes, 8 * MIB, true);
+    assert_end(&result, BUCKET_DONE);
+    free(bytes);
+    end_faulty(&trial, faulty);
+}
+
+static void put__knows_no_conditions__looks_first(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_ANSWER, 501, NULL, ERROR("NotImplemented")},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 404, NULL, NULL},
+        {"PUT /videos/p-", FAULTY_ANSWER, 200, NULL, NULL},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = put_small(&trial);
+    assert_end(&result, BUCKET_FAILED);
+    result = put_small(&trial);
+    assert_end(&result, BUCKET_DONE);
+    result = put_small(&trial);
+    assert_end(&result, BUCKET_EXISTS);
+    assert_non_null(strcasestr(faulty->heads[0], "\r\nif-none-match: *"));
+    assert_null(strcasestr(faulty->heads[2], "\r\nif-none-match"));
+    end_faulty(&trial, faulty);
+}
+
+static void put__options__are_sent(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_ANSWER, 200, NULL, NULL}};
+    static const char *const wanted[] = {
+        "\r\nx-amz-server-side-encryption: aws:kms\r\n",
+        "\r\nx-amz-server-side-encryption-aws-kms-key-id: k1\r\n",
+        "\r\nx-amz-storage-class: STANDARD_IA\r\n",
+        "\r\nx-amz-tagging: a=b&c=d\r\n",
+        "\r\nx-amz-expected-bucket-owner: 123456789012\r\n",
+        "\r\ncontent-type: video/mp4\r\n",
+        "\r\nx-amz-trailer: x-amz-checksum-sha256\r\n",
+        "\r\nx-amz-decoded-content-length: 100000\r\n",
+    };
+    struct trial trial;
+    struct faulty *faulty = faulty_start(STEPS(steps));
+    begin_with(&trial, faulty->url, "videos",
+               "&region=eu-1&sse=aws:kms&sse_kms_key_id=k1"
+               "&storage_class=STANDARD_IA&tags=a%3Db%26c%3Dd"
+               "&owner=123456789012");
+    struct bucket_result result = put_small(&trial);
+    assert_end(&result, BUCKET_DONE);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        if (!strstr(faulty->heads[0], wanted[i])) {
+            fail_msg("missing: %s in %s", wanted[i], faulty->heads[0]);
+        }
+    }
+    end_faulty(&trial, faulty);
+}
+
+/* ---- parts --------------------------------------------------------------- */
+
+#define CREATED "<R><Bucket>videos</Bucket><UploadId>u/1+2</UploadId></R>"
+#define PART_1 "PUT /videos/p-"
+#define ETAG "ETag: \"e\"\r\n"
+#define NO_UPLOADS "<ListMultipartUploadsResult></ListMultipartUploadsResult>"
+
+static struct bucket_result put_parts(struct trial *trial)
+{
+    char *bytes = video_of(9 * MIB);
+    struct bucket_result result =
+        put_whole(trial, "a.mp4", bytes, 9 * MIB, false);
+    free(bytes);
+    return result;
+}
+
+static void parts__200_with_an_error__completed_again(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, CREATED},
+        {PART_1, FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")},
+        {PART_1, FAULTY_ANSWER, 200, ETAG, NULL},
+        {PART_1, FAULTY_ANSWER, 200, ETAG, NULL},
+        {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, ERROR("InternalError")},
+        {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, "<R/>"},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = put_parts(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_non_null(
+        strstr(faulty->heads[2], "partNumber=1&uploadId=u%2F1%2B2"));
+    assert_non_null(strstr(faulty->heads[3], "partNumber=2&"));
+    assert_non_null(strcasestr(faulty->heads[5], "\r\nif-none-match: *"));
+    end_faulty(&trial, faulty);
+}
+
+static void parts__completed_unheard__found(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, CREATED},
+        {PART_1, FAULTY_ANSWER, 200, ETAG, NULL},
+        {PART_1, FAULTY_ANSWER, 200, ETAG, NULL},
+        {"POST /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
+        {"POST /videos/p-", FAULTY_ANSWER, 404, NULL, ERROR("NoSuchUpload")},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = put_parts(&trial);
+    assert_end(&result, BUCKET_EXISTS);
+    end_faulty(&trial, faulty);
+}
+
+static void parts__refused__aborted(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, CREATED},
+        {PART_1, FAULTY_ANSWER, 403, NULL, ERROR("AccessDenied")},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = put_parts(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(faulty->heads[2], "?uploadId=u%2F1%2B2 "));
+    end_faulty(&trial, faulty);
+}
+
+/* ---- sweep --------------------------------------------------------------- */
+
+static void on_swept(void *context)
+{
+    struct trial *trial = context;
+    loop_stop(trial->loop);
+}
+
+static void sweep__old_uploads_below_the_prefix__aborted(void **state)
+{
+    (void)state;
+    char list[800];
+    char key[100];
+    struct faulty_step steps[] = {
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, list},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    snprintf(key, sizeof key, "%s/a&amp;b.mp4", trial.prefix);
+    snprintf(list, sizeof list,
+             "<R><Upload><Key>%s</Key><UploadId>old</UploadId><Initiated>"
+             "2013-05-24T00:00:00.000Z</Initiated></Upload>"
+             "<Upload><Key>%s</Key><UploadId>new</UploadId><Initiated>"
+             "2113-05-24T00:00:00.000Z</Initiated></Upload>"
+             "<Upload><Key>others</Key><UploadId>old</UploadId><Initiated>"
+             "2013-05-24T00:00:00.000Z</Initiated></Upload></R>",
+             key, key);
+    bucket_sweep(trial.bucket, 3600000);
+    struct loop_timer *timer = loop_timer_new(trial.loop, on_swept, &trial);
+    for (int i = 0; i < 100 && faulty->done < 2; i++) {
+        loop_timer_set(timer, 50);
+        loop_run(trial.loop);
+    }
+    loop_timer_free(timer);
+    assert_non_null(strstr(faulty->heads[1], "a%26b.mp4?uploadId=old "));
+    end_faulty(&trial, faulty);
+}
+
+/* ---- clock, region, credentials -------------------------------------------
+ */
+
+#define PROBE "PUT /videos/p-"
+#define GOOD_PROBE                                                             \
+    {PROBE, FAULTY_ANSWER, 200, NULL, NULL},                                   \
+        {PROBE, FAULTY_ANSWER, 412, NULL, ERROR("PreconditionFailed")},        \
+    {                                                                          \
+        "DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL                    \
+    }
+
+static void probe__skewed_clock__signed_with_the_stores(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {PROBE, FAULTY_ANSWER, 403, "Date: Sun, 22 Nov 2099 06:00:00 GMT\r\n",
+         ERROR("RequestTimeTooSkewed")},
+        GOOD_PROBE};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_null(strstr(faulty->heads[0], "x-amz-date: 20991122T06"));
+    assert_non_null(strstr(faulty->heads[1], "x-amz-date: 20991122T06"));
+    assert_non_null(strstr(faulty->heads[1], "/20991122/eu-1/s3/"));
+    end_faulty(&trial, faulty);
+}
+
+static void probe__other_region__says_which(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {{PROBE, FAULTY_ANSWER, 301,
+                                         "x-amz-bucket-region: us-west-2\r\n",
+                                         ERROR("PermanentRedirect")}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_string_equal(result.why,
+                        "the bucket is in the region us-west-2, ours is eu-1");
+    end_faulty(&trial, faulty);
+}
+
+static void probe__ignores_conditions__done_and_said(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {PROBE, FAULTY_ANSWER, 200, NULL, NULL},
+        {PROBE, FAULTY_ANSWER, 200, NULL, NULL},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 403, NULL, ERROR("AccessDenied")}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_non_null(strstr(result.why, "If-None-Match"));
+    end_faulty(&trial, faulty);
+}
+
+static void probe__expired_keys_of_the_environment__unusable(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {PROBE, FAULTY_ANSWER, 400, NULL, ERROR("ExpiredToken")}};
+    struct trial trial;
+    setenv("AWS_SESSION_TOKEN", "tok/en", 1);
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "ExpiredToken"));
+    assert_non_null(
+        strstr(faulty->heads[0], "\r\nx-amz-security-token: tok/en\r\n"));
+    end_faulty(&trial, faulty);
+}
+
+static void credentials__container__fetched_with_its_token(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"GET /creds?x=1 ", FAULTY_ANSWER, 200, NULL,
+         "{\"AccessKeyId\":\"ASIA1\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","
+         "\"Expiration\":\"2099-01-01T00:00:00Z\"}"},
+        GOOD_PROBE};
+    char url[100];
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    snprintf(url, sizeof url, "%s/creds?x=1", faulty->url);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let-me-in", 1);
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_non_null(
+        strstr(faulty->heads[0], "\r\nAuthorization: let-me-in\r\n"));
+    assert_non_null(strstr(faulty->heads[1], "Credential=ASIA1/"));
+    assert_non_null(
+        strstr(faulty->heads[1], "\r\nx-amz-security-token: t\r\n"));
+    end_faulty(&trial, faulty);
+}
+
+/** A probe that ends at the first answer. */
+#define UNAVAILABLE                                                            \
+    {                                                                          \
+        PROBE, FAULTY_ANSWER, 500, NULL, ERROR("InternalError")                \
+    }
+
+static void credentials__instance__fetched_again_when_expired(void **state)
+{
+    (void)state;
+    char keys[300];
+    const struct faulty_step steps[] = {
+        {"PUT /latest/api/token ", FAULTY_ANSWER, 200, NULL, "session"},
+        {"GET /latest/meta-data/iam/security-credentials/ ", FAULTY_ANSWER, 200,
+         NULL, "worker-role\n"},
+        {"GET /latest/meta-data/iam/security-credentials/worker-role ",
+         FAULTY_ANSWER, 200, NULL, keys},
+        UNAVAILABLE,
+        {"PUT /latest/api/token ", FAULTY_ANSWER, 200, NULL, "session"},
+        {"GET /latest/meta-data/iam/security-credentials/ ", FAULTY_ANSWER, 200,
+         NULL, "worker-role\n"},
+        {"GET /latest/meta-data/iam/security-credentials/worker-role ",
+         FAULTY_ANSWER, 200, NULL,
+         "{\"AccessKeyId\":\"ASIA2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","
+         "\"Expiration\":\"2099-01-01T00:00:00Z\"}"},
+        UNAVAILABLE,
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", faulty->url, 1);
+    unsetenv("AWS_EC2_METADATA_DISABLED");
+    time_t soon = time(NULL) + 2;
+    char when[40];
+    struct tm tm;
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&soon, &tm));
+    snprintf(keys, sizeof keys,
+             "{\"AccessKeyId\":\"ASIA1\",\"SecretAccessKey\":\"s\",\"Token\":"
+             "\"t\",\"Expiration\":\"%s\"}",
+             when);
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(
+        strstr(faulty->heads[1], "\r\nX-aws-ec2-metadata-token: session\r\n"));
+    assert_non_null(strstr(faulty->heads[3], "Credential=ASIA1/"));
+    while (time(NULL) <= soon) {
+        usleep(50000);
+    }
+    result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(faulty->heads[7], "Credential=ASIA2/"));
+    end_faulty(&trial, faulty);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void credentials__web_identity__of_sts(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"POST / ", FAULTY_ANSWER, 200, NULL,
+         "<A><Credentials><AccessKeyId>ASIA3</AccessKeyId><SecretAccessKey>s"
+         "</SecretAccessKey><SessionToken>t</SessionToken><Expiration>"
+         "2099-01-01T00:00:00Z</Expiration></Credentials></A>"},
+        UNAVAILABLE};
+    char path[] = "/tmp/s3-token-XXXXXX";
+    struct trial trial;
+    assert_true(close(mkstemp(path)) == 0);
+    write_file(path, "a.b.c\n");
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path, 1);
+    setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/r", 1);
+    setenv("AWS_ENDPOINT_URL_STS", faulty->url, 1);
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(faulty->heads[1], "Credential=ASIA3/"));
+    end_faulty(&trial, faulty);
+    unlink(path);
+}
+
+static void credentials__shared_files__of_the_profile(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {UNAVAILABLE};
+    char path[] = "/tmp/s3-shared-XXXXXX";
+    struct trial trial;
+    assert_true(close(mkstemp(path)) == 0);
+    write_file(path,
+               "[default]\naws_access_key_id=NO\naws_secret_access_key=x\n"
+               "[film]\naws_access_key_id = AKIAFILM\n"
+               "aws_secret_access_key = y\n");
+    setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    setenv("AWS_PROFILE", "film", 1);
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(faulty->heads[0], "Credential=AKIAFILM/"));
+    end_faulty(&trial, faulty);
+    unlink(path);
+}
+
+#define WITH_KEYS(test) cmocka_unit_test_setup(test, static_keys)
+#define WITHOUT_KEYS(test) cmocka_unit_test_setup(test, no_keys)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_KEYS(put__slow_down__failed_and_half_the_pace),
+        WITH_KEYS(put__lost_reply__found_or_failed),
+        WITH_KEYS(put__refused_before_the_body__unusable),
+        WITH_KEYS(put__server_reads_slowly__caller_waits),
+        WITH_KEYS(put__knows_no_conditions__looks_first),
+        WITH_KEYS(put__options__are_sent),
+        WITH_KEYS(parts__200_with_an_error__completed_again),
+        WITH_KEYS(parts__completed_unheard__found),
+        WITH_KEYS(parts__refused__aborted),
+        WITH_KEYS(sweep__old_uploads_below_the_prefix__aborted),
+        WITH_KEYS(probe__skewed_clock__signed_with_the_stores),
+        WITH_KEYS(probe__other_region__says_which),
+        WITH_KEYS(probe__ignores_conditions__done_and_said),
+        WITH_KEYS(probe__expired_keys_of_the_environment__unusable),
+        WITHOUT_KEYS(credentials__container__fetched_with_its_token),
+        WITHOUT_KEYS(credentials__instance__fetched_again_when_expired),
+        WITHOUT_KEYS(credentials__web_identity__of_sts),
+        WITHOUT_KEYS(credentials__shared_files__of_the_profile),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

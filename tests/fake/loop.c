@@ -282,7 +282,9 @@ bool loop_is_dead(const struct loop *loop)
 
 void loop_freeze(struct loop *loop, int64_t ms)
 {
-    loop->frozen_until_ms = loop->world->now_ms + ms;
+    if (!loop_is_frozen(loop)) { /* else what it has missed would mix */
+        loop->frozen_until_ms = loop->world->now_ms + ms;
+    }
 }
 
 bool loop_is_frozen(const struct loop *loop)

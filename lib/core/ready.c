@@ -146,7 +146,11 @@ void ready_unusable(struct move *m)
         return;
     }
     m->memo->wants_refresh = true;
-    move_wait_for(m, UNUSABLE_OVER_MS / (UNUSABLE_TIMES - 1));
+    /* The first time it may be a page that somebody on the way served in the
+     * video's place: that is over soon. */
+    move_wait_for(m, m->memo->unusable == 1
+                         ? move_backoff_ms(m, 1)
+                         : UNUSABLE_OVER_MS / (UNUSABLE_TIMES - 1));
 }
 
 void ready_oversize(struct move *m)

@@ -140,10 +140,10 @@ static const struct spec specs[] = {
     ROW(READY,      G(.late = true),                          O(OVERSIZE),                                      M,          CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
     ROW(READY,      G(0),                                     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, false, NONE)
     /* whole, and no video: three times the same over an hour */
-    ROW(READY,      G(0),                                     O(UNUSABLE, .hash = {"ab", 2}),                      M,          READY,      0,      NO,                      30 * M,  1, false, NONE)
+    ROW(READY,      G(0),                                     O(UNUSABLE, .hash = {"ab", 2}),                      M,          READY,      0,      NO,                      S / 2,   1, false, NONE)
     ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 61 * M - 1, READY, 0, NO,             30 * M,  1, false, NONE)
     ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 61 * M, FAILED, END, FAILURE_ASSET_UNUSABLE, NOW, 1, false, NONE)
-    ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"cd", 2}), 61 * M, READY, 0, NO,                 30 * M,  1, false, NONE)
+    ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"cd", 2}), 61 * M, READY, 0, NO,                 S / 2,   1, false, NONE)
     ROW(READY,      G(.memo = {.unusable = 1, .unusable_since_ms = T0, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 9 * H, READY, 0,  NO,                      30 * M,  1, false, NONE)
     /* polled afresh: another URL is tried at once, the same one until it has expired and was refused */
     ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, .result = {"[1]", 3}),                   M,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)

@@ -1,0 +1,126 @@
+"""A matrix of faults of the provider: each case is one request on which one fault
+strikes, and what must come of it. The simulator's ledger is the judge.
+
+    matrix.run([Case("reset", {"kind": "rst_after_body"})], on="submit")
+"""
+
+import tap
+from world import World, file_of, sha256_of, wait_for
+
+
+class Case:
+    """One request, its fault and its end.
+
+    fault      what the simulator is told, or several of them; on and match are filled in
+    ends       completed, or the kind of its failure
+    billed     of the event, if it matters
+    retry_safe the same
+    bought     how many purchases the ledger must show
+    videos     how many files a completed one has
+    served     whether the files must be those of the ledger
+    """
+
+    def __init__(self, name, *fault, ends="completed", billed=None, retry_safe=None,
+                 bought=1, videos=1, served=True):
+        self.name = name
+        self.faults = fault
+        self.ends = ends
+        self.billed = billed
+        self.retry_safe = retry_safe
+        self.bought = bought
+        self.videos = videos
+        self.served = served
+
+    @property
+    def prompt(self):
+        return f"case {self.name} ends"
+
+    def orders(self, on):
+        """Each fault as the simulator wants it."""
+        return [{"on": on, "match": self.prompt, **fault} for fault in self.faults]
+
+
+def end_of(event):
+    return event.value.get("error", {}).get("kind", event["status"])
+
+
+def check_event(case, event, tasks):
+    """One check a case: its end, what it says of money, the ledger and the files."""
+    faults = []
+    if end_of(event) != case.ends:
+        faults.append(f"ends as {end_of(event)}, not as {case.ends}")
+    if case.billed and event.value.get("billed") != case.billed:
+        faults.append(f"billed {event.value.get('billed')}, not {case.billed}")
+    safe = event.value.get("error", {}).get("retry_safe")
+    if case.retry_safe is not None and safe is not case.retry_safe:
+        faults.append(f"retry_safe {safe}, not {case.retry_safe}")
+    if len(tasks) != case.bought:
+        faults.append(f"bought {len(tasks)} times, not {case.bought}")
+    if event["status"] == "completed":
+        faults += faults_of_files(case, event, tasks)
+    tap.check(not faults, f"{case.name}: {case.ends}", *faults, event.value)
+
+
+def faults_of_files(case, event, tasks):
+    """What is stored is what was served: the event, the file and the ledger agree."""
+    faults = []
+    videos = event["videos"]
+    if len(videos) != case.videos:
+        faults.append(f"{len(videos)} videos, not {case.videos}")
+    for video in videos:
+        path = file_of(video["uri"])
+        if not path.exists():
+            faults.append(f"{video['uri']} is not there")
+        elif (path.stat().st_size, sha256_of(path)) != (video["bytes"], video["sha256"]):
+            faults.append(f"{video['uri']} is not what the event says")
+    served = [v["sha256"] for t in tasks for v in t["videos"]]
+    if case.served and sorted(v["sha256"] for v in videos) != sorted(served):
+        faults.append(f"served was {served}")
+    return faults
+
+
+def run(cases, on, limit_s=120, **world):
+    """Every case in one world; the worker must end well and as it began."""
+    settings = {"SUBMIT_TIMEOUT_MS": "4000", **world.pop("settings", {})}
+    with World(workers=1, sim=["--schema", "yes"], settings=settings, **world) as w:
+        w.faults([order for case in cases for order in case.orders(on)])
+        for case in cases:
+            w.send({"request_id": case.name, "request": {"prompt": case.prompt}})
+        w.flush()
+        ids = {case.name for case in cases}
+        try:
+            wait_for(lambda: w.pump(0.2) or ids <= set(w.events), limit_s, "every end")
+        except Exception as error:  # shown, and the others are still looked at
+            tap.note(error)
+        judge(w, cases)
+        tap.check(w.workers[0].alive(), "the worker lives")
+        tap.equal(w.workers[0].stop(), 0, "the worker drains with status 0",
+                  w.workers[0].text()[-2000:])
+
+
+def judge(world, cases):
+    """The ledger and the events, after everything."""
+    world.pump(1)
+    ledger = world.ledger()["tasks"]
+    for case in cases:
+        events = world.events.get(case.name)
+        if not events:
+            tap.check(False, f"{case.name}: {case.ends}", "no event",
+                      world.ctl("show", case.name).stdout)
+            continue
+        tasks = [t for t in ledger if t["request"]["prompt"] == case.prompt]
+        check_event(case, events[0], tasks)
+    tap.equal({i: len(e) for i, e in world.events.items() if len(e) != 1}, {},
+              "each request has one event")
+    idle = [f for f in struck(world) if not f["hits"]]
+    tap.equal(idle, [], "every fault struck")
+    half = [str(p) for p in world.videos.rglob("*") if p.is_file() and p.suffix != ".mp4"]
+    tap.equal(half, [], "no half file is left")
+
+
+def struck(world):
+    """The simulator's faults, with how often each struck."""
+    import json
+    from world import fetch
+    faults = json.loads(fetch(world.sim_url + "/sim/faults")[1])
+    return faults if isinstance(faults, list) else faults["faults"]

@@ -1,5 +1,6 @@
 #include "edge/consumer.h"
 
+#include "edge/consumer_conf.h"
 #include "edge/kafka_message.h"
 #include "edge/kafka_partitions.h"
 #include "edge/kafka_rd.h"
@@ -16,6 +17,10 @@
 #define MEMBER_WAIT_MS 60000
 #define AFRESH_MS 1000
 #define CLOSE_POLL_MS 20
+/** How long a pause only leaves librdkafka's queue unread. A pause at
+ * librdkafka itself throws the queue away, and costs a second to lift: it is
+ * for those that last. */
+#define UNREAD_MS 2000
 
 struct consumer {
     struct loop *loop;
@@ -32,14 +37,16 @@ struct consumer {
     rd_kafka_t *client; /* null: between two */
     struct kafka_feed *feed;
     struct loop_timer *watch;
+    struct loop_timer *unread; /* a pause that lasts */
     struct kafka_partitions partitions;
     struct list held; /* read, but paused before they were handed out */
     size_t out;
     size_t dying; /* clients being destroyed on other threads */
     bool paused;
-    bool store_due;    /* deferred to the end of the turn */
-    bool hand_out_due; /* the same */
-    int64_t member_ms; /* when we last were a member, or began to wait */
+    bool paused_inside; /* librdkafka was told */
+    bool store_due;     /* deferred to the end of the turn */
+    bool hand_out_due;  /* the same */
+    int64_t member_ms;  /* when we last were a member, or began to wait */
     bool member;
 
     bool closing;
@@ -181,13 +188,14 @@ assigned_list(const struct consumer *consumer)
     return list;
 }
 
-static void apply_pause(struct consumer *consumer)
+static void apply_pause(struct consumer *consumer, bool pause)
 {
+    consumer->paused_inside = pause;
     if (!consumer->client) {
         return;
     }
     rd_kafka_topic_partition_list_t *list = assigned_list(consumer);
-    if (list->cnt > 0 && consumer->paused) {
+    if (list->cnt > 0 && pause) {
         (void)rd_kafka_pause_partitions(consumer->client, list);
     } else if (list->cnt > 0) {
         (void)rd_kafka_resume_partitions(consumer->client, list);
@@ -195,11 +203,26 @@ static void apply_pause(struct consumer *consumer)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/** From now on the queue is read for what else is in it. */
+static void on_unread(void *context)
+{
+    struct consumer *consumer = context;
+    if (consumer->paused) {
+        apply_pause(consumer, true);
+        if (consumer->feed) {
+            kafka_feed_hold(consumer->feed, false);
+        }
+    }
+}
+
 void consumer_pause(struct consumer *consumer)
 {
     if (!consumer->paused) {
         consumer->paused = true;
-        apply_pause(consumer);
+        if (consumer->feed) {
+            kafka_feed_hold(consumer->feed, true);
+        }
+        loop_timer_set(consumer->unread, UNREAD_MS);
     }
 }
 
@@ -209,7 +232,13 @@ void consumer_resume(struct consumer *consumer)
         return;
     }
     consumer->paused = false;
-    apply_pause(consumer);
+    loop_timer_stop(consumer->unread);
+    if (consumer->paused_inside) {
+        apply_pause(consumer, false);
+    }
+    if (consumer->feed) {
+        kafka_feed_hold(consumer->feed, false);
+    }
     if (!consumer->hand_out_due && !list_is_empty(&consumer->held)) {
         consumer->hand_out_due = true;
         loop_defer(consumer->loop, hand_out_all, consumer);
@@ -228,7 +257,7 @@ static void on_assign(struct consumer *consumer,
     }
     rd_kafka_assign(consumer->client, list);
     if (consumer->paused) {
-        apply_pause(consumer); /* a new assignment is never paused */
+        apply_pause(consumer, true); /* a new assignment is never paused */
     }
     consumer->member = true;
     if (list->cnt > 0) {
@@ -305,6 +334,7 @@ static void consumer_free(struct consumer *consumer)
     free(consumer->group);
     free(consumer->brokers);
     loop_timer_free(consumer->watch);
+    loop_timer_free(consumer->unread);
     free(consumer);
 }
 
@@ -353,46 +383,6 @@ static void client_end(struct consumer *consumer)
     loop_timer_set(consumer->watch, AFRESH_MS);
 }
 
-static rd_kafka_conf_t *conf_new(const struct consumer *consumer,
-                                 struct err *err)
-{
-    const struct kafka_rule rules[] = {
-        {"bootstrap.servers", consumer->brokers, true},
-        {"group.id", consumer->group, true},
-        {"client.id", "pixverse-worker", false},
-        {"enable.auto.offset.store", "false", true},
-        {"enable.auto.commit", consumer->tail ? "false" : "true", true},
-        {"auto.offset.reset", consumer->tail ? "latest" : "earliest", true},
-        {"auto.commit.interval.ms", "1000", false},
-        /* librdkafka 2.0 loses assignments with cooperative-sticky. */
-        {"partition.assignment.strategy", "range,roundrobin", true},
-        {"group.protocol", NULL, true},
-        {"enable.partition.eof", "false", true},
-        {"statistics.interval.ms", KAFKA_STATS_MS, true},
-        {"allow.auto.create.topics", "true", false},
-        {"topic.metadata.refresh.interval.ms", "5000", false},
-        {"session.timeout.ms", "10000", false},
-        {"heartbeat.interval.ms", "2000", false},
-        {"queued.min.messages", "1000", false},
-        {"queued.max.messages.kbytes", "8192", false},
-        {"fetch.message.max.bytes", "2097152", false},
-        {"fetch.wait.max.ms", "500", false},
-        {"reconnect.backoff.max.ms", "2000", false},
-        {"socket.nagle.disable", "true", false},
-        {"socket.keepalive.enable", "true", false},
-    };
-    rd_kafka_conf_t *conf =
-        kafka_conf_new(rules, sizeof rules / sizeof rules[0],
-                       consumer->properties, consumer->properties_len, err);
-    if (conf) {
-        rd_kafka_conf_set_events(
-            conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_FETCH |
-                      RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
-                      RD_KAFKA_EVENT_OFFSET_COMMIT);
-    }
-    return conf;
-}
-
 static bool client_subscribe(struct consumer *consumer, struct err *err)
 {
     rd_kafka_topic_partition_list_t *list =
@@ -407,7 +397,9 @@ static bool client_subscribe(struct consumer *consumer, struct err *err)
 
 static bool client_begin(struct consumer *consumer, struct err *err)
 {
-    rd_kafka_conf_t *conf = conf_new(consumer, err);
+    rd_kafka_conf_t *conf =
+        consumer_conf_new(consumer->brokers, consumer->group, consumer->tail,
+                          consumer->properties, consumer->properties_len, err);
     if (!conf) {
         return false;
     }
@@ -542,7 +534,9 @@ struct consumer *consumer_open(struct loop *loop,
     consumer->tail = options->tail;
     list_init(&consumer->held);
     consumer->watch = loop_timer_new(loop, on_watch, consumer);
-    if (!consumer->watch || !copy_options(consumer, options)) {
+    consumer->unread = loop_timer_new(loop, on_unread, consumer);
+    if (!consumer->watch || !consumer->unread ||
+        !copy_options(consumer, options)) {
         err_set(err, ERR_TRANSIENT, "no memory for a consumer");
         goto failed;
     }

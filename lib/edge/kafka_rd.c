@@ -140,6 +140,7 @@ struct kafka_feed {
     uv_poll_t poll;
     int fd; /* librdkafka writes when its queue stops being empty */
     bool serving;
+    bool held;
     bool closed;
 };
 
@@ -160,7 +161,7 @@ static void serve(void *context)
     struct kafka_feed *feed = context;
     feed->serving = true;
     int left = TURN_EVENTS_MAX;
-    while (left > 0 && !feed->closed) {
+    while (left > 0 && !feed->closed && !feed->held) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(feed->queue, 0);
         if (!event) {
             break;
@@ -173,6 +174,9 @@ static void serve(void *context)
     if (feed->closed) {
         rd_kafka_queue_destroy(feed->queue);
         feed_end(feed);
+        return;
+    }
+    if (feed->held) {
         return;
     }
     /* The descriptor only speaks when the queue was empty, so what the budget
@@ -227,6 +231,21 @@ failed:
     }
     free(feed);
     return NULL;
+}
+
+void kafka_feed_hold(struct kafka_feed *feed, bool hold)
+{
+    if (feed->closed || feed->held == hold) {
+        return;
+    }
+    feed->held = hold;
+    if (hold) {
+        loop_timer_stop(feed->timer);
+        uv_poll_stop(&feed->poll);
+    } else {
+        uv_poll_start(&feed->poll, UV_READABLE, on_readable);
+        loop_timer_set(feed->timer, 0);
+    }
 }
 
 void kafka_feed_close(struct kafka_feed *feed)

@@ -196,19 +196,25 @@ void s3_probe(struct bucket *base, bucket_fn *on_result, void *context)
 
 /* ---- sweep --------------------------------------------------------------- */
 
-#define SWEEP_MAX 1000 /* uploads aborted by one sweep */
+#define SWEEP_MAX 1000 /* uploads looked at by one sweep */
 
-/** One page of uploads, aborted one after the other. */
+/*
+ * One page of uploads, one after the other. Aborted are those that are older
+ * than any that may still go on, and those whose object is there: whoever
+ * began them lost its lease, and another was quicker.
+ */
 struct s3_sweep {
     struct list link;
     struct s3 *s3;
     struct str prefix;
-    bool exact; /* that very key only */
+    bool exact; /* that very key, whatever its age */
     int64_t before_ms;
     struct s3_call *call;
     struct buf page; /* what the store listed */
     size_t at;       /* read so far */
-    int aborted;
+    int looked;
+    struct buf key;   /* of the upload at hand */
+    struct buf query; /* which names it */
     char text[S3_KEY_BYTES_MAX];
 };
 
@@ -217,6 +223,8 @@ static void sweep_free(struct s3_sweep *sweep)
     s3_drop(sweep->call);
     list_remove(&sweep->link);
     buf_done(&sweep->page);
+    buf_done(&sweep->key);
+    buf_done(&sweep->query);
     free(sweep);
 }
 
@@ -234,57 +242,81 @@ static void on_swept(void *context, const struct s3_end *end)
     struct s3_sweep *sweep = context;
     (void)end; /* gone, or for the next sweep */
     sweep->call = NULL;
-    sweep->aborted++;
     sweep_next(sweep);
 }
 
-static bool is_for_us(const struct s3_sweep *sweep, struct str key,
-                      struct str initiated)
+static void sweep_abort(struct s3_sweep *sweep)
 {
-    int64_t at_ms = s3_time(initiated);
-    if (sweep->exact) {
-        return str_eq(key, sweep->prefix);
-    }
-    return str_starts(key, sweep->prefix) && at_ms >= 0 &&
-           at_ms < sweep->before_ms;
+    const struct s3_ask ask = {.method = "DELETE",
+                               .key = buf_str(&sweep->key),
+                               .query = buf_str(&sweep->query)};
+    sweep->call = s3_send(sweep->s3, &ask, on_swept, sweep);
 }
 
-/** False: that was the last one. */
-static bool sweep_one(struct s3_sweep *sweep, struct str upload)
+static void on_sweep_looked(void *context, const struct s3_end *end)
 {
-    struct buf key;
-    struct buf query;
-    size_t at = 0;
-    buf_init(&key, 0);
-    buf_init(&query, 0);
-    s3_xml_decode(&key, s3_xml(upload, "Key", &at));
-    at = 0;
-    struct str initiated = s3_xml(upload, "Initiated", &at);
-    if (is_for_us(sweep, buf_str(&key), initiated)) {
-        struct buf id;
-        buf_init(&id, 0);
-        at = 0;
-        s3_xml_decode(&id, s3_xml(upload, "UploadId", &at));
-        buf_add_text(&query, "uploadId=");
-        sigv4_encode(&query, buf_str(&id), false);
-        buf_done(&id);
-        const struct s3_ask ask = {
-            .method = "DELETE", .key = buf_str(&key), .query = buf_str(&query)};
-        sweep->call = s3_send(sweep->s3, &ask, on_swept, sweep);
+    struct s3_sweep *sweep = context;
+    sweep->call = NULL;
+    if (end->verdict == S3_DONE) {
+        sweep_abort(sweep);
     }
-    buf_done(&key);
-    buf_done(&query);
-    return sweep->call != NULL;
+    if (!sweep->call) {
+        sweep_next(sweep);
+    }
+}
+
+static void sweep_look(struct s3_sweep *sweep)
+{
+    const struct s3_ask ask = {.method = "HEAD", .key = buf_str(&sweep->key)};
+    sweep->call = s3_send(sweep->s3, &ask, on_sweep_looked, sweep);
+}
+
+/** Reads what names an upload. */
+static void sweep_name(struct s3_sweep *sweep, struct str upload)
+{
+    struct buf id;
+    size_t at = 0;
+    buf_init(&id, 0);
+    buf_reset(&sweep->key);
+    buf_reset(&sweep->query);
+    s3_xml_decode(&sweep->key, s3_xml(upload, "Key", &at));
+    at = 0;
+    s3_xml_decode(&id, s3_xml(upload, "UploadId", &at));
+    buf_add_text(&sweep->query, "uploadId=");
+    sigv4_encode(&sweep->query, buf_str(&id), false);
+    buf_done(&id);
+}
+
+/** Makes the call that is due for an upload, if one is. */
+static void sweep_one(struct s3_sweep *sweep, struct str upload)
+{
+    size_t at = 0;
+    int64_t begun_ms = s3_time(s3_xml(upload, "Initiated", &at));
+    sweep_name(sweep, upload);
+    struct str key = buf_str(&sweep->key);
+    if (key.len == 0 || !str_starts(key, sweep->prefix)) {
+        return;
+    }
+    if (sweep->exact) {
+        if (str_eq(key, sweep->prefix)) {
+            sweep_abort(sweep);
+        }
+    } else if (begun_ms >= 0 && begun_ms < sweep->before_ms) {
+        sweep_abort(sweep);
+    } else {
+        sweep_look(sweep);
+    }
 }
 
 static void sweep_next(struct s3_sweep *sweep)
 {
-    while (sweep->aborted < SWEEP_MAX) {
+    while (sweep->looked++ < SWEEP_MAX) {
         struct str upload = s3_xml(buf_str(&sweep->page), "Upload", &sweep->at);
         if (!upload.at) {
             break;
         }
-        if (sweep_one(sweep, upload)) {
+        sweep_one(sweep, upload);
+        if (sweep->call) {
             return;
         }
     }
@@ -318,6 +350,8 @@ static void sweep_begin(struct s3 *s3, struct str prefix, bool exact,
     sweep->exact = exact;
     sweep->before_ms = (int64_t)now.tv_sec * 1000 + s3->skew_ms - older_than_ms;
     buf_init(&sweep->page, 0);
+    buf_init(&sweep->key, 0);
+    buf_init(&sweep->query, 0);
     list_init(&sweep->link);
     list_add_tail(&s3->sweeps, &sweep->link);
     buf_init(&query, 0);

@@ -10,7 +10,7 @@
 
 #define TRIES_MAX 4
 #define TRY_MS 500 /* doubled each time */
-#define ROOM_BYTES ((size_t)128 << 10)
+#define ROOM_BYTES ((size_t)64 << 10)
 
 /*
  * A buffer is filled, sent as a part, filled again. All puts share the memory

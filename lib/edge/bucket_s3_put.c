@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FULL_BYTES                                                             \
-    ((size_t)256 << 10) /* written and not sent: no more, please */
-#define ROOM_BYTES ((size_t)128 << 10) /* and more again */
+#define FULL_BYTES ((size_t)128 << 10) /* wait unsent: no more, please */
+#define ROOM_BYTES ((size_t)64 << 10)  /* and more again */
 #define CHECKSUM_NAME "x-amz-checksum-sha256"
 
 /* ---- bytes that wait ----------------------------------------------------- */
@@ -19,7 +18,7 @@ bool s3_fifo_add(struct s3_fifo *fifo, const char *bytes, size_t len)
         fifo->at = 0;
     }
     if (fifo->len + len > fifo->size) {
-        size_t size = fifo->len + len + S3_CHUNK_BYTES;
+        size_t size = fifo->len + len;
         size = size < FULL_BYTES ? FULL_BYTES : size;
         char *grown = realloc(fifo->bytes, size);
         if (!grown) {

@@ -127,7 +127,7 @@ def killed_half_way():
         files = [p for p in (FOLDER / PREFIX / part).rglob("*") if p.is_file()]
         tap.equal(len(files), REQUESTS, "one object a request, and no other")
         tap.equal(wait_for(lambda: [uploads_open()] if not uploads_open() else None,
-                           60, "no upload open")[0], [],
+                           80, "no upload open")[0], [],
                   "no upload is left open")
         tap.equal(world.workers[1].stop(), 0, "the survivor drains with status 0",
                   world.workers[1].text()[-2000:])

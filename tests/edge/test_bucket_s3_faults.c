@@ -288,13 +288,16 @@ static void on_swept(void *context)
     loop_stop(trial->loop);
 }
 
-static void sweep__old_uploads_below_the_prefix__aborted(void **state)
+static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
 {
     (void)state;
-    char list[800];
+    char list[1600];
     char key[100];
     struct faulty_step steps[] = {
         {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, list},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 404, NULL, NULL},
+        {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL},
         {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
     };
     struct trial trial;
@@ -305,17 +308,20 @@ static void sweep__old_uploads_below_the_prefix__aborted(void **state)
              "2013-05-24T00:00:00.000Z</Initiated></Upload>"
              "<Upload><Key>%s</Key><UploadId>new</UploadId><Initiated>"
              "2113-05-24T00:00:00.000Z</Initiated></Upload>"
+             "<Upload><Key>%s</Key><UploadId>late</UploadId><Initiated>"
+             "2113-05-24T00:00:00.000Z</Initiated></Upload>"
              "<Upload><Key>others</Key><UploadId>old</UploadId><Initiated>"
              "2013-05-24T00:00:00.000Z</Initiated></Upload></R>",
-             key, key);
+             key, key, key);
     bucket_sweep(trial.bucket, 3600000);
     struct loop_timer *timer = loop_timer_new(trial.loop, on_swept, &trial);
-    for (int i = 0; i < 100 && faulty->done < 2; i++) {
+    for (int i = 0; i < 100 && faulty->done < 5; i++) {
         loop_timer_set(timer, 50);
         loop_run(trial.loop);
     }
     loop_timer_free(timer);
     assert_non_null(strstr(faulty->heads[1], "a%26b.mp4?uploadId=old "));
+    assert_non_null(strstr(faulty->heads[4], "a%26b.mp4?uploadId=late "));
     end_faulty(&trial, faulty);
 }
 
@@ -537,7 +543,7 @@ int main(void)
         WITH_KEYS(parts__200_with_an_error__completed_again),
         WITH_KEYS(parts__completed_unheard__found),
         WITH_KEYS(parts__refused__aborted),
-        WITH_KEYS(sweep__old_uploads_below_the_prefix__aborted),
+        WITH_KEYS(sweep__old_or_overtaken_below_the_prefix__aborted),
         WITH_KEYS(probe__skewed_clock__signed_with_the_stores),
         WITH_KEYS(probe__other_region__says_which),
         WITH_KEYS(probe__ignores_conditions__done_and_said),

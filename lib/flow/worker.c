@@ -19,8 +19,7 @@
 #define POLLS_AT_ONCE 4096
 #define HURRY_BEFORE_MS 10000 /* of the drain's end: transfers are cut short */
 #define CLOSE_MS 5000
-#define SWEEP_FIRST_MS INT64_C(60000)
-#define SWEEP_EVERY_MS INT64_C(3600000)
+#define SWEEP_EVERY_MS INT64_C(30000)
 /* A download that takes longer would lose its half-stored file, and begin anew. */
 #define SWEEP_OLDER_MS INT64_C(21600000)
 #define OPEN_AGAIN_S 5
@@ -369,7 +368,7 @@ static bool open_parts(struct worker *w, struct err *err)
     if (!w->hurry || !w->give_up || !w->sweep) {
         return false;
     }
-    loop_timer_set(w->sweep, SWEEP_FIRST_MS);
+    loop_timer_set(w->sweep, SWEEP_EVERY_MS);
     return true;
 }
 

@@ -15,7 +15,7 @@
 
 #define CONNECTIONS_MAX 1024
 #define REDIRECTS_MAX 3
-#define RECEIVE_BYTES (512 * 1024L)
+#define RECEIVE_BYTES (256 * 1024L)
 #define ERROR_BODY_MAX                                                         \
     65536 /* of a reply that is no video; the rest is cut                      \
            */

@@ -171,7 +171,7 @@ static void on_probe(void *context, const struct bucket_result *result)
 {
     struct check *c = context;
     if (result->end == BUCKET_DONE) {
-        good("storage", "takes and gives");
+        good("storage", result->why[0] ? result->why : "takes and gives");
     } else {
         fault(c, "storage", result->why);
     }

@@ -130,6 +130,8 @@ class Pinned(World):
 
     def __exit__(self, *args):
         if self.db:
+            self.db.execute("ALTER SYSTEM RESET autovacuum")
+            self.db.execute("SELECT pg_reload_conf()")
             self.db.close()
         super().__exit__(*args)
 
@@ -158,7 +160,10 @@ class Pinned(World):
         return json.loads(body)["totals"]
 
     def settle(self):
-        """What PostgreSQL would do of its own accord in the middle of a window."""
+        """What PostgreSQL would do of its own accord in the middle of a window,
+        for what was written before it, is done now and never again."""
+        self.db.execute("ALTER SYSTEM SET autovacuum = off")
+        self.db.execute("SELECT pg_reload_conf()")
         self.db.execute("VACUUM ANALYZE")
         self.db.execute("CHECKPOINT")
 

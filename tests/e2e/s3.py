@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # tests/run: postgres kafka s3 long timeout=600
-"""The five modes into S3, and 200 requests through two workers of which one is
-killed half-way: each object whole, its SHA-256 as served, no upload left open."""
+"""The five modes into S3, 200 requests through two workers of which one is killed
+half-way, and wrong credentials that are mended: each object whole, its SHA-256 as
+served, no upload left open."""
 
 import collections
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import tap
 from five_modes import MODES, boxes, request
-from world import World, sha256_of, wait_for
+from world import World, fetch, sha256_of, wait_for
 
 REQUESTS = 200
 BUCKET = os.environ["TEST_S3_BUCKET"]
@@ -133,9 +134,43 @@ def killed_half_way():
                   world.workers[1].text()[-2000:])
 
 
+def wrong_credentials():
+    shared = Path(os.environ["TEST_TMP"]) / "credentials"
+
+    def write(secret):
+        shared.write_text(f"[default]\naws_access_key_id = {os.environ['TEST_S3_KEY']}\n"
+                          f"aws_secret_access_key = {secret}\n")
+    write("of-nobody")
+    more = settings("healed", AWS_SHARED_CREDENTIALS_FILE=str(shared))
+    del more["AWS_ACCESS_KEY_ID"], more["AWS_SECRET_ACCESS_KEY"]
+    with World(settings=more) as world:
+        worker = world.workers[0]
+
+        def send(identity):
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+            world.flush()
+
+        def holds():
+            return fetch(worker.admin + "/readyz")[1].decode()
+        send("before")
+        wait_for(lambda: "storage" in holds(), 60, "a hold")
+        tap.check("SignatureDoesNotMatch" in holds(),
+                  "/readyz says what is wrong with the store", holds())
+        send("meanwhile")
+        world.pump(3)
+        tap.equal(world.ledger()["totals"]["accepted"], 1,
+                  "nothing is bought that can't be stored")
+        write(os.environ["TEST_S3_SECRET"])
+        world.wait_events(["before", "meanwhile"], 150)
+        check_objects(world, ["before", "meanwhile"])
+        tap.check("storage" not in holds(), "mended, it heals by itself", holds())
+        tap.equal(worker.stop(), 0, "and drains with status 0")
+
+
 def main():
     five_modes()
     killed_half_way()
+    wrong_credentials()
 
 
 if __name__ == "__main__":

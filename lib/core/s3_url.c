@@ -1,6 +1,8 @@
 #include "core/s3_url.h"
 
-#include "core/sigv4.h"
+#include "core/digest.h"
+
+#include <string.h>
 
 static struct str cut(struct str *rest, char at)
 {
@@ -76,6 +78,25 @@ static struct str without_slashes(struct str text)
     return text;
 }
 
+/** Rows and metrics carry it: a long one is cut, and told apart by its hash. */
+static struct str name_of(const struct s3_url *url, struct arena *arena)
+{
+    const char *text = arena_printf(
+        arena, "s3://%.*s%s%.*s%s%s", (int)url->bucket.len, url->bucket.at,
+        url->prefix.len ? "/" : "", (int)url->prefix.len, url->prefix.at,
+        url->endpoint ? "?endpoint=" : "", url->endpoint ? url->endpoint : "");
+    struct str name = str_of(text);
+    if (name.len > S3_NAME_BYTES_MAX) {
+        unsigned char sum[DIGEST_BYTES];
+        char hex[DIGEST_HEX_BYTES];
+        digest_of(name, sum);
+        str_hex(sum, sizeof sum, hex);
+        name = str_of(arena_printf(arena, "%.*s#%.16s", S3_NAME_BYTES_MAX - 17,
+                                   text, hex));
+    }
+    return name;
+}
+
 bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
 {
     const struct str scheme = STR("s3://");
@@ -106,10 +127,7 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
         }
         url->endpoint = arena_copy(arena, endpoint.at, endpoint.len);
     }
-    url->name = str_of(arena_printf(
-        arena, "s3://%.*s%s%.*s%s%s", (int)url->bucket.len, url->bucket.at,
-        url->prefix.len ? "/" : "", (int)url->prefix.len, url->prefix.at,
-        url->endpoint ? "?endpoint=" : "", url->endpoint ? url->endpoint : ""));
+    url->name = name_of(url, arena);
     return !arena->failed && url->bucket.len > 0;
 }
 

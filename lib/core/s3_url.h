@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#define S3_NAME_BYTES_MAX 150
+
 /** What STORAGE_URL says of a bucket: CONTRACT "Storage". */
 struct s3_url {
     struct str bucket;

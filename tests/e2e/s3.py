@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka s3 long timeout=600
+# tests/run: postgres kafka s3 long sanitized timeout=600
 """The five modes into S3, 200 requests through two workers of which one is killed
 half-way, and wrong credentials that are mended: each object whole, its SHA-256 as
 served, no upload left open."""

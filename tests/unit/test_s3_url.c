@@ -65,6 +65,27 @@ static void s3_url_read__tags_with_equals__cut_at_the_first(void **state)
     arena_done(&arena);
 }
 
+static void s3_url_read__long_names__cut_and_told_apart(void **state)
+{
+    (void)state;
+    char one[300];
+    char other[300];
+    memset(one, 'x', sizeof one);
+    memcpy(one, "s3://videos/", 12);
+    one[299] = '\0';
+    memcpy(other, one, sizeof one);
+    other[298] = 'y';
+    struct arena arena;
+    struct arena arena_2;
+    struct s3_url url = read_url(&arena, one);
+    struct s3_url url_2 = read_url(&arena_2, other);
+    assert_int_equal(url.name.len, S3_NAME_BYTES_MAX);
+    assert_int_equal(url_2.name.len, S3_NAME_BYTES_MAX);
+    assert_false(str_eq(url.name, url_2.name));
+    arena_done(&arena);
+    arena_done(&arena_2);
+}
+
 static void s3_url_read__other_scheme__no(void **state)
 {
     (void)state;
@@ -128,6 +149,7 @@ int main(void)
         cmocka_unit_test(s3_url_read__bucket_alone__defaults),
         cmocka_unit_test(s3_url_read__all_options__each_in_its_field),
         cmocka_unit_test(s3_url_read__tags_with_equals__cut_at_the_first),
+        cmocka_unit_test(s3_url_read__long_names__cut_and_told_apart),
         cmocka_unit_test(s3_url_read__other_scheme__no),
         cmocka_unit_test(s3_url_place__one_row_each__host_and_root),
     };

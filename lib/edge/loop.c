@@ -216,6 +216,9 @@ uv_loop_t *loop_uv(struct loop *loop)
 
 struct loop *loop_open(struct err *err)
 {
+    /* libuv's four threads are too few where each video waits for its disk
+     * several times; read at the first work. */
+    setenv("UV_THREADPOOL_SIZE", "16", 0);
     struct loop *loop = calloc(1, sizeof *loop);
     if (!loop || uv_loop_init(&loop->uv) != 0) {
         free(loop);

@@ -36,7 +36,14 @@ WITH room AS MATERIALIZED (
     WHERE t.id = pick.task AND t.state = 0
     RETURNING t.*
 ), whole AS (
-    SELECT c.*, r.request_id, r.tenant, r.priority,
+    SELECT
+        c.id, c.state, c.owner, c.fence, c.version, c.submission, c.sends,
+        c.doubt, c.late, c.billed_open, c.account, c.provider_task_id,
+        c.received_ms, c.deadline_ms, c.first_sent_ms, c.last_sent_ms,
+        c.submitted_ms, c.generated_ms, c.stored_ms, c.settled_ms,
+        c.not_before_ms, c.tries, c.takeovers, c.takeovers_since_ms, c.kind,
+        c.has_cost, c.cost, c.credits_cost, c.result, c.event,
+        r.request_id, r.tenant, r.priority,
         r.mode, r.metadata, r.warnings, r.traceparent, r.tracestate,
         r.deadline_seconds, r.body,
         r.idempotency_key || CASE

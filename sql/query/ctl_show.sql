@@ -1,10 +1,27 @@
 -- pixverse-ctl show: everything known of one request.
 -- $1 request id.
 WITH t AS (
-    SELECT task.*, NULL::bigint AS closed_ms
+    SELECT
+        task.id, task.state, task.owner, task.fence, task.version,
+        task.submission, task.sends, task.doubt, task.late, task.billed_open,
+        task.account, task.provider_task_id, task.received_ms, task.deadline_ms,
+        task.first_sent_ms, task.last_sent_ms, task.submitted_ms,
+        task.generated_ms, task.stored_ms, task.settled_ms, task.not_before_ms,
+        task.tries, task.takeovers, task.takeovers_since_ms, task.kind,
+        task.has_cost, task.cost, task.credits_cost, task.result, task.event,
+        NULL::bigint AS closed_ms
       FROM task JOIN request USING (id) WHERE request_id = $1::text
     UNION ALL
-    SELECT closed.*
+    SELECT
+        closed.id, closed.state, closed.owner, closed.fence, closed.version,
+        closed.submission, closed.sends, closed.doubt, closed.late,
+        closed.billed_open, closed.account, closed.provider_task_id,
+        closed.received_ms, closed.deadline_ms, closed.first_sent_ms,
+        closed.last_sent_ms, closed.submitted_ms, closed.generated_ms,
+        closed.stored_ms, closed.settled_ms, closed.not_before_ms, closed.tries,
+        closed.takeovers, closed.takeovers_since_ms, closed.kind,
+        closed.has_cost, closed.cost, closed.credits_cost, closed.result,
+        closed.event, closed.closed_ms
       FROM closed JOIN request USING (id) WHERE request_id = $1::text)
 SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,

@@ -1,16 +1,36 @@
 #include "commands.h"
 
+#include "edge/loop.h"
 #include "flow/worker.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/**
+ * A worker that ends before its time may still be connecting in other threads:
+ * they must not see the libraries being taken down by exit().
+ */
+static _Noreturn void leave_at_once(int status)
+{
+    fflush(NULL);
+    _exit(status);
+}
+
+/** Beside transfers: connecting, the bucket's sweep and probe. */
+#define OTHER_WORK 4
 
 int command_run(const struct settings *settings)
 {
+    /* A transfer mostly waits for the disk: libuv's four threads would have
+     * half of them wait for each other. */
+    loop_threads(settings->transfers_max + OTHER_WORK);
     switch (worker_run(settings)) {
     case WORKER_DONE:
         return EXIT_DONE;
     case WORKER_MISFIT:
-        return EXIT_MISFIT;
+        leave_at_once(EXIT_MISFIT);
     case WORKER_FAILED:
         break;
     }
-    return EXIT_FAILED;
+    leave_at_once(EXIT_FAILED);
 }

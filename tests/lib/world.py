@@ -293,12 +293,13 @@ class World:
     def ctl(self, *args, **options):
         return self.command("pixverse-ctl", *args, **options)
 
-    def start_worker(self, wait=True, **settings):
-        """Another worker, ready unless wait is false."""
+    def start_worker(self, wait=True, folder=BIN, before=(), **settings):
+        """Another worker, ready unless wait is false: that of a folder of commands,
+        its command line behind the words of another command."""
         number = len(self.workers)
         port = free_port()
         worker = Program(
-            f"worker{number}", [BIN / "pixverse-worker", "run"],
+            f"worker{number}", [*before, folder / "pixverse-worker", "run"],
             self.environment(ADMIN_LISTEN=f"127.0.0.1:{port}", **settings))
         worker.admin = f"http://127.0.0.1:{port}"
         self.programs.append(worker)

@@ -3,6 +3,7 @@
 #include "edge/loop_uv.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -397,6 +398,13 @@ static void work_done(uv_work_t *uv, int status)
     void *context = work->context;
     free(work);
     done(context);
+}
+
+void loop_threads(int64_t threads)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)threads);
+    setenv("UV_THREADPOOL_SIZE", text, 0); /* the only way that libuv has */
 }
 
 void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *context)

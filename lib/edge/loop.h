@@ -60,6 +60,12 @@ void loop_post(struct loop *loop, loop_fn *fn, void *context);
 /** Until loop_close(): SIGTERM, SIGINT, SIGHUP. */
 void loop_on_signal(struct loop *loop, int signal, loop_fn *fn, void *context);
 
+/**
+ * How many threads work at once, for all loops of the process: to be said
+ * before the first work. An operator's UV_THREADPOOL_SIZE goes before it.
+ */
+void loop_threads(int64_t threads);
+
 /** Run `work` on another thread, then `done` on the loop thread. */
 void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *context);
 

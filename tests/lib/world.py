@@ -300,7 +300,7 @@ class World:
         port = free_port()
         worker = Program(
             f"worker{number}", [*before, folder / "pixverse-worker", "run"],
-            self.environment(ADMIN_LISTEN=f"127.0.0.1:{port}", **settings))
+            self.environment(**{"ADMIN_LISTEN": f"127.0.0.1:{port}", **settings}))
         worker.admin = f"http://127.0.0.1:{port}"
         self.programs.append(worker)
         self.workers.append(worker)

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# tests/run: kafka long timeout=400
+"""PostgreSQL's sessions killed without end, killed in the middle of what they do,
+the server standing still for longer than a lease, crashing again and again; workers
+that come and go; a rejection that the broker does not take. Nothing is lost or bought
+twice, and nobody is robbed."""
+
+import os
+import signal
+import time
+
+import psycopg
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry,
+                                   ConfigResource, ResourceType)
+
+import tap
+from world import Postgres, World, fetch, wait_for
+
+BATCH = 150
+
+
+def send(world, name, count=BATCH):
+    ids = [f"{name}-{n}" for n in range(count)]
+    for identity in ids:
+        world.send({"request_id": identity, "request": {"prompt": identity}})
+    world.flush()
+    return ids
+
+
+def check_once(world, name, ids):
+    """Each ends once, completed, and was bought once."""
+    world.wait_events(ids, 120)
+    world.pump(0.5)
+    tap.equal([i for i in ids if world.events[i][0]["status"] != "completed"], [],
+              f"{name}: all are completed")
+    tap.equal([i for i in ids if len({e.raw for e in world.events[i]}) != 1], [],
+              f"{name}: each request has one end")
+    bought = [t["request"]["prompt"] for t in world.ledger()["tasks"]
+              if t["request"]["prompt"].startswith(name + "-")]
+    tap.equal(sorted(bought), sorted(ids), f"{name}: each is bought once")
+
+
+def kill_sessions(postgres, which, seconds, pause_s):
+    """End the commands' sessions again and again; how many there were."""
+    killed = 0
+    with psycopg.connect(postgres.url, autocommit=True, application_name="") as connection:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            killed += connection.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name <> '' "
+                f"AND pid <> pg_backend_pid() AND {which}").fetchone()[0]
+            time.sleep(pause_s)
+    return killed
+
+
+def storm(world, postgres, name, which, seconds, pause_s):
+    ids = send(world, name)
+    killed = kill_sessions(postgres, which, seconds, pause_s)
+    tap.note(f"{name}: {killed} sessions were ended")
+    tap.check(killed >= 10, f"{name}: sessions were ended", killed)
+    check_once(world, name, ids)
+    tap.check(all(w.alive() for w in world.workers), f"{name}: the workers stay")
+
+
+def server_processes(postgres):
+    """The server and all that it has started."""
+    first = int((postgres.folder / "data/postmaster.pid").read_text().split()[0])
+    children = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", encoding="utf-8") as file:
+                    if int(file.read().rsplit(") ", 1)[1].split()[1]) == first:
+                        children.append(int(entry))
+            except OSError:
+                pass
+    return [first, *children]
+
+
+def standstill(world, postgres):
+    """Longer than any lease: whoever was alive before is alive afterwards."""
+    ids = send(world, "still")
+    wait_for(lambda: world.pump() or world.ledger()["totals"]["accepted"] >= 2 * BATCH + 20,
+             60, "still: some are accepted")
+    still = server_processes(postgres)
+    for pid in still:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        world.pump(8)
+    finally:
+        for pid in still:
+            os.kill(pid, signal.SIGCONT)
+    check_once(world, "still", ids)
+    robbed = world.query("SELECT request_id, fence FROM closed JOIN request USING (id) "
+                         "WHERE request_id LIKE 'still-%%' AND fence > 1")
+    tap.equal(robbed, [], "still: nobody was robbed")
+    tap.equal(world.query("SELECT count(*) FROM lease WHERE NOT dead")[0][0], 2,
+              "still: the same two workers live")
+
+
+def crashes(world, postgres):
+    ids = []
+    for n in range(5):
+        ids += send(world, f"crash-{n}", 40)
+        world.pump(0.7)
+        postgres.halt()
+        postgres.again()
+    check_once(world, "crash", ids)
+
+
+def comings_and_goings(world):
+    ids = []
+    for n in range(4):
+        ids += send(world, f"group-{n}", 50)
+        guest = world.start_worker()
+        world.pump(2)
+        tap.equal(guest.stop(), 0, f"group: guest {n} drains with status 0")
+    check_once(world, "group", ids)
+
+
+def small_topic(world):
+    """A rejection larger than the topic takes keeps its headers, and says how large
+    its value was."""
+    resource = ConfigResource(
+        ResourceType.TOPIC, world.topic("rejected"), incremental_configs=[
+            ConfigEntry("max.message.bytes", "5000",
+                        incremental_operation=AlterConfigOpType.SET)])
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(20)
+    time.sleep(1)  # until the broker goes by it
+    reader = world.reader("rejected")
+    came = {}
+
+    def rejected(key):
+        for message in reader.consume(10, 0.2):
+            came[message.key()] = (message.value(), dict(message.headers()))
+        return key in came
+    try:
+        # One after the other: what shares a batch with a large one is refused with it.
+        for key, value in ((b"large", b"no json " + os.urandom(20000)),
+                           (b"small", b"no json")):
+            world.send(value, key=key)
+            world.flush()
+            wait_for(lambda key=key: rejected(key), 40, f"the rejection of {key}")
+    finally:
+        reader.close()
+    tap.equal(came[b"small"][0], b"no json", "a small rejection is there whole")
+    value, headers = came[b"large"]
+    tap.equal(headers.get("value_dropped"), b"20008", "a large one says what it lost",
+              value, headers)
+    tap.equal(headers.get("error"), b"not_json", "and keeps its headers")
+    check_once(world, "then", send(world, "then", 5))
+
+
+def main():
+    postgres = Postgres()
+    try:
+        with World(workers=2, latency="1..3", sim=["--schema", "yes"], postgres=postgres,
+                   settings={"LEASE_MS": "2000", "TASKS_MAX": "400"}) as world:
+            storm(world, postgres, "storm", "true", 10, 0.1)
+            storm(world, postgres, "active", "state = 'active'", 4, 0)
+            standstill(world, postgres)
+            crashes(world, postgres)
+            comings_and_goings(world)
+            small_topic(world)
+            tap.equal(fetch(world.workers[0].admin + "/readyz")[0], 200, "ready at the end")
+            for worker in world.workers[:2]:
+                tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",
+                          worker.text()[-2000:])
+    finally:
+        postgres.stop()
+
+
+tap.run(main)

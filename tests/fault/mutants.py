@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+# tests/run: postgres long timeout=900
+"""The tests are tested: each guard of ours is taken away in a copy of the
+sources, and a test of the quick set has to notice.
+
+A mutant is one exact substitution. The copy is below build/mutants, and built
+there: only what a mutant changes is compiled again. `mutants.py WORD...` tries
+those whose name holds one of the words.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import tap
+
+ROOT = Path(os.environ.get("TEST_ROOT", Path(__file__).parents[2]))
+HOME = ROOT / "build" / "mutants"
+TREE = HOME / "tree"
+BUILD = HOME / "build"
+LIMIT_S = 60  # a test that hangs has noticed, too
+
+# name, file, what stands there once, what comes instead, programs one of which
+# has to fail
+MUTANTS = [
+    ("no fence where rows are saved", "sql/query/save.sql",
+     "WHERE t.fence = given.fence AND t.version = given.version - 1",
+     "WHERE t.version = given.version - 1", ["edge/store_turn"]),
+    ("no version where rows are saved", "sql/query/save.sql",
+     "WHERE t.fence = given.fence AND t.version = given.version - 1",
+     "WHERE t.fence = given.fence", ["edge/store_turn"]),
+    ("an id that was learnt is overwritten", "sql/query/save.sql",
+     "AND (t.provider_task_id = ''\n"
+     "            OR t.provider_task_id = given.provider_task_id)",
+     "", ["edge/store_turn"]),
+    ("a claim without a live lease", "sql/query/claim.sql",
+     "AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)",
+     "", ["edge/store_turn"]),
+    ("a claim under a hold", "sql/query/claim.sql",
+     "(reason IN ('auth', 'balance', 'channel')",
+     "(reason IN ('auth', 'channel')", ["edge/store_turn"]),
+    ("an adopted submission is in no doubt", "sql/query/adopt.sql",
+     "doubt = u.doubt OR u.state = 1", "doubt = u.doubt",
+     ["edge/store_turn"]),
+    ("the living are robbed", "sql/query/adopt.sql",
+     "AND t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)", "",
+     ["edge/store_turn"]),
+    ("a learnt id needs no key", "sql/query/learn.sql",
+     "            = $2::text", "            <> $2::text || '?'",
+     ["edge/store_lease"]),
+    ("a taken-over send is in no doubt", "lib/core/step.c",
+     "    m->row->doubt = true;\n    wait_in_doubt(m, m->now_ms);\n}\n\n"
+     "static void accept(",
+     "    wait_in_doubt(m, m->now_ms);\n}\n\nstatic void accept(",
+     ["unit/step"]),
+    ("an intent to replay is not saved", "lib/core/step.c",
+     "    m->row->last_sent_ms = m->now_ms;\n    m->step->save = true;\n",
+     "    m->row->last_sent_ms = m->now_ms;\n", ["unit/step"]),
+    ("a replay leaves before its intent is committed", "lib/flow/engine.c",
+     "    if (step->save) {\n        save(engine, job, step->due_ms);",
+     "    if (step->save && !job->send_next) {\n"
+     "        save(engine, job, step->due_ms);",
+     ["sim/submit", "sim/fleet", "sim/seeds"]),
+    ("a refusal clears the doubt", "lib/core/step.c",
+     "    if (!m->row->doubt) {\n"
+     "        move_fail(m, m->outcome->failure, m->outcome->message);",
+     "    if (m->row->sends) {\n"
+     "        move_fail(m, m->outcome->failure, m->outcome->message);",
+     ["unit/step"]),
+    ("what was not sent clears the doubt", "lib/core/step.c",
+     "    if (!m->row->doubt) {\n        requeue(m, m->now_ms + wait_ms);",
+     "    if (m->now_ms) {\n        requeue(m, m->now_ms + wait_ms);",
+     ["unit/step"]),
+    ("what is put off clears the doubt", "lib/core/step.c",
+     "    if (!m->row->doubt) {\n"
+     "        requeue(m, m->outcome->hold == HOLD_THROTTLE",
+     "    if (m->now_ms) {\n"
+     "        requeue(m, m->outcome->hold == HOLD_THROTTLE",
+     ["unit/step"]),
+    ("a second failure is told", "lib/core/move.c",
+     "    if (m->row->late) {\n        move_close(m);\n        return;\n    }\n",
+     "", ["unit/step"]),
+    ("a replay under another account", "lib/core/doubt.c",
+     "} else if (!ours) {", "} else if (!ours && !policy->account[0]) {",
+     ["unit/step"]),
+    ("replays without end", "lib/core/doubt.c",
+     "} else if (row->sends > REPLAYS_MAX) {", "} else if (row->sends < 0) {",
+     ["unit/step"]),
+    ("replays beyond the life of the key", "lib/core/doubt.c",
+     "    if (now_ms >= until_ms) {", "    if (now_ms >= until_ms * 2) {",
+     ["unit/step"]),
+    ("unknown before the timeout is over", "lib/core/doubt.c",
+     "row->last_sent_ms + policy->submit_timeout_ms", "row->last_sent_ms",
+     ["unit/step"]),
+    ("a frozen watcher declares deaths", "lib/core/lease.c",
+     "connected && before && before->counter",
+     "(connected || before) && before && before->counter",
+     ["unit/lease"]),
+    ("a lease that moves is dead", "lib/core/lease.c",
+     "connected && before && before->counter == rows[i].counter",
+     "connected && before", ["unit/lease"]),
+    ("a lease that is long over may submit", "lib/core/lease.c",
+     "boot_ms - bump_started_ms <= lease_ms / 4 * 3",
+     "boot_ms + lease_ms > 0",
+     ["unit/lease"]),
+    ("a POST is sent again by libcurl", "lib/edge/http.c",
+     "if (call->http->options.once && call->sends > 0) {\n"
+     "        return CURL_PREREQFUNC_ABORT;\n    }",
+     "if (call->sends < 0) {\n        return CURL_PREREQFUNC_ABORT;\n    }\n"
+     "#undef CURLOPT_FRESH_CONNECT\n#define CURLOPT_FRESH_CONNECT "
+     "CURLOPT_TCP_KEEPALIVE\n#undef CURLOPT_FORBID_REUSE\n"
+     "#define CURLOPT_FORBID_REUSE CURLOPT_TCP_KEEPALIVE",
+     ["edge/http", "edge/http_ends"]),
+    ("who may not send sends", "lib/edge/http.c",
+     "if (call->may_send && !call->may_send(call->context)) {",
+     "if (call->may_send && call->sends < 0) {", ["edge/http"]),
+    ("an offset before its commit", "lib/flow/intake.c",
+     "    list_add_tail(&intake->waiting, &item->link);\n"
+     "    intake->waiting_len++;\n    if (",
+     "    consumer_done(intake->consumer, item->message);\n"
+     "    list_add_tail(&intake->waiting, &item->link);\n"
+     "    intake->waiting_len++;\n    if (", ["sim/intake", "sim/seeds"]),
+    ("a rejection passes before its acknowledgement", "lib/flow/intake.c",
+     "    if (!err) {\n        metric_add(intake->rejected, 1);",
+     "    if (!err || err->kind == ERR_TRANSIENT) {\n"
+     "        metric_add(intake->rejected, 1);", ["sim/intake", "sim/seeds"]),
+    ("an offset passes what is unfinished", "lib/core/offsets.c",
+     "while (offsets->len > 0 && entry_at(offsets, 0)->finished) {",
+     "while (offsets->len > 0) {", ["unit/offsets"]),
+    ("closed before its acknowledgement", "lib/flow/announce.c",
+     "outcome.kind = OUTCOME_UNANNOUNCED;", "outcome.kind = OUTCOME_ANNOUNCED;",
+     ["sim/end", "sim/seeds"]),
+    ("a cut video is whole", "lib/core/video.c",
+     '        return "it ends in the middle of a box";', "        return NULL;",
+     ["unit/video"]),
+    ("what is no MP4 is taken", "lib/flow/transfer.c",
+     "    if (!fault) {\n        t->whole = true;",
+     "    if (!fault || t) {\n        t->whole = true;", ["sim/end"]),
+    ("another length than announced", "lib/edge/bucket_fs_put.c",
+     "if (put->announced >= 0 && put->announced != put->written) {",
+     "if (put->announced < -1) {", ["edge/bucket_fs"]),
+    ("a name that is taken is replaced", "lib/edge/bucket_fs_put.c",
+     "                  RENAME_NOREPLACE) == 0) {",
+     "                  0) == 0) {", ["edge/bucket_fs"]),
+    ("fsync that failed is tried again", "lib/edge/bucket_fs_put.c",
+     "    if (fdatasync(put->fd) == 0) {",
+     "    if (fdatasync(put->fd) == 0 || fdatasync(put->fd) == 0) {",
+     ["edge/bucket_fs_calls"]),
+    ("fsync that failed is ignored", "lib/edge/bucket_fs_put.c",
+     "    if (fdatasync(put->fd) == 0) {",
+     "    if (fdatasync(put->fd) <= 0) {", ["edge/bucket_fs_calls"]),
+    ("a download from a private address", "lib/edge/fetch.c",
+     "        !address_is_public(family, bytes)) {",
+     "        !address_is_public(family, bytes) && family == 0) {",
+     ["edge/fetch_rules"]),
+    ("a private URL in a request", "lib/core/request_fields.c",
+     "    if (fault == URL_FINE) {", "    if (fault != URL_BAD) {",
+     ["unit/request"]),
+    ("a duration of 16", "lib/core/request_fields.c",
+     '.name = "duration", .shape = SHAPE_INTEGER, .least = 1, .most = 15,',
+     '.name = "duration", .shape = SHAPE_INTEGER, .least = 1, .most = 16,',
+     ["unit/request"]),
+]
+
+
+def copy_tree():
+    """Bring the copy up to date; files that are the same keep their times."""
+    wanted = set()
+    for folder in ("lib", "sql", "tests", "cmd"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and path.suffix in (".c", ".h", ".sql",
+                                                  ".cmake", ".json",
+                                                  ".jsonl"):
+                wanted.add(path.relative_to(ROOT))
+    wanted.add(Path("CMakeLists.txt"))
+    for name in wanted:
+        source, target = ROOT / name, TREE / name
+        text = source.read_bytes()
+        if not target.is_file() or target.read_bytes() != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text)
+    for path in list(TREE.rglob("*")):
+        if path.is_file() and path.relative_to(TREE) not in wanted:
+            path.unlink()
+
+
+def target_of(program):
+    part, name = program.split("/")
+    return f"{part}_test_{name}"
+
+
+def build(programs):
+    """None: all is built; else what the compiler said."""
+    done = subprocess.run(
+        ["ninja", "-C", BUILD, *map(target_of, programs)],
+        capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else done.stdout[-2000:]
+
+
+def passes(program):
+    part, name = program.split("/")
+    where = Path(os.environ.get("TEST_TMP", HOME)) / "work"
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    try:
+        done = subprocess.run(
+            [BUILD / "tests" / part / f"test_{name}"], cwd=TREE,
+            env=os.environ | {"SEEDS": "100", "TEST_TMP": str(where)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def try_mutant(name, file, before, after, programs):
+    path = TREE / file
+    text = path.read_text()
+    if not tap.check(text.count(before) == 1, f"{name}: its place is there",
+                     f"{text.count(before)} times in {file}: {before}"):
+        return
+    try:
+        path.write_text(text.replace(before, after))
+        said = build(programs)
+        if said:
+            tap.check(False, f"{name}: builds", said)
+            return
+        caught = next((one for one in programs if not passes(one)), None)
+        tap.check(caught, f"{name}: is caught by {caught or programs}")
+    finally:
+        path.write_text(text)
+
+
+def main():
+    words = sys.argv[1:]
+    mutants = [one for one in MUTANTS
+               if not words or any(word in one[0] for word in words)]
+    HOME.mkdir(parents=True, exist_ok=True)
+    lock = open(HOME / "lock", "w", encoding="ascii")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    copy_tree()
+    subprocess.run(
+        ["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DTESTS=ON",
+         "-DCMAKE_BUILD_TYPE=Debug"], check=True, stdout=subprocess.DEVNULL)
+    programs = sorted({program for one in mutants for program in one[4]})
+    said = build(programs)
+    if not tap.check(not said, "the sources as they are build", said):
+        return
+    sound = [program for program in programs
+             if tap.check(passes(program), f"unchanged, {program} passes")]
+    if sound == programs:
+        for one in mutants:
+            try_mutant(*one)
+
+
+tap.run(main)

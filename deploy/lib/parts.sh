@@ -343,7 +343,9 @@ parts_kafka_start() {
             parts_kafka_properties "$folder" "$port" "$controller"
             printf '%s\n' "$@"
         } >"$folder/server.properties"
+        # None that begins with a dash: it would be taken for an option.
         uuid=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+        uuid=A${uuid#?}
         java -Xmx256m -cp "$jars/*" kafka.tools.StorageTool format \
             -t "$uuid" -c "$folder/server.properties" \
             >"$folder/format.log" 2>&1 || {

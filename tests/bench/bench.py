@@ -208,6 +208,20 @@ def idle_rates(w, worker, seconds):
     return {k: t[k] / t["s"] for k in ("commits", "beats", "wal")}
 
 
+class PollWindow:
+    """A window in which only polls happen, as worker and provider see it."""
+
+    def __init__(self, w, worker, seconds):
+        seen = w.summary()
+        self.window = Window(w, worker)
+        self.lateness = Histogram(worker, "pixverse_poll_lateness_seconds")
+        time.sleep(seconds)
+        self.lateness.end()
+        self.window.end()
+        now = w.summary()
+        self.late, self.polls = (now[k] - seen[k] for k in ("polls_late", "polls"))
+
+
 def flight(n, seconds):
     settings = {"POLL_INTERVAL_MS": "5000", "TASKS_MAX": str(n + 1000),
                 "SUBMITS_MAX": "256", "BACKLOG_MAX": "1000000"}
@@ -226,17 +240,15 @@ def flight(n, seconds):
         # Two intervals after the last was accepted; and a backend that has gone
         # idle tells its counts up to 10 s late.
         time.sleep(12)
-        seen = w.summary()
-        window = Window(w, worker)
-        lateness = Histogram(worker, "pixverse_poll_lateness_seconds")
-        time.sleep(seconds)
-        lateness.end()
-        t, now = window.end(), w.summary()
-        add_flight(f"{n:,} in flight: ", n, t, idle, lateness, worker)
-        late, polls = (now[k] - seen[k] for k in ("polls_late", "polls"))
-        TABLE.add("flight", f"{n:,} in flight: polls that the provider saw 2.5 s late",
-                  late, f"{late:,} of {polls:,}")
-        judge(window, began)
+        tries = []
+        while not tries or (tries[-1].window.why_void() and len(tries) < 3):
+            tries.append(PollWindow(w, worker, seconds))
+        best = min(tries, key=lambda one: one.window.strangers())
+        name = f"{n:,} in flight: "
+        add_flight(name, n, best.window.took, idle, best.lateness, worker)
+        TABLE.add("flight", name + "polls that the provider saw 2.5 s late", best.late,
+                  f"{best.late:,} of {best.polls:,}")
+        judge(best.window, began)
         worker.kill()  # a drain of so many is no part of this
 
 

@@ -232,9 +232,7 @@ class Window:
     def why_void(self, alone=True):
         """None, or why this window says little of the worker. Not `alone`: the
         servers may be as busy as they like."""
-        t = self.took
-        harness = (t["postgres"] + t["kafka"] + t["sim"] + t["load"]) / t["s"]
-        strangers = [(t["core0"] - t["cpu"]) / t["s"], t["core1"] / t["s"] - harness]
+        harness, strangers = self.harness(), self.strangers_of_cores()
         if alone and harness > HARNESS_MAX:
             return f"simulator, servers and load took {harness:.0%} of core 1"
         for core in (0, 1):
@@ -242,6 +240,19 @@ class Window:
                 return (f"{strangers[core]:.0%} of core {core} went to something that"
                         " is no part of this")
         return None
+
+    def harness(self):
+        """The share of core 1 that is this run's."""
+        t = self.took
+        return (t["postgres"] + t["kafka"] + t["sim"] + t["load"]) / t["s"]
+
+    def strangers_of_cores(self):
+        """The shares of both cores that are nobody's of this run."""
+        t = self.took
+        return ((t["core0"] - t["cpu"]) / t["s"], t["core1"] / t["s"] - self.harness())
+
+    def strangers(self):
+        return sum(self.strangers_of_cores())
 
 
 class Histogram:

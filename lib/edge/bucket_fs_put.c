@@ -1,5 +1,7 @@
 #include "edge/bucket_fs.h"
 
+#include "base/crashpoint.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -153,19 +155,23 @@ static void put_finish_step(struct fs_put *put)
     if (root_fd < 0) {
         return;
     }
+    CRASHPOINT("bytes_durable");
     char last[256];
     int folder_fd = fs_enter_key(root_fd, put->key, true, last, &put->trouble);
     close(root_fd);
     if (folder_fd < 0) {
         return;
     }
+    CRASHPOINT("name_before");
     if (publish_at(put, folder_fd, last)) {
+        CRASHPOINT("name_after");
         put->published = true;
         if (fsync(folder_fd) != 0) {
             /* Visible, perhaps not for long: found and adopted if it stays. */
             fs_trouble_here(&put->trouble, "make durable the name of",
                             put->key);
         }
+        CRASHPOINT("name_durable");
     }
     close(folder_fd);
 }

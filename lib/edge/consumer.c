@@ -1,5 +1,6 @@
 #include "edge/consumer.h"
 
+#include "base/crashpoint.h"
 #include "edge/consumer_conf.h"
 #include "edge/kafka_message.h"
 #include "edge/kafka_partitions.h"
@@ -82,7 +83,9 @@ static void store(void *context)
     }
     if (list) {
         /* Refused only for a partition that was taken from us meanwhile. */
+        CRASHPOINT("offsets_before");
         (void)rd_kafka_offsets_store(consumer->client, list);
+        CRASHPOINT("offsets_stored");
         rd_kafka_topic_partition_list_destroy(list);
     }
 }

@@ -1,5 +1,6 @@
 #include "flow/stage.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "core/event.h"
 
@@ -22,6 +23,7 @@ static void on_delivered(void *context, const struct err *err)
                LOG_TEXT("request_id", job_request_id(job)),
                LOG_TEXT("why", err->text));
     } else {
+        CRASHPOINT("announce_acknowledged");
         metric_observe(
             engine->metrics.announce_latency,
             (double)(engine_now_ms(engine) - job->task.row.settled_ms) / 1e3);
@@ -58,10 +60,13 @@ void announce_begin(struct engine *engine, struct job *job)
         unannounced(engine, job, "no memory");
         return;
     }
+    CRASHPOINT("announce_before");
     engine->announces_under_way++;
     if (!producer_send(engine->edges.producer, &outgoing, on_delivered, ticket,
                        &err)) {
         engine->announces_under_way--;
         unannounced(engine, ticket_end(ticket), err.text);
+        return;
     }
+    CRASHPOINT("announce_sent");
 }

@@ -1,5 +1,6 @@
 #include "flow/intake.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "core/event.h"
 #include "core/request.h"
@@ -151,6 +152,7 @@ static void on_rejected(void *context, const struct err *err)
     struct item *item = context;
     struct intake *intake = item->intake;
     if (!err) {
+        CRASHPOINT("reject_acknowledged");
         metric_add(intake->rejected, 1);
         consumer_done(intake->consumer, item->message);
         free_item(item);
@@ -208,8 +210,10 @@ static void send_rejection(void *context)
         .headers_len = n,
     };
     struct err err = {0};
+    CRASHPOINT("reject_before");
     if (producer_send(item->intake->engine->edges.producer, &outgoing,
                       on_rejected, item, &err)) {
+        CRASHPOINT("reject_sent");
         return;
     }
     if (err.kind == ERR_PERMANENT && !item->value_dropped) {
@@ -373,7 +377,9 @@ static void settle_item(struct intake *intake, struct item *item,
         reject(item, REQUEST_NOT_JSON);
         return;
     }
+    CRASHPOINT("offset_before");
     consumer_done(intake->consumer, item->message);
+    CRASHPOINT("offset_after");
     free_item(item);
 }
 
@@ -399,6 +405,7 @@ static void on_stored(void *context, const struct intake_result *result)
         loop_timer_set(intake->retry, wait_ms);
         return;
     }
+    CRASHPOINT("intake_committed");
     intake->retries = 0;
     intake->storing = false;
     bool faulty = false;
@@ -443,7 +450,9 @@ static void store_batch(struct intake *intake)
     /* Owner 0: faulty rows are orphans at once, so that whoever has room tells
      * their end, even if this process dies now. */
     intake->asked = true;
+    CRASHPOINT("intake_before");
     store_intake(intake->engine->edges.store, 0, rows, len, on_stored, intake);
+    CRASHPOINT("intake_sent");
 }
 
 static void on_sources(void *context, const enum source_state *states,

@@ -1,5 +1,6 @@
 #include "flow/owe.h"
 
+#include "base/crashpoint.h"
 #include "flow/stage.h"
 #include "flow/turn.h"
 
@@ -183,6 +184,7 @@ bool engine_may_submit(const struct engine *engine)
 static void start_replay(struct engine *engine, struct job *job)
 {
     const struct outcome outcome = {.kind = OUTCOME_REPLAY_INTENT};
+    CRASHPOINT("replay_before_intent");
     job->send_next = true;
     engine_outcome(engine, job, &outcome);
 }

@@ -1,5 +1,6 @@
 #include "flow/stage.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "core/event.h"
 
@@ -81,6 +82,7 @@ static void on_reply(void *context, const struct reply *reply)
     arena_reset(&engine->scratch);
     apimart_read_poll(reply, str_of(row->provider_task_id),
                       engine_now_ms(engine), &engine->scratch, &outcome);
+    CRASHPOINT_IF(outcome.kind == OUTCOME_FINISHED, "poll_finished");
     outcome.same_key =
         strcmp(row->account, engine->options.apimart.account) == 0;
     if (outcome.hold == HOLD_AUTH) {

@@ -1,5 +1,6 @@
 #include "flow/stage.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -34,10 +35,13 @@ static bool may_send(void *context)
 {
     const struct send *send = context;
     const struct engine *engine = send->engine;
-    return jobs_get(&engine->jobs, send->ref) && engine->lease_ok &&
-           !engine->draining &&
-           lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
-                            loop_boot_ms(engine->edges.loop));
+    bool may = jobs_get(&engine->jobs, send->ref) && engine->lease_ok &&
+               !engine->draining &&
+               lease_may_submit(engine->bump_started_ms,
+                                engine->options.lease_ms,
+                                loop_boot_ms(engine->edges.loop));
+    CRASHPOINT_IF(may, "post_may_send");
+    return may;
 }
 
 /** What the reply says about all submissions, not only this one. */
@@ -96,6 +100,8 @@ static void on_reply(void *context, const struct reply *reply)
     arena_reset(&engine->scratch);
     apimart_read_submit(reply, engine_now_ms(engine), &engine->scratch,
                         &outcome);
+    CRASHPOINT_IF(outcome.kind == OUTCOME_ACCEPTED, "post_accepted");
+    CRASHPOINT_IF(outcome.kind == OUTCOME_UNANSWERED, "post_unanswered");
     struct job *job = jobs_get(&engine->jobs, send->ref);
     bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
     if (!gate) {
@@ -157,6 +163,7 @@ void submit_begin(struct engine *engine, struct job *job)
                        facts->idempotency_key, &job->effect->arena);
     struct err err = {0};
     metric_add(engine->metrics.submits, 1);
+    CRASHPOINT("post_before");
     if (!http_send(engine->edges.submit_http, &exchange,
                    engine->options.submit_timeout_ms, may_send, on_reply, send,
                    &err)) {

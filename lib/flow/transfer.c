@@ -1,5 +1,6 @@
 #include "flow/stage.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "core/asset.h"
 #include "core/digest.h"
@@ -105,6 +106,7 @@ static void all_stored(struct transfer *t)
         .videos_len = t->assets_len,
         .stored_ms = engine_now_ms(t->engine),
     };
+    CRASHPOINT("transfer_stored");
     finish(t, &outcome);
 }
 
@@ -356,6 +358,7 @@ void transfer_begin(struct engine *engine, struct job *job)
         engine_read_facts(engine, job); /* the slot stays the job's meanwhile */
         return;
     }
+    CRASHPOINT("transfer_begins");
     struct transfer *t = transfer_new(engine, job);
     if (!t || t->assets_len == 0) {
         const struct outcome outcome = {

@@ -1,5 +1,6 @@
 #include "flow/turn.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "flow/learn.h"
 
@@ -42,6 +43,29 @@ static size_t list_len(const struct list *head, size_t max)
     return len;
 }
 
+/** Tests kill the worker before and after every kind of save. */
+static void save_point(const struct task_row *row, bool saved)
+{
+    (void)row;
+    (void)saved;
+    CRASHPOINT_IF(!saved && row->state == QUEUED, "hand_back_before");
+    CRASHPOINT_IF(saved && row->state == QUEUED, "hand_back_after");
+    CRASHPOINT_IF(!saved && row->state == SUBMITTING, "replay_save_before");
+    CRASHPOINT_IF(saved && row->state == SUBMITTING, "replay_save_after");
+    CRASHPOINT_IF(!saved && row->state == RUNNING, "running_save_before");
+    CRASHPOINT_IF(saved && row->state == RUNNING, "running_save_after");
+    CRASHPOINT_IF(!saved && row->state == READY, "ready_save_before");
+    CRASHPOINT_IF(saved && row->state == READY, "ready_save_after");
+    CRASHPOINT_IF(!saved && row->state == SUCCEEDED, "stored_save_before");
+    CRASHPOINT_IF(saved && row->state == SUCCEEDED, "stored_save_after");
+    CRASHPOINT_IF(!saved && row->state == FAILED, "failed_save_before");
+    CRASHPOINT_IF(saved && row->state == FAILED, "failed_save_after");
+    CRASHPOINT_IF(!saved && row->state == LATE, "late_save_before");
+    CRASHPOINT_IF(saved && row->state == LATE, "late_save_after");
+    CRASHPOINT_IF(!saved && row->state == CLOSED, "close_save_before");
+    CRASHPOINT_IF(saved && row->state == CLOSED, "close_save_after");
+}
+
 static void gather_saves(struct engine *engine, struct turn *turn)
 {
     struct flight *flight = &engine->flight;
@@ -54,6 +78,7 @@ static void gather_saves(struct engine *engine, struct turn *turn)
         struct job *job =
             LIST_OWNER(list_pop(&engine->dirty), struct job, link);
         job->in_flush = true;
+        save_point(&job->task.row, false);
         rows[flight->saves_len] = &job->task.row;
         flight->saves[flight->saves_len++] = job_ref(job);
     }
@@ -177,7 +202,12 @@ static void ask(void *context)
     engine->adopt_wanted = engine->adopt_wanted && turn.adopts_max == 0;
     engine->expire_wanted = engine->expire_wanted && turn.expires_max == 0;
     engine->in_flight = true;
+    CRASHPOINT_IF(turn.claims_max > 0, "claim_before");
+    CRASHPOINT_IF(turn.adopts_max > 0, "adopt_before");
     store_turn(engine->edges.store, &turn, on_turn, engine);
+    CRASHPOINT_IF(turn.claims_max > 0, "claim_sent");
+    CRASHPOINT_IF(turn.adopts_max > 0, "adopt_sent");
+    CRASHPOINT_IF(turn.saves_len > 0, "save_sent");
 }
 
 void turn_soon(struct engine *engine)
@@ -233,6 +263,7 @@ static void saves_came(struct engine *engine, const struct turn_result *result)
         switch (result->saves[i]) {
         case SAVE_DONE:
             metric_add(engine->metrics.rows, 1);
+            save_point(&job->task.row, true);
             engine_saved(engine, job);
             break;
         case SAVE_FENCED:
@@ -323,6 +354,7 @@ static void rows_came(struct engine *engine, const struct turn_result *result)
 static void claims_came(struct engine *engine, const struct turn_result *result)
 {
     int asked = engine->flight.claims;
+    CRASHPOINT_IF(result->claimed_len > 0, "claim_after");
     for (size_t i = 0; i < result->claimed_len; i++) {
         struct job *job = engine_take_in(engine, &result->claimed[i], true);
         if (!job) {
@@ -339,6 +371,7 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
 
 static void adopts_came(struct engine *engine, const struct turn_result *result)
 {
+    CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
     for (size_t i = 0; i < result->adopted_len; i++) {
         (void)engine_take_in(engine, &result->adopted[i], false);
     }

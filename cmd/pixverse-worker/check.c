@@ -119,6 +119,7 @@ static void on_schema(void *context, const struct reply *reply)
         warn("idempotency keys", "the provider does not say that it honours "
                                  "them: SUBMIT_DOUBT=auto settles doubts");
         break;
+    case KEYS_BROKEN: /* only a worker finds that out */
     case KEYS_NO_ANSWER:
         warn("idempotency keys", "the provider gave no answer about them");
         break;

@@ -46,7 +46,12 @@ void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
                        int64_t now_ms, struct arena *arena,
                        struct outcome *outcome);
 
-enum keys_answer { KEYS_NO_ANSWER, KEYS_HONOURED, KEYS_IGNORED };
+enum keys_answer {
+    KEYS_NO_ANSWER,
+    KEYS_HONOURED,
+    KEYS_IGNORED,
+    KEYS_BROKEN, /* one key brought two ids, whatever the provider says */
+};
 
 /** CONTRACT `SUBMIT_DOUBT`. *retention_ms is set where the reply names it. */
 enum keys_answer apimart_read_schema(const struct reply *reply,

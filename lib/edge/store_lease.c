@@ -193,16 +193,33 @@ void store_beat(struct store *store, const struct beat *beat,
 
 /* ---- evidence and holds ------------------------------------------------- */
 
+#define OTHER_CALL 2 /* whether another id is there */
+
+static void on_learnt(void *context, struct pg_unit *unit)
+{
+    struct ask *ask = context;
+    struct err err = unit->err;
+    bool done = false;
+    for (size_t i = 0; err.kind == ERR_NONE && i < OTHER_CALL; i++) {
+        done = done || PQntuples(unit->results[i]) > 0;
+    }
+    if (err.kind == ERR_NONE && PQntuples(unit->results[OTHER_CALL]) > 0) {
+        err_set(&err, ERR_PERMANENT, "another id is there");
+    }
+    ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
+    free(ask);
+}
+
 void store_learn(struct store *store, int64_t task, struct str idempotency_key,
                  struct str provider_task_id, store_done_fn *callback,
                  void *context)
 {
     struct pg_unit *unit =
-        pg_unit_new(on_done, ask_new(NULL, callback, context));
+        pg_unit_new(on_learnt, ask_new(NULL, callback, context));
     /* In this order: what leaves the working table while the first one waits
      * for it is there for the second. */
-    const char *const queries[] = {"learn", "learn_closed"};
-    for (size_t i = 0; i < 2; i++) {
+    const char *const queries[] = {"learn", "learn_closed", "learn_other"};
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         pg_unit_call(unit, queries[i]);
         pg_unit_i64(unit, task);
         pg_unit_str(unit, idempotency_key);

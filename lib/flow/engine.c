@@ -66,6 +66,8 @@ static void metrics_init(struct engine *engine)
     e->learnt_waiting =
         metric_get(m, METRIC_GAUGE, "pixverse_ids_unwritten", NULL,
                    "Provider ids that the store does not have yet.");
+    e->keys_broken = metric_get(m, METRIC_COUNTER, "pixverse_keys_broken_total",
+                                NULL, "Keys under which two ids were bought.");
 }
 
 bool engine_init(struct engine *engine, const struct engine_options *options,
@@ -165,6 +167,7 @@ static enum doubt_policy doubt_policy(const struct engine *engine)
     case KEYS_HONOURED:
         return DOUBT_REPLAY;
     case KEYS_IGNORED:
+    case KEYS_BROKEN:
         return DOUBT_SETTLE;
     case KEYS_NO_ANSWER:
         break;
@@ -402,6 +405,7 @@ void engine_row_came(struct engine *engine, struct job *job,
         engine_drop(engine, job);
         return;
     }
+    learn_compare(engine, job, row);
     bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
     if (learnt || own->version != row->version) {
         engine_replace_row(job, row);

@@ -86,6 +86,7 @@ struct engine_metrics {
     struct metric *polls;
     struct metric *video_bytes;
     struct metric *learnt_waiting;
+    struct metric *keys_broken;
 };
 
 struct engine {

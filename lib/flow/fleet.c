@@ -1,5 +1,6 @@
 #include "flow/fleet.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -88,6 +89,7 @@ static void on_joined(void *context, int64_t id, const struct err *err)
         next_beat(fleet, 1000);
         return;
     }
+    CRASHPOINT("join_after");
     log_at(LOG_INFO, "joined the fleet", LOG_I64("lease", id),
            LOG_TEXT("name", fleet->options.name));
     engine_joined(fleet->engine, id);
@@ -99,6 +101,7 @@ static void join(struct fleet *fleet)
     if (fleet->joining || fleet->leaving) {
         return;
     }
+    CRASHPOINT("join_before");
     fleet->joining = true;
     store_join(fleet->engine->edges.store, fleet->options.name,
                fleet->engine->options.tasks_max,
@@ -126,6 +129,7 @@ static void on_buried(void *context, bool done, const struct err *err)
     struct fleet *fleet = context;
     fleet->burying = false;
     if (done && (!err || err->kind == ERR_NONE)) {
+        CRASHPOINT("bury_after");
         log_at(LOG_WARN, "a worker is dead; its tasks are taken over");
         engine_want_adopts(fleet->engine);
     }
@@ -137,6 +141,7 @@ static void look_for_the_dead(struct fleet *fleet)
     int64_t suspect =
         lease_watch_suspect(&fleet->watch, fleet->engine->owner, boot_ms);
     if (suspect && !fleet->burying) {
+        CRASHPOINT("bury_before");
         fleet->burying = true;
         store_bury(fleet->engine->edges.store, suspect, on_buried, fleet);
     }
@@ -357,6 +362,10 @@ static void on_schema(void *context, const struct reply *reply)
         loop_timer_set(fleet->ask_timer, ASK_AGAIN_MS);
         return;
     }
+    if (engine->keys == KEYS_BROKEN) {
+        loop_timer_set(fleet->ask_timer, ASK_EVERY_MS);
+        return; /* it was caught: its word counts for nothing */
+    }
     if (answer != engine->keys) {
         log_at(LOG_INFO, answer == KEYS_HONOURED
                              ? "the provider says that it honours keys: doubts "
@@ -447,8 +456,9 @@ static void on_beat(void *context, const struct beat_result *result)
         log_at(LOG_WARN, "synchronous_commit is off: a crash of PostgreSQL may "
                          "forget an intent, and its video be paid twice");
     }
+    CRASHPOINT("beat_after");
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
-    if (result->keys_answer != KEYS_NO_ANSWER) {
+    if (result->keys_answer != KEYS_NO_ANSWER && engine->keys != KEYS_BROKEN) {
         engine->keys = (enum keys_answer)result->keys_answer;
         if (result->key_retention_ms > 0) {
             engine->key_lifetime_ms = result->key_retention_ms;
@@ -473,6 +483,7 @@ static void beat(void *context)
         join(fleet);
         return;
     }
+    CRASHPOINT("beat_before");
     fleet->beating = true;
     fleet->beat_started_ms = loop_boot_ms(fleet->engine->edges.loop);
     const struct beat ask = {.owner = fleet->engine->owner,
@@ -494,6 +505,7 @@ void fleet_store_state(struct fleet *fleet, bool up)
 static void on_left(void *context, bool done, const struct err *err)
 {
     struct fleet *fleet = context;
+    CRASHPOINT("leave_after");
     if (!done || (err && err->kind != ERR_NONE)) {
         log_at(LOG_WARN, "the lease could not be given up; others take the "
                          "tasks over when it has stood still long enough");
@@ -512,6 +524,7 @@ void fleet_leave(struct fleet *fleet, loop_fn *callback, void *context)
         callback(context);
         return;
     }
+    CRASHPOINT("leave_before");
     store_leave(fleet->engine->edges.store, fleet->engine->owner, on_left,
                 fleet);
 }

@@ -1,5 +1,6 @@
 #include "flow/learn.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "flow/turn.h"
 
@@ -27,14 +28,54 @@ static void free_learnt(struct learnt *learnt)
     free(learnt);
 }
 
+static void ignore_done(void *context, bool done, const struct err *err)
+{
+    (void)context;
+    (void)done;
+    (void)err;
+}
+
+/** One key has bought two videos: nothing is replayed here any more. */
+static void keys_broken(struct engine *engine, const char *request_id,
+                        const char *provider_task_id, const char *other)
+{
+    metric_add(engine->metrics.keys_broken, 1);
+    log_at(LOG_ERROR,
+           "the provider does not honour keys, whatever it says: one key has "
+           "bought two videos, and SUBMIT_DOUBT=auto settles from now on",
+           LOG_TEXT("request_id", request_id),
+           LOG_TEXT("provider_task_id", provider_task_id),
+           LOG_TEXT("other", other));
+    engine->keys = KEYS_BROKEN;
+    store_keys_answer(engine->edges.store, engine->options.apimart.account,
+                      KEYS_BROKEN, engine->key_lifetime_ms, ignore_done, NULL);
+}
+
+void learn_compare(struct engine *engine, const struct job *job,
+                   const struct task_row *row)
+{
+    const char *own = job->task.row.provider_task_id;
+    if (own[0] && row->provider_task_id[0] &&
+        strcmp(own, row->provider_task_id) != 0 &&
+        row->submission == job->task.row.submission) {
+        keys_broken(engine, job_request_id(job), own, row->provider_task_id);
+    }
+}
+
 static void on_learnt(void *context, bool done, const struct err *err)
 {
     struct learnt *learnt = context;
     struct engine *engine = learnt->engine;
     learnt->asking = false;
-    if (err && err->kind != ERR_NONE) {
+    const bool other = err && err->kind == ERR_PERMANENT;
+    if (err && err->kind != ERR_NONE && !other) {
         loop_timer_set(engine->learn_timer, RETRY_MS);
         return;
+    }
+    CRASHPOINT("learn_written");
+    if (other) {
+        keys_broken(engine, learnt->request_id, learnt->provider_task_id,
+                    "the one in its row");
     }
     log_at(LOG_WARN, done ? "a provider id was written after all"
                           : "a provider id was there already",
@@ -52,6 +93,7 @@ static void ask(struct learnt *learnt)
     if (learnt->asking || !store_is_up(store)) {
         return;
     }
+    CRASHPOINT("learn_before");
     learnt->asking = true;
     store_learn(store, learnt->task, str_of(learnt->idempotency_key),
                 str_of(learnt->provider_task_id), on_learnt, learnt);

@@ -17,4 +17,11 @@ size_t learn_waiting(const struct engine *engine);
 
 void learn_done(struct engine *engine);
 
+/**
+ * The row of a job as the store has it: an id in it that is not the one that
+ * our own send brought shows that the provider does not honour keys.
+ */
+void learn_compare(struct engine *engine, const struct job *job,
+                   const struct task_row *row);
+
 #endif

@@ -1,5 +1,7 @@
 #include "fake/store_call.h"
 
+#include "core/apimart.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,11 +163,16 @@ static void run_learn(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
     struct record_of *record = record_at(tables, call->small.id);
-    if (!record || record->row.provider_task_id[0] ||
-        !key_is_of(record, call->small.text)) {
+    if (!record || !key_is_of(record, call->small.text)) {
         return;
     }
     struct task_row *row = &record->row;
+    if (row->provider_task_id[0]) {
+        if (!str_eq(str_of(row->provider_task_id), call->small.other)) {
+            err_set(&call->err, ERR_PERMANENT, "another id is there");
+        }
+        return;
+    }
     if (record->closed && row->kind != FAILURE_SUBMIT_UNKNOWN) {
         return;
     }
@@ -295,6 +302,9 @@ static void run_keys_answer(struct call *call)
     struct tables *tables = call->op.world->tables;
     snprintf(tables->keys_account, sizeof tables->keys_account, "%.*s",
              (int)call->small.text.len, call->small.text.at);
+    if (tables->keys_answer == KEYS_BROKEN) {
+        return; /* it stays caught */
+    }
     tables->keys_answer = call->small.answer;
     tables->key_retention_ms = call->small.more_ms;
     call->small.done = true;

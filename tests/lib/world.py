@@ -25,10 +25,13 @@ import confluent_kafka
 import psycopg
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from record import RECORD, judge_events, judge_purchases
+
 ROOT = Path(os.environ["TEST_ROOT"])
 BIN = Path(os.environ["TEST_BIN"])
 TMP = Path(os.environ["TEST_TMP"])
 
+STALL = "pixverse_loop_longest_turn_seconds"
 TOPICS = ("requests", "events", "progress", "rejected")
 
 
@@ -85,6 +88,9 @@ class Program:
 
     def __init__(self, name, args, env=None):
         self.name = name
+        self.injures = ""  # a worker: what its end by force is called in the record
+        self.before_end = lambda: None
+        self.frozen = False
         self.log = TMP / f"{name}.log"
         # A name may come again: only what this one prints is its own.
         self.began = self.log.stat().st_size if self.log.exists() else 0
@@ -116,16 +122,22 @@ class Program:
         return wait_for(find, limit_s, f"{self.name}: a line {start!r}")
 
     def signal(self, number):
+        if number == STOP:
+            self.frozen = True
+            RECORD.injected("SIGSTOP of a " + self.name.rstrip("0123456789"))
         self.process.send_signal(number)
 
     def kill(self):
         """SIGKILL: no farewell."""
+        if self.injures and self.alive():
+            RECORD.injected(self.injures)
         self.process.kill()
         self.process.wait()
 
     def stop(self, limit_s=70):
         """SIGTERM; the exit status, or None if it had to be killed."""
         if self.alive():
+            self.before_end()
             self.process.terminate()
         try:
             return self.process.wait(limit_s)
@@ -153,6 +165,7 @@ class Postgres:
                          self.folder, *settings)
 
     def halt(self):
+        RECORD.injected("PostgreSQL crashed")
         parts('parts_postgres_halt "$1"', self.folder)
 
     def again(self):
@@ -172,6 +185,7 @@ class Kafka:
                              self.folder, self.jars)
 
     def halt(self):
+        RECORD.injected("Kafka crashed")
         parts('parts_kafka_halt "$1"', self.folder)
 
     def again(self):
@@ -191,10 +205,12 @@ class World:
     partitions  of the request topic
     postgres    a Postgres instead of the run's; the caller stops it
     kafka       a Kafka instead of the run's; the caller stops it
+    outside     whether the provider lies about keys: what it sells twice is told
+                as detected, and is no violation
     """
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
-                 partitions=4, postgres=None, kafka=None):
+                 partitions=4, postgres=None, kafka=None, outside=False):
         self.programs = []
         self.workers = []
         self.worker_count = workers
@@ -207,6 +223,8 @@ class World:
         self.videos = TMP / "videos"
         self.events = {}  # request id -> every event that came, in order
         self.seen_events = 0
+        self.sent_ids = set()
+        self.outside = outside
 
     # --- life ---------------------------------------------------------------
 
@@ -228,14 +246,19 @@ class World:
         return self
 
     def __exit__(self, *_):
-        for program in reversed(self.programs):
+        for worker in reversed(self.workers):
             try:
-                if program in self.workers:
-                    program.stop(30)
-                else:
-                    program.kill()
+                worker.injures = ""
+                worker.stop(30)
             except ProcessLookupError:
                 pass
+        self.tell()
+        for program in reversed(self.programs):
+            if program not in self.workers:
+                try:
+                    program.kill()
+                except ProcessLookupError:
+                    pass
         for name in ("event_reader",):
             if hasattr(self, name):
                 getattr(self, name).close()
@@ -302,6 +325,8 @@ class World:
             f"worker{number}", [*before, folder / "pixverse-worker", "run"],
             self.environment(**{"ADMIN_LISTEN": f"127.0.0.1:{port}", **settings}))
         worker.admin = f"http://127.0.0.1:{port}"
+        worker.injures = "kill -9 of a worker"
+        worker.before_end = lambda: self.note_stall(worker)
         self.programs.append(worker)
         self.workers.append(worker)
         if wait:
@@ -326,6 +351,8 @@ class World:
         value = message if isinstance(message, bytes) else json.dumps(message).encode()
         if key is None and isinstance(message, dict):
             key = message.get("request_id")
+        if isinstance(message, dict) and "request_id" in message:
+            self.sent_ids.add(message["request_id"])
         while True:
             try:
                 self.producer.produce(self.topic("requests"), value, key, headers=headers)
@@ -399,7 +426,66 @@ class World:
         values = [float(line.rsplit(" ", 1)[1])
                   for line in fetch(worker.admin + "/metrics")[1].decode().splitlines()
                   if line.startswith(name) and line[len(name):len(name) + 1] in ("{", " ")]
+        if values and name == STALL and not worker.frozen:
+            RECORD.stalled(max(values))
         return sum(values) if values else None
+
+
+    # --- the record: tests/lib/record.py -----------------------------------
+
+    @staticmethod
+    def injected(kind, n=1):
+        """Count faults that the test itself injects, by a kind in words."""
+        RECORD.injected(kind, n)
+
+    @staticmethod
+    def took_over(seconds):
+        """From a worker's death to the first poll of one of its tasks elsewhere."""
+        RECORD.took_over.append(seconds)
+
+    def note_stall(self, worker):
+        """The longest turn of a living worker's loop since it was last asked."""
+        if worker.alive() and not worker.frozen:
+            try:
+                self.metric(worker, STALL)
+            except (OSError, ValueError):
+                pass  # it is ending, or has no admin port
+
+    def tell(self):
+        """What came of this world, into the record."""
+        where = os.environ["TEST_PREFIX"].rstrip("-").split("-", 1)[-1]
+        RECORD.add(requests=len(self.sent_ids))
+        try:
+            self.tell_events(where)
+            self.tell_purchases(where)
+        except Exception as error:  # what the test killed can't be looked at
+            RECORD.add(unseen=1)
+            print(f"# unseen at the end of a world: {error!r}"[:300], flush=True)
+
+    def tell_events(self, where):
+        end = time.monotonic() + 3
+        seen = -1
+        while seen != self.seen_events and time.monotonic() < end:
+            seen = self.seen_events
+            self.pump(0.4)
+        judge_events(self.events, where)
+
+    def tell_purchases(self, where):
+        status, body = fetch(self.sim_url + "/sim/ledger?sha256=0", timeout=30)
+        tasks = json.loads(body)["tasks"]
+        RECORD.add(billed=sum(1 for task in tasks if task["billed"]))
+        faults = json.loads(fetch(self.sim_url + "/sim/faults")[1])
+        for fault in faults if isinstance(faults, list) else faults["faults"]:
+            RECORD.injected("provider: " + fault["order"]["kind"], fault["hits"])
+        ids = list(self.sent_ids)
+        keys = {key + (f"/{n}" if n else "") for (key,) in
+                self.query("SELECT idempotency_key FROM request") for n in range(4)}
+        judge_purchases(tasks, keys, self.outside, where)
+        doubtful = self.query(
+            "SELECT count(DISTINCT r.id) FROM request r JOIN (SELECT id, doubt, sends, kind"
+            " FROM task UNION ALL SELECT id, doubt, sends, kind FROM closed) t USING (id)"
+            " WHERE (t.doubt OR t.sends > 1 OR t.kind = 7) AND r.request_id = ANY(%s)", ids)
+        RECORD.add(doubtful=doubtful[0][0])
 
 
 class Event:

@@ -3,6 +3,7 @@
 #include "core/digest.h"
 #include "core/video.h"
 #include "fake/bucket.h"
+#include "fake/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -184,6 +185,7 @@ static void show(struct op *op)
     if (storage->full) {
         end_later(put, BUCKET_UNUSABLE, "no space left");
     } else if (world_chance(op->world, storage->chaos)) {
+        struck("put fails");
         end_later(put, BUCKET_FAILED, "an I/O error");
     } else if (storage_find(storage, put->key)) {
         end_later(put, BUCKET_EXISTS, "");

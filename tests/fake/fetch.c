@@ -1,6 +1,7 @@
 #include "edge/fetch.h"
 
 #include "fake/provider.h"
+#include "fake/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -101,9 +102,11 @@ static void head(struct op *op)
     }
     fetch->status = provider_serve(world->provider, fetch->url, &fetch->body);
     if (world_chance(world, world->provider->chaos)) {
+        struck("download answered with 503");
         fetch->status = 503;
     }
     if (world_chance(world, world->provider->chaos)) {
+        struck("download cut");
         fetch->cut_at = 1;
     }
     if (fetch->status != 200) {

@@ -2,6 +2,7 @@
 
 #include "fake/provider.h"
 #include "fake/store.h"
+#include "fake/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -154,9 +155,11 @@ static enum post_fate get_fate(struct world *world)
     if (world->provider->away) {
         return POST_UNSENT;
     }
-    return world_chance(world, world->provider->chaos)
-               ? fates[world_pick(world, 4)]
-               : POST_OK;
+    if (!world_chance(world, world->provider->chaos)) {
+        return POST_OK;
+    }
+    struck("poll lost or late");
+    return fates[world_pick(world, 4)];
 }
 
 bool http_send(struct http *http, const struct exchange *exchange,

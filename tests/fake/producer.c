@@ -1,6 +1,7 @@
 #include "edge/producer.h"
 
 #include "fake/kafka.h"
+#include "fake/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -101,6 +102,9 @@ static void arrive(struct op *op)
         return;
     }
     bool bad = world_chance(op->world, kafka->chaos);
+    if (bad) {
+        struck("event's acknowledgement lost");
+    }
     if (!bad || world_pick(op->world, 2) == 0) {
         append(kafka, &delivery->record); /* perhaps without our knowing */
     }

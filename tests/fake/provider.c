@@ -1,4 +1,5 @@
 #include "fake/provider.h"
+#include "fake/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -93,7 +94,10 @@ static enum post_fate random_fate(struct provider *provider)
     if (!world_chance(provider->world, provider->chaos)) {
         return POST_OK;
     }
-    return fates[world_pick(provider->world, sizeof fates / sizeof *fates)];
+    enum post_fate fate =
+        fates[world_pick(provider->world, sizeof fates / sizeof *fates)];
+    struck(fate_names[fate]);
+    return fate;
 }
 
 enum post_fate provider_fate(struct provider *provider, struct str body)

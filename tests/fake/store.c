@@ -1,4 +1,5 @@
 #include "fake/store_call.h"
+#include "fake/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -188,7 +189,11 @@ static bool is_lost(struct call *call, bool *done)
         return true;
     }
     *done = world_pick(tables->world, 2) == 0;
-    return world_chance(tables->world, tables->chaos);
+    if (!world_chance(tables->world, tables->chaos)) {
+        return false;
+    }
+    struck(*done ? "commit unknown, done" : "commit unknown, not done");
+    return true;
 }
 
 static void execute(struct op *op)
@@ -198,6 +203,7 @@ static void execute(struct op *op)
     bool done = false;
     bool lost = tables->down || is_lost(call, &done);
     if (!tables->down && (!lost || done)) {
+        tables->runs++;
         call->run(call);
     }
     if (lost) {

@@ -68,6 +68,7 @@ struct tables {
     enum unit fail; /* the answer of the next such unit is lost */
     enum task_state fail_state;
     bool fail_done; /* …after it was committed */
+    int64_t runs;   /* units that were carried out */
     int64_t failed;
     int64_t fenced;
 };

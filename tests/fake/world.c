@@ -178,7 +178,7 @@ void world_close(struct world *world)
 
 int64_t world_clock_ms(const struct world *world)
 {
-    return WORLD_EPOCH_MS + world->now_ms;
+    return WORLD_EPOCH_MS + world->now_ms + world->clock_off_ms;
 }
 
 /* ---- events ---- */
@@ -258,6 +258,9 @@ bool world_turn(struct world *world)
     assert(event->at_ms >= world->now_ms);
     world->now_ms = event->at_ms;
     run(world, event);
+    if (world->on_turn) {
+        world->on_turn(world->turn_context);
+    }
     return true;
 }
 

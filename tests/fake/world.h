@@ -37,7 +37,10 @@ struct world {
     struct storage *storage;
     struct buf transcript; /* what happened, a line each */
     char fault[300];       /* what never may happen and did; empty: nothing */
-    bool loud;             /* every log line to standard error, with times */
+    int64_t clock_off_ms;  /* how far PostgreSQL's clock has jumped */
+    loop_fn *on_turn;      /* null, or called after every event */
+    void *turn_context;
+    bool loud; /* every log line to standard error, with times */
 };
 
 /** The one in which loop_open() makes loops. */

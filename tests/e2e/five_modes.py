@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka sanitized
+# tests/run: postgres kafka sanitized raced
 """One request of each mode, through Apache Kafka, PostgreSQL and one worker, to
 five files and five events."""
 

@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include "edge/admin.h"
 #include "edge/web.h"
 

@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include "edge/bucket_trial.h"
 
 static enum bucket_end put_text(struct trial *trial, const char *key,

@@ -1,4 +1,4 @@
-/* tests/run: s3 */
+/* tests/run: s3 raced */
 #include "edge/s3_trial.h"
 
 /* Against a server that checks every signature; tests/lib/servers.sh starts it:

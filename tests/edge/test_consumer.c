@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include "edge/kafka_trial.h"
 
 #include <string.h>

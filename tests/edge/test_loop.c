@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include "edge/loop.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include "edge/store_trial.h"
 
 #include "edge/inspect.h"

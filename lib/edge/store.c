@@ -25,6 +25,7 @@ static const char *const data_queries[] = {
     "forget_leases",
     "learn",
     "learn_closed",
+    "learn_other",
     "hold_set",
     "hold_lift",
     "hold_probe",

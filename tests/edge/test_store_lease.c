@@ -28,13 +28,20 @@ static struct beat_result beat(struct trial *trial, int64_t owner, bool count)
     return answer.beat;
 }
 
-static bool learn(struct trial *trial, int64_t task, const char *key,
-                  const char *id)
+static struct trial_answer learn_as(struct trial *trial, int64_t task,
+                                    const char *key, const char *id)
 {
     struct trial_answer answer = {.trial = trial};
     store_learn(trial->store, task, str_of(key), str_of(id), trial_on_done,
                 &answer);
     trial_wait(trial);
+    return answer;
+}
+
+static bool learn(struct trial *trial, int64_t task, const char *key,
+                  const char *id)
+{
+    struct trial_answer answer = learn_as(trial, task, key, id);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.done;
 }
@@ -257,7 +264,10 @@ static void learn__a_row_without_id__gets_it(void **state)
     assert_false(learn(trial, row.id, "key-r-00000/1", "task_1"));
     assert_false(learn(trial, row.id + 1, "key-r-00000", "task_1"));
     assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
-    assert_false(learn(trial, row.id, "key-r-00000", "task_2"));
+    assert_false(learn(trial, row.id, "key-r-00000", "task_1"));
+    struct trial_answer other =
+        learn_as(trial, row.id, "key-r-00000", "task_2");
+    assert_int_equal(other.err.kind, ERR_PERMANENT); /* one key, two ids */
     assert_string_equal(
         trial_sql(trial, "SELECT provider_task_id || ' ' || state || ' ' || "
                          "version || ' ' || owner FROM task"),

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka long crashpoints timeout=900
+"""kill -9 before and after each durable step: one worker is armed with a point and
+dies there, another one ends what it left. CRASHPOINTS="a b" tries only these."""
+
+import collections
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import tap
+from world import BIN, CONTINUE, STOP, World, file_of, sha256_of, wait_for
+
+REQUESTS = 12
+SIGKILLED = -9
+
+# Which time it is come by; the first, where nothing is said.
+NTH = {"post_before": 3, "post_may_send": 3, "post_accepted": 3, "save_sent": 4,
+       "running_save_before": 3, "running_save_after": 3, "offset_after": 5,
+       "stored_save_after": 3, "name_after": 2, "announce_sent": 3,
+       "announce_acknowledged": 3, "close_save_after": 2, "beat_before": 3,
+       "beat_after": 3}
+
+# What has to happen for a point to be reached; all others lie on the plain way.
+SCENES = {
+    "start": ["join_before", "join_after"],
+    "dead_peer": ["bury_before", "bury_after", "adopt_before", "adopt_sent", "adopt_after"],
+    "drain": ["leave_before", "leave_after"],
+    "throttled": ["hand_back_before", "hand_back_after"],
+    "lost_reply": ["post_unanswered", "replay_before_intent", "replay_save_before",
+                   "replay_save_after"],
+    "failed": ["failed_save_before", "failed_save_after"],
+    "late": ["late_save_before", "late_save_after"],
+    "reject": ["reject_before", "reject_sent", "reject_acknowledged"],
+    "learn": ["learn_before", "learn_written"],
+}
+SCENE_OF = {point: scene for scene, points in SCENES.items() for point in points}
+# Two workers at once there: the group waits for the dead one, so they come last.
+LAST = SCENES["learn"]
+
+FAULTS = {
+    "throttled": {"on": "submit", "kind": "rate_limit", "retry_after": "1", "count": 6},
+    "lost_reply": {"on": "submit", "kind": "rst_after_body", "count": 6},
+    "failed": {"on": "submit", "kind": "fail", "count": -1},
+    "late": {"on": "submit", "kind": "slow_job", "delay_ms": 6000, "count": -1},
+    "learn": {"on": "submit", "kind": "delay", "delay_ms": 6000, "count": -1},
+}
+
+
+def points_of(program):
+    """The names in the section of a program."""
+    out = Path(os.environ["TEST_TMP"]) / "points"
+    subprocess.run(["objcopy", "-O", "binary", "--only-section=crashpoints",
+                    str(program), str(out)], check=True, capture_output=True)
+    return sorted({name.decode() for name in out.read_bytes().split(b"\0") if name})
+
+
+class Try:
+    """One point: its requests, and the workers that come and go."""
+
+    def __init__(self, world, point):
+        self.world = world
+        self.point = point
+        self.scene = SCENE_OF.get(point, "plain")
+        # No name is the beginning of another's: faults match by it.
+        self.name = point.replace("_", "-") + "."
+        self.ids = [f"{self.name}{n}" for n in range(REQUESTS)]
+        self.faults = []
+
+    def worker(self, **settings):
+        return self.world.start_worker(
+            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID="one", **settings)
+
+    def armed(self, **settings):
+        nth = NTH.get(self.point, 1)
+        return self.worker(PIXVERSE_CRASHPOINT=f"{self.point}:{nth}", **settings)
+
+    def send(self):
+        more = {"deadline_seconds": 2} if self.scene == "late" else {}
+        for i in self.ids:
+            self.world.send({"request_id": i, "request": {"prompt": f"clip {i}"}, **more})
+        if self.scene == "reject":
+            self.world.send(b'{"name": "none"}', key=self.name)
+        self.world.flush()
+
+    def purchases(self):
+        return [t for t in self.world.ledger()["tasks"]
+                if t["request"]["prompt"].startswith(f"clip {self.name}")]
+
+    def accepted(self, least):
+        wait_for(lambda: len(self.purchases()) >= least, 30,
+                 f"{self.point}: the first are accepted")
+
+    def begin(self):
+        """The armed worker, at work."""
+        if self.scene == "dead_peer":
+            peer = self.worker()
+            self.send()
+            self.accepted(4)
+            peer.kill()
+            return self.armed()
+        doomed = self.armed()
+        self.send()
+        if self.scene == "drain":
+            self.accepted(4)
+            doomed.process.terminate()
+        return doomed
+
+    def freeze(self, doomed):
+        """Beyond its lease, with POSTs under way: their ids come to nobody's job."""
+        self.accepted(1)
+        doomed.signal(STOP)
+        heir = self.world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID="two")
+        wait_for(lambda: "a worker is dead" in heir.text(), 20, "it is taken for dead")
+        doomed.signal(CONTINUE)
+        return heir
+
+    def run(self):
+        world = self.world
+        if self.scene in FAULTS:
+            world.faults([{"match": f"clip {self.name}", **FAULTS[self.scene]}])
+        doomed = self.begin()
+        heir = self.freeze(doomed) if self.scene == "learn" else None
+        try:
+            wait_for(lambda: not doomed.alive(), 25, f"{self.point} is reached")
+        except Exception as error:  # shown as this point's fault
+            doomed.kill()
+            self.faults.append(error)
+        if doomed.process.returncode != SIGKILLED:
+            self.faults.append(f"it ended with {doomed.process.returncode}:\n"
+                               + doomed.text()[-1500:])
+        heir = heir or self.worker()
+        try:
+            wait_for(lambda: world.pump(0.1) or set(self.ids) <= set(world.events), 60,
+                     f"{self.point}: every end")
+            self.judge()
+        except Exception as error:  # the next point is still tried
+            self.faults.append(f"{error}\n{heir.text()[-2500:]}")
+        status = heir.stop()
+        if status != 0:
+            self.faults.append(f"the heir drains with {status}:\n{heir.text()[-1500:]}")
+
+    def judge(self):
+        bought = collections.Counter(t["key"] for t in self.purchases())
+        prompts = {t["request"]["prompt"] for t in self.purchases()}
+        if len(bought) != REQUESTS or len(prompts) != REQUESTS or set(bought.values()) != {1}:
+            self.faults.append(f"bought {dict(bought)}")
+        served = {t["task_id"]: [v["sha256"] for v in t["videos"]]
+                  for t in self.purchases()}
+        for i in self.ids:
+            event = self.world.events[i][0]
+            if len({e.raw for e in self.world.events[i] if not e.value.get("late")}) != 1:
+                self.faults.append(f"{i} has several ends")
+            if event["status"] == "completed":
+                stored = [sha256_of(file_of(v["uri"])) for v in event["videos"]]
+                told = [v["sha256"] for v in event["videos"]]
+                if not stored == told == served[event["provider_task_id"]]:
+                    self.faults.append(f"{i}: {stored} stored, {told} told")
+        ends = {e.value.get("error", {}).get("kind", e["status"])
+                for i in self.ids for e in self.world.events[i][:1]}
+        expected = {"failed": "provider_failed", "late": "timed_out"}
+        if ends != {expected.get(self.scene, "completed")}:
+            self.faults.append(f"ends are {ends}")
+        if self.scene == "reject" and not self.rejected():
+            self.faults.append("the rejection is lost")
+
+    def rejected(self):
+        reader = self.world.reader("rejected")
+        try:
+            return wait_for(lambda: any((m.key() or b"").decode() == self.name
+                                        for m in reader.consume(100, 0.3)), 15,
+                            "the rejection")
+        finally:
+            reader.close()
+
+
+def main():
+    points = points_of(BIN / "pixverse-worker")
+    tap.check(len(points) >= 20, "there are at least 20 points", points)
+    tap.equal(sorted(set(SCENE_OF) - set(points)), [], "every scene has its points")
+    only = os.environ.get("CRASHPOINTS", "").split()
+    points = sorted((p for p in points if not only or p in only), key=lambda p: p in LAST)
+    settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
+                "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
+    with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"],
+               settings=settings) as world:
+        for point in points:
+            began = time.monotonic()
+            attempt = Try(world, point)
+            attempt.run()
+            tap.check(not attempt.faults, f"{point}: what it leaves is ended once "
+                      f"({time.monotonic() - began:.1f} s)", *attempt.faults)
+
+
+tap.run(main)

@@ -130,6 +130,8 @@ class Try:
         if doomed.process.returncode != SIGKILLED:
             self.faults.append(f"it ended with {doomed.process.returncode}:\n"
                                + doomed.text()[-1500:])
+        else:
+            world.injected("kill -9 at a crash point")
         heir = heir or self.worker()
         try:
             wait_for(lambda: world.pump(0.1) or set(self.ids) <= set(world.events), 60,

@@ -69,4 +69,5 @@ def check_environment(environment):
               "check finds no wrong setting (2), but what is away (1)")
 
 
-tap.run(main)
+if __name__ == "__main__":
+    tap.run(main)

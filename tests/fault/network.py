@@ -80,6 +80,8 @@ class Namespace:
     def __init__(self, ports):
         self.name = "pixverse-" + re.sub(r"\W", "", TMP.parent.parent.name)
         self.ports = ",".join(map(str, ports))
+        # "ip netns exec" would mount things, which it can't in a chroot.
+        self.enter = ["nsenter", f"--net=/run/netns/{self.name}"]
         call("ip", "netns", "add", self.name)
         try:
             self.wire(ports)
@@ -102,7 +104,7 @@ class Namespace:
         self.lines = {port: Line((HOST, port), ("127.0.0.1", port)) for port in ports}
 
     def inside(self, *args):
-        return call("ip", "netns", "exec", self.name, *args)
+        return call(*self.enter, *args)
 
     def cut(self, ways, on):
         """Drop what leaves (out), what comes (in), or both."""
@@ -220,7 +222,7 @@ def main():
         try:
             port = free_port()
             guest = world.start_worker(
-                wait=False, before=["ip", "netns", "exec", space.name],
+                wait=False, before=space.enter,
                 ADMIN_LISTEN=f"{GUEST}:{port}")
             guest.admin = f"http://{GUEST}:{port}"
             world.wait_ready(guest, 40)

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_ALIGN 4096
+#define BUFFER_BYTES_MIN ((size_t)128 << 10)
 #define SWEEP_MAX 1000
 
 /* Faults */
@@ -67,16 +67,14 @@ int fs_open_below(int folder_fd, const char *name)
                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int fs_enter(int folder_fd, const char *name, struct fs_trouble *trouble)
+int fs_enter(int folder_fd, const char *name, bool *made,
+             struct fs_trouble *trouble)
 {
     int fd = fs_open_below(folder_fd, name);
+    *made = false;
     if (fd < 0 && errno == ENOENT) {
-        if (mkdirat(folder_fd, name, 0755) == 0) {
-            if (fsync(folder_fd) != 0) {
-                fs_trouble_here(trouble, "make durable the folder of", name);
-                return -1;
-            }
-        } else if (errno != EEXIST) {
+        *made = mkdirat(folder_fd, name, 0755) == 0;
+        if (!*made && errno != EEXIST) {
             fs_trouble_here(trouble, "make the folder", name);
             return -1;
         }
@@ -100,22 +98,113 @@ static bool next_part(const char **key, char part[static 256])
     return slash != NULL;
 }
 
-int fs_enter_key(int root_fd, const char *key, bool make, char last[static 256],
-                 struct fs_trouble *trouble)
+/* What stays there: folders that are durable in their own */
+
+/** The place of a path; FS_DURABLE_MAX: it has none. */
+static size_t kept_at(const struct fs *fs, const char *path, size_t len)
 {
+    size_t i = 0;
+    while (i < FS_DURABLE_MAX &&
+           !(fs->durable[i] && strncmp(fs->durable[i], path, len) == 0 &&
+             fs->durable[i][len] == '\0')) {
+        i++;
+    }
+    return i;
+}
+
+static bool is_kept(struct fs *fs, const char *path, size_t len)
+{
+    pthread_mutex_lock(&fs->durable_lock);
+    bool found = kept_at(fs, path, len) < FS_DURABLE_MAX;
+    pthread_mutex_unlock(&fs->durable_lock);
+    return found;
+}
+
+static void forget_kept(struct fs *fs, const char *path, size_t len)
+{
+    pthread_mutex_lock(&fs->durable_lock);
+    size_t at = kept_at(fs, path, len);
+    if (at < FS_DURABLE_MAX) {
+        free(fs->durable[at]);
+        fs->durable[at] = NULL;
+    }
+    pthread_mutex_unlock(&fs->durable_lock);
+}
+
+static void remember_kept(struct fs *fs, const char *path, size_t len)
+{
+    char *copy = strndup(path, len);
+    pthread_mutex_lock(&fs->durable_lock);
+    if (copy) { /* else it is made durable once more */
+        free(fs->durable[fs->durable_next]);
+        fs->durable[fs->durable_next] = copy;
+        fs->durable_next = (fs->durable_next + 1) % FS_DURABLE_MAX;
+    }
+    pthread_mutex_unlock(&fs->durable_lock);
+}
+
+int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
+                 char last[static 256], struct fs_trouble *trouble)
+{
+    const char *at = key;
     int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) {
         fs_trouble_here(trouble, "open the folder of", key);
     }
-    while (fd >= 0 && next_part(&key, last)) {
+    while (fd >= 0 && next_part(&at, last)) {
+        bool made = false;
         int below =
-            make ? fs_enter(fd, last, trouble) : fs_open_below(fd, last);
+            make ? fs_enter(fd, last, &made, trouble) : fs_open_below(fd, last);
         int code = errno;
+        if (made) { /* somebody had removed the one we knew */
+            forget_kept(fs, key, (size_t)(at - key) - 1);
+        }
         close(fd);
         errno = code;
         fd = below;
     }
     return fd;
+}
+
+/**
+ * A failure is never tried again: the kernel may have dropped what it could
+ * not write, and would report success.
+ */
+static bool keep(int folder_fd, const char *key, struct fs_trouble *trouble)
+{
+    return fsync(folder_fd) == 0 ||
+           fs_trouble_here(trouble, "make durable the name of", key);
+}
+
+bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
+                  struct fs_trouble *trouble)
+{
+    char part[256];
+    const char *at = key;
+    int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+    bool good = fd >= 0 || fs_trouble_here(trouble, "open the folder of", key);
+    /* From above: where one journal holds all, as it mostly is, that of the
+     * folder which others write to as well takes the rest along. */
+    while (good && next_part(&at, part)) {
+        size_t len = (size_t)(at - key) - 1;
+        if (!is_kept(fs, key, len)) {
+            good = keep(fd, key, trouble);
+            if (good) {
+                remember_kept(fs, key, len);
+            }
+        }
+        int below = good ? fs_open_below(fd, part) : -1;
+        if (good && below < 0) {
+            good = fs_trouble_here(trouble, "open the folder of", key);
+        }
+        close(fd);
+        fd = below;
+    }
+    good = good && keep(fd, key, trouble);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
 }
 
 /* Life */
@@ -130,6 +219,10 @@ static void fs_free_if_over(struct fs *fs)
         free(fs->free_buffers[i]);
     }
     free(fs->free_buffers);
+    for (size_t i = 0; i < FS_DURABLE_MAX; i++) {
+        free(fs->durable[i]);
+    }
+    pthread_mutex_destroy(&fs->durable_lock);
     free(fs->root);
     free(fs->name);
     free(fs);
@@ -232,13 +325,17 @@ static char *root_of(struct str url)
     return root;
 }
 
+/** Two for each put; smaller ones where that makes them many. */
 static bool buffers_new(struct fs *fs, int puts_max)
 {
     fs->buffers_len = 2 * (size_t)puts_max;
+    size_t bytes = FS_MEMORY_BYTES / fs->buffers_len / FS_ALIGN * FS_ALIGN;
+    bytes = bytes < FS_BUFFER_BYTES ? bytes : FS_BUFFER_BYTES;
+    fs->buffer_bytes = bytes > BUFFER_BYTES_MIN ? bytes : BUFFER_BYTES_MIN;
     fs->free_buffers = calloc(fs->buffers_len, sizeof *fs->free_buffers);
     while (fs->free_buffers && fs->free_len < fs->buffers_len) {
         void *buffer;
-        if (posix_memalign(&buffer, BUFFER_ALIGN, FS_BUFFER_BYTES) != 0) {
+        if (posix_memalign(&buffer, FS_ALIGN, fs->buffer_bytes) != 0) {
             return false;
         }
         fs->free_buffers[fs->free_len++] = buffer;
@@ -263,6 +360,7 @@ static struct bucket *fs_open(struct loop *loop, struct str url, int puts_max,
     }
     *fs = (struct fs){
         .base = {&bucket_fs_kind, loop}, .loop = loop, .bytes_max = bytes_max};
+    pthread_mutex_init(&fs->durable_lock, NULL);
     fs->root = root_of(url);
     size_t name_bytes = 3 * url.len + 1;
     fs->name = malloc(name_bytes);

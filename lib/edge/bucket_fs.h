@@ -3,6 +3,7 @@
 
 #include "edge/bucket_kind.h"
 
+#include <pthread.h>
 #include <stddef.h>
 
 /**
@@ -15,7 +16,11 @@
  */
 
 #define FS_BUFFER_BYTES ((size_t)1 << 20)
+#define FS_ALIGN ((size_t)4096)            /* of buffers and their lengths */
+#define FS_MEMORY_BYTES ((size_t)64 << 20) /* of all buffers, if that will do  \
+                                            */
 #define FS_INCOMING ".incoming"
+#define FS_DURABLE_MAX 256
 
 struct fs {
     struct bucket base;
@@ -26,6 +31,10 @@ struct fs {
     char **free_buffers; /* a stack */
     size_t free_len;
     size_t buffers_len;
+    size_t buffer_bytes; /* of each one */
+    pthread_mutex_t durable_lock;
+    char *durable[FS_DURABLE_MAX]; /* folders that stay there; null: no more */
+    size_t durable_next;           /* the oldest */
     uint32_t count; /* makes temporary names unique in this process */
     bool sweeping;
     bool closed;
@@ -52,8 +61,9 @@ int fs_open_root(const struct fs *fs, struct fs_trouble *trouble);
 /** A folder in a folder, no link followed; -1 with errno. */
 int fs_open_below(int folder_fd, const char *name);
 
-/** The same, made and made durable if it wasn't there. */
-int fs_enter(int folder_fd, const char *name, struct fs_trouble *trouble);
+/** The same, made if it wasn't there: durable only by fs_keep_name(). */
+int fs_enter(int folder_fd, const char *name, bool *made,
+             struct fs_trouble *trouble);
 
 /**
  * The folder that a key's last part is in.
@@ -61,8 +71,16 @@ int fs_enter(int folder_fd, const char *name, struct fs_trouble *trouble);
  * @param make  Make what is missing; else a missing one is -1 with errno only.
  * @param last  The last part.
  */
-int fs_enter_key(int root_fd, const char *key, bool make, char last[static 256],
-                 struct fs_trouble *trouble);
+int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
+                 char last[static 256], struct fs_trouble *trouble);
+
+/**
+ * Make durable that a key's file is in its folder, that folder in its own, and
+ * so on. A folder that we did so for before is not done again: only what is
+ * new costs a disk's turn.
+ */
+bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
+                  struct fs_trouble *trouble);
 
 /* Of struct bucket_kind; bucket_fs_put.c and bucket_fs_look.c. */
 

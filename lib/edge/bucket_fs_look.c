@@ -38,8 +38,8 @@ static void check_open(struct fs_check *check)
         return;
     }
     char last[256];
-    int folder_fd =
-        fs_enter_key(root_fd, check->key, false, last, &check->trouble);
+    int folder_fd = fs_enter_key(check->fs, root_fd, check->key, false, last,
+                                 &check->trouble);
     int code = errno;
     close(root_fd);
     if (folder_fd >= 0) {
@@ -94,6 +94,21 @@ static void check_read(struct fs_check *check)
     free(bytes);
 }
 
+/** Whoever put it there may have died before it was durable. */
+static void check_keep(struct fs_check *check)
+{
+    int root_fd = fs_open_root(check->fs, &check->trouble);
+    if (root_fd < 0) {
+        return;
+    }
+    if (fdatasync(check->fd) != 0) {
+        fs_trouble_here(&check->trouble, "make durable", check->key);
+    } else {
+        fs_keep_name(check->fs, root_fd, check->key, &check->trouble);
+    }
+    close(root_fd);
+}
+
 static void check_work(void *context)
 {
     struct fs_check *check = context;
@@ -102,6 +117,9 @@ static void check_work(void *context)
     }
     if (check->trouble.end == BUCKET_DONE) {
         check_read(check);
+    }
+    if (check->over && check->trouble.end == BUCKET_DONE) {
+        check_keep(check);
     }
     if ((check->over || check->trouble.end != BUCKET_DONE) && check->fd >= 0) {
         close(check->fd);
@@ -207,7 +225,8 @@ static void probe_work(void *context)
     if (root_fd < 0) {
         return;
     }
-    int incoming_fd = fs_enter(root_fd, FS_INCOMING, &probe->trouble);
+    bool made;
+    int incoming_fd = fs_enter(root_fd, FS_INCOMING, &made, &probe->trouble);
     close(root_fd);
     if (incoming_fd < 0) {
         return;

@@ -40,6 +40,7 @@ struct fs_put {
     bool published;
     int incoming_fd;
     int fd;
+    bool direct; /* writes go past the page cache */
     bool temp_made;
     char temp[64];
     int64_t written;
@@ -55,7 +56,8 @@ static void put_open(struct fs_put *put)
     if (root_fd < 0) {
         return;
     }
-    put->incoming_fd = fs_enter(root_fd, FS_INCOMING, &put->trouble);
+    bool made;
+    put->incoming_fd = fs_enter(root_fd, FS_INCOMING, &made, &put->trouble);
     close(root_fd);
     if (put->incoming_fd < 0) {
         return;
@@ -68,6 +70,11 @@ static void put_open(struct fs_put *put)
         return;
     }
     put->temp_made = true;
+    /* Copying into the page cache costs more than all the rest of a transfer.
+     * A small video is one write, and done sooner with it. */
+    put->direct =
+        (put->announced < 0 || put->announced >= (int64_t)FS_BUFFER_BYTES) &&
+        fcntl(put->fd, F_SETFL, O_DIRECT) == 0; /* tmpfs refuses, for one */
     /* A full disk shows now, not after the download. */
     if (put->announced > 0 && fallocate(put->fd, 0, 0, put->announced) != 0 &&
         errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) {
@@ -75,11 +82,26 @@ static void put_open(struct fs_put *put)
     }
 }
 
+static void leave_direct(struct fs_put *put)
+{
+    put->direct = false;
+    fcntl(put->fd, F_SETFL, 0);
+}
+
 static bool write_all(struct fs_put *put, const char *bytes, size_t len)
 {
     while (len > 0) {
-        ssize_t n = pwrite(put->fd, bytes, len, put->written);
+        size_t whole = len / FS_ALIGN * FS_ALIGN;
+        if (put->direct && whole == 0) {
+            leave_direct(put); /* the end of the video */
+        }
+        ssize_t n =
+            pwrite(put->fd, bytes, put->direct ? whole : len, put->written);
         if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && errno == EINVAL && put->direct) {
+            leave_direct(put); /* its blocks are larger, or a write was cut */
             continue;
         }
         if (n < 0) {
@@ -157,23 +179,20 @@ static void put_finish_step(struct fs_put *put)
     }
     CRASHPOINT("bytes_durable");
     char last[256];
-    int folder_fd = fs_enter_key(root_fd, put->key, true, last, &put->trouble);
-    close(root_fd);
-    if (folder_fd < 0) {
-        return;
+    int folder_fd =
+        fs_enter_key(put->fs, root_fd, put->key, true, last, &put->trouble);
+    if (folder_fd >= 0) {
+        CRASHPOINT("name_before");
+        put->published = publish_at(put, folder_fd, last);
+        close(folder_fd);
     }
-    CRASHPOINT("name_before");
-    if (publish_at(put, folder_fd, last)) {
+    if (put->published) {
         CRASHPOINT("name_after");
-        put->published = true;
-        if (fsync(folder_fd) != 0) {
-            /* Visible, perhaps not for long: found and adopted if it stays. */
-            fs_trouble_here(&put->trouble, "make durable the name of",
-                            put->key);
-        }
+        /* If that fails: visible, perhaps not for long; found if it stays. */
+        fs_keep_name(put->fs, root_fd, put->key, &put->trouble);
         CRASHPOINT("name_durable");
     }
-    close(folder_fd);
+    close(root_fd);
 }
 
 static void put_abort_step(struct fs_put *put)
@@ -236,7 +255,7 @@ static void put_end(struct fs_put *put)
 /** Fills the buffer from what was spilled. */
 static void unspill(struct fs_put *put)
 {
-    size_t n = FS_BUFFER_BYTES - put->filled;
+    size_t n = put->fs->buffer_bytes - put->filled;
     n = n < put->spill_len ? n : put->spill_len;
     if (n == 0) {
         return;
@@ -266,7 +285,7 @@ static void on_step(void *context)
     }
     put_pump(put);
     if (put->said_no && put->step != STEP_ABORT && !put->cancelled &&
-        put->spill_len == 0 && put->filled < FS_BUFFER_BYTES) {
+        put->spill_len == 0 && put->filled < put->fs->buffer_bytes) {
         put->said_no = false;
         put->on_ready(put->context); /* last: it may do anything */
     }
@@ -291,7 +310,7 @@ static void put_pump(struct fs_put *put)
         put->step = STEP_OPEN;
     } else if (all_here) {
         put->step = STEP_FINISH;
-    } else if (put->filled == FS_BUFFER_BYTES) {
+    } else if (put->filled == put->fs->buffer_bytes) {
         put->step = STEP_WRITE;
     } else {
         return;
@@ -335,21 +354,22 @@ bool fs_write(struct put *base, const char *bytes, size_t len)
         put_pump(put);
         return true; /* its end is on the way */
     }
-    while (len > 0 && put->spill_len == 0 && put->filled < FS_BUFFER_BYTES) {
-        size_t n = FS_BUFFER_BYTES - put->filled;
+    while (len > 0 && put->spill_len == 0 &&
+           put->filled < put->fs->buffer_bytes) {
+        size_t n = put->fs->buffer_bytes - put->filled;
         n = n < len ? n : len;
         memcpy(put->filling + put->filled, bytes, n);
         put->filled += n;
         bytes += n;
         len -= n;
-        if (put->filled == FS_BUFFER_BYTES) {
+        if (put->filled == put->fs->buffer_bytes) {
             put_pump(put);
         }
     }
     if (len > 0) {
         spill(put, bytes, len);
     }
-    bool room = put->spill_len == 0 && put->filled < FS_BUFFER_BYTES;
+    bool room = put->spill_len == 0 && put->filled < put->fs->buffer_bytes;
     put->said_no = !room;
     return room;
 }

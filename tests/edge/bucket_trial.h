@@ -178,4 +178,14 @@ static inline enum bucket_end put_all(struct trial *trial, const char *key,
     return feeding->answer.result.end;
 }
 
+static inline enum bucket_end check(struct trial *trial, const char *key,
+                                    struct bucket_result *result)
+{
+    struct answer answer = {.trial = trial};
+    bucket_check(trial->bucket, str_of(key), on_result, &answer);
+    wait_for(trial, &answer);
+    *result = answer.result;
+    return result->end;
+}
+
 #endif

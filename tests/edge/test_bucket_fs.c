@@ -8,16 +8,6 @@ static enum bucket_end put_text(struct trial *trial, const char *key,
     return put_all(trial, key, text, strlen(text), -1, 1000, &feeding);
 }
 
-static enum bucket_end check(struct trial *trial, const char *key,
-                             struct bucket_result *result)
-{
-    struct answer answer = {.trial = trial};
-    bucket_check(trial->bucket, str_of(key), on_result, &answer);
-    wait_for(trial, &answer);
-    *result = answer.result;
-    return result->end;
-}
-
 static enum bucket_end probe(struct trial *trial, struct bucket_result *result)
 {
     struct answer answer = {.trial = trial};

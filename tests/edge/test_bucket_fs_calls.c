@@ -29,6 +29,10 @@ static struct {
     int code;
     int made[CALLS_LEN];
     bool hit;
+    bool no_direct;     /* the filesystem knows no O_DIRECT */
+    bool odd_blocks;    /* it says so only when a direct write comes */
+    int direct;         /* writes past the page cache */
+    int direct_refused; /* of those */
 } plan;
 
 /** Whether this call has to fail; sets errno. One step runs at a time. */
@@ -76,6 +80,14 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     if (fails(CALL_PWRITE)) {
         return -1;
     }
+    if (plan.armed && REAL(fcntl)(fd, F_GETFL) & O_DIRECT) {
+        plan.direct++;
+        if (plan.odd_blocks) {
+            plan.direct_refused++;
+            errno = EINVAL;
+            return -1;
+        }
+    }
     len = plan.armed && plan.half && len > 1 ? len / 2 : len;
     return REAL(pwrite)(fd, bytes, len, at);
 }
@@ -101,6 +113,20 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to,
 int mkdirat(int folder_fd, const char *path, mode_t mode)
 {
     return fails(CALL_MKDIRAT) ? -1 : REAL(mkdirat)(folder_fd, path, mode);
+}
+
+int fcntl(int fd, int command, ...)
+{
+    va_list args;
+    va_start(args, command);
+    long value = va_arg(args, long); /* what bucket_fs gives is an int */
+    va_end(args);
+    if (plan.armed && plan.no_direct && command == F_SETFL &&
+        value & O_DIRECT) {
+        errno = EINVAL;
+        return -1;
+    }
+    return REAL(fcntl)(fd, command, value);
 }
 
 int fallocate(int fd, int mode, off_t at, off_t len)
@@ -189,8 +215,19 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
     assert_true(ended == BUCKET_FAILED || ended == BUCKET_UNUSABLE);
     assert_true(!is_full(code) || ended == BUCKET_UNUSABLE);
     assert_true(feeding.answer.result.why[0] != '\0');
-    /* Only the folder's fsync comes after it is visible. */
-    assert_true(!there || call == CALL_FSYNC);
+    /* After it is visible, only its name is made durable; who comes next
+     * finds it there, and makes up for that. */
+    assert_true(!there || call == CALL_FSYNC || call == CALL_OPENAT);
+    if (there) {
+        struct bucket_result result;
+        memset(&plan, 0, sizeof plan);
+        plan.armed = true;
+        plan.call = CALLS_LEN;
+        assert_int_equal(check(trial, key, &result), BUCKET_DONE);
+        plan.armed = false;
+        assert_true(plan.made[CALL_FSYNC] >= 1);
+        assert_int_equal(plan.made[CALL_FDATASYNC], 1);
+    }
     return true;
 }
 
@@ -248,11 +285,107 @@ static void put__writes_fall_short__is_whole(void **state)
     end(&trial);
 }
 
+/** Whether the folder of the trial takes writes past the page cache. */
+static bool takes_direct(const struct trial *trial)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/try", trial->root);
+    int fd = open(path, O_WRONLY | O_CREAT | O_DIRECT, 0644);
+    unlink(path);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+static void put_whole(struct trial *trial, const char *key, size_t body,
+                      int64_t announced)
+{
+    struct feeding feeding;
+    size_t len = 0;
+    char *bytes = video_of(body, &len);
+    plan.armed = true;
+    enum bucket_end ended =
+        put_all(trial, key, bytes, len,
+                announced < 0 ? announced : (int64_t)len, 100000, &feeding);
+    plan.armed = false;
+    assert_int_equal(ended, BUCKET_DONE);
+    assert_true(whole_or_nothing(trial, key, bytes, len));
+    free(bytes);
+}
+
+static void put__large_or_small__only_large_ones_are_direct(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial, 0);
+    bool direct = takes_direct(&trial);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "large.mp4", 2500000, 0);
+    assert_int_equal(plan.direct, direct ? 3 : 0);
+    assert_int_equal(plan.made[CALL_PWRITE], direct ? 4 : 3);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "unknown.mp4", 2500000, -1);
+    assert_int_equal(plan.direct, direct ? 3 : 0);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "small.mp4", 65536, 0);
+    assert_int_equal(plan.direct, 0);
+    assert_int_equal(plan.made[CALL_PWRITE], 1);
+    end(&trial);
+}
+
+static void put__direct_writes_refused__is_whole(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial, 0);
+    bool direct = takes_direct(&trial);
+    memset(&plan, 0, sizeof plan);
+    plan.no_direct = true;
+    put_whole(&trial, "at_once.mp4", 2500000, 0);
+    assert_int_equal(plan.direct, 0);
+    memset(&plan, 0, sizeof plan);
+    plan.odd_blocks = true;
+    put_whole(&trial, "late.mp4", 2500000, 0);
+    assert_int_equal(plan.direct_refused, direct ? 1 : 0);
+    end(&trial);
+}
+
+static void put__folders_known__cost_no_fsync_again(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial, 0);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/01/a/0.mp4", 1000, 0);
+    assert_int_equal(plan.made[CALL_FSYNC], 5);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/01/b/0.mp4", 1000, 0);
+    assert_int_equal(plan.made[CALL_FSYNC], 2);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/01/b/1.mp4", 1000, 0);
+    assert_int_equal(plan.made[CALL_FSYNC], 1);
+
+    /* What somebody removed and we make again is new. */
+    char from[100];
+    char to[100];
+    snprintf(from, sizeof from, "%s/t", trial.root);
+    snprintf(to, sizeof to, "%s/gone", trial.root);
+    assert_int_equal(rename(from, to), 0);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/01/c/0.mp4", 1000, 0);
+    assert_int_equal(plan.made[CALL_FSYNC], 5);
+    end(&trial);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(put__any_call_fails__nothing_half_is_visible),
         cmocka_unit_test(put__writes_fall_short__is_whole),
+        cmocka_unit_test(put__large_or_small__only_large_ones_are_direct),
+        cmocka_unit_test(put__direct_writes_refused__is_whole),
+        cmocka_unit_test(put__folders_known__cost_no_fsync_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

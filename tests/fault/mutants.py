@@ -124,9 +124,9 @@ MUTANTS = [
      "    list_add_tail(&intake->waiting, &item->link);\n"
      "    intake->waiting_len++;\n    if (", ["sim/intake", "sim/seeds"]),
     ("a rejection passes before its acknowledgement", "lib/flow/intake.c",
-     "    if (!err) {\n        metric_add(intake->rejected, 1);",
-     "    if (!err || err->kind == ERR_TRANSIENT) {\n"
-     "        metric_add(intake->rejected, 1);", ["sim/intake", "sim/seeds"]),
+     "    if (!err) {\n        CRASHPOINT(\"reject_acknowledged\");",
+     "    if (!err || err->kind == ERR_TRANSIENT) {",
+     ["sim/intake", "sim/seeds"]),
     ("an offset passes what is unfinished", "lib/core/offsets.c",
      "while (offsets->len > 0 && entry_at(offsets, 0)->finished) {",
      "while (offsets->len > 0) {", ["unit/offsets"]),

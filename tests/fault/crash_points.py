@@ -14,6 +14,8 @@ from world import BIN, CONTINUE, STOP, World, file_of, sha256_of, wait_for
 
 REQUESTS = 12
 SIGKILLED = -9
+TRANSFERS_MAX = 8
+HALF_STORED_OLD_S = 7 * 3600  # a worker sweeps what is older than six hours
 
 # Which time it is come by; the first, where nothing is said.
 NTH = {"post_before": 3, "post_may_send": 3, "post_accepted": 3, "save_sent": 4,
@@ -54,6 +56,42 @@ def points_of(program):
     subprocess.run(["objcopy", "-O", "binary", "--only-section=crashpoints",
                     str(program), str(out)], check=True, capture_output=True)
     return sorted({name.decode() for name in out.read_bytes().split(b"\0") if name})
+
+
+def half_stored(world):
+    """Files that a kill left before they had their names."""
+    return list((world.videos / ".incoming").glob("*"))
+
+
+def untold(world):
+    """What differs between the videos in the folder and those of the events."""
+    world.pump(0.2)
+    told = {file_of(v["uri"]) for ends in world.events.values() for e in ends
+            for v in e.value.get("videos", [])}
+    there = {path for path in world.videos.rglob("*")
+             if path.is_file() and ".incoming" not in path.parts}
+    return told ^ there
+
+
+def check_rest(world, kills):
+    """What all the dead left behind goes away by itself."""
+    tap.equal(world.query("SELECT id, name FROM lease WHERE NOT dead"), [],
+              "no lease lives on when all workers are gone")
+    half = half_stored(world)
+    tap.check(len(half) <= kills * TRANSFERS_MAX,
+              f"{kills} kills left {len(half)} half-stored videos", *half)
+    old = time.time() - HALF_STORED_OLD_S
+    for path in half:
+        os.utime(path, (old, old))
+    janitor = world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID="one")
+    wait_for(lambda: not half_stored(world), 60, "those of yesterday are swept")
+    tap.check(True, "those that are old enough are swept by the next worker")
+    wait_for(lambda: not untold(world), 20, "the folder holds what the events tell")
+    tap.check(True, "the folder holds the videos that the events tell, and no other")
+    wait_for(lambda: world.query("SELECT count(*) FROM lease")[0][0] == 1, 20,
+             "the leases of the dead are gone")
+    tap.check(True, "the leases of the dead are gone")
+    tap.equal(janitor.stop(), 0, "and it drains with status 0")
 
 
 class Try:
@@ -166,6 +204,10 @@ class Try:
             self.faults.append(f"ends are {ends}")
         if self.scene == "reject" and not self.rejected():
             self.faults.append("the rejection is lost")
+        rows = ("SELECT count(*) FROM task JOIN request USING (id)"
+                " WHERE state <> 6 AND request_id = ANY(%s)")
+        wait_for(lambda: self.world.query(rows, self.ids)[0][0] == 0, 15,
+                 "no row is unfinished")
 
     def rejected(self):
         reader = self.world.reader("rejected")
@@ -184,6 +226,7 @@ def main():
     only = os.environ.get("CRASHPOINTS", "").split()
     points = sorted((p for p in points if not only or p in only), key=lambda p: p in LAST)
     settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
+                "TRANSFERS_MAX": str(TRANSFERS_MAX),
                 "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
     with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"],
                settings=settings) as world:
@@ -193,6 +236,7 @@ def main():
             attempt.run()
             tap.check(not attempt.faults, f"{point}: what it leaves is ended once "
                       f"({time.monotonic() - began:.1f} s)", *attempt.faults)
+        check_rest(world, len(points))
 
 
 tap.run(main)

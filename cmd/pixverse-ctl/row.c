@@ -97,6 +97,20 @@ static const json_t *hold_for(const json_t *row, enum task_state state)
     return NULL;
 }
 
+/** The hold of this task alone: nobody alive may replay or poll it. */
+static const json_t *own_hold(const json_t *row)
+{
+    size_t i;
+    json_t *hold;
+    json_array_foreach(json_object_get(row, "holds"), i, hold)
+    {
+        if (strcmp(row_text(hold, "reason"), "account") == 0) {
+            return hold;
+        }
+    }
+    return NULL;
+}
+
 static const char *since(int64_t then_ms, const json_t *row, char *out,
                          size_t out_bytes)
 {
@@ -190,6 +204,11 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
     bool alone = json_is_true(json_object_get(row, "worker_dead")) ||
                  !json_object_get(row, "owner");
     size_t len = strlen(out);
+    if (own_hold(row) && len < out_bytes) {
+        snprintf(out + len, out_bytes - len, "; held: %s",
+                 row_text(own_hold(row), "message"));
+        return;
+    }
     if (alone && len < out_bytes) {
         snprintf(out + len, out_bytes - len, "; its worker is gone, %s",
                  row_number(row, "workers") ? "another takes it over"

@@ -106,7 +106,6 @@ bool move_denied_to_stranger(struct move *m)
     if (m->outcome->same_key) {
         return false;
     }
-    m->memo->account_hold = true;
     m->step->hold = HOLD_ACCOUNT;
     return true;
 }

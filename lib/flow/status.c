@@ -37,6 +37,20 @@ static void list_holds(const struct status *s, struct buf *out)
     }
 }
 
+static void count_held(void *context, struct job *job)
+{
+    size_t *held = context;
+    *held += job->hold == HOLD_ACCOUNT;
+}
+
+/** Tasks that wait for a worker with another key or base URL. */
+static size_t tasks_held(const struct status *s)
+{
+    size_t held = 0;
+    jobs_each(&s->engine->jobs, count_held, &held);
+    return held;
+}
+
 static void answer_ready(const struct status *s, struct admin_answer *answer)
 {
     answer->content_type = "text/plain; charset=utf-8";
@@ -47,6 +61,13 @@ static void answer_ready(const struct status *s, struct admin_answer *answer)
         buf_add_text(answer->body, "ready\n");
     }
     list_holds(s, answer->body);
+    size_t held = tasks_held(s);
+    if (held > 0) {
+        buf_printf(answer->body,
+                   "hold: account: %zu tasks were sent under another key or "
+                   "base URL than ours\n",
+                   held);
+    }
 }
 
 static void answer_scale(const struct status *s, struct admin_answer *answer)
@@ -74,6 +95,11 @@ static void answer_metrics(const struct status *s, struct admin_answer *answer)
         metric_set(s->engine->metrics.states[i], (double)counts[i]);
     }
     struct metrics *m = s->engine->edges.metrics;
+    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_of_other_accounts",
+                          NULL,
+                          "Tasks that wait for a worker with another key or "
+                          "base URL (hold account)."),
+               (double)tasks_held(s));
     metric_set(metric_get(m, METRIC_GAUGE, "pixverse_loop_longest_turn_seconds",
                           NULL, "Longest turn of the loop since last asked."),
                (double)loop_longest_turn_us(s->engine->edges.loop) / 1e6);

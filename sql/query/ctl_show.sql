@@ -22,7 +22,25 @@ WITH t AS (
         closed.takeovers, closed.takeovers_since_ms, closed.kind,
         closed.has_cost, closed.cost, closed.credits_cost, closed.result,
         closed.event, closed.closed_ms
-      FROM closed JOIN request USING (id) WHERE request_id = $1::text)
+      FROM closed JOIN request USING (id) WHERE request_id = $1::text),
+-- The hold of one task: a doubt waits for a worker with its own key and base URL
+-- (an account names both, the URL first); what is accepted for one with its base
+-- URL, and with its key if the provider denies its id to others.
+alien AS (
+    SELECT 'account' AS reason, $1::text AS scope, last_sent_ms AS since_ms,
+        NULL::bigint AS next_try_ms,
+        'it was sent under another key or base URL than any live worker has'
+            || CASE WHEN state = 1 THEN ''
+                ELSE ': the provider may deny them its id' END AS message
+      FROM t
+     WHERE t.closed_ms IS NULL AND t.account <> ''
+       AND ((t.state = 1 AND t.doubt) OR t.state IN (2, 3, 6))
+       AND EXISTS (SELECT FROM lease WHERE NOT dead)
+       AND NOT EXISTS (
+           SELECT FROM lease l WHERE NOT l.dead AND l.account = t.account)),
+holding AS (
+    SELECT reason, scope, since_ms, next_try_ms, message FROM hold
+    UNION ALL SELECT * FROM alien)
 SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,
            'kind', t.kind, 'mode', r.mode, 'priority', r.priority,
@@ -58,7 +76,7 @@ SELECT json_strip_nulls(json_build_object(
            'holds', (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope, 'since_ms', since_ms,
                          'next_try_ms', next_try_ms, 'message', message)
-                         ORDER BY since_ms) FROM hold),
+                         ORDER BY since_ms) FROM holding),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
   FROM t
   JOIN request r USING (id)

@@ -1,3 +1,4 @@
+/* tests/run: timeout=900 */
 #include "sim/scene.h"
 
 #include "fake/watch.h"

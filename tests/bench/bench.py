@@ -9,6 +9,7 @@ import time
 from confluent_kafka import Consumer, TopicPartition
 
 from measure import Ends, Histogram, Pinned, Table, Window, memory_mb, quantile
+from storage import bench_storage
 from world import ROOT, Late, fetch, wait_for
 
 QUICK = "--quick" in sys.argv
@@ -312,7 +313,8 @@ def judge(window, since, alone=True):
 
 
 BENCHES = {"ingest": bench_ingest, "cost": bench_cost, "latency": bench_latency,
-           "flight": bench_flight, "idle": bench_idle}
+           "flight": bench_flight, "idle": bench_idle,
+           "storage": lambda: bench_storage(TABLE, QUICK)}
 
 
 def main():

@@ -29,7 +29,8 @@ struct bucket_result {
     int64_t bytes;    /* DONE of put and check */
     char sha256[65];  /* DONE of check: of what is there, read in full */
     const char *fault; /* check: there, but not a whole MP4: what is wrong */
-    char why[256];    /* in words, for ends that aren't DONE */
+    bool nearly_full;  /* DONE of put: the next one may find no room */
+    char why[256];     /* in words, for ends that aren't DONE or nearly full */
 };
 
 typedef void bucket_fn(void *context, const struct bucket_result *result);

@@ -16,9 +16,10 @@
  */
 
 #define FS_BUFFER_BYTES ((size_t)1 << 20)
-#define FS_ALIGN ((size_t)4096)            /* of buffers and their lengths */
-#define FS_MEMORY_BYTES ((size_t)64 << 20) /* of all buffers, if that will do  \
-                                            */
+#define FS_ALIGN ((size_t)4096) /* of buffers and their lengths */
+#define FS_MEMORY_BYTES                                                        \
+    ((size_t)64 << 20) /* of all buffers, if that will do                      \
+                        */
 #define FS_INCOMING ".incoming"
 #define FS_DURABLE_MAX 256
 
@@ -53,6 +54,9 @@ bool fs_trouble_set(struct fs_trouble *trouble, enum bucket_end end,
 /** The same with errno, which decides whether the store itself is at fault. */
 bool fs_trouble_here(struct fs_trouble *trouble, const char *what,
                      const char *path);
+
+/** Whether the store has room for more; else that it hasn't is in `why`. */
+bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256]);
 
 /* Folders, on working threads: a descriptor, or -1 with the trouble set. */
 

@@ -201,21 +201,20 @@ static void probe_write(struct fs_probe *probe, int folder_fd)
     unlinkat(folder_fd, probe->temp, 0);
 }
 
-static void probe_room(struct fs_probe *probe, int folder_fd)
+bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256])
 {
     struct statvfs room;
-    if (fstatvfs(folder_fd, &room) != 0) {
-        return;
+    if (fstatvfs(folder_fd, &room) != 0 || room.f_blocks == 0) {
+        return true; /* as far as one can see */
     }
     uint64_t free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
-    if (room.f_blocks > 0 && free_bytes < FREE_BYTES_MIN &&
-        probe->trouble.end == BUCKET_DONE) {
-        probe->trouble.end = BUCKET_UNUSABLE;
-        snprintf(probe->trouble.why, sizeof probe->trouble.why,
-                 "%.150s has %llu MiB free, needed: %llu", probe->fs->root,
-                 (unsigned long long)(free_bytes >> 20),
-                 (unsigned long long)(FREE_BYTES_MIN >> 20));
+    if (free_bytes >= FREE_BYTES_MIN) {
+        return true;
     }
+    snprintf(why, 256, "%.150s has %llu MiB free, needed: %llu", fs->root,
+             (unsigned long long)(free_bytes >> 20),
+             (unsigned long long)(FREE_BYTES_MIN >> 20));
+    return false;
 }
 
 static void probe_work(void *context)
@@ -232,7 +231,10 @@ static void probe_work(void *context)
         return;
     }
     probe_write(probe, incoming_fd);
-    probe_room(probe, incoming_fd);
+    if (probe->trouble.end == BUCKET_DONE &&
+        !fs_has_room(probe->fs, incoming_fd, probe->trouble.why)) {
+        probe->trouble.end = BUCKET_UNUSABLE;
+    }
     close(incoming_fd);
 }
 

@@ -44,6 +44,7 @@ struct fs_put {
     bool temp_made;
     char temp[64];
     int64_t written;
+    bool nearly_full;
     struct fs_trouble trouble;
 };
 
@@ -191,6 +192,8 @@ static void put_finish_step(struct fs_put *put)
         /* If that fails: visible, perhaps not for long; found if it stays. */
         fs_keep_name(put->fs, root_fd, put->key, &put->trouble);
         CRASHPOINT("name_durable");
+        put->nearly_full = put->trouble.end == BUCKET_DONE &&
+                           !fs_has_room(put->fs, root_fd, put->trouble.why);
     }
     close(root_fd);
 }
@@ -237,7 +240,8 @@ static void put_end(struct fs_put *put)
 {
     struct fs *fs = put->fs;
     struct bucket_result result = {.end = put->trouble.end,
-                                   .bytes = put->written};
+                                   .bytes = put->written,
+                                   .nearly_full = put->nearly_full};
     if (put->cancelled && !put->published) {
         result.end = BUCKET_CANCELLED;
     }

@@ -192,6 +192,9 @@ static void on_put_end(void *context, const struct bucket_result *result)
     }
     switch (result->end) {
     case BUCKET_DONE:
+        if (result->nearly_full) { /* what is paid goes on, nothing is bought */
+            engine_hold(t->engine, HOLD_STORAGE, str_of(result->why));
+        }
         video_stored(t, t->fetch_end.bytes, t->sha256);
         return;
     case BUCKET_EXISTS:

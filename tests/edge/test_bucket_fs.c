@@ -314,6 +314,28 @@ static void put__disk_full_at_any_level__is_unusable_and_recovers(void **state)
     end(&trial);
 }
 
+static void put__little_room_is_left__is_stored_and_says_so(void **state)
+{
+    (void)state;
+    struct trial trial;
+    struct feeding feeding;
+    size_t len = 0;
+    char *bytes = video_of(5 * MIB, &len);
+    begin(&trial, 70 * MIB);
+    assert_int_equal(
+        put_all(&trial, "a.mp4", bytes, len, (int64_t)len, 16384, &feeding),
+        BUCKET_DONE);
+    assert_false(feeding.answer.result.nearly_full);
+    assert_int_equal(
+        put_all(&trial, "b.mp4", bytes, len, (int64_t)len, 16384, &feeding),
+        BUCKET_DONE);
+    assert_true(feeding.answer.result.nearly_full);
+    assert_non_null(strstr(feeding.answer.result.why, "MiB free"));
+    assert_content(&trial, "b.mp4", bytes, len);
+    free(bytes);
+    end(&trial);
+}
+
 static void probe__states_of_the_store__are_told(void **state)
 {
     (void)state;
@@ -439,6 +461,7 @@ int main(void)
         cmocka_unit_test(put__other_length_than_announced__fails),
         cmocka_unit_test(put__more_than_puts_max__is_transient),
         cmocka_unit_test(put__disk_full_at_any_level__is_unusable_and_recovers),
+        cmocka_unit_test(put__little_room_is_left__is_stored_and_says_so),
         cmocka_unit_test(probe__states_of_the_store__are_told),
         cmocka_unit_test(check__what_is_no_whole_video__is_named),
         cmocka_unit_test(sweep__old_files_of_the_dead__are_removed),

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # tests/run: postgres kafka long timeout=240
-"""A storage that is full to several levels, read-only, or hangs: what is visible is
-whole, nothing new is bought meanwhile, and all comes home when there is room again.
-Mounts what it needs in a mount namespace of its own, as root."""
+"""A storage that is full to several levels, nearly full, read-only, or hangs: what is
+visible is whole, nothing new is bought meanwhile, and all comes home when there is room
+again. Mounts what it needs in a mount namespace of its own, as root."""
 
 import ctypes
 import os
@@ -113,6 +113,25 @@ def full(world, left, video_bytes):
     check_home(world, name, ids + [other])
 
 
+def nearly_full(world):
+    """What is paid is stored while there is room; nothing more is bought."""
+    ballast = world.videos / "ballast"
+    fill(ballast, 20 << 20)
+    ids = ["nearly-full", "nearly-full-meanwhile"]
+    world.send({"request_id": ids[0], "request": {"prompt": ids[0]}})
+    world.flush()
+    tap.equal(world.event(ids[0], 30)["status"], "completed",
+              "nearly full: what still has room is stored")
+    wait_for(lambda: held(world), 30, "nearly full: the hold storage")
+    world.send({"request_id": ids[1], "request": {"prompt": ids[1]}})
+    world.flush()
+    world.pump(1)
+    tap.equal([t for t in world.ledger()["tasks"] if t["request"]["prompt"] == ids[1]],
+              [], "nearly full: nothing more is bought")
+    ballast.unlink()
+    check_home(world, "nearly full", ids)
+
+
 def read_only(world):
     call("mount", "-o", "remount,ro", world.videos)
     ids = send(world, "read-only")
@@ -167,6 +186,7 @@ def main():
         tap.note(f"a video has up to {size} bytes")
         for left in (0, BLOCK, size // 2, size - BLOCK, size + size // 2, 3 * size):
             full(world, left, min(p.stat().st_size for p in visible(world)))
+        nearly_full(world)
         read_only(world)
         check_left(world)
     call("umount", videos)

@@ -169,21 +169,36 @@ static void write_unbilled(const struct world *world, struct buf *out)
     buf_add_char(out, ']');
 }
 
+/** Those that were polled at that time or later; all, if it is 0. */
+static void write_tasks(struct world *world, int64_t since_ms, bool with_hash,
+                        struct buf *out)
+{
+    const char *comma = "";
+    buf_add_text(out, ",\"tasks\":[");
+    for (uint32_t i = 0; i < world->tasks_count; i++) {
+        if (world->tasks[i]->last_poll_us >= since_ms * 1000) {
+            buf_add_text(out, comma);
+            buf_add_char(out, '\n');
+            write_task(world, world->tasks[i], with_hash, out);
+            comma = ",";
+        }
+    }
+    buf_add_char(out, ']');
+}
+
 static void serve_ledger(struct site *site)
 {
     struct world *world = site->world;
     struct buf *out = &site->reply->body;
     const struct str summary = http_request_parameter(site->request, "summary");
     const struct str hash = http_request_parameter(site->request, "sha256");
+    int64_t since_ms = 0;
+    (void)str_to_i64(http_request_parameter(site->request, "polled_since"), 0,
+                     INT64_C(1) << 50, &since_ms); /* absent: all */
     buf_add_text(out, "{\"totals\":");
     write_totals(world, out);
     if (!str_eq(summary, STR("1"))) {
-        buf_add_text(out, ",\"tasks\":[");
-        for (uint32_t i = 0; i < world->tasks_count; i++) {
-            buf_add_text(out, i > 0 ? ",\n" : "\n");
-            write_task(world, world->tasks[i], !str_eq(hash, STR("0")), out);
-        }
-        buf_add_char(out, ']');
+        write_tasks(world, since_ms, !str_eq(hash, STR("0")), out);
         write_unbilled(world, out);
     }
     buf_add_text(out, "}\n");

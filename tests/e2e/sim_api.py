@@ -249,6 +249,10 @@ def keys_and_polls(sim):
     row = [t for t in sim.ledger()["tasks"] if t["task_id"] == task][0]
     tap.check(row["at_ms"] < row["first_completed_at_ms"] < row["at_ms"] + 5000 and row["polls"] > 3,
               "the ledger has the moment of the first `completed`", row)
+    for since, there in ((int(row["last_poll_ms"]), True), (int(row["last_poll_ms"]) + 1, False)):
+        told = sim.json("GET", f"/sim/ledger?sha256=0&polled_since={since}")[1]
+        tap.equal(task in [t["task_id"] for t in told["tasks"]], there,
+                  "polled_since leaves out what was polled before")
     status, told = sim.json("GET", "/v1/model-schema?model=pixverse-v6&operation=video_generation")
     tap.equal(told["data"]["idempotency"]["header"], "Idempotency-Key", "model-schema")
     for path in ("/v1/user/balance", "/v1/balance"):

@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=400
+# tests/run: postgres kafka long timeout=1500
 """A worker that stands still is taken for dead, and what it does when it wakes up
-does no harm; a dead one's tasks go on elsewhere within ten seconds."""
+does no harm, at random times under load too; a dead one's tasks go on elsewhere
+within ten seconds. FREEZES=n freezes so often, SEED=n as in an earlier run."""
 
 import json
+import os
+import random
 import time
 
 import tap
+from load import Load, lease_of, seed_of_run
 from world import CONTINUE, STOP, World, fetch, wait_for
 
 REQUESTS = 300
+FREEZES = int(os.environ.get("FREEZES") or 5)
+IN_FLIGHT = 300
 
 
 def check_once(world, ids):
@@ -28,7 +34,50 @@ def live_workers(worker):
     return json.loads(fetch(worker.admin + "/scale")[1])["workers"]
 
 
-def main():
+def freeze(world, load, rng, victims):
+    """Beyond the lease, while the others go on; each wakes up at a time of its own."""
+    leases = {w: lease_of(w) for w in victims}
+    for worker in victims:
+        worker.signal(STOP)
+    living = "SELECT count(*) FROM lease WHERE NOT dead AND id = ANY(%s)"
+    load.until(lambda: world.query(living, list(leases.values()))[0][0] == 0, 30,
+               "they are taken for dead")
+    load.offsets.look([w for w in world.workers if w not in victims])
+    for worker in victims:
+        load.turn(rng.uniform(0, 4))
+        worker.signal(CONTINUE)
+    for worker in victims:
+        load.until(lambda w=worker: lease_of(w) != leases[w], 30,
+                   "it begins again under a new lease")
+
+
+def random_freezes():
+    seed = seed_of_run()
+    rng = random.Random(seed)
+    tap.note(f"FREEZES={FREEZES} SEED={seed}")
+    # The answers of some submissions come in while their worker stands still.
+    with World(workers=3, latency="2..6", sim=["--schema", "yes", "--submit-ms", "50..500"],
+               settings={"LEASE_MS": "2000", "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}) \
+            as world, Load(world, IN_FLIGHT, rng) as load:
+        load.fill()
+        frozen = 0
+        while frozen < FREEZES:
+            load.turn(rng.uniform(0, 2.5))
+            victims = rng.sample(world.workers, rng.choice([1, 1, 2]))
+            freeze(world, load, rng, victims)
+            frozen += len(victims)
+        load.finish()
+        tap.check(True, f"{frozen} times a worker was frozen, and came back")
+        load.judge()
+        taken = world.query("SELECT count(*) FROM closed JOIN request USING (id)"
+                            " WHERE fence > 1 AND request_id = ANY(%s)", load.ids)[0][0]
+        tap.check(taken >= frozen, f"{taken} tasks were taken over")
+        for worker in world.workers:
+            tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",
+                      worker.text()[-2000:])
+
+
+def one_by_one():
     with World(workers=2, latency="3..6", settings={"TASKS_MAX": "400"}) as world:
         ids = [f"frozen-{n}" for n in range(REQUESTS)]
         for n, i in enumerate(ids):
@@ -59,6 +108,11 @@ def main():
         world.wait_events(more, 90)
         check_once(world, ids + more)
         tap.check(frozen.alive(), "the one that woke up lives on")
+
+
+def main():
+    one_by_one()
+    random_freezes()
 
 
 tap.run(main)

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka long timeout=1500
+"""kill -9 of a random worker of three at random times, under load, and another one
+in its place; then everything is awaited. KILLS=n kills so many, SEED=n those of an
+earlier run."""
+
+import math
+import os
+import random
+import time
+
+import tap
+from load import Load, lease_of, seed_of_run
+from world import World, fetch
+
+KILLS = int(os.environ.get("KILLS") or 20)
+SEATS = 3
+IN_FLIGHT = 300
+TAKEOVER_MAX_S = 10
+
+
+def ready(worker):
+    try:
+        return fetch(worker.admin + "/readyz", timeout=1)[0] == 200
+    except OSError:
+        return False
+
+
+class Fleet:
+    """Three seats; each keeps its place in the Kafka group, whoever sits there."""
+
+    def __init__(self, world):
+        self.world = world
+        self.seats = [self.start(n) for n in range(SEATS)]
+        self.fate = {}  # worker -> when it was killed
+
+    def start(self, seat):
+        return self.world.start_worker(
+            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=f"seat-{seat}")
+
+    def kill(self, load, number, seat):
+        victim = self.seats[seat]
+        others = [w for w in self.seats if w is not victim]
+        survivors = [w for w in others if ready(w)]
+        victim.kill()
+        killed_ms = time.time() * 1000
+        self.fate[victim] = killed_ms
+        load.offsets.look(others)
+        lease = lease_of(victim)
+        if lease:
+            load.takeovers.died(number, killed_ms, lease, survivors)
+        self.seats[seat] = self.start(seat)
+
+
+def check_takeovers(load, fleet):
+    took = load.takeovers.took
+    tap.equal(list(load.takeovers.waiting), [], "every orphan is polled again")
+    last = {}
+    for orphan, seconds in took:
+        last[orphan.kill] = max(last.get(orphan.kill, 0), seconds)
+    tap.note("kill: last orphan polled after: "
+             + ", ".join(f"{kill}: {last[kill]:.1f} s" for kill in sorted(last)))
+    tap.check(len(took) >= KILLS * 10, "the dead had tasks in flight", len(took))
+
+    def survived(orphan, seconds):
+        """Whether somebody was there from the death to the poll."""
+        polled_ms = orphan.killed_ms + seconds * 1000
+        return any(fleet.fate.get(w, math.inf) > polled_ms for w in orphan.survivors)
+    fair = [seconds for orphan, seconds in took if survived(orphan, seconds)]
+    tap.note(f"{len(took)} orphans, {len(fair)} of them with a survivor throughout")
+    tap.check(fair and max(fair) <= TAKEOVER_MAX_S,
+              f"each is polled again within {TAKEOVER_MAX_S} s of the death of its "
+              "worker, where another one lives on", max(fair, default=None))
+
+
+def main():
+    seed = seed_of_run()
+    rng = random.Random(seed)
+    tap.note(f"KILLS={KILLS} SEED={seed}")
+    # Answers take their time, so that some are under way when a worker dies.
+    with World(workers=0, latency="3..8", sim=["--schema", "yes", "--submit-ms", "50..500"],
+               settings={"POLL_INTERVAL_MS": "2000",
+                         "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}) as world, \
+            Load(world, IN_FLIGHT, rng) as load:
+        fleet = Fleet(world)
+        for worker in fleet.seats:
+            world.wait_ready(worker)
+        load.fill()
+        for number in range(KILLS):
+            load.turn(rng.uniform(0.3, 4.2))
+            fleet.kill(load, number, rng.randrange(SEATS))
+        load.finish()
+        load.judge()
+        check_takeovers(load, fleet)
+        for worker in fleet.seats:
+            tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",
+                      worker.text()[-2000:])
+        tap.equal(world.query("SELECT id FROM lease WHERE NOT dead"), [],
+                  "no lease lives on when all workers are gone")
+
+
+tap.run(main)

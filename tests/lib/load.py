@@ -1,0 +1,279 @@
+"""Load that never ends while workers come and go, and what must hold under it:
+
+    load = Load(world, in_flight=300, rng=random.Random(1))
+    load.turn(2.5)               keeps so many requests in flight for so long
+    load.look(dead)              Kafka's offsets against the tables, now
+    load.finish()                everything ends
+    load.judge()                 the checks
+
+Some requests are delivered twice, some messages name no request.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+
+import confluent_kafka
+
+import tap
+from record import RECORD
+from world import fetch, file_of, sha256_of, wait_for
+
+TWICE = 0.1
+NO_REQUEST = 0.03
+# A poll that the dead one had sent may come in a moment after its death.
+UNDER_WAY_MS = 500
+LOOK_EVERY_S = 1  # below the poll interval: no poll of a task is overlooked
+
+
+def lease_of(worker):
+    """The lease under which a worker lives now, as its log says; None: not yet."""
+    found = re.findall(r"joined the fleet.* lease=(\d+)", worker.text())
+    return int(found[-1]) if found else None
+
+
+class Offsets:
+    """What the group has committed, against what is stored or rejected."""
+
+    def __init__(self, world):
+        self.world = world
+        self.group = confluent_kafka.Consumer(
+            {"bootstrap.servers": world.brokers, "group.id": world.prefix + "workers"})
+        self.rejections = world.reader("rejected")
+        self.read = collections.Counter()  # partition of the rejections -> next offset
+        self.rejected = set()  # (partition, offset) of messages
+        self.sent = collections.defaultdict(dict)  # partition -> offset -> id, or None
+        self.passed = collections.Counter()  # partition -> offset that was looked at
+        self.stored = set()
+        self.ahead = []
+        self.longest_s = 0.0  # that the workers stood still
+
+    def close(self):
+        self.group.close()
+        self.rejections.close()
+
+    def on_delivery(self, identity):
+        def delivered(error, message):
+            if error:
+                raise RuntimeError(error)
+            self.sent[message.partition()][message.offset()] = identity
+        return delivered
+
+    def committed(self):
+        parts = [confluent_kafka.TopicPartition(self.world.topic("requests"), p)
+                 for p in range(self.world.partitions)]
+        return {p.partition: p.offset for p in self.group.committed(parts, 10)}
+
+    def rejections_end(self):
+        # Not by the consumer that reads: its long fetch would keep the answer waiting.
+        return {p: self.group.get_watermark_offsets(
+            confluent_kafka.TopicPartition(self.world.topic("rejected"), p), 10)[1]
+            for p in range(self.world.partitions)}
+
+    def read_rejections(self, end):
+        limit = time.monotonic() + 15
+        while any(self.read[p] < end[p] for p in end):
+            if time.monotonic() > limit:
+                raise RuntimeError("the rejected topic can't be read to its end")
+            for message in self.rejections.consume(500, 0.1):
+                headers = dict(message.headers())
+                self.rejected.add((int(headers["source_partition"]),
+                                   int(headers["source_offset"])))
+                self.read[message.partition()] = message.offset() + 1
+
+    def look(self, living):
+        """With every living worker standing still: none can mend it meanwhile."""
+        self.world.producer.flush(20)
+        began = time.monotonic()
+        for worker in living:
+            worker.frozen = True  # its loop's turns are no measure from here on
+            worker.process.send_signal(signal.SIGSTOP)
+        try:
+            committed = self.committed()
+            end = self.rejections_end()
+            unsure = [i for messages in self.sent.values() for i in messages.values()
+                      if i and i not in self.stored]
+            self.stored.update(i for (i,) in self.world.query(
+                "SELECT request_id FROM request WHERE request_id = ANY(%s)", unsure))
+        finally:
+            for worker in living:
+                worker.process.send_signal(signal.SIGCONT)
+        self.longest_s = max(self.longest_s, time.monotonic() - began)
+        self.read_rejections(end)
+        for partition, offset in committed.items():
+            for at in range(self.passed[partition], offset):
+                identity = self.sent[partition][at]
+                safe = (identity in self.stored if identity
+                        else (partition, at) in self.rejected)
+                if not safe:
+                    self.ahead.append((partition, at, identity))
+            self.passed[partition] = max(offset, self.passed[partition])
+
+
+class Orphan:
+    """A running task whose worker was killed."""
+
+    def __init__(self, kill, killed_ms, survivors):
+        self.kill = kill
+        self.killed_ms = killed_ms
+        self.survivors = survivors  # ready when it was killed
+
+
+class Takeovers:
+    """From each death to the first poll of what it left, as the ledger shows."""
+
+    def __init__(self, world):
+        self.world = world
+        self.waiting = {}  # provider's task id -> Orphan
+        self.took = []  # (Orphan, seconds)
+        self.looked = 0.0
+
+    def died(self, kill, killed_ms, lease, survivors):
+        """Kill number so and so. A task that dies with its heir begins again."""
+        for (task,) in self.world.query(
+                "SELECT provider_task_id FROM task WHERE state = 2 AND owner = %s", lease):
+            self.waiting[task] = Orphan(kill, killed_ms, survivors)
+
+    def look(self):
+        if not self.waiting or time.monotonic() < self.looked + LOOK_EVERY_S:
+            return
+        self.looked = time.monotonic()
+        since = min(orphan.killed_ms for orphan in self.waiting.values())
+        for task in json.loads(fetch(
+                f"{self.world.sim_url}/sim/ledger?sha256=0&polled_since={int(since)}",
+                timeout=30)[1])["tasks"]:
+            orphan = self.waiting.get(task["task_id"])
+            if orphan and task["last_poll_ms"] > orphan.killed_ms + UNDER_WAY_MS:
+                seconds = (task["last_poll_ms"] - orphan.killed_ms) / 1000
+                self.took.append((self.waiting.pop(task["task_id"]), seconds))
+                self.world.took_over(seconds)
+
+
+class Load:
+    """Requests without end, and what comes of them."""
+
+    def __init__(self, world, in_flight, rng, name="load"):
+        self.world = world
+        self.in_flight = in_flight
+        self.rng = rng
+        self.name = name
+        self.ids = []
+        self.ended = 0
+        self.nameless = 0
+        self.offsets = Offsets(world)
+        self.takeovers = Takeovers(world)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.offsets.close()
+
+    def produce(self, value, key, identity):
+        self.world.producer.produce(self.world.topic("requests"), value, key,
+                                    on_delivery=self.offsets.on_delivery(identity))
+
+    def send_one(self):
+        identity = f"{self.name}-{len(self.ids)}"
+        value = json.dumps({"request_id": identity, "request": {"prompt": identity}})
+        self.ids.append(identity)
+        self.world.sent_ids.add(identity)
+        for _ in range(2 if self.rng.random() < TWICE else 1):
+            self.produce(value, identity, identity)
+        if self.rng.random() < NO_REQUEST:
+            self.nameless += 1
+            self.produce(b"no request", str(self.nameless), None)
+
+    def step(self):
+        """Take what has ended, and send as many as are missing."""
+        self.world.pump(0.05)
+        self.takeovers.look()
+        self.ended = sum(1 for i in self.world.events if i.startswith(self.name + "-"))
+        # Not all at once: they would go on in step with each other.
+        for _ in range(min(40, self.in_flight - (len(self.ids) - self.ended))):
+            self.send_one()
+        self.world.producer.poll(0)
+
+    def turn(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.step()
+
+    def until(self, condition, limit_s, what):
+        """The load goes on until condition() gives something true; returns that."""
+        def met():
+            self.step()
+            return condition()
+        return wait_for(met, limit_s, what)
+
+    def fill(self):
+        self.until(lambda: len(self.ids) - self.ended >= self.in_flight and self.ended >= 5,
+                   60, "the load is there")
+
+    def finish(self, limit_s=90):
+        def over():
+            self.world.pump(0.2)
+            self.takeovers.look()
+            return self.world.events.keys() >= set(self.ids) and not self.takeovers.waiting
+        self.world.producer.flush(20)
+        with contextlib.suppress(Exception):  # the checks tell what is missing
+            wait_for(over, limit_s, "every end")
+        self.world.pump(1)
+
+    # --- the checks ----------------------------------------------------------
+
+    def judge(self):
+        ids, events = self.ids, self.world.events
+        tap.note(f"{len(ids)} requests; the longest look at the offsets took "
+                 f"{self.offsets.longest_s:.2f} s")
+        tap.equal([i for i in ids if i not in events], [], "every request ends")
+        tap.equal([i for i in ids if len({e.raw for e in events.get(i, [])}) > 1], [],
+                  "each end has the same bytes, however often it is told")
+        tap.equal([i for i in ids if len({e.headers["ce_id"] for e in events.get(i, [])}) > 1],
+                  [], "and the same id")
+        tap.equal([(i, events[i][0].value) for i in ids
+                   if i in events and events[i][0]["status"] != "completed"][:3], [],
+                  "all are completed")
+        self.judge_ledger()
+        self.judge_offsets()
+        tap.equal(self.world.query(
+            "SELECT request_id, state, owner FROM task JOIN request USING (id)"), [],
+            "no row is unfinished")
+
+    def judge_ledger(self):
+        tasks = self.world.ledger()["tasks"]
+        bought = collections.Counter(task["request"]["prompt"] for task in tasks)
+        tap.equal(sorted(p for p, n in bought.items() if n > 1), [], "nothing is bought twice")
+        tap.equal(sorted(set(self.ids) ^ set(bought)), [], "everything is bought, nothing else")
+        served = {t["task_id"]: [v["sha256"] for v in t["videos"]] for t in tasks}
+        wrong = []
+        for i in self.ids:
+            for event in self.world.events.get(i, [])[:1]:
+                videos = event.value.get("videos", [])
+                stored = [sha256_of(file_of(v["uri"])) for v in videos]
+                told = [v["sha256"] for v in videos]
+                if not stored == told == served.get(event.value.get("provider_task_id")):
+                    wrong.append(i)
+        tap.equal(wrong, [], "the videos are those that were served")
+
+    def judge_offsets(self):
+        offsets = self.offsets
+        tap.equal(offsets.ahead, [], "no offset was ever ahead of what is stored")
+        for text in offsets.ahead:
+            RECORD.violation(f"committed ahead of what is stored: {text}")
+        ends = {p: max(messages, default=-1) + 1 for p, messages in offsets.sent.items()}
+        wait_for(lambda: all(offsets.committed()[p] == end for p, end in ends.items()), 30,
+                 "the group's offsets come to the end")
+        offsets.look([w for w in self.world.workers if w.alive()])
+        nameless = {(p, at) for p, messages in offsets.sent.items()
+                    for at, i in messages.items() if not i}
+        tap.equal(offsets.rejected, nameless, "each message without a name is rejected")
+        tap.equal(offsets.ahead, [], "and so it is at the end")
+
+
+def seed_of_run():
+    return int(os.environ.get("SEED") or int.from_bytes(os.urandom(3)))

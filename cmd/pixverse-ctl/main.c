@@ -12,7 +12,7 @@
 
 static const struct command *const commands[] = {
     &command_submit,  &command_list,  &command_show,
-    &command_explain, &command_watch,
+    &command_explain, &command_watch, &command_attach,
 };
 
 #define COMMANDS_LEN (sizeof commands / sizeof commands[0])

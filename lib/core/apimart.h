@@ -37,6 +37,9 @@ struct exchange apimart_ask_schema(const struct apimart *apimart,
 struct exchange apimart_ask_balance(const struct apimart *apimart, bool user,
                                     struct arena *arena);
 
+/** Visible ASCII of a length that a row can hold. */
+bool apimart_is_task_id(struct str text);
+
 /** One of the submit outcomes. A reply that was not sent is NOT_SENT. */
 void apimart_read_submit(const struct reply *reply, int64_t now_ms,
                          struct arena *arena, struct outcome *outcome);

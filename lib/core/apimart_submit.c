@@ -49,20 +49,23 @@ static const struct verdict redirected = {
 static const struct verdict in_doubt = {.kind = OUTCOME_UNANSWERED};
 /* clang-format on */
 
-/** Visible ASCII of a length that a row can hold. */
-static bool is_id(const json_t *value)
+bool apimart_is_task_id(struct str text)
 {
-    size_t len = json_string_length(value);
-    const char *at = json_string_value(value);
-    if (len == 0 || len >= PROVIDER_TASK_ID_BYTES) {
+    if (text.len == 0 || text.len >= PROVIDER_TASK_ID_BYTES) {
         return false;
     }
-    for (size_t i = 0; i < len; i++) {
-        if (at[i] <= 0x20 || at[i] >= 0x7f) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] <= 0x20 || text.at[i] >= 0x7f) {
             return false;
         }
     }
     return true;
+}
+
+static bool is_id(const json_t *value)
+{
+    return apimart_is_task_id(
+        (struct str){json_string_value(value), json_string_length(value)});
 }
 
 /** The ids of one object; false once two are not the same. */
@@ -157,6 +160,15 @@ static void answered(const struct reply *reply, struct arena *arena,
     if (reply->status / 100 == 2 && !error.told) {
         outcome->message =
             STR("the provider accepted, but its answer names no single task");
+    }
+    if (arena->failed) {
+        /* What was not read whole may have said anything. */
+        *outcome = (struct outcome){
+            .kind = OUTCOME_UNANSWERED,
+            .progress = -1,
+            .http_status = outcome->http_status,
+            .message = STR("there was no memory to read the answer"),
+        };
     }
 }
 

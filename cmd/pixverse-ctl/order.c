@@ -1,0 +1,90 @@
+#include "order.h"
+
+#include "row.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
+{
+    json_t *rows = NULL;
+    if (order_write(ctl, "ctl_order_lock", NULL, 0) >= 0) {
+        rows = ctl_rows(ctl, "ctl_order", &request_id, 1);
+    }
+    json_t *row = json_incref(json_array_get(rows, 0));
+    if (rows && !row) {
+        order_refuse(command,
+                     "no request \"%s\" is stored (pixverse-ctl list shows "
+                     "those that are)",
+                     request_id);
+    }
+    json_decref(rows);
+    return row;
+}
+
+struct task_row order_task(const json_t *row)
+{
+    const json_t *cost = json_object_get(row, "cost");
+    int64_t kind = row_number(row, "kind");
+    struct task_row task = {
+        .state = row_state(row),
+        .doubt = json_is_true(json_object_get(row, "doubt")),
+        .late = json_is_true(json_object_get(row, "late")),
+        .submission = (int32_t)row_number(row, "submission"),
+        .has_cost = cost != NULL,
+        .cost = json_number_value(cost),
+        .kind = kind > 0 && kind < FAILURE_KINDS_LEN ? (enum failure_kind)kind
+                                                     : FAILURE_NONE,
+    };
+    snprintf(task.provider_task_id, sizeof task.provider_task_id, "%s",
+             row_text(row, "provider_task_id"));
+    return task;
+}
+
+const char *order_state(const json_t *row, char *out, size_t out_bytes)
+{
+    const struct task_row task = order_task(row);
+    bool over = task.state == CLOSED || task.state == FAILED;
+    snprintf(out, out_bytes, "%s%s%s", task_state_name(task.state),
+             over ? " as " : "",
+             !over                       ? ""
+             : task.kind == FAILURE_NONE ? "completed"
+                                         : failure_kind_name(task.kind));
+    return out;
+}
+
+static void count_row(void *context, const char *const *names,
+                      const struct str *values, size_t len)
+{
+    (void)names;
+    (void)values;
+    (void)len;
+    *(int *)context += 1;
+}
+
+int order_write(struct ctl *ctl, const char *query, const char *const *params,
+                size_t params_len)
+{
+    struct err err = {0};
+    int rows = 0;
+    if (!ctl_database(ctl)) {
+        return -1;
+    }
+    if (!inspect_rows(ctl->inspect, query, params, params_len, count_row, &rows,
+                      &err)) {
+        fprintf(stderr, "pixverse-ctl: %s\n", err.text);
+        return -1;
+    }
+    return rows;
+}
+
+int order_refuse(const char *command, const char *format, ...)
+{
+    fprintf(stderr, "pixverse-ctl %s: ", command);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_FAILED;
+}

@@ -1,0 +1,36 @@
+#ifndef PIXVERSE_CTL_ORDER_H
+#define PIXVERSE_CTL_ORDER_H
+
+#include "core/task.h"
+#include "ctl.h"
+
+/**
+ * Orders: what an operator may tell the fleet about one request. One order is
+ * given at a time; what they write is guarded by conditions of its own all the
+ * same, since workers go on meanwhile.
+ */
+
+/**
+ * The request's row (sql/query/ctl_order.sql), with other operators shut out
+ * until this command ends.
+ *
+ * @return  The caller's; null after saying why not.
+ */
+json_t *order_look(struct ctl *ctl, const char *command,
+                   const char *request_id);
+
+/** What billing is judged by (core/billing.h). */
+struct task_row order_task(const json_t *row);
+
+/** "closed as timed_out", "running": for sentences. */
+const char *order_state(const json_t *row, char *out, size_t out_bytes);
+
+/** Run a statement that answers a row for each it wrote; -1 after saying why. */
+int order_write(struct ctl *ctl, const char *query, const char *const *params,
+                size_t params_len);
+
+/** Refuse: prints "pixverse-ctl <command>: <words>"; returns EXIT_FAILED. */
+int order_refuse(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,27 @@
+-- What an operator's order about a request is judged by.
+-- $1 request id.
+WITH t AS (
+    SELECT
+        id, state, owner, submission, sends, doubt, late, billed_open,
+        provider_task_id, first_sent_ms, kind, has_cost, cost, event,
+        false AS closed
+      FROM task WHERE id = (SELECT id FROM request WHERE request_id = $1::text)
+    UNION ALL
+    SELECT
+        id, state, owner, submission, sends, doubt, late, billed_open,
+        provider_task_id, first_sent_ms, kind, has_cost, cost, event, true
+      FROM closed
+     WHERE id = (SELECT id FROM request WHERE request_id = $1::text))
+SELECT json_strip_nulls(json_build_object(
+           'request_id', r.request_id, 'id', t.id, 'state', t.state,
+           'kind', t.kind, 'submission', t.submission, 'doubt', t.doubt,
+           'late', t.late, 'billed_open', t.billed_open, 'sends', t.sends,
+           'provider_task_id', t.provider_task_id,
+           'first_sent_ms', t.first_sent_ms,
+           'cost', CASE WHEN t.has_cost THEN t.cost END,
+           'event', t.event, 'closed', t.closed,
+           'faulty', r.body IS NULL,
+           'key', r.idempotency_key || CASE
+               WHEN t.submission > 0 THEN '/' || t.submission ELSE '' END,
+           'workers', (SELECT count(*) FROM lease WHERE NOT dead)))
+  FROM t JOIN request r USING (id);

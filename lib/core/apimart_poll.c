@@ -282,9 +282,9 @@ static void read_refusal(const struct reply *reply, struct arena *arena,
     }
 }
 
-void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
-                       int64_t now_ms, struct arena *arena,
-                       struct outcome *outcome)
+static void read_poll(const struct reply *reply, struct str provider_task_id,
+                      int64_t now_ms, struct arena *arena,
+                      struct outcome *outcome)
 {
     *outcome = (struct outcome){
         .kind = OUTCOME_MISSED,
@@ -305,5 +305,20 @@ void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
     }
     if (outcome->kind == OUTCOME_UPSTREAM_FAILED) {
         read_failure(reply, arena, outcome);
+    }
+}
+
+void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
+                       int64_t now_ms, struct arena *arena,
+                       struct outcome *outcome)
+{
+    read_poll(reply, provider_task_id, now_ms, arena, outcome);
+    if (arena->failed) {
+        /* What was not read whole may have said anything. */
+        *outcome = (struct outcome){
+            .kind = OUTCOME_MISSED,
+            .progress = -1,
+            .message = STR("there was no memory to read the answer"),
+        };
     }
 }

@@ -18,6 +18,7 @@
 #define MEMBER_WAIT_MS 60000
 #define AFRESH_MS 1000
 #define CLOSE_POLL_MS 20
+#define AGAIN_MS 1000
 /** How long a pause only leaves librdkafka's queue unread. A pause at
  * librdkafka itself throws the queue away, and costs a second to lift: it is
  * for those that last. */
@@ -36,17 +37,21 @@ struct consumer {
     void *context;
 
     rd_kafka_t *client; /* null: between two */
+    struct kafka_grave *grave; /* of the client: there before it */
     struct kafka_feed *feed;
     struct loop_timer *watch;
     struct loop_timer *unread; /* a pause that lasts */
     struct kafka_partitions partitions;
-    struct list held; /* read, but paused before they were handed out */
+    struct loop_timer *again;  /* hands out `later` */
+    struct list held;  /* read, but paused before they were handed out */
+    struct list later; /* given back for lack of memory */
     size_t out;
     size_t dying; /* clients being destroyed on other threads */
     bool paused;
     bool paused_inside; /* librdkafka was told */
     bool store_due;     /* deferred to the end of the turn */
     bool hand_out_due;  /* the same */
+    bool forgot; /* what we read was lost for lack of memory: begin afresh */
     int64_t member_ms;  /* when we last were a member, or began to wait */
     bool member;
 
@@ -58,6 +63,7 @@ struct consumer {
 
 static void on_event(void *context, rd_kafka_event_t *event);
 static void on_watch(void *context);
+static void on_dead(void *context);
 
 /** Tell librdkafka how far it may commit. */
 static void store(void *context)
@@ -67,20 +73,8 @@ static void store(void *context)
     if (!consumer->client) {
         return;
     }
-    rd_kafka_topic_partition_list_t *list = NULL;
-    for (size_t i = 0; i < consumer->partitions.len; i++) {
-        struct kafka_partition *partition = &consumer->partitions.all[i];
-        if (!partition->assigned ||
-            partition->offsets.prefix == partition->stored) {
-            continue;
-        }
-        if (!list) {
-            list = rd_kafka_topic_partition_list_new(8);
-        }
-        partition->stored = partition->offsets.prefix;
-        rd_kafka_topic_partition_list_add(list, consumer->topic, (int32_t)i)
-            ->offset = partition->stored;
-    }
+    rd_kafka_topic_partition_list_t *list =
+        kafka_partitions_unstored(&consumer->partitions, consumer->topic);
     if (list) {
         /* Refused only for a partition that was taken from us meanwhile. */
         CRASHPOINT("offsets_before");
@@ -92,12 +86,18 @@ static void store(void *context)
 
 /* Messages */
 
+static void free_all(struct list *messages)
+{
+    while (!list_is_empty(messages)) {
+        kafka_message_free(
+            LIST_OWNER(messages->next, struct kafka_message, link));
+    }
+}
+
 static void held_free_all(struct consumer *consumer)
 {
-    while (!list_is_empty(&consumer->held)) {
-        kafka_message_free(
-            LIST_OWNER(consumer->held.next, struct kafka_message, link));
-    }
+    free_all(&consumer->held);
+    free_all(&consumer->later);
 }
 
 static void hand_out(struct consumer *consumer, struct kafka_message *held)
@@ -133,6 +133,9 @@ static void on_fetched(struct consumer *consumer,
         return;
     }
     kafka_health_good(&consumer->health);
+    if (consumer->forgot) {
+        return; /* what is behind a gap would only be read twice */
+    }
     if (!offsets_add(&partition->offsets, from->offset)) {
         /* Wound back (a topic made anew, a reset): what is still out belongs
          * to another history, and says nothing about this one. */
@@ -142,8 +145,13 @@ static void on_fetched(struct consumer *consumer,
     partition->next = from->offset + 1;
     struct kafka_message *held =
         kafka_message_new(from, str_of(consumer->topic), partition->epoch);
-    if (!held) {
-        return; /* never finished, so never passed: it is read again later */
+    if (!held || partition->offsets.failed) {
+        /* Never finished, so never passed: the next client reads it again. */
+        consumer->forgot = true;
+        if (held) {
+            kafka_message_free(held);
+        }
+        return;
     }
     list_add_tail(&consumer->held, &held->link);
     hand_out_all(consumer);
@@ -170,6 +178,23 @@ void consumer_drop(struct consumer *consumer, struct message *message)
     kafka_message_free(message->inside);
 }
 
+void consumer_again(struct consumer *consumer, struct message *message)
+{
+    struct kafka_message *held = message->inside;
+    consumer->out--;
+    list_add_tail(&consumer->later, &held->link);
+    loop_timer_set(consumer->again, AGAIN_MS);
+}
+
+static void on_again(void *context)
+{
+    struct consumer *consumer = context;
+    while (!list_is_empty(&consumer->later)) {
+        list_add_tail(&consumer->held, list_pop(&consumer->later));
+    }
+    hand_out_all(consumer);
+}
+
 size_t consumer_out(const struct consumer *consumer)
 {
     return consumer->out;
@@ -177,27 +202,14 @@ size_t consumer_out(const struct consumer *consumer)
 
 /* Pause */
 
-static rd_kafka_topic_partition_list_t *
-assigned_list(const struct consumer *consumer)
-{
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(8);
-    for (size_t i = 0; i < consumer->partitions.len; i++) {
-        if (consumer->partitions.all[i].assigned) {
-            rd_kafka_topic_partition_list_add(list, consumer->topic,
-                                              (int32_t)i);
-        }
-    }
-    return list;
-}
-
 static void apply_pause(struct consumer *consumer, bool pause)
 {
     consumer->paused_inside = pause;
     if (!consumer->client) {
         return;
     }
-    rd_kafka_topic_partition_list_t *list = assigned_list(consumer);
+    rd_kafka_topic_partition_list_t *list =
+        kafka_partitions_assigned(&consumer->partitions, consumer->topic);
     if (list->cnt > 0 && pause) {
         (void)rd_kafka_pause_partitions(consumer->client, list);
     } else if (list->cnt > 0) {
@@ -254,9 +266,10 @@ static void on_assign(struct consumer *consumer,
                       rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        /* Without memory its messages are left alone, and so not passed. */
-        (void)kafka_partition_begin(&consumer->partitions,
-                                    list->elems[i].partition);
+        if (!kafka_partition_begin(&consumer->partitions,
+                                   list->elems[i].partition)) {
+            consumer->forgot = true; /* its messages would be left alone */
+        }
     }
     rd_kafka_assign(consumer->client, list);
     if (consumer->paused) {
@@ -319,12 +332,6 @@ int64_t consumer_lag(const struct consumer *consumer)
 
 /* A client's life */
 
-/** Destroying may wait for other threads, so it happens on one of its own. */
-struct death {
-    struct consumer *consumer;
-    rd_kafka_t *client;
-};
-
 static void consumer_free(struct consumer *consumer)
 {
     if (!consumer) {
@@ -338,6 +345,8 @@ static void consumer_free(struct consumer *consumer)
     free(consumer->brokers);
     loop_timer_free(consumer->watch);
     loop_timer_free(consumer->unread);
+    loop_timer_free(consumer->again);
+    free(consumer->grave);
     free(consumer);
 }
 
@@ -352,18 +361,9 @@ static void end_if_over(struct consumer *consumer)
     on_closed(context);
 }
 
-static void die(void *context)
-{
-    struct death *death = context;
-    /* A member that may still leave has left by now. */
-    rd_kafka_destroy_flags(death->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-}
-
 static void on_dead(void *context)
 {
-    struct death *death = context;
-    struct consumer *consumer = death->consumer;
-    free(death);
+    struct consumer *consumer = context;
     consumer->dying--;
     end_if_over(consumer);
 }
@@ -376,12 +376,10 @@ static void client_end(struct consumer *consumer)
     consumer->feed = NULL;
     consumer->member = false;
     consumer->member_ms = loop_boot_ms(consumer->loop);
-    struct death *death = malloc(sizeof *death);
-    if (death) {
-        *death = (struct death){consumer, consumer->client};
-        consumer->dying++;
-        loop_work(consumer->loop, die, on_dead, death);
-    }
+    consumer->dying++;
+    kafka_grave_fill(consumer->grave, consumer->client);
+    consumer->grave = NULL;
+    consumer->forgot = false;
     consumer->client = NULL;
     loop_timer_set(consumer->watch, AFRESH_MS);
 }
@@ -407,6 +405,13 @@ static bool client_begin(struct consumer *consumer, struct err *err)
         return false;
     }
     char text[256] = "";
+    if (!consumer->grave) {
+        consumer->grave = kafka_grave_new(consumer->loop, on_dead, consumer);
+    }
+    if (!consumer->grave) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_TRANSIENT, "no memory for a consumer");
+    }
     consumer->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (!consumer->client) {
         rd_kafka_conf_destroy(conf);
@@ -491,7 +496,11 @@ static void on_watch(void *context)
         return;
     }
     loop_timer_set(consumer->watch, WATCH_MS);
-    struct err err;
+    struct err err = {0};
+    if (consumer->client && consumer->forgot) {
+        client_replace(consumer, "there was no memory for what was read");
+        return;
+    }
     if (!consumer->client && !client_begin(consumer, &err)) {
         if (consumer->client) {
             client_end(consumer);
@@ -536,9 +545,11 @@ struct consumer *consumer_open(struct loop *loop,
     consumer->context = context;
     consumer->tail = options->tail;
     list_init(&consumer->held);
+    list_init(&consumer->later);
     consumer->watch = loop_timer_new(loop, on_watch, consumer);
     consumer->unread = loop_timer_new(loop, on_unread, consumer);
-    if (!consumer->watch || !consumer->unread ||
+    consumer->again = loop_timer_new(loop, on_again, consumer);
+    if (!consumer->watch || !consumer->unread || !consumer->again ||
         !copy_options(consumer, options)) {
         err_set(err, ERR_TRANSIENT, "no memory for a consumer");
         goto failed;

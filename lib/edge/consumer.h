@@ -64,6 +64,10 @@ void consumer_done(struct consumer *consumer, struct message *message);
 /** Given back unread, as on shutdown: frees it, its offset is never passed. */
 void consumer_drop(struct consumer *consumer, struct message *message);
 
+/** Given back because there was no memory for it: handed out again in a
+ * second, or by whoever reads its partition then. */
+void consumer_again(struct consumer *consumer, struct message *message);
+
 /** Messages handed out and neither done nor dropped. */
 size_t consumer_out(const struct consumer *consumer);
 

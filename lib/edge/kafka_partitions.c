@@ -75,3 +75,38 @@ void kafka_partitions_done(struct kafka_partitions *partitions)
     free(partitions->all);
     *partitions = (struct kafka_partitions){0};
 }
+
+rd_kafka_topic_partition_list_t *
+kafka_partitions_assigned(const struct kafka_partitions *partitions,
+                          const char *topic)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < partitions->len; i++) {
+        if (partitions->all[i].assigned) {
+            rd_kafka_topic_partition_list_add(list, topic, (int32_t)i);
+        }
+    }
+    return list;
+}
+
+rd_kafka_topic_partition_list_t *
+kafka_partitions_unstored(struct kafka_partitions *partitions,
+                          const char *topic)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    for (size_t i = 0; i < partitions->len; i++) {
+        struct kafka_partition *partition = &partitions->all[i];
+        if (!partition->assigned ||
+            partition->offsets.prefix == partition->stored) {
+            continue;
+        }
+        if (!list) {
+            list = rd_kafka_topic_partition_list_new(8);
+        }
+        partition->stored = partition->offsets.prefix;
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)i)->offset =
+            partition->stored;
+    }
+    return list;
+}

@@ -3,6 +3,8 @@
 
 #include "core/offsets.h"
 
+#include <librdkafka/rdkafka.h>
+
 /** A partition that may be ours, and how far we are in it. */
 struct kafka_partition {
     bool assigned;
@@ -36,5 +38,16 @@ int64_t kafka_partitions_lag(const struct kafka_partitions *partitions);
 
 /** Gives all memory back. */
 void kafka_partitions_done(struct kafka_partitions *partitions);
+
+/** Those that are assigned, for librdkafka; the caller destroys it. */
+rd_kafka_topic_partition_list_t *
+kafka_partitions_assigned(const struct kafka_partitions *partitions,
+                          const char *topic);
+
+/** How far those may be committed that have come on since the last call; null:
+ * none has. The caller destroys it. */
+rd_kafka_topic_partition_list_t *
+kafka_partitions_unstored(struct kafka_partitions *partitions,
+                          const char *topic);
 
 #endif

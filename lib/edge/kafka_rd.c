@@ -369,3 +369,42 @@ void kafka_health_down(struct kafka_health *health, const char *why)
     health->up_ms = 0;
     tell(health, false, why);
 }
+
+/* Graves */
+
+struct kafka_grave {
+    struct loop *loop;
+    loop_fn *on_filled;
+    void *context;
+    rd_kafka_t *client;
+};
+
+struct kafka_grave *kafka_grave_new(struct loop *loop, loop_fn *on_filled,
+                                    void *context)
+{
+    struct kafka_grave *grave = malloc(sizeof *grave);
+    if (grave) {
+        *grave = (struct kafka_grave){loop, on_filled, context, NULL};
+    }
+    return grave;
+}
+
+static void die(void *context)
+{
+    struct kafka_grave *grave = context;
+    /* A member that may still leave has left by now. */
+    rd_kafka_destroy_flags(grave->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void on_dead(void *context)
+{
+    struct kafka_grave *grave = context;
+    grave->on_filled(grave->context);
+    free(grave);
+}
+
+void kafka_grave_fill(struct kafka_grave *grave, rd_kafka_t *client)
+{
+    grave->client = client;
+    loop_work(grave->loop, die, on_dead, grave);
+}

@@ -55,6 +55,19 @@ void kafka_feed_hold(struct kafka_feed *feed, bool hold);
 /** No event comes any more; accepted inside on_event, and null. */
 void kafka_feed_close(struct kafka_feed *feed);
 
+/**
+ * Where a client ends: destroying may wait for other threads, so it happens on
+ * one of its own. Made before the client, so that there is always one.
+ *
+ * @param on_filled  Called on the loop once the client is gone; the grave is
+ *                   then too.
+ * @return           null: no memory. free() is enough while it is empty.
+ */
+struct kafka_grave;
+struct kafka_grave *kafka_grave_new(struct loop *loop, loop_fn *on_filled,
+                                    void *context);
+void kafka_grave_fill(struct kafka_grave *grave, rd_kafka_t *client);
+
 /** Whether the brokers answer, told on change. */
 struct kafka_health {
     struct loop *loop;

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 
 #define OVERLOAD_WAIT_MS 1000
-#define SUSPECT_TAKEOVERS 20 /* in one state within an hour */
-#define SUSPECT_WAIT_MS 30000
-#define SUSPECT_WAIT_MAX_MS 1800000
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -79,6 +76,7 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     list_init(&engine->dirty);
     list_init(&engine->readers);
     list_init(&engine->rereaders);
+    list_init(&engine->starved);
     list_init(&engine->sends);
     list_init(&engine->learnts);
     heap_init(&engine->due);
@@ -89,7 +87,8 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     engine->key_lifetime_ms = INT64_C(86400000);
     engine->timer = loop_timer_new(edges->loop, owe_timer, engine);
     engine->learn_timer = loop_timer_new(edges->loop, learn_retry, engine);
-    if (!engine->timer || !engine->learn_timer ||
+    engine->memory_timer = loop_timer_new(edges->loop, turn_again, engine);
+    if (!engine->timer || !engine->learn_timer || !engine->memory_timer ||
         !jobs_init(&engine->jobs, slots) || !heap_reserve(&engine->due, slots) ||
         !heap_reserve(&engine->transfers, slots)) {
         engine_done(engine);
@@ -142,6 +141,7 @@ void engine_done(struct engine *engine)
     learn_done(engine);
     loop_timer_free(engine->timer);
     loop_timer_free(engine->learn_timer);
+    loop_timer_free(engine->memory_timer);
     arena_done(&engine->scratch);
     arena_done(&engine->flight.arena);
 }
@@ -407,8 +407,12 @@ void engine_row_came(struct engine *engine, struct job *job,
     }
     learn_compare(engine, job, row);
     bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
-    if (learnt || own->version != row->version) {
-        engine_replace_row(job, row);
+    if ((learnt || own->version != row->version) &&
+        !engine_replace_row(job, row)) {
+        /* What we have of it is not what is stored: it is read anew. */
+        engine_drop(engine, job);
+        turn_short_of_memory(engine);
+        return;
     }
     job->send_next = false; /* an intent that was not taken is none */
     engine_give_slot(engine, job);
@@ -422,14 +426,6 @@ void engine_row_came(struct engine *engine, struct job *job,
         return;
     }
     owe_from(engine, job, engine_now_ms(engine));
-}
-
-void engine_replace_row(struct job *job, const struct task_row *row)
-{
-    task_row_done(&job->task.row);
-    job->task.row = *row;
-    job->task.row.result = row->result ? strdup(row->result) : NULL;
-    job->task.row.event = row->event ? strdup(row->event) : NULL;
 }
 
 /** Not ours any more. What only we know of it is kept. */
@@ -449,71 +445,6 @@ void engine_drop(struct engine *engine, struct job *job)
         transfer_cancel(job);
     }
     forget_job(engine, job);
-}
-
-static char *names_of(const struct task_read *read)
-{
-    char *names = malloc(read->request_id.len + read->tenant.len + 2);
-    if (names) {
-        memcpy(names, read->request_id.at, read->request_id.len);
-        names[read->request_id.len] = '\0';
-        char *tenant = names + read->request_id.len + 1;
-        if (read->tenant.len) {
-            memcpy(tenant, read->tenant.at, read->tenant.len);
-        }
-        tenant[read->tenant.len] = '\0';
-    }
-    return names;
-}
-
-/** A row that took worker after worker with it is tried late and rarely. */
-static void suspect(struct engine *engine, struct job *job)
-{
-    int over = job->task.row.takeovers - SUSPECT_TAKEOVERS;
-    if (over <= 0 || job->phase != JOB_WAITING) {
-        return;
-    }
-    int64_t wait_ms = retry_wait_ms(over, SUSPECT_WAIT_MS, SUSPECT_WAIT_MAX_MS,
-                                    loop_random(engine->edges.loop));
-    log_at(LOG_ERROR, "suspect: a task was taken over again and again; it waits",
-           LOG_TEXT("request_id", job_request_id(job)),
-           LOG_I64("takeovers", job->task.row.takeovers),
-           LOG_I64("wait_ms", wait_ms));
-    owe_from(engine, job, engine_now_ms(engine) + wait_ms);
-}
-
-struct job *engine_take_in(struct engine *engine, const struct task_read *read,
-                           bool fresh_claim)
-{
-    if (read->unreadable) {
-        log_at(LOG_ERROR, "unreadable: this program cannot read a task's row "
-                          "and leaves it alone",
-               LOG_I64("task", read->row.id));
-        return NULL;
-    }
-    struct job *job = jobs_add(&engine->jobs, read->row.id);
-    if (!job) {
-        return NULL;
-    }
-    job->names = names_of(read);
-    engine_replace_row(job, &read->row);
-    if (fresh_claim) {
-        job->send_next = true;
-        log_at(LOG_INFO, "task", LOG_TEXT("request_id", job_request_id(job)),
-               LOG_I64("task", job->task.row.id), LOG_TEXT("from", "queued"),
-               LOG_TEXT("to", "submitting"), LOG_TEXT("outcome", "CLAIMED"));
-        return job;
-    }
-    const struct outcome outcome = {.kind = OUTCOME_TAKEN_OVER};
-    engine_outcome(engine, job, &outcome);
-    suspect(engine, job);
-    return job;
-}
-
-void engine_start_claimed(struct engine *engine, struct job *job)
-{
-    job->takes = SLOT_SUBMIT; /* counted when the claim was asked for */
-    owe_now(engine, job);
 }
 
 /* ---- the fleet tells -------------------------------------------------------------------- */

@@ -100,14 +100,17 @@ struct engine {
     struct list dirty;     /* JOB_SAVING, not yet under way */
     struct list readers;   /* JOB_READING */
     struct list rereaders; /* JOB_REREADING */
+    struct list starved;   /* JOB_READING: there was no memory for its facts */
     struct list sends;     /* every POST under way, whoever its job is now */
     struct list learnts;   /* ids that could not be written yet */
     struct loop_timer *timer;
     struct loop_timer *learn_timer;
+    struct loop_timer *memory_timer; /* what there was no memory for: again */
     struct arena scratch;  /* of one callback */
     struct flight flight;
     bool in_flight;
     bool resync;           /* the store's answers were lost: read all of ours */
+    bool resync_later;     /* the same, when the memory timer comes */
     bool claim_wanted;     /* waiting rows may be there */
     bool adopt_wanted;     /* orphans may be there */
     bool expire_wanted;

@@ -272,7 +272,8 @@ static void on_probe_ours(void *context, bool done, const struct err *err)
     struct exchange exchange =
         apimart_ask_balance(&engine->options.apimart, true, &fleet->scratch);
     struct err why = {0};
-    if (!http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
+    if (fleet->scratch.failed ||
+        !http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
                    on_probe_reply, probe, &why)) {
         probe_end(probe);
     }
@@ -393,7 +394,8 @@ static void ask_keys(void *context)
         apimart_ask_schema(&engine->options.apimart, &fleet->scratch);
     struct err err = {0};
     fleet->asking_keys = true;
-    if (!http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
+    if (fleet->scratch.failed ||
+        !http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
                    on_schema, fleet, &err)) {
         fleet->asking_keys = false;
         loop_timer_set(fleet->ask_timer, ASK_AGAIN_MS);

@@ -237,7 +237,7 @@ static void reject(struct item *item, enum request_reject reason)
     item->retry =
         loop_timer_new(intake->engine->edges.loop, send_rejection, item);
     if (!item->retry) {
-        consumer_drop(intake->consumer, item->message); /* it comes again */
+        consumer_again(intake->consumer, item->message);
         free_item(item);
         intake->rejecting--;
         return;
@@ -252,6 +252,10 @@ void intake_message(void *context, struct message *message)
     struct intake *intake = context;
     metric_add(intake->received, 1);
     struct item *item = intake->stopped ? NULL : calloc(1, sizeof *item);
+    if (!item && !intake->stopped) {
+        consumer_again(intake->consumer, message);
+        return;
+    }
     if (!item) {
         consumer_drop(intake->consumer, message);
         return;
@@ -262,7 +266,7 @@ void intake_message(void *context, struct message *message)
     arena_init(&item->arena, 2048, 0);
     if (!request_read(message->value, &item->arena, &item->request)) {
         log_at(LOG_ERROR, "no memory to read a message; it comes again");
-        consumer_drop(intake->consumer, message);
+        consumer_again(intake->consumer, message);
         free_item(item);
         return;
     }
@@ -329,7 +333,8 @@ static struct str new_key(struct intake *intake)
     return str_of(arena_printf(&intake->arena, "pixverse-worker-%s", hex));
 }
 
-static void fill_row(struct intake *intake, struct item *item,
+/** false: no memory. A faulty request without its event would be bought. */
+static bool fill_row(struct intake *intake, struct item *item,
                      struct intake_row *row)
 {
     const struct request *request = &item->request;
@@ -351,7 +356,9 @@ static void fill_row(struct intake *intake, struct item *item,
     if (request->faults.len) {
         row->body = (struct str){0};
         row->event = event_of_faulty(intake, item, row);
+        return row->event.at != NULL;
     }
+    return true;
 }
 
 static void settle_item(struct intake *intake, struct item *item,
@@ -433,18 +440,26 @@ static void on_stored(void *context, const struct intake_result *result)
     tell_idle(intake);
 }
 
+static void again_soon(struct intake *intake)
+{
+    log_at(LOG_ERROR, "no memory for a batch of requests; again soon");
+    loop_timer_set(intake->retry, 1000);
+}
+
 static void store_batch(struct intake *intake)
 {
     struct intake_row *rows =
         arena_alloc(&intake->arena, intake->batch_len * sizeof *rows);
     size_t len = 0;
+    bool fine = rows != NULL;
     for (struct list *at = intake->batch.next; rows && at != &intake->batch;
          at = at->next) {
-        fill_row(intake, LIST_OWNER(at, struct item, link), &rows[len++]);
+        fine = fill_row(intake, LIST_OWNER(at, struct item, link),
+                        &rows[len++]) &&
+               fine;
     }
-    if (!rows || intake->arena.failed) {
-        log_at(LOG_ERROR, "no memory for a batch of requests; again soon");
-        loop_timer_set(intake->retry, 1000);
+    if (!fine || intake->arena.failed) {
+        again_soon(intake);
         return;
     }
     /* Owner 0: faulty rows are orphans at once, so that whoever has room tells
@@ -507,7 +522,9 @@ static void ask_sources(struct intake *intake)
             ids[len++] = item->request.extend_from_task_id;
         }
     }
-    if (len) {
+    if (!ids) {
+        again_soon(intake);
+    } else if (len) {
         intake->asked = true;
         store_sources(intake->engine->edges.store, ids, len, on_sources,
                       intake);

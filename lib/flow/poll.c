@@ -114,6 +114,10 @@ void poll_begin(struct engine *engine, struct job *job)
     struct exchange exchange =
         apimart_poll(&engine->options.apimart,
                      str_of(job->task.row.provider_task_id), &engine->scratch);
+    if (engine->scratch.failed) {
+        missed(engine, ticket_end(ticket), "no memory");
+        return;
+    }
     struct err err = {0};
     engine->polls_under_way++;
     if (!http_send(engine->edges.poll_http, &exchange, POLL_TIMEOUT_MS,

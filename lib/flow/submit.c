@@ -172,3 +172,8 @@ void submit_begin(struct engine *engine, struct job *job)
         not_started(engine, same, err.text);
     }
 }
+    if (!exchange.url.at) {
+        free_send(send);
+        not_started(engine, job, "no memory");
+        return;
+    }

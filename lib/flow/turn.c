@@ -8,6 +8,7 @@
 #define READS_MAX 500
 #define ADOPTS_MAX 500
 #define EXPIRES_MAX 200
+#define MEMORY_MS 1000
 
 /* ---- asking ------------------------------------------------------------------ */
 
@@ -215,6 +216,24 @@ void turn_soon(struct engine *engine)
     loop_defer(engine->edges.loop, ask, engine);
 }
 
+void turn_short_of_memory(struct engine *engine)
+{
+    log_at(LOG_ERROR, "no memory for a task of ours; it is read again soon");
+    engine->resync_later = true;
+    loop_timer_set(engine->memory_timer, MEMORY_MS);
+}
+
+void turn_again(void *context)
+{
+    struct engine *engine = context;
+    while (!list_is_empty(&engine->starved)) {
+        list_add_tail(&engine->readers, list_pop(&engine->starved));
+    }
+    engine->resync = engine->resync || engine->resync_later;
+    engine->resync_later = false;
+    turn_soon(engine);
+}
+
 /* ---- answers ------------------------------------------------------------------- */
 
 static void line_up_again(struct engine *engine, struct list *line,
@@ -282,12 +301,16 @@ static void saves_came(struct engine *engine, const struct turn_result *result)
     }
 }
 
-static void keep_facts(struct engine *engine, const struct facts_row *row,
-                       struct job *job)
+/** Without memory the job has none, and asks again. */
+static void keep_facts(const struct facts_row *row, struct job *job)
 {
     struct effect *effect = job_effect(job);
     struct arena *arena = effect ? &effect->arena : NULL;
-    struct facts_row *copy = arena ? arena_alloc(arena, sizeof *copy) : NULL;
+    if (!arena) {
+        return;
+    }
+    arena->failed = false; /* this try is another one */
+    struct facts_row *copy = arena_alloc(arena, sizeof *copy);
     if (!copy) {
         return;
     }
@@ -306,7 +329,6 @@ static void keep_facts(struct engine *engine, const struct facts_row *row,
     if (!arena->failed) {
         effect->facts = copy;
     }
-    (void)engine;
 }
 
 static void facts_came(struct engine *engine, const struct turn_result *result)
@@ -316,15 +338,21 @@ static void facts_came(struct engine *engine, const struct turn_result *result)
         if (!job) {
             continue;
         }
-        keep_facts(engine, &result->facts[i], job);
-        if (job->phase == JOB_READING && job->effect && job->effect->facts) {
+        keep_facts(&result->facts[i], job);
+        if (job->phase != JOB_READING) {
+            continue;
+        }
+        if (job->effect && job->effect->facts) {
             engine_facts_came(engine, job);
         }
     }
     for (size_t i = 0; i < engine->flight.readers_len; i++) {
         struct job *job = jobs_get(&engine->jobs, engine->flight.readers[i]);
-        if (job && job->phase == JOB_READING && !job->seen &&
+        if (job && job->phase == JOB_READING && list_is_empty(&job->link) &&
             (!job->effect || !job->effect->facts)) {
+        } else {
+            list_add_tail(&engine->starved, &job->link);
+            loop_timer_set(engine->memory_timer, MEMORY_MS);
             job->phase = JOB_PARKED;
             log_at(LOG_ERROR, "a task without its request is left alone",
                    LOG_TEXT("request_id", job_request_id(job)));
@@ -360,7 +388,7 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
         if (!job) {
             continue;
         }
-        keep_facts(engine, &result->claimed_facts[i], job);
+        keep_facts(&result->claimed_facts[i], job);
         engine->submits_under_way++;
         engine_start_claimed(engine, job);
     }

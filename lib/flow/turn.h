@@ -12,13 +12,19 @@
 /** At the end of this turn of the loop, if there is something to ask. */
 void turn_soon(struct engine *engine);
 
+/** A row that is ours could not be taken in: all of ours are read again once
+ * there may be memory. */
+void turn_short_of_memory(struct engine *engine);
+void turn_again(void *engine);
+
 /* What the answers are for (engine.c). */
 void engine_saved(struct engine *engine, struct job *job);
 void engine_save_again(struct engine *engine, struct job *job);
 void engine_facts_came(struct engine *engine, struct job *job);
 void engine_row_came(struct engine *engine, struct job *job,
                      const struct task_row *row);
-void engine_replace_row(struct job *job, const struct task_row *row);
+/** false: no memory, and nothing has changed. */
+MUST_CHECK bool engine_replace_row(struct job *job, const struct task_row *row);
 void engine_drop(struct engine *engine, struct job *job);
 struct job *engine_take_in(struct engine *engine, const struct task_read *read,
                            bool fresh_claim);

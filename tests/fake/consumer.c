@@ -23,9 +23,11 @@ struct consumer {
     bool paused;
     bool pumping;
     bool gone; /* no member any more */
+    struct list later; /* given back for lack of memory */
 };
 
 struct handed {
+    struct list link;
     struct message message;
     struct consumer *consumer;
     int generation;
@@ -77,6 +79,7 @@ static void hand_out(struct consumer *consumer, int p)
     const struct incoming *in = &kafka->partitions[p].messages[offset];
     struct handed *handed = calloc(1, sizeof *handed);
     assert(handed);
+    list_init(&handed->link);
     handed->consumer = consumer;
     handed->generation = kafka->partitions[p].generation;
     handed->key = in->key ? strdup(in->key) : NULL;
@@ -189,13 +192,24 @@ static bool is_stored(const struct world *world, const char *value)
     return tables_find(world->tables, id) != NULL;
 }
 
+static bool is_rejected(const struct kafka *kafka, const char *value)
+{
+    for (size_t i = 0; i < kafka->records_len; i++) {
+        if (strcmp(kafka->records[i].topic, "pixverse.rejected") == 0 &&
+            strcmp(kafka->records[i].value, value) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kafka_look(struct world *world)
 {
     const struct kafka *kafka = world->kafka;
     for (int p = 0; p < PARTITIONS; p++) {
         for (size_t i = 0; i < kafka->partitions[p].committed; i++) {
             const char *value = kafka->partitions[p].messages[i].value;
-            if (!is_stored(world, value)) {
+            if (!is_stored(world, value) && !is_rejected(kafka, value)) {
                 world_fault(world, "committed, and not stored", value);
             }
         }
@@ -220,6 +234,7 @@ struct consumer *consumer_open(struct loop *loop,
     consumer->on_message = on_message;
     consumer->context = context;
     list_init(&consumer->ops);
+    list_init(&consumer->later);
     list_init(&consumer->link);
     list_add_tail(&consumer->world->kafka->consumers, &consumer->link);
     rebalance(consumer->world->kafka);
@@ -277,6 +292,40 @@ void consumer_drop(struct consumer *consumer, struct message *message)
     free_handed(message);
 }
 
+static void on_again(struct op *op)
+{
+    struct consumer *consumer = ((struct pump *)op)->consumer;
+    struct list again;
+    op_end(op);
+    list_init(&again);
+    while (!list_is_empty(&consumer->later)) {
+        list_add_tail(&again, list_pop(&consumer->later));
+    }
+    while (!list_is_empty(&again)) {
+        struct handed *handed =
+            LIST_OWNER(list_pop(&again), struct handed, link);
+        const int p = handed->message.partition;
+        consumer->out++;
+        if (handed->generation == consumer->world->kafka->partitions[p].generation) {
+            consumer->on_message(consumer->context, &handed->message);
+        } else {
+            free_handed(&handed->message);
+        }
+    }
+}
+
+void consumer_again(struct consumer *consumer, struct message *message)
+{
+    struct handed *handed = message->inside;
+    consumer->out--;
+    if (list_is_empty(&consumer->later)) {
+        struct pump *op = op_new(consumer->loop, &consumer->ops, sizeof *op);
+        op->consumer = consumer;
+        op_on_loop(&op->op, 1000, on_again);
+    }
+    list_add_tail(&consumer->later, &handed->link);
+}
+
 size_t consumer_out(const struct consumer *consumer)
 {
     return consumer->out;
@@ -291,6 +340,12 @@ int64_t consumer_lag(const struct consumer *consumer)
 void consumer_reap(struct consumer *consumer)
 {
     assert(consumer->out == 0);
+    while (!list_is_empty(&consumer->later)) {
+        struct handed *handed =
+            LIST_OWNER(list_pop(&consumer->later), struct handed, link);
+        consumer->out++;
+        free_handed(&handed->message);
+    }
     consumer->gone = true;
     rebalance(consumer->world->kafka);
     while (!list_is_empty(&consumer->ops)) {

@@ -7,6 +7,14 @@ int64_t replay_until_ms(const struct task_row *row, const struct policy *policy)
     return row->first_sent_ms + policy->key_lifetime_ms / 6 * 5;
 }
 
+bool replay_may_leave(const struct task_row *row, const struct policy *policy,
+                      int64_t now_ms)
+{
+    return now_ms < replay_until_ms(row, policy) &&
+           policy->doubt == DOUBT_REPLAY &&
+           strcmp(row->account, policy->account) == 0;
+}
+
 enum doubt_act task_doubt_act(const struct task *task,
                               const struct policy *policy, int64_t now_ms,
                               int64_t *due_ms)

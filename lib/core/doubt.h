@@ -27,6 +27,10 @@ enum doubt_act task_doubt_act(const struct task *task,
 
 #define REPLAYS_MAX 3
 
+/** Whether a replay whose intent is stored may still leave. */
+bool replay_may_leave(const struct task_row *row, const struct policy *policy,
+                      int64_t now_ms);
+
 /** When the account's key no longer protects a replay: five sixths of its life.
  */
 int64_t replay_until_ms(const struct task_row *row,

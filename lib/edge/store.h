@@ -221,7 +221,8 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
  * A provider id that somebody learnt: written, without fence, where the row's
  * idempotency key is that of the send and its id is empty; a closed
  * submit_unknown opens again as LATE. done false: it was there already.
- * ERR_PERMANENT: another id is there, so one key has bought twice.
+ * ERR_PERMANENT: another id is there, which is err's text; so one key has
+ * bought twice.
  */
 void store_learn(struct store *store, int64_t task, struct str idempotency_key,
                  struct str provider_task_id, store_done_fn *on_done,

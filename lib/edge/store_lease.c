@@ -203,8 +203,12 @@ static void on_learnt(void *context, struct pg_unit *unit)
     for (size_t i = 0; err.kind == ERR_NONE && i < OTHER_CALL; i++) {
         done = done || PQntuples(unit->results[i]) > 0;
     }
+    if (err.kind == ERR_PERMANENT) {
+        err.kind = ERR_TRANSIENT; /* refused: the id is kept all the same */
+    }
     if (err.kind == ERR_NONE && PQntuples(unit->results[OTHER_CALL]) > 0) {
-        err_set(&err, ERR_PERMANENT, "another id is there");
+        err_set(&err, ERR_PERMANENT, "%s",
+                PQgetvalue(unit->results[OTHER_CALL], 0, 0));
     }
     ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
     free(ask);

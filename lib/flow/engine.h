@@ -96,7 +96,7 @@ struct engine {
     struct jobs jobs;
     struct heap due;       /* JOB_WAITING */
     struct heap transfers; /* JOB_LINED_UP in READY, nearest expiry first */
-    struct list replays;   /* JOB_LINED_UP in SUBMITTING */
+    struct list replays;   /* doubts in JOB_WAITING that want a slot */
     struct list dirty;     /* JOB_SAVING, not yet under way */
     struct list readers;   /* JOB_READING */
     struct list rereaders; /* JOB_REREADING */
@@ -127,6 +127,7 @@ struct engine {
     int polls_under_way;
     enum hold_reason hold; /* the worst in our scope; HOLD_NONE: none */
     enum keys_answer keys;
+    bool keys_untold;      /* KEYS_BROKEN, which the store does not know yet */
     int64_t key_lifetime_ms;
     loop_fn *on_idle;      /* draining: nothing is under way any more */
     void *idle_context;

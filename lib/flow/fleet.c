@@ -367,7 +367,8 @@ static void on_schema(void *context, const struct reply *reply)
         loop_timer_set(fleet->ask_timer, ASK_EVERY_MS);
         return; /* it was caught: its word counts for nothing */
     }
-    if (answer != engine->keys) {
+    if (answer != engine->keys &&
+        engine->options.submit_doubt == SUBMIT_DOUBT_AUTO) {
         log_at(LOG_INFO, answer == KEYS_HONOURED
                              ? "the provider says that it honours keys: doubts "
                                "are replayed"
@@ -385,8 +386,9 @@ static void ask_keys(void *context)
 {
     struct fleet *fleet = context;
     struct engine *engine = fleet->engine;
+    /* Where all is replayed, only the keys' lifetime is asked for. */
     if (fleet->asking_keys || engine->draining ||
-        engine->options.submit_doubt != SUBMIT_DOUBT_AUTO) {
+        engine->options.submit_doubt == SUBMIT_DOUBT_SETTLE) {
         return;
     }
     arena_reset(&fleet->scratch);

@@ -28,11 +28,25 @@ static void free_learnt(struct learnt *learnt)
     free(learnt);
 }
 
-static void ignore_done(void *context, bool done, const struct err *err)
+static void on_keys_told(void *context, bool done, const struct err *err)
 {
-    (void)context;
-    (void)done;
-    (void)err;
+    struct engine *engine = context;
+    (void)done; /* false: somebody else has told it */
+    if (err && err->kind != ERR_NONE) {
+        engine->keys_untold = true;
+        loop_timer_set(engine->learn_timer, RETRY_MS);
+    }
+}
+
+/** All workers of the account must know, and those that come after us. */
+static void tell_keys(struct engine *engine)
+{
+    if (engine->keys_untold && store_is_up(engine->edges.store)) {
+        engine->keys_untold = false;
+        store_keys_answer(engine->edges.store, engine->options.apimart.account,
+                          KEYS_BROKEN, engine->key_lifetime_ms, on_keys_told,
+                          engine);
+    }
 }
 
 /** One key has bought two videos: nothing is replayed here any more. */
@@ -47,8 +61,8 @@ static void keys_broken(struct engine *engine, const char *request_id,
            LOG_TEXT("provider_task_id", provider_task_id),
            LOG_TEXT("other", other));
     engine->keys = KEYS_BROKEN;
-    store_keys_answer(engine->edges.store, engine->options.apimart.account,
-                      KEYS_BROKEN, engine->key_lifetime_ms, ignore_done, NULL);
+    engine->keys_untold = true;
+    tell_keys(engine);
 }
 
 void learn_compare(struct engine *engine, const struct job *job,
@@ -75,12 +89,13 @@ static void on_learnt(void *context, bool done, const struct err *err)
     CRASHPOINT("learn_written");
     if (other) {
         keys_broken(engine, learnt->request_id, learnt->provider_task_id,
-                    "the one in its row");
+                    err->text);
+    } else {
+        log_at(LOG_WARN, done ? "a provider id was written after all"
+                              : "a provider id was there already",
+               LOG_TEXT("request_id", learnt->request_id),
+               LOG_TEXT("provider_task_id", learnt->provider_task_id));
     }
-    log_at(LOG_WARN, done ? "a provider id was written after all"
-                          : "a provider id was there already",
-           LOG_TEXT("request_id", learnt->request_id),
-           LOG_TEXT("provider_task_id", learnt->provider_task_id));
     metric_add(engine->metrics.learnt_waiting, -1);
     free_learnt(learnt);
     engine_want_adopts(engine); /* it may have opened again as LATE */
@@ -102,6 +117,7 @@ static void ask(struct learnt *learnt)
 void learn_retry(void *context)
 {
     struct engine *engine = context;
+    tell_keys(engine);
     for (struct list *at = engine->learnts.next; at != &engine->learnts;) {
         struct learnt *learnt = LIST_OWNER(at, struct learnt, link);
         at = at->next;
@@ -114,8 +130,8 @@ static char *text_of(struct str text)
     return strndup(text.at ? text.at : "", text.len);
 }
 
-void engine_learn(struct engine *engine, int64_t task, struct str request_id,
-                  struct str idempotency_key, struct str provider_task_id)
+void learn_warn(int64_t task, struct str request_id,
+                struct str provider_task_id)
 {
     log_at(LOG_ERROR,
            "a provider id is not written yet; if this process ends first, give "
@@ -123,6 +139,12 @@ void engine_learn(struct engine *engine, int64_t task, struct str request_id,
            LOG_STR("request_id", request_id),
            LOG_STR("provider_task_id", provider_task_id),
            LOG_I64("task", task));
+}
+
+void engine_learn(struct engine *engine, int64_t task, struct str request_id,
+                  struct str idempotency_key, struct str provider_task_id)
+{
+    learn_warn(task, request_id, provider_task_id);
     struct learnt *learnt = calloc(1, sizeof *learnt);
     if (!learnt) {
         return;

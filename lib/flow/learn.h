@@ -12,6 +12,10 @@
 /** A loop_fn: try all of them. */
 void learn_retry(void *engine);
 
+/** The ERROR line: an id that only this process knows so far. */
+void learn_warn(int64_t task, struct str request_id,
+                struct str provider_task_id);
+
 /** How many are kept. */
 size_t learn_waiting(const struct engine *engine);
 

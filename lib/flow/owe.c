@@ -1,6 +1,7 @@
 #include "flow/owe.h"
 
 #include "base/crashpoint.h"
+#include "core/doubt.h"
 #include "flow/stage.h"
 #include "flow/turn.h"
 
@@ -94,11 +95,24 @@ static void reread(struct engine *engine, struct job *job)
     turn_soon(engine);
 }
 
+/** For a slot. Meanwhile it waits like any other doubt: its row is read again,
+ * and it settles in time, however long submissions are stopped. */
+static void line_up_replay(struct engine *engine, struct job *job,
+                           const struct policy *policy)
+{
+    int64_t until_ms = replay_until_ms(&job->task.row, policy);
+    int64_t look_ms = job->task.memo.reread_ms;
+    owe_from(engine, job, until_ms < look_ms ? until_ms : look_ms);
+    list_add_tail(&engine->replays, &job->link);
+    engine_slot_free(engine);
+}
+
 static void doubt_due(struct engine *engine, struct job *job)
 {
     struct policy policy = engine_policy(engine);
     int64_t now_ms = engine_now_ms(engine);
     int64_t due_ms = now_ms;
+    list_remove(&job->link); /* out of the line, if it stood there */
     enum doubt_act next = task_doubt_act(&job->task, &policy, now_ms, &due_ms);
     if (next == DOUBT_ACT_SETTLE) {
         /* The save finds an id that somebody wrote meanwhile: it then matches
@@ -108,9 +122,7 @@ static void doubt_due(struct engine *engine, struct job *job)
         job->task.memo.reread_ms = now_ms + REREAD_MS;
         reread(engine, job);
     } else if (next == DOUBT_ACT_REPLAY) {
-        job->phase = JOB_LINED_UP;
-        list_add_tail(&engine->replays, &job->link);
-        engine_slot_free(engine);
+        line_up_replay(engine, job, &policy);
     } else {
         int64_t look_ms = job->task.memo.reread_ms;
         owe_from(engine, job, due_ms < look_ms ? due_ms : look_ms);
@@ -181,10 +193,22 @@ bool engine_may_submit(const struct engine *engine)
                             loop_boot_ms(engine->edges.loop));
 }
 
-static void start_replay(struct engine *engine, struct job *job)
+/** The head of the line has a slot, if it still wants one: time has passed. */
+static void start_replay(struct engine *engine)
 {
     const struct outcome outcome = {.kind = OUTCOME_REPLAY_INTENT};
+    struct job *job = LIST_OWNER(list_pop(&engine->replays), struct job, link);
+    struct policy policy = engine_policy(engine);
+    int64_t due_ms = 0;
+    heap_remove(&engine->due, &job->due);
+    if (task_doubt_act(&job->task, &policy, engine_now_ms(engine), &due_ms) !=
+        DOUBT_ACT_REPLAY) {
+        owe_now(engine, job);
+        return;
+    }
     CRASHPOINT("replay_before_intent");
+    engine->submits_under_way++;
+    job->takes = SLOT_SUBMIT;
     job->send_next = true;
     engine_outcome(engine, job, &outcome);
 }
@@ -207,11 +231,7 @@ static void fill_slots(void *context)
     int64_t boot_ms = loop_boot_ms(engine->edges.loop);
     while (!list_is_empty(&engine->replays) && engine_may_submit(engine) &&
            pace_room(&engine->pace, engine->submits_under_way, boot_ms) > 0) {
-        struct job *job =
-            LIST_OWNER(list_pop(&engine->replays), struct job, link);
-        engine->submits_under_way++;
-        job->takes = SLOT_SUBMIT;
-        start_replay(engine, job);
+        start_replay(engine);
     }
     turn_soon(engine);
 }

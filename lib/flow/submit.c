@@ -2,6 +2,8 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
+#include "core/doubt.h"
+#include "flow/learn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +117,11 @@ static void on_reply(void *context, const struct reply *reply)
         engine_learn(engine, send->task, str_of(send->request_id),
                      str_of(send->idempotency_key), outcome.provider_task_id);
     }
+    if (job && outcome.kind == OUTCOME_ACCEPTED &&
+        !store_is_up(engine->edges.store)) {
+        learn_warn(send->task, str_of(send->request_id),
+                   outcome.provider_task_id);
+    }
     free_send(send);
     if (job) {
         engine_outcome(engine, job, &outcome);
@@ -133,6 +140,13 @@ static void not_started(struct engine *engine, struct job *job,
 void submit_begin(struct engine *engine, struct job *job)
 {
     const struct facts_row *facts = job->effect->facts;
+    const struct task_row *row = &job->task.row;
+    struct policy policy = engine_policy(engine);
+    if (row->doubt && !replay_may_leave(row, &policy, engine_now_ms(engine))) {
+        /* Storing the intent took long, or another word on keys came. */
+        not_started(engine, job, "the time for a replay is over");
+        return;
+    }
     if (!engine_may_submit(engine)) {
         not_started(engine, job, "submissions are stopped");
         return;

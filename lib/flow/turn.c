@@ -256,9 +256,15 @@ static void lost_answers(struct engine *engine, const struct err *err)
            LOG_I64("rows", flight->saves_len), LOG_TEXT("why", err->text));
     for (size_t i = 0; i < flight->saves_len; i++) {
         struct job *job = jobs_get(&engine->jobs, flight->saves[i]);
-        if (job) {
-            job->in_flush = false;
-            job->unsure = true;
+        if (!job) {
+            continue;
+        }
+        const struct task_row *row = &job->task.row;
+        job->in_flush = false;
+        job->unsure = true;
+        if (row->state == RUNNING) {
+            learn_warn(row->id, str_of(job_request_id(job)),
+                       str_of(row->provider_task_id));
         }
     }
     line_up_again(engine, &engine->readers, flight->readers,

@@ -1,5 +1,7 @@
 #include "edge/store_trial.h"
 
+#include "core/apimart.h"
+
 #include <sys/socket.h>
 
 static void trial_on_beat(void *context, const struct beat_result *result)
@@ -253,6 +255,31 @@ static void keys_answer__the_accounts__comes_with_the_beat(void **state)
     assert_int_equal(result.key_retention_ms, 1000);
 }
 
+static bool say_of_keys(struct trial *trial, enum keys_answer said)
+{
+    struct trial_answer answer = {.trial = trial};
+    store_keys_answer(trial->store, TRIAL_ACCOUNT, (int)said, 1000,
+                      trial_on_done, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    return answer.done;
+}
+
+static void keys_answer__broken__stays_until_its_row_is_deleted(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    assert_true(say_of_keys(trial, KEYS_HONOURED));
+    assert_true(say_of_keys(trial, KEYS_BROKEN));
+    assert_false(say_of_keys(trial, KEYS_HONOURED));
+    assert_false(say_of_keys(trial, KEYS_IGNORED));
+    assert_false(say_of_keys(trial, KEYS_BROKEN));
+    assert_int_equal(beat(trial, me, false).keys_answer, KEYS_BROKEN);
+    trial_sql(trial, "DELETE FROM account");
+    assert_true(say_of_keys(trial, KEYS_HONOURED));
+    assert_int_equal(beat(trial, me, false).keys_answer, KEYS_HONOURED);
+}
+
 /* ---- learnt ids ---- */
 
 static void learn__a_row_without_id__gets_it(void **state)
@@ -265,13 +292,47 @@ static void learn__a_row_without_id__gets_it(void **state)
     assert_false(learn(trial, row.id + 1, "key-r-00000", "task_1"));
     assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
     assert_false(learn(trial, row.id, "key-r-00000", "task_1"));
-    struct trial_answer other =
-        learn_as(trial, row.id, "key-r-00000", "task_2");
-    assert_int_equal(other.err.kind, ERR_PERMANENT); /* one key, two ids */
     assert_string_equal(
         trial_sql(trial, "SELECT provider_task_id || ' ' || state || ' ' || "
                          "version || ' ' || owner FROM task"),
         arena_printf(&trial->arena, "task_1 1 1 %lld", (long long)me));
+}
+
+static void learn__another_id_is_there__names_it_and_keeps_it(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    const char *const key = "key-r-00000";
+    assert_true(learn(trial, row.id, key, "task_1"));
+    assert_false(learn(trial, row.id, "key-r-00000/1", "task_2"));
+    for (int closed = 0; closed < 2; closed++) {
+        struct trial_answer other = learn_as(trial, row.id, key, "task_2");
+        assert_false(other.done);
+        assert_int_equal(other.err.kind, ERR_PERMANENT);
+        assert_string_equal(other.err.text, "task_1");
+        assert_false(learn(trial, row.id, key, "task_1"));
+        trial_sql(trial, "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO "
+                         "closed SELECT * FROM d");
+    }
+    assert_string_equal(
+        trial_sql(trial, "SELECT provider_task_id FROM closed"), "task_1");
+}
+
+static void learn__refused_by_the_database__is_to_be_tried_again(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    trial_sql(trial, "ALTER TABLE task ADD CONSTRAINT no_more CHECK "
+                     "(provider_task_id = '') NOT VALID");
+    struct trial_answer answer =
+        learn_as(trial, row.id, "key-r-00000", "task_1");
+    assert_int_equal(answer.err.kind, ERR_TRANSIENT);
+    trial_sql(trial, "ALTER TABLE task DROP CONSTRAINT no_more");
+    assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
 }
 
 static void learn__a_row_that_waits__runs_instead(void **state)
@@ -531,7 +592,10 @@ int main(void)
         TEST(leave__our_own__makes_orphans),
         TEST(holds__set_probed_lifted__are_seen_by_all),
         TEST(keys_answer__the_accounts__comes_with_the_beat),
+        TEST(keys_answer__broken__stays_until_its_row_is_deleted),
         TEST(learn__a_row_without_id__gets_it),
+        TEST(learn__another_id_is_there__names_it_and_keeps_it),
+        TEST(learn__refused_by_the_database__is_to_be_tried_again),
         TEST(learn__a_row_that_waits__runs_instead),
         TEST(learn__told_as_submit_unknown__opens_again),
         TEST(learn__while_the_row_is_closed__is_not_lost),

@@ -46,6 +46,7 @@ enum unit {
     UNIT_LEARN,
     UNIT_JOIN,
     UNIT_MINE,
+    UNIT_KEYS,
 };
 
 struct tables {

@@ -169,7 +169,7 @@ static void run_learn(struct call *call)
     struct task_row *row = &record->row;
     if (row->provider_task_id[0]) {
         if (!str_eq(str_of(row->provider_task_id), call->small.other)) {
-            err_set(&call->err, ERR_PERMANENT, "another id is there");
+            err_set(&call->err, ERR_PERMANENT, "%s", row->provider_task_id);
         }
         return;
     }
@@ -318,6 +318,7 @@ void store_keys_answer(struct store *store, const char *account, int answer,
         call_new(store, run_keys_answer, call_answer_done, context);
     call->on_done = on_done;
     call->small.text = copy_str(&call->op.arena, str_of(account));
+    call->unit = UNIT_KEYS;
     call->small.answer = answer;
     call->small.more_ms = retention_ms;
     call_go(call, LANE_DATA);

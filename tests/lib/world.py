@@ -86,12 +86,12 @@ def die_with_parent():
 class Program:
     """One of the three commands in the background."""
 
-    def __init__(self, name, args, env=None):
+    def __init__(self, name, args, env=None, log=None):
         self.name = name
         self.injures = ""  # a worker: what its end by force is called in the record
         self.before_end = lambda: None
         self.frozen = False
-        self.log = TMP / f"{name}.log"
+        self.log = TMP / f"{log or name}.log"
         # A name may come again: only what this one prints is its own.
         self.began = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
@@ -156,6 +156,17 @@ def parts(script, *values):
     return done.stdout.strip()
 
 
+class Database:
+    """One more empty database on the run's server, for a World beside others."""
+
+    def __init__(self, name):
+        url = os.environ["TEST_DATABASE_URL"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            name = f"{connection.info.dbname}_{name}"
+            connection.execute(f'CREATE DATABASE "{name}"')
+        self.url = psycopg.conninfo.make_conninfo(url, dbname=name)
+
+
 class Postgres:
     """A server of the test's own, to be halted at will."""
 
@@ -203,14 +214,15 @@ class World:
     latency     seconds from acceptance to the end, MIN..MAX
     workers     how many are started; more with start_worker()
     partitions  of the request topic
-    postgres    a Postgres instead of the run's; the caller stops it
+    postgres    a Postgres instead of the run's, which the caller stops; or a Database
     kafka       a Kafka instead of the run's; the caller stops it
     outside     whether the provider lies about keys: what it sells twice is told
                 as detected, and is no violation
+    name        of a World beside others: of its logs and of its folder of videos
     """
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
-                 partitions=4, postgres=None, kafka=None, outside=False):
+                 partitions=4, postgres=None, kafka=None, outside=False, name=""):
         self.programs = []
         self.workers = []
         self.worker_count = workers
@@ -220,7 +232,8 @@ class World:
         self.prefix = os.environ["TEST_PREFIX"] + os.urandom(3).hex() + "-"
         self.brokers = kafka.brokers if kafka else os.environ["TEST_KAFKA_BROKERS"]
         self.database_url = postgres.url if postgres else os.environ["TEST_DATABASE_URL"]
-        self.videos = TMP / "videos"
+        self.label = name + "-" if name else ""
+        self.videos = TMP / (self.label + "videos")
         self.events = {}  # request id -> every event that came, in order
         self.seen_events = 0
         self.sent_ids = set()
@@ -265,7 +278,7 @@ class World:
 
     def start_sim(self, listen="127.0.0.1:0"):
         self.sim = Program("sim", [BIN / "pixverse-sim", "api", "--listen", listen,
-                                   *self.sim_args])
+                                   *self.sim_args], log=self.label + "sim")
         self.programs.append(self.sim)
         line = self.sim.line("listening on ")
         self.sim_url = line.split()[2].rstrip("/")
@@ -323,7 +336,8 @@ class World:
         port = free_port()
         worker = Program(
             f"worker{number}", [*before, folder / "pixverse-worker", "run"],
-            self.environment(**{"ADMIN_LISTEN": f"127.0.0.1:{port}", **settings}))
+            self.environment(**{"ADMIN_LISTEN": f"127.0.0.1:{port}", **settings}),
+            log=f"{self.label}worker{number}")
         worker.admin = f"http://127.0.0.1:{port}"
         worker.injures = "kill -9 of a worker"
         worker.before_end = lambda: self.note_stall(worker)
@@ -454,6 +468,7 @@ class World:
     def tell(self):
         """What came of this world, into the record."""
         where = os.environ["TEST_PREFIX"].rstrip("-").split("-", 1)[-1]
+        where = f"{where} {self.label}".rstrip(" -")
         RECORD.add(requests=len(self.sent_ids))
         try:
             self.tell_events(where)

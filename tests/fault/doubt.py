@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka long timeout=240
+"""What a doubt is told, under each SUBMIT_DOUBT: a reply that was lost is never
+unsaid by a refusal, replays are bounded by count and by the key's lifetime, and
+nothing is bought twice. The simulator's ledger is the judge."""
+
+import json
+
+import matrix
+import scenes
+import tap
+from matrix import Case
+from scenes import Scene, came, passed, until
+from world import fetch
+
+TIMEOUT_MS = 3000
+QUICK = {"SUBMIT_TIMEOUT_MS": str(TIMEOUT_MS)}
+
+LOST = {
+    "reset": {"kind": "rst_after_body"},
+    "closed": {"kind": "close_after_body"},
+    "stalled": {"kind": "stall"},
+    "unbilled": {"kind": "rst_before_billing"},
+}
+
+REFUSALS = {
+    "429": {"kind": "rate_limit", "retry_after": "1"},
+    "400": {"kind": "status", "status": 400},
+    "401": {"kind": "unauthorized"},
+    "402": {"kind": "payment_required"},
+    "403": {"kind": "permission_error"},
+    "403_balance": {"kind": "quota_not_enough"},
+}
+
+UNKNOWN = {"ends": "submit_unknown", "billed": "unknown", "retry_safe": False}
+
+
+def times(fault, n):
+    return {**fault, "count": n}
+
+
+def ask(world, cases):
+    """Order the cases' faults and send their requests."""
+    orders = [order for case in cases for order in case.orders("submit")]
+    if orders:
+        world.faults(orders)
+    for case in cases:
+        world.send({"request_id": case.name, "request": {"prompt": case.prompt}})
+    world.flush()
+
+
+def key_of(world, request_id):
+    return world.query("SELECT idempotency_key FROM request WHERE request_id = %s",
+                       request_id)[0][0]
+
+
+def sends_of(world, request_id):
+    """POSTs that arrived under the request's key."""
+    ledger = world.ledger()
+    key = key_of(world, request_id)
+    return next((k["sends"] for k in ledger["tasks"] + ledger["unbilled"]
+                 if k["key"] == key), 0)
+
+
+def posts(world):
+    return json.loads(fetch(world.sim_url + "/sim/stats")[1])["posts"]
+
+
+def judge(world, cases, sends=None):
+    """Each case: its end, what was bought under its key, its one event."""
+    ledger = world.ledger()["tasks"]
+    for case in cases:
+        tasks = [t for t in ledger if t["request"]["prompt"] == case.prompt]
+        matrix.check_event(case, world.events[case.name][0], tasks)
+        if sends is not None:
+            tap.equal(sends_of(world, case.name), sends[case.name],
+                      f"{case.name}: sends")
+    world.pump(0.3)
+    several = {i: len(e) for i, e in world.events.items() if len(e) != 1}
+    tap.equal(several, {}, f"{world.label}each has one event")
+
+
+def ended(world, cases):
+    return came(world, *[case.name for case in cases])
+
+
+# --- replayed --------------------------------------------------------------------
+
+
+def sticky(world, policy):
+    """A lost reply, then every kind of refusal to the replay, then the answer."""
+    cases = [Case(f"{policy}_{lost}_then_{refusal}", LOST[lost], REFUSALS[refusal])
+             for lost in LOST for refusal in REFUSALS]
+    bound = [
+        Case(f"{policy}_four_lost", times(LOST["reset"], 4), **UNKNOWN),
+        Case(f"{policy}_four_unbilled", times(LOST["unbilled"], 4), bought=0, **UNKNOWN),
+        Case(f"{policy}_given_back", LOST["closed"], times(REFUSALS["429"], 4),
+             times({"kind": "idempotency_in_progress", "retry_after": "1"}, 3)),
+        Case(f"{policy}_lost_between_refusals", LOST["reset"], REFUSALS["429"],
+             times(LOST["closed"], 2), times(REFUSALS["429"], 2), LOST["reset"],
+             **UNKNOWN),
+    ]
+    ask(world, cases + bound)
+
+    def over():
+        # A hold would be probed in half a minute; here it is due at once.
+        world.query("UPDATE hold SET next_try_ms = 0 RETURNING reason")
+        return ended(world, cases + bound)
+    yield until(over, 90, "every end")
+    judge(world, cases, {case.name: 3 for case in cases})
+    judge(world, bound, dict(zip((case.name for case in bound), (4, 4, 9, 7))))
+    idle = [f for f in matrix.struck(world) if f["left"]]
+    tap.equal(idle, [], f"{policy}: every fault struck as often as it was ordered")
+
+
+def short_lived(world, policy, lifetime_s):
+    """Refusals without end: replays go on within five sixths of the key's lifetime,
+    and then it settles, whatever the last refusal said."""
+    cases = [Case(f"{policy}_{lost}_{refusal}_for_ever", LOST[lost],
+                  times(REFUSALS[refusal], -1), bought=0 if lost == "unbilled" else 1,
+                  **UNKNOWN)
+             for lost in LOST for refusal in ("429", "400", "403")]
+    ask(world, cases)
+    yield until(lambda: ended(world, cases), lifetime_s + 25, "every end")
+    judge(world, cases)
+    before = posts(world)
+    held = [Case(f"{policy}_held", LOST["reset"], times(REFUSALS["401"], -1), **UNKNOWN)]
+    ask(world, held)
+    yield until(lambda: ended(world, held), lifetime_s + 25, "the end under a hold")
+    judge(world, held)
+    tap.check(posts(world) - before == sends_of(world, held[0].name),
+              f"{policy}: nothing of the settled ones is sent any more")
+    waited = {i: f"{first} {settled}" for i, first, settled in world.query(
+        "SELECT r.request_id, c.first_sent_ms, c.settled_ms FROM closed c"
+        " JOIN request r USING (id) WHERE c.settled_ms < c.first_sent_ms + %s",
+        lifetime_s * 1000 // 6 * 5)}
+    tap.equal(waited, {}, f"{policy}: none is settled before the key's time is over")
+    last = world.query(
+        "SELECT max(last_sent_ms - first_sent_ms), min(sends) FROM closed")[0]
+    tap.check(last[0] < lifetime_s * 1000 // 6 * 5,
+              f"{policy}: none is replayed after it", last)
+
+
+# --- settled ---------------------------------------------------------------------
+
+
+def never_replayed(world, what):
+    """Nothing is sent again; the refusal that waits for a replay never strikes."""
+    cases = [Case(f"{what}_{lost}", LOST[lost], REFUSALS["400"],
+                  bought=0 if lost == "unbilled" else 1, **UNKNOWN) for lost in LOST]
+    ask(world, cases)
+    yield until(lambda: ended(world, cases), 30, "every end")
+    judge(world, cases, {case.name: 1 for case in cases})
+    tap.equal(posts(world), len(cases), f"{what}: one POST each")
+    early = world.query(
+        "SELECT r.request_id FROM closed c JOIN request r USING (id)"
+        " WHERE c.settled_ms < c.first_sent_ms + %s", TIMEOUT_MS)
+    tap.equal(early, [], f"{what}: none is settled before SUBMIT_TIMEOUT_MS is over")
+
+
+# --- no word on keys -------------------------------------------------------------
+
+
+def silent(world):
+    """Whoever does not answer decides nothing: the doubt waits for an answer."""
+    def about_keys():
+        return next(f for f in matrix.struck(world) if "schema" in json.dumps(f))["hits"]
+
+    def order(kind):
+        fetch(world.sim_url + "/sim/faults", "DELETE")
+        world.faults([{"on": "schema", "kind": kind, "count": -1}])
+
+    waiting = []
+    for n, kind in enumerate(("service_unavailable", "rst_before_billing")):
+        order(kind)
+        if not world.workers:  # it asks as soon as it starts
+            yield scenes.ready(world.start_worker(wait=False))
+        waiting.append(Case(f"silent_{kind}", LOST["reset" if n else "closed"]))
+        ask(world, waiting[-1:])
+        yield until(about_keys, 20, f"{kind}: it was asked")
+        yield passed(TIMEOUT_MS / 1000 + 1)
+        states = world.query("SELECT state, sends, doubt FROM task ORDER BY id")
+        tap.equal(sorted({s[:2] for s in states}), [(1, 1)],
+                  f"{kind}: the doubt waits", states)
+        tap.equal(posts(world), n + 1, f"{kind}: and is not replayed")
+    fetch(world.sim_url + "/sim/faults", "DELETE")
+    waiting.append(Case("silent_no_more", LOST["reset"]))
+    ask(world, waiting[-1:])
+    yield until(lambda: ended(world, waiting), 40, "every end")
+    judge(world, waiting, {case.name: 2 for case in waiting})
+
+
+def settings(doubt):
+    return {"SUBMIT_DOUBT": doubt, **QUICK}
+
+
+def main():
+    lifetime_s = 12
+    short = ["--schema", "yes", "--retention", str(lifetime_s)]
+    # Those that wait with little to do go first: the others' worlds open meanwhile.
+    scenes.play([
+        Scene(short_lived, "shortreplay", "short_replay", lifetime_s, sim=short,
+              settings=settings("replay")),
+        Scene(short_lived, "shortauto", "short_auto", lifetime_s, sim=short,
+              settings=settings("auto")),
+        Scene(sticky, "replay", "replay", sim=["--schema", "no"],
+              settings=settings("replay")),
+        Scene(sticky, "auto", "auto", settings=settings("auto")),
+        Scene(never_replayed, "settle", "settle", settings=settings("settle")),
+        Scene(never_replayed, "no", "says_no", sim=["--schema", "no"],
+              settings=settings("auto")),
+        Scene(never_replayed, "absent", "not_found", sim=["--schema", "absent"],
+              settings=settings("auto")),
+        Scene(silent, "silent", settings=settings("auto"), workers=0),
+    ])
+
+
+tap.run(main)

@@ -178,6 +178,11 @@ void submit_begin(struct engine *engine, struct job *job)
     struct err err = {0};
     metric_add(engine->metrics.submits, 1);
     CRASHPOINT("post_before");
+    if (!exchange.url.at) {
+        free_send(send);
+        not_started(engine, job, "no memory");
+        return;
+    }
     if (!http_send(engine->edges.submit_http, &exchange,
                    engine->options.submit_timeout_ms, may_send, on_reply, send,
                    &err)) {
@@ -186,8 +191,3 @@ void submit_begin(struct engine *engine, struct job *job)
         not_started(engine, same, err.text);
     }
 }
-    if (!exchange.url.at) {
-        free_send(send);
-        not_started(engine, job, "no memory");
-        return;
-    }

@@ -123,7 +123,10 @@ static int run(struct ctl *ctl, const struct options *given)
                          "characters without spaces",
                          provider_id, PROVIDER_TASK_ID_BYTES - 1);
     }
-    json_t *row = order_look(ctl, "attach", given->words[0]);
+    /* Two operators can't give one id to two requests. */
+    json_t *row = order_write(ctl, "ctl_order_lock", NULL, 0) >= 0
+                      ? order_look(ctl, "attach", given->words[0])
+                      : NULL;
     bool same = false;
     int status = EXIT_FAILED;
     if (row && !is_taken(ctl, given->words[0], provider_id, &same) &&

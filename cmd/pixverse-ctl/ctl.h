@@ -36,6 +36,8 @@ extern const struct command command_list;
 extern const struct command command_show;
 extern const struct command command_explain;
 extern const struct command command_watch;
+extern const struct command command_retry;
+extern const struct command command_cancel;
 extern const struct command command_attach;
 
 /** The database, connected at first use; false after saying why not. */

@@ -12,7 +12,8 @@
 
 static const struct command *const commands[] = {
     &command_submit,  &command_list,  &command_show,
-    &command_explain, &command_watch, &command_attach,
+    &command_explain, &command_watch, &command_retry,
+    &command_cancel,  &command_attach,
 };
 
 #define COMMANDS_LEN (sizeof commands / sizeof commands[0])

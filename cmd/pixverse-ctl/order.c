@@ -7,10 +7,7 @@
 
 json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
 {
-    json_t *rows = NULL;
-    if (order_write(ctl, "ctl_order_lock", NULL, 0) >= 0) {
-        rows = ctl_rows(ctl, "ctl_order", &request_id, 1);
-    }
+    json_t *rows = ctl_rows(ctl, "ctl_order", &request_id, 1);
     json_t *row = json_incref(json_array_get(rows, 0));
     if (rows && !row) {
         order_refuse(command,

@@ -5,14 +5,12 @@
 #include "ctl.h"
 
 /**
- * Orders: what an operator may tell the fleet about one request. One order is
- * given at a time; what they write is guarded by conditions of its own all the
- * same, since workers go on meanwhile.
+ * Orders: what an operator may tell the fleet about one request. Workers go on
+ * meanwhile: what an order writes is guarded by conditions of its own.
  */
 
 /**
- * The request's row (sql/query/ctl_order.sql), with other operators shut out
- * until this command ends.
+ * The request's row (sql/query/ctl_order.sql).
  *
  * @return  The caller's; null after saying why not.
  */

@@ -26,8 +26,8 @@ enum doubt_act task_doubt_act(const struct task *task,
     enum doubt_act act = DOUBT_ACT_WAIT;
     int64_t at_ms = until_ms;
 
-    if (now_ms >= until_ms) {
-        act = DOUBT_ACT_SETTLE;
+    if (now_ms >= until_ms || task->memo.cancel) {
+        act = DOUBT_ACT_SETTLE; /* a replay could buy what was cancelled */
         at_ms = answered_ms;
     } else if (!ours) {
         act = DOUBT_ACT_WAIT; /* what our account does says nothing of theirs */

@@ -55,8 +55,17 @@ static void claim(struct move *m)
     m->row->last_sent_ms = m->now_ms;
 }
 
+static void cancel(struct move *m)
+{
+    move_fail(m, FAILURE_CANCELLED, STR("cancelled by the operator"));
+}
+
 static void queue_time_up(struct move *m)
 {
+    if (m->memo->cancel) {
+        cancel(m);
+        return;
+    }
     if (!m->row->deadline_ms || m->now_ms < m->row->deadline_ms) {
         move_enter(m, QUEUED); /* taken by mistake: back to the others */
         m->row->owner = 0;
@@ -66,17 +75,16 @@ static void queue_time_up(struct move *m)
               STR("the deadline passed before it could be submitted"));
 }
 
-static void cancel(struct move *m)
-{
-    move_fail(m, FAILURE_CANCELLED, STR("cancelled by the operator"));
-}
-
 /* ---- SUBMITTING ------------------------------------------------------------
  */
 
 /** Back among the waiting: nothing that was sent can have been accepted. */
 static void requeue(struct move *m, int64_t not_before_ms)
 {
+    if (m->memo->cancel) {
+        cancel(m);
+        return;
+    }
     move_enter(m, QUEUED);
     m->row->owner = 0;
     m->row->not_before_ms = not_before_ms;
@@ -134,11 +142,13 @@ static void accept(struct move *m)
     run(m);
 }
 
-/** The send may be on its way: who cancels does not know. */
+/** Its doubt is resolved first: a send may be on its way. No other begins, and
+ * what is known of it when nobody can answer any more decides how it ends. */
 static void submit_cancelled(struct move *m)
 {
+    m->memo->cancel = true;
     m->row->doubt = true;
-    cancel(m);
+    wait_in_doubt(m, m->memo->replay_ms);
 }
 
 static void not_sent(struct move *m)
@@ -224,6 +234,13 @@ static void doubt_time_up(struct move *m)
     if (task_doubt_act(&m->step->next, m->policy, m->now_ms, &due_ms) !=
         DOUBT_ACT_SETTLE) {
         wait_in_doubt(m, m->memo->replay_ms);
+        return;
+    }
+    if (m->memo->cancel) {
+        move_fail(m, FAILURE_CANCELLED,
+                  STR("cancelled by the operator; the provider's answer to the "
+                      "submission never came: it may have been accepted and "
+                      "billed"));
         return;
     }
     move_fail(m, FAILURE_SUBMIT_UNKNOWN,
@@ -404,7 +421,7 @@ static rule_fn *const table[TASK_STATES_LEN][OUTCOMES_LEN] = {
         never, never, never, never, never, never,
         never, never),
     [READY] = ROW(
-        never, stay_now, ready_time_up, cancel,
+        never, stay_now, ready_time_up, stay_now,
         stay_now, never, never, never, never, never, never,
         ready_no_better_url, ready_refreshed, ready_no_better_url, ready_denied, ready_missed,
         ready_stored, ready_fetch_failed, ready_fetch_refused, ready_unusable, ready_oversize, ready_store_failed,

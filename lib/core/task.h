@@ -126,6 +126,7 @@ struct task_memo {
     int32_t progress;     /* last told, -1: never */
     char status[24];      /* the provider's last word */
     bool wants_refresh;   /* READY: poll afresh before the next transfer */
+    bool cancel;          /* the operator ordered it: no send begins any more */
     int64_t reread_ms;    /* SUBMITTING in doubt: when the row is read again */
     int64_t replay_ms;    /* SUBMITTING in doubt: no replay before */
 };

@@ -34,8 +34,9 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",  "bump",         "count",      "leases", "holds",
-    "fleet", "lock_timeout", "end_frozen", "bury",   NULL,
+    "join",  "bump",    "count",        "leases",     "holds",
+    "fleet", "cancels", "lock_timeout", "end_frozen", "bury",
+    NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */

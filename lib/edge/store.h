@@ -111,8 +111,9 @@ struct turn {
     const char *account;     /* written into claimed rows; scope of holds */
     const char *bucket;      /* scope of the hold `storage` */
     int generations_max;     /* 0: no limit */
-    /** Waiting rows whose deadline is over, holds or not: they become ours, in
-     * QUEUED still, so that the engine settles them. A claim leaves them alone. */
+    /** Waiting rows whose deadline is over or that are cancelled, holds or not:
+     * they become ours, in QUEUED still, so that the engine settles them. A
+     * claim leaves them alone. */
     int expires_max;
     /** Rows of dead leases and of none to take over; one in SUBMITTING comes
      * with doubt set, so that a claim whose answer was lost can be told from it. */
@@ -140,6 +141,7 @@ struct task_read {
     struct str request_id;
     struct str tenant;   /* absent: faulty */
     bool unreadable;     /* this program can't read it: only id holds */
+    bool cancel;         /* an operator ordered it; never true of claimed ones */
 };
 
 struct turn_result {
@@ -191,6 +193,8 @@ struct beat_result {
     size_t leases_len;
     const struct hold_row *holds;
     size_t holds_len;
+    const int64_t *cancels; /* tasks of ours that an operator cancels */
+    size_t cancels_len;
     int64_t queued;    /* fleet's waiting rows, as last counted */
     int64_t in_flight; /* fleet's rows in SUBMITTING .. LATE, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */

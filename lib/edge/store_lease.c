@@ -151,6 +151,18 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->key_retention_ms = pg_i64(result, 0, 5);
 }
 
+static void take_cancels(struct beat_result *out, struct arena *arena,
+                         const PGresult *result)
+{
+    size_t len = (size_t)PQntuples(result);
+    int64_t *tasks = arena_alloc(arena, (len + 1) * sizeof *tasks);
+    for (size_t i = 0; tasks && i < len; i++) {
+        tasks[i] = pg_i64(result, (int)i, 0);
+    }
+    out->cancels = tasks;
+    out->cancels_len = tasks ? len : 0;
+}
+
 static void on_pulse(void *context, struct pg_unit *unit)
 {
     struct pulse *pulse = context;
@@ -163,6 +175,7 @@ static void on_pulse(void *context, struct pg_unit *unit)
         take_leases(&out, &arena, results[0]);
         take_holds(&out, &arena, results[1]);
         take_fleet(&out, results[2]);
+        take_cancels(&out, &arena, results[3]);
         if (arena.failed) {
             err_set(&out.err, ERR_TRANSIENT, "no memory for the leases");
         }
@@ -187,6 +200,8 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_unit_call(unit, "leases");
     pg_unit_call(unit, "holds");
     pg_unit_call(unit, "fleet");
+    pg_unit_i64(unit, beat->owner);
+    pg_unit_call(unit, "cancels");
     pg_unit_i64(unit, beat->owner);
     pg_lane_send(store->lease, unit);
 }

@@ -26,6 +26,7 @@ struct row_columns {
     int fields[32];
     int request_id;
     int tenant;
+    int cancel;
 };
 
 void row_columns_find(struct row_columns *columns, const PGresult *result);

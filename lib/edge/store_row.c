@@ -126,6 +126,7 @@ void row_columns_find(struct row_columns *columns, const PGresult *result)
     }
     columns->request_id = PQfnumber(result, "request_id");
     columns->tenant = PQfnumber(result, "tenant");
+    columns->cancel = PQfnumber(result, "cancel");
 }
 
 static bool read_enum(const PGresult *result, int row, int column, int len,
@@ -187,6 +188,8 @@ void task_read_row(struct task_read *read, const struct row_columns *columns,
     *read = (struct task_read){
         .request_id = pg_str(result, row, columns->request_id),
         .tenant = pg_str(result, row, columns->tenant),
+        .cancel =
+            columns->cancel >= 0 && pg_bool(result, row, columns->cancel),
     };
     for (size_t f = 0; f < FIELDS_LEN; f++) {
         int column = columns->fields[f];

@@ -2,6 +2,7 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
+#include "flow/order.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -474,6 +475,7 @@ static void on_beat(void *context, const struct beat_result *result)
     }
     take_holds(fleet, result);
     take_counts(fleet, result);
+    order_cancel(engine, result->cancels, result->cancels_len);
     probe_holds(fleet);
 }
 

@@ -37,7 +37,8 @@ static bool may_send(void *context)
 {
     const struct send *send = context;
     const struct engine *engine = send->engine;
-    bool may = jobs_get(&engine->jobs, send->ref) && engine->lease_ok &&
+    const struct job *job = jobs_get(&engine->jobs, send->ref);
+    bool may = job && !job->task.memo.cancel && engine->lease_ok &&
                !engine->draining &&
                lease_may_submit(engine->bump_started_ms,
                                 engine->options.lease_ms,
@@ -147,7 +148,7 @@ void submit_begin(struct engine *engine, struct job *job)
         not_started(engine, job, "the time for a replay is over");
         return;
     }
-    if (!engine_may_submit(engine)) {
+    if (!engine_may_submit(engine) || job->task.memo.cancel) {
         not_started(engine, job, "submissions are stopped");
         return;
     }

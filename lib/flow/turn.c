@@ -350,15 +350,15 @@ static void facts_came(struct engine *engine, const struct turn_result *result)
         }
         if (job->effect && job->effect->facts) {
             engine_facts_came(engine, job);
+        } else {
+            list_add_tail(&engine->starved, &job->link);
+            loop_timer_set(engine->memory_timer, MEMORY_MS);
         }
     }
     for (size_t i = 0; i < engine->flight.readers_len; i++) {
         struct job *job = jobs_get(&engine->jobs, engine->flight.readers[i]);
         if (job && job->phase == JOB_READING && list_is_empty(&job->link) &&
             (!job->effect || !job->effect->facts)) {
-        } else {
-            list_add_tail(&engine->starved, &job->link);
-            loop_timer_set(engine->memory_timer, MEMORY_MS);
             job->phase = JOB_PARKED;
             log_at(LOG_ERROR, "a task without its request is left alone",
                    LOG_TEXT("request_id", job_request_id(job)));
@@ -375,6 +375,7 @@ static void rows_came(struct engine *engine, const struct turn_result *result)
             continue;
         }
         job->seen = true;
+        job->task.memo.cancel |= result->rereads[i].cancel;
         engine_row_came(engine, job, row);
     }
     for (size_t i = 0; i < engine->flight.rereaders_len; i++) {

@@ -1,5 +1,9 @@
 -- One worker counts for the fleet; another that does so at this moment is
--- enough.
+-- enough. Orders about tasks that are told are done with.
+WITH done AS (
+    DELETE FROM cancel o WHERE NOT EXISTS (
+        SELECT FROM task t WHERE t.id = o.task)
+)
 UPDATE fleet SET
     queued = (SELECT count(*) FROM waiting),
     in_flight = (SELECT count(*) FROM task WHERE state BETWEEN 1 AND 6),

@@ -1,11 +1,16 @@
--- Waiting rows past their deadline become ours, queued still, to be settled.
+-- Waiting rows past their deadline, and cancelled ones, become ours, queued
+-- still, to be settled.
 -- $1 owner, $2 now, $3 most rows.
 WITH pick AS MATERIALIZED (
     SELECT w.task
     FROM waiting w
-    WHERE w.deadline_ms > 0 AND w.deadline_ms <= $2::bigint
+    WHERE w.task IN (
+            (SELECT task FROM waiting
+                WHERE deadline_ms > 0 AND deadline_ms <= $2::bigint
+                ORDER BY deadline_ms LIMIT $3::integer)
+            UNION ALL
+            SELECT o.task FROM cancel o JOIN waiting c ON c.task = o.task)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
-    ORDER BY w.deadline_ms
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
 ), gone AS (
@@ -24,5 +29,6 @@ SELECT
     t.generated_ms, t.stored_ms, t.settled_ms, t.not_before_ms, t.tries,
     t.takeovers, t.takeovers_since_ms, t.kind, t.has_cost, t.cost,
     t.credits_cost, t.result, t.event,
-    r.request_id, r.tenant
+    r.request_id, r.tenant,
+    EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel
 FROM t JOIN request r ON r.id = t.id;

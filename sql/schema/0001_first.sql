@@ -79,6 +79,21 @@ CREATE INDEX closed_provider_task_id ON closed (provider_task_id)
     WHERE provider_task_id <> '';
 CREATE INDEX closed_order ON closed (closed_ms);
 
+-- Earlier submissions of requests that an operator ordered again: rows of
+-- closed as they were told.
+CREATE TABLE past (
+    LIKE closed,
+    PRIMARY KEY (id, submission)
+);
+
+-- What an operator ordered to cancel and is still in the working table.
+CREATE TABLE cancel (
+    task bigint PRIMARY KEY,
+    ordered_ms bigint NOT NULL
+        DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+) WITH (autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
 CREATE TABLE lease (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,

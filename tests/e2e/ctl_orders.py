@@ -84,9 +84,106 @@ def check_attach(world):
               "nothing was bought again")
 
 
+def held(world, on):
+    """Submissions of all, as an operator would stop them."""
+    if on:
+        world.query("INSERT INTO hold VALUES ('operator', '*', 1, 1, 'a test')"
+                    " RETURNING 1")
+    else:
+        world.query("DELETE FROM hold WHERE reason = 'operator' RETURNING 1")
+
+
+def cancelled(world, request_id, billed):
+    done = world.ctl("cancel", request_id, "--json")
+    told = json.loads(done.stdout or "{}")
+    tap.equal((done.returncode, told.get("cancelled"), told.get("billed")),
+              (0, True, billed), f"cancel {request_id}", done.stdout, done.stderr)
+    event = world.event(request_id)
+    tap.equal((event["error"]["kind"], event["billed"], event["error"]["retry_safe"]),
+              ("cancelled", billed, billed == "no"), f"{request_id} is told as cancelled")
+
+
+def check_cancel(world):
+    world.faults([
+        {"on": "submit", "kind": "slow_job", "delay_ms": 60000, "match": "run."},
+        {"on": "submit", "kind": "rst_after_body", "match": "cancel.doubt"},
+        {"on": "download", "kind": "status", "status": 503, "count": 3, "match": "ready."}])
+    held(world, True)
+    ask(world, "queue.1")
+    until(world, "queue.1", "queued")
+    refused(world, ("attach", "queue.1", "task_x"), "never sent")
+    refused(world, ("retry", "queue.1"), "has not ended")
+    cancelled(world, "queue.1", "no")
+    held(world, False)
+
+    ask(world, "run.1", "cancel.doubt")
+    until(world, "run.1", "running")
+    cancelled(world, "run.1", "unknown")
+    cancelled(world, "cancel.doubt", "unknown")
+    tap.equal([len(bought(world, i)) for i in ("queue.1", "run.1", "cancel.doubt")],
+              [0, 1, 1], "cancelled ones are not sent again")
+    until(world, "run.1", "closed")
+    refused(world, ("cancel", "run.1"), "has ended")
+    ask(world, "ready.1")
+    until(world, "ready.1", "ready")
+    refused(world, ("cancel", "ready.1"), "paid for")
+    tap.equal(world.event("ready.1")["status"], "completed", "what is ready comes home")
+    refused(world, ("cancel", "nobody"), "no request")
+    refused(world, ("cancel",), "request id", 2)
+    refused(world, ("cancel", "run.1", "--wait", "x"), "--wait", 2)
+
+
+def ends(world, request_id, number):
+    def come():
+        world.pump()
+        found = {e.headers["ce_id"]: e for e in world.events.get(request_id, [])}
+        return list(found.values()) if len(found) >= number else None
+    return wait_for(come, 30, f"{number} ends of {request_id}")
+
+
+def check_retry(world):
+    world.faults([{"on": "submit", "kind": "fail", "match": "fails."}])
+    ask(world, "fails.1", "good.1")
+    world.send({"request_id": "faulty.1", "request": {"prompt": "x", "duration": 99}})
+    world.flush()
+    first = world.event("fails.1")
+    tap.equal((first["error"]["kind"], first["billed"]), ("provider_failed", "no"),
+              "it failed unpaid")
+    for request_id in ("fails.1", "good.1", "faulty.1"):
+        world.event(request_id)
+        until(world, request_id, "closed")
+    done = world.ctl("retry", "fails.1", "--json")
+    tap.equal((done.returncode, json.loads(done.stdout or "{}").get("submission")), (0, 1),
+              "retry of one that failed unpaid", done.stderr)
+    again = ends(world, "fails.1", 2)[1]
+    tap.equal(again["status"], "completed", "its second submission is completed", again.value)
+    tap.check(again["videos"][0]["uri"].endswith("/fails.1/1/0.mp4"),
+              "its video has a name of its own", again["videos"])
+    keys = {t["key"] for t in world.ledger()["tasks"]
+            if t["request"]["prompt"] == "fails.1"}
+    tap.equal((len(keys), sum(key.endswith("/1") for key in keys)), (2, 1),
+              "and a key of its own", keys)
+
+    refused(world, ("retry", "good.1"), "--pay-again")
+    refused(world, ("retry", "run.1"), "may have been paid")
+    refused(world, ("retry", "faulty.1", "--pay-again"), "new id")
+    refused(world, ("retry", "nobody"), "no request")
+    refused(world, ("retry",), "request id", 2)
+    done = world.ctl("retry", "good.1", "--pay-again")
+    tap.equal(done.returncode, 0, "retry of one that is paid, when told so", done.stderr)
+    tap.check("second" in done.stderr, "it warns", done.stderr)
+    tap.equal(ends(world, "good.1", 2)[1]["status"], "completed", "and is completed again")
+    tap.equal(world.query("SELECT count(*) FROM past")[0][0], 2,
+              "how the first ones ended is kept")
+    until(world, "good.1", "closed")
+    tap.equal(shown(world, "good.1")["submission"], 1, "show tells the submission")
+
+
 def main():
     with World(settings={"SUBMIT_DOUBT": "settle", "SUBMIT_TIMEOUT_MS": "3000"}) as world:
         check_attach(world)
+        check_cancel(world)
+        check_retry(world)
 
 
 tap.run(main)

@@ -13,6 +13,8 @@ struct record_of {
     struct task_row row;       /* its texts are on the heap */
     bool closed;
     bool waiting;
+    bool cancel;  /* ordered, and it is not told yet */
+    bool ordered; /* to be cancelled, at any time */
     int64_t waits_until_ms;
     int64_t expires_ms;
 };
@@ -83,6 +85,16 @@ void tables_away(struct world *world, int64_t ms);
 /** The answer of the next unit of that kind is lost. */
 void tables_lose(struct world *world, enum unit unit, enum task_state state,
                  bool committed);
+
+/** pixverse-ctl cancel; false: it is refused. */
+bool tables_cancel(struct world *world, const char *request_id);
+
+/** pixverse-ctl attach; false: it is refused. */
+bool tables_attach(struct world *world, const char *request_id,
+                   const char *provider_task_id);
+
+/** pixverse-ctl retry; false: it is refused. */
+bool tables_retry(struct world *world, const char *request_id);
 
 const struct record_of *tables_find(const struct tables *tables,
                                     const char *request_id);

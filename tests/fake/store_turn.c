@@ -49,9 +49,22 @@ static void read_record(const struct record_of *record, struct task_read *read,
     copy_row(arena, &read->row, &record->row);
     read->request_id = record->request.request_id;
     read->tenant = record->request.tenant;
+    read->cancel = record->cancel;
 }
 
-static void read_facts(const struct record_of *record, struct facts_row *row)
+static struct str effective_key(const struct record_of *record,
+                                struct arena *arena)
+{
+    const struct str plain = record->request.idempotency_key;
+    int submission = (int)record->row.submission;
+    return submission == 0
+               ? plain
+               : str_of(arena_printf(arena, "%.*s/%d", (int)plain.len, plain.at,
+                                     submission));
+}
+
+static void read_facts(const struct record_of *record, struct facts_row *row,
+                       struct arena *arena)
 {
     const struct intake_row *r = &record->request;
     *row = (struct facts_row){
@@ -69,9 +82,8 @@ static void read_facts(const struct record_of *record, struct facts_row *row)
                 .received_ms = r->received_ms,
             },
         .body = r->body,
-        .idempotency_key = r->idempotency_key,
+        .idempotency_key = effective_key(record, arena),
     };
-    assert(record->row.submission == 0);
 }
 
 /* ---- saves ---- */
@@ -101,6 +113,7 @@ static enum save_end save(struct tables *tables, const struct task_row *row)
     *stored = next;
     record->closed = row->state == CLOSED;
     if (row->state == CLOSED) {
+        record->cancel = false;
         stored->owner = 0;
     }
     if (row->state == QUEUED) {
@@ -132,7 +145,7 @@ static void run_reads(struct tables *tables, const struct turn *turn,
     for (size_t i = 0; i < turn->facts_len; i++) {
         const struct record_of *record = record_at(tables, turn->facts[i]);
         if (record && !record->closed) {
-            read_facts(record, &facts[result->facts_len++]);
+            read_facts(record, &facts[result->facts_len++], arena);
         }
     }
     struct task_read *rereads =
@@ -194,7 +207,8 @@ static struct record_of *next_waiting(const struct tables *tables,
     struct record_of *best = NULL;
     for (size_t i = 0; i < tables->len; i++) {
         struct record_of *record = tables->records[i];
-        bool over = record->expires_ms > 0 && record->expires_ms <= now_ms;
+        bool over = record->cancel || (record->expires_ms > 0 &&
+                                       record->expires_ms <= now_ms);
         if (!record->waiting || over != expired ||
             (!expired && record->waits_until_ms > now_ms)) {
             continue;
@@ -243,7 +257,7 @@ static void run_claims(struct tables *tables, const struct turn *turn,
            (record = next_waiting(tables, turn->now_ms, false))) {
         claim(record, turn);
         read_record(record, &claimed[result->claimed_len], arena);
-        read_facts(record, &facts[result->claimed_len++]);
+        read_facts(record, &facts[result->claimed_len++], arena);
     }
     result->claimed = claimed;
     result->claimed_facts = facts;

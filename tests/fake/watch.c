@@ -13,6 +13,7 @@
 struct was {
     int32_t fence;
     int32_t version;
+    int32_t submission;
     bool closed;
     char provider_task_id[256];
 };
@@ -52,6 +53,11 @@ static void look_at_row(struct watch *watch, size_t i)
     struct was *was = &watch->rows[i];
     if (row->fence < was->fence || row->version < was->version) {
         world_fault(world, "its fence or version went back", name_of(record));
+    }
+    if (row->submission > was->submission) {
+        was->submission = row->submission; /* an operator ordered another */
+        was->provider_task_id[0] = '\0';
+        was->closed = false;
     }
     if (was->provider_task_id[0] &&
         strncmp(was->provider_task_id, row->provider_task_id,

@@ -303,10 +303,12 @@ static void late_success(struct cast *cast)
     world_run_for(cast->world, 120000);
 }
 
+#define BRIEF_MS 4000 /* a URL that may end while storage is full */
+
 static void troubled_ends(struct cast *cast)
 {
     struct plan brief = provider_usual_plan();
-    brief.url_life_ms = 4000;
+    brief.url_life_ms = BRIEF_MS;
     provider_plan(cast->world, "a", brief);
     struct plan fails = provider_usual_plan();
     fails.end = "failed";
@@ -355,11 +357,20 @@ static bool all_ended(void *context)
     return times_told(cast->world, "rejected") >= cast->rejected;
 }
 
-static bool was_completed(const struct world *world, const char *id)
+static bool was_told(const struct world *world, const char *id,
+                     const char *end)
 {
     char line[200];
-    snprintf(line, sizeof line, "event %s completed", id);
+    snprintf(line, sizeof line, "event %s %s", id, end);
     return times_told(world, line) > 0;
+}
+
+/** Its URL lived for a while only, and storage was full then. */
+static bool could_not_be_stored(const struct world *world,
+                                const struct sale *sale)
+{
+    return sale->plan.url_life_ms == BRIEF_MS &&
+           was_told(world, sale->prompt, "failed asset_expired");
 }
 
 static const char *fault_of(struct cast *cast)
@@ -378,7 +389,8 @@ static const char *fault_of(struct cast *cast)
         const struct sale *sale = world->provider->sales[i];
         bool made = strcmp(sale->plan.end, "completed") == 0 &&
                     sale->plan.videos > 0;
-        if (made && !was_completed(world, sale->prompt)) {
+        if (made && !was_told(world, sale->prompt, "completed") &&
+            !could_not_be_stored(world, sale)) {
             return "a paid video was thrown away";
         }
     }

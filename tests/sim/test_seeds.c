@@ -236,6 +236,17 @@ static void set_up(struct trial *t)
     }
 }
 
+/** An operator does not want one of them any more. */
+static void cancel_one(struct trial *t)
+{
+    char id[24];
+    snprintf(id, sizeof id, "r%d",
+             (int)world_pick(t->world, (int64_t)t->requests));
+    if (tables_cancel(t->world, id)) {
+        struck("cancel ordered");
+    }
+}
+
 static void live(struct trial *t)
 {
     struct world *world = t->world;
@@ -244,6 +255,9 @@ static void live(struct trial *t)
     while (world->now_ms < until_ms) {
         world_run_for(world, 1 + world_pick(world, 4000));
         request(t);
+        if (t->seed % 3 == 0 && t->requests && world_chance(world, 100)) {
+            cancel_one(t);
+        }
         kafka_look(world);
         if (!quiet && world_chance(world, 250)) {
             strike(t);
@@ -286,6 +300,13 @@ static bool leaves_open(const struct record *record)
     return says(record, "\"kind\":\"timed_out\"") ||
            says(record, "\"kind\":\"submit_unknown\"") ||
            says(record, "\"kind\":\"task_lost\"");
+}
+
+/** An operator's order was obeyed. */
+static bool is_cancelled(const struct record_of *record,
+                         const struct record *end)
+{
+    return record->ordered && says(end, "\"kind\":\"cancelled\"");
 }
 
 static bool is_same(const struct record *a, const struct record *b)
@@ -367,11 +388,12 @@ static void look_at_request(struct trial *t, const char *id)
     } else if (completed) {
         look_at_videos(t, id, sale);
     } else if (sale && strcmp(sale->plan.end, "completed") == 0 &&
-               !leaves_open(end)) {
+               !leaves_open(end) && !is_cancelled(record, end)) {
         fault(t, "a paid video was thrown away", id);
     }
     bool known = sale && strcmp(record->row.provider_task_id, sale->id) == 0;
-    if (sale && !known && !says(seen.first, "submit_unknown")) {
+    if (sale && !known && !says(seen.first, "submit_unknown") &&
+        !is_cancelled(record, end)) {
         fault(t, "it was sold, and nobody knows", id);
     }
 }

@@ -35,6 +35,7 @@ struct spec {
 
 #define ID      .provider_task_id = {"task_1", 6}
 #define REPLAY  .policy = DOUBT_REPLAY
+#define CANCELLED .policy = DOUBT_REPLAY, .memo = {.cancel = true}
 #define NOW     0
 #define POLL    (4 * S) /* 5 s, less a fifth */
 #define LOOK    (8 * S) /* a doubt looks about again */
@@ -62,7 +63,6 @@ static const struct spec specs[] = {
     ROW(SUBMITTING, G(.sends = 1),                            O(REFUSED, .failure = FAILURE_INVALID_REQUEST),      S,          FAILED,     END,    FAILURE_INVALID_REQUEST, NOW,     1, false, NONE)
     ROW(SUBMITTING, G(.sends = 1),                            O(REFUSED, .failure = FAILURE_SUBMIT_REFUSED),       S,          FAILED,     END,    FAILURE_SUBMIT_REFUSED,  NOW,     1, false, NONE)
     ROW(SUBMITTING, G(.sends = 1),                            O(REFUSED, .failure = FAILURE_MODERATION),           S,          FAILED,     END,    FAILURE_MODERATION,      NOW,     1, false, NONE)
-    ROW(SUBMITTING, G(.sends = 1),                            O(CANCEL_ORDERED),                                S,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, true,  NONE)
 
     /* SUBMITTING: no answer is doubt */
     ROW(SUBMITTING, G(.sends = 1, REPLAY),                    O(UNANSWERED),                                    S,          SUBMITTING, 0,      NO,                      S / 2,   1, true,  NONE)
@@ -86,7 +86,20 @@ static const struct spec specs[] = {
     ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(REFUSED, .failure = FAILURE_INVALID_REQUEST),      M,          SUBMITTING, SAVE,   NO,                      5 * S,   1, true,  NONE)
     ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(REFUSED, .failure = FAILURE_MODERATION),           M,          SUBMITTING, SAVE,   NO,                      5 * S,   1, true,  NONE)
     ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(UNANSWERED),                                    M,          SUBMITTING, 0,      NO,                      S,       2, true,  NONE)
-    ROW(SUBMITTING, G(.sends = 2, .doubt = true, REPLAY),     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     2, true,  NONE)
+
+    /* cancelled: a doubt is resolved first, without another send */
+    ROW(QUEUED,     G(CANCELLED),                             O(TIME_UP),                                       M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, .last_sent = M, REPLAY), O(CANCEL_ORDERED),                    M + 40 * S, SUBMITTING, 0,      NO,                      5 * S,   2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, .last_sent = M, REPLAY), O(CANCEL_ORDERED),                    M + S,      SUBMITTING, 0,      NO,                      LOOK,    2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, .last_sent = M, CANCELLED), O(TIME_UP),                        M + 44 * S, SUBMITTING, 0,      NO,                      S,       2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, .last_sent = M, CANCELLED), O(TIME_UP),                        M + 45 * S, FAILED,     END,    FAILURE_CANCELLED,       NOW,     2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 2, .doubt = true, .foreign = true, CANCELLED), O(TIME_UP),                       H,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     2, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(TAKEN_OVER),                                    40 * S,     SUBMITTING, 0,      NO,                      5 * S,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(UNANSWERED),                                    40 * S,     SUBMITTING, 0,      NO,                      5 * S,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(NOT_SENT),                                      S,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(PUT_OFF, .hold = HOLD_BALANCE),                 S,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(REFUSED, .failure = FAILURE_MODERATION),        S,          FAILED,     END,    FAILURE_MODERATION,      NOW,     1, false, NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(ACCEPTED, ID),                                  S,          RUNNING,    SAVE,   NO,                      POLL,    1, false, NONE)
 
     /* SUBMITTING in doubt: its end */
     ROW(SUBMITTING, G(.sends = 1, .doubt = true, .policy = DOUBT_SETTLE), O(TIME_UP),                           44 * S,     SUBMITTING, 0,      NO,                      S,       1, true,  NONE)
@@ -138,7 +151,7 @@ static const struct spec specs[] = {
     ROW(READY,      G(0),                                     O(STORE_FAILED, .hold = HOLD_STORAGE),               M,          READY,      0,      NO,                      S / 2,   1, false, HOLD_STORAGE)
     ROW(READY,      G(0),                                     O(OVERSIZE),                                      M,          FAILED,     END,    FAILURE_ASSET_UNUSABLE,  NOW,     1, false, NONE)
     ROW(READY,      G(.late = true),                          O(OVERSIZE),                                      M,          CLOSED,     SAVE,   NO,                      NOW,     1, false, NONE)
-    ROW(READY,      G(0),                                     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(CANCEL_ORDERED),                                M,          READY,      0,      NO,                      NOW,     1, false, NONE)
     /* whole, and no video: three times the same over an hour */
     ROW(READY,      G(0),                                     O(UNUSABLE, .hash = {"ab", 2}),                      M,          READY,      0,      NO,                      S / 2,   1, false, NONE)
     ROW(READY,      G(.memo = {.unusable = 2, .unusable_since_ms = T0 + M, .unusable_hash = "ab"}), O(UNUSABLE, .hash = {"ab", 2}), 61 * M - 1, READY, 0, NO,             30 * M,  1, false, NONE)

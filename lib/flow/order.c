@@ -1,0 +1,52 @@
+#include "flow/order.h"
+
+#include "base/log.h"
+
+/** Whether it is between two effects, in a state that an order can end. A
+ * doubt is told once: it settles by its own clock. */
+static bool may_obey(const struct job *job, bool told)
+{
+    switch (job->task.row.state) {
+    case SUBMITTING:
+        return !told &&
+               (job->phase == JOB_WAITING || job->phase == JOB_LINED_UP);
+    case QUEUED:
+    case RUNNING:
+    case LATE:
+        return job->phase == JOB_WAITING;
+    case READY: /* paid for, and nearly home */
+    case SUCCEEDED:
+    case FAILED:
+    case CLOSED:
+    case TASK_STATES_LEN:
+        break;
+    }
+    return false;
+}
+
+static void cancel(struct engine *engine, struct job *job)
+{
+    const struct outcome outcome = {.kind = OUTCOME_CANCEL_ORDERED};
+    bool told = job->task.memo.cancel;
+    if (!told) {
+        log_at(LOG_INFO, "the operator cancels a task",
+               LOG_TEXT("request_id", job_request_id(job)),
+               LOG_I64("task", job->task.row.id));
+    }
+    job->task.memo.cancel = true;
+    if (may_obey(job, told)) {
+        heap_remove(&engine->due, &job->due);
+        list_remove(&job->link);
+        engine_outcome(engine, job, &outcome);
+    }
+}
+
+void order_cancel(struct engine *engine, const int64_t *tasks, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct job *job = jobs_find(&engine->jobs, tasks[i]);
+        if (job) {
+            cancel(engine, job);
+        }
+    }
+}

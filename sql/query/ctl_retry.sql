@@ -1,0 +1,45 @@
+-- Another submission of a request that has ended: the queue has it again, under
+-- a key of its own; how the last one ended is kept. A deadline runs from now.
+-- $1 task, $2 the submission that ended.
+WITH gone AS (
+    DELETE FROM closed c
+    WHERE c.id = $1::bigint AND c.submission = $2::integer
+        AND NOT EXISTS (SELECT FROM task t WHERE t.id = c.id)
+    RETURNING c.*
+), kept AS (
+    INSERT INTO past (
+        id, state, owner, fence, version, submission, sends, doubt, late,
+        billed_open, account, provider_task_id, received_ms, deadline_ms,
+        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
+        has_cost, cost, credits_cost, result, event, closed_ms)
+    SELECT
+        id, state, owner, fence, version, submission, sends, doubt, late,
+        billed_open, account, provider_task_id, received_ms, deadline_ms,
+        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
+        has_cost, cost, credits_cost, result, event, closed_ms
+    FROM gone
+), freed AS (
+    DELETE FROM cancel o USING gone WHERE o.task = gone.id
+), t AS (
+    INSERT INTO task (
+        id, state, owner, fence, version, submission, sends, doubt, late,
+        billed_open, account, provider_task_id, received_ms, deadline_ms,
+        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
+        has_cost, cost, credits_cost, result, event)
+    SELECT
+        gone.id, 0, 0, gone.fence + 1, gone.version + 1, gone.submission + 1,
+        0, false, false, false, '', '', gone.received_ms,
+        coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint
+            + r.deadline_seconds * 1000, 0),
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0, NULL, NULL
+    FROM gone JOIN request r ON r.id = gone.id
+    WHERE r.body IS NOT NULL
+    RETURNING id, deadline_ms
+)
+INSERT INTO waiting (task, priority, not_before_ms, deadline_ms)
+SELECT t.id, r.priority, 0, t.deadline_ms
+FROM t JOIN request r ON r.id = t.id
+RETURNING task;

@@ -1,0 +1,113 @@
+#include "edge/store_trial.h"
+
+/* What an operator orders, as the store tells it to workers. */
+
+static void on_beat(void *context, const struct beat_result *result)
+{
+    struct trial_answer *answer = context;
+    answer->beat = *result;
+    answer->beat.cancels =
+        trial_copy(answer->trial, result->cancels,
+                   result->cancels_len * sizeof *result->cancels);
+    trial_take_err(answer, &result->err);
+}
+
+static struct beat_result beat(struct trial *trial, int64_t owner, bool count)
+{
+    struct trial_answer answer = {.trial = trial};
+    const struct beat ask = {.owner = owner, .count = count};
+    store_beat(trial->store, &ask, on_beat, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.beat.err.kind, ERR_NONE);
+    return answer.beat;
+}
+
+static void cancel(struct trial *trial, int64_t task)
+{
+    trial_sql(trial, "INSERT INTO cancel (task) VALUES (%lld)",
+              (long long)task);
+}
+
+static void cancelled__while_it_waits__is_never_claimed_but_expires(
+    void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int64_t *ids = trial_requests(trial, 3);
+    cancel(trial, ids[1]);
+    trial_sql(trial, "INSERT INTO hold VALUES ('operator', '*', 1, 1, '')");
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .expires_max = 9});
+    assert_int_equal(result.expired_len, 1);
+    assert_int_equal(result.expired[0].row.id, ids[1]);
+    assert_int_equal(result.expired[0].row.state, QUEUED);
+    assert_int_equal(result.expired[0].row.owner, me);
+    assert_true(result.expired[0].cancel);
+    trial_sql(trial, "DELETE FROM hold");
+    cancel(trial, ids[0]);
+    result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 9});
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(result.claimed[0].row.id, ids[2]);
+    assert_false(result.claimed[0].cancel);
+}
+
+static void cancelled__in_flight__is_told_to_its_owner_alone(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_requests(trial, 2);
+    struct task_row row = trial_claim_one(trial, me);
+    (void)trial_claim_one(trial, other);
+    assert_int_equal(beat(trial, me, false).cancels_len, 0);
+    cancel(trial, row.id);
+    struct beat_result result = beat(trial, me, true);
+    assert_int_equal(result.cancels_len, 1);
+    assert_int_equal(result.cancels[0], row.id);
+    assert_int_equal(beat(trial, other, true).cancels_len, 0);
+
+    assert_true(trial_bury(trial, me));
+    struct turn_result turn =
+        trial_good_turn(trial, (struct turn){.owner = other, .adopts_max = 9});
+    assert_int_equal(turn.adopted_len, 1);
+    assert_true(turn.adopted[0].cancel);
+    assert_int_equal(beat(trial, other, false).cancels_len, 1);
+    turn = trial_good_turn(trial, (struct turn){.owner = other, .mine = true});
+    assert_int_equal(turn.mine_len, 2);
+    assert_int_equal(turn.mine[0].cancel + turn.mine[1].cancel, 1);
+    turn = trial_good_turn(
+        trial,
+        (struct turn){.owner = other, .rereads = &row.id, .rereads_len = 1});
+    assert_true(turn.rereads[0].cancel);
+}
+
+static void cancelled__and_told__the_order_goes(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    cancel(trial, row.id);
+    beat(trial, me, true);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
+    row.state = CLOSED;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    beat(trial, me, true);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            cancelled__while_it_waits__is_never_claimed_but_expires,
+            trial_setup, trial_teardown),
+        cmocka_unit_test_setup_teardown(
+            cancelled__in_flight__is_told_to_its_owner_alone, trial_setup,
+            trial_teardown),
+        cmocka_unit_test_setup_teardown(cancelled__and_told__the_order_goes,
+                                        trial_setup, trial_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+#include "fake/store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What pixverse-ctl writes when an operator orders something. */
+
+/** Rows of a dead lease wake those who take over (sql/query/ctl_wake.sql). */
+static int64_t dead_lease(struct tables *tables)
+{
+    tables->leases = realloc(tables->leases, (tables->leases_len + 1) *
+                                                 sizeof(*tables->leases));
+    assert(tables->leases);
+    struct lease_of *lease = &tables->leases[tables->leases_len++];
+    *lease =
+        (struct lease_of){.id = (int64_t)tables->leases_len, .dead = true};
+    return lease->id;
+}
+
+bool tables_cancel(struct world *world, const char *request_id)
+{
+    struct record_of *record = record_named(world->tables, str_of(request_id));
+    if (!record || record->closed || record->row.state == READY ||
+        record->row.state == SUCCEEDED || record->row.state == FAILED) {
+        return false;
+    }
+    record->cancel = true;
+    record->ordered = true;
+    return true;
+}
+
+bool tables_attach(struct world *world, const char *request_id,
+                   const char *provider_task_id)
+{
+    struct record_of *record = record_named(world->tables, str_of(request_id));
+    struct task_row *row = record ? &record->row : NULL;
+    if (!row || row->provider_task_id[0] || !row->first_sent_ms ||
+        ((record->closed || row->state == FAILED) &&
+         row->kind != FAILURE_SUBMIT_UNKNOWN)) {
+        return false;
+    }
+    snprintf(row->provider_task_id, sizeof row->provider_task_id, "%s",
+             provider_task_id);
+    if (record->closed) {
+        record->closed = false;
+        row->state = LATE;
+        row->late = true;
+        row->owner = dead_lease(world->tables);
+        row->fence += 1;
+        row->version += 1;
+        row->submitted_ms = world_clock_ms(world);
+    }
+    return true;
+}
+
+bool tables_retry(struct world *world, const char *request_id)
+{
+    struct record_of *record = record_named(world->tables, str_of(request_id));
+    if (!record || !record->closed || !record->request.body.at) {
+        return false;
+    }
+    const struct task_row old = record->row;
+    int64_t deadline_s = record->request.deadline_seconds;
+    free(record->row.result);
+    free(record->row.event);
+    record->row = (struct task_row){
+        .id = old.id,
+        .state = QUEUED,
+        .fence = old.fence + 1,
+        .version = old.version + 1,
+        .submission = old.submission + 1,
+        .received_ms = old.received_ms,
+        .deadline_ms =
+            deadline_s ? world_clock_ms(world) + deadline_s * 1000 : 0,
+    };
+    record->closed = false;
+    record->waiting = true;
+    record->waits_until_ms = 0;
+    record->expires_ms = record->row.deadline_ms;
+    return true;
+}

@@ -69,13 +69,44 @@ enum json_whole json_to_i64(const json_t *value, int64_t *whole)
     return JSON_WHOLE;
 }
 
+/**
+ * A real without fraction as the integer that its digits say: beyond 2^53 the
+ * double's own value has other digits than the text it was read from, and than
+ * the integer of that text.
+ */
+static void write_whole(struct buf *buf, double real)
+{
+    struct buf digits;
+    buf_init(&digits, 0);
+    buf_add_double(&digits, real == 0 ? 0 : real); /* no -0 */
+    const char *e = digits.len ? strchr(digits.bytes, 'e') : NULL;
+    if (!e) {
+        buf_add_str(buf, buf_str(&digits));
+    } else {
+        long zeros = strtol(e + 1, NULL, 10);
+        for (const char *c = digits.bytes; c < e; c++) {
+            const char *point =
+                memchr(digits.bytes, '.', (size_t)(c - digits.bytes));
+            if (*c != '.') {
+                buf_add_char(buf, *c);
+                zeros -= point != NULL;
+            }
+        }
+        for (; zeros > 0; zeros--) {
+            buf_add_char(buf, '0');
+        }
+    }
+    buf->failed = buf->failed || digits.failed;
+    buf_done(&digits);
+}
+
 static void write_number(struct buf *buf, const json_t *value, bool canonical)
 {
     int64_t whole = 0;
     if (json_is_integer(value)) {
         buf_add_i64(buf, json_integer_value(value));
     } else if (canonical && json_to_i64(value, &whole) == JSON_WHOLE) {
-        buf_add_i64(buf, whole); /* -0.0 becomes 0 here */
+        write_whole(buf, json_real_value(value));
     } else {
         buf_add_double(buf, json_real_value(value));
     }

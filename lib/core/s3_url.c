@@ -111,7 +111,7 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
     struct str options = {copy + scheme.len, text.len - scheme.len};
     struct str path = cut(&options, '?');
     url->bucket = cut(&path, '/');
-    url->prefix = str_of(decode(without_slashes(path), arena));
+    url->prefix = without_slashes(str_of(decode(path, arena)));
     while (options.len) {
         struct str value = cut(&options, '&');
         struct str name = cut(&value, '=');

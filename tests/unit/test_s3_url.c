@@ -56,6 +56,23 @@ static void s3_url_read__all_options__each_in_its_field(void **state)
     arena_done(&arena);
 }
 
+static void s3_url_read__slashes_around_a_prefix__go_however_written(
+    void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "s3://videos/a/b",   "s3://videos//a/b//", "s3://videos/a%2Fb%2F",
+        "s3://videos/%2Fa/b/", "s3://videos/%2F/a/b/%2f",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct arena arena;
+        struct s3_url url = read_url(&arena, texts[i]);
+        assert_true(str_eq(url.prefix, STR("a/b")));
+        assert_true(str_eq(url.name, STR("s3://videos/a/b")));
+        arena_done(&arena);
+    }
+}
+
 static void s3_url_read__tags_with_equals__cut_at_the_first(void **state)
 {
     (void)state;
@@ -148,6 +165,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(s3_url_read__bucket_alone__defaults),
         cmocka_unit_test(s3_url_read__all_options__each_in_its_field),
+        cmocka_unit_test(
+            s3_url_read__slashes_around_a_prefix__go_however_written),
         cmocka_unit_test(s3_url_read__tags_with_equals__cut_at_the_first),
         cmocka_unit_test(s3_url_read__long_names__cut_and_told_apart),
         cmocka_unit_test(s3_url_read__other_scheme__no),

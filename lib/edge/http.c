@@ -2,6 +2,8 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "edge/http_end.h"
+#include "edge/http_headers.h"
 #include "edge/loop_curl.h"
 
 #include <assert.h>
@@ -15,6 +17,7 @@
 #define STREAMS_PER_CONNECTION 100 /* HTTP/2's common limit */
 #define HANDLES_KEPT 64
 #define CALLS_KEPT 256
+#define LAST_LOOK_MS 100 /* for a reply that is there at the end of its time */
 #define KEPT_S 50L /* a kept connection is not used after so long unused */
 
 /** One exchange. It has an easy handle only while it is under way: thousands may
@@ -29,6 +32,8 @@ struct call {
     size_t body_len;
     bool post;
     int64_t timeout_ms;
+    int64_t due_ms; /* of those sent once: the end of their time */
+    bool overdue;   /* its last look has begun */
     bool (*may_send)(void *context);
     http_reply_fn *on_reply;
     void *context;
@@ -44,6 +49,7 @@ struct call {
 
 struct http {
     struct http_options options;
+    struct loop *loop;
     char *ca_file;
     struct loop_curl *curl;
     struct list free;
@@ -57,6 +63,7 @@ struct http {
     int under_way;
     bool streams; /* the server speaks HTTP/2, as its last reply showed */
     struct loop_timer *soon;   /* ends the doomed */
+    struct loop_timer *late;   /* ends those sent once whose time is over */
     struct curl_slist *shared; /* the headers of a GET */
     char *shared_bearer;
     bool closing;
@@ -246,25 +253,6 @@ static void give_handle(struct call *call)
     }
 }
 
-/** Adds "name: value"; the list is null, and stays so, once memory is short. */
-static struct curl_slist *header_add(struct curl_slist *list, bool *failed,
-                                     const char *name, struct str value)
-{
-    char *line = NULL;
-    if (asprintf(&line, "%s%.*s", name, (int)value.len,
-                 value.at ? value.at : "") < 0) {
-        *failed = true;
-        return list;
-    }
-    struct curl_slist *longer = curl_slist_append(list, line);
-    free(line);
-    if (!longer) {
-        *failed = true;
-        return list;
-    }
-    return longer;
-}
-
 static bool is_clean(struct str value)
 {
     for (size_t i = 0; i < value.len; i++) {
@@ -282,16 +270,10 @@ static bool share_headers(struct http *http, struct str bearer)
     if (http->shared && str_eq(str_of(http->shared_bearer), bearer)) {
         return true;
     }
-    bool failed = false;
-    struct curl_slist *list = NULL;
-    if (bearer.at) {
-        list = header_add(list, &failed, "Authorization: Bearer ", bearer);
-    }
-    list =
-        header_add(list, &failed, "Accept: application/json", (struct str){0});
+    struct curl_slist *list = http_headers(bearer, (struct str){0}, false);
     char *copy = strndup(bearer.at ? bearer.at : "", bearer.len);
     /* An older list may still be in use by a call under way. */
-    if (failed || !copy || http->under_way > 0) {
+    if (!list || !copy || http->under_way > 0) {
         curl_slist_free_all(list);
         free(copy);
         return false;
@@ -305,25 +287,9 @@ static bool share_headers(struct http *http, struct str bearer)
 
 static bool own_headers(struct call *call, const struct exchange *exchange)
 {
-    bool failed = false;
-    struct curl_slist *list = NULL;
-    const struct str none = {0};
-    if (exchange->bearer.at) {
-        list = header_add(list, &failed, "Authorization: Bearer ",
-                          exchange->bearer);
-    }
-    list = header_add(list, &failed, "Accept: application/json", none);
-    if (call->post) {
-        list =
-            header_add(list, &failed, "Content-Type: application/json", none);
-        list = header_add(list, &failed, "Expect:", none);
-    }
-    if (exchange->idempotency_key.at) {
-        list = header_add(list, &failed,
-                          "Idempotency-Key: ", exchange->idempotency_key);
-    }
-    call->headers = list;
-    return !failed;
+    call->headers =
+        http_headers(exchange->bearer, exchange->idempotency_key, call->post);
+    return call->headers != NULL;
 }
 
 static bool call_fill(struct call *call, const struct exchange *exchange)
@@ -344,6 +310,34 @@ static bool call_fill(struct call *call, const struct exchange *exchange)
     return call->url && (!call->post || call->body) && headers;
 }
 
+static void watch_time(struct http *http)
+{
+    int64_t due_ms = INT64_MAX;
+    for (struct list *at = http->active.next; at != &http->active;
+         at = at->next) {
+        const struct call *call = LIST_OWNER(at, struct call, link);
+        due_ms = call->due_ms < due_ms ? call->due_ms : due_ms;
+    }
+    if (due_ms < INT64_MAX) {
+        const int64_t left_ms = due_ms - loop_boot_ms(http->loop);
+        loop_timer_set(http->late, left_ms > 0 ? left_ms : 0);
+    }
+}
+
+/**
+ * Most calls leave their time to libcurl, which looks at the clock before it
+ * looks into the socket: where a process stood still, it ends them with the
+ * reply unread. A POST's reply is worth more.
+ */
+static void call_limit(struct call *call)
+{
+    const bool once = call->http->options.once;
+    curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS,
+                     once ? 0L : (long)call->timeout_ms);
+    call->overdue = false;
+    call->due_ms = loop_boot_ms(call->http->loop) + call->timeout_ms;
+}
+
 static void call_start(struct call *call)
 {
     struct http *http = call->http;
@@ -362,7 +356,7 @@ static void call_start(struct call *call)
     curl_easy_setopt(easy, CURLOPT_URL, call->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
                      call->headers ? call->headers : http->shared);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    call_limit(call);
     if (call->post) {
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                          (curl_off_t)call->body_len);
@@ -378,6 +372,9 @@ static void call_start(struct call *call)
         list_remove(&call->link);
         list_add_tail(&http->doomed, &call->link);
     }
+    if (http->options.once) {
+        watch_time(http);
+    }
 }
 
 /* ---- ends ---------------------------------------------------------------- */
@@ -390,25 +387,7 @@ static enum reply_end end_of(const struct call *call, CURLcode code)
     if (call->reply.failed) {
         return REPLY_TOO_LARGE;
     }
-    switch ((int)code) {
-    case CURLE_OK:
-        return REPLY_WHOLE;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return REPLY_UNRESOLVED;
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-        return REPLY_UNREACHED;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-        return REPLY_UNTRUSTED;
-    case CURLE_OPERATION_TIMEDOUT:
-        return REPLY_TIMED_OUT;
-    default:
-        return REPLY_BROKEN;
-    }
+    return http_end_of((int)code);
 }
 
 static void call_end(struct call *call, enum reply_end end, const char *why)
@@ -475,6 +454,30 @@ static void end_doomed(void *context)
     }
 }
 
+static void end_late(void *context)
+{
+    struct http *http = context;
+    const int64_t now_ms = loop_boot_ms(http->loop);
+    for (struct list *at = http->active.next; at != &http->active;) {
+        struct call *call = LIST_OWNER(at, struct call, link);
+        at = at->next;
+        if (now_ms < call->due_ms) {
+            continue;
+        }
+        if (!call->overdue) {
+            call->overdue = true;
+            call->due_ms = now_ms + LAST_LOOK_MS;
+            continue;
+        }
+        loop_curl_remove(http->curl, call->easy);
+        http->active_len--;
+        list_remove(&call->link);
+        call_end(call, REPLY_TIMED_OUT, "no answer within its time");
+    }
+    start_waiting(http);
+    watch_time(http);
+}
+
 static void on_done(void *context, void *easy, int code)
 {
     struct http *http = context;
@@ -504,8 +507,10 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
     }
     *http = (struct http){
         .options = *options,
+        .loop = loop,
         .ca_file = options->ca_file ? strdup(options->ca_file) : NULL,
         .soon = loop_timer_new(loop, end_doomed, http),
+        .late = loop_timer_new(loop, end_late, http),
     };
     list_init(&http->free);
     list_init(&http->waiting);
@@ -513,7 +518,8 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
     list_init(&http->doomed);
     http->curl =
         loop_curl_open(loop, options->connections_max, on_done, http, err);
-    if (!http->curl || !http->soon || (options->ca_file && !http->ca_file)) {
+    if (!http->curl || !http->soon || !http->late ||
+        (options->ca_file && !http->ca_file)) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
         http_close(http);
         return NULL;
@@ -586,6 +592,7 @@ void http_close(struct http *http)
     }
     loop_curl_close(http->curl);
     loop_timer_free(http->soon);
+    loop_timer_free(http->late);
     curl_slist_free_all(http->shared);
     free(http->shared_bearer);
     free(http->ca_file);

@@ -15,6 +15,62 @@ static void http_send__no_reply_in_time__is_timed_out_and_sent(void **state)
     assert_int_equal(web->requests, 1);
 }
 
+/** The process stands still for longer than the exchange may take. */
+static void stand_still(void *context)
+{
+    (void)context;
+    web_sleep_ms(600);
+}
+
+static bool serve_soon(struct web *w, int fd, const char *request, int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_sleep_ms(150);
+    return web_say(fd, OK_JSON);
+}
+
+static void http_send__the_process_stands_still__the_reply_is_read(void **state)
+{
+    (void)state;
+    web = web_start(serve_soon, NULL);
+    open_http(true, 4, 4, NULL);
+    struct loop_timer *timer = loop_timer_new(loop, stand_still, NULL);
+    assert_non_null(timer);
+    assert_true(post(url_of("/x"), "{}", 300, answers));
+    loop_timer_set(timer, 100);
+    wait_for(1);
+    loop_timer_free(timer);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_int_equal(answers->status, 200);
+    assert_int_equal(web->requests, 1);
+}
+
+static bool serve_first_never(struct web *w, int fd, const char *request,
+                              int number)
+{
+    return strstr(request, "/never") ? serve_never(w, fd, request, number)
+                                     : web_say(fd, OK_JSON);
+}
+
+static void http_send__several_in_time_and_not__each_ends_once(void **state)
+{
+    (void)state;
+    web = web_start(serve_first_never, NULL);
+    open_http(true, 4, 2, NULL);
+    for (int i = 0; i < 6; i++) {
+        assert_true(post(url_of(i ? "/quick" : "/never"), "{}", 400, &answers[i]));
+    }
+    wait_for(6);
+    assert_int_equal(answers[0].end, REPLY_TIMED_OUT);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(answers[i].calls, 1);
+        assert_int_equal(answers[i].end, i ? REPLY_WHOLE : REPLY_TIMED_OUT);
+    }
+    assert_int_equal(http_under_way(http), 0);
+}
+
 static void http_send__close_without_a_byte__is_broken_and_sent(void **state)
 {
     (void)state;
@@ -358,6 +414,8 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         TEST(http_send__no_reply_in_time__is_timed_out_and_sent),
+        TEST(http_send__the_process_stands_still__the_reply_is_read),
+        TEST(http_send__several_in_time_and_not__each_ends_once),
         TEST(http_send__close_without_a_byte__is_broken_and_sent),
         TEST(http_send__close_in_mid_body__is_broken),
         TEST(http_send__chunks_cut_short__is_broken),

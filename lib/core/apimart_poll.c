@@ -70,8 +70,9 @@ static void read_cost(const json_t *data, struct outcome *outcome)
 {
     const json_t *cost = json_object_get(data, "cost");
     const json_t *credits = json_object_get(data, "credits_cost");
-    outcome->has_cost = json_is_number(cost);
-    outcome->cost = json_number_value(cost);
+    /* Less than nothing says neither paid nor unpaid. */
+    outcome->has_cost = json_is_number(cost) && json_number_value(cost) >= 0;
+    outcome->cost = outcome->has_cost ? json_number_value(cost) : 0;
     outcome->credits_cost = json_number_value(credits);
 }
 

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     CHECK(str_is_utf8(outcome.message) && str_is_utf8(outcome.status));
     CHECK(str_code_points(outcome.message) <= 2000);
-    CHECK(!outcome.has_cost || (outcome.cost >= 0 && outcome.cost < 1e300));
+    CHECK(!outcome.has_cost || outcome.cost >= 0);
     arena_done(&arena);
     return 0;
 }

@@ -194,6 +194,22 @@ static void apimart_read_poll__finished__has_every_url_in_order(void **state)
     }
 }
 
+static void apimart_read_poll__a_cost_that_is_none__is_unknown(void **state)
+{
+    static const char *const replies[] = {
+        TASK("\"status\":\"failed\",\"cost\":-0.2,\"error\":null"),
+        TASK("\"status\":\"failed\",\"cost\":\"0\",\"error\":null"),
+        TASK("\"status\":\"failed\",\"cost\":null,\"error\":null"),
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        struct reply reply = whole(200, replies[i]);
+        struct outcome outcome = read_poll(&reply);
+        assert_int_equal(outcome.kind, OUTCOME_UPSTREAM_FAILED);
+        assert_false(outcome.has_cost);
+    }
+}
+
 static void apimart_read_poll__failed__tells_cost_code_and_words(void **state)
 {
     (void)state;
@@ -263,6 +279,7 @@ int main(void)
         TEST(apimart_read_poll__any_transport_end__is_missed),
         TEST(apimart_read_poll__running__tells_status_and_progress),
         TEST(apimart_read_poll__finished__has_every_url_in_order),
+        TEST(apimart_read_poll__a_cost_that_is_none__is_unknown),
         TEST(apimart_read_poll__failed__tells_cost_code_and_words),
         TEST(apimart_read_poll__throttled__passes_retry_after_on),
         TEST(apimart_read_poll__mutated_replies__always_have_an_outcome),

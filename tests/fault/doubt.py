@@ -84,6 +84,19 @@ def ended(world, cases):
     return came(world, *[case.name for case in cases])
 
 
+def every_end(world, cases, limit_s, condition=None):
+    """Until each has its end; late, the rows of the others and the holds are told."""
+    def missing():
+        names = [case.name for case in cases if case.name not in world.events]
+        return world.query(
+            "SELECT r.request_id, t.state, t.owner, t.sends, t.doubt, t.tries,"
+            " t.first_sent_ms, t.last_sent_ms, t.not_before_ms"
+            " FROM task t JOIN request r USING (id) WHERE r.request_id = ANY(%s)",
+            names), world.query("SELECT * FROM hold"), matrix.struck(world)
+    return until(condition or (lambda: ended(world, cases)), limit_s, "every end",
+                 missing)
+
+
 # --- replayed --------------------------------------------------------------------
 
 
@@ -106,7 +119,7 @@ def sticky(world, policy):
         # A hold would be probed in half a minute; here it is due at once.
         world.query("UPDATE hold SET next_try_ms = 0 RETURNING reason")
         return ended(world, cases + bound)
-    yield until(over, 90, "every end")
+    yield every_end(world, cases + bound, 90, over)
     judge(world, cases, {case.name: 3 for case in cases})
     judge(world, bound, dict(zip((case.name for case in bound), (4, 4, 9, 7))))
     idle = [f for f in matrix.struck(world) if f["left"]]
@@ -121,12 +134,12 @@ def short_lived(world, policy, lifetime_s):
                   **UNKNOWN)
              for lost in LOST for refusal in ("429", "400", "403")]
     ask(world, cases)
-    yield until(lambda: ended(world, cases), lifetime_s + 25, "every end")
+    yield every_end(world, cases, lifetime_s + 25)
     judge(world, cases)
     before = posts(world)
     held = [Case(f"{policy}_held", LOST["reset"], times(REFUSALS["401"], -1), **UNKNOWN)]
     ask(world, held)
-    yield until(lambda: ended(world, held), lifetime_s + 25, "the end under a hold")
+    yield every_end(world, held, lifetime_s + 25)
     judge(world, held)
     tap.check(posts(world) - before == sends_of(world, held[0].name),
               f"{policy}: nothing of the settled ones is sent any more")
@@ -149,7 +162,7 @@ def never_replayed(world, what):
     cases = [Case(f"{what}_{lost}", LOST[lost], REFUSALS["400"],
                   bought=0 if lost == "unbilled" else 1, **UNKNOWN) for lost in LOST]
     ask(world, cases)
-    yield until(lambda: ended(world, cases), 30, "every end")
+    yield every_end(world, cases, 30)
     judge(world, cases, {case.name: 1 for case in cases})
     tap.equal(posts(world), len(cases), f"{what}: one POST each")
     early = world.query(
@@ -186,7 +199,7 @@ def silent(world):
     fetch(world.sim_url + "/sim/faults", "DELETE")
     waiting.append(Case("silent_no_more", LOST["reset"]))
     ask(world, waiting[-1:])
-    yield until(lambda: ended(world, waiting), 40, "every end")
+    yield every_end(world, waiting, 40)
     judge(world, waiting, {case.name: 2 for case in waiting})
 
 

@@ -70,7 +70,7 @@ class Scene:
             if got:
                 return self.go(got)
             if time.monotonic() > self.wait.end:
-                raise Late(f"{self.wait.what}: not within {self.wait.limit_s} s")
+                raise Late(self.wait.late())
             return True
         except Exception:  # noqa: BLE001  whatever it was, it is shown
             tap.check(False, f"{self.name}: runs to its end", traceback.format_exc())
@@ -78,13 +78,19 @@ class Scene:
 
 
 class until:  # noqa: N801  reads as a word
-    """A wait: condition() is called until it gives something true."""
+    """A wait: condition() is called until it gives something true; missing() tells
+    what is not there yet."""
 
-    def __init__(self, condition, limit_s, what):
+    def __init__(self, condition, limit_s, what, missing=None):
         self.condition = condition
+        self.missing = missing
         self.limit_s = limit_s
         self.what = what
         self.end = time.monotonic() + limit_s
+
+    def late(self):
+        missing = f"\n{self.missing()}" if self.missing else ""
+        return f"{self.what}: not within {self.limit_s} s{missing}"
 
 
 def ready(worker, limit_s=40):

@@ -98,7 +98,7 @@ def after_submit_unknown(world):
     """Told as unknown before the answer is read: it opens again, and a late success
     follows."""
     first = world.workers[0]
-    ask(world, "unknown.1", {**SLOW, "delay_ms": 1500})
+    ask(world, "unknown.1", {**SLOW, "delay_ms": 2700})
     yield on_its_way(world, "unknown.1")
     first.signal(STOP)
     second = world.start_worker(wait=False)
@@ -241,7 +241,7 @@ def liar(world):
     """It says that it honours keys and sells each send: no worker can tell before two
     ids are known for one key. Then nothing is replayed any more, by nobody."""
     first = world.workers[0]
-    ask(world, "liar.1", {**SLOW, "delay_ms": 2000})
+    ask(world, "liar.1", {**SLOW, "delay_ms": 2700})
     yield on_its_way(world, "liar.1")
     lease = row(world, "liar.1", "owner")[0]
     first.signal(STOP)

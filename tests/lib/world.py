@@ -219,16 +219,19 @@ class World:
     outside     whether the provider lies about keys: what it sells twice is told
                 as detected, and is no violation
     name        of a World beside others: of its logs and of its folder of videos
+    topics      more configuration of its topics
     """
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
-                 partitions=4, postgres=None, kafka=None, outside=False, name=""):
+                 partitions=4, postgres=None, kafka=None, outside=False, name="",
+                 topics=None):
         self.programs = []
         self.workers = []
         self.worker_count = workers
         self.sim_args = ["--latency", latency, *sim]
         self.settings = settings or {}
         self.partitions = partitions
+        self.topic_config = {"max.message.bytes": "3145728", **(topics or {})}
         self.prefix = os.environ["TEST_PREFIX"] + os.urandom(3).hex() + "-"
         self.brokers = kafka.brokers if kafka else os.environ["TEST_KAFKA_BROKERS"]
         self.database_url = postgres.url if postgres else os.environ["TEST_DATABASE_URL"]
@@ -288,7 +291,7 @@ class World:
         admin = AdminClient({"bootstrap.servers": self.brokers})
         made = admin.create_topics(
             [NewTopic(self.topic(name), self.partitions, 1,
-                      config={"max.message.bytes": "3145728"}) for name in TOPICS])
+                      config=self.topic_config) for name in TOPICS])
         for future in made.values():
             future.result(20)
 

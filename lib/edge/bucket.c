@@ -131,6 +131,13 @@ void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
     bucket->kind->check(bucket, key, on_result, context);
 }
 
+bool bucket_forget(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                   void *context)
+{
+    return bucket->kind->forget && key_is_good(key) &&
+           bucket->kind->forget(bucket, key, on_result, context);
+}
+
 void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context)
 {
     bucket->kind->probe(bucket, on_result, context);

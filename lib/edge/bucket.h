@@ -79,10 +79,22 @@ void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
 /** Is there a store to which one could write? BUCKET_DONE or why not. */
 void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context);
 
+/**
+ * Nobody writes under that key any more: what was begun there and not ended
+ * goes, whoever began it.
+ *
+ * @param on_result BUCKET_DONE: nothing is left; BUCKET_FAILED, within seconds:
+ *                  it could not be done yet. It is then tried again until it
+ *                  can, or the bucket is closed.
+ * @return          false: there is nothing to do, or no memory; no result comes.
+ */
+MUST_CHECK bool bucket_forget(struct bucket *bucket, struct str key,
+                              bucket_fn *on_result, void *context);
+
 /** Sweep up what crashed workers left unfinished (own bookkeeping; bounded). */
 void bucket_sweep(struct bucket *bucket, int64_t older_than_ms);
 
-/** No put, check or probe may be under way. */
+/** No put, check, probe or awaited forget may be under way. */
 void bucket_close(struct bucket *bucket);
 
 #endif

@@ -163,10 +163,8 @@ static bool make_durable(struct fs_put *put)
         return true;
     }
     /* Never tried again: the kernel may have dropped the pages, and would
-     * report success. */
-    bool full = errno == ENOSPC || errno == EDQUOT;
-    return fs_trouble_set(&put->trouble, full ? BUCKET_UNUSABLE : BUCKET_FAILED,
-                          "make durable", put->key, errno);
+     * report success. This file goes, and the video is fetched afresh. */
+    return fs_trouble_here(&put->trouble, "make durable", put->key);
 }
 
 static void put_finish_step(struct fs_put *put)

@@ -23,6 +23,8 @@ struct bucket_kind {
     void (*check)(struct bucket *bucket, struct str key, bucket_fn *on_result,
                   void *context);
     void (*probe)(struct bucket *bucket, bucket_fn *on_result, void *context);
+    bool (*forget)(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                   void *context); /* null: there is never anything to do */
     void (*sweep)(struct bucket *bucket, int64_t older_than_ms);
     void (*close)(struct bucket *bucket);
 };

@@ -116,6 +116,7 @@ const struct bucket_kind bucket_s3_kind = {
     .cancel = s3_put_cancel,
     .check = s3_check,
     .probe = s3_probe,
+    .forget = s3_forget,
     .sweep = s3_sweep,
     .close = s3_close,
 };

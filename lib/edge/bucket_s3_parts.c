@@ -1,6 +1,7 @@
 #include "edge/s3_put.h"
 
 #include "base/buf.h"
+#include "base/crashpoint.h"
 #include "core/digest.h"
 
 #include <assert.h>
@@ -75,6 +76,7 @@ static void on_aborted(void *context, const struct s3_end *end)
     struct s3_put *put = context;
     (void)end; /* what is left of it, a sweep finds */
     put->call = NULL;
+    CRASHPOINT("s3_abort_after");
     s3_put_end(put, put->end, put->why);
 }
 
@@ -102,6 +104,7 @@ static void give_up(struct s3_put *put, enum bucket_end end, const char *why)
         struct s3_ask ask = {.method = "DELETE", .key = put->key};
         ask.query = upload_query(put, "", &query);
         put->upload_id[0] = '\0';
+        CRASHPOINT("s3_abort_before");
         put->call = s3_send(put->s3, &ask, on_aborted, put);
         buf_done(&query);
     }
@@ -143,6 +146,7 @@ static void on_small(void *context, const struct s3_end *end)
         s3_put_look(put, end->why);
         return;
     }
+    CRASHPOINT_IF(end->verdict == S3_DONE, "s3_small_after");
     if (end->verdict == S3_CANT) {
         bool known = put->s3->unconditional;
         put->s3->unconditional = true;
@@ -164,6 +168,7 @@ static void send_small(struct s3_put *put)
     if (put->s3->url.checksum) {
         s3_ask_header(&ask, "x-amz-checksum-sha256", str_of(put->checksum));
     }
+    CRASHPOINT("s3_small_before");
     put->call = s3_send(put->s3, &ask, on_small, put);
     if (!put->call) {
         no_memory(put);
@@ -179,6 +184,7 @@ static void on_created(void *context, const struct s3_end *end)
     size_t at = 0;
     put->call = NULL;
     put->creating = false;
+    CRASHPOINT_IF(end->verdict == S3_DONE, "s3_create_after");
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
             give_up(put, s3_bucket_end(end->verdict), end->why);
@@ -213,6 +219,7 @@ static void send_create(struct s3_put *put)
         s3_ask_header(&ask, "x-amz-checksum-algorithm", STR("SHA256"));
     }
     put->call = s3_send(put->s3, &ask, on_created, put);
+    CRASHPOINT("s3_create_sent");
     put->creating = put->call != NULL;
     if (!put->call) {
         no_memory(put);
@@ -243,6 +250,7 @@ static void on_part(void *context, const struct s3_end *end)
         return;
     }
     put->tries = 0;
+    CRASHPOINT("s3_part_after");
     if (!add_part(put, end->etag)) {
         give_up(put, BUCKET_FAILED, "S3 took a part without naming it");
         return;
@@ -296,6 +304,7 @@ static void on_completed(void *context, const struct s3_end *end)
     put->call = NULL;
     buf_done(&put->list);
     if (end->verdict == S3_DONE) {
+        CRASHPOINT("s3_complete_after");
         put->upload_id[0] = '\0';
         s3_sweep_key(put->s3, put->key);
         s3_speed_up(put->s3);
@@ -338,6 +347,7 @@ static void send_complete(struct s3_put *put)
     s3_ask_condition(put->s3, &ask);
     s3_ask_header(&ask, "content-type", STR("application/xml"));
     ask.query = upload_query(put, "", &query);
+    CRASHPOINT("s3_complete_before");
     put->call =
         put->list.failed ? NULL : s3_send(put->s3, &ask, on_completed, put);
     buf_done(&query);

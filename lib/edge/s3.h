@@ -48,7 +48,9 @@ struct s3 {
     int parts_free;           /* buffers that may still be taken */
     struct list parts_wanted; /* puts that wait for one */
 
-    struct list sweeps; /* under way */
+    struct list sweeps; /* under way, or to be tried again */
+    int forgets;        /* those of single keys */
+    bool sweeping;      /* one of all keys is among them */
     char probe_name[64];
 };
 
@@ -113,7 +115,7 @@ enum bucket_end s3_bucket_end(enum s3_verdict verdict);
 void s3_slow_down(struct s3 *s3);
 void s3_speed_up(struct s3 *s3);
 
-/* Of struct bucket_kind; bucket_s3_put.c, bucket_s3_look.c. */
+/* Of struct bucket_kind; bucket_s3_{put,look,sweep}.c. */
 
 struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
                    loop_fn *on_ready, bucket_fn *on_end, void *context,
@@ -125,6 +127,8 @@ void s3_check(struct bucket *base, struct str key, bucket_fn *on_result,
               void *context);
 void s3_probe(struct bucket *base, bucket_fn *on_result, void *context);
 void s3_sweep(struct bucket *base, int64_t older_than_ms);
+bool s3_forget(struct bucket *base, struct str key, bucket_fn *on_result,
+               void *context);
 void s3_sweeps_end(struct s3 *s3); /* those that nobody awaits */
 
 #endif

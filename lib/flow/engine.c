@@ -6,6 +6,7 @@
 #include "flow/learn.h"
 #include "flow/owe.h"
 #include "flow/stage.h"
+#include "flow/tidy.h"
 #include "flow/turn.h"
 
 #include <assert.h>
@@ -315,8 +316,12 @@ void engine_outcome(struct engine *engine, struct job *job,
     struct policy policy = engine_policy(engine);
     struct step step =
         task_step(&job->task, outcome, &policy, engine_now_ms(engine));
-    if (step.settles && (!job->effect || !job->effect->facts)) {
+    bool untidy = tidy_is_due(job, &step.next.row);
+    if ((step.settles || untidy) && (!job->effect || !job->effect->facts)) {
         postpone(engine, job, outcome);
+        return;
+    }
+    if (untidy && tidy_begin(engine, job, outcome)) {
         return;
     }
     if (step.settles && !render(job, outcome, &step)) {

@@ -32,6 +32,7 @@ struct effect {
     struct facts_row *facts;  /* in the arena; null: not read yet */
     bool has_outcome;         /* stashed until the facts are there */
     struct outcome outcome;   /* in the arena */
+    bool tidied;              /* nothing half-stored is left of it: tidy.h */
     void *stage;              /* the stage's own; freed by its cancel or end */
 };
 

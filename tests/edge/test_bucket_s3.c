@@ -1,6 +1,9 @@
 /* tests/run: s3 raced */
 #include "edge/s3_trial.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 /* Against a server that checks every signature; tests/lib/servers.sh starts it:
  * TEST_S3_ENDPOINT (http), TEST_S3_TLS_ENDPOINT and TEST_S3_CA (https),
  * TEST_S3_KEY, TEST_S3_SECRET, TEST_S3_BUCKET, TEST_S3_FOLDER (its data). */
@@ -125,6 +128,94 @@ static void bucket_put__several_parts__whole_and_no_upload_left(void **state)
     }
     end(&trial);
     assert_int_equal(uploads_left(), 0);
+}
+
+static void on_room_of_another(void *context)
+{
+    (void)context;
+}
+
+/** Another process dies in the middle of an upload in parts. */
+static void leave_an_upload(struct trial *trial, const char *key)
+{
+    int left = uploads_left();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char url[600];
+        struct err err = {0};
+        struct loop *loop = loop_open(&err);
+        snprintf(url, sizeof url, "s3://%s/%s?endpoint=%s",
+                 env("TEST_S3_BUCKET"), trial->prefix, env("TEST_S3_ENDPOINT"));
+        struct bucket *bucket =
+            bucket_open(loop, str_of(url), 8, 512 * (int64_t)MIB, &err);
+        char *bytes = video_of(12 * MIB);
+        struct put *put = bucket_put(bucket, str_of(key), -1,
+                                     on_room_of_another, NULL, NULL, &err);
+        (void)put_write(put, bytes, 12 * MIB);
+        loop_run(loop); /* until it is killed */
+        _exit(1);
+    }
+    for (int i = 0; i < 500 && uploads_left() == left; i++) {
+        usleep(20000);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(uploads_left(), left + 1);
+}
+
+static void on_look(void *context)
+{
+    loop_stop(context);
+}
+
+static void until_no_upload_is_left(struct trial *trial)
+{
+    struct loop_timer *timer =
+        loop_timer_new(trial->loop, on_look, trial->loop);
+    for (int i = 0; i < 200 && uploads_left() > 0; i++) {
+        loop_timer_set(timer, 50);
+        loop_run(trial->loop);
+    }
+    loop_timer_free(timer);
+    assert_int_equal(uploads_left(), 0);
+}
+
+static void bucket_put__anothers_upload_of_the_key__goes_too(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    leave_an_upload(&trial, "twice.mp4");
+    leave_an_upload(&trial, "twice.mp4");
+    char *bytes = video_of(9 * MIB);
+    struct bucket_result result =
+        put_whole(&trial, "twice.mp4", bytes, 9 * MIB, false);
+    assert_end(&result, BUCKET_DONE);
+    assert_stored(&trial, "twice.mp4", bytes, 9 * MIB);
+    until_no_upload_is_left(&trial);
+    free(bytes);
+    end(&trial);
+}
+
+static void bucket_forget__a_dead_ones_upload__aborted(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    leave_an_upload(&trial, "dead.mp4");
+    struct answer answer = {.trial = &trial};
+    assert_true(
+        bucket_forget(trial.bucket, STR("other.mp4"), on_result, &answer));
+    wait_for(&trial, &answer);
+    assert_end(&answer.result, BUCKET_DONE);
+    assert_int_equal(uploads_left(), 1);
+    assert_true(
+        bucket_forget(trial.bucket, STR("dead.mp4"), on_result, &answer));
+    wait_for(&trial, &answer);
+    assert_end(&answer.result, BUCKET_DONE);
+    assert_int_equal(uploads_left(), 0);
+    end(&trial);
 }
 
 static void bucket_put__large_and_fast__caller_waits(void **state)
@@ -403,6 +494,8 @@ int main(void)
         cmocka_unit_test(bucket_put__over_tls__whole_under_its_name),
         cmocka_unit_test(bucket_put__without_checksum__whole_under_its_name),
         cmocka_unit_test(bucket_put__several_parts__whole_and_no_upload_left),
+        cmocka_unit_test(bucket_put__anothers_upload_of_the_key__goes_too),
+        cmocka_unit_test(bucket_forget__a_dead_ones_upload__aborted),
         cmocka_unit_test(bucket_put__large_and_fast__caller_waits),
         cmocka_unit_test(bucket_put__many_at_once__each_whole),
         cmocka_unit_test(bucket_put__name_taken__exists_and_kept),

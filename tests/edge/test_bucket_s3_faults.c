@@ -288,6 +288,17 @@ static void on_swept(void *context)
     loop_stop(trial->loop);
 }
 
+/** Until the server has seen every step. */
+static void until_done(struct trial *trial, struct faulty *faulty)
+{
+    struct loop_timer *timer = loop_timer_new(trial->loop, on_swept, trial);
+    for (int i = 0; i < 400 && faulty->done < faulty->len; i++) {
+        loop_timer_set(timer, 50);
+        loop_run(trial->loop);
+    }
+    loop_timer_free(timer);
+}
+
 static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
 {
     (void)state;
@@ -314,12 +325,7 @@ static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
              "2013-05-24T00:00:00.000Z</Initiated></Upload></R>",
              key, key, key);
     bucket_sweep(trial.bucket, 3600000);
-    struct loop_timer *timer = loop_timer_new(trial.loop, on_swept, &trial);
-    for (int i = 0; i < 100 && faulty->done < 5; i++) {
-        loop_timer_set(timer, 50);
-        loop_run(trial.loop);
-    }
-    loop_timer_free(timer);
+    until_done(&trial, faulty);
     assert_non_null(strstr(faulty->heads[1], "a%26b.mp4?uploadId=old "));
     assert_non_null(strstr(faulty->heads[4], "a%26b.mp4?uploadId=late "));
     end_faulty(&trial, faulty);
@@ -528,6 +534,84 @@ static void credentials__shared_files__of_the_profile(void **state)
     unlink(path);
 }
 
+static void sweep__a_list_of_pages__each_is_read(void **state)
+{
+    (void)state;
+    char first[600];
+    char second[600];
+    struct faulty_step steps[] = {
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, first},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, second},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    static const char text[] =
+        "<R><IsTruncated>%s</IsTruncated>"
+        "<NextKeyMarker>k&amp;m</NextKeyMarker>"
+        "<NextUploadIdMarker>i/m</NextUploadIdMarker>"
+        "<Upload><Key>%s/a.mp4</Key><UploadId>%s</UploadId><Initiated>"
+        "2013-05-24T00:00:00.000Z</Initiated></Upload></R>";
+    snprintf(first, sizeof first, text, "true", trial.prefix, "one");
+    snprintf(second, sizeof second, text, "false", trial.prefix, "two");
+    bucket_sweep(trial.bucket, 3600000);
+    until_done(&trial, faulty);
+    assert_null(strstr(faulty->heads[0], "key-marker"));
+    assert_non_null(strstr(faulty->heads[2], "&key-marker=k%26m&"
+                                             "upload-id-marker=i%2Fm "));
+    assert_non_null(strstr(faulty->heads[3], "a.mp4?uploadId=two "));
+    end_faulty(&trial, faulty);
+}
+
+/** What is left of one key, and of another one that begins like it. */
+#define LEFT_OF_KEY                                                            \
+    "<R><Upload><Key>%s/a.mp4</Key><UploadId>mine</UploadId></Upload>"         \
+    "<Upload><Key>%s/a.mp4.mp4</Key><UploadId>not</UploadId></Upload></R>"
+
+static void forget__s3_is_away__told_and_tried_until_it_is_done(void **state)
+{
+    (void)state;
+    char list[600];
+    struct faulty_step steps[] = {
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")},
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, list},
+        {"DELETE /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, list},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct answer answer = {.trial = &trial};
+    snprintf(list, sizeof list, LEFT_OF_KEY, trial.prefix, trial.prefix);
+    assert_true(
+        bucket_forget(trial.bucket, STR("a.mp4"), on_result, &answer));
+    wait_for(&trial, &answer);
+    assert_end(&answer.result, BUCKET_FAILED);
+    until_done(&trial, faulty);
+    assert_non_null(strstr(faulty->heads[4], "a.mp4?uploadId=mine "));
+    end_faulty(&trial, faulty);
+}
+
+static void forget__nothing_stands_in_its_way__done(void **state)
+{
+    (void)state;
+    char list[600];
+    struct faulty_step steps[] = {
+        {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, list},
+        {"DELETE /videos/p-", FAULTY_ANSWER, 404, NULL, ERROR("NoSuchUpload")},
+    };
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct answer answer = {.trial = &trial};
+    snprintf(list, sizeof list, LEFT_OF_KEY, trial.prefix, trial.prefix);
+    assert_true(
+        bucket_forget(trial.bucket, STR("a.mp4"), on_result, &answer));
+    wait_for(&trial, &answer);
+    assert_end(&answer.result, BUCKET_DONE);
+    end_faulty(&trial, faulty);
+}
+
 #define WITH_KEYS(test) cmocka_unit_test_setup(test, static_keys)
 #define WITHOUT_KEYS(test) cmocka_unit_test_setup(test, no_keys)
 
@@ -544,6 +628,9 @@ int main(void)
         WITH_KEYS(parts__completed_unheard__found),
         WITH_KEYS(parts__refused__aborted),
         WITH_KEYS(sweep__old_or_overtaken_below_the_prefix__aborted),
+        WITH_KEYS(sweep__a_list_of_pages__each_is_read),
+        WITH_KEYS(forget__s3_is_away__told_and_tried_until_it_is_done),
+        WITH_KEYS(forget__nothing_stands_in_its_way__done),
         WITH_KEYS(probe__skewed_clock__signed_with_the_stores),
         WITH_KEYS(probe__other_region__says_which),
         WITH_KEYS(probe__ignores_conditions__done_and_said),

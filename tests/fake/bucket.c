@@ -18,8 +18,16 @@ struct bucket {
     int64_t bytes_max;
 };
 
+/** In the world: what a put has begun there. Its killed worker leaves it. */
+struct upload {
+    struct list link;
+    char *key;
+    bool over; /* shown, given up or aborted */
+};
+
 struct put {
-    struct op op; /* also that of a check or a probe */
+    struct op op; /* also that of a check, a probe or a forget */
+    struct upload *upload;
     struct bucket *bucket;
     char *key;
     struct buf bytes;
@@ -38,6 +46,7 @@ struct storage *storage_open(struct world *world)
     struct storage *storage = calloc(1, sizeof *storage);
     assert(storage);
     storage->world = world;
+    list_init(&storage->uploads);
     return storage;
 }
 
@@ -48,6 +57,12 @@ void storage_close(struct storage *storage)
         free(storage->objects[i].bytes);
     }
     free(storage->objects);
+    while (!list_is_empty(&storage->uploads)) {
+        struct upload *upload =
+            LIST_OWNER(list_pop(&storage->uploads), struct upload, link);
+        free(upload->key);
+        free(upload);
+    }
     free(storage);
 }
 
@@ -57,6 +72,18 @@ const struct object *storage_find(const struct storage *storage,
     for (size_t i = 0; i < storage->len; i++) {
         if (strcmp(storage->objects[i].key, key) == 0) {
             return &storage->objects[i];
+        }
+    }
+    return NULL;
+}
+
+const char *storage_left(const struct storage *storage)
+{
+    for (const struct list *at = storage->uploads.next;
+         at != &storage->uploads; at = at->next) {
+        const struct upload *upload = LIST_OWNER(at, struct upload, link);
+        if (!upload->over && !storage_find(storage, upload->key)) {
+            return upload->key; /* where an object is, the sweep sees it */
         }
     }
     return NULL;
@@ -109,6 +136,9 @@ const char *bucket_name(const struct bucket *bucket)
 static void end(struct put *put)
 {
     struct bucket_result result = put->result;
+    if (put->upload && !loop_is_dead(put->op.loop)) {
+        put->upload->over = true;
+    }
     bucket_fn *on_end = put->on_end;
     void *context = put->context;
     buf_done(&put->bytes);
@@ -148,6 +178,11 @@ struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
     (void)err;
     struct put *put = new_op(bucket, key, on_end, context);
     put->on_ready = on_ready;
+    put->upload = calloc(1, sizeof *put->upload);
+    assert(put->upload);
+    put->upload->key = strdup(put->key);
+    list_init(&put->upload->link);
+    list_add_tail(&put->op.world->storage->uploads, &put->upload->link);
     if (put->op.world->storage->full) {
         put->finishing = true;
         end_later(put, BUCKET_UNUSABLE, "no space left");
@@ -184,6 +219,8 @@ static void show(struct op *op)
     }
     if (storage->full) {
         end_later(put, BUCKET_UNUSABLE, "no space left");
+    } else if (put->upload->over) {
+        end_later(put, BUCKET_FAILED, "there is no such upload");
     } else if (world_chance(op->world, storage->chaos)) {
         struck("put fails");
         end_later(put, BUCKET_FAILED, "an I/O error");
@@ -248,6 +285,30 @@ void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context)
     bool full = put->op.world->storage->full;
     end_later(put, full ? BUCKET_UNUSABLE : BUCKET_DONE,
               full ? "no space left" : "");
+}
+
+static void forget(struct op *op)
+{
+    struct put *put = (struct put *)op;
+    struct storage *storage = op->world->storage;
+    for (struct list *at = storage->uploads.next; at != &storage->uploads;
+         at = at->next) {
+        struct upload *upload = LIST_OWNER(at, struct upload, link);
+        if (strcmp(upload->key, put->key) == 0) {
+            upload->over = true;
+        }
+    }
+    if (!op->ended) {
+        end_later(put, BUCKET_DONE, "");
+    }
+}
+
+bool bucket_forget(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                   void *context)
+{
+    struct put *put = new_op(bucket, key, on_result, context);
+    op_in_world(&put->op, 1 + world_pick(put->op.world, 5), forget);
+    return true;
 }
 
 void bucket_sweep(struct bucket *bucket, int64_t older_than_ms)

@@ -14,6 +14,7 @@ struct storage {
     struct world *world;
     struct object *objects;
     size_t len;
+    struct list uploads; /* begun, and neither shown nor given up */
     bool full; /* BUCKET_UNUSABLE to all that want to write */
     int chaos; /* puts in a thousand that fail */
 };
@@ -22,5 +23,8 @@ struct storage *storage_open(struct world *world);
 void storage_close(struct storage *storage);
 const struct object *storage_find(const struct storage *storage,
                                   const char *key);
+
+/** A key under which somebody began and nothing was ever shown; or null. */
+const char *storage_left(const struct storage *storage);
 
 #endif

@@ -64,6 +64,9 @@ MUTANTS = [
      "    if (step->save && !job->send_next) {\n"
      "        save(engine, job, step->due_ms);",
      ["sim/submit", "sim/fleet", "sim/seeds"]),
+    ("a failure is written over a half-stored video", "lib/flow/tidy.c",
+     "next->state == FAILED || next->state == CLOSED",
+     "next->state == QUEUED", ["sim/end"]),
     ("a refusal clears the doubt", "lib/core/step.c",
      "    if (!m->row->doubt) {\n"
      "        move_fail(m, m->outcome->failure, m->outcome->message);",

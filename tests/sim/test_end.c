@@ -137,6 +137,28 @@ static void a_url__that_has_expired_for_good__is_told(void **state)
     end(world, w1);
 }
 
+static void what_a_dead_worker_had_begun__goes_before_the_end(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.url_life_ms = 60000;
+    plan.no_fresh_url = true;
+    struct world *world = one(plan, "", &w1);
+    while (!storage_left(world->storage)) {
+        assert_true(world_turn(world));
+    }
+    node_kill(w1); /* in the middle of an upload */
+    world->storage->full = true;
+    struct node *w2 = node_start(world, "w2", NULL);
+    until_state(world, "a", FAILED, 20 * MINUTE_MS);
+    assert_null(storage_left(world->storage));
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed asset_expired\n"), 1);
+    node_free(w1);
+    end(world, w2);
+}
+
 static void a_video__that_is_none__is_given_up_after_an_hour(void **state)
 {
     (void)state;
@@ -256,6 +278,7 @@ int main(void)
             a_task__the_provider_forgets__is_lost_after_ten_minutes),
         cmocka_unit_test(a_url__that_has_expired__is_asked_for_afresh),
         cmocka_unit_test(a_url__that_has_expired_for_good__is_told),
+        cmocka_unit_test(what_a_dead_worker_had_begun__goes_before_the_end),
         cmocka_unit_test(a_video__that_is_none__is_given_up_after_an_hour),
         cmocka_unit_test(a_result__without_a_url__is_waited_for),
         cmocka_unit_test(full_storage__stops_submissions__and_loses_nothing),

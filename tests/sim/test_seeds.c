@@ -360,6 +360,14 @@ static void look_at_videos(struct trial *t, const char *id,
     }
 }
 
+static void look_at_storage(struct trial *t)
+{
+    const char *left = storage_left(t->world->storage);
+    if (left) {
+        fault(t, "an upload was left", left);
+    }
+}
+
 static void look_at_request(struct trial *t, const char *id)
 {
     struct provider *provider = t->world->provider;
@@ -400,6 +408,7 @@ static void look_at_request(struct trial *t, const char *id)
 
 static void look_at_all(struct trial *t)
 {
+    look_at_storage(t);
     for (size_t i = 0; i < t->requests; i++) {
         char id[24];
         snprintf(id, sizeof id, "r%zu", i);

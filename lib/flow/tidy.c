@@ -1,0 +1,106 @@
+#include "flow/tidy.h"
+
+#include "base/crashpoint.h"
+#include "base/log.h"
+#include "core/asset.h"
+
+#include <stdlib.h>
+
+/** One key after the other; the job waits with the outcome stashed. */
+struct tidy {
+    struct engine *engine;
+    struct job_ref ref;
+    struct arena arena;
+    struct str *keys;
+    size_t keys_len;
+    size_t at;
+};
+
+bool tidy_is_due(const struct job *job, const struct task_row *next)
+{
+    return job->task.row.state == READY &&
+           (next->state == FAILED || next->state == CLOSED) &&
+           !(job->effect && job->effect->tidied);
+}
+
+static void tidy_end(struct tidy *tidy)
+{
+    struct engine *engine = tidy->engine;
+    struct job *job = jobs_get(&engine->jobs, tidy->ref);
+    arena_done(&tidy->arena);
+    free(tidy);
+    engine->transfers_under_way--;
+    engine_slot_free(engine);
+    if (job) {
+        job->effect->tidied = true;
+        CRASHPOINT("tidy_after");
+        const struct outcome outcome = job->effect->outcome;
+        engine_outcome(engine, job, &outcome);
+    }
+}
+
+static void tidy_next(struct tidy *tidy);
+
+static void on_forgotten(void *context, const struct bucket_result *result)
+{
+    struct tidy *tidy = context;
+    if (result->end == BUCKET_FAILED) {
+        log_at(LOG_WARN, "what is left of a video can't be removed yet",
+               LOG_STR("key", tidy->keys[tidy->at]),
+               LOG_TEXT("why", result->why));
+    }
+    tidy->at = result->end == BUCKET_CANCELLED ? tidy->keys_len : tidy->at + 1;
+    tidy_next(tidy);
+}
+
+static void tidy_next(struct tidy *tidy)
+{
+    while (tidy->at < tidy->keys_len) {
+        if (bucket_forget(tidy->engine->edges.bucket, tidy->keys[tidy->at],
+                          on_forgotten, tidy)) {
+            return;
+        }
+        tidy->at++;
+    }
+    tidy_end(tidy);
+}
+
+/** The names that its videos have, or would have. */
+static bool read_keys(struct tidy *tidy, const struct job *job)
+{
+    struct asset *assets;
+    size_t len = assets_read(job->task.row.result, &tidy->arena, &assets);
+    len = len ? len : 1;
+    tidy->keys = arena_alloc(&tidy->arena, len * sizeof *tidy->keys);
+    for (size_t i = 0; tidy->keys && i < len; i++) {
+        tidy->keys[i] = asset_key(tidy->engine->options.key_template,
+                                  &job->effect->facts->facts,
+                                  job->task.row.submission, i, &tidy->arena);
+    }
+    tidy->keys_len = len;
+    return !tidy->arena.failed;
+}
+
+bool tidy_begin(struct engine *engine, struct job *job,
+                const struct outcome *outcome)
+{
+    struct effect *effect = job->effect;
+    struct tidy *tidy = calloc(1, sizeof *tidy);
+    if (!tidy) {
+        return false;
+    }
+    *tidy = (struct tidy){.engine = engine, .ref = job_ref(job)};
+    arena_init(&tidy->arena, 4096, 0);
+    bool kept = read_keys(tidy, job) &&
+                (outcome == &effect->outcome || effect_stash(effect, outcome));
+    if (!kept) {
+        arena_done(&tidy->arena);
+        free(tidy);
+        return false;
+    }
+    CRASHPOINT("tidy_before");
+    job->phase = JOB_ACTING;
+    engine->transfers_under_way++;
+    tidy_next(tidy);
+    return true;
+}

@@ -174,9 +174,11 @@ static bool whole_or_nothing(const struct trial *trial, const char *key,
     return true;
 }
 
-static bool is_full(int code)
+/** Faults of the store, whichever call tells them first. */
+static bool is_unusable(int code)
 {
-    return code == ENOSPC || code == EDQUOT;
+    return code == ENOSPC || code == EDQUOT || code == EROFS || code == EIO ||
+           code == EACCES;
 }
 
 /** One put under the plan, judged. false: the plan's call was never made. */
@@ -213,7 +215,7 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
         return true;
     }
     assert_true(ended == BUCKET_FAILED || ended == BUCKET_UNUSABLE);
-    assert_true(!is_full(code) || ended == BUCKET_UNUSABLE);
+    assert_true(!is_unusable(code) || ended == BUCKET_UNUSABLE);
     assert_true(feeding.answer.result.why[0] != '\0');
     /* After it is visible, only its name is made durable; who comes next
      * finds it there, and makes up for that. */

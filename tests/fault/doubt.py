@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=240
+# tests/run: postgres kafka long timeout=300
 """What a doubt is told, under each SUBMIT_DOUBT: a reply that was lost is never
 unsaid by a refusal, replays are bounded by count and by the key's lifetime, and
 nothing is bought twice. The simulator's ledger is the judge."""
@@ -119,7 +119,7 @@ def sticky(world, policy):
         # A hold would be probed in half a minute; here it is due at once.
         world.query("UPDATE hold SET next_try_ms = 0 RETURNING reason")
         return ended(world, cases + bound)
-    yield every_end(world, cases + bound, 90, over)
+    yield every_end(world, cases + bound, 120, over)
     judge(world, cases, {case.name: 3 for case in cases})
     judge(world, bound, dict(zip((case.name for case in bound), (4, 4, 9, 7))))
     idle = [f for f in matrix.struck(world) if f["left"]]

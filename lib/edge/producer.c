@@ -13,6 +13,8 @@
 /** Purging brings all callbacks at once; a client that doesn't is given up. */
 #define PURGE_MS 2000
 #define AFRESH_MS 1000
+/** How long the client for messages alone stays without one. */
+#define ALONE_MS 30000
 
 /** One life of librdkafka's producer. */
 struct client {
@@ -21,6 +23,7 @@ struct client {
     struct kafka_feed *feed;
     struct loop_timer *timer; /* of its end */
     struct list sends;        /* not yet answered */
+    bool alone;               /* a batch of it holds one message */
     bool retiring;            /* takes nothing new */
     bool purged;
     bool dying; /* being destroyed on another thread */
@@ -39,6 +42,7 @@ struct producer {
     size_t properties_len;
     struct kafka_health health;
     struct client *current; /* null: between two */
+    struct client *alone;   /* null: nothing had to be tried alone lately */
     struct loop_timer *afresh;
     size_t under_way;
     size_t retiring; /* clients that have not ended yet */
@@ -62,7 +66,8 @@ static void producer_free(struct producer *producer)
 
 static void end_if_over(struct producer *producer)
 {
-    if (!producer->closing || producer->current || producer->retiring > 0) {
+    if (!producer->closing || producer->current || producer->alone ||
+        producer->retiring > 0) {
         return;
     }
     loop_fn *on_closed = producer->on_closed;
@@ -114,9 +119,8 @@ static void send_end(struct producer *producer, struct send *send,
     on_end(context, err);
 }
 
-static void on_retire_time(void *context)
+static void on_retire_time(struct client *client)
 {
-    struct client *client = context;
     if (!client->purged) {
         client->purged = true;
         rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE |
@@ -141,12 +145,28 @@ static void on_retire_time(void *context)
 static void client_retire(struct client *client, int64_t patience_ms)
 {
     struct producer *producer = client->producer;
-    assert(producer->current == client);
-    producer->current = NULL;
+    assert(producer->current == client || producer->alone == client);
+    if (producer->current == client) {
+        producer->current = NULL;
+    } else {
+        producer->alone = NULL;
+    }
     producer->retiring++;
     client->retiring = true;
     loop_timer_set(client->timer, patience_ms);
     client_end_if_idle(client);
+}
+
+static void on_time(void *context)
+{
+    struct client *client = context;
+    if (client->retiring) {
+        on_retire_time(client);
+    } else if (list_is_empty(&client->sends)) {
+        client_retire(client, 0); /* nothing to be tried alone any more */
+    } else {
+        loop_timer_set(client->timer, ALONE_MS);
+    }
 }
 
 /* The beginning of a client */
@@ -181,7 +201,8 @@ static rd_kafka_conf_t *conf_new(const struct producer *producer,
     return conf;
 }
 
-static struct client *client_new(struct producer *producer, struct err *err)
+static struct client *client_new(struct producer *producer, bool alone,
+                                 struct err *err)
 {
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
@@ -189,13 +210,18 @@ static struct client *client_new(struct producer *producer, struct err *err)
         return NULL;
     }
     client->producer = producer;
+    client->alone = alone;
     list_init(&client->sends);
-    client->timer = loop_timer_new(producer->loop, on_retire_time, client);
+    client->timer = loop_timer_new(producer->loop, on_time, client);
     rd_kafka_conf_t *conf = conf_new(producer, err);
     if (!client->timer || !conf) {
         goto failed;
     }
     char text[256] = "";
+    if (alone) {
+        /* Over what the user has set: it is the point of this client. */
+        (void)rd_kafka_conf_set(conf, "batch.num.messages", "1", NULL, 0);
+    }
     client->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!client->rk) {
         err_set(err, ERR_PERMANENT, "no Kafka producer: %s", text);
@@ -228,7 +254,7 @@ static void on_afresh(void *context)
         return;
     }
     struct err err;
-    producer->current = client_new(producer, &err);
+    producer->current = client_new(producer, false, &err);
     if (!producer->current) {
         kafka_health_down(&producer->health, err.text);
         loop_timer_set(producer->afresh, AFRESH_MS);
@@ -241,36 +267,81 @@ static void client_replace(struct client *client)
         return;
     }
     client_retire(client, 0);
-    loop_timer_set(client->producer->afresh, 0);
+    if (!client->alone) {
+        loop_timer_set(client->producer->afresh, 0);
+    }
 }
 
 /* Events */
 
-/** What sending the same again would meet again. */
-static bool is_permanent(rd_kafka_resp_err_t code)
+static bool is_about_size(rd_kafka_resp_err_t code)
 {
-    static const rd_kafka_resp_err_t permanent[] = {
-        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-        RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
-        RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
-        RD_KAFKA_RESP_ERR_INVALID_RECORD,
-        RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
-        RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-        RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-        RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
-    };
-    for (size_t i = 0; i < sizeof permanent / sizeof permanent[0]; i++) {
-        if (permanent[i] == code) {
-            return true;
-        }
-    }
-    return false;
+    return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+           code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+           code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+}
+
+/** A verdict on a whole batch, which may be that of one message in it. */
+static bool may_be_for_another(rd_kafka_resp_err_t code)
+{
+    return is_about_size(code) || code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
 }
 
 static bool err_of(struct err *err, rd_kafka_resp_err_t code, const char *topic)
 {
-    return err_set(err, is_permanent(code) ? ERR_PERMANENT : ERR_TRANSIENT,
+    return err_set(err, is_about_size(code) ? ERR_PERMANENT : ERR_TRANSIENT,
                    "Kafka topic %s: %s", topic, rd_kafka_err2str(code));
+}
+
+/** The same message once more, in a batch of its own. */
+static bool try_alone(struct producer *producer,
+                      const rd_kafka_message_t *message, struct err *err)
+{
+    if (!producer->alone) {
+        producer->alone = client_new(producer, true, err);
+    }
+    if (!producer->alone) {
+        err->kind = ERR_TRANSIENT;
+        return false;
+    }
+    struct client *client = producer->alone;
+    struct send *send = message->_private;
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_headers(message, &headers) == 0) {
+        headers = rd_kafka_headers_copy(headers);
+    } else {
+        headers = rd_kafka_headers_new(0);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        client->rk, RD_KAFKA_V_TOPIC(topic),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(message->key, message->key_len),
+        RD_KAFKA_V_VALUE(message->payload, message->len),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(send), RD_KAFKA_V_END);
+    loop_timer_set(client->timer, ALONE_MS);
+    if (code) {
+        rd_kafka_headers_destroy(headers);
+        return err_of(err, code, topic);
+    }
+    list_remove(&send->link);
+    list_add_tail(&client->sends, &send->link);
+    return true;
+}
+
+static void on_refused(struct client *client, const rd_kafka_message_t *message)
+{
+    struct producer *producer = client->producer;
+    struct err err;
+    err_of(&err, message->err, rd_kafka_topic_name(message->rkt));
+    if (may_be_for_another(message->err) && !client->alone) {
+        if (client->retiring) {
+            err.kind = ERR_TRANSIENT; /* too late to find out whose it is */
+        } else if (try_alone(producer, message, &err)) {
+            return;
+        }
+    }
+    send_end(producer, message->_private, &err);
 }
 
 static void on_reports(struct client *client, rd_kafka_event_t *event)
@@ -278,13 +349,12 @@ static void on_reports(struct client *client, rd_kafka_event_t *event)
     struct producer *producer = client->producer;
     const rd_kafka_message_t *message;
     while ((message = rd_kafka_event_message_next(event))) {
-        struct err err;
         if (message->err) {
-            err_of(&err, message->err, rd_kafka_topic_name(message->rkt));
+            on_refused(client, message);
         } else {
             kafka_health_good(&producer->health);
+            send_end(producer, message->_private, NULL);
         }
-        send_end(producer, message->_private, message->err ? &err : NULL);
     }
 }
 
@@ -297,7 +367,7 @@ static void on_event(void *context, rd_kafka_event_t *event)
         on_reports(client, event);
         break;
     case RD_KAFKA_EVENT_STATS:
-        if (!client->retiring) {
+        if (client == producer->current) {
             kafka_health_stats(&producer->health,
                                kafka_stats_read(rd_kafka_event_stats(event),
                                                 NULL, NULL, NULL));
@@ -307,7 +377,7 @@ static void on_event(void *context, rd_kafka_event_t *event)
         if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL ||
             rd_kafka_event_error_is_fatal(event)) {
             client_replace(client);
-        } else if (!client->retiring) {
+        } else if (client == producer->current) {
             kafka_health_error(&producer->health, event);
         }
         break;
@@ -341,7 +411,7 @@ struct producer *producer_open(struct loop *loop, const char *brokers,
         return NULL;
     }
     kafka_health_init(&producer->health, loop, NULL, on_state, state_context);
-    producer->current = client_new(producer, err);
+    producer->current = client_new(producer, false, err);
     if (!producer->current) {
         producer_free(producer);
         return NULL;
@@ -418,6 +488,9 @@ void producer_close(struct producer *producer, int64_t timeout_ms,
     producer->on_closed = on_closed;
     producer->close_context = context;
     loop_timer_stop(producer->afresh);
+    if (producer->alone) {
+        client_retire(producer->alone, timeout_ms);
+    }
     if (producer->current) {
         client_retire(producer->current, timeout_ms);
         return;

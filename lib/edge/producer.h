@@ -9,7 +9,8 @@
 /**
  * Puts messages on topics, idempotent, acknowledged by all in-sync replicas.
  * One that turned fatal is replaced inside; what it had not delivered comes
- * back to its callbacks as ERR_TRANSIENT.
+ * back to its callbacks as ERR_TRANSIENT. A broker refuses a batch for one
+ * message in it: what was refused so is tried again alone before it is judged.
  */
 struct producer;
 
@@ -22,8 +23,9 @@ struct outgoing {
 };
 
 /**
- * @param err  null: acknowledged. ERR_TRANSIENT: send it again. ERR_PERMANENT:
- *             the broker will never take it (too large, forbidden).
+ * @param err  null: acknowledged. ERR_TRANSIENT: send it again, however long it
+ *             takes (forbidden, too few replicas, no such topic).
+ *             ERR_PERMANENT: it is itself larger than its topic takes.
  */
 typedef void producer_fn(void *context, const struct err *err);
 

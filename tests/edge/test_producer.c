@@ -131,6 +131,49 @@ static void send__larger_than_the_broker_takes__is_permanent(void **state)
     trial_end(&trial);
 }
 
+static void send__in_a_batch_with_a_large_one__is_taken(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct answers answers = {0};
+    /* Long enough for both to share a batch. */
+    const struct kafka_property linger = {"linger.ms", "300"};
+    const struct kafka_property wide = {"batch.size", "4000000"};
+    const struct kafka_property both[] = {linger, wide};
+    struct err err;
+    struct producer *producer = producer_open(trial.loop, trial_brokers(), both,
+                                              2, on_state, &answers, &err);
+    assert_non_null(producer);
+    char *big = calloc(1, 3 << 19);
+    struct answers large = {0};
+    for (int i = 0; i < 20; i++) {
+        assert_true(
+            send_text(producer, topic, "k", STR("small"), &answers, &err));
+    }
+    assert_true(send_text(producer, topic, "k", (struct str){big, 3 << 19},
+                          &large, &err)); /* the broker's default is 1 MiB */
+    assert_true(trial_wait(&trial, all_answered, &large, 20000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_int_equal(answers.good, 20);
+    assert_int_equal(large.permanent, 1);
+    assert_int_equal(producer_clients(producer), 2); /* they did share one */
+    assert_int_equal(producer_under_way(producer), 0);
+
+    /* In the end of a client nothing is judged, and nothing is left behind. */
+    assert_true(send_text(producer, topic, "k", STR("x"), &answers, &err));
+    assert_true(send_text(producer, topic, "k", (struct str){big, 3 << 19},
+                          &large, &err));
+    trial_close_producer(&trial, producer);
+    assert_int_equal(answers.good + answers.transient, 21);
+    assert_int_equal(large.permanent + large.transient, 2);
+    assert_int_equal(large.good, 0);
+    free(big);
+    trial_end(&trial);
+}
+
 static void send__window_full__is_transient(void **state)
 {
     (void)state;
@@ -265,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(send__many__are_all_acknowledged),
         cmocka_unit_test(send__larger_than_the_broker_takes__is_permanent),
+        cmocka_unit_test(send__in_a_batch_with_a_large_one__is_taken),
         cmocka_unit_test(send__window_full__is_transient),
         cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
         cmocka_unit_test(close__brokers_away__ends_what_is_under_way),

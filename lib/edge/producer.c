@@ -318,6 +318,7 @@ static bool try_alone(struct producer *producer,
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(message->key, message->key_len),
         RD_KAFKA_V_VALUE(message->payload, message->len),
+        RD_KAFKA_V_TIMESTAMP(rd_kafka_message_timestamp(message, NULL)),
         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(send), RD_KAFKA_V_END);
     loop_timer_set(client->timer, ALONE_MS);
     if (code) {
@@ -442,7 +443,8 @@ static rd_kafka_resp_err_t produce(struct client *client,
         RD_KAFKA_V_KEY(outgoing->key.at, outgoing->key.len),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)outgoing->value.at,
                          outgoing->value.len),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(send), RD_KAFKA_V_END);
+        RD_KAFKA_V_TIMESTAMP(outgoing->at_ms), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(send), RD_KAFKA_V_END);
     if (code) {
         rd_kafka_headers_destroy(headers);
     }

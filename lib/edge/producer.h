@@ -20,6 +20,7 @@ struct outgoing {
     struct str value; /* absent: null value */
     const struct event_header *headers;
     size_t headers_len;
+    int64_t at_ms; /* the message's time; 0: this machine's, which may be wrong */
 };
 
 /**

@@ -53,6 +53,7 @@ void announce_begin(struct engine *engine, struct job *job)
         .value = event.value,
         .headers = event.headers,
         .headers_len = event.headers_len,
+        .at_ms = engine_now_ms(engine),
     };
     struct ticket *ticket = ticket_new(engine, job);
     struct err err = {0};

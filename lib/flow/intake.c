@@ -208,6 +208,7 @@ static void send_rejection(void *context)
         .value = item->value_dropped ? (struct str){0} : message->value,
         .headers = headers,
         .headers_len = n,
+        .at_ms = engine_now_ms(item->intake->engine),
     };
     struct err err = {0};
     CRASHPOINT("reject_before");

@@ -50,6 +50,7 @@ static void tell_progress(struct engine *engine, struct job *job,
         .value = event.value,
         .headers = event.headers,
         .headers_len = event.headers_len,
+        .at_ms = engine_now_ms(engine),
     };
     struct err err;
     if (!producer_send(engine->edges.producer, &outgoing, on_told, NULL,

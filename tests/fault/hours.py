@@ -6,47 +6,15 @@ only time can tell. The clocks of PostgreSQL, simulator and worker jump on toget
 
 import json
 import os
-import shutil
-import struct
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import matrix
 import tap
+from clock import Clock
 from matrix import end_of
-from world import ROOT, Postgres, World, fetch, wait_for
+from world import Postgres, World, fetch, wait_for
 
 MINUTE, HOUR = 60, 3600
-
-
-class Clock:
-    """The shim, built, and how far the clocks are ahead. Where PostgreSQL's user can
-    read it, too."""
-
-    def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="pixverse-clock-"))
-        self.folder.chmod(0o755)
-        self.shim = self.folder / "jump_clock.so"
-        self.file = self.folder / "ahead"
-        self.ahead_s = 0
-        self.jump(0)
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.shim,
-                        ROOT / "tests/lib/jump_clock.c", "-ldl"], check=True)
-
-    def jump(self, seconds):
-        self.ahead_s += seconds
-        with open(self.file, "r+b" if self.file.exists() else "wb") as file:
-            file.write(struct.pack("=q", self.ahead_s * 1000000000))
-        if seconds:
-            World.injected("all clocks jump on")
-
-    def environment(self):
-        return {"LD_PRELOAD": str(self.shim), "CLOCK_JUMP": str(self.file)}
-
-    def remove(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def ask(world, name, *faults, **more):

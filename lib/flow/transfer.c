@@ -37,6 +37,7 @@ struct transfer {
     struct fetch_end fetch_end; /* how the body ended, kept for put's end */
     char sha256[DIGEST_HEX_BYTES];
     bool whole;      /* fetched and good: the put is being finished */
+    bool found;      /* storage has something under the name: it is read */
     bool cancelled;
     bool resume_later; /* the fetch is paused until the put has room */
     struct outcome end;   /* what to say when the put is gone */
@@ -174,6 +175,12 @@ static void on_put_end(void *context, const struct bucket_result *result)
 {
     struct transfer *t = context;
     t->put = NULL;
+    if (t->fetch && result->end == BUCKET_EXISTS) {
+        /* A store may look before it reads: no need for the rest either. */
+        t->found = true;
+        fetch_cancel(t->fetch);
+        return;
+    }
     if (t->fetch) {
         /* Storage gave up in mid-stream: the fetch goes first. */
         char *why = arena_copy(&t->arena, result->why, strlen(result->why));
@@ -277,7 +284,9 @@ static void on_fetch_end(void *context, const struct fetch_end *end)
     struct transfer *t = context;
     t->fetch = NULL;
     t->fetch_end = *end;
-    if (t->has_end) {
+    if (t->found) {
+        bucket_check(t->engine->edges.bucket, t->key, on_found, t);
+    } else if (t->has_end) {
         end_after_put(t, t->end.kind, "", 0);
     } else if (t->cancelled) {
         end_after_put(t, OUTCOME_FETCH_FAILED, "stopped", 0);
@@ -318,6 +327,7 @@ static void next_video(void *context)
                        t->at, &t->arena);
     t->sha256[0] = '\0';
     t->resume_later = false;
+    t->found = false;
     video_check_init(&t->check);
     struct err err = {0};
     t->fetch = t->key.at ? fetch_start(engine->edges.fetcher,
@@ -391,8 +401,9 @@ void transfer_cancel(struct job *job)
     t->cancelled = true;
     if (t->fetch) {
         fetch_cancel(t->fetch);
-    } else if (t->put && !t->whole) {
+    } else if (t->put && !t->whole && !t->has_end) {
         put_cancel(t->put);
     }
-    /* A put that is being finished, or a check, comes to its end by itself. */
+    /* A put that is being finished or is cancelled already, or a check, comes to
+     * its end by itself. */
 }

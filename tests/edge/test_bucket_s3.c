@@ -301,6 +301,25 @@ static void bucket_put__name_taken__exists_and_kept(void **state)
     end(&trial);
 }
 
+/** The store may say so before it has read what comes. */
+static void bucket_put__large_and_name_taken__exists(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(13 * MIB);
+    for (int i = 0; i < 4; i++) {
+        struct bucket_result result =
+            put_whole(&trial, "a.mp4", bytes, (size_t)(4 + 3 * i) * MIB, true);
+        assert_end(&result, i ? BUCKET_EXISTS : BUCKET_DONE);
+        struct bucket_result there = check(&trial, "a.mp4");
+        assert_end(&there, BUCKET_DONE);
+        assert_int_equal(there.bytes, 4 * MIB);
+    }
+    free(bytes);
+    end(&trial);
+}
+
 static void assert_missing(struct trial *trial, const char *key)
 {
     struct bucket_result there = check(trial, key);
@@ -499,6 +518,7 @@ int main(void)
         cmocka_unit_test(bucket_put__large_and_fast__caller_waits),
         cmocka_unit_test(bucket_put__many_at_once__each_whole),
         cmocka_unit_test(bucket_put__name_taken__exists_and_kept),
+        cmocka_unit_test(bucket_put__large_and_name_taken__exists),
         cmocka_unit_test(bucket_put__cancelled__nothing_is_there),
         cmocka_unit_test(bucket_put__other_length__nothing_is_there),
         cmocka_unit_test(bucket_put__other_hash__the_store_refuses),

@@ -186,6 +186,10 @@ struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
     if (put->op.world->storage->full) {
         put->finishing = true;
         end_later(put, BUCKET_UNUSABLE, "no space left");
+    } else if (put->op.world->storage->early &&
+               storage_find(put->op.world->storage, put->key)) {
+        put->finishing = true;
+        end_later(put, BUCKET_EXISTS, "");
     }
     return put;
 }
@@ -235,8 +239,11 @@ static void show(struct op *op)
 
 void put_finish(struct put *put, const char *sha256)
 {
-    assert(!put->cancelled && !put->finishing);
+    assert(!put->cancelled);
     (void)sha256;
+    if (put->finishing) {
+        return; /* its end is on the way */
+    }
     put->finishing = true;
     op_in_world(&put->op, 1 + world_pick(put->op.world, 20), show);
 }

@@ -16,7 +16,8 @@ struct storage {
     size_t len;
     struct list uploads; /* begun, and neither shown nor given up */
     bool full; /* BUCKET_UNUSABLE to all that want to write */
-    int chaos; /* puts in a thousand that fail */
+    bool early; /* says what is there before it has read what comes */
+    int chaos;  /* puts in a thousand that fail */
 };
 
 struct storage *storage_open(struct world *world);

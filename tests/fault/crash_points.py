@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long crashpoints timeout=900
+# tests/run: postgres kafka long crashpoints on_s3 timeout=900
 """kill -9 before and after each durable step: one worker is armed with a point and
-dies there, another one ends what it left. CRASHPOINTS="a b" tries only these."""
+dies there, another one ends what it left. CRASHPOINTS="a b" tries only these. On S3
+the points around its calls are tried, and those around a transfer."""
 
 import collections
 import os
@@ -9,8 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import s3_server
 import tap
-from world import BIN, CONTINUE, STOP, World, file_of, sha256_of, wait_for
+from world import BIN, CONTINUE, STOP, World, file_of, on_s3, sha256_of, wait_for
 
 REQUESTS = 12
 SIGKILLED = -9
@@ -22,7 +24,8 @@ NTH = {"post_before": 3, "post_may_send": 3, "post_accepted": 3, "save_sent": 4,
        "running_save_before": 3, "running_save_after": 3, "offset_after": 5,
        "stored_save_after": 3, "name_after": 2, "announce_sent": 3,
        "announce_acknowledged": 3, "close_save_after": 2, "beat_before": 3,
-       "beat_after": 3}
+       "beat_after": 3, "s3_part_after": 2, "s3_complete_after": 2, "s3_put_after": 3,
+       "s3_abort_before": 2, "s3_abort_after": 2}
 
 # What has to happen for a point to be reached; all others lie on the plain way.
 SCENES = {
@@ -36,7 +39,18 @@ SCENES = {
     "late": ["late_save_before", "late_save_after"],
     "reject": ["reject_before", "reject_sent", "reject_acknowledged"],
     "learn": ["learn_before", "learn_written"],
+    "oversize": ["tidy_before", "tidy_after"],
+    "in_parts": ["s3_create_sent", "s3_create_after", "s3_part_after", "s3_complete_before",
+                 "s3_complete_after", "s3_small_before", "s3_small_after"],
+    "cut": ["s3_abort_before", "s3_abort_after"],
+    "abandoned": ["s3_sweep_before"],
 }
+# What is tried on S3 besides its own points.
+AROUND_TRANSFERS = ["transfer_begins", "transfer_stored", "ready_save_after",
+                    "stored_save_before", "tidy_before", "tidy_after"]
+# Some fit one part, some don't.
+VIDEO_BYTES = "4000000..13000000"
+PART_BYTES = 8 << 20
 SCENE_OF = {point: scene for scene, points in SCENES.items() for point in points}
 # Two workers at once there: the group waits for the dead one, so they come last.
 LAST = SCENES["learn"]
@@ -47,6 +61,10 @@ FAULTS = {
     "failed": {"on": "submit", "kind": "fail", "count": -1},
     "late": {"on": "submit", "kind": "slow_job", "delay_ms": 6000, "count": -1},
     "learn": {"on": "submit", "kind": "delay", "delay_ms": 6000, "count": -1},
+    "in_parts": {"on": "download", "kind": "chunked", "count": -1},
+    "abandoned": {"on": "download", "kind": "chunked", "count": -1},
+    "cut": {"on": "download", "kind": "early_close", "bytes": PART_BYTES + 200000,
+            "count": REQUESTS},
 }
 
 
@@ -77,7 +95,7 @@ def check_rest(world, kills):
     """What all the dead left behind goes away by itself."""
     tap.equal(world.query("SELECT id, name FROM lease WHERE NOT dead"), [],
               "no lease lives on when all workers are gone")
-    half = half_stored(world)
+    half = [] if on_s3() else half_stored(world)
     tap.check(len(half) <= kills * TRANSFERS_MAX,
               f"{kills} kills left {len(half)} half-stored videos", *half)
     old = time.time() - HALF_STORED_OLD_S
@@ -86,6 +104,9 @@ def check_rest(world, kills):
     janitor = world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID="one")
     wait_for(lambda: not half_stored(world), 60, "those of yesterday are swept")
     tap.check(True, "those that are old enough are swept by the next worker")
+    if on_s3():
+        wait_for(lambda: not world.uploads(), 60, "no upload is left open")
+        tap.check(True, "no upload in parts is left open")
     wait_for(lambda: not untold(world), 20, "the folder holds what the events tell")
     tap.check(True, "the folder holds the videos that the events tell, and no other")
     wait_for(lambda: world.query("SELECT count(*) FROM lease")[0][0] == 1, 20,
@@ -107,6 +128,8 @@ class Try:
         self.faults = []
 
     def worker(self, **settings):
+        if self.scene == "oversize":
+            settings["VIDEO_MAX_BYTES"] = "10000"
         return self.world.start_worker(
             wait=False, KAFKA_CONF_GROUP_INSTANCE_ID="one", **settings)
 
@@ -115,6 +138,10 @@ class Try:
         return self.worker(PIXVERSE_CRASHPOINT=f"{self.point}:{nth}", **settings)
 
     def send(self):
+        if self.scene == "abandoned":
+            for i in self.ids:
+                day = time.strftime("%Y/%m/%d", time.gmtime())
+                s3_server.begin_upload(f"{self.world.videos.name}/default/{day}/{i}/0.mp4")
         more = {"deadline_seconds": 2} if self.scene == "late" else {}
         for i in self.ids:
             self.world.send({"request_id": i, "request": {"prompt": f"clip {i}"}, **more})
@@ -199,7 +226,8 @@ class Try:
                     self.faults.append(f"{i}: {stored} stored, {told} told")
         ends = {e.value.get("error", {}).get("kind", e["status"])
                 for i in self.ids for e in self.world.events[i][:1]}
-        expected = {"failed": "provider_failed", "late": "timed_out"}
+        expected = {"failed": "provider_failed", "late": "timed_out",
+                    "oversize": "asset_unusable"}
         if ends != {expected.get(self.scene, "completed")}:
             self.faults.append(f"ends are {ends}")
         if self.scene == "reject" and not self.rejected():
@@ -224,12 +252,14 @@ def main():
     tap.check(len(points) >= 20, "there are at least 20 points", points)
     tap.equal(sorted(set(SCENE_OF) - set(points)), [], "every scene has its points")
     only = os.environ.get("CRASHPOINTS", "").split()
+    points = [p for p in points if p.startswith("s3_") == on_s3()
+              or on_s3() and p in AROUND_TRANSFERS]
     points = sorted((p for p in points if not only or p in only), key=lambda p: p in LAST)
     settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
                 "TRANSFERS_MAX": str(TRANSFERS_MAX),
                 "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
-    with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"],
-               settings=settings) as world:
+    sim = ["--schema", "yes"] + (["--video-bytes", VIDEO_BYTES] if on_s3() else [])
+    with World(workers=0, latency="0.2..0.5", sim=sim, settings=settings) as world:
         for point in points:
             began = time.monotonic()
             attempt = Try(world, point)

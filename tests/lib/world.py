@@ -25,6 +25,7 @@ import confluent_kafka
 import psycopg
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import s3_server
 from record import RECORD, judge_events, judge_purchases
 
 ROOT = Path(os.environ["TEST_ROOT"])
@@ -72,8 +73,15 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
+def on_s3():
+    """Whether this is the item's second time, as …@s3."""
+    return os.environ.get("TEST_STORAGE") == "s3"
+
+
 def file_of(uri):
-    """The path of a file:// URI."""
+    """The path of a file:// URI, or of what S3's server keeps of an s3:// URI."""
+    if uri.startswith("s3:"):
+        return s3_server.object_of(uri)
     return Path(unquote(urlparse(uri).path))
 
 
@@ -220,6 +228,9 @@ class World:
                 as detected, and is no violation
     name        of a World beside others: of its logs and of its folder of videos
     topics      more configuration of its topics
+
+    Videos go into a folder, or into the run's S3 where an item runs as …@s3; `videos`
+    is where the files are either way.
     """
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
@@ -237,6 +248,11 @@ class World:
         self.database_url = postgres.url if postgres else os.environ["TEST_DATABASE_URL"]
         self.label = name + "-" if name else ""
         self.videos = TMP / (self.label + "videos")
+        self.storage = {"STORAGE_URL": f"file://{self.videos}"}
+        if on_s3():
+            key = f"{self.prefix}{self.label}videos"
+            self.videos = s3_server.folder() / key
+            self.storage = {"STORAGE_URL": s3_server.storage_url(key), **s3_server.keys()}
         self.events = {}  # request id -> every event that came, in order
         self.seen_events = 0
         self.sent_ids = set()
@@ -246,7 +262,7 @@ class World:
 
     def __enter__(self):
         try:
-            self.videos.mkdir(exist_ok=True)
+            self.videos.mkdir(parents=True, exist_ok=True)
             self.start_sim()
             self.make_topics()
             self.command("pixverse-worker", "migrate", check=True)
@@ -311,7 +327,7 @@ class World:
             "DATABASE_URL": self.database_url,
             "APIMART_BASE_URL": self.sim_url,
             "APIMART_API_KEY": "sk-test",
-            "STORAGE_URL": f"file://{self.videos}",
+            **self.storage,
             "DOWNLOAD_PRIVATE": "1",
             "POLL_INTERVAL_MS": "200",
             "LOG_FORMAT": "text",
@@ -437,6 +453,10 @@ class World:
         """Rows of a query, as tuples."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(sql, values).fetchall()
+
+    def uploads(self):
+        """Keys of the videos whose uploads in parts nobody has ended; on S3 only."""
+        return s3_server.uploads_of(self.videos.name + "/")
 
     def metric(self, worker, name):
         """The sum over a metric's series, or None if there is none."""

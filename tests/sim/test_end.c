@@ -207,11 +207,11 @@ static void full_storage__stops_submissions__and_loses_nothing(void **state)
     end(world, w1);
 }
 
-static void what_is_stored_already__is_adopted__not_replaced(void **state)
+static void stored_already(bool early)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one(provider_usual_plan(), "", &w1);
+    world->storage->early = early;
     until_state(world, "a", READY, MINUTE_MS);
     while (world->storage->len == 0) {
         assert_true(world_turn(world));
@@ -224,6 +224,19 @@ static void what_is_stored_already__is_adopted__not_replaced(void **state)
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     node_free(w2);
     end(world, w1);
+}
+
+static void what_is_stored_already__is_adopted__not_replaced(void **state)
+{
+    (void)state;
+    stored_already(false);
+}
+
+static void what_is_stored_already__and_is_said_at_once__is_adopted(
+    void **state)
+{
+    (void)state;
+    stored_already(true);
 }
 
 static void a_broker__that_is_away__is_told_once_it_is_back(void **state)
@@ -283,6 +296,8 @@ int main(void)
         cmocka_unit_test(a_result__without_a_url__is_waited_for),
         cmocka_unit_test(full_storage__stops_submissions__and_loses_nothing),
         cmocka_unit_test(what_is_stored_already__is_adopted__not_replaced),
+        cmocka_unit_test(
+            what_is_stored_already__and_is_said_at_once__is_adopted),
         cmocka_unit_test(a_broker__that_is_away__is_told_once_it_is_back),
         cmocka_unit_test(an_event__that_was_sent_twice__has_the_same_bytes),
     };

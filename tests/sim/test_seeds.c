@@ -220,6 +220,7 @@ static void set_up(struct trial *t)
     world->tables->chaos = (int)world_pick(world, 4) * 8;
     world->kafka->chaos = (int)world_pick(world, 3) * 30;
     world->storage->chaos = (int)world_pick(world, 3) * 30;
+    world->storage->early = world_chance(world, 500);
     if (world_chance(world, 250)) {
         provider->told = KEYS_TOLD_NO;
         provider->honours_keys = false;

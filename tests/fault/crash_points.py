@@ -12,7 +12,7 @@ from pathlib import Path
 
 import s3_server
 import tap
-from world import BIN, CONTINUE, STOP, World, file_of, on_s3, sha256_of, wait_for
+from world import BIN, CONTINUE, STOP, World, file_of, is_on_s3, sha256_of, wait_for
 
 REQUESTS = 12
 SIGKILLED = -9
@@ -95,7 +95,7 @@ def check_rest(world, kills):
     """What all the dead left behind goes away by itself."""
     tap.equal(world.query("SELECT id, name FROM lease WHERE NOT dead"), [],
               "no lease lives on when all workers are gone")
-    half = [] if on_s3() else half_stored(world)
+    half = [] if is_on_s3() else half_stored(world)
     tap.check(len(half) <= kills * TRANSFERS_MAX,
               f"{kills} kills left {len(half)} half-stored videos", *half)
     old = time.time() - HALF_STORED_OLD_S
@@ -104,7 +104,7 @@ def check_rest(world, kills):
     janitor = world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID="one")
     wait_for(lambda: not half_stored(world), 60, "those of yesterday are swept")
     tap.check(True, "those that are old enough are swept by the next worker")
-    if on_s3():
+    if is_on_s3():
         wait_for(lambda: not world.uploads(), 60, "no upload is left open")
         tap.check(True, "no upload in parts is left open")
     wait_for(lambda: not untold(world), 20, "the folder holds what the events tell")
@@ -252,13 +252,13 @@ def main():
     tap.check(len(points) >= 20, "there are at least 20 points", points)
     tap.equal(sorted(set(SCENE_OF) - set(points)), [], "every scene has its points")
     only = os.environ.get("CRASHPOINTS", "").split()
-    points = [p for p in points if p.startswith("s3_") == on_s3()
-              or on_s3() and p in AROUND_TRANSFERS]
+    points = [p for p in points if p.startswith("s3_") == is_on_s3()
+              or is_on_s3() and p in AROUND_TRANSFERS]
     points = sorted((p for p in points if not only or p in only), key=lambda p: p in LAST)
     settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
                 "TRANSFERS_MAX": str(TRANSFERS_MAX),
                 "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
-    sim = ["--schema", "yes"] + (["--video-bytes", VIDEO_BYTES] if on_s3() else [])
+    sim = ["--schema", "yes"] + (["--video-bytes", VIDEO_BYTES] if is_on_s3() else [])
     with World(workers=0, latency="0.2..0.5", sim=sim, settings=settings) as world:
         for point in points:
             began = time.monotonic()

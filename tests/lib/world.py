@@ -73,7 +73,7 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def on_s3():
+def is_on_s3():
     """Whether this is the item's second time, as …@s3."""
     return os.environ.get("TEST_STORAGE") == "s3"
 
@@ -228,6 +228,7 @@ class World:
                 as detected, and is no violation
     name        of a World beside others: of its logs and of its folder of videos
     topics      more configuration of its topics
+    on_s3       whether its videos go into S3; otherwise as the item's second time says
 
     Videos go into a folder, or into the run's S3 where an item runs as …@s3; `videos`
     is where the files are either way.
@@ -235,7 +236,7 @@ class World:
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
                  partitions=4, postgres=None, kafka=None, outside=False, name="",
-                 topics=None):
+                 topics=None, on_s3=None):
         self.programs = []
         self.workers = []
         self.worker_count = workers
@@ -249,7 +250,7 @@ class World:
         self.label = name + "-" if name else ""
         self.videos = TMP / (self.label + "videos")
         self.storage = {"STORAGE_URL": f"file://{self.videos}"}
-        if on_s3():
+        if is_on_s3() if on_s3 is None else on_s3:
             key = f"{self.prefix}{self.label}videos"
             self.videos = s3_server.folder() / key
             self.storage = {"STORAGE_URL": s3_server.storage_url(key), **s3_server.keys()}

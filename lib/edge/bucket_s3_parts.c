@@ -187,7 +187,7 @@ static void on_created(void *context, const struct s3_end *end)
     CRASHPOINT_IF(end->verdict == S3_DONE, "s3_create_after");
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
-            give_up(put, s3_bucket_end(end->verdict), end->why);
+            give_up(put, s3_last_end(end), end->why);
         }
         return;
     }
@@ -245,7 +245,7 @@ static void on_part(void *context, const struct s3_end *end)
     put->call = NULL;
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
-            give_up(put, s3_bucket_end(end->verdict), end->why);
+            give_up(put, s3_last_end(end), end->why);
         }
         return;
     }
@@ -319,7 +319,7 @@ static void on_completed(void *context, const struct s3_end *end)
         put->s3->unconditional = true;
         s3_parts_turn(put);
     } else if (!try_again(put, end)) {
-        give_up(put, s3_bucket_end(end->verdict), end->why);
+        give_up(put, s3_last_end(end), end->why);
     }
 }
 
@@ -367,7 +367,7 @@ static void on_looked_first(void *context, const struct s3_end *end)
     if (end->verdict == S3_DONE) {
         give_up(put, BUCKET_EXISTS, "it is there");
     } else if (end->verdict != S3_MISSING) {
-        give_up(put, s3_bucket_end(end->verdict), end->why);
+        give_up(put, s3_last_end(end), end->why);
     } else {
         put->looked = true;
         s3_parts_turn(put);

@@ -207,7 +207,7 @@ static void on_looked(void *context, const struct s3_end *end)
     put->call = NULL;
     if (end->verdict == S3_DONE) {
         s3_put_end(put, BUCKET_EXISTS, "it is there");
-    } else if (end->verdict == S3_UNUSABLE) {
+    } else if (s3_last_end(end) == BUCKET_UNUSABLE) {
         s3_put_end(put, BUCKET_UNUSABLE, end->why);
     } else {
         s3_put_end(put, BUCKET_FAILED, put->why);
@@ -290,7 +290,7 @@ static void on_looked_before(void *context, const struct s3_end *end)
     if (end->verdict == S3_DONE) {
         s3_put_end(put, BUCKET_EXISTS, "it is there");
     } else if (end->verdict != S3_MISSING) {
-        s3_put_end(put, s3_bucket_end(end->verdict), end->why);
+        s3_put_end(put, s3_last_end(end), end->why);
     } else if (!send_put(put)) {
         s3_put_end(put, BUCKET_FAILED, "no memory for a call to S3");
     }

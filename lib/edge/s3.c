@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define CONNECT_MS 10000
+#define BRIEF_MS 15000 /* the same for calls over which nobody thinks long */
 #define STALL_MS                                                               \
     60000 /* a CompleteMultipartUpload may think for minutes, but              \
              sends spaces meanwhile */
@@ -217,6 +218,12 @@ static void on_sink(void *context, const char *bytes, size_t len)
     call->ask.sink(call->context, bytes, len);
 }
 
+static bool is_brief(const struct s3_ask *ask)
+{
+    return strcmp(ask->method, "HEAD") == 0 ||
+           strcmp(ask->method, "DELETE") == 0;
+}
+
 static bool send_now(struct s3_call *call, const struct sigv4_key *key)
 {
     struct s3 *s3 = call->s3;
@@ -246,7 +253,7 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
         .sink = call->ask.sink ? on_sink : NULL,
         .ca_file = s3->ca_file,
         .connect_ms = CONNECT_MS,
-        .stall_ms = STALL_MS,
+        .stall_ms = is_brief(&call->ask) ? BRIEF_MS : STALL_MS,
     };
     if (call->arena.failed) {
         return false;
@@ -402,6 +409,11 @@ enum bucket_end s3_bucket_end(enum s3_verdict verdict)
         break;
     }
     return BUCKET_FAILED;
+}
+
+enum bucket_end s3_last_end(const struct s3_end *end)
+{
+    return end->lost ? BUCKET_UNUSABLE : s3_bucket_end(end->verdict);
 }
 
 void s3_slow_down(struct s3 *s3)

@@ -111,6 +111,10 @@ struct str s3_key(const struct s3 *s3, struct str key, char *out,
 /** What a verdict means for a put, a check or a probe. */
 enum bucket_end s3_bucket_end(enum s3_verdict verdict);
 
+/** The same of an end after which nothing else is tried: a store that could not
+ * be reached is unusable. */
+enum bucket_end s3_last_end(const struct s3_end *end);
+
 /** Fewer puts at once for a while, or one more again. */
 void s3_slow_down(struct s3 *s3);
 void s3_speed_up(struct s3 *s3);

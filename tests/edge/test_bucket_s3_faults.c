@@ -125,6 +125,20 @@ static void put__lost_reply__found_or_failed(void **state)
     end_faulty(&trial, faulty);
 }
 
+static void put__nobody_answers__unusable(void **state)
+{
+    (void)state;
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
+        {"HEAD /videos/p-", FAULTY_LOSE, 0, NULL, NULL}};
+    struct trial trial;
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    struct bucket_result result = put_small(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "S3 can't be reached"));
+    end_faulty(&trial, faulty);
+}
+
 static void put__refused_before_the_body__unusable(void **state)
 {
     (void)state;
@@ -620,6 +634,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_KEYS(put__slow_down__failed_and_half_the_pace),
         WITH_KEYS(put__lost_reply__found_or_failed),
+        WITH_KEYS(put__nobody_answers__unusable),
         WITH_KEYS(put__refused_before_the_body__unusable),
         WITH_KEYS(put__server_reads_slowly__caller_waits),
         WITH_KEYS(put__knows_no_conditions__looks_first),

@@ -1,9 +1,12 @@
 """The run's S3 server as a test looks at it: calls of our own making, signed by the
 published rules, and the folder in which the server keeps its objects."""
 
+import contextlib
 import hashlib
 import hmac
 import os
+import signal
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -101,3 +104,61 @@ def object_of(uri):
     if place.scheme != "s3" or place.netloc != bucket():
         raise ValueError(f"{uri} is not in s3://{bucket()}")
     return folder() / place.path.lstrip("/")
+
+
+class Server:
+    """One more server for the test alone, to be ended, frozen and slowed at will; from
+    here on it is the one that this module and every World speak of."""
+
+    def __init__(self, program, port, home):
+        self.program = program  # world.Program
+        self.port = port
+        self.home = home
+        (home / bucket()).mkdir(parents=True)
+        os.environ["TEST_S3_FOLDER"] = str(home)
+        os.environ["TEST_S3_ENDPOINT"] = f"http://127.0.0.1:{port}"
+        os.environ["ROOT_ACCESS_KEY"] = os.environ["TEST_S3_KEY"]
+        os.environ["ROOT_SECRET_KEY"] = os.environ["TEST_S3_SECRET"]
+        self.process = None
+        self.start()
+
+    def start(self):
+        gateway = Path(os.environ["TEST_ROOT"]) / "build/parts/versitygw/versitygw"
+        self.process = self.program("s3", [
+            gateway, "--quiet", "--port", f"127.0.0.1:{self.port}", "posix", self.home],
+            env=dict(os.environ))
+        end = time.monotonic() + 20
+        while True:
+            try:
+                return call("GET", f"/{bucket()}", {"uploads": ""})
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def kill(self):
+        self.process.kill()
+
+    def freeze(self):
+        self.process.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def slow(self):
+        """It works for a tenth of the time."""
+        over = threading.Event()
+
+        def halt_and_go():
+            while not over.wait(0.01):
+                self.freeze()
+                over.wait(0.09)
+                self.thaw()
+        thread = threading.Thread(target=halt_and_go)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=1500
+# tests/run: postgres kafka long on_s3 timeout=1500
 """kill -9 of a random worker of three at random times, under load, and another one
 in its place; then everything is awaited. KILLS=n kills so many, SEED=n those of an
 earlier run."""
@@ -12,9 +12,9 @@ import time
 
 import tap
 from load import Load, lease_of, seed_of_run
-from world import World, fetch
+from world import World, fetch, is_on_s3
 
-KILLS = int(os.environ.get("KILLS") or 20)
+KILLS = int(os.environ.get("KILLS") or (5 if is_on_s3() else 20))
 SEATS = 3
 IN_FLIGHT = 300
 TAKEOVER_MAX_S = 10

@@ -75,6 +75,9 @@ MUTANTS = [
      "    if (step->save && !job->send_next) {\n"
      "        save(engine, job, step->due_ms);",
      ["sim/submit", "sim/fleet", "sim/seeds"]),
+    ("what is found early is a failure of the store", "lib/flow/transfer.c",
+     "t->fetch && result->end == BUCKET_EXISTS",
+     "t->fetch && result->end == BUCKET_CANCELLED", ["sim/end"]),
     ("a failure is written over a half-stored video", "lib/flow/tidy.c",
      "next->state == FAILED || next->state == CLOSED",
      "next->state == QUEUED", ["sim/end"]),

@@ -1,11 +1,21 @@
 # Writes OUT: one C array per .sql file below SQL_DIR, and a table by name.
 file(GLOB files ${SQL_DIR}/schema/*.sql ${SQL_DIR}/query/*.sql)
 list(SORT files)
+# What more than one statement says: ":readable" is the text of that file, from
+# its first parenthesis.
+file(READ ${SQL_DIR}/query/readable.sql readable)
+string(FIND "${readable}" "\n(" start)
+string(SUBSTRING "${readable}" ${start} -1 readable)
+string(HEX "${readable}" readable)
+string(HEX ":readable" word)
 set(text "/* Made from sql/ at build time. */\n#include \"edge/sql_text.h\"\n\n")
 set(table "")
 foreach(file ${files})
   file(RELATIVE_PATH name ${SQL_DIR} ${file})
   file(READ ${file} hex HEX)
+  if(NOT name STREQUAL "query/readable.sql")
+    string(REPLACE "${word}" "${readable}" hex "${hex}")
+  endif()
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
   string(REGEX REPLACE "[^a-z0-9]" "_" symbol "${name}")
   string(APPEND text "static const char ${symbol}[] = {${bytes}0};\n")

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "core/digest.h"
+#include "core/json.h"
 #include "core/provider_error.h"
 
 #include <stdio.h>
@@ -140,6 +141,18 @@ static void add_error(struct buf *out, const struct end *end,
     buf_add_char(out, '}');
 }
 
+/** What was stored as JSON, if it still is: broken bytes would be an event that
+ * nobody can read. */
+static struct str stored_json(struct buf *out, struct str text, json_type type)
+{
+    bool no_memory = false;
+    json_t *value = text.len ? json_read(text, &no_memory) : NULL;
+    const bool good = value && json_typeof(value) == type;
+    json_decref(value);
+    out->failed = out->failed || no_memory;
+    return good ? text : (struct str){0};
+}
+
 static void add_body(struct buf *out, const struct end *end,
                      struct arena *arena)
 {
@@ -165,10 +178,12 @@ static void add_body(struct buf *out, const struct end *end,
     add_cost(out, row);
     add_text(out, "billed", str_of(task_billed(row, end->failure.kind)));
     add_times(out, row);
+    const struct str warnings = stored_json(out, facts->warnings, JSON_ARRAY);
     add_json(out, "warnings",
-             facts->warnings.len && !end->bare ? facts->warnings : STR("[]"));
+             warnings.len && !end->bare ? warnings : STR("[]"));
     if (!end->bare) {
-        add_json(out, "metadata", facts->metadata);
+        add_json(out, "metadata",
+                 stored_json(out, facts->metadata, JSON_OBJECT));
     }
     buf_add_char(out, '}');
 }

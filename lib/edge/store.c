@@ -29,6 +29,7 @@ static const char *const data_queries[] = {
     "hold_set",
     "hold_lift",
     "hold_probe",
+    "unreadable",
     "keys_answer",
     NULL,
 };

@@ -219,6 +219,22 @@ void store_bury(struct store *store, int64_t lease, store_done_fn *on_done,
 void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
                  void *context);
 
+/** A row that this program can't read: left as it is, for a later one. */
+struct unreadable_row {
+    int64_t task;
+    struct str request_id; /* empty: the request is missing */
+};
+
+/** rows: of all, as many as were asked for; they live until this returns. */
+typedef void unreadable_fn(void *context, int64_t count,
+                           const struct unreadable_row *rows, size_t len,
+                           const struct err *err);
+
+/** Those of nobody, of the dead and of owner that claims and takeovers leave
+ * alone. Reads all rows there are: for now and then. */
+void store_unreadable(struct store *store, int64_t owner, int rows_max,
+                      unreadable_fn *on_rows, void *context);
+
 /* ---- evidence and holds (data lane) ----------------------------------------- */
 
 /**

@@ -206,6 +206,48 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_lane_send(store->lease, unit);
 }
 
+/* ---- rows that are left alone ------------------------------------------- */
+
+struct look {
+    unreadable_fn *on_rows;
+    void *context;
+};
+
+static void on_looked(void *context, struct pg_unit *unit)
+{
+    struct look *look = context;
+    struct err err = unit->err;
+    const PGresult *result = unit->results[0];
+    size_t len = err.kind == ERR_NONE ? (size_t)PQntuples(result) : 0;
+    struct unreadable_row *rows = calloc(len + 1, sizeof *rows);
+    if (!rows && err.kind == ERR_NONE) {
+        err_set(&err, ERR_TRANSIENT, "no memory for rows");
+    }
+    for (size_t i = 0; rows && i < len; i++) {
+        rows[i] = (struct unreadable_row){
+            .task = pg_i64(result, (int)i, 1),
+            .request_id = pg_str(result, (int)i, 2),
+        };
+    }
+    look->on_rows(look->context, rows && len ? pg_i64(result, 0, 0) : 0, rows,
+                  rows ? len : 0, err.kind == ERR_NONE ? NULL : &err);
+    free(rows);
+    free(look);
+}
+
+void store_unreadable(struct store *store, int64_t owner, int rows_max,
+                      unreadable_fn *on_rows, void *context)
+{
+    struct look *look = malloc(sizeof *look);
+    assert(look);
+    *look = (struct look){on_rows, context};
+    struct pg_unit *unit = pg_unit_new(on_looked, look);
+    pg_unit_call(unit, "unreadable");
+    pg_unit_i64(unit, owner);
+    pg_unit_i64(unit, rows_max);
+    pg_lane_send(store->data, unit);
+}
+
 /* ---- evidence and holds ------------------------------------------------- */
 
 #define OTHER_CALL 2 /* whether another id is there */

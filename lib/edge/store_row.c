@@ -142,15 +142,20 @@ static bool read_value(const struct field *field, void *at,
                        const PGresult *result, int row, int column)
 {
     int number = 0;
+    int64_t wide = 0;
     bool fine = true;
     struct str text;
+    if (field->type != FIELD_TEXT && PQgetisnull(result, row, column)) {
+        return false;
+    }
     switch (field->type) {
     case FIELD_I64:
         *(int64_t *)at = pg_i64(result, row, column);
         return true;
     case FIELD_I32:
-        *(int32_t *)at = (int32_t)pg_i64(result, row, column);
-        return true;
+        wide = pg_i64(result, row, column);
+        *(int32_t *)at = (int32_t)wide;
+        return wide >= INT32_MIN && wide <= INT32_MAX;
     case FIELD_BOOL:
         *(bool *)at = pg_bool(result, row, column);
         return true;
@@ -198,7 +203,7 @@ void task_read_row(struct task_read *read, const struct row_columns *columns,
             read->unreadable = true;
         }
     }
-    if (read->request_id.len >= REQUEST_ID_BYTES) {
+    if (!read->request_id.len || read->request_id.len >= REQUEST_ID_BYTES) {
         read->unreadable = true;
     }
 }

@@ -54,6 +54,7 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
         return err_set(err, ERR_FATAL, "no memory for the fleet");
     }
     metrics_init(fleet, engine->edges.metrics);
+    unreadable_init(&fleet->unreadable, engine);
     engine->on_hold = on_hold;
     engine->on_doubt = on_doubt;
     engine->on_lease_dead = on_lease_dead;
@@ -476,6 +477,7 @@ static void on_beat(void *context, const struct beat_result *result)
     take_holds(fleet, result);
     take_counts(fleet, result);
     order_cancel(engine, result->cancels, result->cancels_len);
+    unreadable_look(&fleet->unreadable, fleet->counts);
     probe_holds(fleet);
 }
 

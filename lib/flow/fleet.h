@@ -3,6 +3,7 @@
 
 #include "core/lease.h"
 #include "flow/engine.h"
+#include "flow/unreadable.h"
 
 /**
  * One worker among others: its lease, who is dead, what the fleet shares (holds,
@@ -50,6 +51,7 @@ struct fleet {
     int64_t in_flight;
     struct fleet_hold holds[FLEET_HOLDS_MAX];
     size_t holds_len;
+    struct unreadable unreadable; /* rows that nobody can read */
     struct arena scratch;
     struct metric *alive;
     struct metric *queued_gauge;

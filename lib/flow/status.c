@@ -37,18 +37,53 @@ static void list_holds(const struct status *s, struct buf *out)
     }
 }
 
-static void count_held(void *context, struct job *job)
+/** Tasks whose wait is not told by their state. */
+struct odd {
+    size_t held;   /* for a worker with another key or base URL */
+    size_t parked; /* without a request, or refused by the store: left alone */
+    size_t suspects; /* their workers died, again and again: tried rarely */
+};
+
+static void count_odd(void *context, struct job *job)
 {
-    size_t *held = context;
-    *held += job->hold == HOLD_ACCOUNT;
+    struct odd *odd = context;
+    odd->held += job->hold == HOLD_ACCOUNT;
+    odd->parked += job->phase == JOB_PARKED;
+    odd->suspects += job->task.row.takeovers > SUSPECT_TAKEOVERS;
 }
 
-/** Tasks that wait for a worker with another key or base URL. */
-static size_t tasks_held(const struct status *s)
+static struct odd tasks_odd(const struct status *s)
 {
-    size_t held = 0;
-    jobs_each(&s->engine->jobs, count_held, &held);
-    return held;
+    struct odd odd = {0};
+    jobs_each(&s->engine->jobs, count_odd, &odd);
+    return odd;
+}
+
+static void list_odd(const struct status *s, struct buf *out)
+{
+    const struct unreadable *unreadable = &s->fleet->unreadable;
+    const struct odd odd = tasks_odd(s);
+    if (unreadable->rows > 0) {
+        buf_printf(out,
+                   "unreadable: %lld rows are left for a later program, the "
+                   "first that of %s\n",
+                   (long long)unreadable->rows, unreadable->first);
+    }
+    if (odd.parked > 0) {
+        buf_printf(out, "parked: %zu tasks can't go on; the log names them\n",
+                   odd.parked);
+    }
+    if (odd.suspects > 0) {
+        buf_printf(out, "suspect: %zu tasks were taken over again and again; the "
+                        "log names them\n",
+                   odd.suspects);
+    }
+    if (odd.held > 0) {
+        buf_printf(out,
+                   "hold: account: %zu tasks were sent under another key or "
+                   "base URL than ours\n",
+                   odd.held);
+    }
 }
 
 static void answer_ready(const struct status *s, struct admin_answer *answer)
@@ -61,13 +96,7 @@ static void answer_ready(const struct status *s, struct admin_answer *answer)
         buf_add_text(answer->body, "ready\n");
     }
     list_holds(s, answer->body);
-    size_t held = tasks_held(s);
-    if (held > 0) {
-        buf_printf(answer->body,
-                   "hold: account: %zu tasks were sent under another key or "
-                   "base URL than ours\n",
-                   held);
-    }
+    list_odd(s, answer->body);
 }
 
 static void answer_scale(const struct status *s, struct admin_answer *answer)
@@ -95,11 +124,18 @@ static void answer_metrics(const struct status *s, struct admin_answer *answer)
         metric_set(s->engine->metrics.states[i], (double)counts[i]);
     }
     struct metrics *m = s->engine->edges.metrics;
+    const struct odd odd = tasks_odd(s);
     metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_of_other_accounts",
                           NULL,
                           "Tasks that wait for a worker with another key or "
                           "base URL (hold account)."),
-               (double)tasks_held(s));
+               (double)odd.held);
+    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_parked", NULL,
+                          "Tasks that can't go on; the log names them."),
+               (double)odd.parked);
+    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_suspect", NULL,
+                          "Tasks taken over again and again: tried rarely."),
+               (double)odd.suspects);
     metric_set(metric_get(m, METRIC_GAUGE, "pixverse_loop_longest_turn_seconds",
                           NULL, "Longest turn of the loop since last asked."),
                (double)loop_longest_turn_us(s->engine->edges.loop) / 1e6);

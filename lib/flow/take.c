@@ -13,7 +13,6 @@
  * it is tried late.
  */
 
-#define SUSPECT_TAKEOVERS 20 /* in one state within an hour */
 #define SUSPECT_WAIT_MS 30000
 #define SUSPECT_WAIT_MAX_MS 1800000
 
@@ -64,13 +63,18 @@ static void suspect(struct engine *engine, struct job *job)
     owe_from(engine, job, engine_now_ms(engine) + wait_ms);
 }
 
+void take_leave_alone(int64_t task)
+{
+    log_at(LOG_ERROR, "unreadable: this program cannot read a task's row and "
+                      "leaves it alone",
+           LOG_I64("task", task));
+}
+
 struct job *engine_take_in(struct engine *engine, const struct task_read *read,
                            bool fresh_claim)
 {
     if (read->unreadable) {
-        log_at(LOG_ERROR, "unreadable: this program cannot read a task's row "
-                          "and leaves it alone",
-               LOG_I64("task", read->row.id));
+        take_leave_alone(read->row.id);
         return NULL;
     }
     struct job *job = jobs_add(&engine->jobs, read->row.id);

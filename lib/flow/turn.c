@@ -375,6 +375,11 @@ static void rows_came(struct engine *engine, const struct turn_result *result)
             continue;
         }
         job->seen = true;
+        if (result->rereads[i].unreadable) {
+            take_leave_alone(row->id);
+            engine_drop(engine, job);
+            continue;
+        }
         job->task.memo.cancel |= result->rereads[i].cancel;
         engine_row_came(engine, job, row);
     }
@@ -477,7 +482,7 @@ static void mine_came(struct engine *engine, const struct turn_result *result)
             }
             continue;
         }
-        if (read->row.fence != job->task.row.fence) {
+        if (read->unreadable || read->row.fence != job->task.row.fence) {
             continue; /* unseen: dropped below */
         }
         job->seen = true;

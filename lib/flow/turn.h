@@ -29,5 +29,7 @@ void engine_drop(struct engine *engine, struct job *job);
 struct job *engine_take_in(struct engine *engine, const struct task_read *read,
                            bool fresh_claim);
 void engine_start_claimed(struct engine *engine, struct job *job);
+/** A row of ours that this program can't read: said, and nothing else. */
+void take_leave_alone(int64_t task);
 
 #endif

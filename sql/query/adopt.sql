@@ -1,14 +1,14 @@
 -- Rows of dead leases and of none become ours. What may have been sent by
--- somebody else is in doubt. $1 owner, $2 now, $3 most rows. States and kinds
--- beyond those of this program are a later one's: left alone. A lease that is
--- younger than this statement is nobody's grave.
+-- somebody else is in doubt. $1 owner, $2 now, $3 most rows. What only a later
+-- program can read is left alone. A lease that is younger than this statement is
+-- nobody's grave.
 WITH pick AS MATERIALIZED (
     SELECT t.id
     FROM task t
     WHERE (t.owner <> 0 OR t.state <> 0)
         AND t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)
         AND t.owner <= (SELECT max(id) FROM lease)
-        AND t.state BETWEEN 0 AND 6 AND t.kind BETWEEN 0 AND 10
+        AND :readable
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     LIMIT $3::integer
     FOR UPDATE OF t SKIP LOCKED

@@ -16,6 +16,7 @@ WITH room AS MATERIALIZED (
         AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
         AND NOT EXISTS (SELECT FROM cancel o WHERE o.task = w.task)
+        AND (SELECT :readable FROM task t WHERE t.id = w.task)
         AND NOT EXISTS (
             SELECT FROM hold
             WHERE (reason IN ('auth', 'balance', 'channel')

@@ -10,6 +10,7 @@ WITH pick AS MATERIALIZED (
                 ORDER BY deadline_ms LIMIT $3::integer)
             UNION ALL
             SELECT o.task FROM cancel o JOIN waiting c ON c.task = o.task)
+        AND (SELECT :readable FROM task t WHERE t.id = w.task)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED

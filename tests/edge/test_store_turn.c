@@ -518,6 +518,76 @@ static void read__a_row_beyond_this_program__is_unreadable(void **state)
     }
 }
 
+struct told {
+    struct trial *trial;
+    int64_t count;
+    size_t len;
+    int64_t first;
+    char request_id[140];
+};
+
+static void on_unreadable(void *context, int64_t count,
+                          const struct unreadable_row *rows, size_t len,
+                          const struct err *err)
+{
+    struct told *told = context;
+    assert_string_equal(err ? err->text : "", "");
+    told->count = count;
+    told->len = len;
+    loop_stop(told->trial->loop);
+    if (len) {
+        told->first = rows[0].task;
+        snprintf(told->request_id, sizeof told->request_id, "%.*s",
+                 (int)rows[0].request_id.len, rows[0].request_id.at);
+    }
+}
+
+static struct told unreadable(struct trial *trial, int64_t owner, int rows_max)
+{
+    struct told told = {.trial = trial};
+    store_unreadable(trial->store, owner, rows_max, on_unreadable, &told);
+    trial_wait(trial);
+    return told;
+}
+
+static void unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **state)
+{
+    static const char *const breaks[] = {
+        "UPDATE task SET state = 77 WHERE id = 1",
+        "UPDATE task SET kind = 11 WHERE id = 2",
+        "UPDATE task SET provider_task_id = repeat('x', 129) WHERE id = 3",
+        "ALTER TABLE task ALTER COLUMN sends DROP NOT NULL",
+        "UPDATE task SET sends = NULL WHERE id = 4",
+        "DELETE FROM request WHERE id = 5",
+        "UPDATE request SET body = NULL WHERE id = 6",
+    };
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 8);
+    assert_int_equal(unreadable(trial, me, 5).count, 0);
+    for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
+        trial_sql(trial, "%s", breaks[i]);
+    }
+    struct told told = unreadable(trial, me, 5);
+    assert_int_equal(told.count, 6);
+    assert_int_equal(told.len, 5);
+    assert_int_equal(told.first, 1);
+    assert_true(told.request_id[0]);
+    struct turn_result result = trial_good_turn(
+        trial, (struct turn){.owner = me, .claims_max = 8, .adopts_max = 8});
+    assert_int_equal(result.claimed_len, 2);
+    assert_int_equal(result.adopted_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 6);
+
+    /* The same rows, orphaned: a state of 1 needs its body still. */
+    trial_sql(trial, "DELETE FROM waiting");
+    trial_sql(trial, "UPDATE task SET owner = 0, state = CASE WHEN id = 1 "
+                     "THEN 77 ELSE 1 END");
+    result = trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 8});
+    assert_int_equal(result.adopted_len, 2);
+    assert_int_equal(unreadable(trial, me, 5).count, 6);
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
 
@@ -545,6 +615,7 @@ int main(void)
         TEST(adopt__rows_of_nobody__are_found_but_not_waiting_ones),
         TEST(mine__after_an_absence__is_everything_owned),
         TEST(read__a_row_beyond_this_program__is_unreadable),
+        TEST(unreadable_rows__in_the_queue_or_orphaned__are_passed_by),
     };
     return cmocka_run_group_tests_name("store_turn", tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ struct call {
         store_id_fn *on_id;
         store_done_fn *on_done;
         beat_fn *on_beat;
+        unreadable_fn *on_rows;
     };
     union {
         struct {

@@ -360,6 +360,21 @@ event_render__everything_at_its_limit__is_within_the_bound(void **state)
     free(metadata);
 }
 
+static void event_render__stored_json_is_broken__is_left_out(void **state)
+{
+    static const char *const broken[] = {"", "{\"a", "[", "7", "null", "{},"};
+    (void)state;
+    const struct task_row row = completed_row();
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        struct facts facts = some_facts();
+        facts.metadata = str_of(broken[i]);
+        facts.warnings = str_of(broken[i]);
+        struct event event = opened(
+            event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+        assert_true(str_ends(event.value, STR("\"warnings\":[]}")));
+    }
+}
+
 static void event_open__cut_or_changed__is_refused_or_whole(void **state)
 {
     (void)state;
@@ -438,6 +453,7 @@ int main(void)
         TEST(event_render__each_kind__says_how_payment_stands),
         TEST(event_render__traces_that_no_row_can_hold__are_left_out),
         TEST(event_render__everything_at_its_limit__is_within_the_bound),
+        TEST(event_render__stored_json_is_broken__is_left_out),
         TEST(event_open__cut_or_changed__is_refused_or_whole),
         TEST(event_progress__with_and_without_a_number__is_whole),
     };

@@ -1,0 +1,32 @@
+#ifndef FLOW_UNREADABLE_H
+#define FLOW_UNREADABLE_H
+
+#include "flow/engine.h"
+
+/**
+ * Rows that this program can't read: a later one made them, or something broke
+ * them. Claims and takeovers pass them by; one worker of the fleet looks for
+ * them now and then, so that somebody is told.
+ */
+
+#define UNREADABLE_NAMED_MAX 20
+
+struct unreadable {
+    struct engine *engine;
+    bool looking;
+    int64_t due_ms;     /* boot clock: the next look; 0: not ours */
+    int64_t rows;       /* all of them, when last looked */
+    char first[140];    /* the first one's request, else its task; "" : none */
+    int64_t named[UNREADABLE_NAMED_MAX]; /* tasks that the log has named */
+    size_t named_len;
+    struct metric *gauge;
+};
+
+void unreadable_init(struct unreadable *unreadable, struct engine *engine);
+
+/** At each beat.
+ *
+ * @param ours  This worker is the one that looks. */
+void unreadable_look(struct unreadable *unreadable, bool ours);
+
+#endif

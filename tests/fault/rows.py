@@ -1,0 +1,450 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka long crashpoints timeout=300
+"""Rows that hurt stop nobody else: rows that this program can't read, at every place
+where rows come in, are told of and left as they are for a later one; a row on which the
+worker dies is tried again and again, then rarely, and ends when the program is mended.
+TAKEOVERS=20 has all workers die in earnest, where else the row is told that most did."""
+
+import os
+import time
+
+import psycopg
+
+import tap
+from world import Database, World, fetch, wait_for
+
+TAKEOVERS = int(os.environ.get("TAKEOVERS", "4"))
+SUSPECT_FROM = 21
+SETTINGS = {"LEASE_MS": "1000", "SUBMIT_DOUBT": "replay", "SUBMIT_TIMEOUT_MS": "20000",
+            "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
+
+# What may be wrong with a row of `task`, as the text of an UPDATE.
+BROKEN = {
+    "state": "state = 77",
+    "kind": "kind = 99",
+    "kind-below": "kind = -3",
+    "null-number": "version = NULL",
+    "null-truth": "doubt = NULL",
+    "null-text": "account = NULL",
+    "long-id": "provider_task_id = repeat('x', 200)",
+    "long-account": "account = repeat('x', 80)",
+}
+
+
+def execute(world, sql, *values):
+    with psycopg.connect(world.database_url, autocommit=True) as connection:
+        connection.execute(sql, values)
+
+
+def loosen(world):
+    """A later schema, in which columns may be missing."""
+    columns = world.query("SELECT column_name FROM information_schema.columns"
+                          " WHERE table_name = 'task' AND is_nullable = 'NO'"
+                          " AND column_name <> 'id'")
+    for (name,) in columns:
+        execute(world, f"ALTER TABLE task ALTER COLUMN {name} DROP NOT NULL")
+    execute(world, "CREATE TABLE kept AS SELECT * FROM request WHERE false")
+
+
+def task_of(world, identity):
+    """The number of a task, whether its request is still there or not."""
+    rows = world.query("SELECT min(id) FROM (SELECT id FROM request WHERE request_id = %s"
+                       " UNION SELECT id FROM kept WHERE request_id = %s) AS ids", identity, identity)
+    return rows[0][0]
+
+
+def take_away_requests(world, ids):
+    """Their ids stay used up, or Kafka's next delivery would be a new request."""
+    columns = ", ".join(name for (name,) in world.query(
+        "SELECT column_name FROM information_schema.columns WHERE column_name <> 'id'"
+        " AND table_name = 'request' AND table_schema = 'public'"))
+    execute(world, "INSERT INTO kept SELECT * FROM request WHERE request_id = ANY(%s)", ids)
+    execute(world, "DELETE FROM request WHERE request_id = ANY(%s)", ids)
+    execute(world, f"INSERT INTO request ({columns}) SELECT {columns} FROM kept"
+            " WHERE request_id = ANY(%s)", ids)
+
+
+def bring_back_requests(world):
+    execute(world, "DELETE FROM request r USING kept k WHERE r.request_id = k.request_id")
+    execute(world, "WITH back AS (DELETE FROM kept RETURNING *) INSERT INTO request"
+            " OVERRIDING SYSTEM VALUE SELECT * FROM back")
+
+
+class Broken:
+    """Rows of one place, broken in each way, and what they were then."""
+
+    def __init__(self, world, place, requests=True):
+        self.world = world
+        self.place = place
+        self.gone = [] if requests else [f"{place}-no-request"]
+        self.ids = [f"{place}-{way}" for way in BROKEN] + self.gone
+        self.good = [f"{place}-good-{n}" for n in range(4)]
+
+    def send(self):
+        for identity in self.ids + self.good:
+            self.world.send({"request_id": identity, "request": {"prompt": identity}})
+        self.world.flush()
+
+    def rows(self):
+        """All but what any statement may write without understanding it."""
+        return dict(self.world.query(
+            "SELECT id, to_jsonb(task)::text FROM task WHERE id = ANY(%s)", self.tasks))
+
+    def break_all(self, more=""):
+        self.tasks = [task_of(self.world, i) for i in self.ids]
+        self.before = dict(self.world.query(
+            "SELECT id, to_jsonb(task) FROM task WHERE id = ANY(%s)", self.tasks))
+        for way, what in BROKEN.items():
+            extra = "" if "version" in what else more
+            execute(self.world, f"UPDATE task SET {what}{extra} WHERE id = %s",
+                    task_of(self.world, f"{self.place}-{way}"))
+        take_away_requests(self.world, self.gone)
+        self.broken = self.rows()
+        self.world.injected("row that can't be read", len(self.ids))
+
+    def mend(self):
+        """What a later program would make of them: they are again what they were."""
+        bring_back_requests(self.world)
+        for task, row in self.before.items():
+            execute(self.world, "UPDATE task SET state = %s, kind = %s, version = version,"
+                    " doubt = %s, account = %s, provider_task_id = %s WHERE id = %s",
+                    row["state"], row["kind"], row["doubt"], row["account"],
+                    row["provider_task_id"], task)
+            execute(self.world, "UPDATE task SET version = %s WHERE id = %s"
+                    " AND version IS NULL", row["version"], task)
+
+    def check_left(self, why):
+        now = self.rows()
+        changed = [f"{was}\n{now.get(t)}" for t, was in self.broken.items()
+                   if now.get(t) != was]
+        tap.check(not changed, f"{self.place}: {why} they are as they were", *changed)
+
+    def check_told(self, worker):
+        count = len(self.ids)
+        wait_for(lambda: self.world.metric(worker, "pixverse_tasks_unreadable") == count,
+                 45, f"{self.place}: the metric counts {count}")
+        status, body = fetch(worker.admin + "/readyz")
+        tap.check(status == 200 and f"unreadable: {count} rows".encode() in body,
+                  f"{self.place}: /readyz tells of them, and is ready", body)
+        text = worker.text()
+        untold = [t for t in self.tasks
+                  if f"task={t} " not in "\n".join(line + " " for line in text.splitlines()
+                                                  if "unreadable" in line)]
+        tap.equal(untold, [], f"{self.place}: the log names each")
+
+
+def send(world, ids):
+    for identity in ids:
+        world.send({"request_id": identity, "request": {"prompt": identity}})
+    world.flush()
+
+
+def bought(world, ids):
+    return sorted(t["request"]["prompt"] for t in world.ledger()["tasks"]
+                  if t["request"]["prompt"] in ids)
+
+
+def running(world, ids):
+    n = world.query("SELECT count(*) FROM task JOIN request USING (id) WHERE state = 2"
+                    " AND request_id = ANY(%s)", ids)[0][0]
+    return n == len(ids)
+
+
+def calm(world, worker, place):
+    """Nobody writes, nor asks in a hurry: rows and log stand still."""
+    commits = world.metric(worker, "pixverse_store_commits_total")
+    lines = worker.text().count("\n")
+    turns = world.query("SELECT sum(xact_commit) FROM pg_stat_database"
+                        " WHERE datname = current_database()")[0][0]
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() - began > 2.5, 5, "a while")
+    tap.equal(world.metric(worker, "pixverse_store_commits_total"), commits,
+              f"{place}: nothing is written meanwhile")
+    tap.check(worker.text().count("\n") - lines <= 3, f"{place}: the log is calm",
+              worker.text()[-1500:])
+    spent = world.query("SELECT sum(xact_commit) FROM pg_stat_database"
+                        " WHERE datname = current_database()")[0][0] - turns
+    # A beat every 200 ms, and some turns.
+    tap.check(spent < 60, f"{place}: the store is asked without hurry ({spent} in 2.5 s)")
+
+
+def at_claim(world):
+    """Rows that wait, broken while an operator holds all."""
+    worker = world.start_worker()
+    execute(world, "INSERT INTO hold VALUES ('operator', '*', 0, 0, 'a test')")
+    rows = Broken(world, "claim", requests=False)
+    rows.send()
+    wait_for(lambda: world.query("SELECT count(*) FROM waiting")[0][0]
+             == len(rows.ids) + len(rows.good), 30, "all wait")
+    rows.break_all()
+    execute(world, "DELETE FROM hold")
+    world.wait_events(rows.good, 30)
+    tap.equal(bought(world, rows.ids + rows.good), rows.good,
+              "claim: the others are made, and none that can't be read is bought")
+    rows.check_told(worker)
+    calm(world, worker, "claim")
+    rows.check_left("after claims")
+    tap.equal(world.query("SELECT count(*) FROM waiting")[0][0], len(rows.ids),
+              "claim: they still wait")
+    rows.mend()
+    world.wait_events(rows.ids, 30)
+    tap.equal(bought(world, rows.ids), sorted(rows.ids),
+              "claim: once they can be read each is bought, once")
+    return worker
+
+
+def at_adopt(world, worker):
+    """Rows whose worker was killed, and then another, and another."""
+    world.faults([{"match": "adopt-", "on": "submit", "kind": "slow_job",
+                   "delay_ms": 5000, "count": -1}])
+    rows = Broken(world, "adopt", requests=False)
+    rows.send()
+    wait_for(lambda: running(world, rows.ids + rows.good), 30, "all run")
+    worker.kill()
+    rows.break_all()
+    second = world.start_worker()
+    wait_for(lambda: "took over tasks" in second.text(), 30, "a takeover")
+    second.kill()
+    third = world.start_worker()
+    world.wait_events(rows.good, 40)
+    rows.check_told(third)
+    calm(world, third, "adopt")
+    rows.check_left("after two takeovers")
+    rows.mend()
+    fourth = world.start_worker()
+    world.wait_events(rows.ids, 40)
+    tap.equal(bought(world, rows.ids + rows.good), sorted(rows.ids + rows.good),
+              "adopt: once they can be read each comes to its end, bought once")
+    fourth.stop()
+    return third
+
+
+def lose_an_answer(world, worker, identity):
+    """Cut the worker's connection while its turn waits for a row."""
+    with psycopg.connect(world.database_url) as lock:
+        lock.execute("SELECT 1 FROM task WHERE id = %s FOR UPDATE",
+                     (task_of(world, identity),))
+        wait_for(lambda: world.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"),
+            30, "a turn that waits")
+        world.injected("backend killed")
+        wait_for(lambda: "answer was lost" in worker.text(), 20, "an answer is lost")
+
+
+def at_mine(world, worker):
+    """Rows of a living worker, which it reads again when its connection was cut."""
+    world.faults([{"match": "mine-", "on": "submit", "kind": "slow_job",
+                   "delay_ms": 4000, "count": -1}])
+    rows = Broken(world, "mine")
+    rows.send()
+    wait_for(lambda: running(world, rows.ids + rows.good), 30, "all run")
+    rows.break_all(", version = version + 1")
+    lose_an_answer(world, worker, rows.good[0])
+    world.wait_events(rows.good, 40)
+    rows.check_left("after the worker read its own")
+    tap.check(worker.alive(), "mine: the worker lives on")
+    rows.mend()
+    worker.kill()
+    worker = world.start_worker()
+    world.wait_events(rows.ids, 40)
+    tap.equal(bought(world, rows.ids + rows.good), sorted(rows.ids + rows.good),
+              "mine: once they can be read each comes to its end, bought once")
+    return worker
+
+
+def at_reread(world, worker):
+    """Rows of a living worker that somebody else wrote: its save finds another version,
+    so it looks what is there. And a task whose request is gone when it has to be told."""
+    world.faults([{"match": "reread-", "on": "submit", "kind": "slow_job",
+                   "delay_ms": 4000, "count": -1}])
+    rows = Broken(world, "reread")
+    rows.send()
+    send(world, ["reread-parked"])
+    wait_for(lambda: running(world, rows.ids + rows.good + ["reread-parked"]), 30, "all run")
+    rows.break_all(", version = version + 1")
+    take_away_requests(world, ["reread-parked"])
+    world.wait_events(rows.good, 40)
+    wait_for(lambda: b"parked: 1" in fetch(worker.admin + "/readyz")[1], 30,
+             "reread: a task without its request is told of")
+    tap.equal(world.metric(worker, "pixverse_tasks_parked"), 1,
+              "reread: the metric counts it")
+    tap.check("without its request" in worker.text(), "reread: the log names it")
+    unread = [t for t in rows.tasks if f"task={t}" not in worker.text()]
+    tap.equal(unread, [], "reread: the log names each that can't be read")
+    calm(world, worker, "reread")
+    rows.check_left("after saves that were not theirs")
+    rows.mend()
+    worker.kill()
+    worker = world.start_worker()
+    world.wait_events(rows.ids + ["reread-parked"], 40)
+    tap.equal(bought(world, rows.ids + rows.good), sorted(rows.ids + rows.good),
+              "reread: once they can be read each comes to its end, bought once")
+    return worker
+
+
+def results(world, worker):
+    """Finished upstream, and what was stored of that is no list of URLs."""
+    broken = {"cut": '[{"url":"https:', "other": '{"v": 2}', "numbers": "[1, 2]",
+              "no-url": '[{"url": 5}]', "empty": "", "none": None}
+    ids = [f"result-{name}" for name in broken]
+    told = "result-event"
+    names = "result-metadata"
+    world.faults([{"match": "result-", "on": "download", "kind": "stall", "count": -1}])
+    for identity in ids + [told, names]:
+        world.send({"request_id": identity, "request": {"prompt": identity},
+                    "metadata": {"a": 1}})
+    world.flush()
+    wait_for(lambda: world.query(
+        "SELECT count(*) FROM task JOIN request USING (id) WHERE state = 3 AND"
+        " request_id LIKE 'result-%%'")[0][0] == len(broken) + 2, 30, "all are ready")
+    worker.kill()
+    fetch(world.sim_url + "/sim/faults", "DELETE")
+    for name, text in broken.items():
+        execute(world, "UPDATE task SET result = %s WHERE id = %s", text,
+                task_of(world, f"result-{name}"))
+    execute(world, "UPDATE task SET state = 4, event = 'v9 something else' WHERE id = %s",
+            task_of(world, told))
+    execute(world, "UPDATE request SET metadata = '{\"a', warnings = 'oh' WHERE id = %s",
+            task_of(world, names))
+    world.injected("stored text that can't be read", len(broken) + 2)
+    worker = world.start_worker()
+    world.wait_events(ids, 40)
+    tap.equal(sorted({world.events[i][0]["status"] for i in ids}), ["completed"],
+              "results that can't be read are asked for anew, and come home")
+    world.wait_events([names], 20)
+    tap.equal(world.events[names][0]["status"], "completed",
+              "metadata that can't be read is left out of the event",
+              world.events[names][0].raw)
+    wait_for(lambda: "stored event" in worker.text(), 20, "an event that can't be read")
+    tap.equal(world.query("SELECT event FROM task WHERE id = %s", task_of(world, told)),
+              [("v9 something else",)], "an event that can't be read is left as it is")
+    tap.check(worker.text().count("stored event") <= 12,
+              "and it is not tried in a hurry", worker.text().count("stored event"))
+    execute(world, "UPDATE task SET state = 3, event = NULL WHERE id = %s",
+            task_of(world, told))
+    worker.kill()
+    worker = world.start_worker()
+    world.wait_events([told], 30)
+    tap.equal(bought(world, ids + [told]), sorted(ids + [told]),
+              "each of these is bought once")
+    return worker
+
+
+def unreadable():
+    with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"],
+               settings={**SETTINGS, "KAFKA_CONF_GROUP_INSTANCE_ID": "one"}) as world:
+        loosen(world)
+        worker = at_claim(world)
+        worker = at_adopt(world, worker)
+        worker = at_mine(world, worker)
+        worker = at_reread(world, worker)
+        worker = results(world, worker)
+        tap.equal(worker.stop(), 0, "the last worker drains with status 0",
+                  worker.text()[-1500:])
+
+
+class Deaths:
+    """Workers that die of one task, and are started again each time."""
+
+    def __init__(self, world, point):
+        self.world = world
+        self.point = point
+        self.deaths = 0
+        self.worker = self.next()
+
+    def next(self):
+        return self.world.start_worker(wait=False, PIXVERSE_CRASHPOINT=self.point)
+
+    def until(self, condition, limit_s, what):
+        def come():
+            if not self.worker.alive():
+                self.deaths += 1
+                self.world.injected("kill -9 at a crash point of one task")
+                self.worker = self.next()
+            self.world.pump(0.02)
+            return condition()
+        wait_for(come, limit_s, what)
+
+
+def takeovers(world, identity):
+    rows = world.query("SELECT takeovers FROM task JOIN request USING (id)"
+                       " WHERE request_id = %s", identity)
+    return rows[0][0] if rows else -1
+
+
+def dies_of_it(world):
+    """Whoever learns that this task failed dies before that is written."""
+    world.faults([{"match": "hurts", "on": "submit", "kind": "fail", "count": -1},
+                  {"match": "beside", "on": "submit", "kind": "slow_job",
+                   "delay_ms": 4000, "count": -1}])
+    beside = [f"beside-{n}" for n in range(6)]
+    run = Deaths(world, "failed_save_before")
+    send(world, ["hurts"] + beside)
+    run.until(lambda: takeovers(world, "hurts") >= 1, 40, "a first takeover")
+    # As if so many had died before.
+    execute(world, "UPDATE task SET takeovers = takeovers + %s FROM request r"
+            " WHERE r.id = task.id AND r.request_id = 'hurts'",
+            SUSPECT_FROM - 1 - TAKEOVERS)
+    run.until(lambda: takeovers(world, "hurts") >= SUSPECT_FROM, 30 + 5 * TAKEOVERS,
+              f"{SUSPECT_FROM} takeovers")
+    run.until(lambda: set(beside) <= set(world.events), 60, "those beside it")
+    tap.check(True, f"those beside it come to their end ({run.deaths} workers died)")
+    run.until(lambda: "suspect:" in run.worker.text(), 30, "it is a suspect")
+    dead = run.deaths
+    later = [f"later-{n}" for n in range(6)]
+    send(world, later)
+    world.wait_events(later, 12)
+    tap.check(run.worker.alive() and run.deaths == dead,
+              "nobody dies while it waits, and others are made")
+    body = fetch(run.worker.admin + "/readyz")[1]
+    tap.check(b"suspect: 1" in body, "/readyz tells of it", body)
+    tap.equal(world.metric(run.worker, "pixverse_tasks_suspect"), 1, "so does a metric")
+    tap.equal(world.events.get("hurts"), None, "it is not told")
+    tap.equal(bought(world, ["hurts"] + beside + later),
+              sorted(["hurts"] + beside + later), "each was bought once")
+    # The program is mended, and the hour over.
+    run.worker.kill()
+    execute(world, "UPDATE task SET takeovers_since_ms = takeovers_since_ms - 7200000"
+            " FROM request r WHERE r.id = task.id AND r.request_id = 'hurts'")
+    world.start_worker()
+    tap.equal(world.event("hurts", 30).value["error"]["kind"], "provider_failed",
+              "a mended program ends it")
+
+
+def dies_of_a_doubt(world):
+    """Whoever learns that its send brought no answer dies; sends are counted."""
+    world.workers[-1].kill()
+    world.faults([{"match": "doubtful", "on": "submit", "kind": "rst_after_body",
+                   "count": -1}])
+    run = Deaths(world, "post_unanswered")
+    others = [f"fine-{n}" for n in range(4)]
+    send(world, ["doubtful"] + others)
+    run.until(lambda: "doubtful" in world.events, 60, "its end")
+    tap.equal(world.events["doubtful"][0].value["error"]["kind"], "submit_unknown",
+              f"a send that kills is settled, once its replays are spent"
+              f" ({run.deaths} workers died)")
+    run.until(lambda: set(others) <= set(world.events), 30, "the others")
+    sends = world.query("SELECT sends FROM closed JOIN request USING (id)"
+                        " WHERE request_id = 'doubtful'")
+    tap.check(not sends or sends[0][0] <= 4, "it was sent at most four times", sends)
+    tap.equal(bought(world, ["doubtful"] + others), sorted(["doubtful"] + others),
+              "and bought once")
+    tap.equal(run.worker.stop(), 0, "the last worker drains with status 0",
+              run.worker.text()[-1500:])
+
+
+def deadly():
+    with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"], name="deadly",
+               postgres=Database("deadly"),
+               settings={**SETTINGS, "KAFKA_CONF_GROUP_INSTANCE_ID": "one"}) as world:
+        dies_of_it(world)
+        dies_of_a_doubt(world)
+
+
+def main():
+    unreadable()
+    deadly()
+
+
+tap.run(main)

@@ -138,7 +138,7 @@ class Try:
         return self.worker(PIXVERSE_CRASHPOINT=f"{self.point}:{nth}", **settings)
 
     def send(self):
-        if self.scene == "abandoned":
+        if is_on_s3() and self.scene in ("abandoned", "oversize"):
             for i in self.ids:
                 day = time.strftime("%Y/%m/%d", time.gmtime())
                 s3_server.begin_upload(f"{self.world.videos.name}/default/{day}/{i}/0.mp4")

@@ -14,7 +14,8 @@ from load import seed_of_run
 from world import World, file_of, sha256_of, wait_for
 
 TRANSFERS = int(os.environ.get("TRANSFERS") or 60)
-KILLS_MIN = TRANSFERS // 8
+PER_KILL = 8  # no more are sent before the next kill
+KILLS_MIN = TRANSFERS // PER_KILL
 SEATS = 3
 IN_FLIGHT = 20
 VIDEO_BYTES = "7600000..9600000"  # below and above a part of 8 MiB
@@ -51,7 +52,8 @@ def transfer_all(world, fleet, rng):
     def step():
         nonlocal sent, kill_at
         world.pump(0.05)
-        while sent < TRANSFERS and sent - len(world.events) < IN_FLIGHT:
+        room = min(TRANSFERS, len(world.events) + IN_FLIGHT, PER_KILL * (fleet.kills + 1))
+        while sent < room:
             world.send({"request_id": ids[sent], "request": {"prompt": ids[sent]}})
             sent += 1
         world.producer.poll(0)

@@ -46,6 +46,7 @@ struct fetch {
     bool refused; /* the reader did not want this body */
     bool cancelled;
     bool stalled;
+    bool starved; /* there was no memory to follow a redirect */
     int64_t retry_after_ms;
     char why[160];
     char error[CURL_ERROR_SIZE];
@@ -125,17 +126,19 @@ static const char *part_fault(CURLU *url, bool allow_private)
     return fault;
 }
 
-/** null: fine. The one parser that judges it is the one that will use it. */
-static const char *url_fault(const char *text, bool allow_private)
+/** null: fine. The one parser that judges it is the one that will use it.
+ *
+ * @param starved  Set if it could not be judged: no memory. */
+static const char *url_fault(const char *text, bool allow_private,
+                             bool *starved)
 {
     CURLU *url = curl_url();
-    const char *fault = "no memory";
-    if (url) {
-        bool parsed = curl_url_set(url, CURLUPART_URL, text,
-                                   CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-        fault = parsed ? part_fault(url, allow_private)
-                       : "the video's URL can't be read";
-    }
+    CURLUcode code = url ? curl_url_set(url, CURLUPART_URL, text,
+                                        CURLU_NON_SUPPORT_SCHEME)
+                         : CURLUE_OUT_OF_MEMORY;
+    const char *fault = code == CURLUE_OK ? part_fault(url, allow_private)
+                                          : "the video's URL can't be read";
+    *starved = code == CURLUE_OUT_OF_MEMORY;
     curl_url_cleanup(url);
     return fault;
 }
@@ -288,7 +291,7 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
     }
     switch ((int)code) {
     case CURLE_OK:
-        return fetch->encoded || fetch->partial ? REPLY_BROKEN : REPLY_WHOLE;
+        return fetch->starved || fetch->encoded || fetch->partial ? REPLY_BROKEN : REPLY_WHOLE;
     case CURLE_COULDNT_RESOLVE_HOST:
         return REPLY_UNRESOLVED;
     case CURLE_COULDNT_CONNECT:
@@ -313,7 +316,7 @@ static void end_fetch(struct fetch *fetch, CURLcode code)
     }
     struct fetch_end end = {
         .end = end_of(fetch, code),
-        .status = status,
+        .status = fetch->starved ? 0 : status, /* a redirect refuses nothing */
         .bytes = fetch->bytes,
         .length = fetch->length,
         .retry_after_ms_hint = fetch->retry_after_ms,
@@ -325,6 +328,7 @@ static void end_fetch(struct fetch *fetch, CURLcode code)
     end.forbidden = !good && fetch->forbidden;
     if (!good) {
         const char *why = fetch->why[0]      ? fetch->why
+                          : fetch->starved   ? "no memory for a redirect"
                           : fetch->stalled   ? "no byte came for too long"
                           : fetch->error[0]  ? fetch->error
                           : code != CURLE_OK ? curl_easy_strerror(code)
@@ -353,14 +357,13 @@ static bool follow(struct fetch *fetch)
     if (fetch->redirects++ >= REDIRECTS_MAX) {
         return forbid(fetch, "too many redirects");
     }
-    const char *fault =
-        url_fault(location, fetch->fetcher->options.allow_private);
-    if (fault) {
-        return forbid(fetch, fault);
-    }
+    const char *fault = url_fault(
+        location, fetch->fetcher->options.allow_private, &fetch->starved);
     char *copy = strdup(location);
-    if (!copy) {
-        return false;
+    fetch->starved = fetch->starved || !copy;
+    if (fetch->starved || fault) {
+        free(copy);
+        return !fetch->starved && forbid(fetch, fault);
     }
     fetch->error_bytes = 0;
     fetch->encoded = false;
@@ -370,7 +373,8 @@ static bool follow(struct fetch *fetch)
     fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
     curl_easy_setopt(fetch->easy, CURLOPT_URL, copy);
     free(copy);
-    return loop_curl_add(fetch->fetcher->curl, fetch->easy);
+    fetch->starved = !loop_curl_add(fetch->fetcher->curl, fetch->easy);
+    return !fetch->starved;
 }
 
 static void on_done(void *context, void *easy, int code)
@@ -444,9 +448,15 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
         return NULL;
     }
     char *text = strndup(url.at ? url.at : "", url.len);
+    bool starved = !text;
     const char *fault =
-        text ? url_fault(text, fetcher->options.allow_private) : NULL;
-    if (text && strlen(text) != url.len) {
+        text ? url_fault(text, fetcher->options.allow_private, &starved) : NULL;
+    if (starved) {
+        free(text);
+        err_set(err, ERR_TRANSIENT, "no memory for a download");
+        return NULL;
+    }
+    if (strlen(text) != url.len) {
         fault = "the video's URL can't be read";
     }
     if (fault) {
@@ -454,7 +464,7 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
         err_set(err, ERR_PERMANENT, "%s", fault);
         return NULL;
     }
-    struct fetch *fetch = text ? calloc(1, sizeof *fetch) : NULL;
+    struct fetch *fetch = calloc(1, sizeof *fetch);
     if (fetch) {
         *fetch = (struct fetch){
             .fetcher = fetcher,

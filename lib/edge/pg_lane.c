@@ -202,13 +202,11 @@ static void pump(struct pg_lane *lane)
         }
     }
     int left = lane->doomed ? -1 : PQflush(lane->conn);
-    if (left < 0) {
+    int events = UV_READABLE | (left > 0 ? UV_WRITABLE : 0);
+    if (left < 0 || uv_poll_start(lane->poll, events, on_poll) != 0) {
         lane->doomed = true;
         loop_timer_set(lane->soon, 0);
-        return;
     }
-    int events = UV_READABLE | (left > 0 ? UV_WRITABLE : 0);
-    uv_poll_start(lane->poll, events, on_poll);
 }
 
 /* ---- connection lost, connection wanted --------------------------------- */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: kafka long timeout=300
+# tests/run: kafka long sanitized timeout=300
 """PostgreSQL is lost in the middle of a COMMIT, COMMITS times (20): the connection is
 cut before the COMMIT arrives, or after it and before its answer; the backend is ended,
 or killed with -9, while it commits. Each is done to transactions that take requests in,
@@ -41,7 +41,7 @@ class Link:
         self.pid = 0  # of the backend
         self.names = set()  # statements since the last Sync
         self.lock = threading.Lock()
-        self.unanswered = 0  # Syncs
+        self.unanswered = 1  # what ends in a ReadyForQuery, as connecting does
         self.withhold = None  # so many answers go through before those of the cut one
         self.failed = False  # the withheld transaction
         self.order = None  # to be done here; one connection serves for one
@@ -82,7 +82,9 @@ class Link:
             kind, whole = self.message(stream)
             if kind == b"B":
                 self.names.add(whole[5:].split(b"\0", 2)[1].decode())
-            if kind != b"S" or self.order:
+            if kind != b"S":
+                with self.lock:
+                    self.unanswered += kind == b"Q"
                 self.far.sendall(whole)
                 continue
             names, self.names = self.names, set()
@@ -228,6 +230,9 @@ def main():
             tap.equal({done for how, done in came if how == "after"}, {"committed"},
                       "those cut before the answer were committed")
             check(world, ids)
+            tap.equal([w.process.poll() for w in world.workers], [None] * 2,
+                      "the workers stay", *[w.text()[-2000:] for w in world.workers
+                                            if not w.alive()])
             for worker in world.workers:
                 world.wait_ready(worker)
                 tap.equal(fetch(worker.admin + "/readyz")[0], 200, "ready at the end")

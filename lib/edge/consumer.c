@@ -582,15 +582,18 @@ void consumer_close(struct consumer *consumer, int64_t timeout_ms,
     if (consumer->client) {
         /* A queue of its own: the consumer's can't be forwarded to itself. */
         rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->client);
-        rd_kafka_error_t *error =
-            rd_kafka_consumer_close_queue(consumer->client, queue);
-        if (error) {
-            rd_kafka_error_destroy(error);
-            consumer->close_by_ms = 0;
-        }
         kafka_feed_close(consumer->feed);
         consumer->feed =
             kafka_feed_open(consumer->loop, queue, on_event, consumer, NULL);
+        /* A queue that nobody reads would keep the client from its end. */
+        rd_kafka_error_t *error =
+            consumer->feed
+                ? rd_kafka_consumer_close_queue(consumer->client, queue)
+                : NULL;
+        if (error || !consumer->feed) {
+            rd_kafka_error_destroy(error);
+            consumer->close_by_ms = 0;
+        }
     }
     loop_timer_set(consumer->watch, 0);
 }

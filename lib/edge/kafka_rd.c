@@ -202,6 +202,7 @@ struct kafka_feed *kafka_feed_open(struct loop *loop, rd_kafka_queue_t *queue,
 {
     struct kafka_feed *feed = calloc(1, sizeof *feed);
     if (!feed) {
+        rd_kafka_queue_destroy(queue);
         err_set(err, ERR_TRANSIENT, "no memory for a Kafka queue");
         return NULL;
     }
@@ -229,6 +230,7 @@ failed:
     if (feed->fd >= 0) {
         close(feed->fd);
     }
+    rd_kafka_queue_destroy(queue);
     free(feed);
     return NULL;
 }

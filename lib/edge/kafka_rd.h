@@ -42,7 +42,8 @@ struct kafka_feed;
 typedef void kafka_event_fn(void *context, rd_kafka_event_t *event);
 
 /**
- * @param queue  The one all others are forwarded to; the feed takes it over.
+ * @param queue  The one all others are forwarded to; the feed takes it over,
+ *               also when it can't be opened.
  */
 struct kafka_feed *kafka_feed_open(struct loop *loop, rd_kafka_queue_t *queue,
                                    kafka_event_fn *on_event, void *context,

@@ -221,22 +221,31 @@ struct loop *loop_open(struct err *err)
      * several times; read at the first work. */
     setenv("UV_THREADPOOL_SIZE", "16", 0);
     struct loop *loop = calloc(1, sizeof *loop);
-    if (!loop || uv_loop_init(&loop->uv) != 0) {
-        free(loop);
-        err_set(err, ERR_FATAL, "can't make an event loop");
-        return NULL;
+    if (!loop || uv_mutex_init(&loop->posts_lock) != 0) {
+        goto no_loop;
+    }
+    if (uv_loop_init(&loop->uv) != 0) {
+        goto no_uv;
+    }
+    if (uv_async_init(&loop->uv, &loop->async, on_async) != 0) {
+        uv_loop_close(&loop->uv);
+        goto no_uv;
     }
     uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     loop->posts_last = &loop->posts;
-    uv_mutex_init(&loop->posts_lock);
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_idle_init(&loop->uv, &loop->idle);
-    uv_async_init(&loop->uv, &loop->async, on_async);
     loop->prepare.data = loop;
     loop->async.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_unref((uv_handle_t *)&loop->prepare);
     return loop;
+no_uv:
+    uv_mutex_destroy(&loop->posts_lock);
+no_loop:
+    free(loop);
+    err_set(err, ERR_FATAL, "can't make an event loop");
+    return NULL;
 }
 
 void loop_run(struct loop *loop)

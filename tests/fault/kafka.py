@@ -131,34 +131,34 @@ def move_leaders(world):
     """The second node dies, comes back and leads again."""
     cluster = world.cluster
     moved = threading.Event()
-    trouble = []
+    ids, bad = [], []
 
-    def moves():
-        try:
-            cluster.second.kill()
-            cluster.await_leaders(world.prefix, lambda p: p.leader == 1,
-                                  "the first node leads")
-            cluster.second_again()
-            cluster.await_both(world.prefix)
-        except Exception as error:
-            trouble.append(error)
-        moved.set()
-    cluster.await_both(world.prefix)
+    def go_on():
+        while not moved.wait(0.2):
+            ids.extend(world.batch(f"move-{len(bad)}", 5))
+            bad.append(f"bad-{len(bad)}".encode())
+            world.send(b"no json", key=bad[-1])
     world.injected("Kafka node killed")
     world.injected("Kafka leaders moved", 2)
-    thread = threading.Thread(target=moves)
-    thread.start()
-    ids, n = [], 0
-    while not moved.is_set():
-        ids += world.batch(f"move-{n}", 5)
-        world.send(b"no json", key=f"bad-{n}".encode())
-        n += 1
-        world.pump(0.2)
-    thread.join()
-    tap.equal(trouble, [], "move: the leaders moved")
+    cluster.await_both(world.prefix)
+    sender = threading.Thread(target=go_on)
+    sender.start()
+    try:
+        wait_for(lambda: world.pump() or any(i in world.events for i in ids), 30,
+                 "move: the first ends")
+        cluster.second.kill()
+        cluster.await_leaders(world.prefix, lambda p: p.leader == 1,
+                              "the first node leads")
+        cluster.second_again()
+        cluster.await_both(world.prefix)
+        tap.check(cluster.second.alive(), "move: the leaders moved, and back")
+        world.pump(1)
+    finally:
+        moved.set()
+        sender.join()
     tap.note(f"move: {len(ids)} requests meanwhile")
     check_once(world, "move", ids)
-    came = world.rejections([f"bad-{i}".encode() for i in range(n)])
+    came = world.rejections(bad)
     tap.equal({value for key, (value, _) in came.items() if key.startswith(b"bad-")},
               {b"no json"}, "move: each rejection came, whole")
 
@@ -170,7 +170,7 @@ def lack_replicas(world):
     for name in OUT:
         cluster.configure(world.topic(name), min_insync_replicas=2)
     began = world.batch("leaving", 20)
-    cluster.second.stop()
+    tap.check(cluster.second.stop() is not None, "lack: the second node leaves")
     world.injected("Kafka leaders moved", 2)
     world.injected("Kafka with too few replicas")
     cluster.await_leaders(world.prefix, lambda p: p.leader == 1 and len(p.isrs) == 1,

@@ -185,6 +185,7 @@ class Cluster:
                        timeout=60)
 
     def second_again(self):
+        """Not from a thread that ends: the node would die with it."""
         self.second = Program("kafka2", ["java", "-Xmx384m", *QUICK, "-cp", f"{self.jars}/*",
                                          "kafka.Kafka", self.file_second])
         wait_for(lambda: "Kafka Server started" in self.second.text(), 60,

@@ -101,8 +101,10 @@ class Link:
                 return
             self.far.sendall(whole)
             if how in ("ended", "killed"):
-                self.proxy.strike(how, self.pid)
-                self.did("who knows")
+                if self.proxy.strike(how, self.pid):
+                    self.did("who knows")
+                else:
+                    self.proxy.ask(*self.order)  # the last one's crash was first
 
     def did(self, what):
         self.over = True
@@ -173,13 +175,20 @@ class Proxy:
         self.done = what
 
     def strike(self, how, pid):
-        """While it commits: that takes as long as commit_delay says."""
+        """While it commits: that takes as long as commit_delay says. False: the
+        backend, or the server, is gone already."""
         time.sleep(self.random.uniform(0, 0.04))
-        if how == "killed":
-            os.kill(pid, signal.SIGKILL)
-        else:
+        try:
+            if how == "killed":
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+                    assert comm.read().strip() == "postgres"
+                os.kill(pid, signal.SIGKILL)
+                return True
             with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-                connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+                return connection.execute("SELECT pg_terminate_backend(%s)",
+                                          (pid,)).fetchone()[0]
+        except (OSError, psycopg.Error):
+            return False
 
 
 def cases():

@@ -151,7 +151,11 @@ def running(world, ids):
 
 
 def calm(world, worker, place):
-    """Nobody writes, nor asks in a hurry: rows and log stand still."""
+    """Nobody writes, nor asks in a hurry: rows and log stand still. What is told of the
+    others is first written to its end."""
+    wait_for(lambda: world.query(
+        "SELECT count(*) FROM task JOIN request USING (id) WHERE request_id LIKE %s",
+        f"{place}-good-%")[0][0] == 0, 20, f"{place}: the others are closed")
     commits = world.metric(worker, "pixverse_store_commits_total")
     lines = worker.text().count("\n")
     turns = world.query("SELECT sum(xact_commit) FROM pg_stat_database"

@@ -181,6 +181,20 @@ static bool send_unit(struct pg_lane *lane, struct pg_unit *unit)
     return PQpipelineSync(lane->conn) == 1;
 }
 
+static void on_poll_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void unwatch(struct pg_lane *lane)
+{
+    if (lane->poll) {
+        uv_poll_stop(lane->poll);
+        uv_close((uv_handle_t *)lane->poll, on_poll_closed);
+        lane->poll = NULL;
+    }
+}
+
 /** Sends what may be sent. Calls nobody: failure is seen to in the next turn.
  */
 static void pump(struct pg_lane *lane)
@@ -202,6 +216,12 @@ static void pump(struct pg_lane *lane)
         }
     }
     int left = lane->doomed ? -1 : PQflush(lane->conn);
+    if (PQsocket(lane->conn) < 0) {
+        /* While it sends, libpq reads, and closes what has ended: libuv aborts
+         * when it is told to watch that, and the number is soon another's. */
+        unwatch(lane);
+        left = -1;
+    }
     int events = UV_READABLE | (left > 0 ? UV_WRITABLE : 0);
     if (left < 0 || uv_poll_start(lane->poll, events, on_poll) != 0) {
         lane->doomed = true;
@@ -211,18 +231,9 @@ static void pump(struct pg_lane *lane)
 
 /* ---- connection lost, connection wanted --------------------------------- */
 
-static void on_poll_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
 static void hang_up(struct pg_lane *lane)
 {
-    if (lane->poll) {
-        uv_poll_stop(lane->poll);
-        uv_close((uv_handle_t *)lane->poll, on_poll_closed);
-        lane->poll = NULL;
-    }
+    unwatch(lane);
     PQfinish(lane->conn);
     lane->conn = NULL;
     lane->doomed = false;

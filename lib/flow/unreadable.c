@@ -7,6 +7,9 @@
 
 #define LOOK_FIRST_MS 10000 /* the start of a fleet has better to do */
 #define LOOK_EVERY_MS 30000
+#define LOOK_EVERY_MAX_MS 600000
+#define LOOK_REST 200 /* times as long as a look took, if that is longer: where
+                         rows are many it takes its time, and turns wait */
 
 void unreadable_init(struct unreadable *unreadable, struct engine *engine)
 {
@@ -61,12 +64,22 @@ static void take(struct unreadable *unreadable, int64_t count,
     unreadable->named_len = len;
 }
 
+/** When the next look is due. */
+static int64_t rested_ms(const struct unreadable *unreadable, bool good)
+{
+    const int64_t boot_ms = loop_boot_ms(unreadable->engine->edges.loop);
+    int64_t rest_ms = good ? (boot_ms - unreadable->asked_ms) * LOOK_REST : 0;
+    rest_ms = rest_ms > LOOK_EVERY_MS ? rest_ms : LOOK_EVERY_MS;
+    return boot_ms + (rest_ms < LOOK_EVERY_MAX_MS ? rest_ms : LOOK_EVERY_MAX_MS);
+}
+
 static void on_rows(void *context, int64_t count,
                     const struct unreadable_row *rows, size_t len,
                     const struct err *err)
 {
     struct unreadable *unreadable = context;
     unreadable->looking = false;
+    unreadable->due_ms = rested_ms(unreadable, err == NULL);
     if (err) {
         return; /* the next look will do */
     }
@@ -87,7 +100,7 @@ void unreadable_look(struct unreadable *unreadable, bool ours)
         unreadable->due_ms = boot_ms + LOOK_FIRST_MS;
     } else if (!unreadable->looking && boot_ms >= unreadable->due_ms) {
         unreadable->looking = true;
-        unreadable->due_ms = boot_ms + LOOK_EVERY_MS;
+        unreadable->asked_ms = boot_ms;
         store_unreadable(engine->edges.store, engine->owner,
                          UNREADABLE_NAMED_MAX, on_rows, unreadable);
     }

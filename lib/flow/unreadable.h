@@ -15,6 +15,7 @@ struct unreadable {
     struct engine *engine;
     bool looking;
     int64_t due_ms;     /* boot clock: the next look; 0: not ours */
+    int64_t asked_ms;   /* when the last one began */
     int64_t rows;       /* all of them, when last looked */
     char first[140];    /* the first one's request, else its task; "" : none */
     int64_t named[UNREADABLE_NAMED_MAX]; /* tasks that the log has named */

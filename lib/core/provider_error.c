@@ -118,8 +118,9 @@ static size_t secret_bytes(struct str text, size_t at, bool *in_url)
         return 1 + query_bytes(behind);
     }
     const bool word = at == 0 || !is_alnum(text.at[at - 1]);
-    const size_t key =
-        word && str_starts(rest, STR("sk-")) ? key_bytes(rest) : 0;
+    const bool begins =
+        rest.len > 3 && str_eq_nocase((struct str){rest.at, 3}, STR("sk-"));
+    const size_t key = word && begins ? key_bytes(rest) : 0;
     return key >= KEY_BYTES_MIN ? key : 0;
 }
 

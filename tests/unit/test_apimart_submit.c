@@ -243,6 +243,7 @@ apimart_read_submit__secrets_in_a_message__are_left_out(void **state)
     static const char *const rows[][2] = {
         {"Incorrect API key provided: sk-abcDEF123456-789.",
          "Incorrect API key provided: ...."},
+        {"key SK-abcDEF123456-789 is off", "key ... is off"},
         {"can't fetch https://a/b.png?X-Sig=1&b=2 (403)?",
          "can't fetch https://a/b.png... (403)?"},
         {"url 'http://a/?token=12345', size", "url 'http://a/...', size"},

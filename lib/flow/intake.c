@@ -16,6 +16,9 @@
 #define REJECT_RETRY_MS 1000
 #define HEADERS_MAX 64
 
+/** What is left out of a rejection that is too large for its topic. */
+enum cut { CUT_NOTHING, CUT_VALUE, CUT_KEY /* and its own headers, too */ };
+
 /** One message on its way. */
 struct item {
     struct list link;
@@ -24,7 +27,7 @@ struct item {
     struct arena arena;
     struct request request;
     const char *error;        /* rejecting: the header `error` */
-    bool value_dropped;       /* rejecting: the broker takes no such value */
+    enum cut cut;             /* rejecting: the broker takes no such value */
     struct loop_timer *retry; /* rejecting: the broker had no time */
 };
 
@@ -167,8 +170,8 @@ static void on_rejected(void *context, const struct err *err)
         tell_idle(intake);
         return;
     }
-    if (err->kind == ERR_PERMANENT && !item->value_dropped) {
-        item->value_dropped = true;
+    if (err->kind == ERR_PERMANENT && item->cut < CUT_KEY) {
+        item->cut++;
         send_rejection(item);
         return;
     }
@@ -185,10 +188,12 @@ static void send_rejection(void *context)
     size_t n = 0;
     char partition[24];
     char offset[24];
-    char dropped[24];
+    char value_bytes[24];
+    char key_bytes[24];
     snprintf(partition, sizeof partition, "%d", (int)message->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)message->offset);
-    for (size_t i = 0; i < message->headers_len && n < HEADERS_MAX; i++) {
+    size_t own = item->cut >= CUT_KEY ? 0 : message->headers_len;
+    for (size_t i = 0; i < own && n < HEADERS_MAX; i++) {
         headers[n++] = (struct event_header){message->headers[i].name,
                                              message->headers[i].value};
     }
@@ -197,15 +202,20 @@ static void send_rejection(void *context)
     headers[n++] =
         (struct event_header){STR("source_partition"), str_of(partition)};
     headers[n++] = (struct event_header){STR("source_offset"), str_of(offset)};
-    if (item->value_dropped) {
-        snprintf(dropped, sizeof dropped, "%zu", message->value.len);
+    if (item->cut >= CUT_VALUE) {
+        snprintf(value_bytes, sizeof value_bytes, "%zu", message->value.len);
         headers[n++] =
-            (struct event_header){STR("value_dropped"), str_of(dropped)};
+            (struct event_header){STR("value_dropped"), str_of(value_bytes)};
+    }
+    if (item->cut >= CUT_KEY) {
+        snprintf(key_bytes, sizeof key_bytes, "%zu", message->key.len);
+        headers[n++] =
+            (struct event_header){STR("key_dropped"), str_of(key_bytes)};
     }
     const struct outgoing outgoing = {
         .topic = item->intake->options.rejected_topic,
-        .key = message->key,
-        .value = item->value_dropped ? (struct str){0} : message->value,
+        .key = item->cut >= CUT_KEY ? (struct str){0} : message->key,
+        .value = item->cut >= CUT_VALUE ? (struct str){0} : message->value,
         .headers = headers,
         .headers_len = n,
         .at_ms = engine_now_ms(item->intake->engine),
@@ -217,8 +227,8 @@ static void send_rejection(void *context)
         CRASHPOINT("reject_sent");
         return;
     }
-    if (err.kind == ERR_PERMANENT && !item->value_dropped) {
-        item->value_dropped = true;
+    if (err.kind == ERR_PERMANENT && item->cut < CUT_KEY) {
+        item->cut++;
         send_rejection(item);
         return;
     }

@@ -23,7 +23,8 @@ OUT = ("events", "rejected", "progress")
 # What an answer to an event may say; at some librdkafka gives its producer up.
 GIVES_UP = (45,)
 ANSWERS = (
-    (45, "out of order"), (45, "out of order again"), (59, "unknown producer"), (47, "an old epoch"),
+    (45, "out of order"), (45, "out of order again"), (59, "unknown producer"),
+    (47, "an old epoch"),
     (6, "not the leader"), (7, "timed out"), (19, "too few replicas"),
     (20, "too few replicas after the fact"), (56, "a broken disk"),
     (10, "too large"), (18, "list too large"), (29, "forbidden"), (87, "no record"),
@@ -54,6 +55,23 @@ class Pair(World):
             self.send({"request_id": identity, "request": {"prompt": identity}, **more})
         self.flush()
         return ids
+
+    def rejection_of(self, header, value):
+        """The rejection that has this header."""
+        reader = self.reader("rejected")
+        found = []
+
+        def come():
+            message = reader.poll(0.2)
+            # One without a value is false.
+            if message is not None and not message.error() and \
+                    dict(message.headers() or []).get(header) == value:
+                found.append(message)
+            return found
+        try:
+            return wait_for(come, 60, f"a rejection with {header}")[0]
+        finally:
+            reader.close()
 
     def rejections(self, keys, limit_s=60):
         """key -> (value, headers) of rejections, each of which came."""
@@ -159,7 +177,7 @@ def move_leaders(world):
     tap.note(f"move: {len(ids)} requests meanwhile")
     check_once(world, "move", ids)
     came = world.rejections(bad)
-    tap.equal({value for key, (value, _) in came.items() if key.startswith(b"bad-")},
+    tap.equal({value for key, (value, _) in came.items() if key and key.startswith(b"bad-")},
               {b"no json"}, "move: each rejection came, whole")
 
 
@@ -185,7 +203,7 @@ def lack_replicas(world):
     check_once(world, "leaving", began)
     check_once(world, "lack", ids)
     came = world.rejections([f"lack-bad-{n}".encode() for n in range(8)])
-    over = [headers for key, (_, headers) in came.items() if key.startswith(b"lack")
+    over = [headers for key, (_, headers) in came.items() if key and key.startswith(b"lack")
             and passed[int(headers["source_partition"])] > int(headers["source_offset"])]
     tap.equal(over, [], "lack: no offset went past a rejection that nobody took")
     for name in OUT:
@@ -259,7 +277,11 @@ def too_large(world):
         world.send(value, key=f"size-{n}".encode())
     huge = b"no json " + os.urandom(1500000)
     world.send(huge, key=b"size-huge")
+    world.send(b"no json", key=os.urandom(9000), headers=[("own", b"x")])
     world.flush()
+    keyless = world.rejection_of("key_dropped", b"9000")
+    tap.equal((keyless.key(), keyless.value(), dict(keyless.headers()).get("own")),
+              (None, None, None), "large: a key that is too large is left out and named")
     came = world.rejections([*values, b"size-huge"])
     tap.equal([k for k, v in values.items() if len(v) < 5000 and came[k][0] != v], [],
               "large: small rejections among large ones are whole")

@@ -24,19 +24,31 @@ def main():
     clocks = [Clock(), Clock()]
     try:
         with World(workers=0, latency="1..3", settings={"LEASE_MS": "2000"}) as world:
-            for clock, hours in zip(clocks, (5, -5)):
-                clock.jump(hours * HOUR)
-                world.start_worker(**clock.environment())
             ids = [f"order-{n}" for n in range(REQUESTS)]
-            for i in ids:
-                world.send({"request_id": i, "request": {"prompt": i},
-                            "deadline_seconds": 300})
+
+            def send(some):
+                for i in some:
+                    world.send({"request_id": i, "request": {"prompt": i},
+                                "deadline_seconds": 300})
+                world.flush()
+
+            def start(clock, hours):
+                clock.jump(hours * HOUR)
+                return world.start_worker(**clock.environment())
+
+            first = start(clocks[0], -5)
+            send(ids[:REQUESTS // 2])
+            wait_for(lambda: world.query("SELECT 1 FROM task WHERE state = 2"), 30,
+                     "the first has some under way")
+            start(clocks[1], 5)
+            send(ids[REQUESTS // 2:])
             world.send({"request_id": "", "request": {"prompt": "none"}})
             world.flush()
-            wait_for(lambda: world.query(
-                "SELECT 1 FROM task WHERE state = 2 AND owner = 2"), 30, "both have some")
-            world.workers[1].kill()
+            first.kill()
             world.wait_events(ids, 60)
+            reader = world.reader("rejected")
+            rejected = wait_for(lambda: reader.poll(0.2), 30, "the rejection")
+            reader.close()
             ended_ms = (time.time() + SLACK_S) * 1000
             tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
                       "all are completed, those of the dead one too")
@@ -47,9 +59,6 @@ def main():
             wrong = {i: event.at_ms for i in ids for event in world.events[i]
                      if not began_ms <= event.at_ms <= ended_ms}
             tap.equal(wrong, {}, "so are those of the messages")
-            reader = world.reader("rejected")
-            rejected = wait_for(lambda: reader.poll(0.2), 30, "the rejection")
-            reader.close()
             tap.check(began_ms <= rejected.timestamp()[1] <= ended_ms,
                       "and of rejections", rejected.timestamp())
             posts = [t["request"]["prompt"] for t in world.ledger()["tasks"]]

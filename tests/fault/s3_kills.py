@@ -18,13 +18,15 @@ PER_KILL = 8  # no more are sent before the next kill
 KILLS_MIN = TRANSFERS // PER_KILL
 SEATS = 3
 IN_FLIGHT = 20
-VIDEO_BYTES = "7600000..9600000"  # below and above a part of 8 MiB
-VIDEO_BYTES_MAX = 9300000
+VIDEO_BYTES = "7000000..13000000"  # below and above a part of 8 MiB
+VIDEO_BYTES_MAX = 12500000
+UPLOAD_WITHIN_S = 5
 ABORTED_WITHIN_S = 60
 
 
 class Fleet:
-    """Three seats; whoever dies is replaced."""
+    """Three seats; whoever dies is replaced. Every other death is one while an upload
+    in parts is open, as far as there is one."""
 
     def __init__(self, world):
         self.world = world
@@ -35,6 +37,11 @@ class Fleet:
     def start(self, seat):
         return self.world.start_worker(
             wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=f"seat-{seat}")
+
+    def may_kill(self, due):
+        now = time.monotonic()
+        return now >= due and (self.kills % 2 or self.world.uploads()
+                               or now >= due + UPLOAD_WITHIN_S)
 
     def kill(self, seat):
         self.seats[seat].kill()
@@ -57,7 +64,7 @@ def transfer_all(world, fleet, rng):
             world.send({"request_id": ids[sent], "request": {"prompt": ids[sent]}})
             sent += 1
         world.producer.poll(0)
-        if time.monotonic() >= kill_at:
+        if fleet.may_kill(kill_at):
             fleet.kill(rng.randrange(SEATS))
             kill_at = time.monotonic() + rng.uniform(0.2, 1.5)
         return len(world.events) >= TRANSFERS

@@ -8,7 +8,8 @@ end, which tests/fault/report adds up.
                 submit_unknown, or in doubt at the end
     repeated    events that came once more, with the same id and bytes
     took_over   seconds from a worker's death to the first poll of each orphan
-    stall_s     the longest turn of a loop, of workers that were not frozen
+    stall_s     the longest turn of a loop, of workers that are not frozen and
+                whose clocks don't jump
     violations  what must never be, in words
     detected    purchases under a key that a lying provider sold twice
 """

@@ -99,6 +99,7 @@ class Program:
         self.injures = ""  # a worker: what its end by force is called in the record
         self.before_end = lambda: None
         self.frozen = False
+        self.jumps = "CLOCK_JUMP" in (env or os.environ)  # its clock does
         self.log = TMP / f"{log or name}.log"
         # A name may come again: only what this one prints is its own.
         self.began = self.log.stat().st_size if self.log.exists() else 0
@@ -464,7 +465,7 @@ class World:
         values = [float(line.rsplit(" ", 1)[1])
                   for line in fetch(worker.admin + "/metrics")[1].decode().splitlines()
                   if line.startswith(name) and line[len(name):len(name) + 1] in ("{", " ")]
-        if values and name == STALL and not worker.frozen:
+        if values and name == STALL and not worker.frozen and not worker.jumps:
             RECORD.stalled(max(values))
         return sum(values) if values else None
 

@@ -50,4 +50,16 @@ static inline struct list *list_pop(struct list *head)
     return link;
 }
 
+/** All links of `from`, which is empty then, become those of `head`. */
+static inline void list_take_all(struct list *head, struct list *from)
+{
+    list_init(head);
+    if (!list_is_empty(from)) {
+        *head = *from;
+        head->next->prev = head;
+        head->prev->next = head;
+        list_init(from);
+    }
+}
+
 #endif

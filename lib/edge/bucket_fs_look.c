@@ -1,9 +1,9 @@
 #include "edge/bucket_fs.h"
 
+#include "base/must.h"
 #include "core/digest.h"
 #include "core/video.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -146,7 +146,7 @@ static void on_checked(void *context)
     void *result_context = check->context;
     digest_free(check->digest);
     free(check->key);
-    free(check);
+    must_free(check);
     on_result(result_context, &result);
 }
 
@@ -154,8 +154,7 @@ void fs_check(struct bucket *base, struct str key, bucket_fn *on_result,
               void *context)
 {
     struct fs *fs = (struct fs *)(void *)base;
-    struct fs_check *check = calloc(1, sizeof *check);
-    assert(check);
+    struct fs_check *check = MUST_NEW(struct fs_check);
     *check = (struct fs_check){.fs = fs,
                                .on_result = on_result,
                                .context = context,
@@ -248,15 +247,14 @@ static void on_probed(void *context)
     snprintf(result.why, sizeof result.why, "%s", probe->trouble.why);
     bucket_fn *on_result = probe->on_result;
     void *result_context = probe->context;
-    free(probe);
+    must_free(probe);
     on_result(result_context, &result);
 }
 
 void fs_probe(struct bucket *base, bucket_fn *on_result, void *context)
 {
     struct fs *fs = (struct fs *)(void *)base;
-    struct fs_probe *probe = calloc(1, sizeof *probe);
-    assert(probe);
+    struct fs_probe *probe = MUST_NEW(struct fs_probe);
     *probe =
         (struct fs_probe){.fs = fs, .on_result = on_result, .context = context};
     snprintf(probe->temp, sizeof probe->temp, "%d-%u-%08x.probe.part",

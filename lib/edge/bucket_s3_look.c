@@ -1,10 +1,10 @@
 #include "edge/s3_put.h"
 
 #include "base/buf.h"
+#include "base/must.h"
 #include "core/digest.h"
 #include "core/video.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void check_end(struct s3_check *check,
     bucket_fn *on_result = check->on_result;
     void *context = check->context;
     digest_free(check->digest);
-    free(check);
+    must_free(check);
     on_result(context, result);
 }
 
@@ -67,8 +67,7 @@ void s3_check(struct bucket *base, struct str key, bucket_fn *on_result,
               void *context)
 {
     struct s3 *s3 = (struct s3 *)(void *)base;
-    struct s3_check *check = calloc(1, sizeof *check);
-    assert(check);
+    struct s3_check *check = MUST_NEW(struct s3_check);
     *check = (struct s3_check){
         .on_result = on_result, .context = context, .digest = digest_new()};
     video_check_init(&check->video);
@@ -109,7 +108,7 @@ static void probe_end(struct s3_probe *probe, enum bucket_end end,
     snprintf(result.why, sizeof result.why, "%s", why);
     bucket_fn *on_result = probe->on_result;
     void *context = probe->context;
-    free(probe);
+    must_free(probe);
     on_result(context, &result);
 }
 
@@ -182,8 +181,7 @@ static void on_probe_memory(void *context)
 void s3_probe(struct bucket *base, bucket_fn *on_result, void *context)
 {
     struct s3 *s3 = (struct s3 *)(void *)base;
-    struct s3_probe *probe = calloc(1, sizeof *probe);
-    assert(probe);
+    struct s3_probe *probe = MUST_NEW(struct s3_probe);
     *probe =
         (struct s3_probe){.s3 = s3, .on_result = on_result, .context = context};
     probe->key = s3_key(s3, str_of(s3->probe_name), probe->key_text,

@@ -1,5 +1,7 @@
 #include "edge/loop.h"
 
+#include "base/list.h"
+#include "base/must.h"
 #include "edge/loop_uv.h"
 
 #include <assert.h>
@@ -11,7 +13,6 @@
 
 #define RANDOMS 64
 #define SIGNALS_MAX 8
-#define DEFERS_FIRST 64
 #define DRAIN_ROUNDS                                                           \
     8 /* deferred calls that defer again, before the loop waits */
 
@@ -20,10 +21,9 @@ struct call {
     void *context;
 };
 
-struct calls {
-    struct call *items;
-    size_t len;
-    size_t size;
+struct defer {
+    struct list link;
+    struct call call;
 };
 
 struct post {
@@ -44,8 +44,7 @@ struct loop {
     uv_mutex_t posts_lock;
     struct post *posts; /* oldest first */
     struct post **posts_last;
-    struct calls defers;  /* for the end of this turn */
-    struct calls running; /* being called now; empty otherwise */
+    struct list defers; /* for the end of this turn */
     struct watched_signal signals[SIGNALS_MAX];
     size_t signals_len;
     size_t timers;   /* alive: must be none at the end */
@@ -129,15 +128,18 @@ int64_t loop_longest_turn_us(struct loop *loop)
 
 static bool run_defers_once(struct loop *loop)
 {
-    /* What is deferred from here on goes into the other array. */
-    struct calls calls = loop->defers;
-    loop->defers = loop->running;
-    loop->running = calls;
-    for (size_t i = 0; i < calls.len; i++) {
-        calls.items[i].fn(calls.items[i].context);
+    /* What is deferred from here on waits for the next time. */
+    struct list running;
+    list_take_all(&running, &loop->defers);
+    const bool some = !list_is_empty(&running);
+    while (!list_is_empty(&running)) {
+        struct defer *defer =
+            LIST_OWNER(list_pop(&running), struct defer, link);
+        const struct call call = defer->call;
+        must_free(defer);
+        call.fn(call.context);
     }
-    loop->running.len = 0;
-    return calls.len > 0;
+    return some;
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -150,7 +152,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct loop *loop = prepare->data;
     for (int i = 0; i < DRAIN_ROUNDS && run_defers_once(loop); i++) {
     }
-    if (loop->defers.len) {
+    if (!list_is_empty(&loop->defers)) {
         uv_idle_start(&loop->idle, on_idle);
     } else {
         uv_idle_stop(&loop->idle);
@@ -160,20 +162,16 @@ static void on_prepare(uv_prepare_t *prepare)
 
 void loop_defer(struct loop *loop, loop_fn *fn, void *context)
 {
-    struct calls *defers = &loop->defers;
-    for (size_t i = 0; i < defers->len; i++) {
-        if (defers->items[i].fn == fn && defers->items[i].context == context) {
+    for (struct list *at = loop->defers.next; at != &loop->defers;
+         at = at->next) {
+        const struct defer *defer = LIST_OWNER(at, struct defer, link);
+        if (defer->call.fn == fn && defer->call.context == context) {
             return;
         }
     }
-    if (defers->len == defers->size) {
-        size_t size = defers->size ? defers->size * 2 : DEFERS_FIRST;
-        struct call *items = realloc(defers->items, size * sizeof *items);
-        assert(items); /* a lost deferred call would be a lost wake-up */
-        defers->items = items;
-        defers->size = size;
-    }
-    defers->items[defers->len++] = (struct call){fn, context};
+    struct defer *defer = MUST_NEW(struct defer);
+    defer->call = (struct call){fn, context};
+    list_add_tail(&loop->defers, &defer->link);
 }
 
 static void run_posts(struct loop *loop)
@@ -186,7 +184,7 @@ static void run_posts(struct loop *loop)
     while (post) {
         struct post *next = post->next;
         post->call.fn(post->call.context);
-        free(post);
+        must_free(post);
         post = next;
     }
 }
@@ -198,8 +196,7 @@ static void on_async(uv_async_t *async)
 
 void loop_post(struct loop *loop, loop_fn *fn, void *context)
 {
-    struct post *post = malloc(sizeof *post);
-    assert(post);
+    struct post *post = MUST_NEW(struct post);
     *post = (struct post){.call = {fn, context}};
     uv_mutex_lock(&loop->posts_lock);
     *loop->posts_last = post;
@@ -232,6 +229,7 @@ struct loop *loop_open(struct err *err)
         goto no_uv;
     }
     uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
+    list_init(&loop->defers);
     loop->posts_last = &loop->posts;
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_idle_init(&loop->uv, &loop->idle);
@@ -292,8 +290,9 @@ void loop_close(struct loop *loop)
     assert(busy == 0);
     (void)busy;
     uv_mutex_destroy(&loop->posts_lock);
-    free(loop->defers.items);
-    free(loop->running.items);
+    while (!list_is_empty(&loop->defers)) {
+        must_free(LIST_OWNER(list_pop(&loop->defers), struct defer, link));
+    }
     free(loop);
 }
 
@@ -405,7 +404,7 @@ static void work_done(uv_work_t *uv, int status)
     work->loop->works--;
     loop_fn *done = work->done;
     void *context = work->context;
-    free(work);
+    must_free(work);
     done(context);
 }
 
@@ -418,8 +417,7 @@ void loop_threads(int64_t threads)
 
 void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *context)
 {
-    struct work *item = malloc(sizeof *item);
-    assert(item);
+    struct work *item = MUST_NEW(struct work);
     *item = (struct work){
         .loop = loop, .work = work, .done = done, .context = context};
     item->uv.data = item;

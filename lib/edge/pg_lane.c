@@ -1,9 +1,9 @@
 #include "edge/pg_lane.h"
 
+#include "base/must.h"
 #include "edge/loop_uv.h"
 #include "edge/schema.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -446,7 +446,7 @@ static void connect_done(void *context)
     struct err err = connecting->err;
     PGconn *conn = connecting->conn;
     free_address(&connecting->address);
-    free(connecting);
+    must_free(connecting);
     if (!lane) {
         PQfinish(conn);
         return;
@@ -466,8 +466,7 @@ static void connect_done(void *context)
 static void connect_now(void *context)
 {
     struct pg_lane *lane = context;
-    struct connecting *connecting = calloc(1, sizeof *connecting);
-    assert(connecting);
+    struct connecting *connecting = MUST_NEW(struct connecting);
     connecting->lane = lane;
     connecting->address = copy_address(&lane->options.address);
     lane->connecting = connecting;

@@ -1,5 +1,7 @@
 #include "edge/pg_unit.h"
 
+#include "base/must.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +9,7 @@
 
 struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context)
 {
-    struct pg_unit *unit = calloc(1, sizeof *unit);
-    assert(unit); /* without it nobody would be called back */
+    struct pg_unit *unit = MUST_NEW(struct pg_unit);
     list_init(&unit->link);
     buf_init(&unit->texts, 0);
     unit->on_end = on_end;
@@ -21,7 +22,12 @@ void pg_unit_free(struct pg_unit *unit)
 {
     pg_unit_rewind(unit);
     buf_done(&unit->texts);
-    free(unit);
+    must_free(unit);
+}
+
+void pg_unit_fail(struct pg_unit *unit)
+{
+    unit->texts.failed = true;
 }
 
 /* ---- what is asked ------------------------------------------------------ */

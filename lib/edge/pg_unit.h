@@ -54,9 +54,12 @@ struct pg_unit {
 
 #define PG_NULL SIZE_MAX
 
-/** Never null: without memory the process ends. Given to pg_lane_send(). */
+/** Never null. Given to pg_lane_send(). */
 struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context);
 void pg_unit_free(struct pg_unit *unit);
+
+/** For want of memory it shall not go out: it ends in ERR_TRANSIENT. */
+void pg_unit_fail(struct pg_unit *unit);
 
 /** The next statement; the parameters that follow are its own. */
 void pg_unit_call(struct pg_unit *unit, const char *name);

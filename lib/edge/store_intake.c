@@ -1,5 +1,7 @@
 #include "edge/store_own.h"
 
+#include "base/must.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +142,7 @@ static void end_batch(struct batch *batch, const struct err *err)
     }
     batch->on_result(batch->context, result);
     arena_done(&batch->arena);
-    free(batch);
+    must_free(batch);
 }
 
 static void on_known(void *context, struct pg_unit *unit)
@@ -303,16 +305,18 @@ void store_intake(struct store *store, int64_t owner,
                   intake_fn *on_result, void *context)
 {
     assert(len > 0);
-    struct batch *batch = calloc(1, sizeof *batch);
-    assert(batch);
+    struct batch *batch = MUST_NEW(struct batch);
     batch->store = store;
     batch->owner = owner;
     batch->on_result = on_result;
     batch->context = context;
     arena_init(&batch->arena, 65536, 0);
-    bool copied = copy_rows(batch, rows, len);
-    assert(copied); /* there must be a batch to answer for */
-    (void)copied;
+    if (!copy_rows(batch, rows, len)) {
+        struct pg_unit *unit = pg_unit_new(on_inserted, batch);
+        pg_unit_fail(unit);
+        pg_lane_send(store->data, unit);
+        return;
+    }
     sort_rows(batch);
     ranges_push(&batch->ranges, 0, batch->order_len);
     send_next(batch);
@@ -386,14 +390,13 @@ static void on_sources(void *context, struct pg_unit *unit)
     sources->on_result(sources->context, sources->states, sources->len,
                        failed ? &err : NULL);
     arena_done(&sources->arena);
-    free(sources);
+    must_free(sources);
 }
 
 void store_sources(struct store *store, const struct str *provider_task_ids,
                    size_t len, sources_fn *on_result, void *context)
 {
-    struct sources *sources = calloc(1, sizeof *sources);
-    assert(sources);
+    struct sources *sources = MUST_NEW(struct sources);
     struct arena *arena = &sources->arena;
     arena_init(arena, 4096, 0);
     sources->on_result = on_result;
@@ -401,8 +404,12 @@ void store_sources(struct store *store, const struct str *provider_task_ids,
     sources->len = len;
     sources->ids = arena_alloc(arena, (len + 1) * sizeof *sources->ids);
     sources->states = arena_alloc(arena, (len + 1) * sizeof *sources->states);
-    assert(sources->ids && sources->states);
     struct pg_unit *unit = pg_unit_new(on_sources, sources);
+    if (arena->failed) {
+        pg_unit_fail(unit);
+        pg_lane_send(store->data, unit);
+        return;
+    }
     const char *const queries[] = {"sources_task", "sources_closed"};
     for (size_t q = 0; q < 2; q++) {
         pg_unit_call(unit, queries[q]);
@@ -414,6 +421,9 @@ void store_sources(struct store *store, const struct str *provider_task_ids,
             pg_array_str(buf, id);
         }
         pg_unit_array_end(unit);
+    }
+    if (arena->failed) {
+        pg_unit_fail(unit);
     }
     pg_lane_send(store->data, unit);
 }

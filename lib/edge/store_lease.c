@@ -1,6 +1,7 @@
 #include "edge/store_own.h"
 
-#include <assert.h>
+#include "base/must.h"
+
 #include <stdlib.h>
 
 #define BURY_LOCK_MS 200
@@ -15,8 +16,7 @@ struct ask {
 static struct ask *ask_new(store_id_fn *on_id, store_done_fn *on_done,
                            void *context)
 {
-    struct ask *ask = malloc(sizeof *ask);
-    assert(ask);
+    struct ask *ask = MUST_NEW(struct ask);
     *ask = (struct ask){on_id, on_done, context};
     return ask;
 }
@@ -27,7 +27,7 @@ static void on_joined(void *context, struct pg_unit *unit)
     struct err err = unit->err;
     int64_t id = err.kind == ERR_NONE ? pg_i64(unit->results[0], 0, 0) : 0;
     ask->on_id(ask->context, id, err.kind == ERR_NONE ? NULL : &err);
-    free(ask);
+    must_free(ask);
 }
 
 /** done: any of the statements wrote a row. */
@@ -40,7 +40,7 @@ static void on_done(void *context, struct pg_unit *unit)
         done = done || PQntuples(unit->results[i]) > 0;
     }
     ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
-    free(ask);
+    must_free(ask);
 }
 
 #define BURY_CALL 2 /* after what makes way for it */
@@ -51,7 +51,7 @@ static void on_buried(void *context, struct pg_unit *unit)
     struct err err = unit->err;
     bool done = err.kind == ERR_NONE && PQntuples(unit->results[BURY_CALL]) > 0;
     ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
-    free(ask);
+    must_free(ask);
 }
 
 void store_join(struct store *store, const char *name, int tasks_max,
@@ -182,14 +182,13 @@ static void on_pulse(void *context, struct pg_unit *unit)
     }
     pulse->on_result(pulse->context, &out);
     arena_done(&arena);
-    free(pulse);
+    must_free(pulse);
 }
 
 void store_beat(struct store *store, const struct beat *beat,
                 beat_fn *on_result, void *context)
 {
-    struct pulse *pulse = malloc(sizeof *pulse);
-    assert(pulse);
+    struct pulse *pulse = MUST_NEW(struct pulse);
     *pulse = (struct pulse){on_result, context, beat->count ? 2 : 1};
     struct pg_unit *unit = pg_unit_new(on_pulse, pulse);
     pg_unit_call(unit, "bump");
@@ -232,14 +231,13 @@ static void on_looked(void *context, struct pg_unit *unit)
     look->on_rows(look->context, rows && len ? pg_i64(result, 0, 0) : 0, rows,
                   rows ? len : 0, err.kind == ERR_NONE ? NULL : &err);
     free(rows);
-    free(look);
+    must_free(look);
 }
 
 void store_unreadable(struct store *store, int64_t owner, int rows_max,
                       unreadable_fn *on_rows, void *context)
 {
-    struct look *look = malloc(sizeof *look);
-    assert(look);
+    struct look *look = MUST_NEW(struct look);
     *look = (struct look){on_rows, context};
     struct pg_unit *unit = pg_unit_new(on_looked, look);
     pg_unit_call(unit, "unreadable");
@@ -268,7 +266,7 @@ static void on_learnt(void *context, struct pg_unit *unit)
                 PQgetvalue(unit->results[OTHER_CALL], 0, 0));
     }
     ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
-    free(ask);
+    must_free(ask);
 }
 
 void store_learn(struct store *store, int64_t task, struct str idempotency_key,

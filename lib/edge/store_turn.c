@@ -1,6 +1,7 @@
 #include "edge/store_own.h"
 
-#include <assert.h>
+#include "base/must.h"
+
 #include <stdlib.h>
 
 /** Calls of one unit, by what they bring; -1: not among them. */
@@ -104,7 +105,10 @@ static void add_saves(struct round *round, struct pg_unit *unit)
 {
     const struct task_row **rows = arena_alloc(
         &round->arena, (round->to - round->from + 1) * sizeof *rows);
-    assert(rows);
+    if (!rows) {
+        pg_unit_fail(unit);
+        return;
+    }
     for (int closed = 0; closed < 2; closed++) {
         size_t len = 0;
         for (size_t i = round->from; i < round->to; i++) {
@@ -270,7 +274,7 @@ static void end_round(struct round *round, const struct err *err)
     round->result.saves = round->ends;
     round->on_result(round->context, &round->result);
     arena_done(&round->arena);
-    free(round);
+    must_free(round);
 }
 
 static void send_next(struct round *round);
@@ -341,15 +345,17 @@ static void send_next(struct round *round)
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context)
 {
-    struct round *round = calloc(1, sizeof *round);
-    assert(round);
+    struct round *round = MUST_NEW(struct round);
     round->store = store;
     round->on_result = on_result;
     round->context = context;
     arena_init(&round->arena, 65536, 0);
-    bool copied = copy_turn(round, turn);
-    assert(copied); /* there must be a turn to answer for */
-    (void)copied;
+    if (!copy_turn(round, turn)) {
+        struct pg_unit *unit = pg_unit_new(on_unit, round);
+        pg_unit_fail(unit);
+        pg_lane_send(store->data, unit);
+        return;
+    }
     if (turn->saves_len) {
         ranges_push(&round->ranges, 0, turn->saves_len);
     }

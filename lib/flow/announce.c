@@ -10,6 +10,7 @@ static void on_delivered(void *context, const struct err *err)
     struct engine *engine = ticket->engine;
     engine->announces_under_way--;
     struct job *job = ticket_end(ticket);
+    engine->announce_err = err ? *err : (struct err){0};
     if (!job) {
         return;
     }

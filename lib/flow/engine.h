@@ -124,6 +124,7 @@ struct engine {
     int submits_under_way;
     int transfers_under_way;
     int announces_under_way;
+    struct err announce_err; /* why the last event was not taken; NONE: it was */
     int polls_under_way;
     enum hold_reason hold; /* the worst in our scope; HOLD_NONE: none */
     enum keys_answer keys;

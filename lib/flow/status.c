@@ -1,5 +1,7 @@
 #include "flow/status.h"
 
+#define UNTOLD_MS 10000 /* that an end may take to be announced */
+
 static void missing(struct buf *out, const char *what, const char *why)
 {
     buf_printf(out, "not ready: %s%s%s\n", what, why[0] ? ": " : "", why);
@@ -39,6 +41,9 @@ static void list_holds(const struct status *s, struct buf *out)
 
 /** Tasks whose wait is not told by their state. */
 struct odd {
+    int64_t now_ms;
+    size_t untold;     /* ended, and the events topic does not take it */
+    int64_t oldest_ms; /* of these */
     size_t held;   /* for a worker with another key or base URL */
     size_t parked; /* without a request, or refused by the store: left alone */
     size_t suspects; /* their workers died, again and again: tried rarely */
@@ -50,11 +55,19 @@ static void count_odd(void *context, struct job *job)
     odd->held += job->hold == HOLD_ACCOUNT;
     odd->parked += job->phase == JOB_PARKED;
     odd->suspects += job->task.row.takeovers > SUSPECT_TAKEOVERS;
+    const struct task_row *row = &job->task.row;
+    if ((row->state == SUCCEEDED || row->state == FAILED) &&
+        row->settled_ms < odd->now_ms - UNTOLD_MS) {
+        odd->untold++;
+        odd->oldest_ms = row->settled_ms < odd->oldest_ms ? row->settled_ms
+                                                          : odd->oldest_ms;
+    }
 }
 
 static struct odd tasks_odd(const struct status *s)
 {
-    struct odd odd = {0};
+    struct odd odd = {.now_ms = engine_now_ms(s->engine),
+                      .oldest_ms = INT64_MAX};
     jobs_each(&s->engine->jobs, count_odd, &odd);
     return odd;
 }
@@ -77,6 +90,13 @@ static void list_odd(const struct status *s, struct buf *out)
         buf_printf(out, "suspect: %zu tasks were taken over again and again; the "
                         "log names them\n",
                    odd.suspects);
+    }
+    if (odd.untold > 0) {
+        char since[25];
+        const char *why = s->engine->announce_err.text;
+        str_time(odd.oldest_ms, since);
+        buf_printf(out, "untold: %zu ends wait to be announced, since %s%s%s\n",
+                   odd.untold, since, why[0] ? ": " : "", why);
     }
     if (odd.held > 0) {
         buf_printf(out,

@@ -145,6 +145,16 @@ def wait_untold(world, name, ids):
     tap.check(True, f"{name}: the metrics say so")
 
 
+def wait_told(world, name, words):
+    """Who asks is told how many, since when and why."""
+    def told():
+        bodies = [fetch(w.admin + "/readyz")[1].decode() for w in world.workers if w.alive()]
+        return [line for body in bodies for line in body.splitlines()
+                if line.startswith("untold: ") and words in line]
+    lines = wait_for(told, 60, f"{name}: /readyz tells {words}")
+    tap.check(True, f"{name}: /readyz tells {words}", lines)
+
+
 def move_leaders(world):
     """The second node dies, comes back and leads again."""
     cluster = world.cluster
@@ -293,6 +303,7 @@ def too_large(world):
               (b"too_large", b"1500008"), "large: one over 1 MiB is too_large")
     check_once(world, "beside", small)
     wait_untold(world, "large", large)
+    wait_told(world, "large", "too large")
     tap.equal([i for i in large if i in world.events], [], "large: they are not told")
     for topic in ("events", "rejected"):
         cluster.configure(world.topic(topic), max_message_bytes=3145728)

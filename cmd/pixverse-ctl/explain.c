@@ -29,7 +29,7 @@ static void print_holds(const json_t *row)
 static void print_words(const json_t *row, const char *why)
 {
     char title[1400];
-    const char *state = task_state_name(row_state(row));
+    const char *state = row_state_name(row);
     snprintf(title, sizeof title, "%s: %s%s%s", row_text(row, "request_id"),
              state, why[0] ? "; " : ", told: nothing is owed", why);
     print_for_people(title);
@@ -43,7 +43,7 @@ static void print_json(const json_t *row, const char *why)
     json_t *line = json_object();
     json_object_set(line, "request_id", json_object_get(row, "request_id"));
     json_object_set_new(line, "state",
-                        json_string(task_state_name(row_state(row))));
+                        json_string(row_state_name(row)));
     json_object_set_new(line, "done", json_boolean(why[0] == '\0'));
     if (why[0]) {
         json_object_set_new(line, "why", json_string(why));

@@ -2,6 +2,7 @@
 
 #include "row.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,6 +15,14 @@ json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
                      "no request \"%s\" is stored (pixverse-ctl list shows "
                      "those that are)",
                      request_id);
+    }
+    if (row && row_is_unreadable(row)) {
+        order_refuse(command,
+                     "%s can't be read by this program (state %" PRId64
+                     "): only a later one can say what may be done with it",
+                     request_id, row_number(row, "state"));
+        json_decref(row);
+        row = NULL;
     }
     json_decref(rows);
     return row;

@@ -45,6 +45,19 @@ enum task_state row_state(const json_t *row)
                                                  : CLOSED;
 }
 
+const char *row_state_name(const json_t *row)
+{
+    int64_t state = row_number(row, "state");
+    return state >= 0 && state < TASK_STATES_LEN
+               ? task_state_name((enum task_state)state)
+               : "unknown";
+}
+
+bool row_is_unreadable(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "unreadable"));
+}
+
 static enum failure_kind kind_of(const json_t *row)
 {
     int64_t kind = row_number(row, "kind");
@@ -58,7 +71,7 @@ void row_dress(json_t *row)
     int64_t until_ms = settled_ms ? settled_ms : row_number(row, "now_ms");
     int64_t age_ms = until_ms - row_number(row, "received_ms");
     if (json_object_get(row, "state")) {
-        dress_word(row, "state", task_state_name(row_state(row)));
+        dress_word(row, "state", row_state_name(row));
     }
     dress_word(row, "mode",
                request_mode_name((enum request_mode)row_number(row, "mode")));
@@ -189,6 +202,14 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
 {
     enum task_state state = row_state(row);
     out[0] = '\0';
+    if (row_is_unreadable(row)) {
+        snprintf(out, out_bytes,
+                 "its row can't be read by this program (state %" PRId64
+                 ", kind %" PRId64 "): workers leave it as it is, for a later "
+                 "program",
+                 row_number(row, "state"), row_number(row, "kind"));
+        return;
+    }
     if (state == CLOSED) {
         return;
     }
@@ -210,8 +231,15 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
         return;
     }
     if (alone && len < out_bytes) {
-        snprintf(out + len, out_bytes - len, "; its worker is gone, %s",
-                 row_number(row, "workers") ? "another takes it over"
-                                            : "and no other is alive");
+        len += (size_t)snprintf(
+            out + len, out_bytes - len, "; its worker is gone, %s",
+            row_number(row, "workers") ? "another takes it over"
+                                       : "and no other is alive");
+    }
+    if (row_number(row, "takeovers") > SUSPECT_TAKEOVERS && len < out_bytes) {
+        snprintf(out + len, out_bytes - len,
+                 "; %" PRId64 " workers in a row died with it: it is tried "
+                 "rarely",
+                 row_number(row, "takeovers"));
     }
 }

@@ -16,8 +16,14 @@
  */
 void row_dress(json_t *row);
 
-/** The state, before row_dress(). */
+/** The state, before row_dress(); CLOSED if this program doesn't know it. */
 enum task_state row_state(const json_t *row);
+
+/** Its name, or "unknown": a later program wrote it. */
+const char *row_state_name(const json_t *row);
+
+/** From ctl_show or ctl_order: no worker of this program's works on it. */
+bool row_is_unreadable(const json_t *row);
 
 /** The event's value, parsed from the stored form; null: none yet. Caller's. */
 json_t *row_event(const json_t *row);

@@ -121,8 +121,10 @@ static void parse_field(json_t *row, const char *name)
 
 static void dress(json_t *row, const json_t *event, const char *why)
 {
-    enum task_state state = row_state(row);
-    json_object_set_new(row, "owes", json_string(task_owes(state)));
+    if (!row_is_unreadable(row)) {
+        json_object_set_new(row, "owes",
+                            json_string(task_owes(row_state(row))));
+    }
     row_dress(row);
     parse_field(row, "body");
     parse_field(row, "metadata");

@@ -80,6 +80,10 @@ enum failure_kind {
 #define PROVIDER_TASK_ID_BYTES 129 /* with the NUL; a longer one is no id */
 #define REQUEST_ID_BYTES 129      /* with the NUL */
 
+/** More takeovers in one state within an hour make a task a suspect: its workers
+ * may have died of it. */
+#define SUSPECT_TAKEOVERS 20
+
 /** The stored part. A row is written exactly when its state changes. */
 struct task_row {
     int64_t id;

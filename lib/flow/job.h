@@ -36,10 +36,6 @@ struct effect {
     void *stage;              /* the stage's own; freed by its cancel or end */
 };
 
-/** More takeovers in one state within an hour make a task a suspect: its workers
- * may have died of it. */
-#define SUSPECT_TAKEOVERS 20
-
 /** What a job has taken of the worker's slots and not yet passed on. */
 enum job_slot { SLOT_NONE, SLOT_SUBMIT, SLOT_TRANSFER };
 

@@ -21,6 +21,8 @@ SELECT json_strip_nulls(json_build_object(
            'cost', CASE WHEN t.has_cost THEN t.cost END,
            'event', t.event, 'closed', t.closed,
            'faulty', r.body IS NULL,
+           'unreadable', nullif(EXISTS (SELECT FROM task t
+               WHERE t.id = r.id AND :readable IS NOT TRUE), false),
            'key', r.idempotency_key || CASE
                WHEN t.submission > 0 THEN '/' || t.submission ELSE '' END,
            'workers', (SELECT count(*) FROM lease WHERE NOT dead)))

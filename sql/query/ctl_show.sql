@@ -67,6 +67,8 @@ SELECT json_strip_nulls(json_build_object(
            'worker', l.name,
            'worker_dead', CASE WHEN t.owner <> 0 AND t.closed_ms IS NULL
                                THEN coalesce(l.dead, true) END,
+           'unreadable', nullif(EXISTS (SELECT FROM task t
+               WHERE t.id = r.id AND :readable IS NOT TRUE), false),
            'waiting', w.task IS NOT NULL,
            'ahead', CASE WHEN w.task IS NOT NULL THEN
                (SELECT count(*) FROM waiting o

@@ -131,6 +131,11 @@ class Broken:
                   if f"task={t} " not in "\n".join(line + " " for line in text.splitlines()
                                                   if "unreadable" in line)]
         tap.equal(untold, [], f"{self.place}: the log names each")
+        said = [self.world.ctl(*words).stdout + self.world.ctl(*words).stderr
+                for words in (("explain", self.ids[0]), ("show", self.ids[0]),
+                              ("cancel", self.ids[0]), ("retry", self.ids[0]))]
+        tap.equal([text for text in said if "can't be read by this program" not in text], [],
+                  f"{self.place}: so do commands, which leave it as it is")
 
 
 def send(world, ids):
@@ -404,6 +409,7 @@ def dies_of_it(world):
     body = fetch(run.worker.admin + "/readyz")[1]
     tap.check(b"suspect: 1" in body, "/readyz tells of it", body)
     tap.equal(world.metric(run.worker, "pixverse_tasks_suspect"), 1, "so does a metric")
+    tap.check("died with it" in world.ctl("explain", "hurts").stdout, "so does explain")
     tap.equal(world.events.get("hurts"), None, "it is not told")
     tap.equal(bought(world, ["hurts"] + beside + later),
               sorted(["hurts"] + beside + later), "each was bought once")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=180
+# tests/run: alone postgres kafka long timeout=180
 """A disk that errs or is slow, as the worker's own calls see it (tests/lib/bad_disk.c):
 what could not be made durable is never trusted, nor synced again, but fetched afresh; a
 storage that can't be written is held, and all comes home when it heals; slow calls hold

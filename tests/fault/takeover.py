@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=300
+# tests/run: alone postgres kafka long timeout=300
 """A worker with 10,000 tasks in flight is killed: another one polls every one of
 them within ten seconds. IN_FLIGHT=n takes another number."""
 

@@ -1,4 +1,5 @@
 /* tests/run: raced */
+/* wraps: clock_gettime */
 #include "edge/loop.h"
 
 #include <pthread.h>
@@ -14,6 +15,18 @@
 #include <cmocka.h>
 
 #define LIMIT_MS 10000
+
+/** By so much the wall clock is wrong; the loop's timers are libuv's. */
+static time_t wall_ahead_s;
+
+int __real_clock_gettime(clockid_t id, struct timespec *now);
+int __wrap_clock_gettime(clockid_t id, struct timespec *now);
+int __wrap_clock_gettime(clockid_t id, struct timespec *now)
+{
+    int rc = __real_clock_gettime(id, now);
+    now->tv_sec += id == CLOCK_REALTIME ? wall_ahead_s : 0;
+    return rc;
+}
 
 static struct loop *loop;
 static char trace[256];
@@ -242,6 +255,18 @@ static void block(void *context)
     sleep_ms(*(long *)context);
 }
 
+/* By it leases are judged: NTP and operators must not end or prolong one. */
+static void loop_boot_ms__the_wall_clock_jumps__goes_on(void **state)
+{
+    (void)state;
+    for (int hours = -5; hours <= 5; hours += 10) {
+        int64_t before_ms = loop_boot_ms(loop);
+        wall_ahead_s = hours * 3600;
+        assert_in_range(loop_boot_ms(loop) - before_ms, 0, LIMIT_MS);
+        wall_ahead_s = 0;
+    }
+}
+
 static void loop_longest_turn_us__something_blocks__shows_it(void **state)
 {
     (void)state;
@@ -423,6 +448,7 @@ int main(void)
         TEST(loop_close__with_a_post_left__calls_it),
         TEST(loop_boot_ms__after_a_wait__is_of_this_turn),
         TEST(loop_boot_ms__between_two_runs__goes_on),
+        TEST(loop_boot_ms__the_wall_clock_jumps__goes_on),
         TEST(loop_longest_turn_us__something_blocks__shows_it),
         TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it),
         TEST(loop_longest_turn_us__only_waiting__stays_short),

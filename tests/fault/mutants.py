@@ -123,6 +123,9 @@ MUTANTS = [
      "boot_ms - bump_started_ms <= lease_ms / 4 * 3",
      "boot_ms + lease_ms > 0",
      ["unit/lease"]),
+    ("leases go by the wall clock", "lib/edge/loop.c",
+     "clock_gettime(CLOCK_BOOTTIME, &now);",
+     "clock_gettime(CLOCK_REALTIME, &now);", ["edge/loop"]),
     ("a POST is sent again by libcurl", "lib/edge/http.c",
      "if (call->http->options.once && call->sends > 0) {\n"
      "        return CURL_PREREQFUNC_ABORT;\n    }",

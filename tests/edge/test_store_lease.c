@@ -415,7 +415,7 @@ static void learn__while_the_row_is_closed__is_not_lost(void **state)
 
 static const char *const kill_ours =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
-    "application_name = 'trial'";
+    "application_name = 'trial' AND datname = current_database()";
 
 static void connection__killed_while_idle__comes_back(void **state)
 {

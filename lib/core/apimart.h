@@ -7,7 +7,7 @@
 
 /**
  * The provider's language: exchanges made from rows, outcomes made from
- * replies. Source of every rule: api/API.md, notes/provider.md 4.2 and 4.3,
+ * replies. Source of every rule: core/apimart.md
  * and CONTRACT's table of kinds, which wins.
  */
 

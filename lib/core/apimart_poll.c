@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 /*
- * What a poll came to (notes/provider.md 4.3). A poll decides nothing about
+ * What a poll came to (apimart.md). A poll decides nothing about
  * money: what can't be understood is a missed poll, an unknown status means
  * that the task still runs.
  */

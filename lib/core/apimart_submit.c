@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 /*
- * What a submission came to (CONTRACT "Refusals are …"; notes/provider.md 4.2).
+ * What a submission came to (CONTRACT "Refusals are …"; apimart.md).
  * Only what stands in this table was refused: all else is doubt.
  */
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /**
- * What a reply says went wrong (API.md "Errors"), whichever of the provider's
+ * What a reply says went wrong (apimart.md "Errors"), whichever of the provider's
  * shapes it says it in. Real replies don't always carry the documented type:
  * the status is looked at first, then type, code and text.
  */

@@ -10,7 +10,7 @@
 
 /**
  * What came in on the request topic, read and judged (CONTRACT "JSON in" and
- * "Request"; the provider's rules: API.md "Submit"). Pure: bytes in, a request
+ * "Request"; the provider's rules: apimart.md "Submit"). Pure: bytes in, a request
  * or all its faults out.
  */
 

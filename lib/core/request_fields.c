@@ -22,7 +22,7 @@ static const struct field envelope_rows[] = {
      .allowed = "an object of at most 16384 bytes as compact JSON"},
 };
 
-/* API.md "Submit"; the order is that of the body that is sent. */
+/* apimart.md "Submit"; the order is that of the body that is sent. */
 static const struct field body_rows[] = {
     {.name = "model", .shape = SHAPE_CHOICE, .words = "pixverse-v6",
      .allowed = "\"pixverse-v6\"", .modes = 0 /* written by itself */},

@@ -8,7 +8,7 @@
 /**
  * Streams a body from a host that a stranger named. Addresses are checked at
  * connect time, every redirect again (at most 3); no key is ever sent; one
- * connection pool of its own, HTTP/1.1 (notes/reliability.md 6).
+ * connection pool of its own, HTTP/1.1.
  */
 struct fetcher;
 struct fetch;

@@ -29,7 +29,7 @@ static const char *kind_of(const struct outcome *outcome)
 
 /* clang-format off */
 static const struct poll_row {
-    const char *row; /* of notes/provider.md 4.3 */
+    const char *row; /* of lib/core/apimart.md */
     int status;
     const char *body;
     enum outcome_kind kind;

@@ -31,7 +31,7 @@ static const char *kind_of(const struct outcome *outcome)
 
 /* clang-format off */
 static const struct submit_row {
-    const char *row; /* of notes/provider.md 4.2 */
+    const char *row; /* of lib/core/apimart.md */
     int status;
     const char *body;
     enum outcome_kind kind;

@@ -1,5 +1,7 @@
 #include "core/retry.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 
 #define RETRY_AFTER_MAX_MS 600000
@@ -22,6 +24,22 @@ int64_t retry_wait_ms(int tries, int64_t base_ms, int64_t cap_ms,
     }
     int64_t half_ms = whole_ms / 2;
     return half_ms + share(whole_ms - half_ms, random);
+}
+
+int64_t backoff_fail(struct backoff *backoff, int64_t cap_ms, uint32_t random)
+{
+    assert(cap_ms >= 1);
+    if (backoff->fails < INT_MAX) {
+        backoff->fails++;
+    }
+    int64_t wait_ms =
+        retry_wait_ms(backoff->fails, BACKOFF_FIRST_MS, cap_ms, random);
+    return wait_ms > 0 ? wait_ms : 1;
+}
+
+void backoff_good(struct backoff *backoff)
+{
+    backoff->fails = 0;
 }
 
 int64_t retry_jitter_ms(int64_t interval_ms, uint32_t random)

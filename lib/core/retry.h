@@ -15,6 +15,29 @@
 int64_t retry_wait_ms(int tries, int64_t base_ms, int64_t cap_ms,
                       uint32_t random);
 
+/**
+ * How a door begins again after its other side has closed it (a Kafka client
+ * that failed for good, a lost connection): soon at first, then ever later. One
+ * for all doors, so that none of them turns into a loop. Zeroed: all is well.
+ */
+struct backoff {
+    int fails; /* since it last went well */
+};
+
+#define BACKOFF_FIRST_MS 200
+
+/**
+ * Count one more failure.
+ *
+ * @param cap_ms  The longest wait, at least 1; of the door, not of the try.
+ * @param random  Random bits; half of the wait is jitter.
+ * @return        Milliseconds until the next try: 1 to cap_ms.
+ */
+int64_t backoff_fail(struct backoff *backoff, int64_t cap_ms, uint32_t random);
+
+/** It did what it is for: more than that it could be begun. */
+void backoff_good(struct backoff *backoff);
+
 /** interval +- a fifth, so that tasks that began together drift apart. */
 int64_t retry_jitter_ms(int64_t interval_ms, uint32_t random);
 

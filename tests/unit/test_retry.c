@@ -36,6 +36,34 @@ static void retry_wait_ms__base_above_the_cap__is_the_cap(void **state)
     assert_int_equal(retry_wait_ms(1, 100000, 60000, UINT32_MAX), 60000);
 }
 
+static void backoff_fail__again_and_again__waits_longer_up_to_the_cap(
+    void **state)
+{
+    (void)state;
+    struct backoff backoff = {0};
+    int64_t before_ms = 0;
+    for (int i = 0; i < 100; i++) {
+        int64_t wait_ms = backoff_fail(&backoff, 10000, 0);
+        assert_in_range(wait_ms, before_ms, 10000);
+        assert_true(wait_ms > before_ms || wait_ms == 5000);
+        before_ms = wait_ms;
+    }
+    assert_int_equal(before_ms, 5000); /* half of the cap is jitter */
+    assert_int_equal(backoff_fail(&backoff, 10000, UINT32_MAX), 10000);
+    backoff_good(&backoff);
+    assert_int_equal(backoff_fail(&backoff, 10000, UINT32_MAX),
+                     BACKOFF_FIRST_MS);
+}
+
+static void backoff_fail__least_cap_and_most_fails__waits_all_the_same(
+    void **state)
+{
+    (void)state;
+    struct backoff backoff = {.fails = INT32_MAX};
+    assert_int_equal(backoff_fail(&backoff, 1, 0), 1);
+    assert_int_equal(backoff_fail(&backoff, 60000, UINT32_MAX), 60000);
+}
+
 static void retry_jitter_ms__any_random__stays_within_a_fifth(void **state)
 {
     (void)state;
@@ -89,6 +117,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(retry_wait_ms__tries_grow__waits_double_up_to_the_cap),
         cmocka_unit_test(retry_wait_ms__base_above_the_cap__is_the_cap),
+        cmocka_unit_test(
+            backoff_fail__again_and_again__waits_longer_up_to_the_cap),
+        cmocka_unit_test(
+            backoff_fail__least_cap_and_most_fails__waits_all_the_same),
         cmocka_unit_test(retry_jitter_ms__any_random__stays_within_a_fifth),
         cmocka_unit_test(retry_after_ms__each_form__is_milliseconds_from_now),
     };

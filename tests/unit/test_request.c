@@ -43,9 +43,7 @@ static struct request read_text(const char *text)
 static void open_rows(const char *name, FILE **file)
 {
     char path[4096];
-    const char *end = strrchr(__FILE__, '/');
-    snprintf(path, sizeof path, "%.*s/requests/%s", (int)(end - __FILE__),
-             __FILE__, name);
+    snprintf(path, sizeof path, TEST_FOLDER "/requests/%s", name);
     *file = fopen(path, "r");
     if (!*file) {
         fail_msg("%s can't be read", path);

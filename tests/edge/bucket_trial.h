@@ -8,9 +8,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +17,7 @@
 #include <unistd.h>
 #include <utime.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define MIB ((size_t)1 << 20)
 

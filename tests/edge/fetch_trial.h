@@ -7,13 +7,9 @@
 #include "edge/fetch.h"
 #include "edge/web.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define LIMIT_MS 20000
 #define MIB ((int64_t)1 << 20)

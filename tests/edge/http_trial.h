@@ -9,13 +9,9 @@
 #include "edge/http.h"
 #include "edge/web.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define LIMIT_MS 20000
 #define ANSWERS_MAX 64

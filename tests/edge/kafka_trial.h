@@ -6,15 +6,12 @@
 #include "edge/consumer.h"
 #include "edge/producer.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 #include <librdkafka/rdkafka.h>
 
 struct trial {

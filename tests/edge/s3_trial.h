@@ -6,15 +6,12 @@
 #include "core/digest.h"
 #include "edge/bucket.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define MIB ((size_t)1 << 20)
 #define CHUNK ((size_t)64 << 10)

@@ -9,13 +9,11 @@
 #include "edge/store.h"
 
 #include <libpq-fe.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define TRIAL_LIMIT_MS 20000
 #define TRIAL_ACCOUNT "0123456789abcdef:fedcba9876543210"

@@ -2,13 +2,9 @@
 #include "edge/admin.h"
 #include "edge/web.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define LIMIT_MS 20000
 #define ASKERS 32

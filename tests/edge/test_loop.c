@@ -3,16 +3,13 @@
 #include "edge/loop.h"
 
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 #define LIMIT_MS 10000
 

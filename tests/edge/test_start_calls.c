@@ -5,13 +5,9 @@
 #include "edge/web.h"
 
 #include <microhttpd.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <uv.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 /*
  * What the loop and the probes' server are made of fails: neither begins, and

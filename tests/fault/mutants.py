@@ -196,6 +196,7 @@ def copy_tree():
                                                   ".jsonl"):
                 wanted.add(path.relative_to(ROOT))
     wanted.add(Path("CMakeLists.txt"))
+    wanted.add(Path("tests/CMakeLists.txt"))
     for name in wanted:
         source, target = ROOT / name, TREE / name
         text = source.read_bytes()

@@ -1,13 +1,7 @@
 #ifndef SIM_SCENE_H
 #define SIM_SCENE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "lib/check.h"
 #include "fake/node.h"
 
 #include <stdio.h>

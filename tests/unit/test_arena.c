@@ -1,10 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
+#include "lib/check.h"
 #include "base/arena.h"
 
 static void arena_alloc__many_sizes__are_zeroed_aligned_and_apart(void **state)

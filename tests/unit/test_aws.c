@@ -1,11 +1,8 @@
 #include "core/aws.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 static const char credentials[] = "# ours\n"
                                   "[default]\n"

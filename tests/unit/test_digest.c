@@ -1,10 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
+#include "lib/check.h"
 #include "core/digest.h"
 
 static void digest_end__pieces__equal_the_whole(void **state)

@@ -1,11 +1,6 @@
 #include "core/json.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "lib/check.h"
 
 /** The value's one text; the caller's. */
 static struct buf canonical_of(const char *text)

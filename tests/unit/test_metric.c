@@ -1,10 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
+#include "lib/check.h"
 #include "base/metric.h"
 
 static void metrics_write__all_types__is_the_prometheus_text(void **state)

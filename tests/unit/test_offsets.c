@@ -1,11 +1,8 @@
 #include "core/offsets.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 static void offsets_finish__in_order__moves_one_by_one(void **state)
 {

@@ -1,11 +1,8 @@
 #include "core/s3_url.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 static struct s3_url read_url(struct arena *arena, const char *text)
 {

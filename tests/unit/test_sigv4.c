@@ -2,13 +2,10 @@
 
 #include "core/digest.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "lib/check.h"
 
 /* The examples of the Amazon S3 API reference, "Signature Calculations for the
  * Authorization Header", and of its pages on chunked uploads. */

@@ -1,10 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "lib/check.h"
 #include "unit/step_task.h"
 
 /** One row of the specification. Jitter is 0: waits are at their shortest. */

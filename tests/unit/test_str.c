@@ -1,10 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
+#include "lib/check.h"
 #include "base/str.h"
 
 static void str_to_i64__texts__digits_within_the_range_only(void **state)

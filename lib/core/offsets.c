@@ -7,6 +7,7 @@
 
 struct offsets_entry {
     int64_t offset;
+    uint32_t epoch;
     bool finished;
 };
 
@@ -38,7 +39,7 @@ static bool grow(struct offsets *offsets)
     return true;
 }
 
-bool offsets_add(struct offsets *offsets, int64_t offset)
+bool offsets_add(struct offsets *offsets, int64_t offset, uint32_t epoch)
 {
     assert(offset >= 0);
     if (offset <= offsets->last) {
@@ -54,12 +55,23 @@ bool offsets_add(struct offsets *offsets, int64_t offset)
     }
     offsets->len++;
     *entry_at(offsets, offsets->len - 1) =
-        (struct offsets_entry){.offset = offset};
+        (struct offsets_entry){.offset = offset, .epoch = epoch};
     return true;
 }
 
+void offsets_rewind(struct offsets *offsets, int64_t offset)
+{
+    assert(offset >= 0 && offset <= offsets->last);
+    while (offsets->len > 0 &&
+           entry_at(offsets, offsets->len - 1)->offset >= offset) {
+        offsets->len--;
+    }
+    offsets->last = offset - 1;
+}
+
 /** By halving: the ring is in growing order. */
-static struct offsets_entry *find(const struct offsets *offsets, int64_t offset)
+static struct offsets_entry *find(const struct offsets *offsets, int64_t offset,
+                                  uint32_t epoch)
 {
     size_t low = 0;
     size_t high = offsets->len;
@@ -67,7 +79,7 @@ static struct offsets_entry *find(const struct offsets *offsets, int64_t offset)
         size_t middle = low + (high - low) / 2;
         struct offsets_entry *entry = entry_at(offsets, middle);
         if (entry->offset == offset) {
-            return entry;
+            return entry->epoch == epoch ? entry : NULL;
         }
         if (entry->offset < offset) {
             low = middle + 1;
@@ -78,9 +90,16 @@ static struct offsets_entry *find(const struct offsets *offsets, int64_t offset)
     return NULL;
 }
 
-bool offsets_finish(struct offsets *offsets, int64_t offset)
+bool offsets_waits_for(const struct offsets *offsets, int64_t offset,
+                       uint32_t epoch)
 {
-    struct offsets_entry *entry = find(offsets, offset);
+    const struct offsets_entry *entry = find(offsets, offset, epoch);
+    return entry && !entry->finished;
+}
+
+bool offsets_finish(struct offsets *offsets, int64_t offset, uint32_t epoch)
+{
+    struct offsets_entry *entry = find(offsets, offset, epoch);
     if (!entry) {
         return false;
     }

@@ -10,7 +10,8 @@ struct offsets_entry;
 /**
  * How far one partition may be committed: up to the first message that is not
  * finished, whatever was finished behind it. Offsets come in growing order,
- * perhaps with gaps (compaction, transactions leave them).
+ * perhaps with gaps (compaction, transactions leave them). A partition that is
+ * wound back begins a new epoch: the same offset may then be another message.
  */
 struct offsets {
     struct offsets_entry *ring; /* oldest at `head` */
@@ -28,21 +29,34 @@ void offsets_init(struct offsets *offsets);
 /**
  * A message was handed out.
  *
+ * @param epoch  Comes back with offsets_finish().
+ *
  * Without memory the tracker fails for good: then nothing is passed any more,
  * which costs a repeated delivery and never a loss.
  *
  * @return  false if the offset is not above the last one: the partition was
- *          wound back, and the caller must begin a new tracker.
+ *          wound back, and the caller must offsets_rewind() to it.
  */
-bool offsets_add(struct offsets *offsets, int64_t offset);
+bool offsets_add(struct offsets *offsets, int64_t offset, uint32_t epoch);
+
+/**
+ * The partition goes on at `offset`, which is not above the last one. What is
+ * unfinished before it still holds up the prefix: it is not read again. What
+ * was added from there on is forgotten: it comes again, under another epoch.
+ */
+void offsets_rewind(struct offsets *offsets, int64_t offset);
+
+/** Whether that message is known under that epoch and not finished. */
+bool offsets_waits_for(const struct offsets *offsets, int64_t offset,
+                       uint32_t epoch);
 
 /**
  * A message was dealt with for good. One that is not known (never added, or
- * finished before) changes nothing.
+ * under another epoch, or finished before) changes nothing.
  *
  * @return  Whether offsets->prefix moved.
  */
-bool offsets_finish(struct offsets *offsets, int64_t offset);
+bool offsets_finish(struct offsets *offsets, int64_t offset, uint32_t epoch);
 
 /** Gives all memory back; a zeroed struct is accepted. */
 void offsets_done(struct offsets *offsets);

@@ -1,7 +1,9 @@
 #include "edge/consumer.h"
 
 #include "base/crashpoint.h"
+#include "core/retry.h"
 #include "edge/consumer_conf.h"
+#include "edge/kafka_grave.h"
 #include "edge/kafka_message.h"
 #include "edge/kafka_partitions.h"
 #include "edge/kafka_rd.h"
@@ -16,7 +18,8 @@
 /** Three times what heals by itself; librdkafka below 2.10 may never find the
  * coordinator again after one broker went (its issue 4970), so begin afresh. */
 #define MEMBER_WAIT_MS 60000
-#define AFRESH_MS 1000
+#define REBALANCE_MS 30000
+#define AFRESH_MAX_MS 10000 /* the longest wait for the next client */
 #define CLOSE_POLL_MS 20
 #define AGAIN_MS 1000
 /** How long a pause only leaves librdkafka's queue unread. A pause at
@@ -26,12 +29,7 @@
 
 struct consumer {
     struct loop *loop;
-    char *group;
-    char *brokers;
-    char *topic;
-    bool tail;
-    struct kafka_property *properties;
-    size_t properties_len;
+    struct consumer_setup setup;
     consumer_message_fn *on_message;
     struct kafka_health health;
     void *context;
@@ -54,6 +52,8 @@ struct consumer {
     bool forgot; /* what we read was lost for lack of memory: begin afresh */
     int64_t member_ms;  /* when we last were a member, or began to wait */
     bool member;
+    bool was_member; /* this client: the group has answered it once */
+    struct backoff backoff; /* of clients */
 
     bool closing;
     int64_t close_by_ms;
@@ -74,7 +74,7 @@ static void store(void *context)
         return;
     }
     rd_kafka_topic_partition_list_t *list =
-        kafka_partitions_unstored(&consumer->partitions, consumer->topic);
+        kafka_partitions_unstored(&consumer->partitions, consumer->setup.topic);
     if (list) {
         /* Refused only for a partition that was taken from us meanwhile. */
         CRASHPOINT("offsets_before");
@@ -105,8 +105,9 @@ static void hand_out(struct consumer *consumer, struct kafka_message *held)
     list_remove(&held->link);
     const struct kafka_partition *partition =
         kafka_partition_get(&consumer->partitions, held->message.partition);
-    if (!partition || partition->epoch != held->epoch) {
-        kafka_message_free(held); /* another member reads it again */
+    if (!partition || !offsets_waits_for(&partition->offsets,
+                                         held->message.offset, held->epoch)) {
+        kafka_message_free(held); /* it is read again, perhaps by another */
         return;
     }
     consumer->out++;
@@ -136,16 +137,11 @@ static void on_fetched(struct consumer *consumer,
     if (consumer->forgot) {
         return; /* what is behind a gap would only be read twice */
     }
-    if (!offsets_add(&partition->offsets, from->offset)) {
-        /* Wound back (a topic made anew, a reset): what is still out belongs
-         * to another history, and says nothing about this one. */
-        (void)kafka_partition_begin(&consumer->partitions, from->partition);
-        (void)offsets_add(&partition->offsets, from->offset);
-    }
-    partition->next = from->offset + 1;
+    bool kept = kafka_partition_read(&consumer->partitions, partition,
+                                     from->offset);
     struct kafka_message *held =
-        kafka_message_new(from, str_of(consumer->topic), partition->epoch);
-    if (!held || partition->offsets.failed) {
+        kafka_message_new(from, str_of(consumer->setup.topic), partition->epoch);
+    if (!held || !kept) {
         /* Never finished, so never passed: the next client reads it again. */
         consumer->forgot = true;
         if (held) {
@@ -162,8 +158,8 @@ void consumer_done(struct consumer *consumer, struct message *message)
     struct kafka_message *held = message->inside;
     struct kafka_partition *partition =
         kafka_partition_get(&consumer->partitions, message->partition);
-    if (partition && partition->epoch == held->epoch &&
-        offsets_finish(&partition->offsets, message->offset) &&
+    if (partition &&
+        offsets_finish(&partition->offsets, message->offset, held->epoch) &&
         !consumer->store_due) {
         consumer->store_due = true;
         loop_defer(consumer->loop, store, consumer);
@@ -209,7 +205,7 @@ static void apply_pause(struct consumer *consumer, bool pause)
         return;
     }
     rd_kafka_topic_partition_list_t *list =
-        kafka_partitions_assigned(&consumer->partitions, consumer->topic);
+        kafka_partitions_assigned(&consumer->partitions, consumer->setup.topic);
     if (list->cnt > 0 && pause) {
         (void)rd_kafka_pause_partitions(consumer->client, list);
     } else if (list->cnt > 0) {
@@ -276,6 +272,8 @@ static void on_assign(struct consumer *consumer,
         apply_pause(consumer, true); /* a new assignment is never paused */
     }
     consumer->member = true;
+    consumer->was_member = true;
+    backoff_good(&consumer->backoff);
     if (list->cnt > 0) {
         kafka_health_good(&consumer->health);
     }
@@ -312,17 +310,36 @@ static void on_partition_stats(void *context,
     if (!partition) {
         return;
     }
-    int64_t at = partition->next >= 0 ? partition->next : told->next;
+    int64_t at = partition->next;
+    if (told->next > at && (at < 0 || told->queued == 0)) {
+        /* Nothing is left to read before it, so what lies there are markers of
+         * transactions, or gaps. */
+        at = partition->next = told->next;
+    }
     bool known = told->end >= 0 && at >= 0;
     int64_t lag = told->end > at ? told->end - at : 0;
     partition->lag = known ? lag : -1;
 }
 
+/** The group has answered, if only with no partition for us. A rebalance takes
+ * that back for a while, and changes nothing. */
+static bool is_taken_in(const struct consumer *consumer)
+{
+    return consumer->member ||
+           (consumer->was_member &&
+            loop_boot_ms(consumer->loop) - consumer->member_ms <
+                REBALANCE_MS);
+}
+
 static void on_stats(struct consumer *consumer, const char *text)
 {
-    kafka_health_stats(
-        &consumer->health,
-        kafka_stats_read(text, consumer->topic, on_partition_stats, consumer));
+    const struct kafka_stats stats =
+        kafka_stats_read(text, consumer->setup.topic, on_partition_stats, consumer);
+    kafka_health_lacks(&consumer->health,
+                       is_taken_in(consumer)
+                           ? NULL
+                           : "the group has not taken this worker in yet");
+    kafka_health_stats(&consumer->health, stats.up);
 }
 
 int64_t consumer_lag(const struct consumer *consumer)
@@ -339,14 +356,11 @@ static void consumer_free(struct consumer *consumer)
     }
     held_free_all(consumer);
     kafka_partitions_done(&consumer->partitions);
-    kafka_properties_free(consumer->properties, consumer->properties_len);
-    free(consumer->topic);
-    free(consumer->group);
-    free(consumer->brokers);
+    consumer_setup_free(&consumer->setup);
     loop_timer_free(consumer->watch);
     loop_timer_free(consumer->unread);
     loop_timer_free(consumer->again);
-    free(consumer->grave);
+    kafka_grave_free(consumer->grave);
     free(consumer);
 }
 
@@ -381,26 +395,15 @@ static void client_end(struct consumer *consumer)
     consumer->grave = NULL;
     consumer->forgot = false;
     consumer->client = NULL;
-    loop_timer_set(consumer->watch, AFRESH_MS);
-}
-
-static bool client_subscribe(struct consumer *consumer, struct err *err)
-{
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, consumer->topic,
-                                      RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->client, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return code == 0 || err_set(err, ERR_PERMANENT, "can't subscribe to %s: %s",
-                                consumer->topic, rd_kafka_err2str(code));
+    consumer->was_member = false;
+    loop_timer_set(consumer->watch,
+                   backoff_fail(&consumer->backoff, AFRESH_MAX_MS,
+                                loop_random(consumer->loop)));
 }
 
 static bool client_begin(struct consumer *consumer, struct err *err)
 {
-    rd_kafka_conf_t *conf =
-        consumer_conf_new(consumer->brokers, consumer->group, consumer->tail,
-                          consumer->properties, consumer->properties_len, err);
+    rd_kafka_conf_t *conf = consumer_conf_new(&consumer->setup, err);
     if (!conf) {
         return false;
     }
@@ -421,7 +424,8 @@ static bool client_begin(struct consumer *consumer, struct err *err)
     consumer->feed = kafka_feed_open(
         consumer->loop, rd_kafka_queue_get_consumer(consumer->client), on_event,
         consumer, err);
-    if (consumer->feed && client_subscribe(consumer, err)) {
+    if (consumer->feed &&
+        consumer_subscribe(&consumer->setup, consumer->client, err)) {
         consumer->member = false;
         consumer->member_ms = loop_boot_ms(consumer->loop);
         return true;
@@ -431,23 +435,24 @@ static bool client_begin(struct consumer *consumer, struct err *err)
 
 static void client_replace(struct consumer *consumer, const char *why)
 {
-    if (consumer->closing) {
-        consumer->close_by_ms = 0; /* nothing more to hope for */
-        loop_timer_set(consumer->watch, 0);
-        return;
-    }
     client_end(consumer);
     kafka_health_down(&consumer->health, why);
 }
 
 static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
 {
-    if (rd_kafka_event_error_is_fatal(event) ||
-        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) {
-        client_replace(consumer, rd_kafka_event_error_string(event));
-        return;
+    bool fatal = rd_kafka_event_error_is_fatal(event) ||
+                 rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL;
+    if (!fatal) {
+        kafka_health_error(&consumer->health, event);
+    } else if (consumer->closing) {
+        consumer->close_by_ms = 0; /* nothing more to hope for */
+        loop_timer_set(consumer->watch, 0);
+    } else {
+        (void)kafka_health_fatal(&consumer->health, consumer->client, event,
+                                 consumer->backoff.fails > 0);
+        client_end(consumer);
     }
-    kafka_health_error(&consumer->health, event);
 }
 
 static void on_event(void *context, rd_kafka_event_t *event)
@@ -510,23 +515,12 @@ static void on_watch(void *context)
     }
     if (!consumer->member &&
         loop_boot_ms(consumer->loop) - consumer->member_ms > MEMBER_WAIT_MS) {
-        client_replace(consumer, consumer->health.trouble[0]
-                                     ? consumer->health.trouble
+        const struct kafka_health *health = &consumer->health;
+        client_replace(consumer, health->complaint[0] ? health->complaint
+                                 : health->trouble[0]
+                                     ? health->trouble
                                      : "the group has not taken us in");
     }
-}
-
-static bool copy_options(struct consumer *consumer,
-                         const struct consumer_options *options)
-{
-    consumer->brokers = strdup(options->brokers);
-    consumer->group = strdup(options->group);
-    consumer->topic = strdup(options->topic);
-    consumer->properties =
-        kafka_properties_copy(options->properties, options->properties_len);
-    consumer->properties_len = options->properties_len;
-    return consumer->brokers && consumer->group && consumer->topic &&
-           consumer->properties;
 }
 
 struct consumer *consumer_open(struct loop *loop,
@@ -543,18 +537,17 @@ struct consumer *consumer_open(struct loop *loop,
     consumer->loop = loop;
     consumer->on_message = on_message;
     consumer->context = context;
-    consumer->tail = options->tail;
     list_init(&consumer->held);
     list_init(&consumer->later);
     consumer->watch = loop_timer_new(loop, on_watch, consumer);
     consumer->unread = loop_timer_new(loop, on_unread, consumer);
     consumer->again = loop_timer_new(loop, on_again, consumer);
     if (!consumer->watch || !consumer->unread || !consumer->again ||
-        !copy_options(consumer, options)) {
+        !consumer_setup_copy(&consumer->setup, options)) {
         err_set(err, ERR_TRANSIENT, "no memory for a consumer");
         goto failed;
     }
-    kafka_health_init(&consumer->health, loop, consumer->topic, on_state,
+    kafka_health_init(&consumer->health, loop, consumer->setup.topic, on_state,
                       context);
     if (!client_begin(consumer, err)) {
         goto failed;

@@ -40,12 +40,20 @@ struct consumer_options {
     const char *topic;
     const struct kafka_property *properties;
     size_t properties_len;
+    int64_t ahead_bytes; /* read ahead and not yet handed out: 1 MiB to 16 MiB,
+                            what is beyond counts as that; 0: 16 MiB */
     bool tail; /* only what comes from now on, nothing committed: an onlooker in
                   a group of its own */
 };
 
 typedef void consumer_message_fn(void *context, struct message *message);
-/** connected: the brokers answer. why: in words when not. */
+/**
+ * Called on change, of the words too.
+ *
+ * @param connected  The brokers answer; a consumer's group has taken it in,
+ *                   if only with no partition; a producer has its id.
+ * @param why        In words when not.
+ */
 typedef void consumer_state_fn(void *context, bool connected, const char *why);
 
 struct consumer *consumer_open(struct loop *loop,
@@ -71,7 +79,10 @@ void consumer_again(struct consumer *consumer, struct message *message);
 /** Messages handed out and neither done nor dropped. */
 size_t consumer_out(const struct consumer *consumer);
 
-/** Sum over assigned partitions of (end - position), as last told; -1: unknown.
+/**
+ * Sum over assigned partitions of (end - position), as last told; -1: unknown.
+ * What is no message (markers of transactions, gaps) and has nothing unread
+ * before it doesn't count.
  */
 int64_t consumer_lag(const struct consumer *consumer);
 

@@ -45,6 +45,18 @@ bool kafka_partition_begin(struct kafka_partitions *partitions, int32_t id)
     return true;
 }
 
+bool kafka_partition_read(struct kafka_partitions *partitions,
+                          struct kafka_partition *partition, int64_t offset)
+{
+    if (offset <= partition->offsets.last) {
+        offsets_rewind(&partition->offsets, offset);
+        partition->epoch = ++partitions->epoch;
+    }
+    (void)offsets_add(&partition->offsets, offset, partition->epoch);
+    partition->next = offset + 1;
+    return !partition->offsets.failed;
+}
+
 void kafka_partitions_end(struct kafka_partitions *partitions)
 {
     for (size_t i = 0; i < partitions->len; i++) {

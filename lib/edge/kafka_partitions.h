@@ -8,11 +8,13 @@
 /** A partition that may be ours, and how far we are in it. */
 struct kafka_partition {
     bool assigned;
-    /* Of this assignment: what was read in an earlier one counts not. */
+    /* Of this assignment and since it was last wound back: what was read under
+     * an earlier one may be another message of the same offset. */
     uint32_t epoch;
     struct offsets offsets;
     int64_t stored; /* as given to librdkafka; -1: nothing */
-    int64_t next;   /* after the last message read; -1: none read */
+    int64_t next;   /* after the last message read, or behind what is no
+                       message (markers, gaps); -1: unknown */
     int64_t lag;    /* as last told; -1: unknown */
 };
 
@@ -27,8 +29,17 @@ struct kafka_partitions {
 struct kafka_partition *
 kafka_partition_get(const struct kafka_partitions *partitions, int32_t id);
 
-/** Assigned to us, or to be begun anew. false: no memory, nothing changed. */
+/** Assigned to us. false: no memory, nothing changed. */
 bool kafka_partition_begin(struct kafka_partitions *partitions, int32_t id);
+
+/**
+ * A message of it has come. An offset that isn't above the last one means that
+ * the partition was wound back (a topic made anew, a reset).
+ *
+ * @return  false: no memory to remember it; nothing behind it may pass.
+ */
+bool kafka_partition_read(struct kafka_partitions *partitions,
+                          struct kafka_partition *partition, int64_t offset);
 
 /** None is ours any more. */
 void kafka_partitions_end(struct kafka_partitions *partitions);

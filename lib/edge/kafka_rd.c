@@ -281,15 +281,18 @@ void kafka_health_init(struct kafka_health *health, struct loop *loop,
     };
 }
 
+/** On change, of the reason too: the first one is often not the true one. */
 static void tell(struct kafka_health *health, bool connected, const char *why)
 {
-    if (health->told && health->connected == connected) {
+    if (health->told && health->connected == connected &&
+        (connected || strcmp(health->why, why) == 0)) {
         return;
     }
     health->told = true;
     health->connected = connected;
+    snprintf(health->why, sizeof health->why, "%s", connected ? "" : why);
     if (health->on_state) {
-        health->on_state(health->context, connected, connected ? "" : why);
+        health->on_state(health->context, connected, health->why);
     }
 }
 
@@ -303,7 +306,11 @@ static void judge(struct kafka_health *health)
         return;
     }
     if (health->up_ms != 0 && now_ms - health->up_ms < DOWN_MS) {
-        tell(health, true, "");
+        const char *refused = health->complaint;
+        tell(health, !health->lacks,
+             health->lacks && refused[0] ? refused
+             : health->lacks             ? health->lacks
+                                         : "");
         return;
     }
     if (now_ms - health->since_ms < DOWN_MS) {
@@ -332,15 +339,20 @@ static bool is_refusal(rd_kafka_resp_err_t code)
     return false;
 }
 
+static void complain(struct kafka_health *health, const char *text)
+{
+    health->complaint_ms = loop_boot_ms(health->loop);
+    snprintf(health->complaint, sizeof health->complaint, "%s%s%s",
+             health->topic ? health->topic : "", health->topic ? ": " : "",
+             text);
+}
+
 void kafka_health_error(struct kafka_health *health, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
     if (is_refusal(code)) {
-        health->complaint_ms = loop_boot_ms(health->loop);
-        snprintf(health->complaint, sizeof health->complaint, "%s%s%s",
-                 health->topic ? health->topic : "", health->topic ? ": " : "",
-                 text);
+        complain(health, text);
     } else if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         /* "All brokers are down" comes after the words that say why, and
          * librdkafka below 2.11.1 says it of an idle connection too. */
@@ -361,9 +373,16 @@ void kafka_health_good(struct kafka_health *health)
 {
     health->up_ms = loop_boot_ms(health->loop);
     health->complaint_ms = 0;
+    health->complaint[0] = '\0';
+    health->lacks = NULL;
     if (!health->connected) {
         judge(health);
     }
+}
+
+void kafka_health_lacks(struct kafka_health *health, const char *what)
+{
+    health->lacks = what;
 }
 
 void kafka_health_down(struct kafka_health *health, const char *why)
@@ -372,41 +391,21 @@ void kafka_health_down(struct kafka_health *health, const char *why)
     tell(health, false, why);
 }
 
-/* Graves */
-
-struct kafka_grave {
-    struct loop *loop;
-    loop_fn *on_filled;
-    void *context;
-    rd_kafka_t *client;
-};
-
-struct kafka_grave *kafka_grave_new(struct loop *loop, loop_fn *on_filled,
-                                    void *context)
+const char *kafka_health_fatal(struct kafka_health *health, rd_kafka_t *client,
+                               rd_kafka_event_t *event, bool again)
 {
-    struct kafka_grave *grave = malloc(sizeof *grave);
-    if (grave) {
-        *grave = (struct kafka_grave){loop, on_filled, context, NULL};
+    char text[sizeof health->complaint] = "";
+    rd_kafka_resp_err_t code =
+        rd_kafka_fatal_error(client, text, sizeof text);
+    if (!code) {
+        code = rd_kafka_event_error(event);
+        snprintf(text, sizeof text, "%s", rd_kafka_event_error_string(event));
     }
-    return grave;
-}
-
-static void die(void *context)
-{
-    struct kafka_grave *grave = context;
-    /* A member that may still leave has left by now. */
-    rd_kafka_destroy_flags(grave->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-}
-
-static void on_dead(void *context)
-{
-    struct kafka_grave *grave = context;
-    grave->on_filled(grave->context);
-    free(grave);
-}
-
-void kafka_grave_fill(struct kafka_grave *grave, rd_kafka_t *client)
-{
-    grave->client = client;
-    loop_work(grave->loop, die, on_dead, grave);
+    if (again || is_refusal(code)) {
+        complain(health, text);
+        kafka_health_down(health, health->complaint);
+    } else {
+        kafka_health_down(health, text);
+    }
+    return health->why;
 }

@@ -56,19 +56,6 @@ void kafka_feed_hold(struct kafka_feed *feed, bool hold);
 /** No event comes any more; accepted inside on_event, and null. */
 void kafka_feed_close(struct kafka_feed *feed);
 
-/**
- * Where a client ends: destroying may wait for other threads, so it happens on
- * one of its own. Made before the client, so that there is always one.
- *
- * @param on_filled  Called on the loop once the client is gone; the grave is
- *                   then too.
- * @return           null: no memory. free() is enough while it is empty.
- */
-struct kafka_grave;
-struct kafka_grave *kafka_grave_new(struct loop *loop, loop_fn *on_filled,
-                                    void *context);
-void kafka_grave_fill(struct kafka_grave *grave, rd_kafka_t *client);
-
 /** Whether the brokers answer, told on change. */
 struct kafka_health {
     struct loop *loop;
@@ -80,8 +67,10 @@ struct kafka_health {
     int64_t since_ms;     /* when it was opened; boot time */
     int64_t up_ms;        /* when a broker was last seen up; 0: never */
     int64_t complaint_ms; /* last refusal by a broker; 0: none */
-    char complaint[256];  /* its words */
+    char complaint[256];  /* its words; empty: none since all was good */
     char trouble[256];    /* last transport error, in words */
+    const char *lacks; /* what has to come before all is well; null: nothing */
+    char why[256];     /* as last told */
 };
 
 /** How often librdkafka tells its statistics, as text for a rule. */
@@ -97,7 +86,26 @@ void kafka_health_stats(struct kafka_health *health, bool up);
 /** The brokers did what we asked: a message, an assignment, an acknowledgement.
  */
 void kafka_health_good(struct kafka_health *health);
-/** Down at once, and told so, as after a fatal error. */
+/**
+ * A broker that is up isn't enough: this has to come, too. To be said before
+ * each kafka_health_stats(), while it lacks; null: it has come.
+ *
+ * @param what  In words, outliving the health; a refusal that the broker has
+ *              spoken since all was well is told in its place.
+ */
+void kafka_health_lacks(struct kafka_health *health, const char *what);
+
+/** Down at once, and told so. */
 void kafka_health_down(struct kafka_health *health, const char *why);
+
+/**
+ * Down at once, in the words of a client's fatal error.
+ *
+ * @param again  The client before this one ended so, too: then it isn't over
+ *               when the next one has found a broker.
+ * @return       What was told; the health's.
+ */
+const char *kafka_health_fatal(struct kafka_health *health, rd_kafka_t *client,
+                               rd_kafka_event_t *event, bool again);
 
 #endif

@@ -18,6 +18,13 @@ static bool any_broker_up(json_t *stats)
     return false;
 }
 
+static bool has_producer_id(json_t *stats)
+{
+    const char *state = json_string_value(
+        json_object_get(json_object_get(stats, "eos"), "idemp_state"));
+    return state && strcmp(state, "Assigned") == 0;
+}
+
 /** Negative numbers are librdkafka's signs for "unknown", of several kinds. */
 static int64_t offset_of(json_t *entry, const char *name)
 {
@@ -25,11 +32,12 @@ static int64_t offset_of(json_t *entry, const char *name)
     return offset < 0 ? -1 : offset;
 }
 
-bool kafka_stats_read(const char *text, const char *topic,
-                      kafka_stats_fn *on_partition, void *context)
+struct kafka_stats kafka_stats_read(const char *text, const char *topic,
+                                    kafka_stats_fn *on_partition, void *context)
 {
     json_t *stats = json_loads(text, 0, NULL);
-    bool up = any_broker_up(stats);
+    const struct kafka_stats told = {.up = any_broker_up(stats),
+                                     .has_id = has_producer_id(stats)};
     json_t *entries = json_object_get(
         json_object_get(json_object_get(stats, "topics"), topic ? topic : ""),
         "partitions");
@@ -42,11 +50,12 @@ bool kafka_stats_read(const char *text, const char *topic,
                 json_object_get(entry, "partition")),
             .end = offset_of(entry, "hi_offset"),
             .next = offset_of(entry, "next_offset"),
+            .queued = offset_of(entry, "fetchq_cnt"),
         };
         if (partition.id >= 0) {
             on_partition(context, &partition);
         }
     }
     json_decref(stats);
-    return up;
+    return told;
 }

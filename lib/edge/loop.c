@@ -201,8 +201,9 @@ void loop_post(struct loop *loop, loop_fn *fn, void *context)
     uv_mutex_lock(&loop->posts_lock);
     *loop->posts_last = post;
     loop->posts_last = &post->next;
-    uv_mutex_unlock(&loop->posts_lock);
+    /* Under the lock: once it is free, the call may end the loop itself. */
     uv_async_send(&loop->async);
+    uv_mutex_unlock(&loop->posts_lock);
 }
 
 /* ---- life ---------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 #include "edge/producer.h"
 
 #include "base/list.h"
+#include "core/retry.h"
+#include "edge/kafka_grave.h"
 #include "edge/kafka_rd.h"
 #include "edge/kafka_stats.h"
 #include "edge/producer_test.h"
@@ -12,7 +14,11 @@
 #define WINDOW_MAX 5000
 /** Purging brings all callbacks at once; a client that doesn't is given up. */
 #define PURGE_MS 2000
-#define AFRESH_MS 1000
+/** The longest wait for the next client where each ends as fatal: one without
+ * a right it needs does, until somebody grants it. */
+#define AFRESH_MAX_MS 10000
+/** An id that has lasted so long shows that all was well. */
+#define LASTED_MS 30000
 /** How long the client for messages alone stays without one. */
 #define ALONE_MS 30000
 
@@ -20,10 +26,13 @@
 struct client {
     struct producer *producer;
     rd_kafka_t *rk;
+    struct kafka_grave *grave; /* there before it */
     struct kafka_feed *feed;
+    int64_t began_ms;
     struct loop_timer *timer; /* of its end */
     struct list sends;        /* not yet answered */
     bool alone;               /* a batch of it holds one message */
+    bool has_id;              /* the brokers gave it one */
     bool retiring;            /* takes nothing new */
     bool purged;
     bool dying; /* being destroyed on another thread */
@@ -44,6 +53,8 @@ struct producer {
     struct client *current; /* null: between two */
     struct client *alone;   /* null: nothing had to be tried alone lately */
     struct loop_timer *afresh;
+    struct backoff backoff;
+    struct err ended; /* why there is none, while there is none */
     size_t under_way;
     size_t retiring; /* clients that have not ended yet */
     int clients;     /* that there have been */
@@ -81,12 +92,6 @@ static void on_over(void *context)
     end_if_over(context);
 }
 
-static void die(void *context)
-{
-    struct client *client = context;
-    rd_kafka_destroy(client->rk);
-}
-
 static void on_dead(void *context)
 {
     struct client *client = context;
@@ -105,7 +110,7 @@ static void client_end_if_idle(struct client *client)
     client->dying = true;
     loop_timer_stop(client->timer);
     kafka_feed_close(client->feed);
-    loop_work(client->producer->loop, die, on_dead, client);
+    kafka_grave_fill(client->grave, client->rk);
 }
 
 static void send_end(struct producer *producer, struct send *send,
@@ -212,9 +217,11 @@ static struct client *client_new(struct producer *producer, bool alone,
     client->producer = producer;
     client->alone = alone;
     list_init(&client->sends);
+    client->began_ms = loop_boot_ms(producer->loop);
     client->timer = loop_timer_new(producer->loop, on_time, client);
+    client->grave = kafka_grave_new(producer->loop, on_dead, client);
     rd_kafka_conf_t *conf = conf_new(producer, err);
-    if (!client->timer || !conf) {
+    if (!client->timer || !client->grave || !conf) {
         goto failed;
     }
     char text[256] = "";
@@ -243,8 +250,16 @@ failed:
         rd_kafka_conf_destroy(conf);
     }
     loop_timer_free(client->timer);
+    kafka_grave_free(client->grave);
     free(client);
     return NULL;
+}
+
+static void begin_afresh_soon(struct producer *producer)
+{
+    loop_timer_set(producer->afresh,
+                   backoff_fail(&producer->backoff, AFRESH_MAX_MS,
+                                loop_random(producer->loop)));
 }
 
 static void on_afresh(void *context)
@@ -257,19 +272,24 @@ static void on_afresh(void *context)
     producer->current = client_new(producer, false, &err);
     if (!producer->current) {
         kafka_health_down(&producer->health, err.text);
-        loop_timer_set(producer->afresh, AFRESH_MS);
+        begin_afresh_soon(producer);
     }
 }
 
-static void client_replace(struct client *client)
+/** It is good for nothing any more; the broker's words say why. */
+static void client_replace(struct client *client, rd_kafka_event_t *event)
 {
+    struct producer *producer = client->producer;
     if (client->retiring) {
         return;
     }
-    client_retire(client, 0);
     if (!client->alone) {
-        loop_timer_set(client->producer->afresh, 0);
+        err_set(&producer->ended, ERR_TRANSIENT, "%s",
+                kafka_health_fatal(&producer->health, client->rk, event,
+                                   producer->backoff.fails > 0));
+        begin_afresh_soon(producer);
     }
+    client_retire(client, 0);
 }
 
 /* Events */
@@ -287,8 +307,17 @@ static bool may_be_for_another(rd_kafka_resp_err_t code)
     return is_about_size(code) || code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
 }
 
-static bool err_of(struct err *err, rd_kafka_resp_err_t code, const char *topic)
+static bool err_of(struct err *err, const struct producer *producer,
+                   rd_kafka_resp_err_t code, const char *topic)
 {
+    bool purged = code == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+                  code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
+                  code == RD_KAFKA_RESP_ERR__FATAL;
+    if (purged && producer->ended.text[0]) {
+        /* We have purged it ourselves: the reason for that is the reason. */
+        return err_set(err, ERR_TRANSIENT, "Kafka topic %s: %s", topic,
+                       producer->ended.text);
+    }
     return err_set(err, is_about_size(code) ? ERR_PERMANENT : ERR_TRANSIENT,
                    "Kafka topic %s: %s", topic, rd_kafka_err2str(code));
 }
@@ -323,7 +352,7 @@ static bool try_alone(struct producer *producer,
     loop_timer_set(client->timer, ALONE_MS);
     if (code) {
         rd_kafka_headers_destroy(headers);
-        return err_of(err, code, topic);
+        return err_of(err, producer, code, topic);
     }
     list_remove(&send->link);
     list_add_tail(&client->sends, &send->link);
@@ -334,7 +363,7 @@ static void on_refused(struct client *client, const rd_kafka_message_t *message)
 {
     struct producer *producer = client->producer;
     struct err err;
-    err_of(&err, message->err, rd_kafka_topic_name(message->rkt));
+    err_of(&err, producer, message->err, rd_kafka_topic_name(message->rkt));
     if (may_be_for_another(message->err) && !client->alone) {
         if (client->retiring) {
             err.kind = ERR_TRANSIENT; /* too late to find out whose it is */
@@ -354,9 +383,38 @@ static void on_reports(struct client *client, rd_kafka_event_t *event)
             on_refused(client, message);
         } else {
             kafka_health_good(&producer->health);
+            backoff_good(&producer->backoff);
+            producer->ended = (struct err){0};
             send_end(producer, message->_private, NULL);
         }
     }
+}
+
+/**
+ * Without its id it can send nothing: that a broker is up says little. The
+ * complaint of the client before is over when this one has its own.
+ */
+static void on_stats(struct client *client, rd_kafka_event_t *event)
+{
+    struct producer *producer = client->producer;
+    const struct kafka_stats stats =
+        kafka_stats_read(rd_kafka_event_stats(event), NULL, NULL, NULL);
+    if (client != producer->current) {
+        return;
+    }
+    if (stats.up && stats.has_id && !client->has_id) {
+        client->has_id = true;
+        producer->ended = (struct err){0};
+        kafka_health_good(&producer->health);
+    }
+    if (client->has_id &&
+        loop_boot_ms(producer->loop) - client->began_ms > LASTED_MS) {
+        backoff_good(&producer->backoff);
+    }
+    kafka_health_lacks(&producer->health,
+                       stats.has_id ? NULL
+                                    : "no broker has given the producer an id");
+    kafka_health_stats(&producer->health, stats.up);
 }
 
 static void on_event(void *context, rd_kafka_event_t *event)
@@ -368,16 +426,12 @@ static void on_event(void *context, rd_kafka_event_t *event)
         on_reports(client, event);
         break;
     case RD_KAFKA_EVENT_STATS:
-        if (client == producer->current) {
-            kafka_health_stats(&producer->health,
-                               kafka_stats_read(rd_kafka_event_stats(event),
-                                                NULL, NULL, NULL));
-        }
+        on_stats(client, event);
         break;
     case RD_KAFKA_EVENT_ERROR:
         if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL ||
             rd_kafka_event_error_is_fatal(event)) {
-            client_replace(client);
+            client_replace(client, event);
         } else if (client == producer->current) {
             kafka_health_error(&producer->health, event);
         }
@@ -456,7 +510,9 @@ bool producer_send(struct producer *producer, const struct outgoing *outgoing,
 {
     struct client *client = producer->current;
     if (!client || producer->closing) {
-        return err_set(err, ERR_TRANSIENT, "the Kafka producer begins afresh");
+        const char *why = producer->ended.text;
+        return err_set(err, ERR_TRANSIENT, "%s",
+                       why[0] ? why : "the Kafka producer begins afresh");
     }
     if (producer->under_way >= WINDOW_MAX) {
         return err_set(err, ERR_TRANSIENT, "%d messages wait for Kafka already",
@@ -470,7 +526,7 @@ bool producer_send(struct producer *producer, const struct outgoing *outgoing,
     rd_kafka_resp_err_t code = produce(client, outgoing, send);
     if (code) {
         free(send);
-        return err_of(err, code, outgoing->topic);
+        return err_of(err, producer, code, outgoing->topic);
     }
     list_add_tail(&client->sends, &send->link);
     producer->under_way++;

@@ -285,12 +285,91 @@ static void lag__is_what_was_not_read(void **state)
     trial_end(&trial);
 }
 
+/** Two messages that count and two that were taken back, each pair with the
+ * marker that ends its transaction. */
+static void produce_transactions(const char *topic)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", trial_brokers(), NULL, 0);
+    rd_kafka_conf_set(conf, "transactional.id", topic, NULL, 0);
+    rd_kafka_t *client =
+        rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    assert_non_null(client);
+    assert_null(rd_kafka_init_transactions(client, 60000));
+    for (int i = 0; i < 4; i++) {
+        char value[8];
+        snprintf(value, sizeof value, "%d", i);
+        if (i % 2 == 0) {
+            assert_null(rd_kafka_begin_transaction(client));
+        }
+        assert_int_equal(
+            rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic),
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                              RD_KAFKA_V_VALUE(value, strlen(value)),
+                              RD_KAFKA_V_END),
+            0);
+        if (i == 1) {
+            assert_null(rd_kafka_commit_transaction(client, 60000));
+        } else if (i == 3) {
+            (void)rd_kafka_flush(client, 60000); /* they are in the topic */
+            assert_null(rd_kafka_abort_transaction(client, 60000));
+        }
+    }
+    rd_kafka_destroy(client);
+}
+
+static bool lag_is_0(void *context)
+{
+    return consumer_lag(((struct reader *)context)->consumer) == 0;
+}
+
+static void lag__markers_of_transactions_at_the_end__are_not_counted(
+    void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    produce_transactions(topic);
+    struct reader *reader = reader_new(&trial, topic, topic);
+    reader->want = 2;
+    assert_true(trial_wait(&trial, has_all, reader, 30000));
+    assert_true(trial_wait(&trial, lag_is_0, reader, 30000));
+    assert_int_equal(reader->messages, 2); /* none of those taken back */
+    reader_end(reader, &trial);
+    trial_end(&trial);
+}
+
 struct pair {
     struct reader *one;
     struct reader *two;
     int want;
     bool both; /* must each have read something */
 };
+
+static bool both_connected(void *context)
+{
+    const struct pair *pair = context;
+    return pair->one->connected && pair->two->connected;
+}
+
+/** The group's answer is what makes it ready, and "none for you" is one. */
+static void state__more_members_than_partitions__all_are_connected(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct pair pair = {.one = reader_new(&trial, topic, topic)};
+    pair.two = reader_new(&trial, topic, topic);
+    assert_true(trial_wait(&trial, both_connected, &pair, 30000));
+    reader_end(pair.one, &trial);
+    reader_end(pair.two, &trial);
+    trial_end(&trial);
+}
 
 static bool pair_has_all(void *context)
 {
@@ -543,6 +622,10 @@ int main(void)
         cmocka_unit_test(pause__again_and_again__loses_and_leaks_nothing),
         cmocka_unit_test(pause__before_the_assignment__is_kept),
         cmocka_unit_test(lag__is_what_was_not_read),
+        cmocka_unit_test(
+            lag__markers_of_transactions_at_the_end__are_not_counted),
+        cmocka_unit_test(
+            state__more_members_than_partitions__all_are_connected),
         cmocka_unit_test(rebalance__members_come_and_go__loses_nothing),
         cmocka_unit_test(late_done__of_a_revoked_partition__is_ignored),
         cmocka_unit_test(open__topic_that_is_not_there_yet__reads_it_later),

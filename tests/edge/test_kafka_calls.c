@@ -1,10 +1,11 @@
 /* tests/run: timeout=60 */
 /* wraps: rd_kafka_new rd_kafka_subscribe rd_kafka_offsets_store */
-/* wraps: eventfd uv_poll_init */
+/* wraps: eventfd uv_poll_init rd_kafka_destroy_flags */
 #include "edge/calls.h"
 #include "edge/kafka_trial.h"
 #include "edge/producer_test.h"
 
+#include <semaphore.h>
 #include <sys/eventfd.h>
 #include <uv.h>
 
@@ -27,6 +28,19 @@ WRAP(int, eventfd, -1, (unsigned count, int flags), (count, flags))
 WRAP(int, uv_poll_init, UV_EMFILE, (uv_loop_t *loop, uv_poll_t *poll, int fd),
      (loop, poll, fd))
 /* clang-format on */
+
+static sem_t released;
+
+/** A client whose threads don't end, until it is released. */
+void __real_rd_kafka_destroy_flags(rd_kafka_t *client, int flags);
+void __wrap_rd_kafka_destroy_flags(rd_kafka_t *client, int flags);
+void __wrap_rd_kafka_destroy_flags(rd_kafka_t *client, int flags)
+{
+    if (fails("rd_kafka_destroy_flags")) {
+        sem_wait(&released);
+    }
+    __real_rd_kafka_destroy_flags(client, flags);
+}
 
 struct seen {
     struct consumer *consumer;
@@ -174,11 +188,57 @@ static void consumer__a_call_fails__is_said_and_works_again(void **state)
     trial_end(&trial);
 }
 
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+static void on_worked(void *context)
+{
+    ++*(int *)context;
+}
+
+static bool has_worked(void *context)
+{
+    return *(int *)context > 0;
+}
+
+static void destroy__hangs__is_in_nobodys_way(void **state)
+{
+    (void)state;
+    struct trial trial;
+    struct seen seen = {0};
+    struct err err = {0};
+    char topic[128];
+    int worked = 0;
+    assert_int_equal(sem_init(&released, 0, 0), 0);
+    trial_begin(&trial);
+    trial_topic(topic, sizeof topic, 1);
+    struct producer *producer = open_producer(&trial, &err);
+    assert_non_null(producer);
+    send_one(&trial, producer, topic, &seen);
+    strike("rd_kafka_destroy_flags", 1);
+    producer_make_fatal(producer);
+    send_one(&trial, producer, topic, &seen); /* by the next one */
+    send_one(&trial, producer, topic, &seen);
+    /* The loop has one thread for its work: it is free. */
+    loop_work(trial.loop, nothing, on_worked, &worked);
+    assert_true(trial_wait(&trial, has_worked, &worked, 20000));
+    assert_true(struck());
+    sem_post(&released);
+    trial_close_producer(&trial, producer);
+    trial_end(&trial);
+    sem_destroy(&released);
+}
+
 int main(void)
 {
+    loop_threads(1);
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(producer__a_call_fails__is_said_and_tried_again),
         cmocka_unit_test(consumer__a_call_fails__is_said_and_works_again),
+        cmocka_unit_test(destroy__hangs__is_in_nobodys_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

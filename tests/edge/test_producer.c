@@ -56,6 +56,25 @@ static bool is_told(void *context)
     return ((struct answers *)context)->told;
 }
 
+/** Sends one as soon as there is a client to send it. */
+struct eager {
+    struct producer *producer;
+    const char *topic;
+    struct answers *answers;
+};
+
+static bool could_send(void *context)
+{
+    struct eager *eager = context;
+    const struct outgoing outgoing = {
+        .topic = eager->topic, .key = STR("k"), .value = STR("again")};
+    struct err err = {0};
+    bool sent = producer_send(eager->producer, &outgoing, on_end,
+                              eager->answers, &err);
+    eager->answers->want += sent;
+    return sent;
+}
+
 static struct producer *open_at(struct trial *trial, const char *brokers,
                                 struct answers *answers)
 {
@@ -247,16 +266,62 @@ static void fatal__with_sends_under_way__is_replaced(void **state)
         assert_true(trial_wait(&trial, all_answered, &answers, 20000));
         assert_int_equal(producer_under_way(producer), 0);
         assert_int_equal(answers.good + answers.transient, answers.want);
-        assert_int_equal(producer_clients(producer), round + 1);
         int good = answers.good;
-        assert_true(
-            send_text(producer, topic, "k", STR("again"), &answers, &err));
+        struct eager eager = {producer, topic, &answers};
+        assert_true(trial_wait(&trial, could_send, &eager, 20000));
+        assert_int_equal(producer_clients(producer), round + 1);
         assert_true(trial_wait(&trial, all_answered, &answers, 20000));
         assert_int_equal(answers.good, good + 1);
     }
     assert_true(answers.transient > 0);
     assert_int_equal(answers.permanent, 0);
     trial_close_producer(&trial, producer);
+    trial_end(&trial);
+}
+
+struct doomed {
+    struct producer *producer;
+    int made; /* clients so far */
+};
+
+/** Ends each client as soon as it is there. */
+static bool is_there_no_more(void *context)
+{
+    struct doomed *doomed = context;
+    if (producer_clients(doomed->producer) > doomed->made) {
+        doomed->made = producer_clients(doomed->producer);
+        producer_make_fatal(doomed->producer);
+    }
+    return false;
+}
+
+/** As one without the right to begin does: it is made anew ever more rarely,
+ * with its reason told, and sends again once it may. */
+static void fatal__again_and_again__waits_longer_each_time(void **state)
+{
+    (void)state;
+    struct trial trial;
+    trial_begin(&trial);
+    char topic[100];
+    trial_topic(topic, sizeof topic, 1);
+    struct answers answers = {0};
+    struct doomed doomed = {.producer =
+                                open_at(&trial, trial_brokers(), &answers)};
+    trial_wait(&trial, is_there_no_more, &doomed, 3000);
+    assert_in_range(doomed.made, 2, 8); /* 0.1, 0.2, 0.4, 0.8, 1.6 s at least */
+    assert_false(answers.connected);
+    assert_non_null(strstr(answers.why, "a test"));
+    struct outgoing outgoing = {.topic = topic, .value = STR("x")};
+    struct err err = {0};
+    assert_false(
+        producer_send(doomed.producer, &outgoing, on_end, &answers, &err));
+    assert_non_null(strstr(err.text, "a test"));
+    struct eager eager = {doomed.producer, topic, &answers};
+    assert_true(trial_wait(&trial, could_send, &eager, 20000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_true(trial_wait(&trial, is_connected, &answers, 20000));
+    assert_int_equal(answers.good, 1);
+    trial_close_producer(&trial, doomed.producer);
     trial_end(&trial);
 }
 
@@ -313,6 +378,7 @@ int main(void)
         cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
         cmocka_unit_test(close__brokers_away__ends_what_is_under_way),
         cmocka_unit_test(fatal__with_sends_under_way__is_replaced),
+        cmocka_unit_test(fatal__again_and_again__waits_longer_each_time),
         cmocka_unit_test(close__in_the_middle_of_a_replacement__ends_all),
         cmocka_unit_test(open__bad_properties__are_named_without_their_value),
     };

@@ -9,12 +9,12 @@ static void offsets_finish__in_order__moves_one_by_one(void **state)
     (void)state;
     struct offsets o;
     offsets_init(&o);
-    assert_true(offsets_add(&o, 10));
-    assert_true(offsets_add(&o, 11));
+    assert_true(offsets_add(&o, 10, 1));
+    assert_true(offsets_add(&o, 11, 1));
     assert_int_equal(o.prefix, -1);
-    assert_true(offsets_finish(&o, 10));
+    assert_true(offsets_finish(&o, 10, 1));
     assert_int_equal(o.prefix, 11);
-    assert_true(offsets_finish(&o, 11));
+    assert_true(offsets_finish(&o, 11, 1));
     assert_int_equal(o.prefix, 12);
     offsets_done(&o);
 }
@@ -25,15 +25,15 @@ static void offsets_finish__out_of_order__waits_for_the_first(void **state)
     struct offsets o;
     offsets_init(&o);
     for (int64_t i = 0; i < 5; i++) {
-        assert_true(offsets_add(&o, i));
+        assert_true(offsets_add(&o, i, 1));
     }
-    assert_false(offsets_finish(&o, 4));
-    assert_false(offsets_finish(&o, 1));
+    assert_false(offsets_finish(&o, 4, 1));
+    assert_false(offsets_finish(&o, 1, 1));
     assert_int_equal(o.prefix, -1);
-    assert_true(offsets_finish(&o, 0));
+    assert_true(offsets_finish(&o, 0, 1));
     assert_int_equal(o.prefix, 2);
-    assert_false(offsets_finish(&o, 3));
-    assert_true(offsets_finish(&o, 2));
+    assert_false(offsets_finish(&o, 3, 1));
+    assert_true(offsets_finish(&o, 2, 1));
     assert_int_equal(o.prefix, 5);
     offsets_done(&o);
 }
@@ -43,11 +43,11 @@ static void offsets_finish__gaps__are_passed(void **state)
     (void)state;
     struct offsets o;
     offsets_init(&o);
-    assert_true(offsets_add(&o, 3));
-    assert_true(offsets_add(&o, 700));
-    assert_false(offsets_finish(&o, 700));
-    assert_false(offsets_finish(&o, 4)); /* in the gap: unknown */
-    assert_true(offsets_finish(&o, 3));
+    assert_true(offsets_add(&o, 3, 1));
+    assert_true(offsets_add(&o, 700, 1));
+    assert_false(offsets_finish(&o, 700, 1));
+    assert_false(offsets_finish(&o, 4, 1)); /* in the gap: unknown */
+    assert_true(offsets_finish(&o, 3, 1));
     assert_int_equal(o.prefix, 701);
     offsets_done(&o);
 }
@@ -57,12 +57,12 @@ static void offsets_finish__unknown_or_repeated__changes_nothing(void **state)
     (void)state;
     struct offsets o;
     offsets_init(&o);
-    assert_false(offsets_finish(&o, 0));
-    assert_true(offsets_add(&o, 5));
-    assert_true(offsets_add(&o, 6));
-    assert_true(offsets_finish(&o, 5));
-    assert_false(offsets_finish(&o, 5));
-    assert_false(offsets_finish(&o, 99));
+    assert_false(offsets_finish(&o, 0, 1));
+    assert_true(offsets_add(&o, 5, 1));
+    assert_true(offsets_add(&o, 6, 1));
+    assert_true(offsets_finish(&o, 5, 1));
+    assert_false(offsets_finish(&o, 5, 1));
+    assert_false(offsets_finish(&o, 99, 1));
     assert_int_equal(o.prefix, 6);
     offsets_done(&o);
 }
@@ -72,11 +72,11 @@ static void offsets_add__not_above_the_last__is_refused(void **state)
     (void)state;
     struct offsets o;
     offsets_init(&o);
-    assert_true(offsets_add(&o, 5));
-    assert_false(offsets_add(&o, 5));
-    assert_false(offsets_add(&o, 4));
-    assert_true(offsets_finish(&o, 5));
-    assert_false(offsets_add(&o, 5));
+    assert_true(offsets_add(&o, 5, 1));
+    assert_false(offsets_add(&o, 5, 1));
+    assert_false(offsets_add(&o, 4, 1));
+    assert_true(offsets_finish(&o, 5, 1));
+    assert_false(offsets_add(&o, 5, 1));
     offsets_done(&o);
 }
 
@@ -85,12 +85,66 @@ static void offsets_finish__failed_tracker__never_moves_past_it(void **state)
     (void)state;
     struct offsets o;
     offsets_init(&o);
-    assert_true(offsets_add(&o, 1));
+    assert_true(offsets_add(&o, 1, 1));
     o.failed = true;
-    assert_true(offsets_add(&o, 2));
-    assert_true(offsets_finish(&o, 1));
-    assert_false(offsets_finish(&o, 2));
+    assert_true(offsets_add(&o, 2, 1));
+    assert_true(offsets_finish(&o, 1, 1));
+    assert_false(offsets_finish(&o, 2, 1));
     assert_int_equal(o.prefix, 2);
+    offsets_done(&o);
+}
+
+static void offsets_rewind__into_the_middle__what_is_before_still_counts(
+    void **state)
+{
+    (void)state;
+    struct offsets o;
+    offsets_init(&o);
+    for (int64_t i = 100; i < 110; i++) {
+        assert_true(offsets_add(&o, i, 1));
+    }
+    assert_true(offsets_finish(&o, 100, 1));
+    assert_false(offsets_finish(&o, 102, 1));
+    assert_false(offsets_add(&o, 105, 2));
+    offsets_rewind(&o, 105);
+    for (int64_t i = 105; i < 108; i++) {
+        assert_true(offsets_add(&o, i, 2));
+    }
+    /* Of another history: the same offset is another message. */
+    assert_false(offsets_waits_for(&o, 105, 1));
+    assert_false(offsets_finish(&o, 105, 1));
+    assert_false(offsets_finish(&o, 109, 1));
+    for (int64_t i = 105; i < 108; i++) {
+        assert_true(offsets_waits_for(&o, i, 2));
+        assert_false(offsets_finish(&o, i, 2));
+        assert_false(offsets_waits_for(&o, i, 2));
+    }
+    assert_int_equal(o.prefix, 101);
+    /* Unfinished since before the rewind: 101, 103, 104. */
+    assert_true(offsets_waits_for(&o, 103, 1));
+    assert_false(offsets_finish(&o, 104, 1));
+    assert_true(offsets_finish(&o, 101, 1));
+    assert_int_equal(o.prefix, 103);
+    assert_true(offsets_finish(&o, 103, 1));
+    assert_int_equal(o.prefix, 108);
+    offsets_done(&o);
+}
+
+static void offsets_rewind__to_the_beginning__forgets_all(void **state)
+{
+    (void)state;
+    struct offsets o;
+    offsets_init(&o);
+    assert_true(offsets_add(&o, 50, 1));
+    assert_true(offsets_add(&o, 51, 1));
+    assert_true(offsets_finish(&o, 50, 1));
+    assert_false(offsets_add(&o, 0, 2));
+    offsets_rewind(&o, 0);
+    assert_int_equal(o.len, 0);
+    assert_true(offsets_add(&o, 0, 2));
+    assert_false(offsets_finish(&o, 51, 1));
+    assert_true(offsets_finish(&o, 0, 2));
+    assert_int_equal(o.prefix, 1);
     offsets_done(&o);
 }
 
@@ -114,13 +168,13 @@ static void offsets_finish__random_orders__agree_with_the_definition(void **s)
             break;
         }
         if (added < COUNT && added < first + WINDOW && rand() % 2) {
-            assert_true(offsets_add(&o, added++));
+            assert_true(offsets_add(&o, added++, 1));
             continue;
         }
         if (added > first) {
             int pick = rand() % 3 ? first + rand() % (added - first) : first;
             finished[pick] = true;
-            offsets_finish(&o, pick);
+            offsets_finish(&o, pick, 1);
         }
     }
     assert_int_equal(o.prefix, COUNT);
@@ -137,6 +191,9 @@ int main(void)
         cmocka_unit_test(offsets_finish__unknown_or_repeated__changes_nothing),
         cmocka_unit_test(offsets_add__not_above_the_last__is_refused),
         cmocka_unit_test(offsets_finish__failed_tracker__never_moves_past_it),
+        cmocka_unit_test(
+            offsets_rewind__into_the_middle__what_is_before_still_counts),
+        cmocka_unit_test(offsets_rewind__to_the_beginning__forgets_all),
         cmocka_unit_test(
             offsets_finish__random_orders__agree_with_the_definition),
     };

@@ -36,7 +36,9 @@ struct reply {
     struct str retry_after;  /* the header's text, absent: none */
     struct str content_type; /* absent: none */
     bool replayed;  /* Idempotency-Replayed: true */
-    char why[160];  /* the library's words for an end other than whole */
+    /* Words for an end other than whole; or why the body of a refusal can't be
+     * read. */
+    char why[160];
 };
 
 const char *reply_end_name(enum reply_end end);

@@ -279,7 +279,8 @@ void provider_error_read(const struct reply *reply, struct arena *arena,
     error->worded = error->message.len > 0;
     if (!error->worded) {
         const char *text = arena_printf(
-            arena, "the provider answered with HTTP status %d", reply->status);
+            arena, "the provider answered with HTTP status %d%s%s",
+            reply->status, reply->why[0] ? "; " : "", reply->why);
         error->message = str_of(text ? text : "the provider refused");
     }
     error->provider_code = pixverse_code(error->message);

@@ -32,6 +32,7 @@ struct curl_slist *http_headers(struct str bearer, struct str idempotency_key,
         add(&headers, "Authorization: Bearer ", bearer);
     }
     add(&headers, "Accept: application/json", none);
+    add(&headers, "Accept-Encoding: identity", none);
     if (post) {
         add(&headers, "Content-Type: application/json", none);
         add(&headers, "Expect:", none);

@@ -3,11 +3,14 @@
 #include "edge/loop_uv.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
+#define UNACKNOWLEDGED_MS 60000u
 
 struct loop_curl {
     CURLM *multi;
@@ -165,12 +168,23 @@ static void keep(struct loop_curl *curl, curl_socket_t fd)
     curl->kept[fd] = poll_new(curl, fd);
 }
 
+int loop_curl_socket(int family, int type, int protocol)
+{
+    const unsigned wait_ms = UNACKNOWLEDGED_MS;
+    const int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+    if (fd >= 0) {
+        /* Where the kernel doesn't know it, the doors' own clocks do. */
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof wait_ms);
+    }
+    return fd;
+}
+
 static curl_socket_t on_open(void *context, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
     (void)purpose;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
-                    address->protocol);
+    int fd = loop_curl_socket(address->family, address->socktype,
+                              address->protocol);
     if (fd >= 0) {
         keep(context, fd);
     }

@@ -27,6 +27,15 @@ void loop_curl_remove(struct loop_curl *curl, void *easy);
  */
 void loop_curl_keep(struct loop_curl *curl, void *easy);
 
+/**
+ * A socket for libcurl's open callbacks. What was sent and stays without an
+ * acknowledgement for a minute ends the connection: the kernel alone goes on
+ * for a quarter of an hour.
+ *
+ * @return  -1, errno set: there is none.
+ */
+int loop_curl_socket(int family, int type, int protocol);
+
 /** Look for handles that ended, after calls that may end some. */
 void loop_curl_look(struct loop_curl *curl);
 

@@ -1,8 +1,8 @@
 #ifndef TESTS_EDGE_TLS_H
 #define TESTS_EDGE_TLS_H
 
-/** `openssl s_server` as a TLS server of a test, with a certificate of its own.
- */
+/** `openssl s_server`, or nginx for HTTP/2, as a TLS server of a test, with a
+ * certificate of its own. */
 
 #include "edge/web.h"
 
@@ -40,12 +40,8 @@ static inline void tls_exec(const struct tls *tls, const char *host, int port,
     _exit(1);
 }
 
-/**
- * @param mode  -www: any path has a page; -HTTP: a path is a file with a reply.
- * @return      false: there is no openssl here.
- */
-static inline bool tls_start(struct tls *tls, const char *host, int port,
-                             const char *mode)
+/** The folder and the certificate; false: there is no openssl here. */
+static inline bool tls_certify(struct tls *tls, const char *host)
 {
     char command[512];
     snprintf(tls->folder, sizeof tls->folder, "/tmp/test-tls-XXXXXX");
@@ -62,14 +58,72 @@ static inline bool tls_start(struct tls *tls, const char *host, int port,
         rmdir(tls->folder);
         return false;
     }
+    return true;
+}
+
+static inline bool tls_await(const char *host, int port)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (tls_is_listening(host, port)) {
+            return true;
+        }
+        web_sleep_ms(10);
+    }
+    return false;
+}
+
+/**
+ * @param mode  -www: any path has a page; -HTTP: a path is a file with a reply.
+ * @return      false: there is no openssl here.
+ */
+static inline bool tls_start(struct tls *tls, const char *host, int port,
+                             const char *mode)
+{
+    if (!tls_certify(tls, host)) {
+        return false;
+    }
     tls->pid = fork();
     if (tls->pid == 0) {
         tls_exec(tls, host, port, mode);
     }
-    for (int i = 0; i < 1000 && !tls_is_listening(host, port); i++) {
-        web_sleep_ms(10);
-    }
+    tls_await(host, port);
     return true;
+}
+
+/** nginx with HTTP/2, which answers any GET with {}. */
+static inline bool tls_start_nginx(struct tls *tls, int port)
+{
+    char path[64];
+    if (!tls_certify(tls, "127.0.0.1")) {
+        return false;
+    }
+    snprintf(path, sizeof path, "%s/nginx.conf", tls->folder);
+    FILE *file = fopen(path, "w");
+    if (!file) {
+        return false;
+    }
+    fprintf(file,
+            "daemon off; master_process off; pid nginx.pid;\n"
+            "events {}\n"
+            "http { access_log off; client_body_temp_path t; proxy_temp_path t;"
+            " fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;"
+            " server { listen 127.0.0.1:%d ssl http2; ssl_certificate c.pem;"
+            " ssl_certificate_key k.pem; default_type application/json;"
+            " location / { return 200 '{}'; } } }\n",
+            port);
+    fclose(file);
+    tls->pid = fork();
+    if (tls->pid == 0) {
+        const char *null = "/dev/null";
+        if (freopen(null, "w", stdout) && freopen(null, "w", stderr)) {
+            execlp("nginx", "nginx", "-p", tls->folder, "-c", path, "-e",
+                   "error.log", (char *)NULL);
+            execl("/usr/sbin/nginx", "nginx", "-p", tls->folder, "-c", path,
+                  "-e", "error.log", (char *)NULL);
+        }
+        _exit(1);
+    }
+    return tls_await("127.0.0.1", port);
 }
 
 static inline void tls_stop(struct tls *tls)

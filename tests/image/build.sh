@@ -17,7 +17,7 @@ if ! awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo; then
         exit "$rc"' _ "$TEST_TMP" "$TEST_ROOT/tests/image/build.sh"
 fi
 . tests/lib/tap.sh
-base=build/parts/debian-trixie.tar
+. tests/lib/debian.sh
 store=build/parts/image-store
 tag=pixverse-worker:test
 
@@ -28,26 +28,9 @@ engine() {
         "$command" "$@"
 }
 
-# A minimal Debian 13 from wherever this machine gets its packages.
-make_base() {
-    local folder=$TEST_TMP/base mirror file
-    [ ! -e "$base" ] || return 0
-    mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list \
-        /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')
-    debootstrap --variant=minbase --include=ca-certificates trixie "$folder" \
-        ${mirror:+"$mirror"} || return 1
-    for file in /etc/apt/apt.conf.d/99*; do
-        [ ! -e "$file" ] || cp "$file" "$folder/etc/apt/apt.conf.d/"
-    done
-    rm -rf "$folder"/var/cache/apt/archives/*.deb
-    mkdir -p build/parts
-    tar -C "$folder" --one-file-system -cf "$base.part" . && mv "$base.part" "$base"
-    rm -rf --one-file-system "$folder"
-}
-
 import_base() {
     local container
-    container=$(engine from scratch) && engine add -q "$container" "$base" / &&
+    container=$(engine from scratch) && engine add -q "$container" "$debian_base" / &&
         engine config --cmd bash "$container" &&
         engine commit -q "$container" docker.io/library/debian:trixie-slim &&
         engine rm "$container"
@@ -98,7 +81,8 @@ refuses_without_settings() {
 }
 
 rm -rf --one-file-system "$store"
-tap_check "a base image of Debian 13 is made" make_base &&
+tap_check "a base image of Debian 13 is made" \
+    debian_make_base "$TEST_TMP/base" &&
     tap_check "it is taken for debian:trixie-slim" import_base &&
     tap_check "the Dockerfile builds" build_image &&
     {

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# tests/run: long postgres kafka s3 timeout=1200
+# What depends on the versions of libraries, with those of Debian 13: the
+# programs of unit and edge, the five modes, videos into S3. They are built and
+# run in a root of that release, on the servers that the run has anyway.
+cd "$TEST_ROOT" || exit 1
+. tests/lib/tap.sh
+. tests/lib/debian.sh
+. deploy/lib/parts.sh
+
+release() { (. /etc/os-release && echo "${VERSION_ID:-0}"); }
+
+if [ "$(release)" = 13 ]; then
+    tap_check "this is Debian 13: every item has met its libraries" true
+    tap_end
+    exit
+fi
+
+root=$TEST_TMP/root
+sanitized=$TEST_ROOT/build/trixie/sanitize released=$TEST_ROOT/build/trixie/release
+export root sanitized released PARTS_DATABASE_URL=$TEST_DATABASE_URL
+
+# Mounts outlive nobody: innermost first, and whatever a killed run left.
+leave() {
+    awk -v below="$root/" 'index($2, below) == 1 {print $2}' /proc/mounts |
+        sort -r | xargs -r -n 1 umount -l
+}
+trap leave EXIT
+trap 'exit 143' INT TERM
+
+make_root() {
+    mkdir -p "$root" && tar -C "$root" -xf "$debian_base" &&
+        mkdir -p "$root$TEST_ROOT" &&
+        mount --bind "$TEST_ROOT" "$root$TEST_ROOT" &&
+        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
+        cp /etc/resolv.conf /etc/hosts "$root/etc/"
+}
+
+inside() { # COMMAND... in the repository's folder there
+    chroot "$root" bash -c 'cd "$1" && shift && exec "$@"' _ "$TEST_ROOT" "$@"
+}
+export -f inside
+
+install_there() {
+    inside deploy/install build && inside apt-get install -y -qq libcmocka-dev
+}
+
+configure_there() { # FOLDER OPTION...
+    local folder=$1
+    shift
+    # A compiler cache of this machine is not there.
+    inside cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER_LAUNCHER= "$@"
+}
+
+programs() { # -> part_test_name, one a line
+    local file part
+    for file in tests/unit/test_*.c tests/edge/test_*.c; do
+        part=${file#tests/}
+        echo "${part%%/*}_$(basename "$file" .c)"
+    done
+}
+
+build_there() {
+    local -a targets
+    mapfile -t targets < <(programs)
+    configure_there "$sanitized" -DSANITIZE=ON -DTESTS=ON \
+        -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
+        inside ninja -C "$sanitized" "${targets[@]}" &&
+        configure_there "$released" -DCMAKE_BUILD_TYPE=Release &&
+        inside ninja -C "$released"
+}
+
+# One program, with a database of its own; its end in a file beside its log.
+run_there() { # part_test_name
+    local part=${1%%_*} name=${1#*_} log=$TEST_TMP/$1 rc=0
+    . deploy/lib/parts.sh
+    export TEST_TMP=$TEST_TMP/$1.tmp
+    mkdir -p "$TEST_TMP"
+    if [ "$part" = edge ]; then
+        TEST_DATABASE_URL=$(parts_postgres_database "t13_$1" 2>>"$log.log") || rc=1
+        export TEST_DATABASE_URL TEST_PREFIX=$TEST_PREFIX$name-
+    fi
+    [ "$rc" -ne 0 ] || inside timeout --kill-after=20 240 \
+        "$sanitized/tests/$part/$name" >>"$log.log" 2>&1 </dev/null || rc=$?
+    echo "$rc" >"$log.rc"
+}
+export -f run_there
+
+was_fine() { # part_test_name
+    [ "$(cat "$TEST_TMP/$1.rc" 2>/dev/null)" = 0 ] || {
+        echo "exit status $(cat "$TEST_TMP/$1.rc" 2>/dev/null)"
+        tail -n 60 "$TEST_TMP/$1.log"
+        return 1
+    }
+}
+
+# The Python of the tests stays outside: it calls the commands by these.
+wrap_commands() { # FOLDER
+    local name
+    mkdir -p "$1"
+    for name in pixverse-worker pixverse-ctl pixverse-sim; do
+        printf '#!/bin/sh\nexec chroot "%s" "%s" "$@"\n' "$root" \
+            "$released/$name" >"$1/$name"
+        chmod +x "$1/$name"
+    done
+}
+
+script_there() { # NAME
+    local -x TEST_BIN=$TEST_TMP/bin TEST_DATABASE_URL
+    local -x TEST_PREFIX=$TEST_PREFIX$1- TEST_TMP=$TEST_TMP/$1
+    mkdir -p "$TEST_TMP"
+    TEST_DATABASE_URL=$(parts_postgres_database "t13_$1") &&
+        timeout --kill-after=20 400 "$TEST_PYTHON" -u "tests/e2e/$1.py" </dev/null
+}
+
+has_its_libraries() {
+    [ "$(inside sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release)" = 13 ] &&
+        inside ldd "$released/pixverse-worker" | grep -q 'librdkafka.*=>'
+}
+
+rm -rf --one-file-system build/trixie
+tap_check "a base of Debian 13 is made" debian_make_base "$TEST_TMP/base" &&
+    tap_check "it is a root to work in" make_root &&
+    tap_check "what builds and tests is installed there" install_there &&
+    tap_check "everything builds there" build_there &&
+    tap_check "with that release's libraries" has_its_libraries && {
+    programs | xargs -P "$(nproc)" -I {} bash -c 'run_there "$1"' _ {}
+    while read -r program; do
+        tap_check "${program/_test_//}" was_fine "$program"
+    done < <(programs)
+    wrap_commands "$TEST_TMP/bin"
+    tap_check "e2e/five_modes" script_there five_modes
+    tap_check "e2e/s3" script_there s3
+}
+leave
+tap_end

@@ -111,15 +111,22 @@ static void wait_in_doubt(struct move *m, int64_t replay_ms)
     move_wait_until(m, sooner(due_ms, m->memo->reread_ms));
 }
 
+/** What runs has one: the request's own, or the worker's. */
+static void give_deadline(struct move *m)
+{
+    if (!m->row->deadline_ms) {
+        m->row->deadline_ms = m->now_ms + m->policy->deadline_ms;
+        m->step->save = true;
+    }
+}
+
 /** Its id is in the row. */
 static void run(struct move *m)
 {
     move_enter(m, RUNNING);
     m->row->submitted_ms = m->now_ms;
     m->row->doubt = false;
-    if (!m->row->deadline_ms) {
-        m->row->deadline_ms = m->now_ms + m->policy->deadline_ms;
-    }
+    give_deadline(m);
     move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
 }
 
@@ -251,8 +258,15 @@ static void doubt_time_up(struct move *m)
 /* ---- RUNNING ---------------------------------------------------------------
  */
 
+static void running_taken_over(struct move *m)
+{
+    give_deadline(m);
+    stay_spread(m);
+}
+
 static void running_time_up(struct move *m)
 {
+    give_deadline(m);
     if (m->now_ms < m->row->deadline_ms) {
         move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
         return;
@@ -415,7 +429,7 @@ static rule_fn *const table[TASK_STATES_LEN][OUTCOMES_LEN] = {
         never, never, never, never, never, never,
         never, never),
     [RUNNING] = ROW(
-        never, stay_spread, running_time_up, cancel,
+        never, running_taken_over, running_time_up, cancel,
         stay_now, never, never, never, never, never, never,
         still_running, finished, upstream_failed, denied, missed,
         never, never, never, never, never, never,

@@ -88,7 +88,8 @@ enum failure_kind {
 struct task_row {
     int64_t id;
     enum task_state state;
-    int64_t owner;   /* lease id of the worker; 0: nobody's */
+    int64_t owner;   /* lease id of the worker; 0: nobody's; below: nobody's, to
+                        be taken over */
     int32_t fence;   /* grows with each owner; every write carries it */
     int32_t version; /* grows with each write */
     int32_t submission; /* 0, then 1, 2… for those that an operator ordered */

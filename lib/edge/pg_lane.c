@@ -83,10 +83,13 @@ static void move_all(struct list *from, struct list *to)
     }
 }
 
+/** A sequence behind its table, one at its end, a letter that the encoding of
+ * the database lacks, a statement whose time is up: no new connection helps. */
 static bool is_harmless(const struct pg_unit *unit)
 {
-    return strcmp(unit->sqlstate, "57014") ==
-           0; /* the statement's time is up */
+    return pg_unit_is_constraint(unit) ||
+           strncmp(unit->sqlstate, "22", 2) == 0 ||
+           strcmp(unit->sqlstate, "57014") == 0;
 }
 
 /** The connection goes on after a refusal; other errors (read-only, shut down,
@@ -111,8 +114,8 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
         end_unit(unit);
     } else {
         struct err err = unit->err;
-        list_add_tail(&lane->waiting, &unit->link);
         drop(lane, err.text, false);
+        end_unit(unit); /* it alone knows what the error was */
     }
 }
 

@@ -164,10 +164,37 @@ bool pg_unit_may_retry(const struct pg_unit *unit)
            strcmp(unit->sqlstate, "55P03") == 0;
 }
 
+static bool is_of_class(const struct pg_unit *unit, const char *const *classes,
+                        size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (strncmp(unit->sqlstate, classes[i], strlen(classes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pg_unit_is_refused(const struct pg_unit *unit)
 {
-    /* Data exception, constraint violation, limit exceeded. */
-    return strncmp(unit->sqlstate, "22", 2) == 0 ||
-           strncmp(unit->sqlstate, "23", 2) == 0 ||
-           strncmp(unit->sqlstate, "54", 2) == 0;
+    /* Data exception, limit exceeded. Of the first, a sequence at its end and a
+     * letter that the database's encoding lacks are faults of the database. */
+    static const char *const data[] = {"22", "54"};
+    static const char *const others[] = {"2200H", "22P05"};
+    return is_of_class(unit, data, sizeof data / sizeof *data) &&
+           !is_of_class(unit, others, sizeof others / sizeof *others);
+}
+
+bool pg_unit_is_constraint(const struct pg_unit *unit)
+{
+    return strncmp(unit->sqlstate, "23", 2) == 0;
+}
+
+bool pg_unit_is_strange(const struct pg_unit *unit)
+{
+    /* The connection, the order of transactions, a lock, whoever shuts down or
+     * stops a statement, a standby: what time mends. */
+    static const char *const weather[] = {"08", "40", "55P03", "57", "25006"};
+    return unit->sqlstate[0] && !pg_unit_is_refused(unit) &&
+           !is_of_class(unit, weather, sizeof weather / sizeof *weather);
 }

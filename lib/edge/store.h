@@ -61,7 +61,9 @@ struct intake_row {
 enum intake_verdict { INTAKE_NEW, INTAKE_REPEAT, INTAKE_REUSED, INTAKE_POISON };
 
 struct intake_result {
-    struct err err;               /* kind ERR_NONE: verdicts hold */
+    /** ERR_NONE: verdicts hold. Else the batch is to come again; ERR_PERMANENT:
+     * what PostgreSQL answered is no weather, and somebody has to look. */
+    struct err err;
     enum intake_verdict *verdicts; /* as the rows were given */
     int64_t *ids;                 /* of NEW rows */
     size_t len;
@@ -126,6 +128,7 @@ enum save_end {
     SAVE_DONE,
     SAVE_FENCED, /* not ours in that version: forget the task, or read it again */
     SAVE_POISON, /* PostgreSQL refuses the data of this row, for ever */
+    SAVE_LATER,  /* something else than its data keeps this row out: not now */
 };
 
 struct facts_row {
@@ -156,6 +159,7 @@ struct turn_result {
     const struct facts_row *claimed_facts; /* beside each */
     size_t claimed_len;
     bool generations_full;
+    bool generations_busy; /* another claim counted them: ask again soon */
     const struct task_read *adopted; /* fence and owner are new, state as it was */
     size_t adopted_len;
     const struct task_read *expired; /* QUEUED, ours, fence and version new */

@@ -125,7 +125,6 @@ static void end_batch(struct batch *batch, const struct err *err)
     struct intake_result *result = &batch->result;
     if (err) {
         result->err = *err;
-        result->err.kind = ERR_TRANSIENT;
     }
     for (size_t i = 0; i < batch->rows_len && !err; i++) {
         size_t first = batch->firsts[i];
@@ -145,11 +144,19 @@ static void end_batch(struct batch *batch, const struct err *err)
     must_free(batch);
 }
 
+/** Not stored, as far as is known: the same batch is tried again. */
+static void end_failed(struct batch *batch, const struct pg_unit *unit)
+{
+    struct err err = unit->err;
+    err.kind = pg_unit_is_strange(unit) ? ERR_PERMANENT : ERR_TRANSIENT;
+    end_batch(batch, &err);
+}
+
 static void on_known(void *context, struct pg_unit *unit)
 {
     struct batch *batch = context;
     if (unit->err.kind != ERR_NONE) {
-        end_batch(batch, &unit->err);
+        end_failed(batch, unit);
         return;
     }
     const PGresult *result = unit->results[0];
@@ -265,7 +272,7 @@ static void on_inserted(void *context, struct pg_unit *unit)
     if (unit->err.kind == ERR_NONE) {
         took(batch, unit->results[0]);
     } else if (unit->err.kind != ERR_PERMANENT) {
-        end_batch(batch, &unit->err);
+        end_failed(batch, unit);
         return;
     } else if (len == 1) {
         const struct intake_row *row = batch->order[batch->from];

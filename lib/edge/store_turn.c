@@ -24,7 +24,8 @@ struct round {
     struct turn turn;             /* with copies of what it points to */
     const struct task_row **rows; /* copies of its saves */
     enum save_end *ends;
-    bool apart; /* a row was refused: saves go alone, the rest after them */
+    bool apart; /* saves go alone, the rest after them: a row was refused, or
+                   the claim counts the fleet, which no save waits for */
     bool rest;  /* what is under way holds the rest */
     struct ranges ranges;
     size_t from; /* saves under way */
@@ -213,9 +214,10 @@ static void take_claimed(struct round *round, const PGresult *result)
 {
     struct turn_result *out = &round->result;
     int id = PQfnumber(result, "id");
+    int64_t room = PQntuples(result) > 0 ? pg_i64(result, 0, 0) : 1;
     if (PQntuples(result) == 0 || PQgetisnull(result, 0, id)) {
-        out->generations_full =
-            PQntuples(result) > 0 && pg_i64(result, 0, 0) == 0;
+        out->generations_full = room == 0;
+        out->generations_busy = room < 0;
         return;
     }
     out->claimed = task_read_rows(&round->arena, result, &out->claimed_len);
@@ -280,11 +282,11 @@ static void end_round(struct round *round, const struct err *err)
 static void send_next(struct round *round);
 
 /** One of the rows is refused: they go in halves, without the rest. */
-static void split(struct round *round)
+static void split(struct round *round, enum save_end end)
 {
     size_t len = round->to - round->from;
     if (len == 1 && round->apart) {
-        round->ends[round->from] = SAVE_POISON;
+        round->ends[round->from] = end;
     } else if (len == 1) {
         ranges_push(&round->ranges, round->from, round->to);
     } else {
@@ -298,8 +300,9 @@ static void on_unit(void *context, struct pg_unit *unit)
 {
     struct round *round = context;
     const struct turn_calls *calls = &round->calls;
-    if (unit->err.kind == ERR_PERMANENT && round->to > round->from) {
-        split(round);
+    const bool data = unit->err.kind == ERR_PERMANENT;
+    if ((data || pg_unit_is_constraint(unit)) && round->to > round->from) {
+        split(round, data ? SAVE_POISON : SAVE_LATER);
         send_next(round);
         return;
     }
@@ -356,6 +359,7 @@ void store_turn(struct store *store, const struct turn *turn,
         pg_lane_send(store->data, unit);
         return;
     }
+    round->apart = turn->claims_max > 0 && turn->generations_max > 0;
     if (turn->saves_len) {
         ranges_push(&round->ranges, 0, turn->saves_len);
     }

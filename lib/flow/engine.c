@@ -68,6 +68,11 @@ static void metrics_init(struct engine *engine)
                                 NULL, "Keys under which two ids were bought.");
 }
 
+static void claim_again(void *context)
+{
+    engine_want_claims(context);
+}
+
 bool engine_init(struct engine *engine, const struct engine_options *options,
                  const struct engine_edges *edges, struct err *err)
 {
@@ -78,6 +83,7 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     list_init(&engine->readers);
     list_init(&engine->rereaders);
     list_init(&engine->starved);
+    list_init(&engine->put_back);
     list_init(&engine->sends);
     list_init(&engine->learnts);
     heap_init(&engine->due);
@@ -89,7 +95,11 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     engine->timer = loop_timer_new(edges->loop, owe_timer, engine);
     engine->learn_timer = loop_timer_new(edges->loop, learn_retry, engine);
     engine->memory_timer = loop_timer_new(edges->loop, turn_again, engine);
+    engine->pause_timer = loop_timer_new(edges->loop, turn_go_on, engine);
+    engine->claim_timer = loop_timer_new(edges->loop, claim_again, engine);
+    engine->save_timer = loop_timer_new(edges->loop, turn_save_again, engine);
     if (!engine->timer || !engine->learn_timer || !engine->memory_timer ||
+        !engine->pause_timer || !engine->claim_timer || !engine->save_timer ||
         !jobs_init(&engine->jobs, slots) || !heap_reserve(&engine->due, slots) ||
         !heap_reserve(&engine->transfers, slots)) {
         engine_done(engine);
@@ -143,6 +153,9 @@ void engine_done(struct engine *engine)
     loop_timer_free(engine->timer);
     loop_timer_free(engine->learn_timer);
     loop_timer_free(engine->memory_timer);
+    loop_timer_free(engine->pause_timer);
+    loop_timer_free(engine->claim_timer);
+    loop_timer_free(engine->save_timer);
     arena_done(&engine->scratch);
     arena_done(&engine->flight.arena);
 }
@@ -485,6 +498,7 @@ void engine_lost(struct engine *engine)
     engine->owner = 0;
     jobs_each(&engine->jobs, drop_job, engine);
     engine->resync = false;
+    engine->lost_claim_ms = 0;
 }
 
 void engine_want_claims(struct engine *engine)
@@ -508,7 +522,7 @@ void engine_want_expiry(struct engine *engine)
 void engine_store_is_back(struct engine *engine)
 {
     learn_retry(engine);
-    turn_soon(engine);
+    turn_go_on(engine);
 }
 
 void engine_drain(struct engine *engine, loop_fn *on_idle, void *context)

@@ -68,6 +68,8 @@ struct flight {
     int64_t owner;
     int claims;
     int adopts;
+    int expires;
+    int64_t now_ms;
     bool mine;
     int64_t began_us;
 };
@@ -101,14 +103,19 @@ struct engine {
     struct list readers;   /* JOB_READING */
     struct list rereaders; /* JOB_REREADING */
     struct list starved;   /* JOB_READING: there was no memory for its facts */
+    struct list put_back;  /* JOB_SAVING: the store does not take it now */
     struct list sends;     /* every POST under way, whoever its job is now */
     struct list learnts;   /* ids that could not be written yet */
     struct loop_timer *timer;
     struct loop_timer *learn_timer;
     struct loop_timer *memory_timer; /* what there was no memory for: again */
+    struct loop_timer *pause_timer;  /* ends a pause of turns */
+    struct loop_timer *claim_timer;  /* another's claim was in the way: again */
+    struct loop_timer *save_timer;   /* what was put back: again */
     struct arena scratch;  /* of one callback */
     struct flight flight;
     bool in_flight;
+    bool paused;           /* the store answers with errors: no turn for now */
     bool resync;           /* the store's answers were lost: read all of ours */
     bool resync_later;     /* the same, when the memory timer comes */
     bool claim_wanted;     /* waiting rows may be there */
@@ -117,6 +124,8 @@ struct engine {
     bool lease_ok;         /* we have a lease that nobody declared dead */
     bool draining;
     int64_t owner;         /* our lease; 0: none yet */
+    int64_t claim_ms;      /* now of the last claim; each has its own */
+    int64_t lost_claim_ms; /* of one of whose rows no job knows; 0: none */
     int64_t bump_started_ms; /* boot clock: start of the last good bump */
     int64_t clock_offset_ms; /* PostgreSQL's now - boot clock */
     bool clock_known;

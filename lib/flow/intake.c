@@ -411,7 +411,8 @@ static void on_stored(void *context, const struct intake_result *result)
         int64_t wait_ms =
             retry_wait_ms(intake->retries, 200, 5000,
                           loop_random(intake->engine->edges.loop));
-        log_at(LOG_WARN, "a batch of requests was not stored; again soon",
+        log_at(result->err.kind == ERR_PERMANENT ? LOG_ERROR : LOG_WARN,
+               "a batch of requests was not stored; again soon",
                LOG_I64("requests", intake->batch_len),
                LOG_TEXT("why", result->err.text));
         if (intake->stopped) {

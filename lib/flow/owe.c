@@ -48,6 +48,19 @@ void owe_act(struct engine *engine, struct job *job,
     begin(engine, job);
 }
 
+static bool is_of_our_url(const struct engine *engine,
+                          const struct task_row *row)
+{
+    return apimart_same_url(row->account, engine->options.apimart.account);
+}
+
+/** Submitted elsewhere: a worker with that URL has to ask. */
+static void wait_for_its_url(struct engine *engine, struct job *job)
+{
+    job->hold = HOLD_ACCOUNT;
+    owe_from(engine, job, engine_now_ms(engine) + ELSEWHERE_MS);
+}
+
 static void poll_due(struct engine *engine, struct job *job)
 {
     const struct task_row *row = &job->task.row;
@@ -59,10 +72,8 @@ static void poll_due(struct engine *engine, struct job *job)
         time_up(engine, job);
     } else if (engine->draining) {
         owe_from(engine, job, now_ms + engine->options.poll_interval_ms);
-    } else if (!apimart_same_url(row->account, engine->options.apimart.account)) {
-        /* Submitted elsewhere: a worker with that URL has to ask. */
-        job->hold = HOLD_ACCOUNT;
-        owe_from(engine, job, now_ms + ELSEWHERE_MS);
+    } else if (!is_of_our_url(engine, row)) {
+        wait_for_its_url(engine, job);
     } else {
         owe_act(engine, job, poll_begin);
     }
@@ -77,14 +88,21 @@ static void line_up_transfer(struct engine *engine, struct job *job)
 
 static void ready_due(struct engine *engine, struct job *job)
 {
-    if (!job->task.row.result || job->task.memo.wants_refresh) {
-        if (engine->draining) {
-            owe_from(engine, job, engine_now_ms(engine) + 1000);
-        } else {
-            owe_act(engine, job, poll_begin);
-        }
-    } else {
+    const struct task_row *row = &job->task.row;
+    int64_t now_ms = engine_now_ms(engine);
+    if (row->result && !job->task.memo.wants_refresh) {
         line_up_transfer(engine, job);
+    } else if (engine->draining) {
+        owe_from(engine, job, now_ms + 1000);
+    } else if (!is_of_our_url(engine, row) &&
+               now_ms < row->submitted_ms + engine->options.late_ms) {
+        wait_for_its_url(engine, job);
+    } else if (!is_of_our_url(engine, row)) {
+        /* As long as anybody would look for a late video: nobody came. */
+        const struct outcome outcome = {.kind = OUTCOME_STILL_RUNNING};
+        engine_outcome(engine, job, &outcome);
+    } else {
+        owe_act(engine, job, poll_begin);
     }
 }
 

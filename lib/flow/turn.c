@@ -9,13 +9,16 @@
 #define ADOPTS_MAX 500
 #define EXPIRES_MAX 200
 #define MEMORY_MS 1000
+#define PAUSE_MS 500     /* after an error that no connection was lost by */
+#define PUT_BACK_MS 5000 /* until a row that was kept out is saved again */
+#define BUSY_MS 20       /* about as long as another's claim takes */
 
 /* ---- asking ------------------------------------------------------------------ */
 
 static int room_for_claims(struct engine *engine)
 {
     if (!engine->claim_wanted || !engine_may_submit(engine) ||
-        !engine->clock_known) {
+        !engine->clock_known || engine->lost_claim_ms) {
         return 0;
     }
     int64_t boot_ms = loop_boot_ms(engine->edges.loop);
@@ -32,6 +35,18 @@ static int room_for_adopts(const struct engine *engine)
     }
     size_t left = engine->jobs.slots_max - engine->jobs.used;
     return left < ADOPTS_MAX ? (int)left : ADOPTS_MAX;
+}
+
+/** They settle without a submission: the room for jobs bounds them, of which a
+ * part is left to takeovers. */
+static int room_for_expired(const struct engine *engine)
+{
+    if (!engine->expire_wanted || !engine->lease_ok || engine->draining) {
+        return 0;
+    }
+    size_t max = engine->jobs.slots_max - engine->jobs.slots_max / 4;
+    size_t left = max > engine->jobs.used ? max - engine->jobs.used : 0;
+    return left < EXPIRES_MAX ? (int)left : EXPIRES_MAX;
 }
 
 static size_t list_len(const struct list *head, size_t max)
@@ -136,7 +151,8 @@ static void gather_rereads(struct engine *engine, struct turn *turn)
 static bool is_idle(const struct engine *engine)
 {
     return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
-           list_is_empty(&engine->rereaders) && !engine->resync &&
+           list_is_empty(&engine->rereaders) &&
+           list_is_empty(&engine->put_back) && !engine->resync &&
            engine->submits_under_way == 0 && engine->transfers_under_way == 0 &&
            engine->announces_under_way == 0 && learn_waiting(engine) == 0;
 }
@@ -155,8 +171,8 @@ static void on_turn(void *context, const struct turn_result *result);
 static void ask(void *context)
 {
     struct engine *engine = context;
-    if (engine->in_flight) {
-        return; /* its answer asks again */
+    if (engine->in_flight || engine->paused) {
+        return; /* its answer, or the end of the pause, asks again */
     }
     if (!store_is_up(engine->edges.store) || !engine->owner) {
         tell_idle(engine);
@@ -179,10 +195,8 @@ static void ask(void *context)
         gather_rereads(engine, &turn);
         turn.claims_max = room_for_claims(engine);
         turn.adopts_max = room_for_adopts(engine);
-        turn.expires_max = engine->expire_wanted && turn.adopts_max == 0 &&
-                                   engine->lease_ok && !engine->draining
-                               ? EXPIRES_MAX
-                               : 0;
+        turn.expires_max =
+            turn.adopts_max == 0 ? room_for_expired(engine) : 0;
     }
     if (!turn.mine && !turn.saves_len && !turn.facts_len &&
         !turn.rereads_len && turn.claims_max <= 0 && turn.adopts_max <= 0 &&
@@ -193,9 +207,16 @@ static void ask(void *context)
     if (turn.claims_max < 0) {
         turn.claims_max = 0;
     }
+    if (turn.claims_max > 0) {
+        /* By its time its rows are known again: the last one had another. */
+        turn.now_ms += turn.now_ms == engine->claim_ms;
+        engine->claim_ms = turn.now_ms;
+    }
     flight->owner = turn.owner;
+    flight->now_ms = turn.now_ms;
     flight->claims = turn.claims_max;
     flight->adopts = turn.adopts_max;
+    flight->expires = turn.expires_max;
     flight->mine = turn.mine;
     flight->began_us = loop_boot_us(engine->edges.loop);
     engine->submits_under_way += turn.claims_max;
@@ -231,6 +252,22 @@ void turn_again(void *context)
     }
     engine->resync = engine->resync || engine->resync_later;
     engine->resync_later = false;
+    turn_soon(engine);
+}
+
+void turn_go_on(void *context)
+{
+    struct engine *engine = context;
+    engine->paused = false;
+    turn_soon(engine);
+}
+
+void turn_save_again(void *context)
+{
+    struct engine *engine = context;
+    while (!list_is_empty(&engine->put_back)) {
+        list_add_tail(&engine->dirty, list_pop(&engine->put_back));
+    }
     turn_soon(engine);
 }
 
@@ -272,9 +309,17 @@ static void lost_answers(struct engine *engine, const struct err *err)
     line_up_again(engine, &engine->rereaders, flight->rereaders,
                   flight->rereaders_len, JOB_REREADING);
     engine->submits_under_way -= flight->claims;
+    if (flight->claims && flight->owner == engine->owner) {
+        engine->lost_claim_ms = flight->now_ms;
+    }
     engine->claim_wanted = true;
     engine->adopt_wanted = engine->adopt_wanted || flight->adopts > 0;
+    engine->expire_wanted = engine->expire_wanted || flight->expires > 0;
     engine->resync = true;
+    if (store_is_up(engine->edges.store)) {
+        engine->paused = true; /* else the same error comes at once */
+        loop_timer_set(engine->pause_timer, PAUSE_MS);
+    }
 }
 
 static void saves_came(struct engine *engine, const struct turn_result *result)
@@ -302,6 +347,15 @@ static void saves_came(struct engine *engine, const struct turn_result *result)
                    LOG_TEXT("request_id", job_request_id(job)));
             job->in_flush = false;
             job->phase = JOB_PARKED;
+            break;
+        case SAVE_LATER:
+            log_at(LOG_ERROR,
+                   "a constraint of the store keeps a task's row out; it is "
+                   "saved again soon: pixverse-worker check may know why",
+                   LOG_TEXT("request_id", job_request_id(job)));
+            job->in_flush = false;
+            list_add_tail(&engine->put_back, &job->link);
+            loop_timer_set(engine->save_timer, PUT_BACK_MS);
             break;
         }
     }
@@ -397,7 +451,8 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
     CRASHPOINT_IF(result->claimed_len > 0, "claim_after");
     for (size_t i = 0; i < result->claimed_len; i++) {
         struct job *job = engine_take_in(engine, &result->claimed[i], true);
-        if (!job) {
+        if (!job) { /* no memory: it is found again as what was lost */
+            engine->lost_claim_ms = engine->flight.now_ms;
             continue;
         }
         keep_facts(&result->claimed_facts[i], job);
@@ -406,6 +461,10 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
     }
     if (asked && (int)result->claimed_len == asked) {
         engine->claim_wanted = true; /* more may wait */
+    }
+    if (result->generations_busy) {
+        loop_timer_set(engine->claim_timer,
+                       BUSY_MS + loop_random(engine->edges.loop) % BUSY_MS);
     }
 }
 
@@ -426,72 +485,10 @@ static void adopts_came(struct engine *engine, const struct turn_result *result)
         (int)result->adopted_len == engine->flight.adopts) {
         engine->adopt_wanted = true;
     }
-}
-
-/* ---- after an absence: what is ours, and what became of what we had sent ------- */
-
-static void unsee(void *context, struct job *job)
-{
-    (void)context;
-    job->seen = false;
-}
-
-static void was_saved(struct engine *engine, struct job *job,
-                      const struct task_row *row)
-{
-    if (row->version == job->task.row.version) {
-        engine_saved(engine, job);
-    } else {
-        engine_save_again(engine, job);
+    if (engine->flight.expires &&
+        (int)result->expired_len == engine->flight.expires) {
+        engine->expire_wanted = true;
     }
-}
-
-static void drop_unseen(void *context, struct job *job)
-{
-    struct engine *engine = context;
-    if (job->seen) {
-        return;
-    }
-    const struct task_row *row = &job->task.row;
-    bool gone = row->state == CLOSED || (row->state == QUEUED && !row->owner);
-    if (job->phase == JOB_SAVING && job->unsure && gone) {
-        engine_saved(engine, job);
-    } else {
-        engine_drop(engine, job);
-    }
-}
-
-static void mine_came(struct engine *engine, const struct turn_result *result)
-{
-    jobs_each(&engine->jobs, unsee, NULL);
-    for (size_t i = 0; i < result->mine_len; i++) {
-        const struct task_read *read = &result->mine[i];
-        struct job *job = jobs_find(&engine->jobs, read->row.id);
-        if (!job) {
-            /* Claimed or adopted by a statement whose answer was lost. Without
-             * doubt set it is a claim: nothing of it was ever sent. */
-            bool claimed = read->row.state == SUBMITTING && !read->row.doubt &&
-                           !read->row.provider_task_id[0];
-            job = engine_take_in(engine, read, claimed);
-            if (job) {
-                job->seen = true;
-            }
-            if (job && claimed) {
-                engine->submits_under_way++;
-                engine_start_claimed(engine, job);
-            }
-            continue;
-        }
-        if (read->unreadable || read->row.fence != job->task.row.fence) {
-            continue; /* unseen: dropped below */
-        }
-        job->seen = true;
-        if (job->phase == JOB_SAVING && job->unsure) {
-            was_saved(engine, job, &read->row);
-        }
-    }
-    jobs_each(&engine->jobs, drop_unseen, engine);
-    engine->resync = false;
 }
 
 static void on_turn(void *context, const struct turn_result *result)
@@ -510,7 +507,7 @@ static void on_turn(void *context, const struct turn_result *result)
     }
     if (engine->flight.mine) {
         if (engine->owner == engine->flight.owner) {
-            mine_came(engine, result);
+            turn_mine_came(engine, result);
         }
     } else {
         facts_came(engine, result);

@@ -5,8 +5,8 @@
 
 /**
  * The engine's turn with the store: everything that changed goes out in one
- * round trip, and the next only when its answers are there. Between engine.c
- * and turn.c; stages use engine.h.
+ * round trip, and the next only when its answers are there. Between engine.c,
+ * turn.c, take.c and mine.c; stages use engine.h.
  */
 
 /** At the end of this turn of the loop, if there is something to ask. */
@@ -16,6 +16,13 @@ void turn_soon(struct engine *engine);
  * there may be memory. */
 void turn_short_of_memory(struct engine *engine);
 void turn_again(void *engine);
+
+/** Ends the pause after an error, and the wait of rows that were put back. */
+void turn_go_on(void *engine);
+void turn_save_again(void *engine);
+
+/** All that the store knows as ours, after answers were lost (mine.c). */
+void turn_mine_came(struct engine *engine, const struct turn_result *result);
 
 /* What the answers are for (engine.c). */
 void engine_saved(struct engine *engine, struct job *job);

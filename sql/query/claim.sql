@@ -1,13 +1,17 @@
 -- Waiting rows become ours with the intent to send: what task_step() says of a
 -- claimed task. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
--- $6 GENERATIONS_MAX or 0. The first row tells the room, even if none came.
+-- $6 GENERATIONS_MAX or 0. The first row tells the room, even if none came; -1:
+-- another claim counts at this moment.
 WITH room AS MATERIALIZED (
     SELECT CASE
         WHEN $6::integer = 0 OR NOT EXISTS (SELECT FROM waiting)
         THEN $3::integer
+        WHEN current_setting('pixverse.counts', true) IS DISTINCT FROM 'true'
+        THEN -1
         ELSE greatest(0, least($3::integer, $6::integer - (
             SELECT count(*)::integer FROM task
-            WHERE state IN (1, 2) AND last_sent_ms > $2::bigint - 600000)))
+            WHERE owner <> 0 AND state IN (1, 2)
+                AND last_sent_ms > $2::bigint - 600000)))
         END AS n
 ), pick AS MATERIALIZED (
     SELECT w.task
@@ -15,7 +19,8 @@ WITH room AS MATERIALIZED (
     WHERE w.not_before_ms <= $2::bigint
         AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
-        AND NOT EXISTS (SELECT FROM cancel o WHERE o.task = w.task)
+        -- Not a join: without statistics it would look at every pair.
+        AND (SELECT o.task FROM cancel o WHERE o.task = w.task) IS NULL
         AND (SELECT :readable FROM task t WHERE t.id = w.task)
         AND NOT EXISTS (
             SELECT FROM hold
@@ -24,7 +29,7 @@ WITH room AS MATERIALIZED (
                 OR (reason = 'storage' AND scope = $5::text)
                 OR (reason = 'operator' AND scope = '*'))
     ORDER BY w.priority DESC, w.task
-    LIMIT (SELECT n FROM room)
+    LIMIT (SELECT greatest(0, n) FROM room)
     FOR UPDATE OF w SKIP LOCKED
 ), gone AS (
     DELETE FROM waiting w USING pick WHERE w.task = pick.task

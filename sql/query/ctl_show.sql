@@ -63,9 +63,9 @@ SELECT json_strip_nulls(json_build_object(
            'not_before_ms', nullif(t.not_before_ms, 0),
            'body', r.body, 'metadata', r.metadata, 'warnings', r.warnings,
            'event', t.event,
-           'owner', nullif(t.owner, 0),
+           'owner', nullif(greatest(t.owner, 0), 0),
            'worker', l.name,
-           'worker_dead', CASE WHEN t.owner <> 0 AND t.closed_ms IS NULL
+           'worker_dead', CASE WHEN t.owner > 0 AND t.closed_ms IS NULL
                                THEN coalesce(l.dead, true) END,
            'unreadable', nullif(EXISTS (SELECT FROM task t
                WHERE t.id = r.id AND :readable IS NOT TRUE), false),

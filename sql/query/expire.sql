@@ -1,19 +1,25 @@
 -- Waiting rows past their deadline, and cancelled ones, become ours, queued
 -- still, to be settled.
 -- $1 owner, $2 now, $3 most rows.
-WITH pick AS MATERIALIZED (
+WITH late AS MATERIALIZED (
     SELECT w.task
     FROM waiting w
-    WHERE w.task IN (
-            (SELECT task FROM waiting
-                WHERE deadline_ms > 0 AND deadline_ms <= $2::bigint
-                ORDER BY deadline_ms LIMIT $3::integer)
-            UNION ALL
-            SELECT o.task FROM cancel o JOIN waiting c ON c.task = o.task)
+    WHERE w.deadline_ms > 0 AND w.deadline_ms <= $2::bigint
         AND (SELECT :readable FROM task t WHERE t.id = w.task)
+        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    ORDER BY w.deadline_ms
+    LIMIT $3::integer
+    FOR UPDATE OF w SKIP LOCKED
+), ordered AS MATERIALIZED (
+    SELECT w.task
+    FROM cancel o JOIN waiting w ON w.task = o.task
+    WHERE (SELECT :readable FROM task t WHERE t.id = w.task)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
+), pick AS MATERIALIZED (
+    SELECT task FROM late UNION SELECT task FROM ordered
+    LIMIT $3::integer
 ), gone AS (
     DELETE FROM waiting w USING pick WHERE w.task = pick.task
 ), t AS (

@@ -1,5 +1,6 @@
 -- A provider id that somebody learnt, where the key is that of the send. A row
--- that waits, against all reason, must not be sent again: it runs.
+-- that waits must not be sent again: it is taken over as any other submission
+-- whose id is there, and runs from then on.
 -- $1 task, $2 key, $3 provider id.
 WITH hit AS MATERIALIZED (
     SELECT t.id, t.state = 0 AS was_queued
@@ -14,13 +15,11 @@ WITH hit AS MATERIALIZED (
 )
 UPDATE task t SET
     provider_task_id = $3::text,
-    state = CASE WHEN hit.was_queued THEN 2 ELSE t.state END,
-    owner = CASE WHEN hit.was_queued THEN 0 ELSE t.owner END,
+    state = CASE WHEN hit.was_queued THEN 1 ELSE t.state END,
+    owner = CASE WHEN hit.was_queued THEN -1 ELSE t.owner END,
+    doubt = t.doubt OR hit.was_queued,
     fence = t.fence + hit.was_queued::integer,
-    version = t.version + hit.was_queued::integer,
-    submitted_ms = CASE WHEN hit.was_queued
-        THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-        ELSE t.submitted_ms END
+    version = t.version + hit.was_queued::integer
 FROM hit
 WHERE t.id = hit.id
 RETURNING t.id;

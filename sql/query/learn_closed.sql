@@ -15,7 +15,7 @@ INSERT INTO task (
         settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
         has_cost, cost, credits_cost, result, event)
 SELECT
-    id, 6, 0, fence + 1, version + 1, submission, sends, doubt, true,
+    id, 6, -1, fence + 1, version + 1, submission, sends, doubt, true,
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
     last_sent_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     generated_ms, stored_ms, settled_ms, not_before_ms, tries, takeovers,

@@ -9,4 +9,4 @@ SELECT
     r.request_id, r.tenant,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel
 FROM task t JOIN request r ON r.id = t.id
-WHERE t.owner = $1::bigint;
+WHERE t.owner = $1::bigint AND t.owner <> 0;

@@ -16,13 +16,15 @@ CREATE TABLE request (
     received_ms bigint NOT NULL
 );
 
--- What is in flight or waits: as small as the fleet's work. No index but the
--- key: any other on a column that changes would end HOT updates.
+-- What is in flight or waits: as small as the fleet's work. No index on a column
+-- that a save changes: that would end HOT updates. An owner comes and goes with
+-- a claim or takeover, and what somebody owns is little beside what waits.
 CREATE TABLE task (
     id bigint PRIMARY KEY,             -- request.id
     state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
                                        -- 4 succeeded 5 failed 6 late 7 closed
-    owner bigint NOT NULL,             -- lease.id; 0: nobody's
+    owner bigint NOT NULL,             -- lease.id; 0: nobody's; -1: nobody's,
+                                       -- to be taken over
     fence integer NOT NULL,
     version integer NOT NULL,
     submission integer NOT NULL,
@@ -56,6 +58,7 @@ CREATE TABLE task (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.2);
+CREATE INDEX task_owner ON task (owner) WHERE owner <> 0;
 
 -- The queue: one row per task in state 0 that nobody owns.
 CREATE TABLE waiting (

@@ -1,5 +1,7 @@
 #include "edge/store_trial.h"
 
+#include "edge/pg_unit.h"
+
 static void intake__new_rows__wait_in_the_queue(void **state)
 {
     struct trial *trial = *state;
@@ -197,6 +199,75 @@ static void intake__many_rows__are_quick(void **state)
     assert_true(best_us < 200000);
 }
 
+/* ---- what is no fault of the data ---------------------------------------- */
+
+/** The batch comes again, as often as it has to; nothing of it is lost. */
+static void comes_again(struct trial *trial, const char *breaks,
+                        const char *mends)
+{
+    static int number = 100;
+    struct intake_row rows[2] = {trial_request(trial, number),
+                                 trial_request(trial, number + 1)};
+    number += 2;
+    trial_sql(trial, "%s", breaks);
+    struct intake_result result = trial_intake(trial, rows, 2);
+    assert_int_equal(result.err.kind, ERR_PERMANENT);
+    assert_non_null(strstr(result.err.text, "SQLSTATE"));
+    trial_sql(trial, "%s", mends);
+    trial_wait_up(trial);
+    result = trial_intake(trial, rows, 2);
+    assert_int_equal(result.err.kind, ERR_NONE);
+    assert_int_equal(result.verdicts[0], INTAKE_NEW);
+    assert_int_equal(result.verdicts[1], INTAKE_NEW);
+}
+
+static void intake__the_database_is_at_fault__no_request_is(void **state)
+{
+    struct trial *trial = *state;
+    trial_requests(trial, 50);
+    comes_again(trial, "ALTER SEQUENCE request_id_seq RESTART",
+                "SELECT setval('request_id_seq', 100)");
+    comes_again(trial, "ALTER SEQUENCE request_id_seq MAXVALUE 102",
+                "ALTER SEQUENCE request_id_seq NO MAXVALUE");
+    comes_again(trial,
+                "ALTER TABLE request ADD CONSTRAINT c CHECK (mode = 9) NOT "
+                "VALID",
+                "ALTER TABLE request DROP CONSTRAINT c");
+    assert_int_equal(trial->downs, 0); /* a new connection would not help */
+    comes_again(trial, "ALTER TABLE waiting RENAME TO elsewhere",
+                "ALTER TABLE elsewhere RENAME TO waiting");
+    assert_int_equal(trial->downs, 1);
+}
+
+static void sqlstate__each_class__means_what_is_to_be_done(void **state)
+{
+    static const struct {
+        const char *sqlstate;
+        bool refused;
+        bool constraint;
+        bool strange;
+    } cases[] = {
+        {"22P02", true, false, false},  {"22021", true, false, false},
+        {"22003", true, false, false},  {"54000", true, false, false},
+        {"2200H", false, false, true},  {"22P05", false, false, true},
+        {"23505", false, true, true},   {"23514", false, true, true},
+        {"42P01", false, false, true},  {"42501", false, false, true},
+        {"53100", false, false, true},  {"XX001", false, false, true},
+        {"57014", false, false, false}, {"57P01", false, false, false},
+        {"08006", false, false, false}, {"40001", false, false, false},
+        {"55P03", false, false, false}, {"25006", false, false, false},
+        {"", false, false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pg_unit unit = {0};
+        snprintf(unit.sqlstate, sizeof unit.sqlstate, "%s", cases[i].sqlstate);
+        assert_int_equal(pg_unit_is_refused(&unit), cases[i].refused);
+        assert_int_equal(pg_unit_is_constraint(&unit), cases[i].constraint);
+        assert_int_equal(pg_unit_is_strange(&unit), cases[i].strange);
+    }
+}
+
 /* ---- sources ------------------------------------------------------------ */
 
 struct sources_answer {
@@ -247,7 +318,7 @@ static void sources__ours_and_others__are_told_apart(void **state)
         if (cases[i].state >= 0) {
             trial_sql(trial,
                       "UPDATE task SET provider_task_id = '%s', state = %d, "
-                      "kind = %d WHERE id = %lld",
+                      "kind = %d, owner = 1 WHERE id = %lld",
                       cases[i].id, cases[i].state, cases[i].kind,
                       (long long)rows[i]);
         }
@@ -279,6 +350,8 @@ int main(void)
         TEST(intake__at_fault__begins_as_failed_with_its_event),
         TEST(intake__two_stores_at_once__each_id_is_new_once),
         TEST(intake__many_rows__are_quick),
+        TEST(intake__the_database_is_at_fault__no_request_is),
+        cmocka_unit_test(sqlstate__each_class__means_what_is_to_be_done),
         TEST(sources__ours_and_others__are_told_apart),
     };
     return cmocka_run_group_tests_name("store_intake", tests, NULL, NULL);

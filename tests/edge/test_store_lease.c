@@ -345,8 +345,9 @@ static void learn__a_row_that_waits__runs_instead(void **state)
         trial, (struct turn){.owner = me, .claims_max = 5, .adopts_max = 5});
     assert_int_equal(result.claimed_len, 0);
     assert_int_equal(result.adopted_len, 1);
-    assert_int_equal(result.adopted[0].row.state, RUNNING);
-    assert_false(result.adopted[0].row.doubt);
+    /* With its id: the step then makes it run, with a deadline. */
+    assert_int_equal(result.adopted[0].row.state, SUBMITTING);
+    assert_true(result.adopted[0].row.doubt);
     assert_string_equal(result.adopted[0].row.provider_task_id, "task_1");
 }
 

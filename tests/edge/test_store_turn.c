@@ -194,6 +194,59 @@ static void claim__generations_max__bounds_the_fleet(void **state)
     assert_false(result.generations_full);
 }
 
+/** Nobody waits for who counts: not the claim, and no row that changed. */
+static void claim__while_another_counts__is_told_so(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    struct turn turn = {.owner = me, .claims_max = 2, .generations_max = 6};
+    turn.saves = rows;
+    turn.saves_len = 1;
+    trial_sql(trial, "SELECT pg_advisory_lock(7264930517)");
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.generations_busy);
+    assert_false(result.generations_full);
+    turn.saves_len = 0;
+    turn.generations_max = 0; /* who has no limit doesn't count */
+    turn.claims_max = 1;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
+    turn.generations_max = 6;
+    trial_sql(trial, "SELECT pg_advisory_unlock(7264930517)");
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 1);
+    assert_false(result.generations_busy);
+}
+
+/** The count reads the fleet's rows; a save that rode in its transaction would
+ * come to light only after it. */
+static void claim__that_counts__comes_after_the_saves_commit(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    const struct turn turn = {.owner = me,
+                              .saves = rows,
+                              .saves_len = 1,
+                              .claims_max = 1,
+                              .generations_max = 6};
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(
+        trial_number(trial, "SELECT count(DISTINCT xmin::text) FROM task"), 2);
+}
+
 /* ---- saves -------------------------------------------------------------- */
 
 static void save__the_next_version__is_stored_whole(void **state)
@@ -357,6 +410,35 @@ static void save__refused_data__harms_nobody_else(void **state)
     assert_int_equal(result.claimed_len, 1);
     assert_int_equal(result.rereads_len, 1);
     assert_int_equal(result.rereads[0].row.state, RUNNING);
+}
+
+static void save__kept_out_by_a_constraint__is_for_later(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 5);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 5});
+    struct task_row rows[5];
+    const struct task_row *saves[5];
+    for (size_t i = 0; i < 5; i++) {
+        rows[i] = claimed.claimed[i].row;
+        rows[i].state = i < 3 ? CLOSED : RUNNING;
+        rows[i].version++;
+        saves[i] = &rows[i];
+    }
+    trial_sql(trial,
+              "INSERT INTO closed SELECT * FROM task WHERE id = %lld",
+              (long long)rows[1].id);
+    const struct turn turn = {.owner = me, .saves = saves, .saves_len = 5};
+    struct turn_result result = trial_good_turn(trial, turn);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(result.saves[i], i == 1 ? SAVE_LATER : SAVE_DONE);
+    }
+    trial_sql(trial, "DELETE FROM closed WHERE id = %lld",
+              (long long)rows[1].id);
+    assert_int_equal(trial_good_turn(trial, turn).saves[1], SAVE_DONE);
+    assert_int_equal(trial->downs, 0);
 }
 
 static void facts__a_later_submission__has_a_key_of_its_own(void **state)
@@ -608,6 +690,9 @@ int main(void)
         TEST(save__queued_again__waits_with_its_priority),
         TEST(close__a_told_row__moves),
         TEST(save__refused_data__harms_nobody_else),
+        TEST(claim__while_another_counts__is_told_so),
+        TEST(claim__that_counts__comes_after_the_saves_commit),
+        TEST(save__kept_out_by_a_constraint__is_for_later),
         TEST(facts__a_later_submission__has_a_key_of_its_own),
         TEST(expire__past_the_deadline__is_ours_and_queued),
         TEST(adopt__a_dead_lease__its_rows_are_ours_in_doubt),

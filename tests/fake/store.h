@@ -71,6 +71,8 @@ struct tables {
     enum unit fail; /* the answer of the next such unit is lost */
     enum task_state fail_state;
     bool fail_done; /* …after it was committed */
+    int keep_out;      /* so many rows are saved later */
+    int counting_busy; /* so many claims find another counting the fleet */
     int64_t runs;   /* units that were carried out */
     int64_t failed;
     int64_t fenced;
@@ -108,6 +110,9 @@ bool lease_is_alive(const struct tables *tables, int64_t id);
 struct record_of *record_named(const struct tables *tables, struct str id);
 struct record_of *record_at(const struct tables *tables, int64_t id);
 bool key_is_of(const struct record_of *record, struct str key);
+
+/** A row that waits gets its id (sql/query/learn.sql); owner: a dead one. */
+void learn_queued(struct record_of *record, int64_t owner);
 
 /** One turn, as one transaction after the other. */
 void run_turn(struct tables *tables, const struct turn *turn,

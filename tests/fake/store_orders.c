@@ -50,6 +50,8 @@ bool tables_attach(struct world *world, const char *request_id,
         row->fence += 1;
         row->version += 1;
         row->submitted_ms = world_clock_ms(world);
+    } else if (row->state == QUEUED) {
+        learn_queued(record, dead_lease(world->tables));
     }
     return true;
 }

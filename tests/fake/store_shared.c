@@ -218,6 +218,8 @@ static void run_learn(struct call *call)
         row->fence += 1;
         row->version += 1;
         row->submitted_ms = world_clock_ms(tables->world);
+    } else if (row->state == QUEUED) {
+        learn_queued(record, 0);
     }
 }
 

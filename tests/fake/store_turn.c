@@ -43,6 +43,16 @@ bool key_is_of(const struct record_of *record, struct str key)
     return str_eq(str_of(text), key);
 }
 
+void learn_queued(struct record_of *record, int64_t owner)
+{
+    record->waiting = false;
+    record->row.state = SUBMITTING;
+    record->row.owner = owner;
+    record->row.doubt = true;
+    record->row.fence += 1;
+    record->row.version += 1;
+}
+
 static void read_record(const struct record_of *record, struct task_read *read,
                         struct arena *arena)
 {
@@ -130,7 +140,9 @@ static void run_saves(struct tables *tables, const struct turn *turn,
     enum save_end *ends =
         arena_alloc(arena, (turn->saves_len + 1) * sizeof *ends);
     for (size_t i = 0; i < turn->saves_len; i++) {
-        ends[i] = save(tables, turn->saves[i]);
+        bool later = tables->keep_out > 0;
+        tables->keep_out -= later;
+        ends[i] = later ? SAVE_LATER : save(tables, turn->saves[i]);
     }
     result->saves = ends;
 }
@@ -245,6 +257,12 @@ static void run_claims(struct tables *tables, const struct turn *turn,
     if (turn->generations_max) {
         int left = generations_left(tables, turn);
         result->generations_full = left <= 0;
+        result->generations_busy = tables->counting_busy > 0;
+        if (result->generations_busy) {
+            tables->counting_busy--;
+            result->generations_full = false;
+            left = 0;
+        }
         max = left < max ? left : max;
     }
     max = max > 0 ? max : 0;

@@ -232,6 +232,107 @@ static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
     close_world(world);
 }
 
+static struct engine_options that_settles(void)
+{
+    struct engine_options options = node_options();
+    options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+    return options;
+}
+
+static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    const struct engine_options options = that_settles();
+    struct node *w1 = node_start(world, "w1", &options);
+    world_run_for(world, 3000);
+    tables_lose(world, UNIT_CLAIM, QUEUED, true);
+    w1->engine.claim_wanted = false; /* the loss is the next claim's */
+    world_ask(world, "a");
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(world->tables->failed, 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(world->provider->posts, 1);
+    node_free(w1);
+    close_world(world);
+}
+
+/** Leases were deleted and their numbers begin anew: another works under ours. */
+static void a_submission__of_another_under_our_number__is_in_doubt(void **state)
+{
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        struct world *world = world_open(9);
+        const struct engine_options options = that_settles();
+        struct node *w1 = node_start(world, "w1", &options);
+        world_run_for(world, 3000);
+        provider_script(world, "a", "429");
+        world_ask(world, "a");
+        until_state(world, "a", QUEUED, 5000);
+        struct record_of *record = world->tables->records[0];
+        record->waiting = false;
+        record->row.state = SUBMITTING;
+        record->row.owner = w1->engine.owner;
+        record->row.fence += 1;
+        record->row.version += 1;
+        record->row.sends = 1;
+        record->row.first_sent_ms = world_clock_ms(world);
+        record->row.last_sent_ms = world_clock_ms(world);
+        snprintf(record->row.account, sizeof record->row.account, "%s",
+                 options.apimart.account);
+        int64_t posts = world->provider->posts;
+        world_ask(world, "b");
+        if (lost) {
+            tables_lose(world, UNIT_CLAIM, QUEUED, true);
+        } else {
+            tables_lose(world, UNIT_SAVE, RUNNING, true);
+        }
+        until_closed(world, 5 * MINUTE_MS);
+        assert_int_equal(world->tables->failed, 1);
+        assert_int_equal(world->provider->posts, posts + 1); /* b's */
+        assert_int_equal(times_told(world, "event a failed submit_unknown"), 1);
+        assert_int_equal(times_told(world, "event b completed\n"), 1);
+        node_free(w1);
+        close_world(world);
+    }
+}
+
+static void a_row__that_is_kept_out__is_saved_later(void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS);
+    world->tables->keep_out = 2;
+    world_ask(world, "b");
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(world->tables->keep_out, 0);
+    assert_int_equal(world->tables->failed, 0);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(times_told(world, "event b completed\n"), 1);
+    assert_int_equal(world->provider->posts, 2);
+    node_free(w1);
+    close_world(world);
+}
+
+static void a_claim__while_another_counts__comes_again_soon(void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    struct engine_options options = node_options();
+    options.generations_max = 5;
+    struct node *w1 = node_start(world, "w1", &options);
+    world_run_for(world, 3000);
+    world->tables->counting_busy = 8;
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, 1000); /* by beats it would take 8 s */
+    until_closed(world, 2 * MINUTE_MS);
+    node_free(w1);
+    close_world(world);
+}
+
 static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
 {
     static const struct {
@@ -325,6 +426,11 @@ int main(void)
         cmocka_unit_test(a_drained_worker__hands_over_at_once),
         cmocka_unit_test(a_drained_worker__with_nothing_to_do__is_gone_at_once),
         cmocka_unit_test(a_store__away_longer_than_a_lease__robs_nobody),
+        cmocka_unit_test(a_claim__whose_answer_is_lost__was_never_sent),
+        cmocka_unit_test(
+            a_submission__of_another_under_our_number__is_in_doubt),
+        cmocka_unit_test(a_row__that_is_kept_out__is_saved_later),
+        cmocka_unit_test(a_claim__while_another_counts__comes_again_soon),
         cmocka_unit_test(
             an_answer__of_the_store_is_lost__nothing_is_done_twice),
         cmocka_unit_test(an_adoption__whose_answer_is_lost__is_found_again),

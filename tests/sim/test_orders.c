@@ -197,6 +197,57 @@ static void an_id__attached_after_submit_unknown__brings_the_video(void **state)
     end(world, w1);
 }
 
+static void an_id__attached_to_what_was_put_off__runs_till_its_deadline(
+    void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("429 429 429 429 429 429 429 429", &w1);
+    while (times_told(world, "(PUT_OFF)") < 3) {
+        assert_true(world_turn(world));
+    }
+    until_state(world, "a", QUEUED, MINUTE_MS);
+    world_ask(world, "b"); /* its id is as good as any */
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = 20 * MINUTE_MS;
+    provider_plan(world, "b", plan);
+    until_state(world, "b", RUNNING, MINUTE_MS);
+    const char *id = tables_find(world->tables, "b")->row.provider_task_id;
+    int64_t posts = world->provider->posts;
+    assert_true(tables_attach(world, "a", id));
+    until_state(world, "a", RUNNING, 15000);
+    const struct task_row *row = &tables_find(world->tables, "a")->row;
+    assert_true(row->deadline_ms >= world_clock_ms(world) + HOUR_MS);
+    until_closed(world, 30 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(times_told(world, "timed_out"), 0);
+    assert_int_equal(world->provider->posts, posts);
+    end(world, w1);
+}
+
+static void a_mass__whose_deadline_is_over__is_told_at_once(void **state)
+{
+    enum { LEN = 980 };
+    (void)state;
+    struct node *w1;
+    struct world *world = one("", &w1);
+    until_closed(world, 2 * MINUTE_MS);
+    world->provider->balance_empty = true; /* the rest waits */
+    for (int i = 0; i < LEN; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "m-%04d", i);
+        world_ask_with(world, id, ",\"deadline_seconds\":120");
+    }
+    world_run_for(world, 115000);
+    assert_int_equal(times_told(world, "timed_out"), 0);
+    while (times_told(world, "failed timed_out") == 0) {
+        assert_true(world_turn(world));
+    }
+    until_closed(world, 2500); /* 200 a second would take 4.5 s */
+    assert_int_equal(times_told(world, "failed timed_out"), LEN);
+    end(world, w1);
+}
+
 static void a_retry__is_a_submission_of_its_own(void **state)
 {
     (void)state;
@@ -238,6 +289,9 @@ int main(void)
             a_cancel__of_a_late_one__ends_the_waiting__tells_nothing),
         cmocka_unit_test(
             an_id__attached_after_submit_unknown__brings_the_video),
+        cmocka_unit_test(
+            an_id__attached_to_what_was_put_off__runs_till_its_deadline),
+        cmocka_unit_test(a_mass__whose_deadline_is_over__is_told_at_once),
         cmocka_unit_test(a_retry__is_a_submission_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,31 @@ static void a_task__denied_to_another_account__is_not_lost(void **state)
     end(world, w1);
 }
 
+/** Another's task may have the same id there. */
+static void a_video__of_another_url__is_not_asked_for_here(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("", &w1);
+    struct engine_options other = node_options();
+    other.apimart.base_url = STR("https://elsewhere.example");
+    apimart_account(other.apimart.base_url, other.apimart.key,
+                    other.apimart.account);
+    struct plan plan = provider_usual_plan();
+    plan.videos = 0; /* completed, and a fresh poll has to bring the URL */
+    provider_plan(world, "a", plan);
+    until_state(world, "a", READY, 5 * MINUTE_MS);
+    node_kill(w1);
+    struct node *w2 = node_start(world, "w2", &other);
+    world_run_for(world, HOUR_MS);
+    assert_int_equal(state_of(world, "a"), READY);
+    until_closed(world, 30 * HOUR_MS);
+    assert_true(metric_value(w2->engine.metrics.polls) == 0);
+    assert_int_equal(times_told(world, "event a failed asset_unusable"), 1);
+    node_free(w2);
+    end(world, w1);
+}
+
 static void a_result__called_indeterminate__is_settled(void **state)
 {
     (void)state;
@@ -354,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_doubt__of_another_account__is_never_replayed),
         cmocka_unit_test(a_task__of_another_account__is_polled_all_the_same),
         cmocka_unit_test(a_task__denied_to_another_account__is_not_lost),
+        cmocka_unit_test(a_video__of_another_url__is_not_asked_for_here),
         cmocka_unit_test(a_result__called_indeterminate__is_settled),
         cmocka_unit_test(a_provider__that_is_away__costs_nothing_but_time),
         cmocka_unit_test(the_fleet__at_its_limit_of_generations__waits),

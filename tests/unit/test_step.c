@@ -386,6 +386,25 @@ static void in_doubt__a_retry_after__holds_the_replay_not_the_look(void **state)
                      DOUBT_ACT_REPLAY);
 }
 
+static void running__without_a_deadline__gets_one(void **state)
+{
+    static const enum outcome_kind kinds[] = {OUTCOME_TAKEN_OVER,
+                                              OUTCOME_TIME_UP};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct given given = {0};
+        struct task task = task_of(RUNNING, &given);
+        struct policy policy = usual(DOUBT_WAIT);
+        const struct outcome outcome = {.kind = kinds[i]};
+        task.row.deadline_ms = 0;
+        struct step step = task_step(&task, &outcome, &policy, T0 + M);
+        assert_int_equal(step.next.row.state, RUNNING);
+        assert_int_equal(step.next.row.deadline_ms, T0 + M + 3 * H);
+        assert_true(step.save);
+        task_row_done(&step.next.row);
+    }
+}
+
 static void an_id__learnt_after_the_failure_was_settled__is_polled(void **state)
 {
     (void)state;
@@ -475,6 +494,7 @@ int main(void)
         cmocka_unit_test(requeued__put_off__waits_as_long_as_was_asked),
         cmocka_unit_test(in_doubt__all_kinds_of_no__wears_no_replay_out),
         cmocka_unit_test(in_doubt__three_replays_unanswered__is_settled),
+        cmocka_unit_test(running__without_a_deadline__gets_one),
         cmocka_unit_test(
             in_doubt__a_retry_after__holds_the_replay_not_the_look),
         cmocka_unit_test(

@@ -1,0 +1,82 @@
+#include "flow/turn.h"
+
+/*
+ * After an absence: what is ours, and what became of what we had sent.
+ */
+
+static void unsee(void *context, struct job *job)
+{
+    (void)context;
+    job->seen = false;
+}
+
+static void was_saved(struct engine *engine, struct job *job,
+                      const struct task_row *row)
+{
+    if (row->version == job->task.row.version) {
+        engine_saved(engine, job);
+    } else {
+        engine_save_again(engine, job);
+    }
+}
+
+static void drop_unseen(void *context, struct job *job)
+{
+    struct engine *engine = context;
+    if (job->seen) {
+        return;
+    }
+    const struct task_row *row = &job->task.row;
+    bool gone = row->state == CLOSED || (row->state == QUEUED && !row->owner);
+    if (job->phase == JOB_SAVING && job->unsure && gone) {
+        engine_saved(engine, job);
+    } else {
+        engine_drop(engine, job);
+    }
+}
+
+/**
+ * Claimed or adopted by a statement whose answer was lost, or another's, who has
+ * our lease's number by some accident. Only the first was never sent: without
+ * doubt it is a claim, and by its time that very one of ours.
+ */
+static bool is_of_lost_claim(const struct engine *engine,
+                             const struct task_row *row)
+{
+    return row->state == SUBMITTING && !row->doubt &&
+           !row->provider_task_id[0] && engine->lost_claim_ms &&
+           row->last_sent_ms == engine->lost_claim_ms;
+}
+
+void turn_mine_came(struct engine *engine, const struct turn_result *result)
+{
+    jobs_each(&engine->jobs, unsee, NULL);
+    for (size_t i = 0; i < result->mine_len; i++) {
+        const struct task_read *read = &result->mine[i];
+        struct job *job = jobs_find(&engine->jobs, read->row.id);
+        if (!job) {
+            bool claimed = is_of_lost_claim(engine, &read->row);
+            job = engine_take_in(engine, read, claimed);
+            if (job) {
+                job->seen = true;
+            }
+            if (job && claimed) {
+                engine->submits_under_way++;
+                engine_start_claimed(engine, job);
+            }
+            continue;
+        }
+        if (read->unreadable || read->row.fence != job->task.row.fence) {
+            continue; /* unseen: dropped below */
+        }
+        job->seen = true;
+        if (job->phase == JOB_SAVING && job->unsure) {
+            was_saved(engine, job, &read->row);
+        }
+    }
+    jobs_each(&engine->jobs, drop_unseen, engine);
+    engine->resync = false;
+    if (!engine->resync_later) {
+        engine->lost_claim_ms = 0; /* else some of its rows had no memory */
+    }
+}

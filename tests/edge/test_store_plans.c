@@ -1,0 +1,156 @@
+#include "edge/store_trial.h"
+
+#include "edge/pg.h"
+#include "edge/sql_text.h"
+
+/*
+ * How much a statement looks at, where much waits that does not concern it, on
+ * tables of which PostgreSQL knows nothing yet. What is asserted are rows that
+ * its nodes touched, not the time that it took.
+ */
+
+#define MASS 10000
+
+static void run(struct trial *trial, const char *sql)
+{
+    PQclear(PQexec(trial->conn, "BEGIN"));
+    PGresult *result = PQexec(trial->conn, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK &&
+        PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fail_msg("%s", PQerrorMessage(trial->conn));
+    }
+    PQclear(result);
+    PQclear(PQexec(trial->conn, "COMMIT"));
+}
+
+/** A lease, and so many requests that wait: each known by its id from 1. */
+static void fill(struct trial *trial)
+{
+    static const char *const tables[] = {"request", "task", "waiting", "cancel"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        trial_sql(trial, "ALTER TABLE %s SET (autovacuum_enabled = off)",
+                  tables[i]);
+    }
+    trial_sql(trial,
+              "INSERT INTO request (request_id, content, tenant, mode, "
+              "priority, warnings, body, idempotency_key, received_ms) SELECT "
+              "'m-' || i, '', 't', 1, 5, '[]', '{}', 'k-' || i, 1 FROM "
+              "generate_series(1, %d) i",
+              2 * MASS);
+    run(trial,
+        "INSERT INTO task SELECT id, 0, 0, 0, 0, 0, 0, false, false, false, "
+        "'', '', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0 "
+        "FROM request");
+    run(trial, "INSERT INTO waiting SELECT id, 5, 0, 0 FROM task");
+    /* As a connection of the store is. */
+    const char *const params[] = {"1000", "30000", "", ""};
+    PGresult *result = PQexecParams(trial->conn, pg_sql("query", "session"), 4,
+                                    NULL, params, NULL, NULL, 0);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    PQclear(result);
+}
+
+/** Of one line of a plan: rows that its node gave, or threw away. */
+static double rows_of(const char *line, double *loops)
+{
+    const char *actual = strstr(line, "(actual rows=");
+    const char *removed = strstr(line, "Rows Removed by ");
+    if (actual) {
+        double rows = strtod(actual + strlen("(actual rows="), NULL);
+        *loops = strtod(strstr(actual, "loops=") + strlen("loops="), NULL);
+        return rows * *loops;
+    }
+    return removed ? strtod(strchr(removed, ':') + 1, NULL) * *loops : 0;
+}
+
+/** Rows that all nodes of the statement touched; nothing of it stays. */
+static double work_of(struct trial *trial, const char *query,
+                      const char *arguments)
+{
+    char name[200];
+    double work = 0;
+    double loops = 1;
+    struct buf text;
+    buf_init(&text, 0);
+    buf_add_text(&text, "PREPARE it AS ");
+    buf_add_text(&text, pg_sql("query", query));
+    buf_add_char(&text, '\0');
+    run(trial, text.bytes);
+    PQclear(PQexec(trial->conn, "BEGIN"));
+    PQclear(PQexec(trial->conn,
+                   "SELECT set_config('pixverse.counts', 'true', true)"));
+    snprintf(name, sizeof name,
+             "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE it(%s)",
+             arguments);
+    PGresult *plan = PQexec(trial->conn, name);
+    if (PQresultStatus(plan) != PGRES_TUPLES_OK) {
+        fail_msg("%s", PQerrorMessage(trial->conn));
+    }
+    for (int i = 0; i < PQntuples(plan); i++) {
+        work += rows_of(PQgetvalue(plan, i, 0), &loops);
+        if (getenv("SHOW_PLANS")) {
+            print_message("%s\n", PQgetvalue(plan, i, 0));
+        }
+    }
+    PQclear(plan);
+    PQclear(PQexec(trial->conn, "ROLLBACK"));
+    PQclear(PQexec(trial->conn, "DEALLOCATE it"));
+    buf_done(&text);
+    print_message("%s: %.0f rows\n", query, work);
+    return work;
+}
+
+static void a_claim__behind_many_cancels__looks_at_each_once(void **state)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    trial_sql(trial,
+              "INSERT INTO cancel (task) SELECT id FROM task WHERE id <= %d",
+              MASS);
+    assert_true(work_of(trial, "claim",
+                        "1, 1800000000000, 10, 'account', 'bucket', 0") <
+                10 * MASS);
+}
+
+static void an_expiry__of_a_mass__takes_what_it_wants(void **state)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    trial_sql(trial,
+              "INSERT INTO cancel (task) SELECT id FROM task WHERE id <= %d",
+              MASS);
+    assert_true(work_of(trial, "expire", "1, 1800000000000, 200") < 10 * MASS);
+    trial_sql(trial, "UPDATE waiting SET deadline_ms = 5");
+    assert_true(work_of(trial, "expire", "1, 1800000000000, 200") < 10 * MASS);
+}
+
+/** Ten are somebody's; the others wait. */
+static void what_is_owned__behind_a_queue__is_found_without_it(void **state)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    run(trial, "WITH t AS (UPDATE task SET owner = 1, state = 2, last_sent_ms "
+               "= 1799999999999, provider_task_id = 'task_' || id WHERE id % "
+               "2000 = 0 RETURNING id) DELETE FROM waiting w USING t WHERE "
+               "w.task = t.id");
+    assert_true(work_of(trial, "mine", "1") < 100);
+    assert_true(work_of(trial, "sources_task", "'{task_2000,task_1}'") < 100);
+    assert_true(work_of(trial, "claim",
+                        "1, 1800000000000, 3, 'account', 'bucket', 12") < 200);
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_claim__behind_many_cancels__looks_at_each_once),
+        TEST(an_expiry__of_a_mass__takes_what_it_wants),
+        TEST(what_is_owned__behind_a_queue__is_found_without_it),
+    };
+    return cmocka_run_group_tests_name("store_plans", tests, NULL, NULL);
+}

@@ -1,5 +1,7 @@
 #include "base/settings.h"
 
+#include "base/settings_kafka.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,7 +315,15 @@ static bool read_property(struct reading *reading, const char *entry,
         return false;
     }
     property->value = keep(reading, value);
-    return true;
+    char host[256] = "";
+    (void)gethostname(host, sizeof host - 1);
+    const struct setting_verdict verdict = settings_kafka_check(
+        str_of(property->name), str_of(value), str_of(host));
+    if (verdict.fault) {
+        add_fault(reading, name, str_of(value), false, verdict.fault,
+                  verdict.allowed);
+    }
+    return !verdict.fault;
 }
 
 static void read_properties(struct reading *reading)

@@ -72,7 +72,6 @@ rd_kafka_conf_t *consumer_conf_new(const struct consumer_setup *setup,
         /* librdkafka 2.0 loses assignments with cooperative-sticky. */
         {"partition.assignment.strategy", "range,roundrobin", true},
         {"group.protocol", NULL, true},
-        {"group.instance.id", NULL, true},
         {"isolation.level", "read_committed", true},
         {"offset.store.method", "broker", true},
         {"enable.partition.eof", "false", true},

@@ -143,6 +143,8 @@ struct task_read {
     struct task_row row; /* its texts live in the arena: copy them */
     struct str request_id;
     struct str tenant;   /* absent: faulty */
+    struct str traceparent; /* absent: none; for messages of progress */
+    struct str tracestate;
     bool unreadable;     /* this program can't read it: only id holds */
     bool cancel;         /* an operator ordered it; never true of claimed ones */
 };

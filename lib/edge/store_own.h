@@ -26,6 +26,8 @@ struct row_columns {
     int fields[32];
     int request_id;
     int tenant;
+    int traceparent;
+    int tracestate;
     int cancel;
 };
 

@@ -126,6 +126,8 @@ void row_columns_find(struct row_columns *columns, const PGresult *result)
     }
     columns->request_id = PQfnumber(result, "request_id");
     columns->tenant = PQfnumber(result, "tenant");
+    columns->traceparent = PQfnumber(result, "traceparent");
+    columns->tracestate = PQfnumber(result, "tracestate");
     columns->cancel = PQfnumber(result, "cancel");
 }
 
@@ -193,6 +195,8 @@ void task_read_row(struct task_read *read, const struct row_columns *columns,
     *read = (struct task_read){
         .request_id = pg_str(result, row, columns->request_id),
         .tenant = pg_str(result, row, columns->tenant),
+        .traceparent = pg_str(result, row, columns->traceparent),
+        .tracestate = pg_str(result, row, columns->tracestate),
         .cancel =
             columns->cancel >= 0 && pg_bool(result, row, columns->cancel),
     };

@@ -175,14 +175,34 @@ void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
     }
 }
 
+static const char *name_at(const struct job *job, int index)
+{
+    assert(index < JOB_NAMES);
+    const char *name = job->names ? job->names : "";
+    for (int i = 0; job->names && i < index; i++) {
+        name += strlen(name) + 1;
+    }
+    return name;
+}
+
 const char *job_request_id(const struct job *job)
 {
-    return job->names ? job->names : "";
+    return name_at(job, 0);
 }
 
 const char *job_tenant(const struct job *job)
 {
-    return job->names ? job->names + strlen(job->names) + 1 : "";
+    return name_at(job, 1);
+}
+
+const char *job_traceparent(const struct job *job)
+{
+    return name_at(job, 2);
+}
+
+const char *job_tracestate(const struct job *job)
+{
+    return name_at(job, 3);
 }
 
 struct effect *job_effect(struct job *job)

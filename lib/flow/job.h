@@ -39,6 +39,8 @@ struct effect {
 /** What a job has taken of the worker's slots and not yet passed on. */
 enum job_slot { SLOT_NONE, SLOT_SUBMIT, SLOT_TRANSFER };
 
+#define JOB_NAMES 4
+
 struct job {
     struct task task;
     enum job_phase phase;
@@ -46,7 +48,8 @@ struct job {
     uint32_t generation; /* grows when the slot is given to another task */
     struct heap_entry due; /* JOB_WAITING: due time; JOB_LINED_UP: its urgency */
     struct list link;      /* in the engine's lists of things to do in a turn */
-    char *names;           /* request id, NUL, tenant, NUL; owned */
+    char *names; /* JOB_NAMES texts, a NUL behind each: request id, tenant,
+                    traceparent, tracestate; owned */
     struct effect *effect; /* owned; null while waiting */
     int64_t began_ms;      /* JOB_ACTING: boot clock, for latencies */
     enum job_slot takes;   /* a slot that comes back if the job goes */
@@ -94,6 +97,9 @@ void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
 
 const char *job_request_id(const struct job *job);
 const char *job_tenant(const struct job *job);
+/** As they came with the request, for messages of progress; empty: none. */
+const char *job_traceparent(const struct job *job);
+const char *job_tracestate(const struct job *job);
 
 /** The effect of a job, made if it has none; null: no memory. */
 struct effect *job_effect(struct job *job);

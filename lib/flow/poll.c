@@ -37,6 +37,8 @@ static void tell_progress(struct engine *engine, struct job *job,
     const struct facts facts = {
         .request_id = str_of(job_request_id(job)),
         .tenant = str_of(job_tenant(job)),
+        .traceparent = str_of(job_traceparent(job)),
+        .tracestate = str_of(job_tracestate(job)),
     };
     struct event event;
     if (!event_progress(&job->task.row, &facts, outcome->status,

@@ -34,15 +34,20 @@ bool engine_replace_row(struct job *job, const struct task_row *row)
 
 static char *names_of(const struct task_read *read)
 {
-    char *names = malloc(read->request_id.len + read->tenant.len + 2);
-    if (names) {
-        memcpy(names, read->request_id.at, read->request_id.len);
-        names[read->request_id.len] = '\0';
-        char *tenant = names + read->request_id.len + 1;
-        if (read->tenant.len) {
-            memcpy(tenant, read->tenant.at, read->tenant.len);
+    const struct str texts[JOB_NAMES] = {read->request_id, read->tenant,
+                                         read->traceparent, read->tracestate};
+    size_t bytes = 0;
+    for (size_t i = 0; i < JOB_NAMES; i++) {
+        bytes += texts[i].len + 1;
+    }
+    char *names = malloc(bytes);
+    char *at = names;
+    for (size_t i = 0; names && i < JOB_NAMES; i++) {
+        if (texts[i].len) {
+            memcpy(at, texts[i].at, texts[i].len);
         }
-        tenant[read->tenant.len] = '\0';
+        at[texts[i].len] = '\0';
+        at += texts[i].len + 1;
     }
     return names;
 }

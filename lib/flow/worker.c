@@ -165,10 +165,11 @@ static void on_store_state(void *context, bool up, const char *why,
     }
 }
 
+/** One line for each change; and for the first reason, which is no change. */
 static void kafka_state(bool *is_up, char *text, size_t text_bytes,
                         bool connected, const char *why, const char *who)
 {
-    bool changed = *is_up != connected;
+    bool changed = *is_up != connected || (!connected && !text[0]);
     *is_up = connected;
     snprintf(text, text_bytes, "%s", why ? why : "");
     if (changed) {

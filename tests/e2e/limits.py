@@ -99,11 +99,15 @@ def check_drain():
     """A drained worker's tasks go on elsewhere at once, none is bought again."""
     with World(workers=2, latency="4..6") as world:
         ids = [f"h-{n}" for n in range(60)]
+        trace = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01".encode(),
+                 "tracestate": b"vendor=1"}
         for identity in ids:
-            world.send({"request_id": identity, "request": {"prompt": identity}})
+            world.send({"request_id": identity, "request": {"prompt": identity}},
+                       headers=list(trace.items()))
         world.flush()
         wait_for(lambda: world.query("SELECT count(*) FROM task WHERE state = 2")[0][0]
                  == 60, 30, "all in flight")
+        drained_ms = time.time() * 1000
         began = time.monotonic()
         tap.equal(world.workers[0].stop(), 0, "drain: status 0")
         tap.check(time.monotonic() - began < 10, "drain: waits for no generation")
@@ -111,6 +115,22 @@ def check_drain():
         tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
                   "drain: the other brings all home")
         tap.equal(world.ledger()["totals"]["posts"], 60, "drain: one POST each")
+        check_trace(world, trace, drained_ms)
+
+
+def check_trace(world, trace, drained_ms):
+    """Messages of progress are part of the request's trace, the heir's too."""
+    reader = world.reader("progress")
+    found = []
+
+    def come():
+        found.extend(m for m in reader.consume(1000, 0.2) if not m.error())
+        return [m for m in found if m.timestamp()[1] > drained_ms]
+    wait_for(come, 30, "progress after the drain")
+    reader.close()
+    tap.equal([m.key() for m in found
+               if not trace.items() <= dict(m.headers()).items()], [],
+              "progress: each message has the request's trace")
 
 
 def main():

@@ -59,6 +59,8 @@ static void read_record(const struct record_of *record, struct task_read *read,
     copy_row(arena, &read->row, &record->row);
     read->request_id = record->request.request_id;
     read->tenant = record->request.tenant;
+    read->traceparent = record->request.traceparent;
+    read->tracestate = record->request.tracestate;
     read->cancel = record->cancel;
 }
 

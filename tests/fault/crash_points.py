@@ -12,7 +12,8 @@ from pathlib import Path
 
 import s3_server
 import tap
-from world import BIN, CONTINUE, STOP, World, file_of, is_on_s3, sha256_of, wait_for
+from world import (BIN, CONTINUE, STOP, World, file_of, is_on_s3, seat, sha256_of,
+                   wait_for)
 
 REQUESTS = 12
 SIGKILLED = -9
@@ -101,7 +102,7 @@ def check_rest(world, kills):
     old = time.time() - HALF_STORED_OLD_S
     for path in half:
         os.utime(path, (old, old))
-    janitor = world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID="one")
+    janitor = world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID=seat("one"))
     wait_for(lambda: not half_stored(world), 60, "those of yesterday are swept")
     tap.check(True, "those that are old enough are swept by the next worker")
     if is_on_s3():
@@ -131,7 +132,7 @@ class Try:
         if self.scene == "oversize":
             settings["VIDEO_MAX_BYTES"] = "10000"
         return self.world.start_worker(
-            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID="one", **settings)
+            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=seat("one"), **settings)
 
     def armed(self, **settings):
         nth = NTH.get(self.point, 1)
@@ -176,7 +177,7 @@ class Try:
         """Beyond its lease, with POSTs under way: their ids come to nobody's job."""
         self.accepted(1)
         doomed.signal(STOP)
-        heir = self.world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID="two")
+        heir = self.world.start_worker(KAFKA_CONF_GROUP_INSTANCE_ID=seat("two"))
         wait_for(lambda: "a worker is dead" in heir.text(), 20, "it is taken for dead")
         doomed.signal(CONTINUE)
         return heir

@@ -12,6 +12,7 @@ import time
 
 import tap
 from load import Load, lease_of, seed_of_run
+import world as worlds
 from world import World, fetch, is_on_s3
 
 KILLS = int(os.environ.get("KILLS") or (5 if is_on_s3() else 20))
@@ -38,7 +39,7 @@ class Fleet:
 
     def start(self, seat):
         return self.world.start_worker(
-            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=f"seat-{seat}")
+            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=worlds.seat(seat))
 
     def kill(self, load, number, seat):
         victim = self.seats[seat]

@@ -11,7 +11,7 @@ import time
 import psycopg
 
 import tap
-from world import Database, World, fetch, wait_for
+from world import Database, World, fetch, seat, wait_for
 
 TAKEOVERS = int(os.environ.get("TAKEOVERS", "4"))
 SUSPECT_FROM = 21
@@ -342,7 +342,7 @@ def results(world, worker):
 
 def unreadable():
     with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"],
-               settings={**SETTINGS, "KAFKA_CONF_GROUP_INSTANCE_ID": "one"}) as world:
+               settings={**SETTINGS, "KAFKA_CONF_GROUP_INSTANCE_ID": seat("one")}) as world:
         loosen(world)
         worker = at_claim(world)
         worker = at_adopt(world, worker)
@@ -447,7 +447,7 @@ def dies_of_a_doubt(world):
 def deadly():
     with World(workers=0, latency="0.2..0.5", sim=["--schema", "yes"], name="deadly",
                postgres=Database("deadly"),
-               settings={**SETTINGS, "KAFKA_CONF_GROUP_INSTANCE_ID": "one"}) as world:
+               settings={**SETTINGS, "KAFKA_CONF_GROUP_INSTANCE_ID": seat("one")}) as world:
         dies_of_it(world)
         dies_of_a_doubt(world)
 

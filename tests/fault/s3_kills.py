@@ -11,6 +11,7 @@ import time
 
 import tap
 from load import seed_of_run
+import world as worlds
 from world import World, file_of, sha256_of, wait_for
 
 TRANSFERS = int(os.environ.get("TRANSFERS") or 60)
@@ -36,7 +37,7 @@ class Fleet:
 
     def start(self, seat):
         return self.world.start_worker(
-            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=f"seat-{seat}")
+            wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=worlds.seat(seat))
 
     def may_kill(self, due):
         now = time.monotonic()

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -83,6 +84,12 @@ def file_of(uri):
     if uri.startswith("s3:"):
         return s3_server.object_of(uri)
     return Path(unquote(urlparse(uri).path))
+
+
+def seat(name):
+    """A member's name that outlives its worker, so that the next one has its
+    partitions at once; workers of other hosts can't have it."""
+    return f"{socket.gethostname()}-{name}"
 
 
 def die_with_parent():

@@ -133,6 +133,59 @@ static void settings_read__name_file__reads_the_file(void **state)
     free(path);
 }
 
+static void settings_read__kafka_conf_against_a_promise__is_refused(void **s)
+{
+    (void)s;
+    static const char *const wrong[] = {
+        "GROUP_INSTANCE_ID=pixverse",
+        "GROUP_ID=mine",
+        "BOOTSTRAP_SERVERS=a:1",
+        "METADATA_BROKER_LIST=a:1",
+        "ENABLE_AUTO_COMMIT=false",
+        "AUTO_COMMIT_ENABLE=false",
+        "ENABLE_AUTO_OFFSET_STORE=true",
+        "OFFSET_STORE_METHOD=file",
+        "AUTO_OFFSET_RESET=latest",
+        "ISOLATION_LEVEL=read_uncommitted",
+        "TRANSACTIONAL_ID=x",
+        "ACKS=1",
+        "REQUEST_REQUIRED_ACKS=0",
+        "ENABLE_IDEMPOTENCE=false",
+        "PARTITIONER=random",
+        "GROUP_PROTOCOL=consumer",
+        "PARTITION_ASSIGNMENT_STRATEGY=cooperative-sticky",
+        "STATISTICS_INTERVAL_MS=0",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char entry[200];
+        snprintf(entry, sizeof entry, "KAFKA_CONF_%s", wrong[i]);
+        struct outcome got = READ(KEY, entry);
+        assert_false(got.fine);
+        *strchr(entry, '=') = '\0';
+        assert_memory_equal(got.faults.bytes, entry, strlen(entry));
+        assert_non_null(strstr(got.faults.bytes, ", allowed: "));
+        assert_int_equal(got.settings.kafka_conf_len, 0);
+        done(&got);
+    }
+}
+
+static void settings_read__kafka_conf_as_it_is_anyway__is_taken(void **s)
+{
+    (void)s;
+    char host[256] = "";
+    char seat[400];
+    assert_int_equal(gethostname(host, sizeof host - 1), 0);
+    snprintf(seat, sizeof seat, "KAFKA_CONF_GROUP_INSTANCE_ID=pixverse-%s-1",
+             host);
+    struct outcome got =
+        READ(KEY, seat, "KAFKA_CONF_ACKS=-1", "KAFKA_CONF_CLIENT_ID=x",
+             "KAFKA_CONF_AUTO_OFFSET_RESET=earliest",
+             "KAFKA_CONF_ISOLATION_LEVEL=read_committed");
+    assert_true(got.fine);
+    assert_int_equal(got.settings.kafka_conf_len, 5);
+    done(&got);
+}
+
 static void settings_read__kafka_conf__becomes_properties(void **state)
 {
     (void)state;
@@ -302,6 +355,9 @@ int main(void)
         cmocka_unit_test(settings_read__many_faults__are_all_told),
         cmocka_unit_test(settings_read__a_bad_secret__is_not_shown),
         cmocka_unit_test(settings_read__name_file__reads_the_file),
+        cmocka_unit_test(
+            settings_read__kafka_conf_against_a_promise__is_refused),
+        cmocka_unit_test(settings_read__kafka_conf_as_it_is_anyway__is_taken),
         cmocka_unit_test(settings_read__kafka_conf__becomes_properties),
         cmocka_unit_test(settings_read__a_near_name__is_warned_of),
         cmocka_unit_test(setting_check__forms__tell_good_from_bad),

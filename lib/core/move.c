@@ -75,16 +75,6 @@ void move_take_cost(struct move *m)
     }
 }
 
-char *move_copy_text(struct str text)
-{
-    char *copy = text.at ? malloc(text.len + 1) : NULL;
-    if (copy) {
-        memcpy(copy, text.at, text.len);
-        copy[text.len] = '\0';
-    }
-    return copy;
-}
-
 int64_t move_poll_wait_ms(const struct move *m)
 {
     return retry_jitter_ms(m->policy->poll_interval_ms, m->policy->jitter);

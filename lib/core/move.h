@@ -20,6 +20,7 @@ struct move {
     const struct outcome *outcome;
     const struct policy *policy;
     int64_t now_ms;
+    struct str result; /* what the row's becomes; absent: it stays */
 };
 
 typedef void rule_fn(struct move *m);
@@ -58,9 +59,6 @@ void move_fail(struct move *m, enum failure_kind kind, struct str message);
 /* ---- what the outcome says ---- */
 
 void move_take_cost(struct move *m);
-
-/** On the heap; null: absent, or no memory. */
-char *move_copy_text(struct str text);
 
 /** Denied under another key than the one that submitted: says nothing. */
 bool move_denied_to_stranger(struct move *m);

@@ -63,13 +63,7 @@ void ready_refreshed(struct move *m)
         ready_no_better_url(m);
         return;
     }
-    char *result = move_copy_text(m->outcome->result);
-    if (!result) {
-        transfer_again(m);
-        return;
-    }
-    free(m->row->result);
-    m->row->result = result;
+    m->result = m->outcome->result;
     m->memo->wants_refresh = false;
     m->memo->refusals = 0;
     m->step->save = true; /* the URLs are part of the state */

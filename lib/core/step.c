@@ -288,10 +288,9 @@ static void finished(struct move *m)
     move_take_cost(m);
     m->row->generated_ms =
         m->outcome->generated_ms ? m->outcome->generated_ms : m->now_ms;
-    free(m->row->result);
-    m->row->result = move_copy_text(m->outcome->result);
+    m->result = m->outcome->result;
     move_enter(m, READY);
-    m->memo->wants_refresh = m->row->result == NULL;
+    m->memo->wants_refresh = !m->result.at;
     if (m->memo->wants_refresh) {
         move_wait_for(m, move_poll_wait_ms(m));
     }
@@ -468,19 +467,55 @@ static rule_fn *const table[TASK_STATES_LEN][OUTCOMES_LEN] = {
 };
 /* clang-format on */
 
-struct step task_step(const struct task *task, const struct outcome *outcome,
-                      const struct policy *policy, int64_t now_ms)
+/** The rule alone: texts that the task owns are looked at, never changed. */
+static struct str apply_rule(struct step *step, const struct task *task,
+                             const struct outcome *outcome,
+                             const struct policy *policy, int64_t now_ms)
 {
-    struct step step = {.next = *task, .due_ms = now_ms};
+    *step = (struct step){.next = *task, .due_ms = now_ms};
     struct move move = {
-        .step = &step,
-        .row = &step.next.row,
-        .memo = &step.next.memo,
+        .step = step,
+        .row = &step->next.row,
+        .memo = &step->next.memo,
         .outcome = outcome,
         .policy = policy,
         .now_ms = now_ms,
     };
     table[task->row.state][outcome->kind](&move);
+    return move.result;
+}
+
+bool task_step_settles(const struct task *task, const struct outcome *outcome,
+                       const struct policy *policy, int64_t now_ms,
+                       enum task_state *next)
+{
+    struct step step;
+    (void)apply_rule(&step, task, outcome, policy, now_ms);
+    *next = step.next.row.state;
+    return step.settles;
+}
+
+/** Without memory READY has no result, and asks for it again. */
+static void take_result(struct task *task, struct str result)
+{
+    free(task->row.result);
+    task->row.result = malloc(result.len + 1);
+    if (!task->row.result) {
+        task->memo.wants_refresh = true;
+        return;
+    }
+    memcpy(task->row.result, result.at, result.len);
+    task->row.result[result.len] = '\0';
+}
+
+struct step task_step(const struct task *task, const struct outcome *outcome,
+                      const struct policy *policy, int64_t now_ms)
+{
+    struct step step;
+    struct str result = apply_rule(&step, task, outcome, policy, now_ms);
+    if (result.at) {
+        take_result(&step.next, result);
+    }
     if (step.save) {
         step.next.row.version += 1;
     }

@@ -40,6 +40,14 @@ struct step {
 struct step task_step(const struct task *task, const struct outcome *outcome,
                       const struct policy *policy, int64_t now_ms);
 
+/**
+ * Whether that step would settle the task, and the state that it leads to:
+ * what an event needs can be got before anything is changed.
+ */
+bool task_step_settles(const struct task *task, const struct outcome *outcome,
+                       const struct policy *policy, int64_t now_ms,
+                       enum task_state *next);
+
 /** Whether the table has a cell for it. */
 bool step_is_possible(enum task_state state, enum outcome_kind kind);
 

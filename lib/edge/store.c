@@ -31,6 +31,10 @@ static const char *const data_queries[] = {
     "hold_probe",
     "unreadable",
     "keys_answer",
+    "reason_set",
+    "reason_gone",
+    "reason_shared",
+    "reason_sweep",
     NULL,
 };
 

@@ -93,6 +93,18 @@ void store_sources(struct store *store, const struct str *provider_task_ids,
 
 /* ---- the engine's turn ---------------------------------------------------- */
 
+/** Why a task has waited for long (core/reason.h); texts UTF-8 without NUL. */
+struct reason_row {
+    int64_t task; /* shared ones: 0 */
+    int32_t fence;
+    enum task_state state;
+    const char *word;
+    int64_t since_ms;
+    int32_t tries;
+    const char *answer;
+    int64_t next_ms;
+};
+
 /** What one turn of the engine wants, in one round trip. */
 struct turn {
     int64_t owner;
@@ -122,6 +134,16 @@ struct turn {
     int adopts_max;
     /** Everything whose owner we are: after a reconnect. */
     bool mine;
+    /** Reasons of single tasks of ours: new words, and tasks (and their fence)
+     * whose wait is over. Those that are not ours any more are passed by. */
+    const struct reason_row *reasons;
+    size_t reasons_len;
+    const struct reason_row *reasons_gone;
+    size_t reasons_gone_len;
+    /** All reasons that many tasks of ours share, if that is to be written. */
+    const struct reason_row *shared;
+    size_t shared_len;
+    bool shared_changed;
 };
 
 enum save_end {
@@ -147,6 +169,7 @@ struct task_read {
     struct str tracestate;
     bool unreadable;     /* this program can't read it: only id holds */
     bool cancel;         /* an operator ordered it; never true of claimed ones */
+    bool orphan;         /* adopted: its worker is gone; else it was nobody's */
 };
 
 struct turn_result {
@@ -213,9 +236,11 @@ typedef void store_id_fn(void *context, int64_t id, const struct err *err);
 typedef void store_done_fn(void *context, bool done, const struct err *err);
 typedef void beat_fn(void *context, const struct beat_result *result);
 
-/** A new lease; on_id gets it. */
+/** A new lease; on_id gets it. admin: host:port of our /task, as others reach
+ * it; empty: none. */
 void store_join(struct store *store, const char *name, int tasks_max,
-                const char *account, store_id_fn *on_id, void *context);
+                const char *account, const char *admin, store_id_fn *on_id,
+                void *context);
 void store_beat(struct store *store, const struct beat *beat, beat_fn *on_result,
                 void *context);
 /** Declare another's lease dead, under lock_timeout; done: it is dead now. */
@@ -240,6 +265,10 @@ typedef void unreadable_fn(void *context, int64_t count,
  * alone. Reads all rows there are: for now and then. */
 void store_unreadable(struct store *store, int64_t owner, int rows_max,
                       unreadable_fn *on_rows, void *context);
+
+/** Takes away reasons that hold no longer, whoever wrote them. */
+void store_reasons_sweep(struct store *store, store_done_fn *on_done,
+                         void *context);
 
 /* ---- evidence and holds (data lane) ----------------------------------------- */
 

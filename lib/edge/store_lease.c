@@ -55,7 +55,8 @@ static void on_buried(void *context, struct pg_unit *unit)
 }
 
 void store_join(struct store *store, const char *name, int tasks_max,
-                const char *account, store_id_fn *on_id, void *context)
+                const char *account, const char *admin, store_id_fn *on_id,
+                void *context)
 {
     struct pg_unit *unit =
         pg_unit_new(on_joined, ask_new(on_id, NULL, context));
@@ -63,6 +64,7 @@ void store_join(struct store *store, const char *name, int tasks_max,
     pg_unit_str(unit, str_of(name));
     pg_unit_i64(unit, tasks_max);
     pg_unit_str(unit, str_of(account));
+    pg_unit_str(unit, str_of(admin));
     pg_lane_send(store->lease, unit);
 }
 
@@ -243,6 +245,15 @@ void store_unreadable(struct store *store, int64_t owner, int rows_max,
     pg_unit_call(unit, "unreadable");
     pg_unit_i64(unit, owner);
     pg_unit_i64(unit, rows_max);
+    pg_lane_send(store->data, unit);
+}
+
+void store_reasons_sweep(struct store *store, store_done_fn *callback,
+                         void *context)
+{
+    struct pg_unit *unit =
+        pg_unit_new(on_done, ask_new(NULL, callback, context));
+    pg_unit_call(unit, "reason_sweep");
     pg_lane_send(store->data, unit);
 }
 

@@ -29,6 +29,7 @@ struct row_columns {
     int traceparent;
     int tracestate;
     int cancel;
+    int orphan;
 };
 
 void row_columns_find(struct row_columns *columns, const PGresult *result);
@@ -49,6 +50,14 @@ struct task_read *task_read_rows(struct arena *arena, const PGresult *result,
 /** The same for facts; null only without memory. */
 struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
                                   size_t *len);
+
+/* ---- reasons (store_reason.c) ------------------------------------------- */
+
+/** Deep copies of what a turn says of reasons. */
+void reasons_copy(struct arena *arena, struct turn *turn);
+
+/** Their statements; none if there is nothing to say. */
+void reasons_add(struct pg_unit *unit, const struct turn *turn);
 
 /* ---- batches that are split where PostgreSQL refuses one row ------------ */
 

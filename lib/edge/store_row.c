@@ -129,6 +129,7 @@ void row_columns_find(struct row_columns *columns, const PGresult *result)
     columns->traceparent = PQfnumber(result, "traceparent");
     columns->tracestate = PQfnumber(result, "tracestate");
     columns->cancel = PQfnumber(result, "cancel");
+    columns->orphan = PQfnumber(result, "orphan");
 }
 
 static bool read_enum(const PGresult *result, int row, int column, int len,
@@ -199,6 +200,8 @@ void task_read_row(struct task_read *read, const struct row_columns *columns,
         .tracestate = pg_str(result, row, columns->tracestate),
         .cancel =
             columns->cancel >= 0 && pg_bool(result, row, columns->cancel),
+        .orphan =
+            columns->orphan >= 0 && pg_bool(result, row, columns->orphan),
     };
     for (size_t f = 0; f < FIELDS_LEN; f++) {
         int column = columns->fields[f];

@@ -82,6 +82,7 @@ static bool copy_turn(struct round *round, const struct turn *turn)
     copy->rereads = copy_ids(arena, turn->rereads, turn->rereads_len);
     copy->account = copy_text(arena, turn->account ? turn->account : "");
     copy->bucket = copy_text(arena, turn->bucket ? turn->bucket : "");
+    reasons_copy(arena, copy);
     return !arena->failed;
 }
 
@@ -341,6 +342,7 @@ static void send_next(struct round *round)
     if (round->rest) {
         add_reads(round, unit);
         add_takings(round, unit);
+        reasons_add(unit, &round->turn);
     }
     pg_lane_send(round->store->data, unit);
 }

@@ -8,6 +8,7 @@
 #include "flow/stage.h"
 #include "flow/tidy.h"
 #include "flow/turn.h"
+#include "flow/why.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -98,7 +99,8 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     engine->pause_timer = loop_timer_new(edges->loop, turn_go_on, engine);
     engine->claim_timer = loop_timer_new(edges->loop, claim_again, engine);
     engine->save_timer = loop_timer_new(edges->loop, turn_save_again, engine);
-    if (!engine->timer || !engine->learn_timer || !engine->memory_timer ||
+    if (!reasons_init(&engine->reasons, edges->loop, why_tick, engine) ||
+        !engine->timer || !engine->learn_timer || !engine->memory_timer ||
         !engine->pause_timer || !engine->claim_timer || !engine->save_timer ||
         !jobs_init(&engine->jobs, slots) || !heap_reserve(&engine->due, slots) ||
         !heap_reserve(&engine->transfers, slots)) {
@@ -135,6 +137,7 @@ static void forget_job(void *context, struct job *job)
     struct engine *engine = context;
     engine_give_slot(engine, job);
     unlink_job(engine, job);
+    reasons_drop(&engine->reasons, job);
     if (job->effect) {
         job->effect->stage = NULL;
     }
@@ -147,6 +150,9 @@ void engine_done(struct engine *engine)
         jobs_each(&engine->jobs, forget_job, engine);
     }
     jobs_done(&engine->jobs);
+    if (engine->reasons.timer) {
+        reasons_done(&engine->reasons);
+    }
     heap_done(&engine->due);
     heap_done(&engine->transfers);
     learn_done(engine);
@@ -282,10 +288,12 @@ static bool keeps_facts(const struct job *job)
 static void apply(struct engine *engine, struct job *job,
                   const struct outcome *outcome, struct step *step)
 {
+    metric_add(engine->metrics.outcomes[outcome->kind], 1);
     enum task_state from = job->task.row.state;
     if (step->next.row.state != from) {
         log_step(job, from, outcome, step);
     }
+    why_outcome(engine, job, outcome, step);
     if (step->settles) {
         metric_add(engine->metrics.ended[step->next.row.kind], 1);
     }
@@ -325,18 +333,20 @@ void engine_outcome(struct engine *engine, struct job *job,
                     const struct outcome *outcome)
 {
     assert(step_is_possible(job->task.row.state, outcome->kind));
-    metric_add(engine->metrics.outcomes[outcome->kind], 1);
     struct policy policy = engine_policy(engine);
-    struct step step =
-        task_step(&job->task, outcome, &policy, engine_now_ms(engine));
-    bool untidy = tidy_is_due(job, &step.next.row);
-    if ((step.settles || untidy) && (!job->effect || !job->effect->facts)) {
+    int64_t now_ms = engine_now_ms(engine);
+    enum task_state next;
+    bool settles =
+        task_step_settles(&job->task, outcome, &policy, now_ms, &next);
+    bool untidy = tidy_is_due(job, next);
+    if ((settles || untidy) && (!job->effect || !job->effect->facts)) {
         postpone(engine, job, outcome);
         return;
     }
     if (untidy && tidy_begin(engine, job, outcome)) {
         return;
     }
+    struct step step = task_step(&job->task, outcome, &policy, now_ms);
     if (step.settles && !render(job, outcome, &step)) {
         job->effect->facts = NULL;
         postpone(engine, job, outcome);
@@ -497,6 +507,7 @@ void engine_lost(struct engine *engine)
     engine->lease_ok = false;
     engine->owner = 0;
     jobs_each(&engine->jobs, drop_job, engine);
+    reasons_reset(&engine->reasons);
     engine->resync = false;
     engine->lost_claim_ms = 0;
 }

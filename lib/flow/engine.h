@@ -11,6 +11,7 @@
 #include "edge/producer.h"
 #include "edge/store.h"
 #include "flow/job.h"
+#include "flow/reason.h"
 
 /**
  * The engine: claim, do what is owed, step, save.
@@ -114,6 +115,7 @@ struct engine {
     struct loop_timer *save_timer;   /* what was put back: again */
     struct arena scratch;  /* of one callback */
     struct flight flight;
+    struct reasons reasons; /* why tasks of ours wait */
     bool in_flight;
     bool paused;           /* the store answers with errors: no turn for now */
     bool resync;           /* the store's answers were lost: read all of ours */

@@ -3,6 +3,7 @@
 #include "base/crashpoint.h"
 #include "base/log.h"
 #include "flow/order.h"
+#include "flow/why.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define PROBE_EVERY_MS 30000 /* promised: at least every 60 s */
 #define PROBE_TIMEOUT_MS 15000
+#define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
 #define ASK_EVERY_MS INT64_C(3600000)
 #define ASK_AGAIN_MS INT64_C(60000) /* no answer yet */
 
@@ -107,7 +109,8 @@ static void join(struct fleet *fleet)
     fleet->joining = true;
     store_join(fleet->engine->edges.store, fleet->options.name,
                fleet->engine->options.tasks_max,
-               fleet->engine->options.apimart.account, on_joined, fleet);
+               fleet->engine->options.apimart.account, fleet->options.admin,
+               on_joined, fleet);
 }
 
 static void on_lease_dead(void *context)
@@ -430,9 +433,20 @@ static void take_counts(struct fleet *fleet, const struct beat_result *result)
     if (result->queued > 0) {
         engine_want_claims(fleet->engine);
         engine_want_expiry(fleet->engine);
+    } else {
+        why_generations(fleet->engine, false);
     }
     if (fleet->on_backlog) {
         fleet->on_backlog(fleet->backlog_context, result->queued);
+    }
+}
+
+/** One worker does it for all: what dead ones said of tasks. */
+static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
+{
+    if (fleet->counts && boot_ms - fleet->swept_ms >= SWEEP_EVERY_MS) {
+        fleet->swept_ms = boot_ms;
+        store_reasons_sweep(fleet->engine->edges.store, ignore_done, fleet);
     }
 }
 
@@ -479,6 +493,7 @@ static void on_beat(void *context, const struct beat_result *result)
     order_cancel(engine, result->cancels, result->cancels_len);
     unreadable_look(&fleet->unreadable, fleet->counts);
     probe_holds(fleet);
+    sweep_reasons(fleet, boot_ms);
 }
 
 static void beat(void *context)

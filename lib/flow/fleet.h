@@ -15,6 +15,7 @@ struct fleet_options {
     const char *name;    /* of this process, for people */
     int64_t lease_ms;
     int64_t backlog_max;
+    char admin[300]; /* host:port of our /task, as others reach it; or empty */
 };
 
 /** A hold as last read, kept for /readyz and /metrics. */
@@ -47,6 +48,7 @@ struct fleet {
     bool store_up;
     bool counts;               /* ours is the lowest live lease: we count */
     bool warned_async;
+    int64_t swept_ms;          /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;
     struct fleet_hold holds[FLEET_HOLDS_MAX];

@@ -133,6 +133,7 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
 void jobs_remove(struct jobs *jobs, struct job *job)
 {
     assert(job->phase != JOB_FREE && job->due.place == 0);
+    assert(!job->trouble);
     table_remove(jobs, job->task.row.id);
     job_effect_done(job);
     task_row_done(&job->task.row);

@@ -41,6 +41,8 @@ enum job_slot { SLOT_NONE, SLOT_SUBMIT, SLOT_TRANSFER };
 
 #define JOB_NAMES 4
 
+struct trouble;
+
 struct job {
     struct task task;
     enum job_phase phase;
@@ -58,6 +60,7 @@ struct job {
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
     bool send_next;        /* SUBMITTING: the intent is stored, the send is owed */
     bool seen;             /* during a resync: the store knows it as ours */
+    struct trouble *trouble; /* flow/reason.h; null: all goes well */
     int64_t then_ms;       /* JOB_SAVING: when the next effect is due */
 };
 

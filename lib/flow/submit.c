@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/doubt.h"
 #include "flow/learn.h"
+#include "flow/why.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,14 +56,18 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
     switch (outcome->kind) {
     case OUTCOME_ACCEPTED:
         pace_accepted(&engine->pace);
+        reasons_shared_over(&engine->reasons, SHARED_THROTTLE);
+        reasons_shared_over(&engine->reasons, SHARED_UNREACHED);
         return;
     case OUTCOME_NOT_SENT:
         pace_pushed_back(&engine->pace, 0, boot_ms, random);
+        why_shared(engine, SHARED_UNREACHED, outcome);
         break;
     case OUTCOME_PUT_OFF:
         if (outcome->hold == HOLD_THROTTLE) {
             pace_pushed_back(&engine->pace, outcome->retry_after_ms, boot_ms,
                              random);
+            why_shared(engine, SHARED_THROTTLE, outcome);
         }
         break;
     case OUTCOME_UNANSWERED:

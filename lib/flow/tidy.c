@@ -16,10 +16,10 @@ struct tidy {
     size_t at;
 };
 
-bool tidy_is_due(const struct job *job, const struct task_row *next)
+bool tidy_is_due(const struct job *job, enum task_state next)
 {
     return job->task.row.state == READY &&
-           (next->state == FAILED || next->state == CLOSED) &&
+           (next == FAILED || next == CLOSED) &&
            !(job->effect && job->effect->tidied);
 }
 

@@ -10,7 +10,7 @@
  */
 
 /** Whether the step to `next` has to wait until storage is tidy. */
-bool tidy_is_due(const struct job *job, const struct task_row *next);
+bool tidy_is_due(const struct job *job, enum task_state next);
 
 /**
  * The facts must be there. Ends in engine_outcome() with the same outcome.

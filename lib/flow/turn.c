@@ -3,6 +3,7 @@
 #include "base/crashpoint.h"
 #include "base/log.h"
 #include "flow/learn.h"
+#include "flow/why.h"
 
 #define SAVES_MAX 1000  /* rows of one commit */
 #define READS_MAX 500
@@ -197,10 +198,12 @@ static void ask(void *context)
         turn.adopts_max = room_for_adopts(engine);
         turn.expires_max =
             turn.adopts_max == 0 ? room_for_expired(engine) : 0;
+        reasons_gather(&engine->reasons, &turn, &flight->arena, turn.now_ms);
     }
     if (!turn.mine && !turn.saves_len && !turn.facts_len &&
         !turn.rereads_len && turn.claims_max <= 0 && turn.adopts_max <= 0 &&
-        turn.expires_max <= 0) {
+        turn.expires_max <= 0 && !turn.reasons_len && !turn.reasons_gone_len &&
+        !turn.shared_changed) {
         tell_idle(engine);
         return;
     }
@@ -308,6 +311,7 @@ static void lost_answers(struct engine *engine, const struct err *err)
                   flight->readers_len, JOB_READING);
     line_up_again(engine, &engine->rereaders, flight->rereaders,
                   flight->rereaders_len, JOB_REREADING);
+    reasons_written(&engine->reasons, false);
     engine->submits_under_way -= flight->claims;
     if (flight->claims && flight->owner == engine->owner) {
         engine->lost_claim_ms = flight->now_ms;
@@ -459,6 +463,9 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
         engine->submits_under_way++;
         engine_start_claimed(engine, job);
     }
+    if (asked && !result->generations_busy) {
+        why_generations(engine, result->generations_full);
+    }
     if (asked && (int)result->claimed_len == asked) {
         engine->claim_wanted = true; /* more may wait */
     }
@@ -471,15 +478,22 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
 static void adopts_came(struct engine *engine, const struct turn_result *result)
 {
     CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
+    int64_t orphans = 0;
     for (size_t i = 0; i < result->adopted_len; i++) {
+        orphans += result->adopted[i].orphan;
         (void)engine_take_in(engine, &result->adopted[i], false);
     }
     for (size_t i = 0; i < result->expired_len; i++) {
         (void)engine_take_in(engine, &result->expired[i], false);
     }
-    if (result->adopted_len) {
+    int64_t nobodys = (int64_t)result->adopted_len - orphans;
+    if (orphans) {
         log_at(LOG_INFO, "took over tasks of a worker that is gone",
-               LOG_I64("tasks", result->adopted_len));
+               LOG_I64("tasks", orphans));
+    }
+    if (nobodys) { /* an operator's order opened them again */
+        log_at(LOG_INFO, "took up tasks that nobody worked on",
+               LOG_I64("tasks", nobodys));
     }
     if (engine->flight.adopts &&
         (int)result->adopted_len == engine->flight.adopts) {
@@ -510,6 +524,7 @@ static void on_turn(void *context, const struct turn_result *result)
             turn_mine_came(engine, result);
         }
     } else {
+        reasons_written(&engine->reasons, true);
         facts_came(engine, result);
         saves_came(engine, result);
         rows_came(engine, result);

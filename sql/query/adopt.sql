@@ -3,7 +3,7 @@
 -- program can read is left alone. A lease that is younger than this statement is
 -- nobody's grave.
 WITH pick AS MATERIALIZED (
-    SELECT t.id
+    SELECT t.id, t.owner <> 0 AS orphan -- of a worker that is gone
     FROM task t
     WHERE (t.owner <> 0 OR t.state <> 0)
         AND t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)
@@ -24,7 +24,7 @@ WITH pick AS MATERIALIZED (
             ELSE u.takeovers_since_ms END
     FROM pick
     WHERE u.id = pick.id
-    RETURNING u.*
+    RETURNING u.*, pick.orphan
 )
 SELECT
     t.id, t.state, t.owner, t.fence, t.version, t.submission, t.sends, t.doubt,
@@ -34,5 +34,5 @@ SELECT
     t.takeovers, t.takeovers_since_ms, t.kind, t.has_cost, t.cost,
     t.credits_cost, t.result, t.event,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
-    EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel
+    EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel, t.orphan
 FROM t JOIN request r ON r.id = t.id;

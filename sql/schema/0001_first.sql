@@ -104,6 +104,7 @@ CREATE TABLE lease (
     dead boolean NOT NULL DEFAULT false,
     tasks_max integer NOT NULL,
     account text NOT NULL,
+    admin text NOT NULL DEFAULT '',    -- host:port of its /task; '': none
     started_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
@@ -117,6 +118,32 @@ CREATE TABLE hold (
     message text NOT NULL,
     PRIMARY KEY (reason, scope)
 );
+
+-- Why one task has waited for more than half a minute: its owner's words. What
+-- flows has no row. It speaks of the task's row as long as fence and state are
+-- those that it names.
+CREATE TABLE reason (
+    task bigint PRIMARY KEY,
+    fence integer NOT NULL,
+    state smallint NOT NULL,
+    word text NOT NULL,                -- what came of the last try
+    since_ms bigint NOT NULL,          -- the first try that came to nothing
+    tries integer NOT NULL,
+    answer text NOT NULL,              -- the last, in words
+    next_ms bigint NOT NULL            -- the next try
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
+-- Why many tasks of one worker wait: one row a reason.
+CREATE TABLE shared_reason (
+    owner bigint NOT NULL,             -- lease.id
+    word text NOT NULL,
+    since_ms bigint NOT NULL,
+    tries integer NOT NULL,
+    answer text NOT NULL,
+    next_ms bigint NOT NULL,           -- 0: when room comes
+    PRIMARY KEY (owner, word)
+) WITH (fillfactor = 50);
 
 -- One row: the fleet, as last counted.
 CREATE TABLE fleet (

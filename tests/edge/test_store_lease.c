@@ -553,7 +553,7 @@ static void close__with_units_under_way__ends_them(void **state)
 {
     struct trial *trial = *state;
     struct trial_answer answer = {.trial = trial};
-    store_join(trial->store, "trial", 1, "", trial_on_id, &answer);
+    store_join(trial->store, "trial", 1, "", "", trial_on_id, &answer);
     store_close(trial->store);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     trial->store = trial_open_store(trial);

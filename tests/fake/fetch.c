@@ -96,7 +96,7 @@ static void head(struct op *op)
     if (fetch->cancelled) {
         return;
     }
-    if (world->provider->away) {
+    if (world->provider->away || world->provider->hosts_away) {
         end(fetch, REPLY_UNREACHED);
         return;
     }

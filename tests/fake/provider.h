@@ -72,6 +72,7 @@ struct provider {
     bool balance_empty; /* 402 to all */
     bool key_refused;   /* 401 to all */
     bool away;          /* no connection at all */
+    bool hosts_away;    /* nor to the hosts of its videos */
     int chaos;          /* faults in a thousand exchanges */
     struct {
         char prompt[132];

@@ -6,6 +6,20 @@
 
 /** The tables of the store in memory, and what may go wrong with it. */
 
+/** A row of `reason`, or of `shared_reason`. */
+struct reason_of {
+    int64_t owner; /* shared ones */
+    int32_t fence;
+    enum task_state state;
+    char word[32];
+    int64_t since_ms;
+    int32_t tries;
+    char answer[300];
+    int64_t next_ms;
+};
+
+#define SHARED_MAX 64
+
 /** A request and its task; a row of `request`, `task` or `closed`, `waiting`.
  */
 struct record_of {
@@ -15,6 +29,8 @@ struct record_of {
     bool waiting;
     bool cancel;  /* ordered, and it is not told yet */
     bool ordered; /* to be cancelled, at any time */
+    bool has_reason;
+    struct reason_of reason;
     int64_t waits_until_ms;
     int64_t expires_ms;
 };
@@ -60,6 +76,9 @@ struct tables {
     size_t leases_len;
     struct hold_of holds[HOLDS_MAX];
     size_t holds_len;
+    struct reason_of shared[SHARED_MAX];
+    size_t shared_len;
+    int64_t reasons_written; /* rows of `reason`, each time */
     int64_t queued;
     int64_t in_flight;
     char keys_account[ACCOUNT_BYTES];

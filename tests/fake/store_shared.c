@@ -31,10 +31,12 @@ static void run_join(struct call *call)
 }
 
 void store_join(struct store *store, const char *name, int tasks_max,
-                const char *account, store_id_fn *on_id, void *context)
+                const char *account, const char *admin, store_id_fn *on_id,
+                void *context)
 {
     (void)name;
     (void)tasks_max;
+    (void)admin;
     struct call *call = call_new(store, run_join, answer_id, context);
     call->on_id = on_id;
     call->unit = UNIT_JOIN;
@@ -186,6 +188,34 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
                  void *context)
 {
     store_bury(store, owner, on_done, context);
+}
+
+static void run_sweep(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    for (size_t i = 0; i < tables->len; i++) {
+        struct record_of *record = tables->records[i];
+        if (record->has_reason &&
+            (record->closed || record->reason.fence != record->row.fence ||
+             record->reason.state != record->row.state)) {
+            record->has_reason = false;
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < tables->shared_len; i++) {
+        if (lease_is_alive(tables, tables->shared[i].owner)) {
+            tables->shared[kept++] = tables->shared[i];
+        }
+    }
+    tables->shared_len = kept;
+}
+
+void store_reasons_sweep(struct store *store, store_done_fn *on_done,
+                         void *context)
+{
+    struct call *call = call_new(store, run_sweep, call_answer_done, context);
+    call->on_done = on_done;
+    call_go(call, LANE_DATA);
 }
 
 /* ---- evidence and holds ---- */

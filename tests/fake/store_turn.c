@@ -313,14 +313,77 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
             lease_is_alive(tables, row->owner)) {
             continue;
         }
+        bool orphan = row->owner != 0;
         row->owner = turn->owner;
         row->fence += 1;
         row->version += 1;
         row->doubt = row->doubt || row->state == SUBMITTING;
         row->takeovers += 1;
-        read_record(record, &adopted[result->adopted_len++], arena);
+        read_record(record, &adopted[result->adopted_len], arena);
+        adopted[result->adopted_len++].orphan = orphan;
     }
     result->adopted = adopted;
+}
+
+/* ---- reasons ---- */
+
+static struct reason_of reason_copy(const struct reason_row *row, int64_t owner)
+{
+    struct reason_of copy = {
+        .owner = owner,
+        .fence = row->fence,
+        .state = row->state,
+        .since_ms = row->since_ms,
+        .tries = row->tries,
+        .next_ms = row->next_ms,
+    };
+    assert(strlen(row->word) < sizeof copy.word);
+    assert(strlen(row->answer) < sizeof copy.answer);
+    snprintf(copy.word, sizeof copy.word, "%s", row->word);
+    snprintf(copy.answer, sizeof copy.answer, "%s", row->answer);
+    return copy;
+}
+
+static void run_shared(struct tables *tables, const struct turn *turn)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < tables->shared_len; i++) {
+        if (tables->shared[i].owner != turn->owner) {
+            tables->shared[kept++] = tables->shared[i];
+        }
+    }
+    tables->shared_len = kept;
+    for (size_t i = 0; i < turn->shared_len; i++) {
+        assert(tables->shared_len < SHARED_MAX);
+        tables->shared[tables->shared_len++] =
+            reason_copy(&turn->shared[i], turn->owner);
+    }
+}
+
+static void run_reasons(struct tables *tables, const struct turn *turn)
+{
+    for (size_t i = 0; i < turn->reasons_gone_len; i++) {
+        struct record_of *record =
+            record_at(tables, turn->reasons_gone[i].task);
+        if (record && record->has_reason &&
+            record->reason.fence <= turn->reasons_gone[i].fence) {
+            record->has_reason = false;
+        }
+    }
+    for (size_t i = 0; i < turn->reasons_len; i++) {
+        const struct reason_row *row = &turn->reasons[i];
+        struct record_of *record = record_at(tables, row->task);
+        if (record && !record->closed && record->row.owner == turn->owner &&
+            record->row.fence == row->fence &&
+            record->row.state == row->state) {
+            record->reason = reason_copy(row, turn->owner);
+            record->has_reason = true;
+            tables->reasons_written++;
+        }
+    }
+    if (turn->shared_changed && lease_is_alive(tables, turn->owner)) {
+        run_shared(tables, turn);
+    }
 }
 
 void run_turn(struct tables *tables, const struct turn *turn,
@@ -336,5 +399,6 @@ void run_turn(struct tables *tables, const struct turn *turn,
         run_adopts(tables, turn, result, arena);
     }
     run_reads(tables, turn, result, arena);
+    run_reasons(tables, turn);
     result->commits = turn->saves_len || result->claimed_len;
 }

@@ -180,6 +180,20 @@ static void *copy_bytes(struct arena *arena, const void *bytes, size_t len)
     return copy;
 }
 
+static const struct reason_row *copy_reasons(struct arena *arena,
+                                             const struct reason_row *rows,
+                                             size_t len)
+{
+    struct reason_row *copy = arena_alloc(arena, (len + 1) * sizeof *copy);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = rows[i];
+        copy[i].word = arena_copy(arena, rows[i].word, strlen(rows[i].word));
+        copy[i].answer =
+            arena_copy(arena, rows[i].answer, strlen(rows[i].answer));
+    }
+    return copy;
+}
+
 static enum unit unit_of(const struct turn *turn)
 {
     return turn->mine         ? UNIT_MINE
@@ -209,6 +223,10 @@ void store_turn(struct store *store, const struct turn *turn,
         copy_bytes(arena, turn->facts, turn->facts_len * sizeof(int64_t));
     ask->rereads =
         copy_bytes(arena, turn->rereads, turn->rereads_len * sizeof(int64_t));
+    ask->reasons = copy_reasons(arena, turn->reasons, turn->reasons_len);
+    ask->reasons_gone =
+        copy_reasons(arena, turn->reasons_gone, turn->reasons_gone_len);
+    ask->shared = copy_reasons(arena, turn->shared, turn->shared_len);
     ask->account = arena_copy(arena, turn->account, strlen(turn->account));
     ask->bucket = arena_copy(arena, turn->bucket, strlen(turn->bucket));
     call->unit = unit_of(turn);

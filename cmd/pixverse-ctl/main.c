@@ -1,5 +1,7 @@
 #include "ctl.h"
 
+#include "edge/pg_url.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +87,7 @@ static bool read_settings(struct ctl *ctl)
     buf_init(&warnings, 0);
     bool good = settings_read(&ctl->settings, (const char *const *)environ,
                               SETTINGS_NEED_NONE, &faults, &warnings);
+    good = pg_url_judge(ctl->settings.database_url, &faults) && good;
     if (faults.len) {
         fputs(faults.bytes, stderr);
     }

@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "base/log.h"
+#include "edge/pg_url.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ static int with_settings(int (*command)(const struct settings *settings),
     buf_init(&warnings, 0);
     bool good = settings_read(&settings, (const char *const *)environ, need,
                               &faults, &warnings);
+    good = pg_url_judge(settings.database_url, &faults) && good;
     print_lines("", &warnings);
     print_lines("", &faults);
     buf_done(&faults);

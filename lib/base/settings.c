@@ -67,6 +67,7 @@ struct reading {
     const char *const *env;
     struct buf *faults;
     struct buf *warnings;
+    bool from_file; /* the last value: a wrong path may name any secret */
     char file[FILE_BYTES_MAX + 1]; /* of the last NAME_FILE; wiped at the end */
 };
 
@@ -102,7 +103,7 @@ static void add_fault(struct reading *reading, const char *name,
 {
     struct buf *out = reading->faults;
     buf_printf(out, "%s: value ", name);
-    if (secret) {
+    if (secret || reading->from_file) {
         buf_add_text(out, "(not shown)");
     } else {
         buf_add_json(out, str_cut_points(value, QUOTED_POINTS_MAX));
@@ -144,8 +145,11 @@ out:
         fclose(file);
     }
     if (why) {
-        buf_printf(reading->faults, "%s_FILE: file \"%s\" can't be read (%s)\n",
-                   name, path, why);
+        /* Else it may be the secret itself, under the wrong name. */
+        bool is_path = path[0] == '/' && !strchr(path, '@');
+        buf_printf(reading->faults, "%s_FILE: file %s%s%s can't be read (%s)\n",
+                   name, is_path ? "\"" : "", is_path ? path : "(not shown)",
+                   is_path ? "\"" : "", why);
         return NULL;
     }
     return bytes;
@@ -156,6 +160,7 @@ static const char *value_of(struct reading *reading, const char *name)
 {
     const char *value = env_value(reading->env, name, "");
     const char *path = env_value(reading->env, name, "_FILE");
+    reading->from_file = path != NULL;
     if (value && path) {
         buf_printf(reading->faults,
                    "%s: is set, and %s_FILE too, allowed: one of them\n", name,
@@ -176,6 +181,16 @@ static const char *keep(struct reading *reading, const char *text)
     return copy ? copy : "";
 }
 
+/** A URL without its options: people put keys there. */
+static struct str before_options(struct str text)
+{
+    size_t len = 0;
+    while (len < text.len && !strchr("?#", text.at[len])) {
+        len++;
+    }
+    return (struct str){text.at, len};
+}
+
 static void read_text(struct reading *reading, const struct text_row *row)
 {
     const char *value = value_of(reading, row->name);
@@ -194,8 +209,8 @@ static void read_text(struct reading *reading, const struct text_row *row)
     struct setting_verdict verdict = setting_check(row->form, text);
     if (verdict.fault) {
         bool secret = row->secret || strchr(value, '@');
-        add_fault(reading, row->name, text, secret, verdict.fault,
-                  verdict.allowed);
+        add_fault(reading, row->name, before_options(text), secret,
+                  verdict.fault, verdict.allowed);
         return;
     }
     if (verdict.warning) {

@@ -40,7 +40,7 @@ enum settings_doubt {
     X(kafka_progress_topic, "KAFKA_PROGRESS_TOPIC", "", FORM_TOPIC_OR_EMPTY,    \
       false, "progress goes out here; empty: none")                             \
     X(database_url, "DATABASE_URL", "postgresql:///pixverse", FORM_FILLED,      \
-      true, "any libpq connection string")                                      \
+      true, "libpq connection string; a pooler must be in session mode")        \
     X(apimart_base_url, "APIMART_BASE_URL", "https://api.apimart.ai",           \
       FORM_BASE_URL, false,                                                     \
       "the provider; http:// only for loopback and private addresses")          \

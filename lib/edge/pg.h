@@ -14,12 +14,28 @@ struct pg_address {
     const char *name;     /* application_name; null: as the URL says */
 };
 
+/** Own copies of the texts; url is null without memory. They are wiped. */
+struct pg_address pg_address_copy(const struct pg_address *address);
+void pg_address_free(struct pg_address *address);
+
 /**
- * Connect; blocks for at most a few seconds a host. The caller finishes it.
+ * Connect, to a session of our own (pg_pooler.h); blocks for at most a few
+ * seconds a host. The caller finishes it.
  *
  * @return null with *err: ERR_TRANSIENT. The text holds no password.
  */
 PGconn *pg_connect(const struct pg_address *address, struct err *err);
+
+/** The same, whatever is at the other end. */
+PGconn *pg_dial(const struct pg_address *address, struct err *err);
+
+/**
+ * Whether the database keeps every text, byte for byte: only UTF8 does.
+ *
+ * @param encoding  As server_encoding tells it.
+ * @return          false with *err: ERR_PERMANENT.
+ */
+MUST_CHECK bool pg_encoding_fits(struct str encoding, struct err *err);
 
 /** The message without white space at its end, in words for *err. */
 bool pg_err(struct err *err, enum err_kind kind, const PGconn *conn);

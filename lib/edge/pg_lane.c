@@ -2,8 +2,10 @@
 
 #include "base/must.h"
 #include "edge/loop_uv.h"
+#include "edge/pg_pooler.h"
 #include "edge/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +26,6 @@ struct connecting {
     struct err err;
 };
 
-/** The backend at the other end, by which it is found again. */
-struct backend {
-    char pid[16];
-    char started[48];
-};
-
 struct pg_lane {
     struct loop *loop;
     struct pg_lane_options options;
@@ -43,7 +39,7 @@ struct pg_lane {
     struct list sent;    /* oldest first */
     size_t sent_len;
     struct list refused; /* came while there was no connection */
-    struct backend backend;
+    int64_t lock; /* what every session of ours holds; 0: not yet told */
     int64_t backoff_ms;
     int64_t
         heard_ms; /* boot clock: last answer, or start of the wait for one */
@@ -83,6 +79,14 @@ static void move_all(struct list *from, struct list *to)
     }
 }
 
+/** Statements that were prepared are gone, or were there before: somebody lends
+ * us another backend each time. */
+static bool is_poolers(const struct pg_unit *unit)
+{
+    return strcmp(unit->sqlstate, "26000") == 0 ||
+           strcmp(unit->sqlstate, "42P05") == 0;
+}
+
 /** A sequence behind its table, one at its end, a letter that the encoding of
  * the database lacks, a statement whose time is up: no new connection helps. */
 static bool is_harmless(const struct pg_unit *unit)
@@ -114,7 +118,8 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
         end_unit(unit);
     } else {
         struct err err = unit->err;
-        drop(lane, err.text, false);
+        bool pooler = is_poolers(unit);
+        drop(lane, pooler ? pg_pooler_words : err.text, false);
         end_unit(unit); /* it alone knows what the error was */
     }
 }
@@ -297,18 +302,58 @@ static void on_watch(void *context)
 
 /* ---- greeting ----------------------------------------------------------- */
 
+static bool is_greeting(const struct pg_lane *lane)
+{
+    return lane->conn && lane->phase == LANE_GREETING;
+}
+
+static void go_up(struct pg_lane *lane)
+{
+    lane->phase = LANE_UP;
+    lane->on_state(lane->context, true, "", false);
+}
+
+static void add_lock(struct pg_unit *unit, int64_t lock)
+{
+    pg_unit_plain(unit, pg_sql("query", "session_lock"));
+    pg_unit_i64(unit, lock);
+}
+
+/** Our session before may still be at work: it is ended first. */
+static void on_locked(void *context, struct pg_unit *unit)
+{
+    struct pg_lane *lane = context;
+    if (!is_greeting(lane)) {
+        return;
+    }
+    if (unit->err.kind != ERR_NONE) {
+        drop(lane, unit->err.text, false);
+    } else if (!pg_bool(unit->results[1], 0, 0)) {
+        drop(lane, "PostgreSQL still works for our last connection", false);
+    } else {
+        go_up(lane);
+    }
+}
+
 static void on_prepared(void *context, struct pg_unit *unit)
 {
     struct pg_lane *lane = context;
-    if (!lane->conn || lane->phase != LANE_GREETING) {
+    if (!is_greeting(lane)) {
         return; /* dropped in the meantime */
     }
     if (unit->err.kind != ERR_NONE) {
         drop(lane, unit->err.text, false);
         return;
     }
-    lane->phase = LANE_UP;
-    lane->on_state(lane->context, true, "", false);
+    if (!lane->lock) {
+        go_up(lane);
+        return;
+    }
+    struct pg_unit *next = pg_unit_new(on_locked, lane);
+    pg_unit_plain(next, pg_sql("query", "session_end"));
+    pg_unit_i64(next, lane->lock);
+    add_lock(next, lane->lock);
+    list_add_tail(&lane->waiting, &next->link);
 }
 
 static void prepare(struct pg_lane *lane)
@@ -326,7 +371,7 @@ static void on_schema(void *context, struct pg_unit *unit)
     struct pg_lane *lane = context;
     struct schema_state state = {0};
     struct err err = {0};
-    if (!lane->conn || lane->phase != LANE_GREETING) {
+    if (!is_greeting(lane)) {
         return;
     }
     bool missing = strcmp(unit->sqlstate, "42P01") == 0;
@@ -353,16 +398,13 @@ static const char *session_fault(const PGresult *result)
     if (pg_i64(result, 0, PQfnumber(result, "server_version")) < POSTGRES_MIN) {
         return "PostgreSQL 15 or later is needed";
     }
-    if (!pg_bool(result, 0, PQfnumber(result, "alone"))) {
-        return "PostgreSQL still works for our last connection";
-    }
     return NULL;
 }
 
 static void on_session(void *context, struct pg_unit *unit)
 {
     struct pg_lane *lane = context;
-    if (!lane->conn || lane->phase != LANE_GREETING) {
+    if (!is_greeting(lane)) {
         return;
     }
     const char *fault = unit->err.kind != ERR_NONE
@@ -373,12 +415,12 @@ static void on_session(void *context, struct pg_unit *unit)
         return;
     }
     const PGresult *result = unit->results[0];
-    struct str pid = pg_str(result, 0, PQfnumber(result, "pid"));
-    struct str started = pg_str(result, 0, PQfnumber(result, "started"));
-    snprintf(lane->backend.pid, sizeof lane->backend.pid, "%.*s", (int)pid.len,
-             pid.at ? pid.at : "");
-    snprintf(lane->backend.started, sizeof lane->backend.started, "%.*s",
-             (int)started.len, started.at ? started.at : "");
+    struct err err = {0};
+    if (!pg_encoding_fits(pg_str(result, 0, PQfnumber(result, "encoding")),
+                          &err)) {
+        drop(lane, err.text, true);
+        return;
+    }
     struct pg_unit *next = pg_unit_new(on_schema, lane);
     pg_unit_plain(next, pg_sql("query", "schema"));
     list_add_tail(&lane->waiting, &next->link);
@@ -390,37 +432,11 @@ static void greet(struct pg_lane *lane)
     pg_unit_plain(unit, pg_sql("query", "session"));
     pg_unit_i64(unit, lane->options.lease_ms / 2);
     pg_unit_i64(unit, lane->options.statement_ms);
-    pg_unit_str(unit, str_of(lane->backend.pid));
-    pg_unit_str(unit, str_of(lane->backend.started));
     list_add_tail(&lane->waiting, &unit->link);
     pump(lane);
 }
 
 /* ---- connecting --------------------------------------------------------- */
-
-static char *copy_text(const char *text)
-{
-    return text ? strdup(text) : NULL;
-}
-
-static void free_address(struct pg_address *address)
-{
-    if (address->password) {
-        explicit_bzero((void *)address->password, strlen(address->password));
-    }
-    free((void *)address->url);
-    free((void *)address->password);
-    free((void *)address->name);
-}
-
-static struct pg_address copy_address(const struct pg_address *address)
-{
-    return (struct pg_address){
-        .url = copy_text(address->url),
-        .password = copy_text(address->password),
-        .name = copy_text(address->name),
-    };
-}
 
 static void connect_work(void *context)
 {
@@ -448,7 +464,7 @@ static void connect_done(void *context)
     struct pg_lane *lane = connecting->lane;
     struct err err = connecting->err;
     PGconn *conn = connecting->conn;
-    free_address(&connecting->address);
+    pg_address_free(&connecting->address);
     must_free(connecting);
     if (!lane) {
         PQfinish(conn);
@@ -471,7 +487,7 @@ static void connect_now(void *context)
     struct pg_lane *lane = context;
     struct connecting *connecting = MUST_NEW(struct connecting);
     connecting->lane = lane;
-    connecting->address = copy_address(&lane->options.address);
+    connecting->address = pg_address_copy(&lane->options.address);
     lane->connecting = connecting;
     lane->phase = LANE_CONNECTING;
     loop_work(lane->loop, connect_work, connect_done, connecting);
@@ -491,7 +507,7 @@ struct pg_lane *pg_lane_open(struct loop *loop,
     }
     lane->loop = loop;
     lane->options = *options;
-    lane->options.address = copy_address(&options->address);
+    lane->options.address = pg_address_copy(&options->address);
     lane->on_state = on_state;
     lane->context = context;
     lane->backoff_ms = BACKOFF_FIRST_MS;
@@ -527,6 +543,18 @@ void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
     pump(lane);
 }
 
+void pg_lane_lock(struct pg_unit *unit, int64_t lock)
+{
+    assert(lock > 0);
+    add_lock(unit, lock);
+}
+
+void pg_lane_locked(struct pg_lane *lane, int64_t lock)
+{
+    assert(lock > 0);
+    lane->lock = lock;
+}
+
 void pg_lane_close(struct pg_lane *lane)
 {
     if (!lane) {
@@ -547,6 +575,6 @@ void pg_lane_close(struct pg_lane *lane)
     loop_timer_free(lane->again);
     loop_timer_free(lane->soon);
     loop_timer_free(lane->watch);
-    free_address(&lane->options.address);
+    pg_address_free(&lane->options.address);
     free(lane);
 }

@@ -20,7 +20,7 @@ struct pg_lane_options {
     int64_t lease_ms;
 };
 
-/** misfit: connected, but the schema is not for this program. */
+/** misfit: connected, but the schema or the encoding is not for this program. */
 typedef void pg_lane_state_fn(void *context, bool up, const char *why,
                               bool misfit);
 
@@ -32,6 +32,18 @@ bool pg_lane_is_up(const struct pg_lane *lane);
 
 /** Takes the unit. Its on_end is called once, after this has returned. */
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit);
+
+/**
+ * A session can still be at work when its connection has broken. It is known by
+ * an advisory lock that it holds, and no other way: behind a pooler the backend
+ * may be another program's by then. pg_lane_lock() adds the statement that takes
+ * the lock (one row: whether we have it); once it has, pg_lane_locked() has each
+ * later session end the holder and take the lock before the lane is up.
+ *
+ * @param lock  Above 0; different for each lane of the whole fleet.
+ */
+void pg_lane_lock(struct pg_unit *unit, int64_t lock);
+void pg_lane_locked(struct pg_lane *lane, int64_t lock);
 
 /** Ends all units with ERR_TRANSIENT, then frees. Null is accepted. */
 void pg_lane_close(struct pg_lane *lane);

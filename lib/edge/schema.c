@@ -43,6 +43,12 @@ static bool read_state(PGconn *conn, struct schema_state *state,
     return done;
 }
 
+static bool keeps_texts(PGconn *conn, struct err *err)
+{
+    const char *encoding = PQparameterStatus(conn, "server_encoding");
+    return pg_encoding_fits(str_of(encoding ? encoding : "unknown"), err);
+}
+
 bool schema_read(const char *url, struct schema_state *state, struct err *err)
 {
     const struct pg_address address = {.url = url};
@@ -50,7 +56,7 @@ bool schema_read(const char *url, struct schema_state *state, struct err *err)
     if (!conn) {
         return false;
     }
-    bool done = read_state(conn, state, err);
+    bool done = keeps_texts(conn, err) && read_state(conn, state, err);
     PQfinish(conn);
     return done;
 }
@@ -114,7 +120,7 @@ bool schema_migrate(const char *url,
                         "PostgreSQL 15 or later is needed, this is %d",
                         PQserverVersion(conn) / 10000);
     /* The lock ends with the session. */
-    done = done && run(conn, LOCK_SQL, err) &&
+    done = done && keeps_texts(conn, err) && run(conn, LOCK_SQL, err) &&
            apply_missing(conn, on_step, context, err);
     PQfinish(conn);
     return done;

@@ -17,6 +17,7 @@ struct schema_state {
     int program_min; /* the oldest program that may run on it */
 };
 
+/** Fails too where the database's encoding can't keep every text. */
 bool schema_read(const char *url, struct schema_state *state, struct err *err);
 
 /** Apply what is missing, each in a transaction, under an advisory lock. */

@@ -2,6 +2,7 @@
 
 #include "base/must.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define BURY_LOCK_MS 200
@@ -11,23 +12,78 @@ struct ask {
     store_id_fn *on_id;
     store_done_fn *on_done;
     void *context;
+    struct store *store; /* of a join */
+    int64_t id;
 };
 
 static struct ask *ask_new(store_id_fn *on_id, store_done_fn *on_done,
                            void *context)
 {
     struct ask *ask = MUST_NEW(struct ask);
-    *ask = (struct ask){on_id, on_done, context};
+    *ask = (struct ask){.on_id = on_id, .on_done = on_done, .context = context};
     return ask;
 }
 
+/** The locks by which the sessions of a lease are known, one for each lane. */
+static int64_t data_lock(int64_t lease)
+{
+    return 2 * lease;
+}
+
+static int64_t lease_lock(int64_t lease)
+{
+    return 2 * lease + 1;
+}
+
+static void end_join(struct ask *ask, const struct err *err)
+{
+    bool done = err->kind == ERR_NONE;
+    ask->on_id(ask->context, done ? ask->id : 0, done ? NULL : err);
+    must_free(ask);
+}
+
+static bool has_lock(struct pg_unit *unit)
+{
+    return unit->err.kind != ERR_NONE || pg_bool(unit->results[0], 0, 0) ||
+           err_set(&unit->err, ERR_TRANSIENT,
+                   "another session has the lock of a new lease");
+}
+
+static void on_data_locked(void *context, struct pg_unit *unit)
+{
+    struct ask *ask = context;
+    if (has_lock(unit) && unit->err.kind == ERR_NONE) {
+        pg_lane_locked(ask->store->data, data_lock(ask->id));
+    }
+    end_join(ask, &unit->err);
+}
+
+static void on_lease_locked(void *context, struct pg_unit *unit)
+{
+    struct ask *ask = context;
+    if (!has_lock(unit) || unit->err.kind != ERR_NONE) {
+        end_join(ask, &unit->err);
+        return;
+    }
+    pg_lane_locked(ask->store->lease, lease_lock(ask->id));
+    struct pg_unit *next = pg_unit_new(on_data_locked, ask);
+    pg_lane_lock(next, data_lock(ask->id));
+    pg_lane_send(ask->store->data, next);
+}
+
+/** Nothing is claimed under a lease before its sessions hold their locks. */
 static void on_joined(void *context, struct pg_unit *unit)
 {
     struct ask *ask = context;
-    struct err err = unit->err;
-    int64_t id = err.kind == ERR_NONE ? pg_i64(unit->results[0], 0, 0) : 0;
-    ask->on_id(ask->context, id, err.kind == ERR_NONE ? NULL : &err);
-    must_free(ask);
+    if (unit->err.kind != ERR_NONE) {
+        end_join(ask, &unit->err);
+        return;
+    }
+    ask->id = pg_i64(unit->results[0], 0, 0);
+    assert(ask->id > 0);
+    struct pg_unit *next = pg_unit_new(on_lease_locked, ask);
+    pg_lane_lock(next, lease_lock(ask->id));
+    pg_lane_send(ask->store->lease, next);
 }
 
 /** done: any of the statements wrote a row. */
@@ -58,8 +114,9 @@ void store_join(struct store *store, const char *name, int tasks_max,
                 const char *account, const char *admin, store_id_fn *on_id,
                 void *context)
 {
-    struct pg_unit *unit =
-        pg_unit_new(on_joined, ask_new(on_id, NULL, context));
+    struct ask *ask = ask_new(on_id, NULL, context);
+    ask->store = store;
+    struct pg_unit *unit = pg_unit_new(on_joined, ask);
     pg_unit_call(unit, "join");
     pg_unit_str(unit, str_of(name));
     pg_unit_i64(unit, tasks_max);

@@ -64,6 +64,37 @@ def check_schema(world):
     tap.equal(done.returncode, 3, "run on a later schema ends with status 3", done.stderr)
 
 
+def check_database_url(world):
+    """Judged at the start, with the other settings, and never shown."""
+    canary = "Qx7canary"
+    for url in (f"postgresql://app:{canary}%q@127.0.0.1:5432/pixverse", f"{canary}",
+                f"postgres+asyncpg://app:{canary}@127.0.0.1/x",
+                f"'postgresql://app:{canary}@127.0.0.1/x'",
+                f"postgresql://app:x@{canary}@127.0.0.1/x",
+                f"postgresql://app:x/{canary}@127.0.0.1/x"):
+        wrong = world.environment(DATABASE_URL=url, POLL_INTERVAL_MS="-1")
+        for command in ("pixverse-worker run", "pixverse-worker check",
+                        "pixverse-worker migrate", "pixverse-ctl list"):
+            done = world.command(*command.split(), env=wrong)
+            said = done.stdout + done.stderr
+            tap.check(done.returncode == 2 and "DATABASE_URL: value (not shown)" in said
+                      and "POLL_INTERVAL_MS" in said and canary not in said,
+                      f"{command}: DATABASE_URL at fault is told with the others", said)
+
+
+def check_encoding(world):
+    name = "latin_" + os.urandom(4).hex()
+    with psycopg.connect(world.database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C'"
+                           " TEMPLATE template0")
+    latin = world.environment(DATABASE_URL=world.database_url.rsplit("/", 1)[0] + "/" + name)
+    for command, status in {"migrate": 1, "check": 1, "run": 3}.items():
+        done = world.command("pixverse-worker", command, env=latin)
+        said = done.stdout + done.stderr
+        tap.equal(done.returncode, status, f"{command}: LATIN1 ends with {status}", said)
+        tap.check("LATIN1" in said and "UTF8 is needed" in said, f"{command}: says why", said)
+
+
 def check_faults(world):
     wrong = world.environment(DATABASE_URL="host=127.0.0.1 port=1 dbname=x",
                               APIMART_BASE_URL="http://127.0.0.1:1",
@@ -117,6 +148,8 @@ def main():
         check_usage(world)
         check_settings(world)
         check_schema(world)
+        check_database_url(world)
+        check_encoding(world)
         check_faults(world)
         check_probes(world)
         check_waiting(world)

@@ -56,7 +56,7 @@ static inline void trial_conninfo(const char *name, char *out, size_t bytes)
 static inline void trial_admin(const char *verb, const char *name,
                                const char *rest)
 {
-    char sql[200];
+    char sql[300];
     snprintf(sql, sizeof sql, "%s DATABASE %s%s", verb, name, rest);
     PGconn *conn = PQconnectdb(getenv("TEST_DATABASE_URL"));
     PGresult *result = PQexec(conn, sql);

@@ -113,6 +113,47 @@ static void inspect__a_query__gives_rows_by_name(void **state)
     inspect_close(inspect);
 }
 
+/** Only UTF8 keeps every text; others refuse some, or check none. */
+static void migrate__another_encoding__is_refused(void **state)
+{
+    static const char *const encodings[] = {"LATIN1", "SQL_ASCII", "EUC_JP"};
+    struct trial *trial = *state;
+    for (size_t i = 0; i < 3; i++) {
+        char rest[100];
+        char name[80];
+        char url[sizeof trial->url];
+        struct err err = {0};
+        struct schema_state seen;
+        snprintf(name, sizeof name, "%s_%zu", trial->name, i);
+        snprintf(rest, sizeof rest,
+                 " ENCODING '%s' LOCALE 'C' TEMPLATE template0", encodings[i]);
+        trial_admin("CREATE", name, rest);
+        trial_conninfo(name, url, sizeof url);
+        assert_false(schema_migrate(url, NULL, NULL, &err));
+        assert_non_null(strstr(err.text, encodings[i]));
+        assert_non_null(strstr(err.text, "UTF8 is needed"));
+        assert_false(schema_read(url, &seen, &err));
+        assert_int_equal(err.kind, ERR_PERMANENT);
+        assert_non_null(strstr(err.text, encodings[i]));
+
+        /* A store on it is a misfit, and says the same. */
+        char kept[sizeof trial->url];
+        memcpy(kept, trial->url, sizeof kept);
+        snprintf(trial->url, sizeof trial->url, "%s", url);
+        trial->misfit = false;
+        trial->store = trial_open_store(trial);
+        while (!trial->misfit) {
+            trial_wait(trial);
+        }
+        assert_non_null(strstr(trial->why, encodings[i]));
+        assert_false(store_is_up(trial->store));
+        store_close(trial->store);
+        trial->store = NULL;
+        memcpy(trial->url, kept, sizeof kept);
+        trial_admin("DROP", name, " WITH (FORCE)");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +164,8 @@ int main(void)
             migrate__a_step_that_fails__leaves_nothing, create, trial_teardown),
         cmocka_unit_test(read__nobody_there__is_transient),
         cmocka_unit_test(fits__older_and_newer__says_what_mends_it),
+        cmocka_unit_test_setup_teardown(migrate__another_encoding__is_refused,
+                                        create, trial_teardown),
         cmocka_unit_test_setup_teardown(inspect__a_query__gives_rows_by_name,
                                         create, trial_teardown),
     };

@@ -111,16 +111,20 @@ static void bury__a_claim_under_way__is_not_waited_for(void **state)
     assert_true(trial_bury(trial, other));
 }
 
-/** A connection that stands still in the middle of a unit; its backend. */
-static PGconn *freeze(struct trial *trial, const char *name, const char *sql,
+/** A connection that stands still in the middle of a unit; its backend. With
+ * `ours` it is marked as every session of a worker is. */
+static PGconn *freeze(struct trial *trial, bool ours, const char *sql,
                       bool whole, int *backend)
 {
     char url[1100];
-    snprintf(url, sizeof url, "%s application_name='%s'", trial->url, name);
+    snprintf(url, sizeof url, "%s application_name='trial'", trial->url);
     PGconn *conn = PQconnectdb(url);
     assert_int_equal(PQstatus(conn), CONNECTION_OK);
     *backend = PQbackendPID(conn);
     PQclear(PQexec(conn, "SET idle_in_transaction_session_timeout = 100"));
+    if (ours) {
+        PQclear(PQexec(conn, "SELECT pg_advisory_lock_shared(726493, 0)"));
+    }
     assert_int_equal(PQsetnonblocking(conn, 1), 0);
     assert_int_equal(PQenterPipelineMode(conn), 1);
     assert_int_equal(PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0),
@@ -165,10 +169,10 @@ static void bury__frozen_in_mid_claim__is_ended_first(void **state)
         int64_t other = trial_join(trial);
         int frozen_backend;
         int stranger_backend;
-        PGconn *frozen = freeze(trial, "trial", cases[i].sql, cases[i].whole,
+        PGconn *frozen = freeze(trial, true, cases[i].sql, cases[i].whole,
                                 &frozen_backend);
         PGconn *stranger =
-            freeze(trial, "stranger", "SELECT 1", false, &stranger_backend);
+            freeze(trial, false, "SELECT 1", false, &stranger_backend);
         wait_for_event(trial, frozen_backend, cases[i].event);
         wait_for_event(trial, stranger_backend, "ClientRead");
         assert_false(trial_bury(trial, other)); /* it may just be slow */

@@ -186,6 +186,44 @@ static void settings_read__kafka_conf_as_it_is_anyway__is_taken(void **s)
     done(&got);
 }
 
+/** A key among a URL's options, the wrong file, the secret for its path. */
+static void settings_read__a_secret_in_the_wrong_place__is_not_shown(
+    void **state)
+{
+    (void)state;
+    char *path = file_with("canary\n");
+    char number[64];
+    char word[64];
+    char topic[64];
+    snprintf(number, sizeof number, "POLL_INTERVAL_MS_FILE=%s", path);
+    snprintf(word, sizeof word, "LOG_FORMAT_FILE=%s", path);
+    snprintf(topic, sizeof topic, "ADMIN_LISTEN_FILE=%s", path);
+    struct outcome got =
+        READ("APIMART_API_KEY_FILE=sk-canary",
+             "DATABASE_URL_FILE=postgresql://u:canary@h/d",
+             "KAFKA_CONF_SASL_PASSWORD_FILE=canary", number, word, topic,
+             "APIMART_BASE_URL=https://api.example?key=canary",
+             "STORAGE_URL=s3://bucket/p?secretAccessKey=canary",
+             "KAFKA_BROKERS=user:canary@host:9092");
+    assert_false(got.fine);
+    assert_null(strstr(got.faults.bytes, "canary"));
+    assert_non_null(strstr(got.faults.bytes, "\"https://api.example\""));
+    assert_non_null(strstr(got.faults.bytes, "\"s3://bucket/p\""));
+    const char *const told[] = {"APIMART_API_KEY_FILE",
+                                "DATABASE_URL_FILE",
+                                "KAFKA_CONF_SASL_PASSWORD_FILE",
+                                "POLL_INTERVAL_MS: value (not shown)",
+                                "LOG_FORMAT: value (not shown)",
+                                "ADMIN_LISTEN: value (not shown)",
+                                "KAFKA_BROKERS: value (not shown)"};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        assert_non_null(strstr(got.faults.bytes, told[i]));
+    }
+    done(&got);
+    unlink(path);
+    free(path);
+}
+
 static void settings_read__kafka_conf__becomes_properties(void **state)
 {
     (void)state;
@@ -354,6 +392,8 @@ int main(void)
         cmocka_unit_test(settings_read__the_key_alone__gives_the_defaults),
         cmocka_unit_test(settings_read__many_faults__are_all_told),
         cmocka_unit_test(settings_read__a_bad_secret__is_not_shown),
+        cmocka_unit_test(
+            settings_read__a_secret_in_the_wrong_place__is_not_shown),
         cmocka_unit_test(settings_read__name_file__reads_the_file),
         cmocka_unit_test(
             settings_read__kafka_conf_against_a_promise__is_refused),

@@ -1,6 +1,7 @@
 #include "row.h"
 
 #include "core/event.h"
+#include "core/json.h"
 #include "core/step.h"
 #include "ctl.h"
 
@@ -88,7 +89,8 @@ json_t *row_event(const json_t *row)
     if (!event_open(str_of(stored), &event)) {
         return NULL;
     }
-    return json_loadb(event.value.at, event.value.len, 0, NULL);
+    bool no_memory = false;
+    return json_read(event.value, &no_memory);
 }
 
 /* Why it isn't done */
@@ -177,8 +179,8 @@ static void why_sent(const json_t *row, enum task_state state, char *out,
     const char *what = "";
     int64_t then_ms = 0;
     if (state == SUBMITTING && json_is_true(json_object_get(row, "doubt"))) {
-        what = "a submission that may have been accepted is unanswered, and "
-               "being resolved";
+        what = "a submission may have been accepted, and no answer names its "
+               "task; that is being resolved";
         then_ms = row_number(row, "first_sent_ms");
     } else if (state == SUBMITTING) {
         what = "it is being submitted";

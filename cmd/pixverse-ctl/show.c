@@ -1,5 +1,6 @@
 #include "ctl.h"
 
+#include "core/json.h"
 #include "core/step.h"
 #include "row.h"
 #include "table.h"
@@ -30,6 +31,13 @@ static void field(const json_t *row, const char *name)
     const json_t *value = json_object_get(row, name);
     if (json_is_string(value)) {
         line(name, json_string_value(value));
+    } else if (json_is_object(value) || json_is_array(value)) {
+        struct buf text; /* not jansson's: it can't write big numbers */
+        buf_init(&text, 0);
+        json_write(&text, value);
+        buf_add_char(&text, '\0');
+        line(name, text.failed ? "" : text.bytes);
+        buf_done(&text);
     } else if (value) {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT |
                                            JSON_REAL_PRECISION(6));
@@ -113,7 +121,8 @@ static void print_row(const json_t *row, const json_t *event, const char *why)
 /** A stored text of JSON becomes JSON itself. */
 static void parse_field(json_t *row, const char *name)
 {
-    json_t *value = json_loads(row_text(row, name), 0, NULL);
+    bool no_memory = false;
+    json_t *value = json_read(str_of(row_text(row, name)), &no_memory);
     if (value) {
         json_object_set_new(row, name, value);
     }

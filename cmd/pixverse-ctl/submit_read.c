@@ -107,6 +107,7 @@ static json_t *text_value(const char *text)
 static json_t *value_of(enum form form, const char *text)
 {
     int64_t number;
+    bool no_memory = false;
     json_t *value;
     switch (form) {
     case FORM_NUMBER:
@@ -120,7 +121,7 @@ static json_t *value_of(enum form form, const char *text)
         }
         break;
     case FORM_JSON:
-        value = json_loads(text, JSON_DECODE_ANY, NULL);
+        value = json_read(str_of(text), &no_memory);
         if (value) {
             return value;
         }
@@ -252,13 +253,18 @@ static bool take_apart(struct submissions *submissions, struct str bytes,
                        struct arena *arena)
 {
     json_error_t error;
-    json_t *whole = json_loadb(bytes.at, bytes.len, 0, &error);
+    bool no_memory = false;
+    json_t *whole = json_read(bytes, &no_memory);
     if (json_is_array(whole)) {
         bool good = add_elements(submissions, whole, arena);
         json_decref(whole);
         return good;
     }
+    const bool one = whole != NULL;
     json_decref(whole);
+    if (one) {
+        return add(submissions, bytes, 1);
+    }
     for (int place = 1; bytes.len > 0; place++) {
         json_t *value =
             json_loadb(bytes.at, bytes.len,

@@ -102,6 +102,8 @@ static const struct fault_kind kinds[] = {
     {"invalid_id", .stage = STAGE_REPLY, .on = ON_POLL, .strike = strike_invalid_id},
     {"other_id", VIEW, .strike = strike_other_id},
     {"no_cost", OVER, .strike = strike_no_cost},
+    {"cost_text", OVER, .strike = strike_cost_text},
+    {"status_word", OVER, .strike = strike_status_word},
     {"without_result", OVER, .strike = strike_without_result},
     {"without_videos", OVER, .strike = strike_without_videos},
     {"no_expires_at", OVER, .strike = strike_no_expires},

@@ -73,6 +73,8 @@ void strike_backwards(const struct fault *fault, struct site *site);
 void strike_invalid_id(const struct fault *fault, struct site *site);
 void strike_other_id(const struct fault *fault, struct site *site);
 void strike_no_cost(const struct fault *fault, struct site *site);
+void strike_cost_text(const struct fault *fault, struct site *site);
+void strike_status_word(const struct fault *fault, struct site *site);
 void strike_without_result(const struct fault *fault, struct site *site);
 void strike_without_videos(const struct fault *fault, struct site *site);
 void strike_no_expires(const struct fault *fault, struct site *site);

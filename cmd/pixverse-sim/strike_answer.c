@@ -67,11 +67,24 @@ void strike_html(const struct fault *fault, struct site *site)
     site->reply->status = (int)(fault->status ? fault->status : 200);
 }
 
+/** `{id}` becomes the task's id, so that any shape can tell it. */
+static void add_with_id(struct buf *out, const char *text, const char *id)
+{
+    static const char mark[] = "{id}";
+    for (const char *at; (at = strstr(text, mark));
+         text = at + sizeof(mark) - 1) {
+        buf_add(out, text, (size_t)(at - text));
+        buf_add_text(out, id);
+    }
+    buf_add_text(out, text);
+}
+
 void strike_json(const struct fault *fault, struct site *site)
 {
-    buf_add_text(new_body(site, "application/json"),
-                 given_text(fault->body, "{\"success\":false,\"message\":"
-                                         "\"file is being prepared\"}"));
+    add_with_id(new_body(site, "application/json"),
+                given_text(fault->body, "{\"success\":false,\"message\":"
+                                        "\"file is being prepared\"}"),
+                site->task ? site->task->id : "task_unknown");
     site->reply->status = (int)(fault->status ? fault->status : 200);
 }
 

@@ -53,6 +53,19 @@ void strike_no_cost(const struct fault *fault, struct site *site)
     view_again(site);
 }
 
+void strike_cost_text(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->view.cost_as_text = true;
+    view_again(site);
+}
+
+void strike_status_word(const struct fault *fault, struct site *site)
+{
+    site->view.status = given_text(fault->text, "finished");
+    view_again(site);
+}
+
 void strike_without_result(const struct fault *fault, struct site *site)
 {
     (void)fault;

@@ -205,10 +205,12 @@ void task_view_write(const struct task_view *view, struct buf *out)
     buf_add_text(out, "\",\"progress\":");
     buf_add_i64(out, view->progress);
     if (view->cost_micros != COST_ABSENT) {
-        buf_add_text(out, ",\"cost\":");
+        const char *quote = view->cost_as_text ? "\"" : "";
+        buf_printf(out, ",\"cost\":%s", quote);
         task_write_micros(out, view->cost_micros);
-        buf_add_text(out, ",\"credits_cost\":");
+        buf_printf(out, "%s,\"credits_cost\":%s", quote, quote);
         task_write_micros(out, view->cost_micros * 10);
+        buf_add_text(out, quote);
     }
     buf_add_text(out, ",\"created\":");
     buf_add_i64(out, view->created_s);

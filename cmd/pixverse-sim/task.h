@@ -86,6 +86,7 @@ struct task_view {
     const char *status;
     int64_t progress;
     int64_t cost_micros; /* or COST_ABSENT */
+    bool cost_as_text;
     int64_t created_s;
     int64_t completed_s; /* 0: not yet */
     int64_t estimated_s;

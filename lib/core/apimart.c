@@ -1,6 +1,7 @@
 #include "core/apimart.h"
 
 #include "core/digest.h"
+#include "core/json.h"
 #include "core/provider_error.h"
 
 #include <assert.h>
@@ -188,8 +189,8 @@ static enum keys_answer read_schema(const json_t *root, int64_t *retention_ms)
     if (!names_our_header(block)) {
         return KEYS_IGNORED;
     }
-    const json_t *retention = json_object_get(block, "retention_seconds");
-    double seconds = json_number_value(retention);
+    double seconds = 0;
+    (void)json_to_amount(json_object_get(block, "retention_seconds"), &seconds);
     if (seconds >= 1 && seconds <= RETENTION_MAX_SECONDS) {
         *retention_ms = (int64_t)(seconds * 1000);
     }
@@ -216,6 +217,24 @@ enum keys_answer apimart_read_schema(const struct reply *reply,
 
 /* ---- may a hold be lifted? ---- */
 
+static struct str text_of(const json_t *value)
+{
+    return str_trim(
+        (struct str){json_string_value(value), json_string_length(value)});
+}
+
+static bool is_without_limit(const json_t *remain)
+{
+    return (json_is_number(remain) && json_number_value(remain) == -1) ||
+           str_eq(text_of(remain), STR("-1"));
+}
+
+static bool is_debt(const json_t *remain)
+{
+    return (json_is_number(remain) && json_number_value(remain) < 0) ||
+           str_starts(text_of(remain), STR("-"));
+}
+
 /** What a balance page says; true also where it can't be read. */
 static bool read_balance(const json_t *root)
 {
@@ -228,11 +247,13 @@ static bool read_balance(const json_t *root)
         json_is_false(json_object_get(page, "success"))) {
         return false;
     }
+    double amount = 1;
     if (json_is_true(json_object_get(page, "unlimited_quota")) ||
-        !json_is_number(remain)) {
+        is_without_limit(remain)) {
         return true;
     }
-    return json_number_value(remain) > 0 || json_number_value(remain) == -1;
+    /* A debt is below 0; what is no number can't tell. */
+    return json_to_amount(remain, &amount) ? amount > 0 : !is_debt(remain);
 }
 
 static bool balance_is_back(const struct reply *reply, int status)
@@ -248,16 +269,15 @@ static bool balance_is_back(const struct reply *reply, int status)
     return back;
 }
 
-static bool channel_is_back(const struct reply *reply, int status)
+/** A page that is not there says nothing; who is kept out, is. */
+static bool channel_is_back(const struct provider_error *error, int status)
 {
-    json_t *root = load(reply);
-    bool back = root && (status / 100 == 2 || status / 100 == 4);
-    json_decref(root);
-    return back;
+    return error->json && (status / 100 == 2 || status / 100 == 4) &&
+           (status != 403 || !provider_error_is_channel(error));
 }
 
 static bool is_back(enum hold_reason reason, const struct reply *reply,
-                    int status)
+                    const struct provider_error *error, int status)
 {
     switch (reason) {
     case HOLD_AUTH:
@@ -265,7 +285,7 @@ static bool is_back(enum hold_reason reason, const struct reply *reply,
     case HOLD_BALANCE:
         return balance_is_back(reply, status);
     case HOLD_CHANNEL:
-        return channel_is_back(reply, status);
+        return channel_is_back(error, status);
     case HOLD_NONE:
     case HOLD_THROTTLE:
         return true;
@@ -292,7 +312,7 @@ bool apimart_read_probe(enum hold_reason reason, const struct reply *reply,
     const int status = reply->status / 100 == 2 && error.told && error.status
                            ? error.status
                            : reply->status;
-    if (is_back(reason, reply, status)) {
+    if (is_back(reason, reply, &error, status)) {
         *message = STR("");
         return true;
     }

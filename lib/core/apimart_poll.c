@@ -1,6 +1,7 @@
 #include "core/apimart.h"
 
 #include "base/buf.h"
+#include "core/json.h"
 #include "core/provider_error.h"
 #include "core/retry.h"
 
@@ -24,22 +25,58 @@ static const struct {
     enum failure_kind failure; /* UPSTREAM_FAILED, unless it is moderation */
 } statuses[] = {
     {"completed", OUTCOME_FINISHED, FAILURE_NONE},
+    {"complete", OUTCOME_FINISHED, FAILURE_NONE},
     {"succeeded", OUTCOME_FINISHED, FAILURE_NONE},
+    {"succeed", OUTCOME_FINISHED, FAILURE_NONE},
     {"success", OUTCOME_FINISHED, FAILURE_NONE},
+    {"successful", OUTCOME_FINISHED, FAILURE_NONE},
+    {"finished", OUTCOME_FINISHED, FAILURE_NONE},
+    {"finish", OUTCOME_FINISHED, FAILURE_NONE},
+    {"done", OUTCOME_FINISHED, FAILURE_NONE},
+    {"成功", OUTCOME_FINISHED, FAILURE_NONE},
+    {"完成", OUTCOME_FINISHED, FAILURE_NONE},
+    {"已完成", OUTCOME_FINISHED, FAILURE_NONE},
+    {"生成成功", OUTCOME_FINISHED, FAILURE_NONE},
     /* It was made, hence paid for, and its link is gone: to call it failed
      * would give up what a fresh poll may still bring. The rules for a task
      * that is completed without URL hold, and those for expired ones where it
      * still names some. */
     {"expired", OUTCOME_FINISHED, FAILURE_NONE},
     {"failed", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"fail", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"failure", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
     {"error", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"errored", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"rejected", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"失败", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"生成失败", OUTCOME_UPSTREAM_FAILED, FAILURE_PROVIDER_FAILED},
+    {"moderated", OUTCOME_UPSTREAM_FAILED, FAILURE_MODERATION},
+    {"moderation_failed", OUTCOME_UPSTREAM_FAILED, FAILURE_MODERATION},
     {"cancelled", OUTCOME_UPSTREAM_FAILED, FAILURE_CANCELLED},
     {"canceled", OUTCOME_UPSTREAM_FAILED, FAILURE_CANCELLED},
-};
-
-static const char *const unknown_id_words[] = {
-    "task id", "task_id", "taskid", "任务id", "任务", "task not", "not found",
-    "not exist", "no such task",
+    {"cancel", OUTCOME_UPSTREAM_FAILED, FAILURE_CANCELLED},
+    {"已取消", OUTCOME_UPSTREAM_FAILED, FAILURE_CANCELLED},
+    /* Under way, whatever else the answer holds: a preview, an old error. */
+    {"submitted", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"pending", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"queued", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"queueing", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"in_queue", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"waiting", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"created", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"accepted", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"scheduled", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"preparing", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"not_start", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"not_started", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"starting", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"started", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"processing", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"in_progress", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"running", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"generating", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"retrying", OUTCOME_STILL_RUNNING, FAILURE_NONE},
+    {"uploading", OUTCOME_STILL_RUNNING, FAILURE_NONE},
 };
 /* clang-format on */
 
@@ -53,8 +90,8 @@ static struct str text_of(const json_t *value)
 /** Unix seconds as milliseconds; 0: not told, or no such time. */
 static int64_t seconds_ms(const json_t *value)
 {
-    double seconds = json_is_number(value) ? json_number_value(value) : 0;
-    if (!(seconds > 0 && seconds <= SECONDS_MAX)) {
+    double seconds = 0;
+    if (!json_to_amount(value, &seconds) || seconds > SECONDS_MAX) {
         return 0;
     }
     return (int64_t)(seconds * 1000);
@@ -62,18 +99,24 @@ static int64_t seconds_ms(const json_t *value)
 
 static int progress_of(const json_t *value)
 {
-    double progress = json_is_number(value) ? json_number_value(value) : -1;
-    return progress >= 0 && progress <= 100 ? (int)progress : -1;
+    double progress = -1;
+    struct str text = str_trim(text_of(value));
+    if (str_ends(text, STR("%"))) { /* "45%", as relays write it */
+        int64_t whole = -1;
+        text.len--;
+        return str_to_i64(str_trim(text), 0, 100, &whole) ? (int)whole : -1;
+    }
+    return json_to_amount(value, &progress) && progress <= 100 ? (int)progress
+                                                               : -1;
 }
 
 static void read_cost(const json_t *data, struct outcome *outcome)
 {
-    const json_t *cost = json_object_get(data, "cost");
-    const json_t *credits = json_object_get(data, "credits_cost");
     /* Less than nothing says neither paid nor unpaid. */
-    outcome->has_cost = json_is_number(cost) && json_number_value(cost) >= 0;
-    outcome->cost = outcome->has_cost ? json_number_value(cost) : 0;
-    outcome->credits_cost = json_number_value(credits);
+    outcome->has_cost =
+        json_to_amount(json_object_get(data, "cost"), &outcome->cost);
+    (void)json_to_amount(json_object_get(data, "credits_cost"),
+                         &outcome->credits_cost);
 }
 
 /** One URL of a video into the result; blanks and what is no text are left out.
@@ -146,7 +189,7 @@ static void read_failure(const struct reply *reply, struct arena *arena,
     provider_error_read(reply, arena, &error);
     outcome->provider_code = error.provider_code;
     outcome->message = error.message;
-    if (!error.told) {
+    if (!error.worded) {
         outcome->message = outcome->failure == FAILURE_CANCELLED
                                ? STR("cancelled by the provider")
                                : STR("failed at the provider, no reason given");
@@ -157,15 +200,34 @@ static void read_failure(const struct reply *reply, struct arena *arena,
     }
 }
 
-static void judge_status(struct str status, struct outcome *outcome)
+/** In any case, with any mark between its parts. */
+static bool same_word(struct str status, struct str word)
+{
+    if (status.len != word.len) {
+        return false;
+    }
+    for (size_t i = 0; i < word.len; i++) {
+        const char c = status.at[i];
+        const struct str one = {c == '-' || c == ' ' ? "_" : &status.at[i], 1};
+        if (!str_eq_nocase(one, (struct str){&word.at[i], 1})) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** false: a word that nobody told us of; the task still runs. */
+static bool judge_status(struct str status, struct outcome *outcome)
 {
     outcome->kind = OUTCOME_STILL_RUNNING;
     for (size_t i = 0; i < LENGTH(statuses); i++) {
-        if (str_eq_nocase(status, str_of(statuses[i].word))) {
+        if (same_word(status, str_of(statuses[i].word))) {
             outcome->kind = statuses[i].kind;
             outcome->failure = statuses[i].failure;
+            return true;
         }
     }
+    return false;
 }
 
 /** The longest start of the status word that a memo can hold. */
@@ -179,31 +241,85 @@ static struct str short_status(struct str status, struct arena *arena)
     return status;
 }
 
-/** The answer speaks of another task than the one we asked for. */
-static bool other_id(const json_t *data, struct str provider_task_id)
+/** An id of the answer's own may stand beside the task's. */
+static bool names_id(const json_t *task, struct str provider_task_id)
 {
-    const json_t *id = json_object_get(data, "id");
-    if (!json_is_string(id)) {
-        id = json_object_get(data, "task_id");
-    }
-    return json_is_string(id) && !str_eq(text_of(id), provider_task_id);
+    return str_eq(text_of(json_object_get(task, "id")), provider_task_id) ||
+           str_eq(text_of(json_object_get(task, "task_id")), provider_task_id);
 }
 
-static void read_task(const json_t *data, struct arena *arena,
-                      struct outcome *outcome)
+/** The answer speaks of another task than the one we asked for. */
+static bool other_id(const json_t *task, struct str provider_task_id)
 {
-    struct str status = str_trim(text_of(json_object_get(data, "status")));
-    judge_status(status, outcome);
-    outcome->status = short_status(status, arena);
-    outcome->progress = progress_of(json_object_get(data, "progress"));
-    if (outcome->kind == OUTCOME_STILL_RUNNING) {
+    return (json_is_string(json_object_get(task, "id")) ||
+            json_is_string(json_object_get(task, "task_id"))) &&
+           !names_id(task, provider_task_id);
+}
+
+static void read_finished(const json_t *task, struct arena *arena,
+                          struct outcome *outcome)
+{
+    read_cost(task, outcome);
+    outcome->generated_ms = seconds_ms(json_object_get(task, "completed"));
+    outcome->result = read_result(task, arena);
+}
+
+/**
+ * A word that nobody told us of: what stands beside it may say that the task
+ * has ended, a URL, or an error and what it cost. All else is still running.
+ */
+static void read_unknown(const json_t *task, const struct reply *reply,
+                         struct arena *arena, struct outcome *outcome)
+{
+    struct outcome ended = *outcome;
+    read_finished(task, arena, &ended);
+    if (ended.result.len) {
+        ended.kind = OUTCOME_FINISHED;
+        *outcome = ended;
         return;
     }
-    read_cost(data, outcome);
-    if (outcome->kind == OUTCOME_FINISHED) {
-        outcome->generated_ms = seconds_ms(json_object_get(data, "completed"));
-        outcome->result = read_result(data, arena);
+    struct provider_error error;
+    provider_error_read(reply, arena, &error);
+    if (ended.has_cost && error.told && error.worded) {
+        ended.kind = OUTCOME_UPSTREAM_FAILED;
+        ended.failure = FAILURE_PROVIDER_FAILED;
+        ended.generated_ms = 0;
+        *outcome = ended;
     }
+}
+
+static void read_task(const json_t *task, const struct reply *reply,
+                      struct arena *arena, struct outcome *outcome)
+{
+    struct str status = str_trim(text_of(json_object_get(task, "status")));
+    const bool known = judge_status(status, outcome);
+    outcome->status = short_status(status, arena);
+    outcome->progress = progress_of(json_object_get(task, "progress"));
+    if (!known) {
+        read_unknown(task, reply, arena, outcome);
+    } else if (outcome->kind == OUTCOME_FINISHED) {
+        read_finished(task, arena, outcome);
+    } else if (outcome->kind == OUTCOME_UPSTREAM_FAILED) {
+        read_cost(task, outcome);
+    }
+}
+
+/** The task that a reply tells of; null: it tells of none. */
+static const json_t *find_task(const json_t *root, struct str provider_task_id)
+{
+    const json_t *data = json_object_get(root, "data");
+    if (json_array_size(data) == 1) {
+        data = json_array_get(data, 0);
+    }
+    if (json_is_object(data) && json_object_size(data) > 0) {
+        return data;
+    }
+    /* As its webhooks send it: without the wrapper. Then its id must be ours,
+     * for others say there how the request went ({"status":"fail"}). */
+    return json_is_string(json_object_get(root, "status")) &&
+                   names_id(root, provider_task_id)
+               ? root
+               : NULL;
 }
 
 /** Whether the reply tells how a task is doing. */
@@ -213,42 +329,23 @@ static bool read_body(const struct reply *reply, struct str provider_task_id,
     struct str body = provider_json(reply->body, arena);
     json_t *root =
         json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
-    const json_t *data = json_object_get(root, "data");
-    if (json_array_size(data) == 1) {
-        data = json_array_get(data, 0);
-    }
-    if (!data && json_is_string(json_object_get(root, "status"))) {
-        data = root; /* as its webhooks send it: without the wrapper */
-    }
-    const bool task = json_is_object(data) && json_object_size(data) > 0;
-    if (task && other_id(data, provider_task_id)) {
+    const json_t *task = find_task(root, provider_task_id);
+    if (task && other_id(task, provider_task_id)) {
         outcome->kind = OUTCOME_MISSED;
         outcome->message = STR("the provider answered about another task");
     } else if (task) {
-        read_task(data, arena, outcome);
+        read_task(task, reply, arena, outcome);
     }
+    const bool told = task != NULL;
     json_decref(root);
-    return task;
+    return told;
 }
 
 /** 400 is how an unknown id is answered; other bad requests are our bug. */
 static bool denies_id(const struct provider_error *error)
 {
-    if (error->status == 404) {
-        return true;
-    }
-    if (error->status != 400) {
-        return false;
-    }
-    if (str_eq_nocase(error->type, STR("invalid_request_error"))) {
-        return true;
-    }
-    for (size_t i = 0; i < LENGTH(unknown_id_words); i++) {
-        if (str_find_nocase(error->message, str_of(unknown_id_words[i])) >= 0) {
-            return true;
-        }
-    }
-    return false;
+    return (error->status == 400 || error->status == 404) &&
+           provider_error_denies_task(error);
 }
 
 static enum hold_reason hold_of(const struct provider_error *error)
@@ -259,7 +356,9 @@ static enum hold_reason hold_of(const struct provider_error *error)
     case 402:
         return HOLD_BALANCE;
     case 403:
-        return provider_error_is_balance(error) ? HOLD_BALANCE : HOLD_AUTH;
+        return provider_error_is_balance(error)   ? HOLD_BALANCE
+               : provider_error_is_channel(error) ? HOLD_CHANNEL
+                                                  : HOLD_AUTH;
     case 429:
         return HOLD_THROTTLE;
     default:

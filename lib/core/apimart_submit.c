@@ -10,36 +10,46 @@
  * Only what stands in this table was refused: all else is doubt.
  */
 
+#define EXCERPT_POINTS 200
+
+typedef bool about_fn(const struct provider_error *error);
+
 /* clang-format off */
 static const struct verdict {
     int status;
     const char *word;       /* the error must say it; null: whatever it says */
-    bool balance;           /* the error must be about the balance */
+    about_fn *about;        /* the error must be about it; null: about anything */
     enum outcome_kind kind;
     enum hold_reason hold;  /* PUT_OFF */
     enum failure_kind failure; /* REFUSED */
     bool key_running;
 } verdicts[] = {
-    /*     word                                 bal.   outcome                hold           failure                  key runs */
-    {401, NULL,                                false, OUTCOME_PUT_OFF,       HOLD_AUTH,     FAILURE_NONE,            false},
-    {402, NULL,                                false, OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
-    {403, NULL,                                true,  OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
-    {403, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_SUBMIT_REFUSED,  false},
-    {404, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_SUBMIT_REFUSED,  false},
-    {429, NULL,                                false, OUTCOME_PUT_OFF,       HOLD_THROTTLE, FAILURE_NONE,            false},
-    {400, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {405, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {411, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {413, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {414, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {415, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {422, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {431, NULL,                                false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {500, "build_request_failed",              false, OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
-    {503, "idempotency_unavailable",           false, OUTCOME_PUT_OFF,       HOLD_THROTTLE, FAILURE_NONE,            false},
-    {409, "idempotency_in_progress",           false, OUTCOME_PUT_OFF,       HOLD_THROTTLE, FAILURE_NONE,            true},
-    {409, "idempotency_result_indeterminate",  false, OUTCOME_INDETERMINATE, HOLD_NONE,     FAILURE_NONE,            false},
-    {409, "idempotency_key_reused",            false, OUTCOME_INDETERMINATE, HOLD_NONE,     FAILURE_NONE,            false},
+    /*     word                               about                        outcome                hold           failure                  key runs */
+    {401, NULL,                               NULL,                        OUTCOME_PUT_OFF,       HOLD_AUTH,     FAILURE_NONE,            false},
+    {402, NULL,                               NULL,                        OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
+    {403, NULL,                               provider_error_is_balance,   OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
+    {403, NULL,                               provider_error_is_channel,   OUTCOME_PUT_OFF,       HOLD_CHANNEL,  FAILURE_NONE,            false},
+    {403, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_SUBMIT_REFUSED,  false},
+    {404, NULL,                               provider_error_is_channel,   OUTCOME_PUT_OFF,       HOLD_CHANNEL,  FAILURE_NONE,            false},
+    {404, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_SUBMIT_REFUSED,  false},
+    {429, NULL,                               provider_error_is_no_money,  OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
+    {429, NULL,                               NULL,                        OUTCOME_PUT_OFF,       HOLD_THROTTLE, FAILURE_NONE,            false},
+    {400, NULL,                               provider_error_is_no_money,  OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
+    {400, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {405, NULL,                               provider_error_is_channel,   OUTCOME_PUT_OFF,       HOLD_CHANNEL,  FAILURE_NONE,            false},
+    {405, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {411, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {413, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {414, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {415, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {422, NULL,                               provider_error_is_no_money,  OUTCOME_PUT_OFF,       HOLD_BALANCE,  FAILURE_NONE,            false},
+    {422, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {431, NULL,                               NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {500, "build_request_failed",             NULL,                        OUTCOME_REFUSED,       HOLD_NONE,     FAILURE_INVALID_REQUEST, false},
+    {503, "idempotency_unavailable",          NULL,                        OUTCOME_PUT_OFF,       HOLD_THROTTLE, FAILURE_NONE,            false},
+    {409, "idempotency_in_progress",          NULL,                        OUTCOME_PUT_OFF,       HOLD_THROTTLE, FAILURE_NONE,            true},
+    {409, "idempotency_result_indeterminate", NULL,                        OUTCOME_INDETERMINATE, HOLD_NONE,     FAILURE_NONE,            false},
+    {409, "idempotency_key_reused",           NULL,                        OUTCOME_INDETERMINATE, HOLD_NONE,     FAILURE_NONE,            false},
 };
 
 static const struct verdict redirected = {
@@ -62,50 +72,121 @@ bool apimart_is_task_id(struct str text)
     return true;
 }
 
-static bool is_id(const json_t *value)
+/* ---- the id ---- */
+
+/** Where an object stands says what its `id` is worth. */
+enum place {
+    PLACE_DATA, /* documented: any id is the task's */
+    PLACE_ELSE, /* at the top, or inside a container of relays: perhaps it is
+                   the answer's own */
+};
+
+/** The ids that a reply names, best first. */
+struct ids {
+    struct str best;
+    int rank;         /* of the best; 0: none yet */
+    struct str other; /* one more; absent: none */
+    bool several;     /* two of the same rank: no rule chooses between them */
+};
+
+/* `task_id` beats `id`; what is documented beats what is not. */
+enum rank { RANK_NONE, RANK_ELSE_ID, RANK_DATA_ID, RANK_ELSE, RANK_DATA };
+
+static struct str text_of(const json_t *value)
 {
-    return apimart_is_task_id(
-        (struct str){json_string_value(value), json_string_length(value)});
+    return (struct str){json_string_value(value), json_string_length(value)};
 }
 
-/** The ids of one object; false once two are not the same. */
-static bool gather_ids(const json_t *object, const json_t **id)
+static void note_id(struct ids *ids, struct str id, int rank)
 {
-    static const char *const names[] = {"task_id", "id"};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *value = json_object_get(object, names[i]);
-        if (!is_id(value)) {
-            continue;
-        }
-        if (*id && !json_equal(*id, value)) {
-            return false;
-        }
-        *id = value;
+    if (!apimart_is_task_id(id)) {
+        return;
     }
-    return true;
+    if (str_eq(id, ids->best)) {
+        ids->rank = rank > ids->rank ? rank : ids->rank;
+    } else if (rank > ids->rank) {
+        ids->other = ids->rank ? ids->best : ids->other;
+        ids->best = id;
+        ids->rank = rank;
+        ids->several = false;
+    } else {
+        ids->other = id;
+        ids->several = ids->several || rank == ids->rank;
+    }
 }
 
-/** The one id that a reply names; absent: none, or several. */
-static struct str read_id(const struct reply *reply, struct arena *arena)
+static bool names_itself(struct str id)
 {
+    static const struct str lead = {"task_", 5};
+    return id.len > lead.len && str_starts(id, lead);
+}
+
+/** An `id` elsewhere counts beside a status, or where it says what it is. */
+static bool counts(const json_t *object, struct str id)
+{
+    if (names_itself(id)) {
+        return true;
+    }
+    const struct str status = text_of(json_object_get(object, "status"));
+    return str_trim(status).len > 0 &&
+           !str_eq(id, text_of(json_object_get(object, "request_id")));
+}
+
+static void gather_ids(struct ids *ids, const json_t *object, enum place place)
+{
+    static const char *const names[] = {"task_id", "taskId", "taskid"};
+    const bool data = place == PLACE_DATA;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        note_id(ids, text_of(json_object_get(object, names[i])),
+                data ? RANK_DATA : RANK_ELSE);
+    }
+    const struct str id = text_of(json_object_get(object, "id"));
+    if (data || counts(object, id)) {
+        note_id(ids, id, data ? RANK_DATA_ID : RANK_ELSE_ID);
+    }
+    const struct str bare = text_of(object);
+    if (names_itself(bare)) {
+        note_id(ids, bare, data ? RANK_DATA_ID : RANK_ELSE_ID);
+    }
+}
+
+/** An object, or each of a list. */
+static void gather_all(struct ids *ids, const json_t *value, enum place place)
+{
+    gather_ids(ids, value, place);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        gather_ids(ids, json_array_get(value, i), place);
+    }
+}
+
+static struct str copy_id(struct str id, struct arena *arena)
+{
+    const char *copy = id.len ? arena_copy(arena, id.at, id.len) : NULL;
+    return (struct str){copy, copy ? id.len : 0};
+}
+
+/** Slices of *ids are copies; `best` is absent: none, or several. */
+static void read_ids(const struct reply *reply, struct arena *arena,
+                     struct ids *ids)
+{
+    static const char *const containers[] = {"result", "output", "task"};
     struct str body = provider_json(reply->body, arena);
     json_t *root =
         json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
     const json_t *data = json_object_get(root, "data");
-    const json_t *id = NULL;
-    bool one = gather_ids(data, &id);
-    for (size_t i = 0; one && i < json_array_size(data); i++) {
-        one = gather_ids(json_array_get(data, i), &id);
+    *ids = (struct ids){0};
+    gather_all(ids, data, PLACE_DATA);
+    gather_all(ids, root, PLACE_ELSE);
+    for (size_t i = 0; i < sizeof containers / sizeof *containers; i++) {
+        gather_all(ids, json_object_get(root, containers[i]), PLACE_ELSE);
+        gather_all(ids, json_object_get(data, containers[i]), PLACE_ELSE);
     }
-    struct str found = {0};
-    if (one && id) {
-        found.at =
-            arena_copy(arena, json_string_value(id), json_string_length(id));
-        found.len = found.at ? json_string_length(id) : 0;
-    }
+    ids->best = copy_id(ids->best, arena);
+    ids->other = copy_id(ids->other, arena);
     json_decref(root);
-    return found;
 }
+
+/* ---- the verdict ---- */
 
 static const struct verdict *judge(const struct provider_error *error)
 {
@@ -116,7 +197,7 @@ static const struct verdict *judge(const struct provider_error *error)
         const struct verdict *verdict = &verdicts[i];
         if (verdict->status == error->status &&
             (!verdict->word || provider_error_says(error, verdict->word)) &&
-            (!verdict->balance || provider_error_is_balance(error))) {
+            (!verdict->about || verdict->about(error))) {
             return verdict;
         }
     }
@@ -141,12 +222,34 @@ static void not_answered(const struct reply *reply, struct arena *arena,
     outcome->message = why_unanswered(reply, arena);
 }
 
-static void answered(const struct reply *reply, struct arena *arena,
-                     struct outcome *outcome)
+/** What an operator needs to find the task, if there is one. */
+static struct str why_unread(const struct reply *reply, const struct ids *ids,
+                             struct arena *arena)
+{
+    const char *text = NULL;
+    if (ids->several) {
+        text = arena_printf(arena,
+                            "the provider accepted, but its answer names "
+                            "several tasks: %.*s, %.*s",
+                            (int)ids->best.len, ids->best.at,
+                            (int)ids->other.len, ids->other.at);
+    } else {
+        const struct str body = provider_text(provider_json(reply->body, arena),
+                                              EXCERPT_POINTS, arena);
+        text = arena_printf(arena,
+                            "the provider accepted, but its answer names no "
+                            "task: %.*s",
+                            (int)body.len, body.at);
+    }
+    return str_of(text ? text : "the provider accepted");
+}
+
+static void answered(const struct reply *reply, const struct ids *ids,
+                     struct arena *arena, struct outcome *outcome)
 {
     struct provider_error error;
     provider_error_read(reply, arena, &error);
-    const struct verdict *verdict = judge(&error);
+    const struct verdict *verdict = ids->several ? &in_doubt : judge(&error);
     outcome->kind = verdict->kind;
     outcome->hold = verdict->hold;
     outcome->failure = verdict->failure;
@@ -157,9 +260,9 @@ static void answered(const struct reply *reply, struct arena *arena,
         provider_error_is_moderation(&error)) {
         outcome->failure = FAILURE_MODERATION;
     }
-    if (reply->status / 100 == 2 && !error.told) {
-        outcome->message =
-            STR("the provider accepted, but its answer names no single task");
+    if (reply->status / 100 == 2 && (!error.told || ids->several)) {
+        outcome->unread = true;
+        outcome->message = why_unread(reply, ids, arena);
     }
     if (arena->failed) {
         /* What was not read whole may have said anything. */
@@ -172,6 +275,24 @@ static void answered(const struct reply *reply, struct arena *arena,
     }
 }
 
+/** An id is evidence, whatever stands beside it and even if the connection
+ * broke after it: a paid video hangs on it. */
+static bool accepted(const struct ids *ids, struct arena *arena,
+                     struct outcome *outcome)
+{
+    if (!ids->best.len || ids->several) {
+        return false;
+    }
+    outcome->kind = OUTCOME_ACCEPTED;
+    outcome->provider_task_id = ids->best;
+    if (ids->other.len) {
+        const char *text = arena_printf(arena, "its answer also names %.*s",
+                                        (int)ids->other.len, ids->other.at);
+        outcome->message = str_of(text ? text : "its answer names several ids");
+    }
+    return true;
+}
+
 void apimart_read_submit(const struct reply *reply, int64_t now_ms,
                          struct arena *arena, struct outcome *outcome)
 {
@@ -180,18 +301,17 @@ void apimart_read_submit(const struct reply *reply, int64_t now_ms,
         .http_status = reply->sent ? reply->status : 0,
         .retry_after_ms = retry_after_ms(reply->retry_after, now_ms),
     };
-    if (reply->sent && reply->status / 100 == 2) {
-        /* An id is evidence, whatever stands beside it and even if the
-         * connection broke after it: a paid video hangs on it. */
-        outcome->provider_task_id = read_id(reply, arena);
-        if (outcome->provider_task_id.len) {
-            outcome->kind = OUTCOME_ACCEPTED;
-            return;
-        }
+    struct ids ids = {0};
+    const bool good = reply->sent && reply->status / 100 == 2;
+    if (good) {
+        read_ids(reply, arena, &ids);
+    }
+    if (good && accepted(&ids, arena, outcome)) {
+        return;
     }
     if (!reply->sent || reply->end != REPLY_WHOLE) {
         not_answered(reply, arena, outcome);
         return;
     }
-    answered(reply, arena, outcome);
+    answered(reply, &ids, arena, outcome);
 }

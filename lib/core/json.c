@@ -6,31 +6,98 @@
 
 /* The first double that no int64_t holds. */
 #define TWO_TO_63 9223372036854775808.0
+#define TWO_TO_64 18446744073709551616.0
+#define AMOUNT_BYTES_MAX 64
+#define I64_MAX_DIGITS "9223372036854775807"
+#define U64_MAX_DIGITS "18446744073709551615"
 
-/** jansson's own limit is 2048 deep; brackets inside strings don't count. */
-static bool is_shallow(struct str text)
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/** Bytes of the string that begins at text.at[0], quotes included. */
+static size_t string_bytes(struct str text, bool *nul)
+{
+    size_t len = 1;
+    while (len < text.len && text.at[len] != '"') {
+        if (text.at[len] == '\\') {
+            const struct str rest = {text.at + len, text.len - len};
+            *nul = *nul || str_starts(rest, STR("\\u0000"));
+            len++;
+        }
+        len++;
+    }
+    return len < text.len ? len + 1 : text.len;
+}
+
+/** Bytes of what a number could be made of. */
+static size_t number_bytes(struct str text)
+{
+    size_t len = 1;
+    while (len < text.len &&
+           (is_digit(text.at[len]) || strchr("+-.eE", text.at[len]))) {
+        len++;
+    }
+    return len;
+}
+
+/** Whole, above 2^63-1 and not above 2^64-1, in digits. */
+static bool is_big_number(struct str number)
+{
+    for (size_t i = 0; i < number.len; i++) {
+        if (!is_digit(number.at[i])) {
+            return false;
+        }
+    }
+    if (number.len == 19) {
+        return memcmp(number.at, I64_MAX_DIGITS, 19) > 0;
+    }
+    return number.len == 20 && number.at[0] != '0' &&
+           memcmp(number.at, U64_MAX_DIGITS, 20) <= 0;
+}
+
+/** What there is to know of a text before jansson reads it. */
+struct scan {
+    bool shallow;    /* brackets inside strings don't count */
+    bool nul;        /* an escaped NUL stands in a string */
+    struct buf text; /* with its big numbers as json_is_big(); empty: none */
+};
+
+/** jansson's own limit of depth is 2048. */
+static void scan_text(struct scan *scan, struct str text)
 {
     int depth = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-        if (quoted) {
-            if (c == '\\') {
-                i++;
-            } else if (c == '"') {
-                quoted = false;
-            }
-        } else if (c == '"') {
-            quoted = true;
+    size_t copied = 0;
+    buf_init(&scan->text, 0);
+    for (size_t i = 0; i < text.len;) {
+        const struct str rest = {text.at + i, text.len - i};
+        const char c = rest.at[0];
+        size_t step = 1;
+        if (c == '"') {
+            step = string_bytes(rest, &scan->nul);
         } else if (c == '{' || c == '[') {
             if (++depth > JSON_DEPTH_MAX) {
-                return false;
+                return;
             }
         } else if (c == '}' || c == ']') {
             depth--;
+        } else if (c == '-' || is_digit(c)) {
+            step = number_bytes(rest);
+            if (is_big_number((struct str){rest.at, step})) {
+                buf_add(&scan->text, text.at + copied, i - copied);
+                buf_add_text(&scan->text, "\"\\u0000");
+                buf_add(&scan->text, rest.at, step);
+                buf_add_char(&scan->text, '"');
+                copied = i + step;
+            }
         }
+        i += step;
     }
-    return true;
+    if (copied) {
+        buf_add(&scan->text, text.at + copied, text.len - copied);
+    }
+    scan->shallow = true;
 }
 
 json_t *json_read(struct str text, bool *no_memory)
@@ -38,18 +105,38 @@ json_t *json_read(struct str text, bool *no_memory)
     *no_memory = false;
     /* jansson 2.14 swallows a NUL byte behind a number. */
     if (text.len == 0 || memchr(text.at, '\0', text.len) ||
-        !str_is_utf8(text) || !is_shallow(text)) {
+        !str_is_utf8(text)) {
         return NULL;
     }
-    /* The rest jansson refuses by itself: a BOM, \u0000, lone surrogates,
-     * integers over 64 bits, reals over a double. */
-    json_error_t error;
-    json_t *value = json_loadb(
-        text.at, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!value) {
-        *no_memory = json_error_code(&error) == json_error_out_of_memory;
+    struct scan scan = {0};
+    scan_text(&scan, text);
+    json_t *value = NULL;
+    if (scan.text.failed) {
+        *no_memory = true;
+    } else if (scan.shallow && !scan.nul) {
+        /* The rest jansson refuses by itself: a BOM, lone surrogates, other
+         * integers over 64 bits, reals over a double. */
+        json_error_t error;
+        const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY |
+                             (scan.text.len ? JSON_ALLOW_NUL : 0);
+        const struct str read = scan.text.len ? buf_str(&scan.text) : text;
+        value = json_loadb(read.at, read.len, flags, &error);
+        *no_memory =
+            !value && json_error_code(&error) == json_error_out_of_memory;
     }
+    buf_done(&scan.text);
     return value;
+}
+
+bool json_is_big(const json_t *value)
+{
+    return json_string_length(value) > 0 && json_string_value(value)[0] == '\0';
+}
+
+static struct str big_digits(const json_t *big)
+{
+    return (struct str){json_string_value(big) + 1,
+                        json_string_length(big) - 1};
 }
 
 enum json_whole json_to_i64(const json_t *value, int64_t *whole)
@@ -57,6 +144,9 @@ enum json_whole json_to_i64(const json_t *value, int64_t *whole)
     if (json_is_integer(value)) {
         *whole = json_integer_value(value);
         return JSON_WHOLE;
+    }
+    if (json_is_big(value)) {
+        return JSON_WHOLE_TOO_BIG;
     }
     double real = json_real_value(value);
     if (!json_is_real(value) || real != trunc(real)) {
@@ -67,6 +157,52 @@ enum json_whole json_to_i64(const json_t *value, int64_t *whole)
     }
     *whole = (int64_t)real;
     return JSON_WHOLE;
+}
+
+/** Digits, perhaps a fraction, perhaps an exponent: as JSON writes it. */
+static bool is_decimal(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0) {
+        return false;
+    }
+    text += digits;
+    if (*text == '.') {
+        digits = strspn(text + 1, "0123456789");
+        if (digits == 0) {
+            return false;
+        }
+        text += 1 + digits;
+    }
+    if (*text == 'e' || *text == 'E') {
+        text += text[1] == '+' || text[1] == '-' ? 2 : 1;
+        digits = strspn(text, "0123456789");
+        return digits > 0 && text[digits] == '\0';
+    }
+    return *text == '\0';
+}
+
+bool json_to_amount(const json_t *value, double *amount)
+{
+    double number = -1;
+    if (json_is_number(value)) {
+        number = json_number_value(value);
+    } else if (json_is_string(value) && !json_is_big(value)) {
+        const struct str text = str_trim(
+            (struct str){json_string_value(value), json_string_length(value)});
+        char copy[AMOUNT_BYTES_MAX + 1] = {0};
+        if (text.len <= AMOUNT_BYTES_MAX) {
+            memcpy(copy, text.at, text.len);
+        }
+        if (strlen(copy) == text.len && is_decimal(copy)) {
+            number = strtod(copy, NULL);
+        }
+    }
+    if (!(number >= 0) || isinf(number)) {
+        return false;
+    }
+    *amount = number == 0 ? 0 : number; /* no -0 */
+    return true;
 }
 
 /**
@@ -100,12 +236,17 @@ static void write_whole(struct buf *buf, double real)
     buf_done(&digits);
 }
 
+/** Without fraction and within what an integer may be in digits. */
+static bool is_whole_real(double real)
+{
+    return real == trunc(real) && real > -TWO_TO_63 && real < TWO_TO_64;
+}
+
 static void write_number(struct buf *buf, const json_t *value, bool canonical)
 {
-    int64_t whole = 0;
     if (json_is_integer(value)) {
         buf_add_i64(buf, json_integer_value(value));
-    } else if (canonical && json_to_i64(value, &whole) == JSON_WHOLE) {
+    } else if (canonical && is_whole_real(json_real_value(value))) {
         write_whole(buf, json_real_value(value));
     } else {
         buf_add_double(buf, json_real_value(value));
@@ -181,6 +322,10 @@ static void write_value(struct buf *buf, const json_t *value, bool canonical)
         write_array(buf, value, canonical);
         break;
     case JSON_STRING:
+        if (json_is_big(value)) {
+            buf_add_str(buf, big_digits(value));
+            break;
+        }
         buf_add_json(buf, (struct str){json_string_value(value),
                                        json_string_length(value)});
         break;

@@ -78,6 +78,8 @@ struct outcome {
     int64_t retry_after_ms; /* 0: the server named no time */
     bool
         key_running; /* PUT_OFF: 409, the first send under the key still runs */
+    bool unread; /* UNANSWERED: the provider accepted, and its answer names no
+                    single task */
     enum failure_kind failure; /* REFUSED, UPSTREAM_FAILED */
     struct str message; /* in words; provider's or ours; at most 2,000 points */
     int http_status;    /* 0: no answer */

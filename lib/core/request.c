@@ -120,7 +120,7 @@ const char *reading_quote(struct reading *reading, const json_t *value)
         buf_add_text(&out, "an object");
     } else if (json_is_array(value)) {
         buf_add_text(&out, "an array");
-    } else if (json_is_string(value)) {
+    } else if (json_is_string(value) && !json_is_big(value)) {
         quote_text(&out, (struct str){json_string_value(value),
                                       json_string_length(value)});
     } else {

@@ -116,4 +116,14 @@ enum url_fault { URL_FINE, URL_BAD, URL_PRIVATE };
  */
 enum url_fault url_judge(struct str url, const char **why);
 
+#define URL_HOST_BYTES 254
+
+/**
+ * The host of an http(s) URL in ASCII ("xn--…"), for the message.
+ *
+ * @return  false, *out untouched: it is ASCII as it stands, or its ASCII form
+ *          isn't certain (see core/host.h).
+ */
+bool url_ascii_host(struct str url, char out[static URL_HOST_BYTES]);
+
 #endif

@@ -95,6 +95,12 @@ static struct str text_of(const json_t *value)
     return (struct str){json_string_value(value), json_string_length(value)};
 }
 
+/** A number of many digits only looks like a text. */
+static bool is_text(const json_t *value)
+{
+    return json_is_string(value) && !json_is_big(value);
+}
+
 /** White space of Unicode, too: a text of ideographic spaces says nothing. */
 static bool is_blank(struct str text)
 {
@@ -159,15 +165,15 @@ static bool judge_text(struct reading *reading, const struct field *field,
                        const json_t *value)
 {
     struct str path = str_of(field->name);
-    return json_is_string(value) ? judge_length(reading, field, path, value)
-                                 : wrong_type(reading, field, path, value);
+    return is_text(value) ? judge_length(reading, field, path, value)
+                          : wrong_type(reading, field, path, value);
 }
 
 static bool judge_choice(struct reading *reading, const struct field *field,
                          const json_t *value)
 {
     struct str path = str_of(field->name);
-    if (!json_is_string(value)) {
+    if (!is_text(value)) {
         return wrong_type(reading, field, path, value);
     }
     if (!judge_length(reading, field, path, value)) {
@@ -215,7 +221,7 @@ static bool judge_switch(struct reading *reading, const struct field *field,
 static bool judge_url_at(struct reading *reading, const struct field *field,
                          struct str path, const json_t *value)
 {
-    if (!json_is_string(value)) {
+    if (!is_text(value)) {
         return wrong_type(
             reading, &(struct field){.shape = SHAPE_URL, .allowed = URL_WORDS},
             path, value);
@@ -228,6 +234,15 @@ static bool judge_url_at(struct reading *reading, const struct field *field,
     enum url_fault fault = url_judge(text_of(value), &why);
     if (fault == URL_FINE) {
         return true;
+    }
+    char host[URL_HOST_BYTES];
+    if (fault == URL_BAD && url_ascii_host(text_of(value), host)) {
+        reading_fault(reading, path, "bad_url",
+                      "%.*s is %s, which %s, allowed: " URL_WORDS
+                      ", its host written as \"%s\"",
+                      (int)path.len, path.at, reading_quote(reading, value),
+                      why, host);
+        return false;
     }
     reading_fault(reading, path, fault == URL_BAD ? "bad_url" : "private_url",
                   "%.*s is %s, which %s, allowed: " URL_WORDS, (int)path.len,

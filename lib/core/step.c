@@ -180,6 +180,23 @@ static void intend_replay(struct move *m)
     move_wait_for(m, 0);
 }
 
+/**
+ * A hold lets everything begin again when it is lifted. But where something
+ * before the provider refused, it may be for this request's own words (a
+ * firewall reads them): it steps back behind the others, beyond the next lift
+ * of the hold and further each time.
+ */
+static int64_t put_off_until_ms(const struct move *m, int64_t wait_ms)
+{
+    if (m->outcome->hold == HOLD_CHANNEL) {
+        wait_ms = retry_wait_ms(m->row->tries + 1, MINUTE_MS, HOUR_MS,
+                                m->policy->jitter);
+    } else if (m->outcome->hold != HOLD_THROTTLE) {
+        return 0;
+    }
+    return m->now_ms + wait_ms;
+}
+
 static void put_off(struct move *m)
 {
     int64_t wait_ms = m->outcome->retry_after_ms;
@@ -199,7 +216,7 @@ static void put_off(struct move *m)
     }
     give_back(m);
     if (!m->row->doubt) {
-        requeue(m, m->outcome->hold == HOLD_THROTTLE ? m->now_ms + wait_ms : 0);
+        requeue(m, put_off_until_ms(m, wait_ms));
         return;
     }
     m->row->tries += 1;
@@ -245,14 +262,13 @@ static void doubt_time_up(struct move *m)
     }
     if (m->memo->cancel) {
         move_fail(m, FAILURE_CANCELLED,
-                  STR("cancelled by the operator; the provider's answer to the "
-                      "submission never came: it may have been accepted and "
-                      "billed"));
+                  STR("cancelled by the operator; no answer to the submission "
+                      "names its task: it may have been accepted and billed"));
         return;
     }
     move_fail(m, FAILURE_SUBMIT_UNKNOWN,
-              STR("the provider's answer to the submission never came: it may "
-                  "have been accepted and billed"));
+              STR("no answer to the submission names its task: it may have "
+                  "been accepted and billed"));
 }
 
 /* ---- RUNNING ---------------------------------------------------------------

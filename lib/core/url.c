@@ -1,9 +1,12 @@
 #include "core/request.h"
 
+#include "core/host.h"
+
+#include <assert.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define HOST_BYTES_MAX 253
+#define HOST_UTF8_BYTES_MAX (4 * HOST_BYTES_MAX) /* before it is ASCII */
 
 static enum url_fault bad(const char **why, const char *text)
 {
@@ -266,7 +269,8 @@ static enum url_fault judge_name(struct str host, const char **why)
 }
 
 /** Undo %41 and the like; false if a sign is broken or the result too long. */
-static bool decode_host(struct str host, char *out, size_t *len)
+static bool decode_host(struct str host, char out[static HOST_UTF8_BYTES_MAX],
+                        size_t *len)
 {
     *len = 0;
     for (size_t i = 0; i < host.len; i++) {
@@ -280,12 +284,38 @@ static bool decode_host(struct str host, char *out, size_t *len)
             c = (char)(high * 16 + low);
             i += 2;
         }
-        if (*len == HOST_BYTES_MAX + 1) {
+        if (*len == HOST_UTF8_BYTES_MAX) {
             return false;
         }
         out[(*len)++] = c;
     }
     return true;
+}
+
+static bool is_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.at[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Browsers write such a name in ASCII before they ask for it, and so does who
+ * fetches the image: that name has to be public, too. */
+static enum url_fault judge_international(struct str host, const char **why)
+{
+    char ascii[HOST_BYTES_MAX + 1];
+    if (host_to_ascii(host, ascii)) {
+        struct str name = str_of(ascii);
+        name.len -= str_ends(name, STR("."));
+        enum url_fault fault = judge_name(name, why);
+        if (fault != URL_FINE) {
+            return fault;
+        }
+    }
+    return bad(why, "has a host name that is not in ASCII (xn--)");
 }
 
 static enum url_fault judge_host(struct str host, const char **why)
@@ -299,12 +329,15 @@ static enum url_fault judge_host(struct str host, const char **why)
         }
         return judge_v6((struct str){host.at + 1, host.len - 2}, why);
     }
-    char name[HOST_BYTES_MAX + 1];
+    char name[HOST_UTF8_BYTES_MAX];
     size_t len = 0;
     if (!decode_host(host, name, &len)) {
         return bad(why, "has a bad host name");
     }
     struct str plain = {name, len};
+    if (!is_ascii(plain)) {
+        return judge_international(plain, why);
+    }
     if (len && name[len - 1] == '.') {
         plain.len--; /* the root's dot changes nothing */
     }
@@ -324,17 +357,23 @@ static bool is_port(struct str port)
     return number_in(port, 10, &value) && value >= 1 && value <= 65535;
 }
 
+/** Bytes of the host, brackets included, at the start of an authority. */
+static size_t host_bytes(struct str authority)
+{
+    if (authority.len && authority.at[0] == '[') {
+        size_t end = find_char(authority, ']');
+        return end < authority.len ? end + 1 : end;
+    }
+    return find_char(authority, ':');
+}
+
 /** host, host:port or [v6]:port. */
 static enum url_fault judge_authority(struct str authority, const char **why)
 {
     if (find_char(authority, '@') < authority.len) {
         return bad(why, "has user info");
     }
-    size_t host_len = find_char(authority, ':');
-    if (authority.len && authority.at[0] == '[') {
-        size_t end = find_char(authority, ']');
-        host_len = end < authority.len ? end + 1 : end;
-    }
+    size_t host_len = host_bytes(authority);
     struct str port = from(authority, host_len);
     enum url_fault fault =
         judge_host((struct str){authority.at, host_len}, why);
@@ -345,16 +384,10 @@ static enum url_fault judge_authority(struct str authority, const char **why)
     return fault;
 }
 
-enum url_fault url_judge(struct str url, const char **why)
+/** What stands between http(s):// and the path; absent: another URL. */
+static struct str authority_of(struct str url)
 {
     static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < url.len; i++) {
-        unsigned char c = (unsigned char)url.at[i];
-        if (c <= ' ' || c == 0x7f || c == '\\') {
-            return bad(why,
-                       "holds a space, a backslash or a control character");
-        }
-    }
     for (size_t i = 0; i < COUNT(schemes); i++) {
         struct str scheme = str_of(schemes[i]);
         if (url.len >= scheme.len &&
@@ -364,8 +397,39 @@ enum url_fault url_judge(struct str url, const char **why)
             while (end < rest.len && !strchr("/?#", rest.at[end])) {
                 end++;
             }
-            return judge_authority((struct str){rest.at, end}, why);
+            return (struct str){rest.at, end};
         }
+    }
+    return (struct str){0};
+}
+
+bool url_ascii_host(struct str url, char out[static URL_HOST_BYTES])
+{
+    static_assert(URL_HOST_BYTES == HOST_BYTES_MAX + 1, "a name and its NUL");
+    const struct str authority = authority_of(url);
+    char name[HOST_UTF8_BYTES_MAX];
+    size_t len = 0;
+    if (!authority.at || find_char(authority, '@') < authority.len ||
+        !decode_host((struct str){authority.at, host_bytes(authority)}, name,
+                     &len)) {
+        return false;
+    }
+    const struct str host = {name, len};
+    return !is_ascii(host) && host_to_ascii(host, out);
+}
+
+enum url_fault url_judge(struct str url, const char **why)
+{
+    for (size_t i = 0; i < url.len; i++) {
+        unsigned char c = (unsigned char)url.at[i];
+        if (c <= ' ' || c == 0x7f || c == '\\') {
+            return bad(why,
+                       "holds a space, a backslash or a control character");
+        }
+    }
+    const struct str authority = authority_of(url);
+    if (authority.at) {
+        return judge_authority(authority, why);
     }
     if (url.len >= 5 && str_eq_nocase((struct str){url.at, 5}, STR("data:"))) {
         return bad(why, "is a data URI");

@@ -88,8 +88,8 @@ static void on_reply(void *context, const struct reply *reply)
     CRASHPOINT_IF(outcome.kind == OUTCOME_FINISHED, "poll_finished");
     outcome.same_key =
         strcmp(row->account, engine->options.apimart.account) == 0;
-    if (outcome.hold == HOLD_AUTH) {
-        engine_hold(engine, HOLD_AUTH, outcome.message);
+    if (outcome.hold == HOLD_AUTH || outcome.hold == HOLD_CHANNEL) {
+        engine_hold(engine, outcome.hold, outcome.message);
     }
     if (outcome.kind == OUTCOME_STILL_RUNNING) {
         tell_progress(engine, job, &outcome);

@@ -10,8 +10,8 @@
 #include <string.h>
 
 /*
- * One POST. It outlives its job: when the lease is lost the reply is still read,
- * for its id only.
+ * One POST. It outlives its job: when the lease is lost the reply is still
+ * read, for its id only.
  */
 
 struct send {
@@ -39,11 +39,11 @@ static bool may_send(void *context)
     const struct send *send = context;
     const struct engine *engine = send->engine;
     const struct job *job = jobs_get(&engine->jobs, send->ref);
-    bool may = job && !job->task.memo.cancel && engine->lease_ok &&
-               !engine->draining &&
-               lease_may_submit(engine->bump_started_ms,
-                                engine->options.lease_ms,
-                                loop_boot_ms(engine->edges.loop));
+    bool may =
+        job && !job->task.memo.cancel && engine->lease_ok &&
+        !engine->draining &&
+        lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
+                         loop_boot_ms(engine->edges.loop));
     CRASHPOINT_IF(may, "post_may_send");
     return may;
 }
@@ -100,6 +100,23 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
     engine_hold(engine, outcome->hold, outcome->message);
 }
 
+/** Evidence that we make nothing of is somebody's to look at. */
+static void tell_evidence(const struct send *send,
+                          const struct outcome *outcome)
+{
+    if (outcome->unread) {
+        log_at(LOG_WARN, "accepted, but the answer names no single task",
+               LOG_TEXT("request_id", send->request_id),
+               LOG_I64("http_status", outcome->http_status),
+               LOG_STR("why", outcome->message));
+    } else if (outcome->kind == OUTCOME_ACCEPTED && outcome->message.len) {
+        log_at(LOG_INFO, "accepted, and the answer names more than one id",
+               LOG_TEXT("request_id", send->request_id),
+               LOG_STR("provider_task_id", outcome->provider_task_id),
+               LOG_STR("why", outcome->message));
+    }
+}
+
 static void on_reply(void *context, const struct reply *reply)
 {
     struct send *send = context;
@@ -119,6 +136,7 @@ static void on_reply(void *context, const struct reply *reply)
         log_at(LOG_INFO, "the provider replayed an earlier submission",
                LOG_TEXT("request_id", send->request_id));
     }
+    tell_evidence(send, &outcome);
     if (!job && outcome.kind == OUTCOME_ACCEPTED) {
         engine_learn(engine, send->task, str_of(send->request_id),
                      str_of(send->idempotency_key), outcome.provider_task_id);
@@ -134,8 +152,7 @@ static void on_reply(void *context, const struct reply *reply)
     }
 }
 
-static void not_started(struct engine *engine, struct job *job,
-                        const char *why)
+static void not_started(struct engine *engine, struct job *job, const char *why)
 {
     engine_give_slot(engine, job);
     const struct outcome outcome = {.kind = OUTCOME_NOT_SENT,

@@ -89,7 +89,8 @@ static enum post_fate random_fate(struct provider *provider)
     static const enum post_fate fates[] = {
         POST_UNSENT,    POST_LOST_REQUEST, POST_LOST_REPLY, POST_LOST_REPLY,
         POST_SLOW,      POST_STUCK,        POST_429,        POST_500,
-        POST_500_TAKEN, POST_503,
+        POST_500_TAKEN, POST_503,          POST_403_PAGE,   POST_TOP_ID,
+        POST_NO_ID,
     };
     if (!world_chance(provider->world, provider->chaos)) {
         return POST_OK;
@@ -202,6 +203,25 @@ static struct sale *sell(struct provider *provider, struct str key,
     return sale;
 }
 
+static struct answer tell_sale(const struct sale *sale, enum post_fate fate,
+                               struct arena *arena)
+{
+    const char *before = "{\"code\":200,\"data\":[{\"status\":\"submitted\","
+                         "\"task_id\":\"";
+    const char *behind = "\"}]}";
+    if (fate == POST_TOP_ID) {
+        before = "{\"status\":\"queued\",\"task_id\":\"";
+        behind = "\"}";
+    } else if (fate == POST_NO_ID) {
+        before = "{\"success\":true,\"request_id\":\"";
+        behind = "\"}";
+    }
+    return (struct answer){
+        .status = 200,
+        .body = str_of(arena_printf(arena, "%s%s%s", before, sale->id, behind)),
+    };
+}
+
 struct answer provider_post(struct provider *provider, enum post_fate fate,
                             struct str key, struct str body,
                             struct arena *arena)
@@ -210,6 +230,9 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
         fate = POST_401;
     } else if (provider->balance_empty) {
         fate = POST_402;
+    }
+    if (fate == POST_403_PAGE) {
+        return (struct answer){.status = 403, .body = STR("<html>no</html>")};
     }
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         if (refusals[i].fate == fate) {
@@ -229,15 +252,9 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
     if (fate == POST_500_TAKEN) {
         return error_of(500, "server_error", "an inner error", arena);
     }
-    return (struct answer){
-        .status = 200,
-        .replayed = replayed,
-        .body = str_of(
-            arena_printf(arena,
-                         "{\"code\":200,\"data\":[{\"status\":\"submitted\","
-                         "\"task_id\":\"%s\"}]}",
-                         sale->id)),
-    };
+    struct answer answer = tell_sale(sale, fate, arena);
+    answer.replayed = replayed;
+    return answer;
 }
 
 /* ---- polls and other questions ---- */

@@ -25,7 +25,10 @@
     X(POST_500_TAKEN, "500_taken")       /* taken, and answered with 500 */     \
     X(POST_503, "503")                   /* idempotency_unavailable */          \
     X(POST_RUNNING, "running")           /* 409 idempotency_in_progress */      \
-    X(POST_INDETERMINATE, "indeterminate")
+    X(POST_INDETERMINATE, "indeterminate")                                      \
+    X(POST_403_PAGE, "403_page")         /* a firewall's, not the provider's */ \
+    X(POST_TOP_ID, "top_id")             /* taken, the id at the top */         \
+    X(POST_NO_ID, "no_id")               /* taken, and no id is told */
 /* clang-format on */
 
 enum post_fate {

@@ -36,6 +36,15 @@ CASES = [
     Case("url_of_metadata", {"kind": "bad_url", "url": "http://169.254.169.254/latest"}),
     Case("url_of_a_file", {"kind": "bad_url", "url": "file:///etc/hostname"}),
     Case("url_unreadable", {"kind": "bad_url", "url": "::not a url"}),
+    # A proxy denies nothing, however often it says so.
+    Case("page_404", {"kind": "html", "status": 404, "count": 6}),
+    Case("finished", {"kind": "status_word", "text": "FINISHED", "count": -1}),
+    Case("unknown_word_with_url", {"kind": "status_word", "text": "rendered", "count": -1}),
+    Case("cost_text", {"kind": "cost_text", "count": -1}, billed="yes"),
+    Case("failure", {"kind": "fail"}, {"kind": "status_word", "text": "FAILURE",
+         "count": -1}, ends="provider_failed", billed="no", retry_safe=True),
+    Case("failed_cost_text", {"kind": "fail"}, {"kind": "cost_text", "count": -1},
+         ends="provider_failed", billed="no", retry_safe=True),
     # Its own word.
     Case("cancelled", {"kind": "cancel"}, ends="cancelled", billed="no", retry_safe=True),
     Case("cancelled_paid", {"kind": "cancel", "cost": 0.2}, ends="cancelled",

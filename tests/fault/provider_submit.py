@@ -68,6 +68,24 @@ CASES = [
     Case("odd_task_id", {"kind": "odd_task_id"}),
     Case("data_object_task_id", {"kind": "data_object_task_id"}),
     Case("accepted_202", {"kind": "accepted_202"}),
+    # Told at the top, or as relays tell it: an id is evidence.
+    Case("id_at_the_top", {"kind": "json", "body": '{"task_id":"{id}","status":"queued"}'}),
+    Case("id_beside_another", {"kind": "json", "body":
+         '{"id":"resp-1","data":{"id":"b","task_id":"{id}"}}'}),
+    # Flat: a refusal by its code, never by its words; balance and firewalls are holds.
+    Case("flat_refused", {"kind": "json", "billed": False, "body":
+         '{"code":"invalid_request_error","message":"invalid duration","data":null}'},
+         ends="invalid_request", **NO_BILL),
+    Case("flat_words", {"kind": "json", "body":
+         '{"success":false,"message":"user quota is not enough"}'}),
+    Case("detail_moderated", {"kind": "json", "status": 400, "billed": False, "body":
+         '{"detail":"prompt contains sensitive content"}'},
+         ends="moderation", billed="no", retry_safe=False, bought=0),
+    Case("flat_balance", {"kind": "json", "status": 403, "billed": False, "body":
+         '{"code":"quota_not_enough","message":"user quota is not enough","data":null}'}),
+    Case("firewall_403", {"kind": "html", "status": 403, "billed": False}),
+    Case("misrouted_404", {"kind": "json", "status": 404, "billed": False, "body":
+         '{"message":"no Route matched with those values"}'}),
     # A refusal speaks only for its own send: the one before it was billed.
     Case("lost_then_refused", {"kind": "rst_after_body"},
          {"kind": "status", "status": 400}),

@@ -113,10 +113,43 @@ static void a_refused_key__holds_the_account__until_it_works(void **state)
     end(world, w1);
 }
 
+/** Not the provider's word: nothing fails for it, and who met it steps back. */
+static void a_firewalls_page__holds_the_channel__not_the_queue(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("403_page 403_page 403_page", &w1);
+    world_run_for(world, 2000);
+    assert_int_equal(times_told(world, "hold channel"), 1);
+    world_ask(world, "b");
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(times_told(world, "failed"), 0);
+    assert_int_equal(times_told(world, "lifted channel"), 3);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    /* At the first lift the others go, not who met it. */
+    const char *taken = strstr(world->transcript.bytes, "provider takes b");
+    const char *again =
+        strstr(world->transcript.bytes, "w1: a queued > submitting");
+    again = strstr(again + 1, "w1: a queued > submitting");
+    assert_true(taken && again && taken < again);
+    end(world, w1);
+}
+
+static void an_id_at_the_top__is_taken(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = one("top_id", &w1);
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(world->provider->posts, 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    end(world, w1);
+}
+
 static void a_lost_reply__where_keys_are_honoured__is_replayed(void **state)
 {
     static const char *const fates[] = {"lost_reply", "slow", "500_taken",
-                                        "stuck"};
+                                        "stuck", "no_id"};
     (void)state;
     for (size_t i = 0; i < sizeof fates / sizeof *fates; i++) {
         struct node *w1;
@@ -369,6 +402,8 @@ int main(void)
         cmocka_unit_test(not_now__goes_back_to_the_queue__and_is_made_later),
         cmocka_unit_test(an_empty_balance__holds_the_fleet__until_it_is_filled),
         cmocka_unit_test(a_refused_key__holds_the_account__until_it_works),
+        cmocka_unit_test(a_firewalls_page__holds_the_channel__not_the_queue),
+        cmocka_unit_test(an_id_at_the_top__is_taken),
         cmocka_unit_test(a_lost_reply__where_keys_are_honoured__is_replayed),
         cmocka_unit_test(a_doubt__told_all_kinds_of_no__stays_a_doubt),
         cmocka_unit_test(a_doubt__three_replays_without_answer__is_settled),

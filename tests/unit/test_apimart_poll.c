@@ -72,8 +72,58 @@ static const struct poll_row {
     {"P10 403", 403, ERROR("quota_not_enough", "403", "x"), OUTCOME_MISSED, HOLD_BALANCE, FAILURE_NONE},
     {"P11 400", 400, ERROR("invalid_request_error", "400", "\xe6\x97\xa0\xe6\x95\x88\xe7\x9a\x84\xe4\xbb\xbb\xe5\x8a\xa1ID"), OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
     {"P11 by text", 400, ERROR("apimart_error", "\"\"", "invalid task ID"), OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
-    {"P11 404", 404, "", OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
     {"P11 in a 200", 200, ERROR("invalid_request_error", "400", "invalid task id"), OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
+    {"P2 complete", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"complete\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 Finished", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"Finished\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 succeed", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"succeed\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 DONE", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"DONE\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 successful", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"successful\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 finish", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"finish\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 生成成功", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"生成成功\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P4 FAILURE", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"FAILURE\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 fail", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"fail\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 Failed", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"Failed\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 errored", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"errored\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 rejected", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"rejected\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 失败", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"失败\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 moderated", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"moderation failed\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_MODERATION},
+    {"P5 cancel", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"Cancel\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_CANCELLED},
+    {"P4 fail_reason", 200, "{\"code\":\"success\",\"message\":\"\",\"data\":{\"task_id\":\"task_1\",\"status\":\"FAILURE\",\"fail_reason\":\"pixverse error 400063: no\",\"progress\":\"100%\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_MODERATION},
+    {"P4 error a text", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"failed\",\"error\":\"contains NSFW\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_MODERATION},
+    {"P4 error as text", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"failed\",\"error\":{\"message\":\"{\\\"ErrCode\\\":500063}\"}}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_MODERATION},
+    {"P1 running with a URL", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"In Progress\",\"result\":{\"videos\":[{\"url\":[\"https://a/1\"]}]}}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 running with an error", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"RUNNING\",\"cost\":0,\"error\":{\"message\":\"first try\"}}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P2 unknown with a URL", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"rendered\",\"result\":{\"videos\":[{\"url\":[\"https://a/1\"]}]}}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 none with a URL", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"result\":{\"videos\":[{\"url\":[\"https://a/1\"]}]}}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 a number with a URL", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":1,\"result\":{\"videos\":[{\"url\":[\"https://a/1\"]}]}}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 unknown with a URL and an error", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"x\",\"cost\":0.2,\"error\":{\"message\":\"m\"},\"result\":{\"videos\":[{\"url\":[\"https://a/1\"]}]}}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P4 unknown, error and cost", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"cost\":0,\"error\":{\"message\":\"oops\"}}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P4 unknown, error and cost as text", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"cost\":\"0\",\"fail_reason\":\"sensitive words\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_MODERATION},
+    {"P1 unknown, error alone", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"error\":{\"message\":\"oops\"}}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 unknown, cost alone", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"cost\":0}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 unknown, cost and message", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"cost\":0,\"message\":\"at work\"}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 unknown, error without text", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"cost\":0,\"error\":{\"code\":7}}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 unknown, blank URL", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"broken\",\"result\":{\"videos\":[{\"url\":[\"\"]}]}}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 timed out", 200, "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":\"timeout\"}}", OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P2 data null", 200, "{\"id\":\"task_1\",\"status\":\"done\",\"data\":null}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P13 its own id beside", 200, "{\"data\":{\"id\":\"42\",\"task_id\":\"task_1\",\"status\":\"completed\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P7 how the request went", 200, "{\"status\":\"fail\",\"message\":\"try again\"}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 another's status", 200, "{\"status\":\"success\",\"data\":null}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 empty", 404, "", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 HTML", 404, "<html>404 Not Found</html>", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 text", 404, "404 page not found", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 of a gateway", 404, "{\"message\":\"no Route matched with those values\"}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 of FastAPI", 404, "{\"detail\":\"Not Found\"}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 of Nest", 404, "{\"statusCode\":404,\"message\":\"Cannot GET /v1/tasks/task_1\",\"error\":\"Not Found\"}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 404 of a relay", 404, "{\"error\":{\"message\":\"Invalid URL (GET /v1/tasks/task_1)\",\"type\":\"invalid_request_error\"}}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P7 400 of a gateway", 400, "{\"message\":\"Route not found\"}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P11 404 in JSON", 404, "{\"error\":{\"message\":\"no\",\"type\":\"not_found\"}}", OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
+    {"P11 404 flat", 404, "{\"code\":404,\"message\":\"task not found\",\"data\":null}", OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
+    {"P11 400 flat", 400, "{\"code\":\"task_not_exist\",\"message\":\"task_not_exist\",\"data\":null}", OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
+    {"P11 detail in Chinese", 404, "{\"detail\":\"任务不存在\"}", OUTCOME_DENIED, HOLD_NONE, FAILURE_NONE},
+    {"P9 403 HTML", 403, "<html>blocked</html>", OUTCOME_MISSED, HOLD_CHANNEL, FAILURE_NONE},
+    {"P9 403 IP", 403, "{\"error\":{\"message\":\"your IP is not allowed\"}}", OUTCOME_MISSED, HOLD_CHANNEL, FAILURE_NONE},
+    {"P9 403 flat", 403, "{\"code\":\"permission_error\",\"message\":\"no\"}", OUTCOME_MISSED, HOLD_AUTH, FAILURE_NONE},
     {"P12 400", 400, "<html>bad request</html>", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P12 405", 405, "", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P13", 200, "{\"data\":{\"id\":\"task_2\",\"status\":\"completed\"}}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
@@ -124,7 +174,9 @@ static void apimart_read_poll__running__tells_status_and_progress(void **state)
         {TASK("\"status\":\" In_Progress \",\"progress\":0"), "In_Progress", 0},
         {TASK("\"status\":\"queued\",\"progress\":101"), "queued", -1},
         {TASK("\"status\":\"queued\",\"progress\":-1"), "queued", -1},
-        {TASK("\"status\":\"queued\",\"progress\":\"9\""), "queued", -1},
+        {TASK("\"status\":\"queued\",\"progress\":\"9\""), "queued", 9},
+        {TASK("\"status\":\"queued\",\"progress\":\"45%\""), "queued", 45},
+        {TASK("\"status\":\"queued\",\"progress\":\"most\""), "queued", -1},
         {TASK("\"status\":\"queued\""), "queued", -1},
         {TASK("\"status\":\"a word that is far too long for it\""),
          "a word that is far too", -1},
@@ -193,7 +245,10 @@ static void apimart_read_poll__a_cost_that_is_none__is_unknown(void **state)
 {
     static const char *const replies[] = {
         TASK("\"status\":\"failed\",\"cost\":-0.2,\"error\":null"),
-        TASK("\"status\":\"failed\",\"cost\":\"0\",\"error\":null"),
+        TASK("\"status\":\"failed\",\"cost\":\"-0.2\",\"error\":null"),
+        TASK("\"status\":\"failed\",\"cost\":\"free\",\"error\":null"),
+        TASK("\"status\":\"failed\",\"cost\":\"inf\",\"error\":null"),
+        TASK("\"status\":\"failed\",\"cost\":\"\",\"error\":null"),
         TASK("\"status\":\"failed\",\"cost\":null,\"error\":null"),
     };
     (void)state;
@@ -202,6 +257,55 @@ static void apimart_read_poll__a_cost_that_is_none__is_unknown(void **state)
         struct outcome outcome = read_poll(&reply);
         assert_int_equal(outcome.kind, OUTCOME_UPSTREAM_FAILED);
         assert_false(outcome.has_cost);
+    }
+}
+
+static void apimart_read_poll__amounts_as_text__are_amounts(void **state)
+{
+    (void)state;
+    struct reply reply = whole(200, TASK("\"status\":\"failed\",\"cost\":\"0\","
+                                         "\"error\":null"));
+    struct outcome outcome = read_poll(&reply);
+    assert_true(outcome.has_cost && outcome.cost == 0);
+    reply = whole(200, TASK("\"status\":\"completed\",\"cost\":\"0.2\","
+                            "\"credits_cost\":\"2\","
+                            "\"completed\":\"1800000005\","
+                            "\"result\":{\"videos\":[{\"url\":\"https://a/1\","
+                            "\"expires_at\":\"1800086400\"}]}"));
+    outcome = read_poll(&reply);
+    assert_true(outcome.has_cost && outcome.cost == 0.2 &&
+                outcome.credits_cost == 2);
+    assert_int_equal(outcome.generated_ms, INT64_C(1800000005000));
+    assert_text(outcome.result,
+                "[{\"url\":\"https://a/1\",\"expires_at\":1800086400000}]");
+}
+
+static void apimart_read_poll__relays_failures__tell_their_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *message;
+        const char *code;
+    } rows[] = {
+        {"{\"code\":\"success\",\"message\":\"ok\",\"data\":{\"task_id\":"
+         "\"task_1\",\"status\":\"FAILURE\",\"fail_reason\":"
+         "\"pixverse error 500069: busy\"}}",
+         "pixverse error 500069: busy", "500069"},
+        {TASK("\"status\":\"fail\",\"message\":\"it broke\""), "it broke", ""},
+        {TASK("\"status\":\"FAILURE\""),
+         "failed at the provider, no reason given", ""},
+        {TASK("\"status\":\"failed\",\"error\":{\"code\":\"x\",\"message\":"
+              "\"upstream: {\\\"ErrCode\\\":500044,\\\"ErrMsg\\\":\\\"too "
+              "many\\\"} (again)\"}"),
+         "upstream: too many; (again)", "x"},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const struct reply reply = whole(200, rows[i].body);
+        const struct outcome outcome = read_poll(&reply);
+        assert_int_equal(outcome.kind, OUTCOME_UPSTREAM_FAILED);
+        assert_text(outcome.message, rows[i].message);
+        assert_text(outcome.provider_code, rows[i].code);
     }
 }
 
@@ -275,6 +379,8 @@ int main(void)
         TEST(apimart_read_poll__running__tells_status_and_progress),
         TEST(apimart_read_poll__finished__has_every_url_in_order),
         TEST(apimart_read_poll__a_cost_that_is_none__is_unknown),
+        TEST(apimart_read_poll__amounts_as_text__are_amounts),
+        TEST(apimart_read_poll__relays_failures__tell_their_words),
         TEST(apimart_read_poll__failed__tells_cost_code_and_words),
         TEST(apimart_read_poll__throttled__passes_retry_after_on),
         TEST(apimart_read_poll__mutated_replies__always_have_an_outcome),

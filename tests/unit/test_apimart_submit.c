@@ -62,7 +62,7 @@ static const struct submit_row {
     {"S7 HTML", 200, "<html>hello</html>", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S7 no id", 200, "{\"code\":200,\"data\":[]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S7 two ids", 200, "{\"data\":[{\"task_id\":\"a\"},{\"task_id\":\"b\"}]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
-    {"S7 two names", 200, "{\"data\":[{\"task_id\":\"a\",\"id\":\"b\"}]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S5 two names", 200, "{\"data\":[{\"task_id\":\"task_1\",\"id\":\"b\"}]}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
     {"S7 blank id", 200, "{\"data\":{\"task_id\":\"\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S7 id with a space", 200, "{\"data\":{\"task_id\":\"a b\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S7 id not ASCII", 200, "{\"data\":{\"task_id\":\"t\\u00e4sk\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
@@ -72,7 +72,7 @@ static const struct submit_row {
     {"S8 301", 301, "", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
     {"S8 307", 307, "<html>", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
     {"S9 400", 400, ERROR("invalid_request_error", "400", "invalid duration 20, allowed range: 1-15 seconds"), OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
-    {"S9 405", 405, "", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S24 405 empty", 405, "", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
     {"S9 411", 411, "", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
     {"S9 413", 413, "<html>", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
     {"S9 414", 414, "", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
@@ -82,7 +82,7 @@ static const struct submit_row {
     {"S9 moderation", 400, ERROR("invalid_request_error", "400", "prompt failed Moderation"), OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
     {"S9 moderation by code", 400, ERROR("", "400063", "no"), OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
     {"S9 moderation in Chinese", 422, ERROR("", "\"\"", "\xe5\x86\x85\xe5\xae\xb9\xe5\xae\xa1\xe6\xa0\xb8\xe6\x9c\xaa\xe9\x80\x9a\xe8\xbf\x87"), OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
-    {"S10", 404, "not found", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
+    {"S24 404 plain", 404, "not found", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
     {"S11", 401, ERROR("apimart_error", "\"\"", "invalid API key"), OUTCOME_PUT_OFF, HOLD_AUTH, FAILURE_NONE},
     {"S11 HTML", 401, "<html>", OUTCOME_PUT_OFF, HOLD_AUTH, FAILURE_NONE},
     {"S12 402", 402, "", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
@@ -112,6 +112,104 @@ static const struct submit_row {
     {"S22 524", 524, "", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S23 521", 521, "<html>", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S23 530", 530, "<html>", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S5 top task_id", 200, "{\"task_id\":\"task_1\",\"status\":\"queued\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 top task_id alone", 200, "{\"task_id\":\"task_1\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 top id and status", 200, "{\"id\":\"task_1\",\"object\":\"video\",\"status\":\"queued\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 top id of its form", 200, "{\"id\":\"task_1\",\"created_at\":1}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 top id and task_id", 200, "{\"id\":\"resp-7\",\"task_id\":\"task_1\",\"status\":\"ok\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 data beats the top", 200, "{\"task_id\":\"b\",\"data\":{\"task_id\":\"task_1\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 task_id beats data's id", 200, "{\"task_id\":\"task_1\",\"data\":{\"id\":\"b\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 request_id beside", 200, "{\"request_id\":\"req-1\",\"data\":{\"task_id\":\"task_1\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 data a text", 200, "{\"code\":\"success\",\"message\":\"\",\"data\":\"task_1\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 data texts", 200, "{\"code\":200,\"data\":[\"task_1\"]}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 camel case", 200, "{\"code\":200,\"data\":{\"taskId\":\"task_1\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 output", 200, "{\"request_id\":\"r\",\"output\":{\"task_id\":\"task_1\",\"task_status\":\"PENDING\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 result", 200, "{\"success\":true,\"result\":{\"task_id\":\"task_1\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 a number is no id", 200, "{\"id\":42,\"status\":\"ok\",\"task_id\":\"task_1\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 id beside a flat refusal", 200, "{\"code\":\"quota_not_enough\",\"task_id\":\"task_1\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S7 top id alone", 200, "{\"id\":\"abc\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 top id and a status that is none", 200, "{\"id\":\"abc\",\"status\":200}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 top id and a blank status", 200, "{\"id\":\"abc\",\"status\":\" \"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 request_id", 200, "{\"request_id\":\"task_1\",\"status\":\"queued\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 the request's id again", 200, "{\"request_id\":\"abc\",\"id\":\"abc\",\"status\":\"ok\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 two at the top", 200, "{\"task_id\":\"a\",\"result\":{\"task_id\":\"b\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 two ids beside a refusal", 200, "{\"code\":400,\"data\":[{\"task_id\":\"a\"},{\"task_id\":\"b\"}]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 data a text of another kind", 200, "{\"code\":200,\"data\":\"ok\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S6 flat word", 200, "{\"code\":\"quota_not_enough\",\"message\":\"user quota is not enough\",\"data\":null}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S6 flat word for a request", 200, "{\"code\":\"invalid_request_error\",\"message\":\"invalid duration\",\"data\":null}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S6 flat moderation", 200, "{\"code\":400,\"msg\":\"prompt contains sensitive content\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S6 flat build_request_failed", 200, "{\"code\":\"build_request_failed\",\"message\":\"invalid size\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S6 flat unavailable", 200, "{\"code\":\"idempotency_unavailable\",\"message\":\"x\"}", OUTCOME_PUT_OFF, HOLD_THROTTLE, FAILURE_NONE},
+    {"S7 flat unknown word", 200, "{\"code\":\"invalid_request\",\"message\":\"user quota is not enough\",\"data\":null}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat unknown number", 200, "{\"code\":400063,\"message\":\"moderation failed\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat code 0", 200, "{\"code\":0,\"message\":\"invalid_request_error: no\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat code 1", 200, "{\"code\":1,\"msg\":\"quota_not_enough\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat no code", 200, "{\"success\":false,\"message\":\"user quota is not enough\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 detail", 200, "{\"detail\":\"prompt contains sensitive content\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 detail with a code", 200, "{\"detail\":{\"code\":400,\"message\":\"invalid\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 status of a problem", 200, "{\"title\":\"Bad Request\",\"status\":400,\"detail\":\"x\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 errors", 200, "{\"errors\":[{\"code\":\"invalid_request_error\",\"message\":\"x\"}]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 error a text", 200, "{\"error\":\"invalid_request_error: no\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 type alone", 200, "{\"type\":\"invalid_request_error\",\"message\":\"no\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 data with a code", 200, "{\"data\":{\"code\":400,\"message\":\"no\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat 500 and a word", 200, "{\"code\":500,\"message\":\"build_request_failed: x\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat 503 and a word", 200, "{\"code\":503,\"message\":\"idempotency_unavailable\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 flat 302", 200, "{\"code\":302,\"message\":\"moved\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 a refusal as text", 200, "{\"error\":{\"code\":\"upstream_error\",\"message\":\"{\\\"code\\\":400,\\\"message\\\":\\\"no\\\"}\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S12 flat", 403, "{\"code\":\"quota_not_enough\",\"message\":\"user quota is not enough\",\"data\":null}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 credit", 403, "{\"error\":{\"message\":\"need pre-deduct $0.84, credit is insufficient\",\"type\":\"new_api_error\",\"code\":\"\"}}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 not enough", 403, "{\"error\":{\"message\":\"user quota is not enough\",\"type\":\"new_api_error\",\"code\":\"\"}}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 detail", 403, "{\"detail\":\"Not enough credits\"}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 detail object", 403, "{\"detail\":{\"code\":\"insufficient_balance\",\"msg\":\"no\"}}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 Chinese credits", 403, "{\"code\":403,\"msg\":\"积分不足，请充值\"}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 as text", 403, "{\"error\":{\"code\":\"bad_response_status_code\",\"message\":\"upstream: {\\\"code\\\":\\\"quota_not_enough\\\",\\\"message\\\":\\\"\\\\u4f59\\\\u989d\\\\u4e0d\\\\u8db3\\\"}\"}}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 in a 400", 400, "{\"code\":\"insufficient_user_quota\",\"message\":\"用户额度不足\"}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 in a 429", 429, "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"You exceeded your current quota\"}}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S12 in a 422", 422, "{\"detail\":[{\"msg\":\"insufficient balance\"}]}", OUTCOME_PUT_OFF, HOLD_BALANCE, FAILURE_NONE},
+    {"S14 of a rate", 429, "{\"error\":{\"code\":\"quota_exceeded\",\"message\":\"quota exceeded for requests per minute\"}}", OUTCOME_PUT_OFF, HOLD_THROTTLE, FAILURE_NONE},
+    {"S9 balance in a prompt", 400, "{\"error\":{\"message\":\"invalid prompt: a gymnast on a balance beam\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S13 moderation of a balance", 403, "{\"error\":{\"message\":\"prompt on balance sheets: content moderation\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 flat", 400, "{\"code\":400,\"message\":\"invalid duration\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S9 detail moderation", 400, "{\"detail\":\"prompt contains sensitive content\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 FastAPI", 422, "{\"detail\":[{\"loc\":[\"body\",\"prompt\"],\"msg\":\"String is too long\",\"type\":\"string_too_long\"}]}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S9 FastAPI moderation", 422, "{\"detail\":[{\"loc\":[\"body\",\"prompt\"],\"msg\":\"fails content moderation\",\"type\":\"value_error\"}]}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 problem moderation", 400, "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"The prompt violates our usage policies\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 errors moderation", 400, "{\"message\":\"invalid\",\"errors\":{\"prompt\":[\"contains NSFW words\"]}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 errors list", 400, "{\"errors\":[{\"message\":\"sensitive content\"}]}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 msg in Chinese", 400, "{\"code\":400,\"msg\":\"提示词包含违规内容\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 moderation by flat code", 400, "{\"code\":400063,\"message\":\"no\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 moderation by ErrCode", 400, "{\"ErrCode\":500063,\"ErrMsg\":\"no\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S9 moderation as text", 400, "{\"error\":{\"code\":\"fail\",\"message\":\"{\\\"code\\\":400063,\\\"message\\\":\\\"no\\\"}\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S20 flat", 500, "{\"code\":\"build_request_failed\",\"message\":\"invalid size: 3:5\",\"data\":null}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S22 detail", 500, "{\"detail\":\"build_request_failed: x\"}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S22 as text", 500, "{\"error\":{\"message\":\"{\\\"message\\\":\\\"build_request_failed: x\\\"}\"}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S19 flat", 503, "{\"code\":\"idempotency_unavailable\",\"message\":\"not executed\"}", OUTCOME_PUT_OFF, HOLD_THROTTLE, FAILURE_NONE},
+    {"S24 403 HTML", 403, "<html><body>Attention Required</body></html>", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 403 empty", 403, "", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 403 text", 403, "RBAC: access denied", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 403 of a gateway", 403, "{\"message\":\"Forbidden\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 403 not an object", 403, "\"no\"", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 403 says nothing", 403, "{}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 HTML", 404, "<html>404 Not Found</html>", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 text", 404, "404 page not found", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 of Kong", 404, "{\"message\":\"no Route matched with those values\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 of FastAPI", 404, "{\"detail\":\"Not Found\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 of Spring", 404, "{\"timestamp\":1,\"status\":404,\"error\":\"Not Found\",\"path\":\"/v1/videos/generations\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 of Nest", 404, "{\"statusCode\":404,\"message\":\"Cannot POST /v1/videos/generations\",\"error\":\"Not Found\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 problem", 404, "{\"type\":\"https://tools.ietf.org/html/rfc9110#section-15.5.5\",\"title\":\"Not Found\",\"status\":404}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 404 of a relay", 404, "{\"error\":{\"message\":\"Invalid URL (POST /v1/videos/generations)\",\"type\":\"invalid_request_error\",\"code\":\"\"}}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 405 HTML", 405, "<html>405</html>", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 405 of FastAPI", 405, "{\"detail\":\"Method Not Allowed\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 IP", 403, "{\"error\":{\"message\":\"your IP is not on the token's list\",\"type\":\"new_api_error\"}}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 IP in Chinese", 403, "{\"error\":{\"message\":\"您的 IP 不在令牌允许访问的列表中\",\"type\":\"new_api_error\"}}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 IP by code", 403, "{\"code\":\"ip_not_allowed\",\"message\":\"no\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S24 country", 403, "{\"error\":{\"code\":\"unsupported_country_region_territory\",\"message\":\"Country, region, or territory not supported\"}}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
+    {"S13 flat", 403, "{\"code\":\"permission_error\",\"message\":\"no permission for this model\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
+    {"S13 a zip is no IP", 403, "{\"error\":{\"message\":\"zip files are not allowed\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
+    {"S13 moderation by a relay", 403, "{\"detail\":\"Forbidden: sensitive words\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S10 model", 404, "{\"error\":{\"message\":\"The model does not exist\",\"type\":\"invalid_request_error\",\"code\":\"model_not_found\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
+    {"S10 flat", 404, "{\"code\":\"model_not_found\",\"message\":\"no such model\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
+    {"S9 405 of the provider", 405, "{\"error\":{\"type\":\"api_error\",\"code\":405,\"message\":\"Method Not Allowed\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
     {"410", 410, "", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"451", 451, "", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
 };
@@ -231,6 +329,99 @@ apimart_read_submit__refusal__tells_what_the_provider_said(void **state)
                 "the provider answered with HTTP status 400");
 }
 
+/** People read it: once each, and the place of the fault before it. */
+static void
+apimart_read_submit__other_peoples_shapes__tell_their_words(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        const char *message;
+        const char *code;
+    } rows[] = {
+        {400, "{\"detail\":\"bad prompt\"}", "bad prompt", ""},
+        {422,
+         "{\"detail\":[{\"loc\":[\"body\",\"image_urls\",0],\"msg\":\"bad "
+         "URL\",\"type\":\"url\"},{\"loc\":[\"body\",\"seed\"],\"msg\":"
+         "\"too big\"}]}",
+         "body.image_urls.0: bad URL; body.seed: too big", ""},
+        {400,
+         "{\"type\":\"https://a.example/probs/x\",\"title\":\"Bad\","
+         "\"status\":400,\"detail\":\"seed is too big\"}",
+         "Bad; seed is too big", ""},
+        {400,
+         "{\"message\":\"invalid\",\"errors\":{\"prompt\":[\"is too "
+         "long\"]}}",
+         "invalid; prompt: is too long", ""},
+        {403, "{\"code\":\"no_model\",\"message\":\"no model\",\"data\":null}",
+         "no model", "no_model"},
+        {400, "{\"code\":400,\"msg\":\"bad\",\"data\":\"seed\"}", "bad; seed",
+         "400"},
+        {400,
+         "{\"error\":{\"code\":400,\"message\":\"{\\\"code\\\":"
+         "\\\"bad_seed\\\",\\\"message\\\":\\\"seed?\\\"}\"}}",
+         "seed?", "bad_seed"},
+        {400, "{\"error\":{\"message\":\"a {b} c\"}}", "a {b} c", ""},
+        {400, "{\"error\":{\"message\":\"got {\\\"x\\\":1}\"}}",
+         "got {\"x\":1}", ""},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const struct reply reply = whole(rows[i].status, rows[i].body);
+        const struct outcome outcome = read_submit(&reply);
+        assert_text(outcome.message, rows[i].message);
+        assert_text(outcome.provider_code, rows[i].code);
+    }
+}
+
+/** Nothing that could be evidence is given up in silence. */
+static void apimart_read_submit__evidence__is_told(void **state)
+{
+    (void)state;
+    struct reply reply = whole(200, "{\"data\":{\"task_id\":\"task_1\","
+                                    "\"id\":\"b\"}}");
+    struct outcome outcome = read_submit(&reply);
+    assert_text(outcome.provider_task_id, "task_1");
+    assert_text(outcome.message, "its answer also names b");
+    assert_false(outcome.unread);
+
+    reply = whole(200, ID200);
+    assert_int_equal(read_submit(&reply).message.len, 0);
+
+    reply = whole(200, "{\"data\":[{\"task_id\":\"a\"},{\"task_id\":\"b\"}]}");
+    outcome = read_submit(&reply);
+    assert_true(outcome.unread);
+    assert_text(outcome.message, "the provider accepted, but its answer names "
+                                 "several tasks: a, b");
+
+    reply = whole(200, "{\"job\":\"j-7\"}");
+    outcome = read_submit(&reply);
+    assert_true(outcome.unread);
+    assert_text(outcome.message, "the provider accepted, but its answer names "
+                                 "no task: {\"job\":\"j-7\"}");
+
+    reply = whole(200, "{\"code\":500,\"message\":\"oops\"}");
+    assert_false(read_submit(&reply).unread);
+    reply = whole(502, "<html>");
+    assert_false(read_submit(&reply).unread);
+}
+
+static void apimart_read_submit__deep_errors__end(void **state)
+{
+    (void)state;
+    char body[4096] = "{\"error\":{\"message\":";
+    for (int i = 0; i < 100; i++) {
+        strcat(body, "{\"detail\":[{\"errors\":");
+    }
+    strcat(body, "\"x\"");
+    for (int i = 0; i < 100; i++) {
+        strcat(body, "}]}");
+    }
+    strcat(body, "}}");
+    const struct reply reply = whole(400, body);
+    assert_int_equal(read_submit(&reply).kind, OUTCOME_REFUSED);
+}
+
 static void
 apimart_read_submit__secrets_in_a_message__are_left_out(void **state)
 {
@@ -322,6 +513,9 @@ int main(void)
         TEST(apimart_read_submit__broken_behind_the_id__keeps_the_id),
         TEST(apimart_read_submit__id_lengths__1_to_128),
         TEST(apimart_read_submit__refusal__tells_what_the_provider_said),
+        TEST(apimart_read_submit__other_peoples_shapes__tell_their_words),
+        TEST(apimart_read_submit__evidence__is_told),
+        TEST(apimart_read_submit__deep_errors__end),
         TEST(apimart_read_submit__secrets_in_a_message__are_left_out),
         TEST(apimart_read_submit__long_message__is_cut_at_2000_points),
         TEST(apimart_read_submit__retry_after__is_passed_on),

@@ -35,6 +35,13 @@ static void canonical__equal_numbers__have_one_text(void **state)
         {"[-1.2e18, -1200000000000000000]",
          "[-1200000000000000000,-1200000000000000000]"},
         {"[1e30]", "[1e30]"}, /* no integer of ours */
+        {"[18446744073709551616.0]", "[1.8446744073709552e19]"},
+        {"[9223372036854775807, 9223372036854775808]",
+         "[9223372036854775807,9223372036854775808]"},
+        {"[18446744073709551615,-9223372036854775808]",
+         "[18446744073709551615,-9223372036854775808]"},
+        {"[1e19, 10000000000000000000]",
+         "[10000000000000000000,10000000000000000000]"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf buf = canonical_of(rows[i].text);
@@ -50,6 +57,8 @@ static void canonical__read_again__has_the_same_text(void **state)
         "[1.8e16]",
         "[9.223372036854775e18, -9.223372036854775e18]",
         "[1234567890123456789.0, 4611686018427387905.0]",
+        "[-9.223372036854775808e18, 1.8446744073709551e19]",
+        "[13027471883475847893]",
         "{\"b\": [1.5, true, null], \"a\": {\"z\": \"\\u00e9\", \"y\": 1e3}}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -64,9 +73,112 @@ static void canonical__read_again__has_the_same_text(void **state)
 static void canonical__an_object__is_sorted_without_spaces(void **state)
 {
     (void)state;
-    struct buf buf = canonical_of("{ \"b\" : 1, \"a\" : { \"d\":2, \"c\":3 } }");
+    struct buf buf =
+        canonical_of("{ \"b\" : 1, \"a\" : { \"d\":2, \"c\":3 } }");
     assert_string_equal(buf.bytes, "{\"a\":{\"c\":3,\"d\":2},\"b\":1}");
     buf_done(&buf);
+}
+
+static void json_read__beyond_64_bits__is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "18446744073709551616",
+        "[99999999999999999999]",
+        "[-9223372036854775809]",
+        "[-13027471883475847893]",
+        "[013027471883475847893]",
+        "[00027471883475847893]",
+        "{13027471883475847893:1}",
+        "[1 13027471883475847893]",
+        "[13027471883475847893x]",
+        "[13027471883475847893,\"\\u0000\"]",
+        "[\"\\u00001302747188347584789\"]",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        bool no_memory = true;
+        json_t *value = json_read(str_of(texts[i]), &no_memory);
+        if (value || no_memory) {
+            fail_msg("%s was read", texts[i]);
+        }
+    }
+}
+
+static void json_read__a_big_integer__is_echoed_digit_by_digit(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"z\":13027471883475847893,\"a\":[18446744073709551615,"
+        "9223372036854775808,\"13027471883475847893\",\"\\\\u0000\"],"
+        "\"s\":\"{13027471883475847893\"}";
+    bool no_memory = false;
+    json_t *value = json_read(STR(text), &no_memory);
+    assert_non_null(value);
+    assert_true(json_is_big(json_object_get(value, "z")));
+    assert_false(json_is_big(json_object_get(value, "s")));
+    int64_t whole = 0;
+    assert_int_equal(json_to_i64(json_object_get(value, "z"), &whole),
+                     JSON_WHOLE_TOO_BIG);
+    struct buf buf;
+    buf_init(&buf, 0);
+    json_write(&buf, value);
+    json_decref(value);
+    buf_add_char(&buf, '\0');
+    assert_string_equal(buf.bytes, text);
+    buf_done(&buf);
+}
+
+static void json_to_amount__numbers_and_texts__none_below_zero(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        double amount; /* -1: none */
+    } rows[] = {
+        {"0", 0},
+        {"0.2", 0.2},
+        {"\"0\"", 0},
+        {"\"0.2\"", 0.2},
+        {"\" 1.50 \"", 1.5},
+        {"\"1e-1\"", 0.1},
+        {"\"2E+2\"", 200},
+        {"\"00.5\"", 0.5},
+        {"-0.0", 0},
+        {"-0.2", -1},
+        {"\"-0.2\"", -1},
+        {"\"-0\"", -1},
+        {"\"\"", -1},
+        {"\" \"", -1},
+        {"\"free\"", -1},
+        {"\"nan\"", -1},
+        {"\"inf\"", -1},
+        {"\"1e999\"", -1},
+        {"\"0x10\"", -1},
+        {"\"1,5\"", -1},
+        {"\"$0.20\"", -1},
+        {"\"0.2 USD\"", -1},
+        {"\".5\"", -1},
+        {"\"5.\"", -1},
+        {"\"1e\"", -1},
+        {"\"1e+-2\"", -1},
+        {"\"+1\"", -1},
+        {"null", -1},
+        {"true", -1},
+        {"[1]", -1},
+        {"{}", -1},
+        {"13027471883475847893", -1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool no_memory = false;
+        double amount = -1;
+        json_t *value = json_read(str_of(rows[i].json), &no_memory);
+        assert_non_null(value);
+        const bool is = json_to_amount(value, &amount);
+        if (is != (rows[i].amount >= 0) || amount != rows[i].amount) {
+            fail_msg("%s: %g", rows[i].json, amount);
+        }
+        json_decref(value);
+    }
 }
 
 int main(void)
@@ -75,6 +187,9 @@ int main(void)
         cmocka_unit_test(canonical__equal_numbers__have_one_text),
         cmocka_unit_test(canonical__read_again__has_the_same_text),
         cmocka_unit_test(canonical__an_object__is_sorted_without_spaces),
+        cmocka_unit_test(json_read__beyond_64_bits__is_refused),
+        cmocka_unit_test(json_read__a_big_integer__is_echoed_digit_by_digit),
+        cmocka_unit_test(json_to_amount__numbers_and_texts__none_below_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,21 @@ static void request_content__equal_json_values__have_one_digest(void **state)
     }
 }
 
+/** Equal by value beyond 2^63, too, and told apart digit by digit. */
+static void request_content__big_integers__are_values(void **state)
+{
+    (void)state;
+    unsigned char base[DIGEST_BYTES];
+    memcpy(base, CONTENT("\"request\":{\"x\":10000000000000000000}"),
+           sizeof base);
+    assert_memory_equal(CONTENT("\"request\":{\"x\":1e19}"), base, sizeof base);
+    assert_memory_not_equal(CONTENT("\"request\":{\"x\":10000000000000000001}"),
+                            base, sizeof base);
+    assert_memory_not_equal(
+        CONTENT("\"request\":{\"x\":\"10000000000000000000\"}"), base,
+        sizeof base);
+}
+
 static void
 request_add_fault__a_good_request__becomes_a_faulty_one(void **state)
 {
@@ -322,6 +337,7 @@ int main(void)
         ROW(request_read__around_one_mebibyte__size_decides_first),
         ROW(request_read__without_memory__leaves_the_result_alone),
         ROW(request_content__equal_json_values__have_one_digest),
+        ROW(request_content__big_integers__are_values),
         ROW(request_add_fault__a_good_request__becomes_a_faulty_one),
         ROW(request_details__the_worst_case__fits_an_event),
         ROW(request_words__names__are_those_of_the_contract),

@@ -180,6 +180,87 @@ static void url_judge__ipv4_in_any_writing__is_seen_through(void **state)
     }
 }
 
+static void url_ascii_host__any_script__as_browsers_write_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        const char *ascii; /* null: none, or not certain */
+        enum url_fault fault;
+    } rows[] = {
+        {"https://b\xc3\xbc"
+         "cher.example.com/a.png",
+         "xn--bcher-kva.example.com", URL_BAD},
+        {"https://B\xc3\x9c"
+         "CHER.Example.com:8443?a",
+         "xn--bcher-kva.example.com", URL_BAD},
+        {"https://bu\xcc\x88"
+         "cher.example.com",
+         "xn--bcher-kva.example.com", URL_BAD}, /* the mark behind its letter */
+        {"https://b%C3%BCcher.example.com/", "xn--bcher-kva.example.com",
+         URL_BAD},
+        {"http://stra\xc3\x9f"
+         "e.de/",
+         "xn--strae-oqa.de", URL_BAD},
+        {"http://\xe4\xbe\x8b\xe3\x81\x88\xe3\x80\x82"
+         "\xe3\x83\x86\xe3\x82\xb9\xe3\x83\x88/a",
+         "xn--r8jz45g.xn--zckzah", URL_BAD}, /* an ideographic full stop */
+        {"http://\xd0\x9f\xd1\x80\xd0\xb8\xd0\xbc\xd0\xb5\xd1\x80."
+         "\xd1\x80\xd1\x84./",
+         "xn--e1afmkfd.xn--p1ai.", URL_BAD},
+        {"http://ex\xef\xbd\x81mple\xef\xbc\x8e"
+         "com/",
+         "example.com", URL_BAD}, /* full-width letters and dots */
+        {"http://l\xef\xbd\x8f"
+         "calhost/",
+         "localhost", URL_PRIVATE},
+        {"http://127\xe3\x80\x82"
+         "0\xef\xbd\xa1"
+         "0.1/",
+         "127.0.0.1", URL_PRIVATE},
+        {"http://\xf0\x9f\x92\xa9.la/", NULL, URL_BAD}, /* no letter */
+        {"http://e\xcc\xb4.com/", NULL, URL_BAD},       /* an odd mark */
+        {"http://\xc4\xb0.com/", NULL, URL_BAD},
+        {"http://\xc3\xbc..com/", NULL, URL_BAD},
+        {"http://u@\xc3\xbc.com/", NULL, URL_BAD},
+        {"http://\xc3\xbc\xff.com/", NULL, URL_BAD},
+        {"http://example.com/\xc3\xbc", NULL, URL_FINE},
+        {"ftp://\xc3\xbc.com/", NULL, URL_BAD},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char host[URL_HOST_BYTES] = "";
+        const char *why = NULL;
+        const struct str url = str_of(rows[i].url);
+        const bool is = url_ascii_host(url, host);
+        if (url_judge(url, &why) != rows[i].fault || is != !!rows[i].ascii ||
+            strcmp(host, rows[i].ascii ? rows[i].ascii : "") != 0) {
+            fail_msg("%s: %s, %s", rows[i].url, host, why);
+        }
+    }
+}
+
+/** Labels of 63 bytes and names of 253 are the longest that there are. */
+static void url_ascii_host__too_long__has_none(void **state)
+{
+    (void)state;
+    for (size_t len = 50; len < 70; len++) {
+        char url[256] = "http://\xc3\xbc";
+        char host[URL_HOST_BYTES] = "";
+        memset(url + strlen(url), 'a', len);
+        strcat(url, ".com/");
+        const bool is = url_ascii_host(str_of(url), host);
+        assert_true(!is || strcspn(host, ".") <= 63);
+        assert_int_equal(is, strlen("xn--") + len + strlen("-eta") <= 63);
+    }
+    char url[2048] = "http://";
+    char host[URL_HOST_BYTES] = "";
+    for (int i = 0; i < 60; i++) {
+        strcat(url, "\xc3\xbc"
+                    "bel.");
+    }
+    assert_false(url_ascii_host(str_of(url), host));
+}
+
 static void url_judge__random_bytes__never_harm(void **state)
 {
     (void)state;
@@ -208,6 +289,8 @@ int main(void)
         cmocka_unit_test(address_is_public__blocks__as_the_registry_says),
         cmocka_unit_test(
             url_judge__ipv6_texts__are_read_as_the_library_reads_them),
+        cmocka_unit_test(url_ascii_host__any_script__as_browsers_write_it),
+        cmocka_unit_test(url_ascii_host__too_long__has_none),
         cmocka_unit_test(url_judge__ipv4_in_any_writing__is_seen_through),
         cmocka_unit_test(url_judge__random_bytes__never_harm),
     };

@@ -198,6 +198,36 @@ static struct setting_verdict check_key(struct str value)
     return fine;
 }
 
+/** Its path, if it has one, is sent and signed before every name: as it stands,
+ * so nothing may be in it that somebody on the way would write otherwise. */
+static struct setting_verdict check_endpoint(struct str value)
+{
+    static const char allowed[] =
+        "endpoint=https://host[:port][/path], the path of letters, digits, . _ "
+        "- ~ and /, no part empty, . or ..; http:// only for loopback and "
+        "private addresses";
+    struct setting_verdict verdict = check_http(value, allowed);
+    if (verdict.fault) {
+        return verdict;
+    }
+    while (value.len && value.at[value.len - 1] == '/') {
+        value.len--;
+    }
+    struct str path = value;
+    (void)cut(&path, '/'); /* https: */
+    (void)cut(&path, '/');
+    (void)cut(&path, '/');
+    while (path.len) {
+        struct str part = cut(&path, '/');
+        if (part.len == 0 || str_eq(part, STR(".")) ||
+            str_eq(part, STR("..")) || !all_in(part, "._-~")) {
+            return fault("has an endpoint whose path can't be kept as it is",
+                         allowed);
+        }
+    }
+    return verdict;
+}
+
 static struct setting_verdict check_option(struct str option)
 {
     static const char *const names[] = {
@@ -224,11 +254,7 @@ static struct setting_verdict check_option(struct str option)
     if (value.len == 0) {
         return fault("has an option without a value", allowed);
     }
-    if (str_eq(name, STR("endpoint"))) {
-        return check_http(value, "endpoint=https://host[:port]; http:// only "
-                                 "for loopback and private addresses");
-    }
-    return fine;
+    return str_eq(name, STR("endpoint")) ? check_endpoint(value) : fine;
 }
 
 /** Whether `name` of the first option stands again in the others. */

@@ -26,4 +26,10 @@ size_t assets_read(const char *result, struct arena *arena,
 struct str asset_key(const char *key_template, const struct facts *facts,
                      int32_t submission, size_t index, struct arena *arena);
 
+/**
+ * Whether asset_key() can have made that key of this template: some request's,
+ * on some day. Where a bucket is shared, nothing else is ours.
+ */
+bool asset_key_fits(const char *key_template, struct str key);
+
 #endif

@@ -57,6 +57,38 @@ static const struct {
     {"NotImplemented", S3_CANT},
 };
 
+/* What stores say of a body in frames, a trailer, a checksum or a condition
+ * that they don't take: besides 501, whatever their parser trips over. */
+static const char *const forms[] = {
+    "NotImplemented",
+    "InvalidArgument",
+    "InvalidRequest",
+    "InvalidDigest",
+    "BadDigest",
+    "IncompleteBody",
+    "MissingContentLength",
+    "MalformedTrailerError",
+    "XAmzContentSHA256Mismatch",
+    "XAmzContentChecksumMismatch",
+    "SignatureDoesNotMatch",
+};
+
+/** A refusal with a code that speaks of something else is none of the form. */
+static bool is_of_form(int status, const char *code)
+{
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        if (strcmp(forms[i], code) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < COUNT(codes); i++) {
+        if (strcmp(codes[i].code, code) == 0) {
+            return false;
+        }
+    }
+    return status == 400 || status == 411 || status == 415 || status == 501;
+}
+
 static enum s3_verdict verdict_of_status(int status)
 {
     static const struct {
@@ -143,6 +175,7 @@ void s3_reply_read(int status, struct str body, struct s3_reply *reply)
     *reply = (struct s3_reply){.verdict = verdict_of_status(status)};
     bool good = reply->verdict == S3_DONE;
     size_t at = 0;
+    reply->form = !good && is_of_form(status, "");
     ptrdiff_t error = str_find_nocase(body, STR("<Error"));
     if (error < 0) {
         return;
@@ -163,6 +196,7 @@ void s3_reply_read(int status, struct str body, struct s3_reply *reply)
             reply->verdict = codes[i].verdict;
         }
     }
+    reply->form = is_of_form(status, reply->code);
 }
 
 void s3_reply_words(int status, const struct s3_reply *reply, char *out,

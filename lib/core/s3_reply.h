@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** What an answer of S3 means for whoever asked. */
@@ -16,11 +17,13 @@ enum s3_verdict {
     S3_SKEWED,   /* our clock is off: again with the server's */
     S3_EXPIRED,  /* the credentials have run out: again with newer ones */
     S3_UNUSABLE, /* credentials, bucket, region: nothing can be stored */
-    S3_CANT,     /* the store doesn't know a header of ours (501) */
+    S3_CANT,     /* the store doesn't do what was asked (501) */
 };
 
 struct s3_reply {
     enum s3_verdict verdict;
+    bool form; /* it may be the request's form that is refused (frames, trailer,
+                  checksum, condition): another one may be taken */
     char code[64];     /* S3's, or "" */
     char message[160]; /* S3's, or "" */
 };

@@ -1,6 +1,8 @@
 #include "core/s3_url.h"
 
+#include "base/buf.h"
 #include "core/digest.h"
+#include "core/sigv4.h"
 
 #include <string.h>
 
@@ -67,15 +69,20 @@ static void read_option(struct s3_url *url, struct str name, const char *value)
     }
 }
 
+static struct str without_end(struct str path)
+{
+    while (path.len && path.at[path.len - 1] == '/') {
+        path.len--;
+    }
+    return path;
+}
+
 static struct str without_slashes(struct str text)
 {
     while (text.len && text.at[0] == '/') {
         text = (struct str){text.at + 1, text.len - 1};
     }
-    while (text.len && text.at[text.len - 1] == '/') {
-        text.len--;
-    }
-    return text;
+    return without_end(text);
 }
 
 /** Rows and metrics carry it: a long one is cut, and told apart by its hash. */
@@ -121,10 +128,7 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
         }
     }
     if (url->endpoint) {
-        struct str endpoint = str_of(url->endpoint);
-        while (endpoint.len && endpoint.at[endpoint.len - 1] == '/') {
-            endpoint.len--;
-        }
+        struct str endpoint = without_end(str_of(url->endpoint));
         url->endpoint = arena_copy(arena, endpoint.at, endpoint.len);
     }
     url->name = name_of(url, arena);
@@ -133,13 +137,16 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
 
 /* ---- where it answers ---------------------------------------------------- */
 
-static bool is_in_path(const struct s3_url *url, struct str host)
+static bool is_in_path(const struct s3_url *url, struct str host, bool has_path)
 {
     if (url->path_style_said) {
         return url->path_style;
     }
     struct str port = host;
     struct str name = cut(&port, ':');
+    if (has_path) {
+        return true;
+    }
     bool digits = true; /* an IPv4 address, or an IPv6 one in brackets */
     for (size_t i = 0; i < name.len; i++) {
         digits &= name.at[i] == '.' || (name.at[i] >= '0' && name.at[i] <= '9');
@@ -170,15 +177,23 @@ bool s3_url_place(const struct s3_url *url, const char *region,
     }
     int bucket_len = (int)url->bucket.len;
     const char *bucket = url->bucket.at;
-    if (is_in_path(url, host)) {
+    struct buf root; /* what stands before every path goes and is signed with it */
+    buf_init(&root, 0);
+    if (slash) {
+        sigv4_encode(&root, without_end(str_of(slash)), true);
+    }
+    if (is_in_path(url, host, root.len > 0)) {
         place->host = host;
-        place->root = str_of(arena_printf(arena, "/%.*s", bucket_len, bucket));
+        buf_printf(&root, "/%.*s", bucket_len, bucket);
     } else {
         place->host = str_of(arena_printf(arena, "%.*s.%.*s", bucket_len,
                                           bucket, (int)host.len, host.at));
-        place->root = STR("");
     }
+    place->root = (struct str){
+        arena_copy(arena, root.bytes ? root.bytes : "", root.len), root.len};
+    bool known = !root.failed;
+    buf_done(&root);
     place->base = str_of(arena_printf(arena, "%.*s://%.*s", (int)at, base,
                                       (int)place->host.len, place->host.at));
-    return !arena->failed;
+    return known && !arena->failed;
 }

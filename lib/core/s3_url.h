@@ -14,7 +14,7 @@ struct s3_url {
     struct str prefix;    /* without slashes at its ends; may be empty */
     struct str name;      /* what holds are scoped by */
     const char *region;   /* null: not said */
-    const char *endpoint; /* https://host[:port], null: AWS's own */
+    const char *endpoint; /* https://host[:port][/path], null: AWS's own */
     bool path_style;
     bool path_style_said;
     bool checksum;   /* the store is given a SHA-256 to verify */
@@ -30,7 +30,7 @@ struct s3_url {
 struct s3_place {
     struct str base; /* https://host[:port] */
     struct str host; /* the header of that name */
-    struct str root; /* "" or "/bucket": before every path, encoded */
+    struct str root; /* "", "/bucket", "/path/bucket": before every path, encoded */
 };
 
 /**
@@ -42,7 +42,8 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url);
 
 /**
  * In a path, where the URL says so, and where the bucket's name can't stand in
- * a host's: behind an IP address, behind localhost, or with a dot in it.
+ * a host's: behind an IP address, behind localhost, or with a dot in it; and
+ * where the endpoint has a path of its own, which stays before it.
  *
  * @param region  As found: the URL's or the environment's.
  */

@@ -143,9 +143,10 @@ void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context)
     bucket->kind->probe(bucket, on_result, context);
 }
 
-void bucket_sweep(struct bucket *bucket, int64_t older_than_ms)
+void bucket_sweep(struct bucket *bucket, const char *key_template,
+                  int64_t older_than_ms)
 {
-    bucket->kind->sweep(bucket, older_than_ms);
+    bucket->kind->sweep(bucket, key_template, older_than_ms);
 }
 
 void bucket_close(struct bucket *bucket)

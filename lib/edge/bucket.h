@@ -76,7 +76,14 @@ void put_cancel(struct put *put);
 void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
                   void *context);
 
-/** Is there a store to which one could write? BUCKET_DONE or why not. */
+/**
+ * Is there a store to which one could write? Something of our own is written,
+ * the way a video is, refused a second time, read back, compared, removed; how
+ * a store wants it is found out by that and kept.
+ *
+ * @param on_result  BUCKET_DONE, with words if it lacks something that is done
+ *                   without; or BUCKET_UNUSABLE and why.
+ */
 void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context);
 
 /**
@@ -91,10 +98,17 @@ void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context);
 MUST_CHECK bool bucket_forget(struct bucket *bucket, struct str key,
                               bucket_fn *on_result, void *context);
 
-/** Sweep up what crashed workers left unfinished (own bookkeeping; bounded). */
-void bucket_sweep(struct bucket *bucket, int64_t older_than_ms);
+/**
+ * Sweep up what crashed workers left unfinished (own bookkeeping; bounded).
+ *
+ * @param key_template KEY_TEMPLATE; only what it can have named is ours, others
+ *                     may use the same bucket. Lives as long as the bucket.
+ */
+void bucket_sweep(struct bucket *bucket, const char *key_template,
+                  int64_t older_than_ms);
 
-/** No put, check, probe or awaited forget may be under way. */
+/** No put, check or awaited forget may be under way; a probe is dropped, and its
+ * result does not come. */
 void bucket_close(struct bucket *bucket);
 
 #endif

@@ -98,6 +98,56 @@ static bool next_part(const char **key, char part[static 256])
     return slash != NULL;
 }
 
+/* Publishing; on working threads */
+
+/** Whether the file under that name is the one we have open. */
+static bool is_ours(int fd, int folder_fd, const char *name)
+{
+    struct stat ours;
+    struct stat there;
+    return fstat(fd, &ours) == 0 &&
+           fstatat(folder_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/** That the file system can't, not that it may not this time. */
+static bool is_unknown(int code)
+{
+    return code == EINVAL || code == ENOSYS || code == EOPNOTSUPP ||
+           code == EPERM || code == ENOTTY;
+}
+
+bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
+                const char *key, bool *moved, struct fs_trouble *trouble)
+{
+    *moved = renameat2(temp->folder_fd, temp->name, folder_fd, name,
+                       RENAME_NOREPLACE) == 0;
+    if (*moved) {
+        return true;
+    }
+    int renamed = errno;
+    if (is_unknown(renamed)) {
+        /* NFS, for one: a link doesn't replace either. Its answer to a
+         * repeated call may say EEXIST of what we have just made. */
+        if (linkat(temp->folder_fd, temp->name, folder_fd, name, 0) == 0 ||
+            (errno == EEXIST && is_ours(temp->fd, folder_fd, name))) {
+            return true;
+        }
+        if (is_unknown(errno) && trouble->end == BUCKET_DONE) {
+            trouble->end = BUCKET_UNUSABLE;
+            snprintf(trouble->why, sizeof trouble->why,
+                     "the file system can give a file a name in no way that "
+                     "never replaces another (renameat2: %.60s; link: %.60s)",
+                     strerror(renamed), strerror(errno));
+            return false;
+        }
+    }
+    if (errno == EEXIST) {
+        return fs_trouble_set(trouble, BUCKET_EXISTS, "replace", key, EEXIST);
+    }
+    return fs_trouble_here(trouble, "name", key);
+}
+
 /* What stays there: folders that are durable in their own */
 
 /** The place of a path; FS_DURABLE_MAX: it has none. */
@@ -166,13 +216,28 @@ int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
     return fd;
 }
 
+bool fs_keep_folder(struct fs *fs, int folder_fd)
+{
+    if (fsync(folder_fd) == 0) {
+        return true;
+    }
+    /* Some file systems know no fsync() of folders (CIFS, much of FUSE): a name
+     * is as durable there as they make it. The probe says so. */
+    if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
+        fs->forgetful = true;
+        return true;
+    }
+    return false;
+}
+
 /**
  * A failure is never tried again: the kernel may have dropped what it could
  * not write, and would report success.
  */
-static bool keep(int folder_fd, const char *key, struct fs_trouble *trouble)
+static bool keep(struct fs *fs, int folder_fd, const char *key,
+                 struct fs_trouble *trouble)
 {
-    return fsync(folder_fd) == 0 ||
+    return fs_keep_folder(fs, folder_fd) ||
            fs_trouble_here(trouble, "make durable the name of", key);
 }
 
@@ -188,7 +253,7 @@ bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
     while (good && next_part(&at, part)) {
         size_t len = (size_t)(at - key) - 1;
         if (!is_kept(fs, key, len)) {
-            good = keep(fd, key, trouble);
+            good = keep(fs, fd, key, trouble);
             if (good) {
                 remember_kept(fs, key, len);
             }
@@ -200,7 +265,7 @@ bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
         close(fd);
         fd = below;
     }
-    good = good && keep(fd, key, trouble);
+    good = good && keep(fs, fd, key, trouble);
     if (fd >= 0) {
         close(fd);
     }
@@ -209,9 +274,9 @@ bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
 
 /* Life */
 
-static void fs_free_if_over(struct fs *fs)
+void fs_free_if_over(struct fs *fs)
 {
-    if (!fs->closed || fs->sweeping) {
+    if (!fs->closed || fs->sweeping || fs->probes > 0) {
         return;
     }
     assert(fs->free_len == fs->buffers_len);
@@ -235,13 +300,33 @@ struct fs_sweep {
     int64_t older_than_ms;
 };
 
+/** "pid-count-random.part" or ".probe.part": the only names that we give. */
+static bool is_temp(const char *name)
+{
+    static const char digits[] = "0123456789";
+    static const char hex[] = "0123456789abcdef";
+    size_t pid = strspn(name, digits);
+    if (pid == 0 || name[pid] != '-') {
+        return false;
+    }
+    name += pid + 1;
+    size_t count = strspn(name, digits);
+    if (count == 0 || name[count] != '-') {
+        return false;
+    }
+    name += count + 1;
+    size_t random = strspn(name, hex);
+    return random >= 8 && (strcmp(name + random, ".part") == 0 ||
+                           strcmp(name + random, ".probe.part") == 0);
+}
+
 static void sweep_folder(DIR *folder, int64_t before_s)
 {
     int swept = 0;
     struct dirent *entry;
     while (swept < SWEEP_MAX && (entry = readdir(folder))) {
         struct stat there;
-        if (!str_ends(str_of(entry->d_name), STR(".part")) ||
+        if (!is_temp(entry->d_name) ||
             fstatat(dirfd(folder), entry->d_name, &there,
                     AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISREG(there.st_mode) || there.st_mtime >= before_s) {
@@ -249,6 +334,18 @@ static void sweep_folder(DIR *folder, int64_t before_s)
         }
         unlinkat(dirfd(folder), entry->d_name, 0);
         swept++;
+    }
+}
+
+static void sweep_below(int root_fd, const char *name, int64_t before_s)
+{
+    int fd = fs_open_below(root_fd, name);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder) {
+        sweep_folder(folder, before_s);
+        closedir(folder);
+    } else if (fd >= 0) {
+        close(fd);
     }
 }
 
@@ -260,16 +357,11 @@ static void sweep_work(void *context)
     if (root_fd < 0) {
         return;
     }
-    int fd = fs_open_below(root_fd, FS_INCOMING);
+    /* A writer's file is as old as its last MiB. */
+    int64_t before_s = (int64_t)time(NULL) - sweep->older_than_ms / 1000;
+    sweep_below(root_fd, FS_INCOMING, before_s);
+    sweep_below(root_fd, FS_PROBES, before_s);
     close(root_fd);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (folder) {
-        /* A writer's file is as old as its last MiB. */
-        sweep_folder(folder, (int64_t)time(NULL) - sweep->older_than_ms / 1000);
-        closedir(folder);
-    } else if (fd >= 0) {
-        close(fd);
-    }
 }
 
 static void on_swept(void *context)
@@ -281,8 +373,10 @@ static void on_swept(void *context)
     fs_free_if_over(fs);
 }
 
-static void fs_sweep(struct bucket *base, int64_t older_than_ms)
+static void fs_sweep(struct bucket *base, const char *key_template,
+                     int64_t older_than_ms)
 {
+    (void)key_template; /* what is unfinished lies in a folder of our own */
     struct fs *fs = (struct fs *)(void *)base;
     struct fs_sweep *sweep = fs->sweeping ? NULL : malloc(sizeof *sweep);
     if (!sweep) {

@@ -4,6 +4,7 @@
 #include "edge/bucket_kind.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 /**
@@ -21,6 +22,7 @@
     ((size_t)64 << 20) /* of all buffers, if that will do                      \
                         */
 #define FS_INCOMING ".incoming"
+#define FS_PROBES ".probes"
 #define FS_DURABLE_MAX 256
 
 struct fs {
@@ -37,7 +39,9 @@ struct fs {
     char *durable[FS_DURABLE_MAX]; /* folders that stay there; null: no more */
     size_t durable_next;           /* the oldest */
     uint32_t count; /* makes temporary names unique in this process */
+    atomic_bool forgetful; /* folders can't be made durable there */
     bool sweeping;
+    int probes; /* under way */
     bool closed;
 };
 
@@ -54,6 +58,25 @@ bool fs_trouble_set(struct fs_trouble *trouble, enum bucket_end end,
 /** The same with errno, which decides whether the store itself is at fault. */
 bool fs_trouble_here(struct fs_trouble *trouble, const char *what,
                      const char *path);
+
+/** A file of ours that nobody else knows. */
+struct fs_temp {
+    int folder_fd;
+    int fd;
+    const char *name;
+};
+
+/**
+ * Make it appear under a name unless something is there: BUCKET_EXISTS.
+ *
+ * @param key    For words.
+ * @param moved  The first name is gone with it.
+ */
+bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
+                const char *key, bool *moved, struct fs_trouble *trouble);
+
+/** fsync() of a folder; true too where the file system knows no such thing. */
+bool fs_keep_folder(struct fs *fs, int folder_fd);
 
 /** Whether the store has room for more; else that it hasn't is in `why`. */
 bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256]);
@@ -97,5 +120,8 @@ void fs_cancel(struct put *base);
 void fs_check(struct bucket *base, struct str key, bucket_fn *on_result,
               void *context);
 void fs_probe(struct bucket *base, bucket_fn *on_result, void *context);
+
+/** After fs_close(): frees, once nothing runs any more. */
+void fs_free_if_over(struct fs *fs);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define FREE_BYTES_MIN ((uint64_t)64 << 20)
+#define PROBE_BYTES 5000 /* more than a page, no whole number of them */
 #define CHECK_STEP_BYTES ((size_t)32 << 20) /* others want the threads too */
 
 /* Check */
@@ -179,27 +180,6 @@ struct fs_probe {
     struct fs_trouble trouble;
 };
 
-static void probe_write(struct fs_probe *probe, int folder_fd)
-{
-    static const char page[4096] = "pixverse-worker tries whether it may write";
-    int fd = openat(folder_fd, probe->temp,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        fs_trouble_here(&probe->trouble, "make a file in", probe->fs->root);
-        return;
-    }
-    ssize_t n = write(fd, page, sizeof page);
-    if (n != (ssize_t)sizeof page) {
-        errno = n < 0 ? errno : ENOSPC;
-        fs_trouble_here(&probe->trouble, "write to", probe->fs->root);
-    } else if (fsync(fd) != 0) {
-        fs_trouble_here(&probe->trouble, "make durable a file in",
-                        probe->fs->root);
-    }
-    close(fd);
-    unlinkat(folder_fd, probe->temp, 0);
-}
-
 bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256])
 {
     struct statvfs room;
@@ -216,6 +196,124 @@ bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256])
     return false;
 }
 
+/** The bytes of a probe: some pages, the last one not full. */
+static void probe_bytes(char out[static PROBE_BYTES])
+{
+    for (size_t i = 0; i < PROBE_BYTES; i++) {
+        out[i] = (char)(i * 7 + i / 1000);
+    }
+}
+
+static bool probe_fill(struct fs_probe *probe, int incoming_fd, int *fd)
+{
+    char bytes[PROBE_BYTES];
+    const char *root = probe->fs->root;
+    probe_bytes(bytes);
+    *fd = openat(incoming_fd, probe->temp,
+                 O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (*fd < 0) {
+        return fs_trouble_here(&probe->trouble, "make a file in", root);
+    }
+    ssize_t n = pwrite(*fd, bytes, sizeof bytes, 0);
+    if (n != (ssize_t)sizeof bytes) {
+        errno = n < 0 ? errno : ENOSPC;
+        return fs_trouble_here(&probe->trouble, "write to", root);
+    }
+    return fdatasync(*fd) == 0 ||
+           fs_trouble_here(&probe->trouble, "make durable a file in", root);
+}
+
+/** What is under the name is what was written. */
+static bool probe_compare(struct fs_probe *probe, int folder_fd)
+{
+    char wanted[PROBE_BYTES];
+    char found[PROBE_BYTES + 1];
+    int fd = openat(folder_fd, probe->temp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return fs_trouble_here(&probe->trouble, "read back a file in",
+                               probe->fs->root);
+    }
+    ssize_t n = pread(fd, found, sizeof found, 0);
+    close(fd);
+    probe_bytes(wanted);
+    if (n < 0) {
+        return fs_trouble_here(&probe->trouble, "read back a file in",
+                               probe->fs->root);
+    }
+    if (n != PROBE_BYTES || memcmp(found, wanted, PROBE_BYTES) != 0) {
+        probe->trouble.end = BUCKET_UNUSABLE;
+        snprintf(probe->trouble.why, sizeof probe->trouble.why,
+                 "%.150s gives back other bytes than it was given",
+                 probe->fs->root);
+        return false;
+    }
+    return true;
+}
+
+/** A name that is taken stays with what has it. */
+static bool probe_refusal(struct fs_probe *probe, int incoming_fd,
+                          int folder_fd)
+{
+    char second[sizeof probe->temp + 8];
+    snprintf(second, sizeof second, "%.60s", probe->temp);
+    memcpy(second, "0", 1); /* pid 0…: nobody's */
+    int fd = openat(incoming_fd, second,
+                    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return fs_trouble_here(&probe->trouble, "make a file in",
+                               probe->fs->root);
+    }
+    const struct fs_temp temp = {incoming_fd, fd, second};
+    struct fs_trouble trouble = {.end = BUCKET_DONE};
+    bool moved;
+    bool done = fs_publish(&temp, folder_fd, probe->temp, "a file", &moved,
+                           &trouble);
+    close(fd);
+    unlinkat(incoming_fd, second, 0);
+    if (done) {
+        trouble.end = BUCKET_UNUSABLE;
+        snprintf(trouble.why, sizeof trouble.why,
+                 "%.150s lets a new file replace one that is there",
+                 probe->fs->root);
+    }
+    if (trouble.end != BUCKET_EXISTS) {
+        probe->trouble = trouble;
+        return false;
+    }
+    return true;
+}
+
+/** The way of a video: into a folder made for it, the names made durable. */
+static void probe_way(struct fs_probe *probe, int root_fd, int incoming_fd)
+{
+    int fd = -1;
+    bool made;
+    bool moved = false;
+    bool good = probe_fill(probe, incoming_fd, &fd);
+    int folder_fd =
+        good ? fs_enter(root_fd, FS_PROBES, &made, &probe->trouble) : -1;
+    if (folder_fd >= 0) {
+        const struct fs_temp temp = {incoming_fd, fd, probe->temp};
+        good = fs_publish(&temp, folder_fd, probe->temp, "a file", &moved,
+                          &probe->trouble) &&
+               probe_refusal(probe, incoming_fd, folder_fd) &&
+               probe_compare(probe, folder_fd);
+        if (good && (!fs_keep_folder(probe->fs, folder_fd) ||
+                     !fs_keep_folder(probe->fs, root_fd))) {
+            fs_trouble_here(&probe->trouble, "make durable a name in",
+                            probe->fs->root);
+        }
+        unlinkat(folder_fd, probe->temp, 0);
+        close(folder_fd);
+    }
+    if (fd >= 0) {
+        close(fd);
+        if (!moved) {
+            unlinkat(incoming_fd, probe->temp, 0);
+        }
+    }
+}
+
 static void probe_work(void *context)
 {
     struct fs_probe *probe = context;
@@ -224,17 +322,19 @@ static void probe_work(void *context)
         return;
     }
     bool made;
+    if (faccessat(root_fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        fs_trouble_here(&probe->trouble, "make a folder in", probe->fs->root);
+    }
     int incoming_fd = fs_enter(root_fd, FS_INCOMING, &made, &probe->trouble);
+    if (incoming_fd >= 0) {
+        probe_way(probe, root_fd, incoming_fd);
+        if (probe->trouble.end == BUCKET_DONE &&
+            !fs_has_room(probe->fs, incoming_fd, probe->trouble.why)) {
+            probe->trouble.end = BUCKET_UNUSABLE;
+        }
+        close(incoming_fd);
+    }
     close(root_fd);
-    if (incoming_fd < 0) {
-        return;
-    }
-    probe_write(probe, incoming_fd);
-    if (probe->trouble.end == BUCKET_DONE &&
-        !fs_has_room(probe->fs, incoming_fd, probe->trouble.why)) {
-        probe->trouble.end = BUCKET_UNUSABLE;
-    }
-    close(incoming_fd);
 }
 
 static void on_probed(void *context)
@@ -245,9 +345,20 @@ static void on_probed(void *context)
         result.end = BUCKET_UNUSABLE; /* where that fails, so does all */
     }
     snprintf(result.why, sizeof result.why, "%s", probe->trouble.why);
+    struct fs *fs = probe->fs;
+    if (result.end == BUCKET_DONE && fs->forgetful) {
+        snprintf(result.why, sizeof result.why,
+                 "folders can't be made durable there: after a power failure "
+                 "the name of a stored video may be lost");
+    }
     bucket_fn *on_result = probe->on_result;
     void *result_context = probe->context;
     must_free(probe);
+    fs->probes--;
+    if (fs->closed) {
+        fs_free_if_over(fs);
+        return;
+    }
     on_result(result_context, &result);
 }
 
@@ -259,5 +370,6 @@ void fs_probe(struct bucket *base, bucket_fn *on_result, void *context)
         (struct fs_probe){.fs = fs, .on_result = on_result, .context = context};
     snprintf(probe->temp, sizeof probe->temp, "%d-%u-%08x.probe.part",
              (int)getpid(), ++fs->count, loop_random(fs->loop));
+    fs->probes++;
     loop_work(fs->loop, probe_work, on_probed, probe);
 }

@@ -115,40 +115,6 @@ static bool write_all(struct fs_put *put, const char *bytes, size_t len)
     return true;
 }
 
-/** Whether the file under that name is the one we have open. */
-static bool is_ours(int fd, int folder_fd, const char *name)
-{
-    struct stat ours;
-    struct stat there;
-    return fstat(fd, &ours) == 0 &&
-           fstatat(folder_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
-/** Appear under the name unless something is there. */
-static bool publish_at(struct fs_put *put, int folder_fd, const char *name)
-{
-    if (renameat2(put->incoming_fd, put->temp, folder_fd, name,
-                  RENAME_NOREPLACE) == 0) {
-        put->temp_made = false;
-        return true;
-    }
-    if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
-        /* NFS, for one: a link doesn't replace either. Its answer to a
-         * repeated call may say EEXIST of what we have just made. */
-        if (linkat(put->incoming_fd, put->temp, folder_fd, name, 0) == 0 ||
-            (errno == EEXIST && is_ours(put->fd, folder_fd, name))) {
-            return true; /* the other name goes when the put ends */
-        }
-    }
-    if (errno == EEXIST) {
-        fs_trouble_set(&put->trouble, BUCKET_EXISTS, "replace", put->key,
-                       EEXIST);
-        return false;
-    }
-    return fs_trouble_here(&put->trouble, "name", put->key);
-}
-
 static bool make_durable(struct fs_put *put)
 {
     if (put->announced >= 0 && put->announced != put->written) {
@@ -182,7 +148,11 @@ static void put_finish_step(struct fs_put *put)
         fs_enter_key(put->fs, root_fd, put->key, true, last, &put->trouble);
     if (folder_fd >= 0) {
         CRASHPOINT("name_before");
-        put->published = publish_at(put, folder_fd, last);
+        const struct fs_temp temp = {put->incoming_fd, put->fd, put->temp};
+        bool moved = false;
+        put->published =
+            fs_publish(&temp, folder_fd, last, put->key, &moved, &put->trouble);
+        put->temp_made = !moved; /* a second name goes when the put ends */
         close(folder_fd);
     }
     if (put->published) {

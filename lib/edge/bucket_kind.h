@@ -25,7 +25,8 @@ struct bucket_kind {
     void (*probe)(struct bucket *bucket, bucket_fn *on_result, void *context);
     bool (*forget)(struct bucket *bucket, struct str key, bucket_fn *on_result,
                    void *context); /* null: there is never anything to do */
-    void (*sweep)(struct bucket *bucket, int64_t older_than_ms);
+    void (*sweep)(struct bucket *bucket, const char *key_template,
+                  int64_t older_than_ms);
     void (*close)(struct bucket *bucket);
 };
 

@@ -15,6 +15,7 @@ static struct s3 *s3_of(struct bucket *base)
 static void s3_close(struct bucket *base)
 {
     struct s3 *s3 = s3_of(base);
+    s3_probe_end(s3);
     s3_sweeps_end(s3);
     assert(list_is_empty(&s3->calls));
     credentials_close(s3->credentials);
@@ -47,6 +48,7 @@ static bool find_place(struct s3 *s3, struct err *err)
                        "STORAGE_URL's endpoint can't be read");
     }
     s3->secure = str_starts(s3->place.base, STR("https:"));
+    s3->takes = s3_takes_at_best(s3);
     return true;
 }
 
@@ -66,8 +68,8 @@ static struct bucket *s3_open(struct loop *loop, struct str url, int puts_max,
     s3->part_bytes = part_bytes_for(bytes_max);
     s3->parts_free = (int)(S3_MEMORY_BYTES / s3->part_bytes);
     s3->parts_free = s3->parts_free > 2 ? s3->parts_free : 2;
-    snprintf(s3->probe_name, sizeof s3->probe_name,
-             ".pixverse-worker/probe-%08x", loop_random(loop));
+    s3->probe_random = loop_random(loop);
+    list_init(&s3->learners);
     list_init(&s3->calls);
     list_init(&s3->sweeps);
     list_init(&s3->parts_wanted);

@@ -122,6 +122,7 @@ static bool is_giving_up(const struct s3_put *put)
 static bool try_again(struct s3_put *put, const struct s3_end *end)
 {
     bool worth = end->verdict == S3_AGAIN || end->verdict == S3_SLOW;
+    worth = worth && !(put->how && end->form); /* a probe tries other forms */
     if (!worth || ++put->tries >= TRIES_MAX || put->cancelled) {
         return false;
     }
@@ -142,17 +143,12 @@ static void on_small(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
     put->call = NULL;
+    s3_put_note(put, end);
     if (end->lost) {
         s3_put_look(put, end->why);
         return;
     }
     CRASHPOINT_IF(end->verdict == S3_DONE, "s3_small_after");
-    if (end->verdict == S3_CANT) {
-        bool known = put->s3->unconditional;
-        put->s3->unconditional = true;
-        s3_put_end(put, known ? BUCKET_UNUSABLE : BUCKET_FAILED, end->why);
-        return;
-    }
     s3_put_end(put, s3_bucket_end(end->verdict), end->why);
 }
 
@@ -164,8 +160,10 @@ static void send_small(struct s3_put *put)
         .body = {put->part, put->part_len},
     };
     s3_ask_object(put->s3, &ask);
-    s3_ask_condition(put->s3, &ask);
-    if (put->s3->url.checksum) {
+    if (put->takes.conditions) {
+        s3_ask_condition(&ask);
+    }
+    if (put->takes.sums) {
         s3_ask_header(&ask, "x-amz-checksum-sha256", str_of(put->checksum));
     }
     CRASHPOINT("s3_small_before");
@@ -187,6 +185,7 @@ static void on_created(void *context, const struct s3_end *end)
     CRASHPOINT_IF(end->verdict == S3_DONE, "s3_create_after");
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
+            s3_put_note(put, end);
             give_up(put, s3_last_end(end), end->why);
         }
         return;
@@ -215,7 +214,7 @@ static void send_create(struct s3_put *put)
     struct s3_ask ask = {
         .method = "POST", .key = put->key, .query = STR("uploads=")};
     s3_ask_object(put->s3, &ask);
-    if (put->s3->url.checksum) {
+    if (put->takes.sums) {
         s3_ask_header(&ask, "x-amz-checksum-algorithm", STR("SHA256"));
     }
     put->call = s3_send(put->s3, &ask, on_created, put);
@@ -245,6 +244,7 @@ static void on_part(void *context, const struct s3_end *end)
     put->call = NULL;
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
+            s3_put_note(put, end);
             give_up(put, s3_last_end(end), end->why);
         }
         return;
@@ -279,12 +279,12 @@ static void send_part(struct s3_put *put)
         .body = {put->part, put->part_len},
     };
     part->checksum[0] = '\0';
-    if (put->s3->url.checksum) {
+    if (put->takes.sums) {
         unsigned char sum[DIGEST_BYTES];
         digest_of(ask.body, sum);
         s3_base64(sum, part->checksum);
         s3_ask_header(&ask, "x-amz-checksum-sha256", str_of(part->checksum));
-    } else {
+    } else if (!put->s3->url.checksum && put->takes.body != S3_HASHED) {
         ask.payload = SIGV4_UNSIGNED;
     }
     snprintf(before, sizeof before, "partNumber=%zu&", put->parts_len + 1);
@@ -305,6 +305,7 @@ static void on_completed(void *context, const struct s3_end *end)
     buf_done(&put->list);
     if (end->verdict == S3_DONE) {
         CRASHPOINT("s3_complete_after");
+        s3_put_note(put, end);
         put->upload_id[0] = '\0';
         s3_sweep_key(put->s3, put->key);
         s3_speed_up(put->s3);
@@ -315,10 +316,8 @@ static void on_completed(void *context, const struct s3_end *end)
     } else if (end->verdict == S3_MISSING) {
         put->upload_id[0] = '\0'; /* completed unheard, or aborted */
         s3_put_look(put, end->why);
-    } else if (end->verdict == S3_CANT && !put->s3->unconditional) {
-        put->s3->unconditional = true;
-        s3_parts_turn(put);
     } else if (!try_again(put, end)) {
+        s3_put_note(put, end);
         give_up(put, s3_last_end(end), end->why);
     }
 }
@@ -344,7 +343,9 @@ static void send_complete(struct s3_put *put)
     buf_add_text(&put->list, "</CompleteMultipartUpload>");
     struct s3_ask ask = {
         .method = "POST", .key = put->key, .body = buf_str(&put->list)};
-    s3_ask_condition(put->s3, &ask);
+    if (put->takes.ends_conditions) {
+        s3_ask_condition(&ask);
+    }
     s3_ask_header(&ask, "content-type", STR("application/xml"));
     ask.query = upload_query(put, "", &query);
     CRASHPOINT("s3_complete_before");
@@ -385,10 +386,14 @@ static void look_first(struct s3_put *put)
 
 static void last_step(struct s3_put *put)
 {
-    if (put->s3->unconditional && !put->looked) {
+    bool small = !put->upload_id[0] && !(put->how && put->how->parts);
+    bool guarded = small ? put->takes.conditions : put->takes.ends_conditions;
+    if (!guarded && !put->looked) {
         look_first(put);
-    } else if (!put->upload_id[0]) {
+    } else if (small) {
         send_small(put);
+    } else if (!put->upload_id[0]) {
+        send_create(put);
     } else if (put->part_len > 0) {
         send_part(put);
     } else {

@@ -9,6 +9,7 @@
 
 #define FULL_BYTES ((size_t)128 << 10) /* wait unsent: no more, please */
 #define ROOM_BYTES ((size_t)64 << 10)  /* and more again */
+#define BROKEN_OFF_MAX 2 /* puts in a row, though all else is answered */
 #define CHECKSUM_NAME "x-amz-checksum-sha256"
 
 /* ---- bytes that wait ----------------------------------------------------- */
@@ -49,7 +50,7 @@ void s3_fifo_take(struct s3_fifo *fifo, char *out, size_t len)
 
 static bool is_framed(const struct s3_put *put)
 {
-    return put->s3->url.checksum;
+    return put->takes.body == S3_FRAMED;
 }
 
 /** Over TLS the body needs no signature of its own. */
@@ -184,21 +185,70 @@ static size_t on_source(void *context, char *out, size_t room)
 
 /* ---- ends ---------------------------------------------------------------- */
 
-void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why)
+void s3_put_drop(struct s3_put *put)
+{
+    s3_drop(put->call);
+    s3_parts_done(put);
+    list_remove(&put->learning);
+    put->s3->puts--;
+    loop_timer_free(put->soon);
+    free(put->fifo.bytes);
+    free(put);
+}
+
+static void tell_end(struct s3_put *put, enum bucket_end end, const char *why)
 {
     struct bucket_result result = {.end = end, .bytes = put->taken};
     if (end != BUCKET_DONE) {
         snprintf(result.why, sizeof result.why, "%s", why);
     }
-    s3_drop(put->call);
-    s3_parts_done(put);
-    put->s3->puts--;
     bucket_fn *on_end = put->on_end;
     void *context = put->context;
-    loop_timer_free(put->soon);
-    free(put->fifo.bytes);
-    free(put);
+    s3_put_drop(put);
     on_end(context, &result);
+}
+
+void s3_put_note(struct s3_put *put, const struct s3_end *end)
+{
+    struct s3 *s3 = put->s3;
+    put->form = end->form;
+    put->odd = end->form;
+    if (put->how) {
+        put->how->form = end->form;
+        put->how->mended = end->mended;
+        put->how->lost = end->lost;
+    } else if (end->verdict == S3_DONE) {
+        s3->odd = 0;
+        s3->broken_off = 0;
+    }
+}
+
+void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why)
+{
+    bool learns = put->form && !put->how && !put->cancelled &&
+                  end != BUCKET_DONE && end != BUCKET_EXISTS;
+    put->form = false;
+    if (!learns) {
+        tell_end(put, end, why);
+        return;
+    }
+    put->end = end;
+    if (why != put->why) {
+        snprintf(put->why, sizeof put->why, "%s", why);
+    }
+    s3_drop(put->call);
+    put->call = NULL;
+    s3_parts_done(put); /* the probe may need its buffer */
+    s3_learn(put);
+}
+
+void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed)
+{
+    if (probed->end == BUCKET_DONE) {
+        tell_end(put, BUCKET_FAILED, put->why); /* again, as it is taken now */
+    } else {
+        tell_end(put, BUCKET_UNUSABLE, probed->why);
+    }
 }
 
 static void on_looked(void *context, const struct s3_end *end)
@@ -210,6 +260,9 @@ static void on_looked(void *context, const struct s3_end *end)
     } else if (s3_last_end(end) == BUCKET_UNUSABLE) {
         s3_put_end(put, BUCKET_UNUSABLE, end->why);
     } else {
+        /* A store that refuses a body may break off before one has read why. */
+        put->form = end->verdict == S3_MISSING && !put->how &&
+                    ++put->s3->broken_off >= BROKEN_OFF_MAX;
         s3_put_end(put, BUCKET_FAILED, put->why);
     }
 }
@@ -238,17 +291,12 @@ static void on_stored(void *context, const struct s3_end *end)
         s3_put_end(put, BUCKET_FAILED, "S3 took half a video for a whole one");
         return;
     }
+    s3_put_note(put, end);
     if (end->lost) {
         s3_put_look(put, end->why);
         return;
     }
-    if (end->verdict == S3_CANT && put->s3->unconditional) {
-        s3_put_end(put, BUCKET_UNUSABLE, end->why);
-        return;
-    }
-    if (end->verdict == S3_CANT) {
-        put->s3->unconditional = true; /* what stores lack most often */
-    } else if (end->verdict == S3_DONE) {
+    if (end->verdict == S3_DONE) {
         s3_speed_up(put->s3);
     }
     s3_put_end(put, s3_bucket_end(end->verdict), end->why);
@@ -270,10 +318,13 @@ static bool send_put(struct s3_put *put)
         .chain = is_signed(put) ? &put->chain : NULL,
     };
     s3_ask_object(put->s3, &ask);
-    s3_ask_condition(put->s3, &ask);
+    if (put->takes.conditions) {
+        s3_ask_condition(&ask);
+    }
     if (is_framed(put)) {
+        /* No content-encoding: the payload's word says it all, and some stores
+         * keep that header with the object. */
         snprintf(bytes, sizeof bytes, "%lld", (long long)put->announced);
-        s3_ask_header(&ask, "content-encoding", STR("aws-chunked"));
         s3_ask_header(&ask, "x-amz-decoded-content-length", str_of(bytes));
         s3_ask_header(&ask, "x-amz-trailer", STR(CHECKSUM_NAME));
     }
@@ -299,6 +350,9 @@ static void on_looked_before(void *context, const struct s3_end *end)
 static void on_soon(void *context)
 {
     struct s3_put *put = context;
+    if (!list_is_empty(&put->learning)) {
+        return; /* its end comes with the probe's */
+    }
     if (!put->in_parts && put->cancelled) {
         s3_put_end(put, BUCKET_CANCELLED, "cancelled");
         return;
@@ -347,7 +401,7 @@ void s3_put_finish(struct put *base, const char *sha256)
     bool hashed = s3_base64_of_hex(sha256, put->checksum);
     if (put->announced >= 0 && put->taken != put->announced) {
         put->refused = "fewer bytes came than announced";
-    } else if (!hashed && put->s3->url.checksum) {
+    } else if (!hashed && (is_framed(put) || put->takes.sums)) {
         put->refused = "its hash is not known";
     } else if (hashed) {
         snprintf(put->sha256, sizeof put->sha256, "%s", sha256);
@@ -366,42 +420,33 @@ void s3_put_cancel(struct put *base)
     loop_timer_set(put->soon, 0);
 }
 
-static bool has_pace(struct s3 *s3)
+struct put *s3_put_as(struct s3 *s3, struct str key, int64_t bytes,
+                      struct s3_how *how, loop_fn *on_ready, bucket_fn *on_end,
+                      void *context, struct err *err)
 {
-    return s3->puts < s3->pace;
-}
-
-struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
-                   loop_fn *on_ready, bucket_fn *on_end, void *context,
-                   struct err *err)
-{
-    struct s3 *s3 = (struct s3 *)(void *)base;
-    if (bytes > s3->bytes_max) {
-        err_set(err, ERR_PERMANENT, "%lld bytes, allowed: %lld",
-                (long long)bytes, (long long)s3->bytes_max);
-        return NULL;
-    }
-    if (!has_pace(s3)) {
-        err_set(err, ERR_TRANSIENT, "S3 asked for less at once");
-        return NULL;
-    }
     struct s3_put *put = calloc(1, sizeof *put);
     if (put) {
+        assert(key.len < sizeof put->key_text);
         put->base.kind = &bucket_s3_kind;
         put->s3 = s3;
         put->on_ready = on_ready;
         put->on_end = on_end;
         put->context = context;
+        put->how = how;
+        put->takes = how ? how->takes : s3->takes;
         put->announced = bytes > 0 ? bytes : -1;
-        put->in_parts = bytes <= 0 || bytes > S3_PUT_BYTES_MAX;
-        put->key = s3_key(s3, key, put->key_text, sizeof put->key_text);
+        put->in_parts = bytes <= 0 || bytes > S3_PUT_BYTES_MAX ||
+                        put->takes.body == S3_HASHED;
+        memcpy(put->key_text, key.at, key.len);
+        put->key = (struct str){put->key_text, key.len};
         put->soon = loop_timer_new(s3->loop, on_soon, put);
         list_init(&put->want);
+        list_init(&put->learning);
     }
-    bool begun =
-        put && put->soon &&
-        (put->in_parts || (s3->unconditional ? send_look(put, on_looked_before)
-                                             : send_put(put)));
+    bool begun = put && put->soon &&
+                 (put->in_parts || (put->takes.conditions
+                                        ? send_put(put)
+                                        : send_look(put, on_looked_before)));
     if (!begun) {
         if (put) {
             loop_timer_free(put->soon);
@@ -412,4 +457,23 @@ struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
     }
     s3->puts++;
     return &put->base;
+}
+
+struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
+                   loop_fn *on_ready, bucket_fn *on_end, void *context,
+                   struct err *err)
+{
+    struct s3 *s3 = (struct s3 *)(void *)base;
+    char text[S3_KEY_BYTES_MAX];
+    if (bytes > s3->bytes_max) {
+        err_set(err, ERR_PERMANENT, "%lld bytes, allowed: %lld",
+                (long long)bytes, (long long)s3->bytes_max);
+        return NULL;
+    }
+    if (s3->puts >= s3->pace) {
+        err_set(err, ERR_TRANSIENT, "S3 asked for less at once");
+        return NULL;
+    }
+    return s3_put_as(s3, s3_key(s3, key, text, sizeof text), bytes, NULL,
+                     on_ready, on_end, context, err);
 }

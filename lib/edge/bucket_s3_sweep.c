@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/crashpoint.h"
+#include "core/asset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,9 @@
 #define FORGETS_MAX 10000   /* sweeps of single keys at once */
 
 /*
- * All uploads below a prefix, page by page, one after the other. Aborted are
- * those that are older than any that may still go on, and those whose object
- * is there: whoever began them lost its lease, and another was quicker. Or all
+ * All uploads below a prefix, page by page, one after the other. Of those whose
+ * names we give, aborted are the ones that are older than any that may still go
+ * on, and those whose object is there: whoever began them lost its lease, and another was quicker. Or all
  * of one very key, when nobody writes under it any more; that one is repeated
  * until nothing stood in its way.
  */
@@ -27,6 +28,7 @@ struct s3_sweep {
     struct s3 *s3;
     struct str prefix;
     bool exact; /* that very key, whatever its age */
+    const char *key_template; /* not exact: names what is ours */
     int64_t before_ms;
     struct s3_call *call;
     struct buf page; /* what the store listed */
@@ -135,6 +137,20 @@ static void sweep_name(struct s3_sweep *sweep, struct str upload)
     buf_done(&id);
 }
 
+/** Others may have uploads in the bucket too: none of ours, none of our business. */
+static bool is_ours(const struct s3_sweep *sweep, struct str key)
+{
+    if (!str_starts(key, sweep->prefix)) {
+        return false;
+    }
+    if (sweep->exact) {
+        return str_eq(key, sweep->prefix);
+    }
+    struct str name = {key.at + sweep->prefix.len,
+                       key.len - sweep->prefix.len};
+    return asset_key_fits(sweep->key_template, name) || s3_is_probe(name);
+}
+
 /** Makes the call that is due for an upload, if one is. */
 static void sweep_one(struct s3_sweep *sweep, struct str upload)
 {
@@ -142,13 +158,11 @@ static void sweep_one(struct s3_sweep *sweep, struct str upload)
     int64_t begun_ms = s3_time(s3_xml(upload, "Initiated", &at));
     sweep_name(sweep, upload);
     struct str key = buf_str(&sweep->key);
-    if (key.len == 0 || !str_starts(key, sweep->prefix)) {
+    if (key.len == 0 || !is_ours(sweep, key)) {
         return;
     }
     if (sweep->exact) {
-        if (str_eq(key, sweep->prefix)) {
-            sweep_abort(sweep);
-        }
+        sweep_abort(sweep);
     } else if (begun_ms >= 0 && begun_ms < sweep->before_ms) {
         sweep_abort(sweep);
     } else {
@@ -292,13 +306,18 @@ static struct s3_sweep *sweep_new(struct s3 *s3, struct str prefix, bool exact,
     return sweep;
 }
 
-void s3_sweep(struct bucket *base, int64_t older_than_ms)
+void s3_sweep(struct bucket *base, const char *key_template,
+              int64_t older_than_ms)
 {
     struct s3 *s3 = (struct s3 *)(void *)base;
     char text[S3_KEY_BYTES_MAX];
-    if (!s3->sweeping) { /* else the next one will do */
-        (void)sweep_new(s3, s3_key(s3, STR(""), text, sizeof text), false,
-                        older_than_ms);
+    if (s3->sweeping) {
+        return; /* the next one will do */
+    }
+    struct s3_sweep *sweep = sweep_new(
+        s3, s3_key(s3, STR(""), text, sizeof text), false, older_than_ms);
+    if (sweep) {
+        sweep->key_template = key_template;
     }
 }
 

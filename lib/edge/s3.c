@@ -57,11 +57,9 @@ void s3_ask_object(const struct s3 *s3, struct s3_ask *ask)
     s3_ask_header(ask, "x-amz-tagging", str_of(url->tags));
 }
 
-void s3_ask_condition(const struct s3 *s3, struct s3_ask *ask)
+void s3_ask_condition(struct s3_ask *ask)
 {
-    if (!s3->unconditional) {
-        s3_ask_header(ask, "if-none-match", STR("*"));
-    }
+    s3_ask_header(ask, "if-none-match", STR("*"));
 }
 
 struct str s3_key(const struct s3 *s3, struct str key, char *out,
@@ -323,6 +321,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
     struct s3_reply reply;
     s3_reply_read(answer->status, answer->body, &reply);
     end.verdict = reply.verdict;
+    end.form = reply.form;
     s3_reply_words(answer->status, &reply, end.why, sizeof end.why);
     if (reply.verdict == S3_UNUSABLE && answer->region[0] &&
         strcmp(answer->region, s3->region) != 0) {
@@ -338,6 +337,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
             return;
         }
         end.verdict = mended ? S3_AGAIN : S3_UNUSABLE;
+        end.mended = mended && !call->again;
     } else if (reply.verdict == S3_UNUSABLE && answer->status == 403) {
         credentials_renew(s3->credentials); /* for whoever tries next */
     }

@@ -22,6 +22,25 @@
 #define S3_PUT_BYTES_MAX (INT64_C(5) << 30)
 #define S3_HEADERS_MAX 12
 
+/** How the bytes of a video whose length is known go up. */
+enum s3_body {
+    S3_FRAMED, /* in chunks, the checksum behind them */
+    S3_PLAIN,  /* as they are, nothing to check them by */
+    S3_HASHED, /* from a buffer, the hash in the signature */
+    S3_BODIES_LEN
+};
+
+/**
+ * What the store takes, by the last probe of this process (bucket_s3_probe.c).
+ * A refusal of a put's form has it found out again.
+ */
+struct s3_takes {
+    enum s3_body body;
+    bool sums;            /* x-amz-checksum-sha256 beside a hashed body */
+    bool conditions;      /* If-None-Match at a PUT, and heeds it */
+    bool ends_conditions; /* the same where parts are completed */
+};
+
 struct s3 {
     struct bucket base;
     struct loop *loop;
@@ -31,8 +50,12 @@ struct s3 {
     const char *region;
     const char *ca_file;
     char *name;
-    bool secure;        /* https */
-    bool unconditional; /* the store knows no If-None-Match */
+    bool secure; /* https */
+    struct s3_takes takes;
+    struct s3_probe *probing; /* null: no probe is under way */
+    struct list learners;     /* puts that wait for its end */
+    int odd;                  /* refusals in a row that a probe can't explain */
+    int broken_off;           /* puts in a row without an answer */
     int64_t bytes_max;
     int64_t skew_ms; /* the store's clock is ahead of ours by so much */
     struct wire *wire;
@@ -51,7 +74,8 @@ struct s3 {
     struct list sweeps; /* under way, or to be tried again */
     int forgets;        /* those of single keys */
     bool sweeping;      /* one of all keys is among them */
-    char probe_name[64];
+    unsigned probes; /* names tried so far */
+    uint32_t probe_random;
 };
 
 /** A question to the store. */
@@ -71,7 +95,10 @@ struct s3_ask {
 
 struct s3_end {
     enum s3_verdict verdict;
-    bool lost; /* no whole answer came: what was done, who knows */
+    bool lost;   /* no whole answer came: what was done, who knows */
+    bool form;   /* as in s3_reply */
+    bool mended; /* clock or credentials were wrong and no longer are: the same
+                    again will do */
     int status;
     struct str body; /* until the callback returns */
     const char *etag;
@@ -101,8 +128,8 @@ void s3_ask_header(struct s3_ask *ask, const char *name, struct str value);
 /** Adds what every new object is given: type, encryption, class, tags. */
 void s3_ask_object(const struct s3 *s3, struct s3_ask *ask);
 
-/** Only where nothing is, unless the store doesn't know such. */
-void s3_ask_condition(const struct s3 *s3, struct s3_ask *ask);
+/** Only where nothing is. */
+void s3_ask_condition(struct s3_ask *ask);
 
 /** The prefix and a key, into `out`; cut if too long. */
 struct str s3_key(const struct s3 *s3, struct str key, char *out,
@@ -119,7 +146,13 @@ enum bucket_end s3_last_end(const struct s3_end *end);
 void s3_slow_down(struct s3 *s3);
 void s3_speed_up(struct s3 *s3);
 
-/* Of struct bucket_kind; bucket_s3_{put,look,sweep}.c. */
+/** What a store may take at most: as STORAGE_URL says. */
+struct s3_takes s3_takes_at_best(const struct s3 *s3);
+
+/** Whether a key, without the prefix, is one that a probe makes. */
+bool s3_is_probe(struct str key);
+
+/* Of struct bucket_kind; bucket_s3_{put,look,probe,sweep}.c. */
 
 struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
                    loop_fn *on_ready, bucket_fn *on_end, void *context,
@@ -130,9 +163,11 @@ void s3_put_cancel(struct put *base);
 void s3_check(struct bucket *base, struct str key, bucket_fn *on_result,
               void *context);
 void s3_probe(struct bucket *base, bucket_fn *on_result, void *context);
-void s3_sweep(struct bucket *base, int64_t older_than_ms);
+void s3_sweep(struct bucket *base, const char *key_template,
+              int64_t older_than_ms);
 bool s3_forget(struct bucket *base, struct str key, bucket_fn *on_result,
                void *context);
 void s3_sweeps_end(struct s3 *s3); /* those that nobody awaits */
+void s3_probe_end(struct s3 *s3);  /* the one under way; nobody is told */
 
 #endif

@@ -30,12 +30,26 @@ struct s3_part {
     char checksum[45]; /* base64; "": none */
 };
 
+/** How a probe has a put done, and what it learns of it besides the result. */
+struct s3_how {
+    struct s3_takes takes;
+    bool parts;  /* in parts, however small */
+    bool form;   /* out: ended by a refusal of its form */
+    bool mended; /* out: as in s3_end */
+    bool lost;   /* out: the same */
+};
+
 struct s3_put {
     struct put base;
     struct s3 *s3;
     loop_fn *on_ready;
     bucket_fn *on_end;
     void *context;
+    struct s3_takes takes; /* when it was begun */
+    struct s3_how *how;    /* a probe's; null: nobody's */
+    struct list learning;  /* in s3->learners */
+    bool form;             /* a refusal of its form ended it, as it seems */
+    bool odd;              /* and it was said so */
     char key_text[S3_KEY_BYTES_MAX];
     struct str key;
     int64_t announced; /* bytes; -1: unknown */
@@ -77,7 +91,30 @@ struct s3_put {
     char why[200];
 };
 
-/** Tells the end and frees; not from within a write. */
+/**
+ * A put as a probe wants it: at any pace.
+ *
+ * @param key  With the prefix.
+ * @param how  Lives until the end; null: as the store takes it.
+ */
+struct put *s3_put_as(struct s3 *s3, struct str key, int64_t bytes,
+                      struct s3_how *how, loop_fn *on_ready, bucket_fn *on_end,
+                      void *context, struct err *err);
+
+/** Frees; no end is told. */
+void s3_put_drop(struct s3_put *put);
+
+/** Has the store probed; s3_put_learnt() follows. */
+void s3_learn(struct s3_put *put);
+
+/** The end of that: what the store takes is known again, or it takes nothing. */
+void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed);
+
+/** What is told of the answer that ends a put. */
+void s3_put_note(struct s3_put *put, const struct s3_end *end);
+
+/** Tells the end and frees; not from within a write. Where the form of the put
+ * was refused, the store is probed first. */
 void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why);
 
 /** After an answer that never came (a server that refuses a body early may

@@ -381,6 +381,13 @@ void engine_set_hold(struct engine *engine, enum hold_reason worst)
     engine->hold = worst;
 }
 
+void engine_storage_tried(struct engine *engine)
+{
+    engine->storage_untried = false;
+    engine->claim_wanted = true;
+    engine_slot_free(engine);
+}
+
 /* ---- what the turn brings ------------------------------------------------------------ */
 
 void engine_saved(struct engine *engine, struct job *job)

@@ -138,6 +138,7 @@ struct engine {
     struct err announce_err; /* why the last event was not taken; NONE: it was */
     int polls_under_way;
     enum hold_reason hold; /* the worst in our scope; HOLD_NONE: none */
+    bool storage_untried;  /* nothing is bought before it was probed */
     enum keys_answer keys;
     bool keys_untold;      /* KEYS_BROKEN, which the store does not know yet */
     int64_t key_lifetime_ms;
@@ -177,6 +178,10 @@ void engine_want_expiry(struct engine *engine);
 
 /** The store is there again after an absence. */
 void engine_store_is_back(struct engine *engine);
+
+/** The store's first probe is over: what is bought can be stored, or a hold
+ * stands. */
+void engine_storage_tried(struct engine *engine);
 
 /** The holds in our scope, as last read; lifting one begins slowly again. */
 void engine_set_hold(struct engine *engine, enum hold_reason worst);

@@ -206,7 +206,7 @@ void owe_timer(void *context)
 bool engine_may_submit(const struct engine *engine)
 {
     return engine->lease_ok && !engine->draining &&
-           engine->hold == HOLD_NONE &&
+           engine->hold == HOLD_NONE && !engine->storage_untried &&
            lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
                             loop_boot_ms(engine->edges.loop));
 }

@@ -39,6 +39,7 @@ struct worker {
     struct loop_timer *hurry;
     struct loop_timer *give_up;
     struct loop_timer *sweep;
+    bool storage_asked;
     bool intake_idle;
     bool engine_idle;
     bool draining;
@@ -137,6 +138,20 @@ static void drain(void *context)
 
 /* ---- states of the doors ----------------------------------------------------------- */
 
+/** Nothing is bought before what is bought could be stored. */
+static void on_first_probe(void *context, const struct bucket_result *result)
+{
+    struct worker *w = context;
+    if (result->end != BUCKET_DONE) {
+        engine_hold(&w->engine, HOLD_STORAGE, str_of(result->why));
+    } else if (result->why[0]) {
+        log_at(LOG_WARN, "storage lacks something", LOG_TEXT("what", result->why));
+    } else {
+        log_at(LOG_INFO, "storage is there");
+    }
+    engine_storage_tried(&w->engine);
+}
+
 static void on_store_state(void *context, bool up, const char *why,
                            bool schema_misfit)
 {
@@ -159,6 +174,10 @@ static void on_store_state(void *context, bool up, const char *why,
                LOG_TEXT("why", why ? why : ""));
     }
     fleet_store_state(&w->fleet, up);
+    if (up && !w->storage_asked) { /* a hold needs a place to stand in */
+        w->storage_asked = true;
+        bucket_probe(w->edges.bucket, on_first_probe, w);
+    }
     if (up) {
         engine_store_is_back(&w->engine);
         intake_store_is_back(&w->intake);
@@ -231,7 +250,8 @@ static void on_sweep(void *context)
 {
     struct worker *w = context;
     if (w->fleet.counts && !w->draining) {
-        bucket_sweep(w->edges.bucket, SWEEP_OLDER_MS);
+        bucket_sweep(w->edges.bucket, w->settings->key_template,
+                     SWEEP_OLDER_MS);
     }
     loop_timer_set(w->sweep, SWEEP_EVERY_MS);
 }
@@ -361,6 +381,7 @@ static bool open_parts(struct worker *w, struct err *err)
         !intake_init(&w->intake, &w->engine, &intake, err)) {
         return false;
     }
+    w->engine.storage_untried = true;
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
     w->hurry = loop_timer_new(w->loop, on_hurry, w);

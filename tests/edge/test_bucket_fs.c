@@ -407,7 +407,7 @@ static void sweep__old_files_of_the_dead__are_removed(void **state)
     struct trial trial;
     begin(&trial, 0);
     assert_int_equal(put_text(&trial, "s/0.mp4", "x"), BUCKET_DONE);
-    const char *const names[] = {"1-1-old.part", "1-2-new.part"};
+    const char *const names[] = {"1-1-0123abcd.part", "1-2-0123abce.part"};
     for (int i = 0; i < 2; i++) {
         char path[100];
         snprintf(path, sizeof path, "%s/.incoming/%s", trial.root, names[i]);
@@ -420,13 +420,13 @@ static void sweep__old_files_of_the_dead__are_removed(void **state)
         }
     }
     assert_int_equal(incoming(&trial), 2);
-    bucket_sweep(trial.bucket, 3600000);
+    bucket_sweep(trial.bucket, "{request_id}/{index}", 3600000);
     for (int i = 0; i < 100 && !is_swept(&trial); i++) {
         struct bucket_result result;
         (void)check(&trial, "s/0.mp4", &result); /* turns the loop */
     }
     assert_true(is_swept(&trial));
-    assert_true(exists(&trial, ".incoming/1-2-new.part"));
+    assert_true(exists(&trial, ".incoming/1-2-0123abce.part"));
     assert_true(exists(&trial, "s/0.mp4"));
     end(&trial);
 }

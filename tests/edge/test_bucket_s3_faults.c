@@ -170,27 +170,6 @@ static void put__server_reads_slowly__caller_waits(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void put__knows_no_conditions__looks_first(void **state)
-{
-    (void)state;
-    const struct faulty_step steps[] = {
-        {"PUT /videos/p-", FAULTY_ANSWER, 501, NULL, ERROR("NotImplemented")},
-        {"HEAD /videos/p-", FAULTY_ANSWER, 404, NULL, NULL},
-        {"PUT /videos/p-", FAULTY_ANSWER, 200, NULL, NULL},
-        {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL}};
-    struct trial trial;
-    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
-    struct bucket_result result = put_small(&trial);
-    assert_end(&result, BUCKET_FAILED);
-    result = put_small(&trial);
-    assert_end(&result, BUCKET_DONE);
-    result = put_small(&trial);
-    assert_end(&result, BUCKET_EXISTS);
-    assert_non_null(strcasestr(faulty->heads[0], "\r\nif-none-match: *"));
-    assert_null(strcasestr(faulty->heads[2], "\r\nif-none-match"));
-    end_faulty(&trial, faulty);
-}
-
 static void put__options__are_sent(void **state)
 {
     (void)state;
@@ -338,7 +317,7 @@ static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
              "<Upload><Key>others</Key><UploadId>old</UploadId><Initiated>"
              "2013-05-24T00:00:00.000Z</Initiated></Upload></R>",
              key, key, key);
-    bucket_sweep(trial.bucket, 3600000);
+    bucket_sweep(trial.bucket, "a&b.mp4", 3600000);
     until_done(&trial, faulty);
     assert_non_null(strstr(faulty->heads[1], "a%26b.mp4?uploadId=old "));
     assert_non_null(strstr(faulty->heads[4], "a%26b.mp4?uploadId=late "));
@@ -349,24 +328,19 @@ static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
  */
 
 #define PROBE "PUT /videos/p-"
-#define GOOD_PROBE                                                             \
-    {PROBE, FAULTY_ANSWER, 200, NULL, NULL},                                   \
-        {PROBE, FAULTY_ANSWER, 412, NULL, ERROR("PreconditionFailed")},        \
-    {                                                                          \
-        "DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL                    \
-    }
+#define LOOK "GET /videos/p-"
 
-static void probe__skewed_clock__signed_with_the_stores(void **state)
+static void check__skewed_clock__signed_with_the_stores(void **state)
 {
     (void)state;
     const struct faulty_step steps[] = {
-        {PROBE, FAULTY_ANSWER, 403, "Date: Sun, 22 Nov 2099 06:00:00 GMT\r\n",
+        {LOOK, FAULTY_ANSWER, 403, "Date: Sun, 22 Nov 2099 06:00:00 GMT\r\n",
          ERROR("RequestTimeTooSkewed")},
-        GOOD_PROBE};
+        {LOOK, FAULTY_ANSWER, 404, NULL, NULL}};
     struct trial trial;
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
-    struct bucket_result result = probe(&trial);
-    assert_end(&result, BUCKET_DONE);
+    struct bucket_result result = check(&trial, "a.mp4");
+    assert_end(&result, BUCKET_MISSING);
     assert_null(strstr(faulty->heads[0], "x-amz-date: 20991122T06"));
     assert_non_null(strstr(faulty->heads[1], "x-amz-date: 20991122T06"));
     assert_non_null(strstr(faulty->heads[1], "/20991122/eu-1/s3/"));
@@ -385,21 +359,6 @@ static void probe__other_region__says_which(void **state)
     assert_end(&result, BUCKET_UNUSABLE);
     assert_string_equal(result.why,
                         "the bucket is in the region us-west-2, ours is eu-1");
-    end_faulty(&trial, faulty);
-}
-
-static void probe__ignores_conditions__done_and_said(void **state)
-{
-    (void)state;
-    const struct faulty_step steps[] = {
-        {PROBE, FAULTY_ANSWER, 200, NULL, NULL},
-        {PROBE, FAULTY_ANSWER, 200, NULL, NULL},
-        {"DELETE /videos/p-", FAULTY_ANSWER, 403, NULL, ERROR("AccessDenied")}};
-    struct trial trial;
-    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
-    struct bucket_result result = probe(&trial);
-    assert_end(&result, BUCKET_DONE);
-    assert_non_null(strstr(result.why, "If-None-Match"));
     end_faulty(&trial, faulty);
 }
 
@@ -426,15 +385,15 @@ static void credentials__container__fetched_with_its_token(void **state)
         {"GET /creds?x=1 ", FAULTY_ANSWER, 200, NULL,
          "{\"AccessKeyId\":\"ASIA1\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","
          "\"Expiration\":\"2099-01-01T00:00:00Z\"}"},
-        GOOD_PROBE};
+        {LOOK, FAULTY_ANSWER, 404, NULL, NULL}};
     char url[100];
     struct trial trial;
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
     snprintf(url, sizeof url, "%s/creds?x=1", faulty->url);
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let-me-in", 1);
-    struct bucket_result result = probe(&trial);
-    assert_end(&result, BUCKET_DONE);
+    struct bucket_result result = check(&trial, "a.mp4");
+    assert_end(&result, BUCKET_MISSING);
     assert_non_null(
         strstr(faulty->heads[0], "\r\nAuthorization: let-me-in\r\n"));
     assert_non_null(strstr(faulty->heads[1], "Credential=ASIA1/"));
@@ -569,7 +528,7 @@ static void sweep__a_list_of_pages__each_is_read(void **state)
         "2013-05-24T00:00:00.000Z</Initiated></Upload></R>";
     snprintf(first, sizeof first, text, "true", trial.prefix, "one");
     snprintf(second, sizeof second, text, "false", trial.prefix, "two");
-    bucket_sweep(trial.bucket, 3600000);
+    bucket_sweep(trial.bucket, "a.mp4", 3600000);
     until_done(&trial, faulty);
     assert_null(strstr(faulty->heads[0], "key-marker"));
     assert_non_null(strstr(faulty->heads[2], "&key-marker=k%26m&"
@@ -637,7 +596,6 @@ int main(void)
         WITH_KEYS(put__nobody_answers__unusable),
         WITH_KEYS(put__refused_before_the_body__unusable),
         WITH_KEYS(put__server_reads_slowly__caller_waits),
-        WITH_KEYS(put__knows_no_conditions__looks_first),
         WITH_KEYS(put__options__are_sent),
         WITH_KEYS(parts__200_with_an_error__completed_again),
         WITH_KEYS(parts__completed_unheard__found),
@@ -646,9 +604,8 @@ int main(void)
         WITH_KEYS(sweep__a_list_of_pages__each_is_read),
         WITH_KEYS(forget__s3_is_away__told_and_tried_until_it_is_done),
         WITH_KEYS(forget__nothing_stands_in_its_way__done),
-        WITH_KEYS(probe__skewed_clock__signed_with_the_stores),
+        WITH_KEYS(check__skewed_clock__signed_with_the_stores),
         WITH_KEYS(probe__other_region__says_which),
-        WITH_KEYS(probe__ignores_conditions__done_and_said),
         WITH_KEYS(probe__expired_keys_of_the_environment__unusable),
         WITHOUT_KEYS(credentials__container__fetched_with_its_token),
         WITHOUT_KEYS(credentials__instance__fetched_again_when_expired),

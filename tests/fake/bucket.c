@@ -318,9 +318,11 @@ bool bucket_forget(struct bucket *bucket, struct str key, bucket_fn *on_result,
     return true;
 }
 
-void bucket_sweep(struct bucket *bucket, int64_t older_than_ms)
+void bucket_sweep(struct bucket *bucket, const char *key_template,
+                  int64_t older_than_ms)
 {
     (void)bucket;
+    (void)key_template;
     (void)older_than_ms;
 }
 

@@ -223,6 +223,19 @@ MUTANTS = [
      '.name = "duration", .shape = SHAPE_INTEGER, .least = 1, .most = 15,',
      '.name = "duration", .shape = SHAPE_INTEGER, .least = 1, .most = 16,',
      ["unit/request"]),
+    ("the sweep takes uploads of others", "lib/edge/bucket_s3_sweep.c",
+     "return asset_key_fits(sweep->key_template, name) || s3_is_probe(name);",
+     "return true;", ["edge/bucket_s3_forms"]),
+    ("a repeated placeholder may differ", "lib/core/asset.c",
+     "if (known.at) {", "if (false) {", ["unit/asset"]),
+    ("other bytes read back are fine", "lib/edge/bucket_s3_probe.c",
+     "strcmp(hex, probe->sha256) != 0", "false", ["edge/bucket_s3_forms"]),
+    ("no probe after a refused form", "lib/edge/bucket_s3_put.c",
+     "put->form = end->form;", "put->form = false;",
+     ["edge/bucket_s3_forms"]),
+    ("an endpoint's path is dropped", "lib/core/s3_url.c",
+     "sigv4_encode(&root, without_end(str_of(slash)), true);", "(void)slash;",
+     ["unit/s3_url", "edge/bucket_s3_forms"]),
 ]
 
 

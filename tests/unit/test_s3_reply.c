@@ -62,6 +62,55 @@ static void s3_reply_read__one_row_each__verdict(void **state)
     }
 }
 
+/** What another form of the same request may mend, and what none can. */
+static void s3_reply_read__refusals__of_the_form_or_not(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *code; /* null: no body */
+        bool form;
+    } rows[] = {
+        {501, NULL, true},
+        {501, "NotImplemented", true},
+        {400, NULL, true},
+        {400, "InvalidArgument", true},
+        {400, "InvalidRequest", true},
+        {400, "XAmzContentSHA256Mismatch", true},
+        {400, "BadDigest", true},
+        {400, "IncompleteBody", true},
+        {400, "SomethingNew", true},
+        {403, "SignatureDoesNotMatch", true},
+        {411, "MissingContentLength", true},
+        {411, NULL, true},
+        {200, NULL, false},
+        {200, "InternalError", false},
+        {400, "ExpiredToken", false},
+        {400, "RequestTimeout", false},
+        {400, "AuthorizationHeaderMalformed", false},
+        {400, "InvalidBucketName", false},
+        {403, "AccessDenied", false},
+        {403, NULL, false},
+        {404, "NoSuchBucket", false},
+        {412, "PreconditionFailed", false},
+        {500, NULL, false},
+        {503, "SlowDown", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char body[200] = "";
+        struct s3_reply reply;
+        if (rows[i].code) {
+            snprintf(body, sizeof body, HEAD "<Error><Code>%s</Code></Error>",
+                     rows[i].code);
+        }
+        s3_reply_read(rows[i].status, str_of(body), &reply);
+        if (reply.form != rows[i].form) {
+            fail_msg("%d %s", rows[i].status,
+                     rows[i].code ? rows[i].code : "");
+        }
+    }
+}
+
 static void s3_reply_read__cut_or_odd_body__status_decides(void **state)
 {
     (void)state;
@@ -144,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(s3_reply_read__one_row_each__verdict),
+        cmocka_unit_test(s3_reply_read__refusals__of_the_form_or_not),
         cmocka_unit_test(s3_reply_read__cut_or_odd_body__status_decides),
         cmocka_unit_test(s3_reply_words__an_error__status_code_message),
         cmocka_unit_test(s3_xml__several__one_after_the_other),

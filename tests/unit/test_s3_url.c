@@ -144,6 +144,12 @@ static void s3_url_place__one_row_each__host_and_root(void **state)
          "http://localhost:7070", "localhost:7070", "/videos"},
         {"s3://videos?endpoint=http://10.0.0.1&path_style=0", "r",
          "http://videos.10.0.0.1", "videos.10.0.0.1", ""},
+        {"s3://videos?endpoint=https://x.example.co/storage/v1/s3", "r",
+         "https://x.example.co", "x.example.co", "/storage/v1/s3/videos"},
+        {"s3://videos?endpoint=https://x.example.co:1/s3//", "r",
+         "https://x.example.co:1", "x.example.co:1", "/s3/videos"},
+        {"s3://videos?endpoint=https://x.example.co/a&path_style=0", "r",
+         "https://videos.x.example.co", "videos.x.example.co", "/a"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct arena arena;

@@ -1,0 +1,390 @@
+/** What stores take and what not: tests/lib/strict_s3.py plays them. */
+
+#include "s3_trial.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+struct strict {
+    pid_t pid;
+    int in; /* its standard input: it ends when that does */
+    char url[64];
+};
+
+static void strict_start(struct strict *strict, const char *path,
+                         const char *words)
+{
+    int in[2];
+    int out[2];
+    char script[500];
+    char copy[200];
+    snprintf(script, sizeof script, "%s/tests/lib/strict_s3.py",
+             env("TEST_ROOT"));
+    assert_int_equal(pipe(in) | pipe(out), 0);
+    strict->pid = fork();
+    if (strict->pid == 0) {
+        const char *argv[12] = {"python3", script};
+        size_t n = 2;
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        close(in[1]);
+        close(out[0]);
+        if (path[0]) {
+            argv[n++] = "--path";
+            argv[n++] = path;
+        }
+        snprintf(copy, sizeof copy, "%s", words);
+        for (char *word = strtok(copy, " "); word && n < 11;
+             word = strtok(NULL, " ")) {
+            argv[n++] = word;
+        }
+        execvp("python3", (char **)(uintptr_t)argv);
+        _exit(1);
+    }
+    close(in[0]);
+    close(out[1]);
+    strict->in = in[1];
+    FILE *said = fdopen(out[0], "r");
+    assert_non_null(fgets(strict->url, sizeof strict->url, said));
+    strict->url[strcspn(strict->url, "\n")] = '\0';
+    fclose(said);
+}
+
+static void strict_stop(struct strict *strict)
+{
+    close(strict->in);
+    waitpid(strict->pid, NULL, 0);
+}
+
+/** What it says to a question of the test's own. */
+static char *ask(const struct strict *strict, const char *path,
+                 const char *body)
+{
+    static char text[1 << 16];
+    char head[400];
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    size_t len = 0;
+    ssize_t n;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons((uint16_t)atoi(strrchr(strict->url, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    snprintf(head, sizeof head,
+             "POST /-/%s HTTP/1.1\r\nConnection: close\r\nContent-Length: "
+             "%zu\r\n\r\n%s",
+             path, strlen(body), body);
+    assert_int_equal(write(fd, head, strlen(head)), strlen(head));
+    while (len + 1 < sizeof text &&
+           (n = read(fd, text + len, sizeof text - 1 - len)) > 0) {
+        len += (size_t)n;
+    }
+    close(fd);
+    text[len] = '\0';
+    return strstr(text, "\r\n\r\n") + 4;
+}
+
+static void begin_strict(struct trial *trial, const struct strict *strict,
+                         const char *path, const char *options)
+{
+    char endpoint[200];
+    setenv("AWS_ACCESS_KEY_ID", "AKIATEST", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    snprintf(endpoint, sizeof endpoint, "%s%s", strict->url, path);
+    begin_with(trial, endpoint, "videos", options);
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) {
+        n++;
+    }
+    return n;
+}
+
+/** A video of a known and one of an unknown length, small and in parts. */
+static void store_all(struct trial *trial, size_t len)
+{
+    static const struct {
+        const char *key;
+        size_t len;
+        bool known;
+    } rows[] = {
+        {"known.mp4", 300000, true},
+        {"small.mp4", 300000, false},
+        {"parts.mp4", 9 * MIB, false},
+    };
+    for (size_t i = 0; i < len; i++) {
+        char *bytes = video_of(rows[i].len);
+        struct bucket_result result = put_whole(trial, rows[i].key, bytes,
+                                                rows[i].len, rows[i].known);
+        assert_end(&result, BUCKET_DONE);
+        assert_stored(trial, rows[i].key, bytes, rows[i].len);
+        bytes[40]++;
+        result = put_whole(trial, rows[i].key, bytes, rows[i].len,
+                           rows[i].known);
+        assert_end(&result, BUCKET_EXISTS);
+        bytes[40]--;
+        assert_stored(trial, rows[i].key, bytes, rows[i].len);
+        free(bytes);
+    }
+}
+
+/** What a store lacks, what the probe says of it; how puts go from then on. */
+static const struct row {
+    const char *refuses;
+    const char *said; /* "": all is taken */
+    const char *body; /* the payload of the PUT that stored known.mp4 */
+    bool guarded;
+} rows[] = {
+    {"", "", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", true},
+    {"frames=501", "no body in frames", "UNSIGNED-PAYLOAD", true},
+    {"frames=InvalidArgument", "no body in frames", "UNSIGNED-PAYLOAD", true},
+    {"frames=XAmzContentSHA256Mismatch", "no body in frames",
+     "UNSIGNED-PAYLOAD", true},
+    {"frames=SignatureDoesNotMatch", "no body in frames", "UNSIGNED-PAYLOAD",
+     true},
+    {"frames=keep", "no body in frames", "UNSIGNED-PAYLOAD", true},
+    {"frames=501 plain=InvalidRequest",
+     "no body that isn't signed", "", true},
+    {"frames=InvalidRequest sums=InvalidRequest", "no checksum",
+     "UNSIGNED-PAYLOAD", true},
+    {"conditions=501 ends=501", "refuses If-None-Match",
+     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", false},
+    {"conditions=ignore ends=ignore", "ignores If-None-Match",
+     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", false},
+    {"ends=501", "If-None-Match for uploads in parts",
+     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", true},
+    {"frames=501 conditions=InvalidArgument ends=InvalidArgument sums=501",
+     "no checksum", "UNSIGNED-PAYLOAD", false},
+};
+
+static void assert_went(const struct strict *strict, const struct row *row)
+{
+    char *log = ask(strict, "log", "");
+    char *line = strstr(log, "/known.mp4 200 ");
+    assert_non_null(line);
+    line[strcspn(line, "\n")] = '\0';
+    assert_non_null(strstr(line, row->body));
+    assert_int_equal(strstr(line, " guarded") != NULL, row->guarded);
+}
+
+static void probe__lacks_something__found_said_and_done_without(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct strict strict;
+        struct trial trial;
+        print_message("# refuses %s\n", rows[i].refuses);
+        strict_start(&strict, "", rows[i].refuses);
+        begin_strict(&trial, &strict, "", "");
+        struct bucket_result result = probe(&trial);
+        assert_end(&result, BUCKET_DONE);
+        if (!strstr(result.why, rows[i].said) ||
+            (rows[i].said[0] == '\0') != (result.why[0] == '\0')) {
+            fail_msg("said: %s", result.why);
+        }
+        assert_string_equal(ask(&strict, "objects", ""), "");
+        assert_string_equal(ask(&strict, "uploads", ""), "");
+        ask(&strict, "forget", "");
+        bool parts = i == 0 || strstr(rows[i].refuses, "ends") ||
+                     strstr(rows[i].refuses, "sums");
+        store_all(&trial, parts ? 3 : 2);
+        assert_went(&strict, &rows[i]);
+        assert_null(strstr(ask(&strict, "objects", ""), "aws-chunked"));
+        end(&trial);
+        strict_stop(&strict);
+    }
+}
+
+/** The worker was there before the store changed its mind, or never probed. */
+static void put__form_is_refused__goes_in_another_next_time(void **state)
+{
+    (void)state;
+    static const char *const refusals[] = {
+        "frames=501", "frames=InvalidArgument",
+        "frames=XAmzContentSHA256Mismatch", "frames=early"};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct strict strict;
+        struct trial trial;
+        print_message("# %s\n", refusals[i]);
+        strict_start(&strict, "", refusals[i]);
+        begin_strict(&trial, &strict, "", "");
+        char *bytes = video_of(300000);
+        struct bucket_result result = {.end = BUCKET_FAILED};
+        int tries = 0;
+        while (result.end == BUCKET_FAILED && ++tries < 5) {
+            result = put_whole(&trial, "a.mp4", bytes, 300000, true);
+        }
+        assert_end(&result, BUCKET_DONE);
+        bytes[50]++;
+        result = put_whole(&trial, "a.mp4", bytes, 300000, true);
+        assert_end(&result, BUCKET_EXISTS);
+        assert_int_equal(count(ask(&strict, "log", ""),
+                               "a.mp4 200 UNSIGNED-PAYLOAD guarded"),
+                         1);
+        free(bytes);
+        end(&trial);
+        strict_stop(&strict);
+    }
+}
+
+static void put__one_odd_answer__is_not_for_good(void **state)
+{
+    (void)state;
+    struct strict strict;
+    struct trial trial;
+    strict_start(&strict, "", "frames=once");
+    begin_strict(&trial, &strict, "", "");
+    char *bytes = video_of(300000);
+    struct bucket_result result =
+        put_whole(&trial, "a.mp4", bytes, 300000, true);
+    assert_end(&result, BUCKET_FAILED);
+    result = put_whole(&trial, "a.mp4", bytes, 300000, true);
+    assert_end(&result, BUCKET_DONE);
+    assert_non_null(strstr(ask(&strict, "log", ""),
+                           "a.mp4 200 STREAMING-AWS4-HMAC-SHA256-PAYLOAD-"
+                           "TRAILER guarded"));
+
+    /* Refused for a while: the next probe finds it as it was. */
+    ask(&strict, "refuse", "frames=501");
+    result = probe(&trial);
+    assert_non_null(strstr(result.why, "no body in frames"));
+    ask(&strict, "refuse", "");
+    result = probe(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_string_equal(result.why, "");
+    result = put_whole(&trial, "b.mp4", bytes, 300000, true);
+    assert_end(&result, BUCKET_DONE);
+    assert_non_null(strstr(ask(&strict, "log", ""), "b.mp4 200 STREAMING-"));
+    free(bytes);
+    end(&trial);
+    strict_stop(&strict);
+}
+
+/** A probe's small object goes, videos don't: no loop without end. */
+static void put__only_large_ones_refused__goes_in_another_form(void **state)
+{
+    (void)state;
+    struct strict strict;
+    struct trial trial;
+    strict_start(&strict, "", "large=XAmzContentSHA256Mismatch");
+    begin_strict(&trial, &strict, "", "");
+    char *bytes = video_of(300000);
+    struct bucket_result result = {.end = BUCKET_FAILED};
+    int tries = 0;
+    while (result.end == BUCKET_FAILED && ++tries < 5) {
+        result = put_whole(&trial, "a.mp4", bytes, 300000, true);
+    }
+    assert_end(&result, BUCKET_DONE);
+    assert_stored(&trial, "a.mp4", bytes, 300000);
+    free(bytes);
+    end(&trial);
+    strict_stop(&strict);
+}
+
+static void probe__cant_do_without__unusable_and_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *refuses;
+        const char *said;
+    } faults[] = {
+        {"reading=AccessDenied", "can't be read back: S3 answered 403"},
+        {"frames=501 plain=501 sums=501 conditions=501 parts=501", ""},
+        {"frames=AccessDenied", "S3 answered 403 AccessDenied"},
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        struct strict strict;
+        struct trial trial;
+        strict_start(&strict, "", faults[i].refuses);
+        begin_strict(&trial, &strict, "", "");
+        struct bucket_result result = probe(&trial);
+        if (faults[i].said[0]) {
+            assert_end(&result, BUCKET_UNUSABLE);
+            assert_non_null(strstr(result.why, faults[i].said));
+        } else { /* one signed PUT is all that it takes, and will do */
+            assert_end(&result, BUCKET_DONE);
+            assert_non_null(strstr(result.why, "and is over 8 MiB"));
+        }
+        end(&trial);
+        strict_stop(&strict);
+    }
+}
+
+static void endpoint__has_a_path__it_is_kept_and_signed(void **state)
+{
+    (void)state;
+    struct strict strict;
+    struct trial trial;
+    strict_start(&strict, "/storage/v1/s3", "");
+    begin_strict(&trial, &strict, "/storage/v1/s3/", "");
+    struct bucket_result result = probe(&trial);
+    assert_end(&result, BUCKET_DONE);
+    assert_string_equal(result.why, "");
+    store_all(&trial, 3);
+    assert_non_null(
+        strstr(ask(&strict, "log", ""), "PUT /storage/v1/s3/videos/p-"));
+    end(&trial);
+    strict_stop(&strict);
+}
+
+/** Others begin uploads in the same bucket; ours are known by their names. */
+static void sweep__a_shared_bucket__takes_only_ours(void **state)
+{
+    (void)state;
+    struct strict strict;
+    struct trial trial;
+    char url[200];
+    struct err err = {0};
+    strict_start(&strict, "", "");
+    begin_strict(&trial, &strict, "", "");
+    bucket_close(trial.bucket);
+    snprintf(url, sizeof url, "s3://videos?endpoint=%s", strict.url);
+    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, &err);
+    static const char *const theirs[] = {
+        "backup/2026-11-22.tar", "default/2026/11/22/a b/0.mp4",
+        "studio/2026/02/30/clip/0.mp4", "studio/2026/11/22/clip/0.mp4.tmp",
+        ".pixverse/other"};
+    static const char *const ours[] = {"studio-a/2026/11/22/clip.1/0.mp4",
+                                       "default/2026/02/28/clip/2/11.mp4",
+                                       ".pixverse-worker/probe-0a0b0c0d-3"};
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        ask(&strict, "upload", theirs[i]);
+    }
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        ask(&strict, "upload", ours[i]);
+    }
+    bucket_sweep(trial.bucket,
+                 "{tenant}/{yyyy}/{mm}/{dd}/{request_id}/{index}.mp4", 3600000);
+    for (int i = 0; i < 300 && count(ask(&strict, "log", ""), "DELETE ") <
+                                   sizeof ours / sizeof *ours;
+         i++) {
+        loop_timer_set(trial.limit, 30000);
+        struct bucket_result result = check(&trial, "nothing.mp4");
+        assert_int_equal(result.end, BUCKET_MISSING);
+    }
+    const char *left = ask(&strict, "uploads", "");
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        assert_non_null(strstr(left, theirs[i]));
+    }
+    assert_int_equal(count(left, "\n") + 1, sizeof theirs / sizeof *theirs);
+    end(&trial);
+    strict_stop(&strict);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(probe__lacks_something__found_said_and_done_without),
+        cmocka_unit_test(put__form_is_refused__goes_in_another_next_time),
+        cmocka_unit_test(put__one_odd_answer__is_not_for_good),
+        cmocka_unit_test(put__only_large_ones_refused__goes_in_another_form),
+        cmocka_unit_test(probe__cant_do_without__unusable_and_said),
+        cmocka_unit_test(endpoint__has_a_path__it_is_kept_and_signed),
+        cmocka_unit_test(sweep__a_shared_bucket__takes_only_ours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

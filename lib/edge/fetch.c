@@ -1,272 +1,20 @@
-#include "edge/fetch.h"
+#include "edge/fetch_own.h"
 
-#include "base/list.h"
-#include "core/request.h"
-#include "edge/loop_curl.h"
+#include "edge/fetch_rules.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define CONNECTIONS_MAX 1024
 #define REDIRECTS_MAX 3
+#define LOCATION_BYTES_MAX 16384
 #define RECEIVE_BYTES (256 * 1024L)
-#define ERROR_BODY_MAX                                                         \
-    65536 /* of a reply that is no video; the rest is cut                      \
-           */
-
-struct fetch {
-    struct list link;
-    struct fetcher *fetcher;
-    CURL *easy;
-    struct loop_timer *stall;
-    const struct fetch_hooks *hooks;
-    void *context;
-    int64_t stall_ms;
-    int64_t last_ms; /* boot clock of the last byte, or of the pause's end */
-    int64_t bytes;   /* of the body, handed to the reader */
-    int64_t error_bytes; /* of the body of a reply that is no video */
-    int64_t length;
-    int redirects;
-    bool head_told;
-    bool encoded; /* a Content-Encoding that we did not ask for */
-    bool pause;   /* the reader wants no more for now */
-    bool paused;  /* libcurl was told so */
-    bool resume;  /* to be told that it goes on */
-    bool forbidden;
-    bool reached;         /* for an address that is allowed */
-    const char *shut_out; /* why another address of the host was not tried */
-    bool partial;         /* a 206 that we did not ask for */
-    bool too_large;
-    bool refused; /* the reader did not want this body */
-    bool cancelled;
-    bool stalled;
-    bool starved; /* there was no memory to follow a redirect */
-    int64_t retry_after_ms;
-    char why[160];
-    char error[CURL_ERROR_SIZE];
-};
-
-struct fetcher {
-    struct loop *loop;
-    struct fetcher_options options;
-    char *ca_file;
-    struct loop_curl *curl;
-    struct list active;
-    struct loop_timer *soon; /* resumes and cancels, outside libcurl */
-    bool closing;
-};
-
-/* ---- what is allowed ----------------------------------------------------- */
-
-static bool forbid(struct fetch *fetch, const char *why)
-{
-    fetch->forbidden = true;
-    snprintf(fetch->why, sizeof fetch->why, "%s", why);
-    return false;
-}
-
-/** null: fine. */
-static const char *address_fault(const struct fetch *fetch, int family,
-                                 const void *bytes)
-{
-    if (address_is_link_local(family, bytes)) {
-        return "the video's host has a link-local address";
-    }
-    if (!fetch->fetcher->options.allow_private &&
-        !address_is_public(family, bytes)) {
-        return "the video's host has no public address";
-    }
-    return NULL;
-}
-
-static const char *socket_address_fault(const struct fetch *fetch,
-                                        const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)address;
-        return address_fault(fetch, 4, &in->sin_addr);
-    }
-    if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)address;
-        return address_fault(fetch, 6, &in6->sin6_addr);
-    }
-    return "the video's host has an address of no known kind";
-}
-
-static const char *part_fault(CURLU *url, bool allow_private)
-{
-    char *scheme = NULL;
-    char *port = NULL;
-    char *user = NULL;
-    char *password = NULL;
-    const char *fault = NULL;
-    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
-    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
-    curl_url_get(url, CURLUPART_USER, &user, 0);
-    curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
-    bool https = scheme && strcmp(scheme, "https") == 0;
-    bool http = scheme && strcmp(scheme, "http") == 0;
-    if (!https && !(http && allow_private)) {
-        fault = "the video's URL is not https";
-    } else if (user || password) {
-        fault = "the video's URL names a user";
-    } else if (!allow_private && port && strcmp(port, "443") != 0) {
-        fault = "the video's URL names a port other than 443";
-    }
-    curl_free(scheme);
-    curl_free(port);
-    curl_free(user);
-    curl_free(password);
-    return fault;
-}
-
-/** null: fine. The one parser that judges it is the one that will use it.
- *
- * @param starved  Set if it could not be judged: no memory. */
-static const char *url_fault(const char *text, bool allow_private,
-                             bool *starved)
-{
-    CURLU *url = curl_url();
-    CURLUcode code = url ? curl_url_set(url, CURLUPART_URL, text,
-                                        CURLU_NON_SUPPORT_SCHEME)
-                         : CURLUE_OUT_OF_MEMORY;
-    const char *fault = code == CURLUE_OK ? part_fault(url, allow_private)
-                                          : "the video's URL can't be read";
-    *starved = code == CURLUE_OUT_OF_MEMORY;
-    curl_url_cleanup(url);
-    return fault;
-}
-
-/* ---- what libcurl calls -------------------------------------------------- */
-
-static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
-                                    struct curl_sockaddr *address)
-{
-    struct fetch *fetch = context;
-    const char *fault = purpose == CURLSOCKTYPE_IPCXN
-                            ? socket_address_fault(fetch, &address->addr)
-                            : "a socket for something else";
-    if (fault) {
-        fetch->shut_out = fault;
-        return CURL_SOCKET_BAD;
-    }
-    fetch->reached = true;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC,
-                  address->protocol);
-}
-
-/** A connection that is used again opens no socket: judged here. */
-static int on_prereq(void *context, char *remote, char *local, int remote_port,
-                     int local_port)
-{
-    struct fetch *fetch = context;
-    unsigned char bytes[16];
-    (void)local;
-    (void)remote_port;
-    (void)local_port;
-    const char *fault = "the video's host has an address of no known kind";
-    if (inet_pton(AF_INET, remote, bytes) == 1) {
-        fault = address_fault(fetch, 4, bytes);
-    } else if (inet_pton(AF_INET6, remote, bytes) == 1) {
-        fault = address_fault(fetch, 6, bytes);
-    }
-    if (fault) {
-        forbid(fetch, fault);
-        return CURL_PREREQFUNC_ABORT;
-    }
-    return CURL_PREREQFUNC_OK;
-}
-
-static size_t on_header(char *bytes, size_t size, size_t n, void *context)
-{
-    struct fetch *fetch = context;
-    struct str line = {bytes, size * n};
-    fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
-    const struct str encoding = STR("content-encoding:");
-    const struct str retry = STR("retry-after:");
-    if (line.len > encoding.len &&
-        str_eq_nocase((struct str){line.at, encoding.len}, encoding)) {
-        struct str value = str_trim(
-            (struct str){line.at + encoding.len, line.len - encoding.len});
-        fetch->encoded = !str_eq_nocase(value, STR("identity"));
-    } else if (line.len > retry.len &&
-               str_eq_nocase((struct str){line.at, retry.len}, retry)) {
-        struct str value =
-            str_trim((struct str){line.at + retry.len, line.len - retry.len});
-        int64_t seconds = 0;
-        if (str_to_i64(value, 0, 600, &seconds)) {
-            fetch->retry_after_ms = seconds * 1000;
-        }
-    }
-    return line.len;
-}
-
-static int status_of(const struct fetch *fetch)
-{
-    long status = 0;
-    curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
-    return (int)status;
-}
-
-static bool tell_head(struct fetch *fetch, int status)
-{
-    curl_off_t length = -1;
-    char *type = NULL;
-    curl_easy_getinfo(fetch->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    curl_easy_getinfo(fetch->easy, CURLINFO_CONTENT_TYPE, &type);
-    fetch->head_told = true;
-    fetch->length = length;
-    if (fetch->encoded) {
-        snprintf(fetch->why, sizeof fetch->why,
-                 "the video came in an encoding that was not asked for");
-        return false;
-    }
-    if (status == 206) {
-        fetch->partial = true;
-        snprintf(fetch->why, sizeof fetch->why,
-                 "the video came as a part that was not asked for");
-        return false;
-    }
-    if (length > fetch->fetcher->options.bytes_max) {
-        fetch->too_large = true;
-        return false;
-    }
-    fetch->refused =
-        !fetch->hooks->on_head(fetch->context, status, length, str_of(type));
-    return !fetch->refused;
-}
-
-static size_t on_body(char *bytes, size_t size, size_t n, void *context)
-{
-    struct fetch *fetch = context;
-    size_t len = size * n;
-    int status = status_of(fetch);
-    fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
-    if (status < 200 || status > 299) {
-        fetch->error_bytes += (int64_t)len;
-        return fetch->error_bytes <= ERROR_BODY_MAX ? len : 0;
-    }
-    if (fetch->pause) {
-        fetch->paused = true; /* these bytes come again */
-        return CURL_WRITEFUNC_PAUSE;
-    }
-    if (!fetch->head_told && !tell_head(fetch, status)) {
-        return 0;
-    }
-    if (fetch->bytes + (int64_t)len > fetch->fetcher->options.bytes_max) {
-        fetch->too_large = true;
-        return 0;
-    }
-    fetch->bytes += (int64_t)len;
-    fetch->pause = !fetch->hooks->on_data(fetch->context, bytes, len);
-    return len;
-}
+#define KEPT_S 300L /* the longest life of a connection that is used again */
+/* A host that gives less holds one of few slots for nothing. */
+#define LEAST_BYTES_PER_S 4096
+#define WINDOW_MS 60000
 
 /* ---- ends ---------------------------------------------------------------- */
 
@@ -275,6 +23,9 @@ static void free_fetch(struct fetch *fetch)
     list_remove(&fetch->link);
     loop_timer_free(fetch->stall);
     curl_easy_cleanup(fetch->easy);
+    decoder_free(fetch->decoder);
+    buf_done(&fetch->location);
+    free(fetch->url);
     free(fetch);
 }
 
@@ -283,7 +34,7 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
     if (fetch->cancelled) {
         return REPLY_CANCELLED;
     }
-    if (fetch->stalled) {
+    if (fetch->stalled || fetch->slow) {
         return REPLY_TIMED_OUT;
     }
     if (fetch->too_large) {
@@ -291,7 +42,9 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
     }
     switch ((int)code) {
     case CURLE_OK:
-        return fetch->starved || fetch->encoded || fetch->partial ? REPLY_BROKEN : REPLY_WHOLE;
+        return fetch->starved || fetch->encoded || fetch->partial
+                   ? REPLY_BROKEN
+                   : REPLY_WHOLE;
     case CURLE_COULDNT_RESOLVE_HOST:
         return REPLY_UNRESOLVED;
     case CURLE_COULDNT_CONNECT:
@@ -309,10 +62,10 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
 
 static void end_fetch(struct fetch *fetch, CURLcode code)
 {
-    int status = status_of(fetch);
+    int status = fetch_status(fetch);
     bool found = status >= 200 && status < 300;
-    if (code == CURLE_OK && found && !fetch->head_told && !fetch->cancelled) {
-        tell_head(fetch, status); /* an empty body calls nobody */
+    if (code == CURLE_OK && found && !fetch->cancelled) {
+        fetch_finish_body(fetch, status);
     }
     struct fetch_end end = {
         .end = end_of(fetch, code),
@@ -323,13 +76,15 @@ static void end_fetch(struct fetch *fetch, CURLcode code)
     };
     bool good = end.end == REPLY_WHOLE && found;
     if (!good && fetch->shut_out && !fetch->reached && !fetch->cancelled) {
-        forbid(fetch, fetch->shut_out);
+        fetch_forbid(fetch, fetch->shut_out);
     }
     end.forbidden = !good && fetch->forbidden;
     if (!good) {
         const char *why = fetch->why[0]      ? fetch->why
                           : fetch->starved   ? "no memory for a redirect"
                           : fetch->stalled   ? "no byte came for too long"
+                          : fetch->slow      ? "the host gave less than 4 KiB a "
+                                               "second for a minute"
                           : fetch->error[0]  ? fetch->error
                           : code != CURLE_OK ? curl_easy_strerror(code)
                                              : "";
@@ -344,35 +99,32 @@ static void end_fetch(struct fetch *fetch, CURLcode code)
 /** Follow one redirect by hand; false: there is none to follow. */
 static bool follow(struct fetch *fetch)
 {
-    char *location = NULL;
-    int status = status_of(fetch);
+    const char *fault = NULL;
+    int status = fetch_status(fetch);
     if (status < 300 || status > 399 || fetch->cancelled ||
-        fetch->fetcher->closing) {
-        return false;
-    }
-    curl_easy_getinfo(fetch->easy, CURLINFO_REDIRECT_URL, &location);
-    if (!location) {
+        fetch->fetcher->closing || fetch->location.len == 0) {
         return false;
     }
     if (fetch->redirects++ >= REDIRECTS_MAX) {
-        return forbid(fetch, "too many redirects");
+        return fetch_forbid(fetch, "too many redirects");
     }
-    const char *fault = url_fault(
-        location, fetch->fetcher->options.allow_private, &fetch->starved);
-    char *copy = strdup(location);
-    fetch->starved = fetch->starved || !copy;
-    if (fetch->starved || fault) {
-        free(copy);
-        return !fetch->starved && forbid(fetch, fault);
+    if (fetch->location.failed) {
+        return fetch_forbid(fetch, "a redirect to too long a URL");
     }
+    char *url = fetch_url_read(fetch->url, buf_str(&fetch->location),
+                               fetch_allows_private(fetch), &fault);
+    fetch->starved = !url && !fault;
+    if (!url) {
+        return fault && fetch_forbid(fetch, fault);
+    }
+    free(fetch->url);
+    fetch->url = url;
     fetch->error_bytes = 0;
-    fetch->encoded = false;
     fetch->reached = false;
     fetch->shut_out = NULL;
-    fetch->retry_after_ms = 0;
+    fetch_begin_reply(fetch);
     fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
-    curl_easy_setopt(fetch->easy, CURLOPT_URL, copy);
-    free(copy);
+    curl_easy_setopt(fetch->easy, CURLOPT_URL, url);
     fetch->starved = !loop_curl_add(fetch->fetcher->curl, fetch->easy);
     return !fetch->starved;
 }
@@ -388,6 +140,20 @@ static void on_done(void *context, void *easy, int code)
     end_fetch(fetch, (CURLcode)code);
 }
 
+/** When the clocks of the fetch are looked at again. */
+static void watch_clocks(struct fetch *fetch, int64_t now_ms)
+{
+    const int64_t stall_ms = fetch->last_ms + fetch->stall_ms - now_ms;
+    const int64_t rate_ms = rate_left_ms(&fetch->rate, now_ms);
+    loop_timer_set(fetch->stall, stall_ms < rate_ms ? stall_ms : rate_ms);
+}
+
+/** A host that gives too little: whether it may go on, nobody else waiting. */
+static bool bears(struct fetch *fetch)
+{
+    return fetch->hooks->on_slow && fetch->hooks->on_slow(fetch->context);
+}
+
 static void on_stall(void *context)
 {
     struct fetch *fetch = context;
@@ -395,33 +161,25 @@ static void on_stall(void *context)
     if (fetch->pause) {
         fetch->last_ms = now_ms;
     }
-    int64_t left_ms = fetch->last_ms + fetch->stall_ms - now_ms;
-    if (left_ms > 0) {
-        loop_timer_set(fetch->stall, left_ms);
+    fetch->stalled = now_ms - fetch->last_ms >= fetch->stall_ms;
+    fetch->slow = !fetch->stalled && rate_is_low(&fetch->rate, now_ms) &&
+                  !bears(fetch);
+    if (!fetch->stalled && !fetch->slow) {
+        watch_clocks(fetch, now_ms);
         return;
     }
-    fetch->stalled = true;
     loop_curl_remove(fetch->fetcher->curl, fetch->easy);
     end_fetch(fetch, CURLE_OPERATION_TIMEDOUT);
 }
 
 /* ---- the door ------------------------------------------------------------ */
 
-static void set_options(struct fetch *fetch, const char *url,
-                        int64_t connect_ms)
+static void set_options(struct fetch *fetch, int64_t connect_ms)
 {
     CURL *easy = fetch->easy;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, fetch);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->error);
+    curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
+    fetch_listen(fetch);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -431,6 +189,8 @@ static void set_options(struct fetch *fetch, const char *url,
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, KEPT_S);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->fetcher->headers);
     curl_easy_setopt(easy, CURLOPT_USERAGENT,
                      "pixverse-worker/" PROGRAM_VERSION);
     if (fetch->fetcher->ca_file) {
@@ -438,63 +198,71 @@ static void set_options(struct fetch *fetch, const char *url,
     }
 }
 
+static struct fetch *fetch_new(struct fetcher *fetcher, char *url,
+                               int64_t stall_ms,
+                               const struct fetch_hooks *fetch_hooks,
+                               void *context)
+{
+    struct fetch *fetch = calloc(1, sizeof *fetch);
+    if (!fetch) {
+        free(url);
+        return NULL;
+    }
+    const int64_t now_ms = loop_boot_ms(fetcher->loop);
+    *fetch = (struct fetch){
+        .fetcher = fetcher,
+        .easy = curl_easy_init(),
+        .stall = loop_timer_new(fetcher->loop, on_stall, fetch),
+        .hooks = fetch_hooks,
+        .context = context,
+        .url = url,
+        .stall_ms = stall_ms,
+        .last_ms = now_ms,
+        .length = -1,
+    };
+    list_init(&fetch->link);
+    buf_init(&fetch->location, LOCATION_BYTES_MAX);
+    rate_begin(&fetch->rate,
+               fetcher->options.window_ms ? fetcher->options.window_ms
+                                          : WINDOW_MS,
+               LEAST_BYTES_PER_S, now_ms);
+    if (!fetch->easy || !fetch->stall) {
+        free_fetch(fetch);
+        return NULL;
+    }
+    return fetch;
+}
+
 struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
                           int64_t connect_ms, int64_t stall_ms,
                           const struct fetch_hooks *hooks, void *context,
                           struct err *err)
 {
+    const char *fault = NULL;
     if (fetcher->closing) {
         err_set(err, ERR_TRANSIENT, "stopping");
         return NULL;
     }
-    char *text = strndup(url.at ? url.at : "", url.len);
-    bool starved = !text;
-    const char *fault =
-        text ? url_fault(text, fetcher->options.allow_private, &starved) : NULL;
-    if (starved) {
-        free(text);
-        err_set(err, ERR_TRANSIENT, "no memory for a download");
-        return NULL;
-    }
-    if (strlen(text) != url.len) {
-        fault = "the video's URL can't be read";
-    }
+    char *text =
+        fetch_url_read(NULL, url, fetcher->options.allow_private, &fault);
     if (fault) {
-        free(text);
         err_set(err, ERR_PERMANENT, "%s", fault);
         return NULL;
     }
-    struct fetch *fetch = calloc(1, sizeof *fetch);
-    if (fetch) {
-        *fetch = (struct fetch){
-            .fetcher = fetcher,
-            .easy = curl_easy_init(),
-            .stall = loop_timer_new(fetcher->loop, on_stall, fetch),
-            .hooks = hooks,
-            .context = context,
-            .stall_ms = stall_ms,
-            .last_ms = loop_boot_ms(fetcher->loop),
-            .length = -1,
-        };
-        list_init(&fetch->link);
-    }
-    if (!fetch || !fetch->easy || !fetch->stall) {
-        if (fetch) {
-            free_fetch(fetch);
-        }
-        free(text);
+    struct fetch *fetch =
+        text ? fetch_new(fetcher, text, stall_ms, hooks, context) : NULL;
+    if (!fetch) {
         err_set(err, ERR_TRANSIENT, "no memory for a download");
         return NULL;
     }
-    set_options(fetch, text, connect_ms);
-    free(text);
+    set_options(fetch, connect_ms);
     list_add_tail(&fetcher->active, &fetch->link);
     if (!loop_curl_add(fetcher->curl, fetch->easy)) {
         free_fetch(fetch);
         err_set(err, ERR_TRANSIENT, "libcurl did not take the download");
         return NULL;
     }
-    loop_timer_set(fetch->stall, stall_ms);
+    watch_clocks(fetch, fetch->last_ms);
     return fetch;
 }
 
@@ -507,6 +275,7 @@ static void resume_all(struct fetcher *fetcher)
             fetch->resume = false;
             fetch->pause = false;
             fetch->last_ms = loop_boot_ms(fetcher->loop);
+            rate_resume(&fetch->rate, fetch->last_ms);
             if (fetch->paused) {
                 fetch->paused = false;
                 curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
@@ -560,12 +329,13 @@ struct fetcher *fetcher_open(struct loop *loop,
         .loop = loop,
         .options = *options,
         .ca_file = options->ca_file ? strdup(options->ca_file) : NULL,
+        .headers = curl_slist_append(NULL, "Accept-Encoding: identity"),
         .soon = loop_timer_new(loop, on_soon, fetcher),
     };
     list_init(&fetcher->active);
     fetcher->curl =
         loop_curl_open(loop, CONNECTIONS_MAX, on_done, fetcher, err);
-    if (!fetcher->curl || !fetcher->soon ||
+    if (!fetcher->curl || !fetcher->soon || !fetcher->headers ||
         (options->ca_file && !fetcher->ca_file)) {
         err_set(err, ERR_FATAL, "no memory for downloads");
         fetcher_close(fetcher);
@@ -584,6 +354,7 @@ void fetcher_close(struct fetcher *fetcher)
     cancel_all(fetcher);
     loop_curl_close(fetcher->curl);
     loop_timer_free(fetcher->soon);
+    curl_slist_free_all(fetcher->headers);
     free(fetcher->ca_file);
     free(fetcher);
 }

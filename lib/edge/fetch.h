@@ -8,7 +8,8 @@
 /**
  * Streams a body from a host that a stranger named. Addresses are checked at
  * connect time, every redirect again (at most 3); no key is ever sent; one
- * connection pool of its own, HTTP/1.1.
+ * connection pool of its own, HTTP/1.1. A content coding that nobody asked for
+ * is undone if the bytes are in one, whatever the label says.
  */
 struct fetcher;
 struct fetch;
@@ -17,6 +18,7 @@ struct fetcher_options {
     bool allow_private; /* DOWNLOAD_PRIVATE */
     int64_t bytes_max;  /* a longer body is cut off */
     const char *ca_file; /* null: the system's */
+    int64_t window_ms;   /* of the least rate; 0: a minute */
 };
 
 /** How a stream ended. */
@@ -25,17 +27,23 @@ struct fetch_end {
     int status;           /* of the last hop; 0: none */
     bool forbidden;       /* the URL or an address is not allowed */
     int64_t bytes;        /* of the body, handed to on_data */
-    int64_t length;       /* announced; -1: not */
+    /* Announced; -1: not. Of a body whose coding was undone, the bytes, once
+     * the coded stream came to its own end. */
+    int64_t length;
     int64_t retry_after_ms_hint; /* 0: none; seconds form only */
     char why[160];
 };
 
 struct fetch_hooks {
-    /** Status 2xx and the headers are there; false refuses the body. */
+    /** Status 2xx (of 206 only one that brings all) and the headers are there;
+     * false refuses the body. */
     bool (*on_head)(void *context, int status, int64_t length,
                     struct str content_type);
     /** false: pause after these bytes (they are taken) until fetch_resume(). */
     bool (*on_data)(void *context, const char *bytes, size_t len);
+    /** Less than 4 KiB a second came for a minute: true bears it for one more,
+     * false ends it as REPLY_TIMED_OUT. Null: false. */
+    bool (*on_slow)(void *context);
     /** Exactly once, after fetch_start() has returned. The fetch is gone. */
     void (*on_end)(void *context, const struct fetch_end *end);
 };

@@ -220,12 +220,25 @@ static void on_put_end(void *context, const struct bucket_result *result)
 
 /* ---- the fetch ------------------------------------------------------------------------ */
 
+/** Of a 206, the fetch lets only one pass that brings all. */
+static bool brings_video(int status)
+{
+    return status == 200 || status == 203 || status == 206;
+}
+
+/** A slow host is borne as long as nobody else wants its slot. */
+static bool on_slow(void *context)
+{
+    const struct transfer *t = context;
+    return heap_first(&t->engine->transfers) == NULL;
+}
+
 static bool on_head(void *context, int status, int64_t length,
                     struct str content_type)
 {
     struct transfer *t = context;
     (void)content_type; /* the check of the boxes decides, not a label */
-    if (status != 200) {
+    if (!brings_video(status)) {
         return false;
     }
     struct err err = {0};
@@ -298,7 +311,8 @@ static void on_fetch_end(void *context, const struct fetch_end *end)
     } else if (is_refusal(end->status)) {
         end_after_put(t, OUTCOME_FETCH_REFUSED,
                       "the asset host refused the video", end->status);
-    } else if (end->end != REPLY_WHOLE || end->status != 200 || !t->put) {
+    } else if (end->end != REPLY_WHOLE || !brings_video(end->status) ||
+               !t->put) {
         end_after_put(t, OUTCOME_FETCH_FAILED,
                       end->why[0] ? end->why : "the asset host has no video now",
                       end->status);
@@ -310,6 +324,7 @@ static void on_fetch_end(void *context, const struct fetch_end *end)
 static const struct fetch_hooks hooks = {
     .on_head = on_head,
     .on_data = on_data,
+    .on_slow = on_slow,
     .on_end = on_fetch_end,
 };
 

@@ -132,7 +132,8 @@ static inline void on_end(void *context, const struct fetch_end *end)
     }
 }
 
-static const struct fetch_hooks hooks = {on_head, on_data, on_end};
+static const struct fetch_hooks hooks = {
+    .on_head = on_head, .on_data = on_data, .on_end = on_end};
 
 static inline void start_with(struct seen *seen, const char *url,
                               int64_t connect_ms, int64_t stall_ms)

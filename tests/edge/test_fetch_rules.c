@@ -360,7 +360,7 @@ static void fetch_start__what_is_no_url__is_refused(void **state)
     assert_refused("127.0.0.1");
     assert_refused("https://");
     assert_refused("http://127.0.0.1 /");
-    assert_refused("http://127.0.0.1/\r\nX: y");
+    assert_refused("http://127.0.0.1\r\n X: y/");
     assert_refused("http://127.0.0.1:99999/");
     assert_refused("http://[::1/");
     assert_refused("//127.0.0.1/");

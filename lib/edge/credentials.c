@@ -2,20 +2,24 @@
 
 #include "base/buf.h"
 #include "core/aws.h"
+#include "core/retry.h"
+#include "core/s3_reply.h"
+#include "edge/aws_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define FILE_BYTES_MAX ((size_t)256 << 10)
 #define EARLY_MS 300000    /* fetched again so long before they expire */
 #define REREAD_MS 300000   /* files, which others change */
-#define FAIL_PAUSE_MS 1000 /* a source that failed is left alone so long */
+#define PAUSE_MS 1000 /* a source is left alone so long, one that failed longer */
+#define PAUSE_MAX_MS 30000
 #define RENEW_MIN_MS 10000
 #define CONNECT_MS 1000 /* the endpoints are on this machine, or not at all */
 #define STS_CONNECT_MS 10000
 #define STALL_MS 5000
+#define WHOLE_MS 30000
 #define CONTAINER_HOST "http://169.254.170.2"
 #define INSTANCE_HOST "http://169.254.169.254"
 #define INSTANCE_ROLES "/latest/meta-data/iam/security-credentials/"
@@ -37,9 +41,13 @@ struct credentials {
     struct aws_keys keys;
     struct sigv4_key key; /* slices of keys */
     bool have;
-    int64_t fetched_ms; /* of the wall clock, as keys.expires_ms is */
+    /* Times of the loop's clock: the wall clock may be wrong, and jump. */
+    int64_t expires_ms; /* of the keys; 0: never */
+    int64_t fetched_ms; /* 0: not yet */
     int64_t again_ms;   /* fetch again from here on; 0: never */
-    int64_t failed_ms;  /* loop's clock; 0: the last fetch didn't fail */
+    int64_t failed_ms;  /* 0: the last fetch didn't fail */
+    int64_t pause_ms;   /* after that */
+    struct backoff backoff;
     char why[200];      /* what the last fetch failed for */
     struct wire_call *call;
     enum asking asking;
@@ -55,80 +63,21 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/** Null where it is unset or empty. */
-static const char *env(const char *name)
-{
-    const char *value = getenv(name);
-    return value && value[0] ? value : NULL;
-}
-
-/** A whole file; false: it can't be read. The caller ends *text. */
-static bool read_file(const char *path, struct buf *text)
-{
-    buf_init(text, FILE_BYTES_MAX);
-    FILE *file = path ? fopen(path, "re") : NULL;
-    if (!file) {
-        return false;
-    }
-    char piece[4096];
-    size_t n;
-    while ((n = fread(piece, 1, sizeof piece, file)) > 0) {
-        buf_add(text, piece, n);
-    }
-    bool good = !ferror(file) && !text->failed;
-    fclose(file);
-    explicit_bzero(piece, sizeof piece);
-    return good;
-}
-
-static void wipe(struct buf *text)
-{
-    if (text->bytes) {
-        explicit_bzero(text->bytes, text->size);
-    }
-    buf_done(text);
-}
-
-/** The shared file: named by the environment, else below the home folder. */
-static bool read_shared(const char *name, const char *below, struct buf *text)
-{
-    char path[4096];
-    const char *said = env(name);
-    const char *home = env("HOME");
-    if (!said && !home) {
-        buf_init(text, 0);
-        return false;
-    }
-    if (said) {
-        snprintf(path, sizeof path, "%s", said);
-    } else {
-        snprintf(path, sizeof path, "%s/%s", home, below);
-    }
-    return read_file(path, text);
-}
-
-static const char *profile(void)
-{
-    const char *name = env("AWS_PROFILE");
-    name = name ? name : env("AWS_DEFAULT_PROFILE");
-    return name ? name : "default";
-}
-
 const char *credentials_region(struct credentials *c)
 {
-    const char *region = env("AWS_REGION");
-    region = region ? region : env("AWS_DEFAULT_REGION");
+    const char *region = aws_env("AWS_REGION");
+    region = region ? region : aws_env("AWS_DEFAULT_REGION");
     if (region) {
         snprintf(c->region, sizeof c->region, "%s", region);
     } else if (!c->region[0]) {
         struct buf text;
-        if (read_shared("AWS_CONFIG_FILE", ".aws/config", &text)) {
+        if (aws_read_shared("AWS_CONFIG_FILE", ".aws/config", &text)) {
             struct str value =
-                aws_file_value(buf_str(&text), profile(), true, "region");
+                aws_file_value(buf_str(&text), aws_profile(), true, "region");
             snprintf(c->region, sizeof c->region, "%.*s", (int)value.len,
                      value.at ? value.at : "");
         }
-        wipe(&text);
+        aws_wipe(&text);
     }
     return c->region[0] ? c->region : NULL;
 }
@@ -151,10 +100,26 @@ static void on_soon(void *context)
     }
 }
 
-static void fetched(struct credentials *c, struct aws_keys *keys,
-                    int64_t reread_ms)
+static bool is_expired(const struct credentials *c)
 {
-    int64_t now_ms = wall_ms();
+    return c->expires_ms && loop_boot_ms(c->loop) >= c->expires_ms;
+}
+
+/** Keys that are there stay until they expire. */
+static void failed(struct credentials *c, const char *what, const char *why)
+{
+    uint32_t random;
+    loop_random_bytes(c->loop, &random, sizeof random);
+    snprintf(c->why, sizeof c->why, "no credentials for S3: %s%s%.120s", what,
+             why[0] ? ": " : "", why);
+    c->failed_ms = loop_boot_ms(c->loop);
+    c->pause_ms = PAUSE_MS + backoff_fail(&c->backoff, PAUSE_MAX_MS, random);
+    c->have = c->have && !is_expired(c);
+    loop_timer_set(c->soon, 0);
+}
+
+static void take_keys(struct credentials *c, struct aws_keys *keys)
+{
     c->keys = *keys;
     explicit_bzero(keys, sizeof *keys);
     c->key = (struct sigv4_key){
@@ -163,26 +128,50 @@ static void fetched(struct credentials *c, struct aws_keys *keys,
         .token = c->keys.token[0] ? str_of(c->keys.token) : (struct str){0},
     };
     c->have = true;
+}
+
+/** Of one's own: the environment, files. They say no end. */
+static void found(struct credentials *c, struct aws_keys *keys,
+                  int64_t reread_ms)
+{
+    const int64_t now_ms = loop_boot_ms(c->loop);
+    take_keys(c, keys);
+    c->expires_ms = 0;
     c->fetched_ms = now_ms;
     c->again_ms = reread_ms ? now_ms + reread_ms : 0;
-    if (c->keys.expires_ms) {
-        int64_t life_ms = c->keys.expires_ms - now_ms;
-        c->again_ms = c->keys.expires_ms -
-                      (life_ms > 2 * EARLY_MS ? EARLY_MS : life_ms / 2);
-    }
     c->failed_ms = 0;
     loop_timer_set(c->soon, 0);
 }
 
-/** Keys that are there stay until they expire. */
-static void failed(struct credentials *c, const char *what, const char *why)
+/**
+ * Of a server, whose clock says how long they live: ours may be wrong, and
+ * would have them expired for ever.
+ */
+static void fetched(struct credentials *c, const char *from,
+                    struct aws_keys *keys, const char *date)
 {
-    snprintf(c->why, sizeof c->why, "no credentials for S3: %s%s%.120s", what,
-             why[0] ? ": " : "", why);
-    c->failed_ms = loop_boot_ms(c->loop);
-    if (c->have && c->keys.expires_ms && wall_ms() >= c->keys.expires_ms) {
-        c->have = false;
+    const int64_t now_ms = loop_boot_ms(c->loop);
+    const int64_t theirs_ms = s3_http_date(str_of(date));
+    const int64_t life_ms =
+        keys->expires_ms - (theirs_ms >= 0 ? theirs_ms : wall_ms());
+    if (keys->expires_ms && life_ms <= 0) {
+        char why[100];
+        snprintf(why, sizeof why,
+                 "they had expired %lld s ago when they came, by %s clock",
+                 (long long)(-life_ms / 1000),
+                 theirs_ms >= 0 ? "its own" : "this machine's");
+        explicit_bzero(keys, sizeof *keys);
+        failed(c, from, why);
+        return;
     }
+    const int64_t early_ms = life_ms > 2 * EARLY_MS ? EARLY_MS : life_ms / 2;
+    const bool ends = keys->expires_ms != 0;
+    take_keys(c, keys);
+    c->expires_ms = ends ? now_ms + life_ms : 0;
+    c->again_ms = ends ? now_ms + life_ms - early_ms : 0;
+    c->fetched_ms = now_ms;
+    c->failed_ms = 0;
+    backoff_good(&c->backoff);
     loop_timer_set(c->soon, 0);
 }
 
@@ -193,7 +182,7 @@ static void ask(struct credentials *c, enum asking asking, const char *method,
 
 static const char *instance_host(void)
 {
-    const char *said = env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *said = aws_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
     return said ? said : INSTANCE_HOST;
 }
 
@@ -236,7 +225,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
     char role[129];
     char why[160];
     c->call = NULL;
-    wipe(&c->body);
+    aws_wipe(&c->body);
     if (!answer->whole || answer->status != 200) {
         snprintf(why, sizeof why, "status %d", answer->status);
         failed(c, names[c->asking], answer->whole ? why : answer->why);
@@ -267,7 +256,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
     if (!good) {
         failed(c, names[c->asking], "an answer that can't be read");
     } else if (keys.id[0]) {
-        fetched(c, &keys, 0);
+        fetched(c, names[c->asking], &keys, answer->date);
     }
 }
 
@@ -287,11 +276,12 @@ static void ask(struct credentials *c, enum asking asking, const char *method,
         .body = buf_str(&c->body),
         .connect_ms = asking == ASKING_STS ? STS_CONNECT_MS : CONNECT_MS,
         .stall_ms = STALL_MS,
+        .whole_ms = WHOLE_MS,
     };
     c->asking = asking;
     c->call = wire_start(c->wire, &request, on_answer, c);
     if (!c->call) {
-        wipe(&c->body);
+        aws_wipe(&c->body);
         failed(c, "no memory", "");
     }
 }
@@ -301,15 +291,15 @@ static void ask(struct credentials *c, enum asking asking, const char *method,
 
 static bool from_environment(struct credentials *c)
 {
-    const char *id = env("AWS_ACCESS_KEY_ID");
-    const char *secret = env("AWS_SECRET_ACCESS_KEY");
+    const char *id = aws_env("AWS_ACCESS_KEY_ID");
+    const char *secret = aws_env("AWS_SECRET_ACCESS_KEY");
     if (!id || !secret) {
         return false;
     }
     struct aws_keys keys;
     if (aws_keys_set(&keys, str_of(id), str_of(secret),
-                     str_of(env("AWS_SESSION_TOKEN")))) {
-        fetched(c, &keys, 0);
+                     str_of(aws_env("AWS_SESSION_TOKEN")))) {
+        found(c, &keys, 0);
     } else {
         failed(c, "AWS_ACCESS_KEY_ID and its companions can't be read", "");
     }
@@ -320,12 +310,12 @@ static void assume(struct credentials *c, const char *role, const char *path)
 {
     struct buf token;
     char url[300];
-    if (!read_file(path, &token)) {
-        wipe(&token);
+    if (!aws_read_file(path, &token)) {
+        aws_wipe(&token);
         failed(c, "the web identity's token can't be read", "");
         return;
     }
-    const char *name = env("AWS_ROLE_SESSION_NAME");
+    const char *name = aws_env("AWS_ROLE_SESSION_NAME");
     buf_init(&c->body, 0);
     buf_add_text(&c->body, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15"
                            "&RoleSessionName=");
@@ -334,8 +324,8 @@ static void assume(struct credentials *c, const char *role, const char *path)
     sigv4_encode(&c->body, str_of(role), false);
     buf_add_text(&c->body, "&WebIdentityToken=");
     sigv4_encode(&c->body, str_trim(buf_str(&token)), false);
-    wipe(&token);
-    const char *said = env("AWS_ENDPOINT_URL_STS");
+    aws_wipe(&token);
+    const char *said = aws_env("AWS_ENDPOINT_URL_STS");
     const char *region = credentials_region(c);
     if (said) {
         snprintf(url, sizeof url, "%s", said);
@@ -349,8 +339,8 @@ static void assume(struct credentials *c, const char *role, const char *path)
 
 static bool from_web_identity(struct credentials *c)
 {
-    const char *path = env("AWS_WEB_IDENTITY_TOKEN_FILE");
-    const char *role = env("AWS_ROLE_ARN");
+    const char *path = aws_env("AWS_WEB_IDENTITY_TOKEN_FILE");
+    const char *role = aws_env("AWS_ROLE_ARN");
     if (!path || !role) {
         return false;
     }
@@ -362,9 +352,9 @@ static bool from_web_identity(struct credentials *c)
 static struct str shared_value(const struct buf texts[2], const char *name)
 {
     struct str value =
-        aws_file_value(buf_str(&texts[0]), profile(), false, name);
+        aws_file_value(buf_str(&texts[0]), aws_profile(), false, name);
     return value.at ? value
-                    : aws_file_value(buf_str(&texts[1]), profile(), true, name);
+                    : aws_file_value(buf_str(&texts[1]), aws_profile(), true, name);
 }
 
 static bool take_profile(struct credentials *c, const struct buf texts[2])
@@ -385,9 +375,9 @@ static bool take_profile(struct credentials *c, const struct buf texts[2])
     if (id.at && secret.at) {
         if (aws_keys_set(&keys, id, secret,
                          shared_value(texts, "aws_session_token"))) {
-            fetched(c, &keys, REREAD_MS);
+            found(c, &keys, REREAD_MS);
         } else {
-            failed(c, "the profile's keys can't be read", profile());
+            failed(c, "the profile's keys can't be read", aws_profile());
         }
         return true;
     }
@@ -397,7 +387,7 @@ static bool take_profile(struct credentials *c, const struct buf texts[2])
         failed(c,
                "the profile wants another profile's role, a process or single "
                "sign-on, which this program doesn't do",
-               profile());
+               aws_profile());
         return true;
     }
     return false;
@@ -406,14 +396,14 @@ static bool take_profile(struct credentials *c, const struct buf texts[2])
 static bool from_files(struct credentials *c)
 {
     struct buf texts[2];
-    bool keys = read_shared("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
+    bool keys = aws_read_shared("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
                             &texts[0]);
-    bool config = read_shared("AWS_CONFIG_FILE", ".aws/config", &texts[1]);
+    bool config = aws_read_shared("AWS_CONFIG_FILE", ".aws/config", &texts[1]);
     bool taken = (keys || config) && take_profile(c, texts);
-    wipe(&texts[0]);
-    wipe(&texts[1]);
-    if (!taken && env("AWS_PROFILE")) {
-        failed(c, "no keys in the shared files for the profile", profile());
+    aws_wipe(&texts[0]);
+    aws_wipe(&texts[1]);
+    if (!taken && aws_env("AWS_PROFILE")) {
+        failed(c, "no keys in the shared files for the profile", aws_profile());
         return true;
     }
     return taken;
@@ -437,10 +427,10 @@ static bool is_near(const char *url)
 
 static bool from_container(struct credentials *c)
 {
-    const char *relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    const char *full = env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
-    const char *token = env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
-    const char *path = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *relative = aws_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = aws_env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const char *token = aws_env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    const char *path = aws_env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     if (!relative && !full) {
         return false;
     }
@@ -456,11 +446,11 @@ static bool from_container(struct credentials *c)
              relative ? relative : full);
     struct buf text;
     buf_init(&text, 0);
-    bool good = !path || read_file(path, &text);
+    bool good = !path || aws_read_file(path, &text);
     struct str said = path ? buf_str(&text) : str_of(token);
     word[0] = '\0';
     good = good && (!said.len || take_word(said, word, sizeof word));
-    wipe(&text);
+    aws_wipe(&text);
     if (good) {
         snprintf(header, sizeof header, "Authorization: %s", word);
         ask(c, ASKING_CONTAINER, "GET", url, word[0] ? header : NULL);
@@ -474,7 +464,7 @@ static bool from_container(struct credentials *c)
 
 static bool from_instance(struct credentials *c)
 {
-    const char *off = env("AWS_EC2_METADATA_DISABLED");
+    const char *off = aws_env("AWS_EC2_METADATA_DISABLED");
     char url[512];
     if (off && str_eq_nocase(str_of(off), STR("true"))) {
         return false;
@@ -501,17 +491,24 @@ static void fetch(struct credentials *c)
 
 /* ---- the door ------------------------------------------------------------ */
 
+/** None is under way, and the last one is a while ago. */
 static bool may_fetch(const struct credentials *c)
 {
-    return !c->call && (!c->failed_ms ||
-                        loop_boot_ms(c->loop) - c->failed_ms >= FAIL_PAUSE_MS);
+    const int64_t now_ms = loop_boot_ms(c->loop);
+    if (c->call) {
+        return false;
+    }
+    return c->failed_ms ? now_ms - c->failed_ms >= c->pause_ms
+                        : !c->fetched_ms || now_ms - c->fetched_ms >= PAUSE_MS;
 }
 
 const struct sigv4_key *credentials_now(struct credentials *c)
 {
-    int64_t now_ms = wall_ms();
-    if (c->have && c->keys.expires_ms && now_ms >= c->keys.expires_ms) {
+    const int64_t now_ms = loop_boot_ms(c->loop);
+    if (c->have && is_expired(c)) {
         c->have = false;
+        snprintf(c->why, sizeof c->why,
+                 "no credentials for S3: the last ones have just expired");
     }
     if (c->have && c->again_ms && now_ms >= c->again_ms && may_fetch(c)) {
         fetch(c);
@@ -536,12 +533,14 @@ void credentials_forget(struct credentials_wait *wait)
 
 bool credentials_renew(struct credentials *c)
 {
-    if (!c->have || wall_ms() - c->fetched_ms < RENEW_MIN_MS) {
+    if (!c->have || loop_boot_ms(c->loop) - c->fetched_ms < RENEW_MIN_MS) {
         return c->call !=
                NULL; /* newer ones are under way, or there are none */
     }
     c->have = false;
     c->failed_ms = 0;
+    snprintf(c->why, sizeof c->why,
+             "no credentials for S3: the store refuses the last ones");
     return true;
 }
 
@@ -570,7 +569,7 @@ void credentials_close(struct credentials *c)
     if (c->call) {
         wire_drop(c->call);
     }
-    wipe(&c->body);
+    aws_wipe(&c->body);
     loop_timer_free(c->soon);
     explicit_bzero(c, sizeof *c);
     free(c);

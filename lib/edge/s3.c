@@ -14,6 +14,9 @@
 #define STALL_MS                                                               \
     60000 /* a CompleteMultipartUpload may think for minutes, but              \
              sends spaces meanwhile */
+/* Of a call whose reply is dripped on purpose: that it ends at all. */
+#define THINK_MS (30 * 60 * 1000)
+#define WINDOW_MS 60000 /* of a least rate of bytes */
 #define SKEW_LEAST_MS 60000
 #define PACE_PAUSE_MS 1000 /* one halving for the answers of one moment */
 
@@ -240,6 +243,7 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
         arena_printf(&call->arena, "%.*s%.*s%s%.*s", (int)s3->place.base.len,
                      s3->place.base.at, (int)path.len, path.at,
                      query.len ? "?" : "", (int)query.len, query.at);
+    const bool thinks = strcmp(call->ask.method, "POST") == 0;
     const struct wire_request request = {
         .method = call->ask.method,
         .url = url,
@@ -252,6 +256,8 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
         .ca_file = s3->ca_file,
         .connect_ms = CONNECT_MS,
         .stall_ms = is_brief(&call->ask) ? BRIEF_MS : STALL_MS,
+        .window_ms = thinks ? 0 : WINDOW_MS,
+        .whole_ms = thinks ? THINK_MS : 0,
     };
     if (call->arena.failed) {
         return false;

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "core/rate.h"
 #include "edge/loop_curl.h"
 
 #include <curl/curl.h>
@@ -15,6 +16,8 @@
 /* A body that streams can't be sent twice: no connection is used for it that
  * the server may be about to close. */
 #define STREAM_AGE_S 4L
+#define KEPT_S 300L /* the longest life of a connection that is used again */
+#define LEAST_BYTES_PER_S 4096
 
 struct wire {
     struct loop *loop;
@@ -39,6 +42,10 @@ struct wire_call {
     int64_t total;   /* of ours */
     int64_t stall_ms;
     int64_t last_ms; /* a byte moved */
+    int64_t whole_ms;
+    int64_t began_ms;
+    bool has_rate;
+    struct rate rate;
     bool paused;     /* for want of ours */
     bool resume;
     struct buf answer;
@@ -47,6 +54,21 @@ struct wire_call {
 };
 
 /* ---- what libcurl calls -------------------------------------------------- */
+
+static void moved(struct wire_call *call, size_t len)
+{
+    call->last_ms = loop_boot_ms(call->wire->loop);
+    rate_add(&call->rate, (int64_t)len);
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose,
+                             struct curl_sockaddr *address)
+{
+    (void)context;
+    (void)purpose;
+    return loop_curl_socket(address->family, address->socktype,
+                            address->protocol);
+}
 
 static size_t on_read(char *out, size_t size, size_t n, void *context)
 {
@@ -57,6 +79,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *context)
         len = call->left > 0 ? call->source(call->context, out, room) : 0;
         if (len == 0 && call->left > 0) {
             call->paused = true;
+            rate_pause(&call->rate, loop_boot_ms(call->wire->loop));
             return CURL_READFUNC_PAUSE;
         }
     } else {
@@ -66,7 +89,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *context)
         call->body_at += len;
     }
     call->left -= (int64_t)len;
-    call->last_ms = loop_boot_ms(call->wire->loop);
+    moved(call, len);
     return len;
 }
 
@@ -101,7 +124,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context)
     struct wire_call *call = context;
     struct str line = {bytes, size * n};
     struct wire_answer *head = &call->head;
-    call->last_ms = loop_boot_ms(call->wire->loop);
+    moved(call, line.len);
     if (!take_header(line, STR("date:"), head->date, sizeof head->date) &&
         !take_header(line, STR("etag:"), head->etag, sizeof head->etag)) {
         take_header(line, STR("x-amz-bucket-region:"), head->region,
@@ -115,7 +138,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     struct wire_call *call = context;
     size_t len = size * n;
     long status = 0;
-    call->last_ms = loop_boot_ms(call->wire->loop);
+    moved(call, len);
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     if (call->sink && status >= 200 && status <= 299) {
         call->sink(call->context, bytes, len);
@@ -162,6 +185,41 @@ static void on_done(void *context, void *easy, int code)
     end_call(call, (CURLcode)code);
 }
 
+/** When the clocks of the call are looked at again. */
+static void watch_clocks(struct wire_call *call, int64_t now_ms)
+{
+    int64_t left_ms = call->last_ms + call->stall_ms - now_ms;
+    const int64_t rate_ms =
+        call->has_rate ? rate_left_ms(&call->rate, now_ms) : left_ms;
+    const int64_t whole_ms =
+        call->whole_ms ? call->began_ms + call->whole_ms - now_ms : left_ms;
+    left_ms = rate_ms < left_ms ? rate_ms : left_ms;
+    left_ms = whole_ms < left_ms ? whole_ms : left_ms;
+    loop_timer_set(call->stall, left_ms > 0 ? left_ms : 0);
+}
+
+/** Whether it is over, and in words why. */
+static bool is_given_up(struct wire_call *call, int64_t now_ms)
+{
+    if (now_ms - call->last_ms >= call->stall_ms) {
+        snprintf(call->error, sizeof call->error, "no byte moved for %lld s",
+                 (long long)(call->stall_ms / 1000));
+        return true;
+    }
+    if (call->has_rate && rate_is_low(&call->rate, now_ms)) {
+        snprintf(call->error, sizeof call->error,
+                 "less than 4 KiB a second moved for %lld s",
+                 (long long)(call->rate.window_ms / 1000));
+        return true;
+    }
+    if (call->whole_ms && now_ms - call->began_ms >= call->whole_ms) {
+        snprintf(call->error, sizeof call->error, "not done within %lld s",
+                 (long long)(call->whole_ms / 1000));
+        return true;
+    }
+    return false;
+}
+
 static void on_stall(void *context)
 {
     struct wire_call *call = context;
@@ -169,13 +227,10 @@ static void on_stall(void *context)
     if (call->paused) {
         call->last_ms = now_ms;
     }
-    int64_t left_ms = call->last_ms + call->stall_ms - now_ms;
-    if (left_ms > 0) {
-        loop_timer_set(call->stall, left_ms);
+    if (!is_given_up(call, now_ms)) {
+        watch_clocks(call, now_ms);
         return;
     }
-    snprintf(call->error, sizeof call->error, "no byte moved for %lld s",
-             (long long)(call->stall_ms / 1000));
     loop_curl_remove(call->wire->curl, call->easy);
     end_call(call, CURLE_OPERATION_TIMEDOUT);
 }
@@ -215,6 +270,8 @@ static void set_options(struct wire_call *call,
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, KEPT_S);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -268,8 +325,13 @@ struct wire_call *wire_start(struct wire *wire,
                                  : (int64_t)request->body.len,
         .stall_ms = request->stall_ms,
         .last_ms = loop_boot_ms(wire->loop),
+        .whole_ms = request->whole_ms,
+        .began_ms = loop_boot_ms(wire->loop),
+        .has_rate = request->window_ms > 0,
     };
     call->left = call->total;
+    rate_begin(&call->rate, call->has_rate ? request->window_ms : 1,
+               LEAST_BYTES_PER_S, call->began_ms);
     list_init(&call->link);
     buf_init(&call->answer, BODY_BYTES_MAX);
     /* What streams can't be sent again: the server may refuse it before. */
@@ -287,7 +349,7 @@ struct wire_call *wire_start(struct wire *wire,
         return NULL;
     }
     list_add_tail(&wire->calls, &call->link);
-    loop_timer_set(call->stall, call->stall_ms);
+    watch_clocks(call, call->began_ms);
     return call;
 }
 
@@ -301,6 +363,7 @@ static void on_soon(void *context)
             call->resume = false;
             call->paused = false;
             call->last_ms = loop_boot_ms(wire->loop);
+            rate_resume(&call->rate, call->last_ms);
             curl_easy_pause(call->easy, CURLPAUSE_CONT);
         }
     }

@@ -31,6 +31,10 @@ struct wire_request {
     const char *ca_file;    /* null: the system's */
     int64_t connect_ms;
     int64_t stall_ms; /* without a byte either way, except for want of ours */
+    /* Who moves bytes, but less than 4 KiB a second over such a time, is given
+     * up; 0: a peer that may think for long, and drips meanwhile. */
+    int64_t window_ms;
+    int64_t whole_ms; /* for the whole call; 0: no limit */
 };
 
 struct wire_answer {

@@ -1,0 +1,227 @@
+#include "edge/credentials.h"
+#include "edge/web.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+/*
+ * Keys of a container's endpoint, and clocks that don't agree: what counts is
+ * the clock of who hands them out, and no fault of clocks becomes a loop.
+ */
+
+#define LIMIT_MS 20000
+
+struct endpoint {
+    int date_s;    /* its clock, from the true time; INT_MAX: none is told */
+    int expires_s; /* of the keys, likewise */
+};
+
+struct waiter {
+    struct credentials_wait wait;
+    int ends;
+    char why[200]; /* "": there are keys */
+};
+
+static struct loop *loop;
+static struct wire *wire;
+static struct credentials *credentials;
+static struct web *web;
+
+static struct tm from_now(int seconds)
+{
+    const time_t when = time(NULL) + seconds;
+    struct tm tm;
+    return *gmtime_r(&when, &tm);
+}
+
+static bool serve_keys(struct web *w, int fd, const char *request, int number)
+{
+    const struct endpoint *endpoint = w->context;
+    char date[64] = "";
+    char expires[40];
+    char body[300];
+    char reply[600];
+    (void)request;
+    struct tm tm = from_now(endpoint->expires_s);
+    strftime(expires, sizeof expires, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (endpoint->date_s != INT_MAX) {
+        tm = from_now(endpoint->date_s);
+        strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n",
+                 &tm);
+    }
+    snprintf(body, sizeof body,
+             "{\"AccessKeyId\":\"ASIA%d\",\"SecretAccessKey\":\"s\",\"Token\":"
+             "\"t\",\"Expiration\":\"%s\"}",
+             number, expires);
+    snprintf(reply, sizeof reply,
+             "HTTP/1.1 200 OK\r\n%sContent-Length: %zu\r\n\r\n%s", date,
+             strlen(body), body);
+    return web_say(fd, reply);
+}
+
+static void stop(void *context)
+{
+    (void)context;
+    loop_stop(loop);
+}
+
+static void out_of_time(void *context)
+{
+    (void)context;
+    fail_msg("nobody was told");
+}
+
+static void on_end(void *context, const char *why)
+{
+    struct waiter *waiter = context;
+    waiter->ends++;
+    snprintf(waiter->why, sizeof waiter->why, "%s", why ? why : "");
+    loop_stop(loop);
+}
+
+static struct waiter want(void)
+{
+    struct waiter waiter = {.wait = {.on_end = on_end}};
+    struct loop_timer *limit = loop_timer_new(loop, out_of_time, NULL);
+    waiter.wait.context = &waiter;
+    list_init(&waiter.wait.link);
+    loop_timer_set(limit, LIMIT_MS);
+    credentials_want(credentials, &waiter.wait);
+    assert_int_equal(waiter.ends, 0);
+    loop_run(loop);
+    loop_timer_free(limit);
+    assert_int_equal(waiter.ends, 1);
+    return waiter;
+}
+
+static void turn_for(int64_t ms)
+{
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(timer, ms);
+    loop_run(loop);
+    loop_timer_free(timer);
+}
+
+static int setup(void **state)
+{
+    struct err err = {0};
+    static const char *const others[] = {
+        "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        unsetenv(others[i]);
+    }
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent", 1);
+    setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
+    loop = loop_open(&err);
+    wire = wire_open(loop, 4, &err);
+    credentials = credentials_open(loop, wire);
+    return loop && wire && credentials ? 0 : -1;
+}
+
+static void begin(const struct endpoint *endpoint)
+{
+    web = web_start(serve_keys, (void *)(uintptr_t)endpoint);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", web->url, 1);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    credentials_close(credentials);
+    wire_close(wire);
+    if (web) {
+        web_stop(web);
+        web = NULL;
+    }
+    loop_close(loop);
+    return 0;
+}
+
+static void credentials_want__our_clock_is_ahead__theirs_counts(void **state)
+{
+    (void)state;
+    /* Two hours ahead: by our clock they expired an hour ago. */
+    const struct endpoint endpoint = {.date_s = -7200, .expires_s = -3600};
+    begin(&endpoint);
+    struct waiter waiter = want();
+    assert_string_equal(waiter.why, "");
+    const struct sigv4_key *key = credentials_now(credentials);
+    assert_non_null(key);
+    assert_true(str_eq(key->id, STR("ASIA1")));
+    turn_for(1500);
+    assert_non_null(credentials_now(credentials));
+    assert_int_equal(web->requests, 1);
+}
+
+static void credentials_want__our_clock_is_behind__theirs_counts(void **state)
+{
+    (void)state;
+    const struct endpoint endpoint = {.date_s = 7200, .expires_s = 3600};
+    begin(&endpoint);
+    struct waiter waiter = want();
+    assert_non_null(strstr(waiter.why, "had expired"));
+    assert_non_null(strstr(waiter.why, "its own clock"));
+    assert_null(credentials_now(credentials));
+}
+
+/** Everybody who wants them is told why there are none, and who hands them out
+ * is asked ever more seldom. */
+static void credentials_want__expired_on_arrival__ends_with_a_reason(void **state)
+{
+    (void)state;
+    const struct endpoint endpoint = {.date_s = INT_MAX, .expires_s = -60};
+    begin(&endpoint);
+    for (int i = 0; i < 40; i++) {
+        struct waiter waiter = want();
+        assert_non_null(strstr(waiter.why, "had expired"));
+        assert_non_null(strstr(waiter.why, "this machine's clock"));
+        assert_null(credentials_now(credentials));
+        turn_for(50);
+    }
+    assert_true(web->requests <= 3);
+}
+
+static void credentials_now__a_life_of_moments__is_no_loop(void **state)
+{
+    (void)state;
+    const struct endpoint endpoint = {.date_s = 0, .expires_s = 1};
+    begin(&endpoint);
+    for (int i = 0; i < 40; i++) {
+        if (!credentials_now(credentials)) {
+            want();
+        }
+        turn_for(50);
+    }
+    assert_true(web->requests <= 4);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            credentials_want__our_clock_is_ahead__theirs_counts, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(
+            credentials_want__our_clock_is_behind__theirs_counts, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(
+            credentials_want__expired_on_arrival__ends_with_a_reason, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(
+            credentials_now__a_life_of_moments__is_no_loop, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -37,8 +37,10 @@ void strike_bad_chunked(const struct fault *fault, struct site *site);
 void strike_different(const struct fault *fault, struct site *site);
 void strike_gzip(const struct fault *fault, struct site *site);
 void strike_gzip_bomb(const struct fault *fault, struct site *site);
+void strike_coding(const struct fault *fault, struct site *site);
 void strike_garbage(const struct fault *fault, struct site *site);
 void strike_partial(const struct fault *fault, struct site *site);
+void strike_whole_part(const struct fault *fault, struct site *site);
 void strike_redirect(const struct fault *fault, struct site *site);
 void strike_redirect_loop(const struct fault *fault, struct site *site);
 

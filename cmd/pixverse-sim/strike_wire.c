@@ -176,6 +176,13 @@ void strike_gzip_bomb(const struct fault *fault, struct site *site)
     reply_header(site->reply, "Content-Encoding", "gzip");
 }
 
+/** A label on bytes that are as they were. */
+void strike_coding(const struct fault *fault, struct site *site)
+{
+    reply_header(site->reply, "Content-Encoding",
+                 given_text(fault->text, "aws-chunked"));
+}
+
 void strike_garbage(const struct fault *fault, struct site *site)
 {
     const uint64_t bytes = (uint64_t)given(fault->bytes, GARBAGE_BYTES);
@@ -196,6 +203,18 @@ void strike_partial(const struct fault *fault, struct site *site)
     site->reply->body_bytes_max = whole / 2;
     buf_printf(&site->reply->head, "Content-Range: bytes 0-%llu/%llu\r\n",
                (unsigned long long)(whole / 2 - 1), (unsigned long long)whole);
+}
+
+void strike_whole_part(const struct fault *fault, struct site *site)
+{
+    const uint64_t whole = reply_body_bytes(site->reply);
+    (void)fault;
+    if (site->reply->status == 200 && whole > 0) {
+        site->reply->status = 206;
+        buf_printf(&site->reply->head,
+                   "Content-Range: bytes 0-%llu/%llu\r\n",
+                   (unsigned long long)(whole - 1), (unsigned long long)whole);
+    }
 }
 
 void strike_redirect(const struct fault *fault, struct site *site)

@@ -121,6 +121,7 @@ static void write_url(const struct task_view *view, uint32_t index,
     buf_add_char(out, '"');
     buf_add_text(out, view->base);
     task_file_path(view->task, index, view->url_expired, out);
+    buf_add_text(out, view->url_shape == URL_SPACED ? "?name=my video" : "");
     buf_add_char(out, '"');
 }
 
@@ -129,6 +130,7 @@ static void write_urls(const struct task_view *view, uint32_t first,
 {
     switch (view->url_shape) {
     case URL_LIST:
+    case URL_SPACED:
         buf_add_char(out, '[');
         for (uint32_t i = 0; i < view->urls; i++) {
             buf_add_text(out, i > 0 ? "," : "");

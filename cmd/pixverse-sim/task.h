@@ -68,6 +68,7 @@ enum url_shape {
     URL_EMPTY_LIST,
     URL_EMPTY_STRING,
     URL_NULL,
+    URL_SPACED, /* the array, with a space in each URL */
 };
 
 /** How error.code is written. */

@@ -560,6 +560,13 @@ def download_faults(sim):
     tap.check(body == b"" and b"Content-Length: 0" in head, "zero_byte")
     head, body, end = raw("partial_206")
     tap.check(b" 206 " in head and body == video[:len(video) // 2], "partial_206")
+    head, body, end = raw("whole_206")
+    tap.check(b" 206 " in head and body == video
+              and b"bytes 0-%d/%d" % (len(video) - 1, len(video)) in head, "whole_206")
+    head, body, end = raw("other_203")
+    tap.check(b" 203 " in head and body == video, "other_203")
+    head, body, end = raw("coding")
+    tap.check(b"Content-Encoding: aws-chunked" in head and body == video, "coding")
     head, body, end = raw("garbage", bytes=1000)
     tap.check(len(body) == 1000 and b"video/mp4" in head, "garbage")
     for kind, word in (("html", b"<!DOCTYPE"), ("json", b"prepared")):

@@ -13,6 +13,7 @@ import threading
 import time
 
 import tap
+from mounts import bound
 from world import TMP, World, free_port, wait_for
 
 BATCH = 120
@@ -186,11 +187,6 @@ def ports_of(world):
             for url in found]
 
 
-def mounted(folder):
-    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
-        return any(line.split()[4] == folder for line in mounts)
-
-
 def names(world, resolv):
     """A provider whose name nobody answers for, then somebody does."""
     hosts = TMP / "hosts"
@@ -199,11 +195,7 @@ def names(world, resolv):
     resolv.write_text("nameserver 10.213.77.99\noptions timeout:5 attempts:2\n")
     for worker in world.workers:
         worker.stop()
-    # In a chroot "/" is no mount, and there is nothing to be made private.
-    propagation = "private" if mounted("/") else "unchanged"
-    before = ["unshare", "-m", "--propagation", propagation, "sh", "-c",
-              'mount --bind "$0" /etc/resolv.conf && mount --bind "$1" /etc/hosts && '
-              'shift && exec "$@"', resolv, hosts]
+    before = bound({"/etc/resolv.conf": resolv, "/etc/hosts": hosts})
     worker = world.start_worker(before=before,
                                 APIMART_BASE_URL=f"http://provider.internal:{port}")
     ids = send(world, "names")

@@ -13,12 +13,20 @@ CASES = [
         "close_before_billing", "rst_before_billing",
         "close_after_body", "rst_after_body", "header_flood", "informational_flood",
         "short", "early_close", "bad_chunked", "bad_gateway",
-        "service_unavailable", "gateway_timeout", "gzip", "gzip_bomb", "partial_206",
+        "service_unavailable", "gateway_timeout", "partial_206",
         "redirect_loop")
 ] + [
     # Whole by their length, and no video: asked for again soon, then seldom.
     Case(kind, {"kind": kind}) for kind in (
-        "longer", "empty", "html", "json", "huge_json", "garbage", "zero_byte")
+        "longer", "empty", "html", "json", "huge_json", "garbage", "zero_byte",
+        "gzip_bomb")
+] + [
+    # Whole, whatever the label and the status say.
+    Case(name, {"kind": kind, "count": -1, **more}) for name, kind, more in (
+        ("packed", "gzip", {}), ("whole_206", "whole_206", {}), ("other_203", "other_203", {}),
+        ("framed_label", "coding", {}), ("no_label", "coding", {"text": ""}),
+        ("gzip_label", "coding", {"text": "gzip"}),
+        ("odd_label", "coding", {"text": "nonsense"}))
 ] + [
     # Whole, if oddly sent.
     Case("closed_before_body", {"kind": "close_after_headers_read", "match": ""}),
@@ -42,6 +50,7 @@ CASES = [
 ] + [
     Case("two_videos", {"on": "poll", "kind": "videos", "number": 3},
          {"kind": "short"}, videos=3),
+    Case("spaced_url", {"on": "poll", "kind": "url_spaced", "count": -1}),
     Case("two_urls", {"on": "poll", "kind": "urls", "number": 2}, {"kind": "garbage"},
          videos=2),
     Case("url_as_string", {"on": "poll", "kind": "url_string", "count": -1},

@@ -25,6 +25,8 @@ CASES = [
     # The path of a poll says nothing of its prompt: these strike whom they meet.
     Case("closed_before_body", {"kind": "close_after_headers_read", "match": "",
                                 "count": 3}),
+    Case("packed", {"kind": "gzip", "count": -1}),
+    Case("labelled", {"kind": "coding", "text": "gzip", "count": -1}),
     Case("url_expired", {"kind": "url_expired"}),
     Case("url_expired_ever", {"kind": "url_expired", "count": -1}, ends="asset_expired",
          billed="yes", retry_safe=False),

@@ -62,6 +62,9 @@ CASES = [
     Case("nul_json", {"kind": "nul_json"}),
     Case("not_utf8", {"kind": "not_utf8"}),
     Case("wrong_types", {"kind": "wrong_types"}),
+    Case("packed", {"kind": "gzip"}),
+    Case("packed_bomb", {"kind": "gzip_bomb"}),
+    Case("labelled", {"kind": "coding", "text": "br"}),
     # Accepted, and told oddly.
     Case("empty_data", {"kind": "empty_data"}),
     Case("long_task_id", {"kind": "long_task_id"}),

@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -191,7 +192,10 @@ void buf_add_json(struct buf *buf, struct str text)
 static int shortest_digits(double value, char digits[18], int *exponent)
 {
     char text[40];
-    for (int count = 1; count <= 17; count++) {
+    /* Where 15 digits or fewer read back the same, they are the first of 15,
+     * and zeros: seventeen tries for each number of a large message would keep
+     * the loop busy. Below DBL_MIN a double has fewer digits than that. */
+    for (int count = value < DBL_MIN ? 1 : 15; count <= 17; count++) {
         snprintf(text, sizeof text, "%.*e", count - 1, value);
         if (count == 17 || strtod(text, NULL) == value) {
             break;

@@ -22,10 +22,29 @@ const char *request_reject_name(enum request_reject reject)
 
 /* ---- faults and warnings ---------------------------------------------- */
 
-static void add_detail(struct arena *arena, struct details *details,
-                       size_t *all, const char *what,
-                       const struct detail *detail)
+/** Whether what comes now is only counted. */
+static bool is_full(size_t all)
 {
+    return all >= REQUEST_DETAILS_MAX;
+}
+
+bool reading_is_full(const struct reading *reading)
+{
+    return is_full(reading->faults_all);
+}
+
+/**
+ * A message may have half a million faults: behind the last place only their
+ * number counts, and nothing is written or allocated for them.
+ */
+static void add_detail(struct arena *arena, struct details *details,
+                       size_t *all, struct str field, const char *code,
+                       const char *format, va_list args)
+{
+    if (is_full(*all)) {
+        ++*all;
+        return;
+    }
     if (!details->items) {
         details->items =
             arena_alloc(arena, REQUEST_DETAILS_MAX * sizeof *details->items);
@@ -33,30 +52,26 @@ static void add_detail(struct arena *arena, struct details *details,
     if (!details->items) {
         return;
     }
+    char text[4096]; /* names and values in it are cut by their quoting */
+    vsnprintf(text, sizeof text, format, args);
+    const char *name = arena_copy(arena, field.at, field.len);
+    const char *message = arena_copy(arena, text, strlen(text));
     ++*all;
-    if (*all <= REQUEST_DETAILS_MAX) {
-        details->items[details->len++] = *detail;
+    details->items[details->len++] = (struct detail){
+        {name, name ? field.len : 0}, code, str_of(message)};
+}
+
+/** In the last place, how many there are besides. */
+static void count_rest(struct arena *arena, struct details *details, size_t all,
+                       const char *what)
+{
+    if (all <= REQUEST_DETAILS_MAX || !details->items) {
         return;
     }
     const char *rest = arena_printf(arena, "and %zu more %s",
-                                    *all - REQUEST_DETAILS_MAX + 1, what);
+                                    all - REQUEST_DETAILS_MAX + 1, what);
     details->items[REQUEST_DETAILS_MAX - 1] = (struct detail){
         .field = STR("request"), .code = "too_many", .message = str_of(rest)};
-}
-
-static void add_detail_v(struct reading *reading, bool fault, struct str field,
-                         const char *code, const char *format, va_list args)
-{
-    struct details *details = fault ? &reading->faults : &reading->warnings;
-    size_t *all = fault ? &reading->faults_all : &reading->warnings_all;
-    char text[4096]; /* names and values in it are cut by their quoting */
-    vsnprintf(text, sizeof text, format, args);
-    /* Behind the last place only the number counts. */
-    const char *message = *all < REQUEST_DETAILS_MAX
-                              ? arena_copy(reading->arena, text, strlen(text))
-                              : "";
-    add_detail(reading->arena, details, all, fault ? "faults" : "warnings",
-               &(struct detail){field, code, str_of(message)});
 }
 
 void reading_fault(struct reading *reading, struct str field, const char *code,
@@ -64,7 +79,8 @@ void reading_fault(struct reading *reading, struct str field, const char *code,
 {
     va_list args;
     va_start(args, format);
-    add_detail_v(reading, true, field, code, format, args);
+    add_detail(reading->arena, &reading->faults, &reading->faults_all, field,
+               code, format, args);
     va_end(args);
 }
 
@@ -73,7 +89,8 @@ void reading_warning(struct reading *reading, struct str field,
 {
     va_list args;
     va_start(args, format);
-    add_detail_v(reading, false, field, code, format, args);
+    add_detail(reading->arena, &reading->warnings, &reading->warnings_all,
+               field, code, format, args);
     va_end(args);
 }
 
@@ -114,6 +131,9 @@ static void quote_text(struct buf *out, struct str text)
 
 const char *reading_quote(struct reading *reading, const json_t *value)
 {
+    if (reading_is_full(reading)) {
+        return ""; /* nobody will read it */
+    }
     struct buf out;
     buf_init(&out, 0);
     if (json_is_object(value)) {
@@ -136,13 +156,11 @@ const char *reading_quote(struct reading *reading, const json_t *value)
 void reading_unknown(struct reading *reading, struct str name,
                      const char *nearest, const char *place)
 {
-    struct str cut = str_cut_points(name, QUOTED_POINTS_MAX);
+    struct str path = str_cut_points(name, QUOTED_POINTS_MAX);
     struct buf quoted;
     buf_init(&quoted, 0);
     quote_text(&quoted, name);
-    const char *field = arena_copy(reading->arena, cut.at, cut.len);
     const char *shown = quoted.failed ? "" : quoted.bytes;
-    struct str path = {field, field ? cut.len : 0};
     if (nearest) {
         reading_fault(reading, path, "unknown_field",
                       "unknown field %s, did you mean \"%s\"?", shown, nearest);
@@ -247,7 +265,12 @@ static void judge_unknown(struct reading *reading, const json_t *message)
     json_object_foreach((json_t *)(uintptr_t)message, key, value)
     {
         struct str name = str_of(key);
-        if (!field_find(&envelope_fields, name)) {
+        if (field_find(&envelope_fields, name)) {
+            continue;
+        }
+        if (reading_is_full(reading)) {
+            reading_fault(reading, name, "unknown_field", "unknown field");
+        } else {
             bool inside = field_find(&body_fields, name) != NULL;
             reading_unknown(reading, name,
                             inside ? NULL
@@ -355,6 +378,8 @@ bool request_read(struct str value, struct arena *arena,
         struct reading reading = {.arena = arena};
         read_envelope(&reading, message, &read);
         digest_content(&reading, message, read.content);
+        count_rest(arena, &reading.faults, reading.faults_all, "faults");
+        count_rest(arena, &reading.warnings, reading.warnings_all, "warnings");
         read.faults = reading.faults;
         read.warnings = reading.warnings;
     }

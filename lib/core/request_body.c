@@ -1,5 +1,6 @@
 #include "core/request_fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const mode_names[] = {
@@ -88,7 +89,12 @@ static void judge_unknown(struct reading *reading, const json_t *body)
     json_object_foreach((json_t *)(uintptr_t)body, key, value)
     {
         struct str name = str_of(key);
-        if (!field_find(&body_fields, name)) {
+        if (field_find(&body_fields, name)) {
+            continue;
+        }
+        if (reading_is_full(reading)) {
+            reading_fault(reading, name, "unknown_field", "unknown field");
+        } else {
             const char *nearest = field_nearest(&body_fields, name);
             bool outside = !nearest && field_find(&envelope_fields, name);
             reading_unknown(reading, name, nearest,
@@ -126,9 +132,9 @@ static void warn_no_effect(struct reading *reading, const json_t *body,
     }
     const json_t *images = json_object_get(body, "image_urls");
     for (size_t i = 1; i < json_array_size(images); i++) {
-        const char *path = arena_printf(reading->arena, "image_urls[%zu]", i);
-        if (!path) {
-            return;
+        char path[64] = "";
+        if (reading->warnings_all < REQUEST_DETAILS_MAX) {
+            snprintf(path, sizeof path, "image_urls[%zu]", i);
         }
         reading_warning(reading, str_of(path), "no_effect",
                         "%s has no effect and was left out: only the first "

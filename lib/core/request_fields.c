@@ -1,5 +1,6 @@
 #include "core/request_fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -276,10 +277,9 @@ static bool judge_urls(struct reading *reading, const struct field *field,
         fine = false;
     }
     for (size_t i = 0; i < len; i++) {
-        const char *path =
-            arena_printf(reading->arena, "%s[%zu]", field->name, i);
-        if (!path) {
-            return false;
+        char path[64] = "";
+        if (!reading_is_full(reading)) {
+            snprintf(path, sizeof path, "%s[%zu]", field->name, i);
         }
         fine = judge_url_at(reading, field, str_of(path),
                             json_array_get(value, i)) &&

@@ -55,13 +55,17 @@ struct reading {
     size_t warnings_all;
 };
 
-/** @param field  Kept: a constant or in the arena. */
+/** Copies what it keeps; past REQUEST_DETAILS_MAX it only counts. */
 void reading_fault(struct reading *reading, struct str field, const char *code,
                    const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void reading_warning(struct reading *reading, struct str field,
                      const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/** Whether a fault from now on is only counted: no words need be found for it,
+ * and no memory taken. */
+bool reading_is_full(const struct reading *reading);
 
 /** A value for a message, cut at 100 code points; never a URL's query. */
 const char *reading_quote(struct reading *reading, const json_t *value);

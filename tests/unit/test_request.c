@@ -275,6 +275,74 @@ static void request_content__big_integers__are_values(void **state)
         sizeof base);
 }
 
+/** As much of `piece` as a message may hold; # in it is its number. */
+static size_t fill_message(char *text, const char *head, const char *piece,
+                           const char *tail)
+{
+    size_t len = (size_t)sprintf(text, "%s", head);
+    for (size_t i = 0;; i++) {
+        char one[200];
+        const char *mark = strchr(piece, '#');
+        size_t bytes = mark ? (size_t)snprintf(one, sizeof one, "%.*s%zu%s",
+                                               (int)(mark - piece), piece, i,
+                                               mark + 1)
+                            : (size_t)snprintf(one, sizeof one, "%s", piece);
+        if (len + bytes + strlen(tail) + 2 > REQUEST_BYTES_MAX) {
+            break;
+        }
+        len += (size_t)sprintf(text + len, i ? ",%s" : "%s", one);
+    }
+    return len + (size_t)sprintf(text + len, "%s", tail);
+}
+
+/** Counted, not timed: what is kept of a message doesn't grow with its faults. */
+static void request_read__a_mebibyte_of_faults__keeps_a_hundred(void **state)
+{
+    (void)state;
+#define HEAD "{\"request_id\":\"a\",\"request\":{\"prompt\":\"x\","
+    static const struct {
+        const char *head;
+        const char *piece;
+        const char *tail;
+        size_t least; /* of faults behind the hundredth; 0: it has warnings */
+    } rows[] = {
+        {HEAD "\"image_urls\":[", "1", "]}}", 500000},
+        {HEAD "\"image_urls\":[", "0.1", "]}}", 200000},
+        {HEAD "\"image_urls\":[", "\"\"", "]}}", 300000},
+        {HEAD "\"image_urls\":[", "[]", "]}}", 300000},
+        {HEAD "\"image_urls\":[", "{}", "]}}", 300000},
+        {HEAD "\"image_urls\":[", "[[[[[[[[[[]]]]]]]]]]", "]}}", 40000},
+        {HEAD "\"image_urls\":[", "\"http://a.b/\"", "]}}", 0},
+        {HEAD "\"img_references\":[", "\"http://10.0.0.1/\"", "]}}", 50000},
+        {HEAD, "\"k#\":1", "}}", 80000},
+        {HEAD, "\"promptx#\":{}", "}}", 50000},
+        {"{\"request_id\":\"a\",", "\"k#\":1",
+         ",\"request\":{\"prompt\":\"x\"}}", 80000},
+    };
+#undef HEAD
+    char *text = malloc(REQUEST_BYTES_MAX + 1);
+    assert_non_null(text);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct str value = {
+            text,
+            fill_message(text, rows[i].head, rows[i].piece, rows[i].tail)};
+        struct request got = {0};
+        arena_reset(&arena);
+        assert_true(request_read(value, &arena, &got));
+        assert_int_equal(got.reject, REQUEST_NAMED);
+        assert_true(arena.used_bytes < 100000);
+        const struct details *details =
+            rows[i].least ? &got.faults : &got.warnings;
+        assert_int_equal(details->len, REQUEST_DETAILS_MAX);
+        const struct detail *last = &details->items[REQUEST_DETAILS_MAX - 1];
+        assert_int_equal(strncmp(last->message.at, "and ", 4), 0);
+        assert_true(strtoul(last->message.at + 4, NULL, 10) >=
+                    (rows[i].least ? rows[i].least : 50000));
+        assert_true(details->items[REQUEST_DETAILS_MAX - 2].message.len > 0);
+    }
+    free(text);
+}
+
 static void
 request_add_fault__a_good_request__becomes_a_faulty_one(void **state)
 {
@@ -338,6 +406,7 @@ int main(void)
         ROW(request_read__without_memory__leaves_the_result_alone),
         ROW(request_content__equal_json_values__have_one_digest),
         ROW(request_content__big_integers__are_values),
+        ROW(request_read__a_mebibyte_of_faults__keeps_a_hundred),
         ROW(request_add_fault__a_good_request__becomes_a_faulty_one),
         ROW(request_details__the_worst_case__fits_an_event),
         ROW(request_words__names__are_those_of_the_contract),

@@ -57,6 +57,43 @@ static void on_setting(void *context, const char *const *names,
     }
 }
 
+/** Restored data under sequences that begin anew: nothing new can be stored. */
+static void on_sequence(void *context, const char *const *names,
+                        const struct str *values, size_t len)
+{
+    struct check *c = context;
+    char why[600];
+    (void)names;
+    if (len != 3) {
+        return;
+    }
+    snprintf(why, sizeof why,
+             "%.*s is at %.*s, and %.*s is taken: new rows are refused or, under "
+             "another's number, taken for theirs; stop the workers and run psql "
+             "\"$DATABASE_URL\" -c \"SELECT setval('%.*s', %.*s)\"",
+             (int)values[0].len, values[0].at, (int)values[1].len, values[1].at,
+             (int)values[2].len, values[2].at, (int)values[0].len, values[0].at,
+             (int)values[2].len, values[2].at);
+    fault(c, "sequence", why);
+}
+
+static void check_tables(struct check *c, struct inspect *inspect)
+{
+    struct err err = {0};
+    int faults = c->faults;
+    if (!inspect_rows(inspect, "check_synchronous", NULL, 0, on_setting, NULL,
+                      &err)) {
+        fault(c, "PostgreSQL", err.text);
+    }
+    if (!inspect_rows(inspect, "check_sequences", NULL, 0, on_sequence, c,
+                      &err)) {
+        fault(c, "PostgreSQL", err.text);
+    }
+    if (faults == c->faults) {
+        good("sequences", "ahead of their tables");
+    }
+}
+
 static void check_postgresql(struct check *c)
 {
     struct err err = {0};
@@ -68,17 +105,16 @@ static void check_postgresql(struct check *c)
     good("PostgreSQL", "");
     if (!schema_fits(&state, &err)) {
         fault(c, "schema", err.text);
-    } else {
-        good("schema", "fits");
+        return;
     }
+    good("schema", "fits");
     struct inspect *inspect = inspect_open(c->settings->database_url, &err);
-    if (inspect) {
-        if (!inspect_rows(inspect, "check_synchronous", NULL, 0, on_setting,
-                          NULL, &err)) {
-            fault(c, "PostgreSQL", err.text);
-        }
-        inspect_close(inspect);
+    if (!inspect) {
+        fault(c, "PostgreSQL", err.text);
+        return;
     }
+    check_tables(c, inspect);
+    inspect_close(inspect);
 }
 
 /* ---- the provider ------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ static const char *const data_queries[] = {
     "forget_leases",
     "learn",
     "learn_closed",
-    "learn_other",
+    "learn_past", "learn_other",
     "hold_set",
     "hold_lift",
     "hold_probe",

@@ -316,7 +316,7 @@ void store_reasons_sweep(struct store *store, store_done_fn *callback,
 
 /* ---- evidence and holds ------------------------------------------------- */
 
-#define OTHER_CALL 2 /* whether another id is there */
+#define OTHER_CALL 3 /* whether another id is there */
 
 static void on_learnt(void *context, struct pg_unit *unit)
 {
@@ -345,7 +345,8 @@ void store_learn(struct store *store, int64_t task, struct str idempotency_key,
         pg_unit_new(on_learnt, ask_new(NULL, callback, context));
     /* In this order: what leaves the working table while the first one waits
      * for it is there for the second. */
-    const char *const queries[] = {"learn", "learn_closed", "learn_other"};
+    const char *const queries[] = {"learn", "learn_closed", "learn_past",
+                                   "learn_other"};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         pg_unit_call(unit, queries[i]);
         pg_unit_i64(unit, task);

@@ -5,6 +5,7 @@
 #include "core/event.h"
 #include "core/request.h"
 #include "core/retry.h"
+#include "core/trace.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -295,12 +296,14 @@ void intake_message(void *context, struct message *message)
 
 /* ---- storing ------------------------------------------------------------------------------ */
 
-static struct str header_of(const struct message *message, const char *name)
+/** The first of that name that is well formed: one that isn't is dropped, never
+ * the request. */
+static struct str header_of(const struct message *message, const char *name,
+                            bool (*fits)(struct str value))
 {
     for (size_t i = 0; i < message->headers_len; i++) {
         if (str_eq_nocase(message->headers[i].name, str_of(name)) &&
-            str_is_utf8(message->headers[i].value) &&
-            message->headers[i].value.len <= 512) {
+            fits(message->headers[i].value)) {
             return message->headers[i].value;
         }
     }
@@ -357,12 +360,16 @@ static bool fill_row(struct intake *intake, struct item *item,
         .deadline_seconds = request->deadline_seconds,
         .metadata = request->metadata,
         .warnings = details_to_json(&request->warnings, &intake->arena),
-        .traceparent = header_of(item->message, "traceparent"),
-        .tracestate = header_of(item->message, "tracestate"),
+        .traceparent =
+            header_of(item->message, "traceparent", trace_parent_fits),
         .body = request->body,
         .idempotency_key = new_key(intake),
         .received_ms = engine_now_ms(intake->engine),
     };
+    if (row->traceparent.at) { /* without it the state says nothing */
+        row->tracestate =
+            header_of(item->message, "tracestate", trace_state_fits);
+    }
     memcpy(row->content, request->content, sizeof row->content);
     if (request->faults.len) {
         row->body = (struct str){0};

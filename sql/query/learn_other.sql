@@ -8,4 +8,9 @@ UNION ALL
 SELECT c.provider_task_id FROM closed c JOIN request r ON r.id = c.id
 WHERE c.id = $1::bigint AND c.provider_task_id NOT IN ('', $3::text)
     AND r.idempotency_key || CASE
-        WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END = $2::text;
+        WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END = $2::text
+UNION ALL
+SELECT p.provider_task_id FROM past p JOIN request r ON r.id = p.id
+WHERE p.id = $1::bigint AND p.provider_task_id NOT IN ('', $3::text)
+    AND r.idempotency_key || CASE
+        WHEN p.submission > 0 THEN '/' || p.submission ELSE '' END = $2::text;

@@ -5,6 +5,7 @@ probes in words."""
 
 import json
 import os
+import re
 
 import psycopg
 
@@ -58,6 +59,7 @@ def check_schema(world):
     tap.equal(done.returncode, 0, "migrate again changes nothing", done.stderr)
     done = world.command("pixverse-worker", "check", env=empty)
     tap.equal(done.returncode, 0, "check finds no fault", done.stdout + done.stderr)
+    check_sequences(world, url, empty)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE meta SET program_min = 99, number = 99")
     done = world.command("pixverse-worker", "run", env=empty)
@@ -93,6 +95,28 @@ def check_encoding(world):
         said = done.stdout + done.stderr
         tap.equal(done.returncode, status, f"{command}: LATIN1 ends with {status}", said)
         tap.check("LATIN1" in said and "UTF8 is needed" in said, f"{command}: says why", said)
+
+
+def check_sequences(world, url, environment):
+    """As after a restore that forgot them: what check prints mends it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO request (request_id, content, mode, priority, warnings, "
+            "idempotency_key, received_ms) SELECT 'r-' || i, '', 0, 5, '[]', '', 1 "
+            "FROM generate_series(1, 7) i")
+        for sequence in ("request", "lease"):
+            connection.execute(f"ALTER SEQUENCE {sequence}_id_seq RESTART")
+        connection.execute("INSERT INTO lease (id, name, tasks_max, account) "
+                           "OVERRIDING SYSTEM VALUE VALUES (5, 'w', 1, '')")
+        done = world.command("pixverse-worker", "check", env=environment)
+        commands = re.findall(r'psql "\$DATABASE_URL" -c "([^"]+)"', done.stdout)
+        tap.equal((done.returncode, len(commands)), (1, 2),
+                  "check finds sequences behind their tables", done.stdout)
+        for command in commands:
+            connection.execute(command)
+        done = world.command("pixverse-worker", "check", env=environment)
+        tap.check(done.returncode == 0 and "ok       sequences" in done.stdout,
+                  "the command that check gives mends it", done.stdout)
 
 
 def check_faults(world):

@@ -4,6 +4,7 @@
 the queue and in flight, a late success, progress, a drain that hands over at once."""
 
 import json
+import os
 import time
 
 import tap
@@ -95,6 +96,48 @@ def check_progress(world):
     tap.equal(key.decode(), value["request_id"], "progress: its key")
 
 
+def check_headers(world):
+    """A malformed trace is dropped, and never the request that it came with."""
+    good = f"00-{'ab' * 16}-{'cd' * 8}-01".encode()
+    cases = {"t-good": (good, b"a=1", (good.decode(), "a=1")),
+             "t-nul": (b"00-\0-1-01", b"a=1", (None, None)),
+             "t-state": (good, b"a=\0\xff", (good.decode(), None)),
+             "t-long": (good, b"a=" + b"x" * 4000, (good.decode(), None))}
+    for identity, (parent, state, _) in cases.items():
+        world.send({"request_id": identity, "request": {"prompt": identity}},
+                   headers=[("traceparent", parent), ("tracestate", state)])
+    world.flush()
+    world.wait_events(list(cases), 60)
+    for identity, (_, _, expected) in cases.items():
+        event = world.events[identity][0]
+        tap.equal((event["status"], event.headers.get("traceparent"),
+                   event.headers.get("tracestate")), ("completed", *expected),
+                  f"headers: {identity}")
+
+
+def check_mass(world):
+    """What expires together is told at once: not so many a second."""
+    size = int(os.environ.get("EXPIRES", "4000"))
+    world.query("INSERT INTO hold (reason, scope, since_ms, next_try_ms, message) "
+                "VALUES ('operator', '*', 0, 0, 'test') RETURNING 1")
+    wait_for(lambda: b"hold: operator" in readyz(world), 20, "the hold")
+    world.query(
+        "WITH r AS (INSERT INTO request (request_id, content, tenant, mode, priority, "
+        "deadline_seconds, warnings, body, idempotency_key, received_ms) SELECT "
+        "'mass-' || i, '', 'default', 1, 5, 1, '[]', '{}', 'mass-' || i, 1 FROM "
+        f"generate_series(1, {size}) i RETURNING id), t AS (INSERT INTO task SELECT "
+        "id, 0, 0, 0, 0, 0, 0, false, false, false, '', '', 1, 1001, 0, 0, 0, 0, 0, "
+        "0, 0, 0, 0, 0, 0, false, 0, 0 FROM r RETURNING id), w AS (INSERT INTO "
+        "waiting SELECT id, 5, 0, 1001 FROM t) SELECT count(*) FROM t")
+    began = time.monotonic()
+    wait_for(lambda: world.query("SELECT count(*) FROM closed WHERE kind = 6 AND "
+                                 "deadline_ms = 1001")[0][0] == size,
+             size / 250, "a mass that expires is told")
+    print(f"# {size} that expired together: {time.monotonic() - began:.1f} s")
+    tap.check(True, "mass: told at once")
+    world.query("DELETE FROM hold RETURNING 1")
+
+
 def check_drain():
     """A drained worker's tasks go on elsewhere at once, none is bought again."""
     with World(workers=2, latency="4..6") as world:
@@ -139,6 +182,8 @@ def main():
         check_priority(world)
         check_deadlines(world)
         check_progress(world)
+        check_headers(world)
+        check_mass(world)
     check_drain()
 
 

@@ -1,5 +1,8 @@
 #include "edge/store_trial.h"
 
+#include "edge/pg.h"
+#include "edge/sql_text.h"
+
 #include "core/apimart.h"
 
 #include <sys/socket.h>
@@ -284,6 +287,45 @@ static void keys_answer__broken__stays_until_its_row_is_deleted(void **state)
     assert_int_equal(beat(trial, me, false).keys_answer, KEYS_HONOURED);
 }
 
+/* ---- numbers that came already ---- */
+
+static int sequences_behind(struct trial *trial)
+{
+    PGresult *result =
+        PQexec(trial->conn, pg_sql("query", "check_sequences"));
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    int len = PQntuples(result);
+    PQclear(result);
+    return len;
+}
+
+static void join__under_a_sequence_that_began_anew__has_a_new_number(
+    void **state)
+{
+    struct trial *trial = *state;
+    /* Another one belongs into check_sequences.sql. */
+    assert_int_equal(
+        trial_number(trial, "SELECT count(*) FROM pg_sequences WHERE "
+                            "schemaname = current_schema"),
+        2);
+    assert_int_equal(sequences_behind(trial), 0);
+    for (int i = 0; i < 3; i++) {
+        trial_join(trial);
+    }
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    (void)trial_claim_one(trial, me);
+    assert_int_equal(sequences_behind(trial), 0);
+    trial_sql(trial, "ALTER SEQUENCE request_id_seq RESTART");
+    assert_int_equal(sequences_behind(trial), 1);
+    trial_sql(trial, "TRUNCATE lease RESTART IDENTITY"); /* the row is left */
+    assert_int_equal(sequences_behind(trial), 2);
+    int64_t next = trial_join(trial);
+    assert_int_equal(next, me + 1);
+    assert_int_equal(trial_join(trial), me + 2);
+    assert_int_equal(sequences_behind(trial), 1);
+}
+
 /* ---- learnt ids ---- */
 
 static void learn__a_row_without_id__gets_it(void **state)
@@ -353,6 +395,32 @@ static void learn__a_row_that_waits__runs_instead(void **state)
     assert_int_equal(result.adopted[0].row.state, SUBMITTING);
     assert_true(result.adopted[0].row.doubt);
     assert_string_equal(result.adopted[0].row.provider_task_id, "task_1");
+}
+
+static void learn__of_an_earlier_submission__is_kept_with_it(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = CLOSED;
+    row.kind = FAILURE_SUBMIT_UNKNOWN;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    char *task = arena_printf(&trial->arena, "%lld", (long long)row.id);
+    const char *const params[] = {task, "0"};
+    PQclear(PQexecParams(trial->conn, pg_sql("query", "ctl_retry"), 2, NULL,
+                         params, NULL, NULL, 0));
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 1);
+    assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
+    assert_string_equal(
+        trial_sql(trial, "SELECT p.provider_task_id || ' ' || t.state || "
+                         "t.provider_task_id FROM past p JOIN task t USING (id)"),
+        "task_1 0");
+    assert_false(learn(trial, row.id, "key-r-00000", "task_1"));
+    struct trial_answer other =
+        learn_as(trial, row.id, "key-r-00000", "task_2");
+    assert_int_equal(other.err.kind, ERR_PERMANENT);
+    assert_string_equal(other.err.text, "task_1");
 }
 
 static void learn__told_as_submit_unknown__opens_again(void **state)
@@ -602,6 +670,8 @@ int main(void)
         TEST(learn__another_id_is_there__names_it_and_keeps_it),
         TEST(learn__refused_by_the_database__is_to_be_tried_again),
         TEST(learn__a_row_that_waits__runs_instead),
+        TEST(join__under_a_sequence_that_began_anew__has_a_new_number),
+        TEST(learn__of_an_earlier_submission__is_kept_with_it),
         TEST(learn__told_as_submit_unknown__opens_again),
         TEST(learn__while_the_row_is_closed__is_not_lost),
         TEST(connection__killed_while_idle__comes_back),

@@ -90,6 +90,8 @@ static void hand_out(struct consumer *consumer, int p)
         .offset = (int64_t)offset,
         .key = str_of(handed->key),
         .value = str_of(handed->value),
+        .headers = kafka->headers,
+        .headers_len = kafka->headers_len,
         .inside = handed,
     };
     consumer->out++;

@@ -23,6 +23,8 @@ struct incoming {
 
 /** Topics in memory; one group of readers. */
 struct kafka {
+    const struct message_header *headers; /* of every request */
+    size_t headers_len;
     struct world *world;
     struct {
         struct incoming *messages;

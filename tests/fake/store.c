@@ -201,7 +201,10 @@ static void execute(struct op *op)
     struct call *call = (struct call *)op;
     struct tables *tables = op->world->tables;
     bool done = false;
-    bool lost = tables->down || is_lost(call, &done);
+    bool refused = tables->refusals > 0 && call->on_turn &&
+                   call->lane == LANE_DATA && !tables->down;
+    tables->refusals -= refused;
+    bool lost = tables->down || refused || is_lost(call, &done);
     if (!tables->down && (!lost || done)) {
         tables->runs++;
         call->run(call);
@@ -209,7 +212,7 @@ static void execute(struct op *op)
     if (lost) {
         tables->failed++;
         err_set(&call->err, ERR_TRANSIENT, "the connection broke");
-        if (!op->ended && !tables->down) {
+        if (!op->ended && !tables->down && !refused) {
             tell_state(call->store, false, 0);
             tell_state(call->store, true, 100 + world_pick(op->world, 900));
         }

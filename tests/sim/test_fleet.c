@@ -317,6 +317,25 @@ static void a_row__that_is_kept_out__is_saved_later(void **state)
     close_world(world);
 }
 
+static void errors__over_a_good_connection__come_no_faster_than_that(
+    void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world_ask(world, "a");
+    until_state(world, "a", QUEUED, 1000);
+    world->tables->refusals = 20;
+    world_run_for(world, 3000);
+    assert_in_range(world->tables->failed, 3, 8);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(world->tables->failed, 20);
+    assert_int_equal(world->provider->posts, 1);
+    node_free(w1);
+    close_world(world);
+}
+
 static void a_claim__while_another_counts__comes_again_soon(void **state)
 {
     (void)state;
@@ -430,6 +449,8 @@ int main(void)
         cmocka_unit_test(
             a_submission__of_another_under_our_number__is_in_doubt),
         cmocka_unit_test(a_row__that_is_kept_out__is_saved_later),
+        cmocka_unit_test(
+            errors__over_a_good_connection__come_no_faster_than_that),
         cmocka_unit_test(a_claim__while_another_counts__comes_again_soon),
         cmocka_unit_test(
             an_answer__of_the_store_is_lost__nothing_is_done_twice),

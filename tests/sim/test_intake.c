@@ -70,6 +70,35 @@ static void messages__that_name_no_request__are_rejected(void **state)
     close_world(world);
 }
 
+static void a_trace__that_is_malformed__is_dropped_alone(void **state)
+{
+#define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    const struct message_header bad = {STR("traceparent"),
+                                       STR("00-\0af")};
+    const struct message_header headers[][3] = {
+        {bad, {STR("tracestate"), STR("a=1")}},
+        {bad,
+         {STR("TraceParent"), STR(PARENT)},
+         {STR("tracestate"), STR("a=\0")}},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world *world = world_open(4);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world->kafka->headers = headers[i];
+        world->kafka->headers_len = 2 + i;
+        world_ask(world, "a");
+        until_closed(world, MINUTE_MS);
+        const struct intake_row *row = &tables_find(world->tables, "a")->request;
+        assert_true(i ? str_eq(row->traceparent, STR(PARENT))
+                      : row->traceparent.at == NULL);
+        assert_null(row->tracestate.at);
+        assert_int_equal(times_told(world, "event a completed\n"), 1);
+        node_free(w1);
+        close_world(world);
+    }
+}
+
 static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
 {
     (void)state;
@@ -164,6 +193,7 @@ int main(void)
         cmocka_unit_test(a_request__with_faults__ends_in_an_event),
         cmocka_unit_test(an_id__used_again_for_something_else__is_rejected),
         cmocka_unit_test(messages__that_name_no_request__are_rejected),
+        cmocka_unit_test(a_trace__that_is_malformed__is_dropped_alone),
         cmocka_unit_test(a_rejection__the_broker_does_not_take__is_sent_again),
         cmocka_unit_test(a_batch__whose_commit_is_unknown__is_stored_once),
         cmocka_unit_test(the_urgent__among_many__go_first),

@@ -49,7 +49,7 @@ configure_there() { # FOLDER OPTION...
     local folder=$1
     shift
     # A compiler cache of this machine is not there.
-    inside cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER_LAUNCHER= "$@"
+    inside env -u CMAKE_C_COMPILER_LAUNCHER cmake -S . -B "$folder" -G Ninja "$@"
 }
 
 programs() { # -> part_test_name, one a line

@@ -42,7 +42,10 @@ inside() { # COMMAND... in the repository's folder there
 export -f inside
 
 install_there() {
-    inside deploy/install build && inside apt-get install -y -qq libcmocka-dev
+    # nginx comes as a service, which nobody wants there.
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" &&
+        chmod +x "$root/usr/sbin/policy-rc.d" && inside deploy/install build &&
+        inside apt-get install -y -qq --no-install-recommends libcmocka-dev nginx
 }
 
 configure_there() { # FOLDER OPTION...

@@ -31,7 +31,7 @@ long_functions() {
         FNR == 1 {began = 0}
         /^\{/ {began = FNR; next}
         /^\}/ && began {
-            if (FNR - began > 100)
+            if (FNR - began > 70)
                 print FILENAME ":" began " a function of " FNR - began " lines"
             began = 0
         }'
@@ -51,7 +51,7 @@ tap_check "nothing is left unfinished" tap_empty "$(says "$unfinished")"
 tap_check "no path of one machine is named" tap_empty "$(says "$machine")"
 tap_check "no registry host is named" tap_empty "$(says "$registry")"
 tap_check "no file of lib or cmd is over 600 lines" tap_empty "$(long_files)"
-tap_check "no function is over 100 lines" tap_empty "$(long_functions)"
+tap_check "no function is over 70 lines" tap_empty "$(long_functions)"
 tap_check "the top level holds what the design names" tap_empty "$(odd_top_level)"
 tap_check "no assert does any work" tap_empty "$(assert_with_effect)"
 tap_end

@@ -288,10 +288,21 @@ static void read_unknown(const json_t *task, const struct reply *reply,
     }
 }
 
+/** The word for how it is, under the names that relays give it. */
+static struct str status_of(const json_t *task)
+{
+    static const char *const names[] = {"status", "task_status", "state"};
+    struct str status = {0};
+    for (size_t i = 0; i < LENGTH(names) && !status.len; i++) {
+        status = str_trim(text_of(json_object_get(task, names[i])));
+    }
+    return status;
+}
+
 static void read_task(const json_t *task, const struct reply *reply,
                       struct arena *arena, struct outcome *outcome)
 {
-    struct str status = str_trim(text_of(json_object_get(task, "status")));
+    const struct str status = status_of(task);
     const bool known = judge_status(status, outcome);
     outcome->status = short_status(status, arena);
     outcome->progress = progress_of(json_object_get(task, "progress"));

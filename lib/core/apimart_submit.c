@@ -169,7 +169,8 @@ static struct str copy_id(struct str id, struct arena *arena)
 static void read_ids(const struct reply *reply, struct arena *arena,
                      struct ids *ids)
 {
-    static const char *const containers[] = {"result", "output", "task"};
+    static const char *const containers[] = {"data",  "result", "output",
+                                             "task",  "video",  "task_ids"};
     struct str body = provider_json(reply->body, arena);
     json_t *root =
         json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
@@ -178,7 +179,10 @@ static void read_ids(const struct reply *reply, struct arena *arena,
     gather_all(ids, data, PLACE_DATA);
     gather_all(ids, root, PLACE_ELSE);
     for (size_t i = 0; i < sizeof containers / sizeof *containers; i++) {
-        gather_all(ids, json_object_get(root, containers[i]), PLACE_ELSE);
+        const json_t *inside = json_object_get(root, containers[i]);
+        if (inside != data) {
+            gather_all(ids, inside, PLACE_ELSE);
+        }
         gather_all(ids, json_object_get(data, containers[i]), PLACE_ELSE);
     }
     ids->best = copy_id(ids->best, arena);

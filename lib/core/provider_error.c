@@ -38,6 +38,7 @@ static const char *const message_names[] = {
     "message", "msg", "error", "error_message", "error_msg", "errmsg",
     "ErrMsg", "error_description", "fail_reason", "failure_reason",
     "failed_reason", "reason", "title", "detail", "details", "errors",
+    "innererror",
 };
 
 /* Of a task they say that it failed; "message" and its like may say anything. */
@@ -356,7 +357,8 @@ static bool read_flat(const json_t *root, const json_t *data,
 
 static bool is_task(const json_t *object)
 {
-    return json_is_string(json_object_get(object, "status")) &&
+    return (json_is_string(json_object_get(object, "status")) ||
+            json_is_string(json_object_get(object, "task_status"))) &&
            (json_is_string(json_object_get(object, "id")) ||
             json_is_string(json_object_get(object, "task_id")));
 }

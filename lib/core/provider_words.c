@@ -11,7 +11,7 @@
 static const char *const moderation_words[] = {
     "moderat", "nsfw", "sensitive", "content_policy", "content policy",
     "content_filter", "content filter", "content-filter", "usage policies",
-    "policy violation", "policy_violation", "violates our", "safety system",
+    "policy violation", "policy_violation", "policyviolation", "violates our", "safety system",
     "safety filter", "safety_check", "safety check", "inappropriate",
     "prohibited content", "prohibited_content", "sexual", "nudity",
     "risk control", "risk_control",
@@ -44,7 +44,7 @@ static const char *const no_money_words[] = {
 
 static const char *const place_words[] = {
     "unsupported_country", "country, region", "region is not",
-    "country is not", "所在地区",
+    "country is not", "your country", "your region", "所在地区",
 };
 
 static const char *const list_words[] = {

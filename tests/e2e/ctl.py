@@ -36,7 +36,8 @@ def check_faults(world):
 
 def check_wait(world):
     done = world.ctl("submit", "--id", "one.1", "--prompt", "a kite", "--duration", "5",
-                     "--tenant", "studio-a", "--metadata", '{"shot": 1}', "--wait",
+                     "--tenant", "studio-a", "--metadata",
+                     '{"shot": 1, "trace": 13027471883475847893}', "--wait",
                      timeout=90)
     tap.equal(done.returncode, 0, "--wait ends with 0", done.stdout, done.stderr)
     tap.check("one.1: completed" in done.stdout, "and says completed", done.stdout)
@@ -82,7 +83,10 @@ def check_looks(world):
     shown = json.loads(world.ctl("show", "one.1", "--json").stdout)
     tap.equal(shown["event"], world.event("one.1").value, "show has the event")
     tap.equal((shown["state"], shown["tenant"], shown["metadata"], shown["owes"]),
-              ("closed", "studio-a", {"shot": 1}, "nothing"), "and the rest")
+              ("closed", "studio-a", {"shot": 1, "trace": 13027471883475847893},
+               "nothing"), "and the rest, digit by digit")
+    tap.check("13027471883475847893" in world.ctl("show", "one.1").stdout,
+              "the same as text")
     tap.check({"received", "submitted", "generated", "stored", "settled", "closed"}
               <= set(shown["times"]), "and its times", shown)
     text = world.ctl("show", "fails.1")

@@ -27,7 +27,8 @@ MODES = {
 def request(mode, **more):
     return {"request_id": f"order.{mode}", "tenant": "studio-a",
             "request": {"prompt": f"a {mode} é", "duration": 5, **MODES[mode], **more},
-            "metadata": {"mode": mode, "nothing": None, "deep": [1, {"a": 0.2}]}}
+            "metadata": {"mode": mode, "nothing": None, "deep": [1, {"a": 0.2}],
+                         "trace_id": 13027471883475847893}}
 
 
 def schema_of(name):

@@ -124,6 +124,8 @@ static const struct poll_row {
     {"P9 403 HTML", 403, "<html>blocked</html>", OUTCOME_MISSED, HOLD_CHANNEL, FAILURE_NONE},
     {"P9 403 IP", 403, "{\"error\":{\"message\":\"your IP is not allowed\"}}", OUTCOME_MISSED, HOLD_CHANNEL, FAILURE_NONE},
     {"P9 403 flat", 403, "{\"code\":\"permission_error\",\"message\":\"no\"}", OUTCOME_MISSED, HOLD_AUTH, FAILURE_NONE},
+    {"P2 task_status", 200, "{\"data\":{\"id\":\"task_1\",\"task_status\":\"SUCCEEDED\"}}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P4 state", 200, "{\"data\":{\"id\":\"task_1\",\"state\":\"fail\",\"fail_reason\":\"x\"}}", OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
     {"P12 400", 400, "<html>bad request</html>", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P12 405", 405, "", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P13", 200, "{\"data\":{\"id\":\"task_2\",\"status\":\"completed\"}}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},

@@ -210,6 +210,12 @@ static const struct submit_row {
     {"S10 model", 404, "{\"error\":{\"message\":\"The model does not exist\",\"type\":\"invalid_request_error\",\"code\":\"model_not_found\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
     {"S10 flat", 404, "{\"code\":\"model_not_found\",\"message\":\"no such model\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
     {"S9 405 of the provider", 405, "{\"error\":{\"type\":\"api_error\",\"code\":405,\"message\":\"Method Not Allowed\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S5 data in data", 200, "{\"data\":{\"data\":{\"task_id\":\"task_1\"}}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 a list of one", 200, "{\"task_ids\":[\"task_1\"]}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 video", 200, "{\"video\":{\"id\":\"task_1\",\"status\":\"queued\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S7 a list of two", 200, "{\"task_ids\":[\"task_1\",\"task_2\"]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S9 moderation deeper inside", 400, "{\"error\":{\"message\":\"Prompt blocked\",\"innererror\":{\"code\":\"ResponsibleAIPolicyViolation\"}}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_MODERATION},
+    {"S24 country in words", 403, "{\"error\":\"Forbidden\",\"message\":\"Access from your country is denied\"}", OUTCOME_PUT_OFF, HOLD_CHANNEL, FAILURE_NONE},
     {"410", 410, "", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"451", 451, "", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
 };

@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+#define FAIL_RANK_MS INT64_C(3600000)
+#define FAILS_COUNTED_MAX 4
 #define ELSEWHERE_MS 60000 /* a task that only another worker can ask for */
 #define REREAD_MS 8000     /* a doubt's row: promised at least every 10 s */
 
@@ -79,10 +81,22 @@ static void poll_due(struct engine *engine, struct job *job)
     }
 }
 
+/**
+ * Nearest expiry first, but each failure in a row counts for an hour, up to
+ * some: a host that holds a slot for nothing is asked again within seconds, and
+ * would keep it from every video that expires after its own.
+ */
+static int64_t transfer_rank(const struct task *task)
+{
+    int32_t fails = task->memo.misses;
+    fails = fails < FAILS_COUNTED_MAX ? fails : FAILS_COUNTED_MAX;
+    return task_expires_ms(&task->row) + fails * FAIL_RANK_MS;
+}
+
 static void line_up_transfer(struct engine *engine, struct job *job)
 {
     job->phase = JOB_LINED_UP;
-    heap_put(&engine->transfers, &job->due, task_expires_ms(&job->task.row));
+    heap_put(&engine->transfers, &job->due, transfer_rank(&job->task));
     engine_slot_free(engine);
 }
 

@@ -11,6 +11,7 @@
 /* lib/edge/fetch.h: bodies from the fake provider's asset host. */
 
 #define PIECE_BYTES 700
+#define SLOW_MS 60000
 
 struct fetcher {
     struct loop *loop;
@@ -89,6 +90,23 @@ static void piece(struct op *op)
     }
 }
 
+/** A minute has brought sixty bytes: the reader is asked whether it bears it. */
+static void drip(struct op *op)
+{
+    struct fetch *fetch = (struct fetch *)op;
+    if (fetch->cancelled) {
+        return;
+    }
+    if (!provider_drips(op->world->provider, fetch->url)) {
+        piece(op);
+    } else if (fetch->hooks->on_slow &&
+               fetch->hooks->on_slow(fetch->context)) {
+        op_on_loop(op, SLOW_MS, drip);
+    } else {
+        end(fetch, REPLY_TIMED_OUT);
+    }
+}
+
 static void head(struct op *op)
 {
     struct fetch *fetch = (struct fetch *)op;
@@ -116,6 +134,10 @@ static void head(struct op *op)
     if (!fetch->hooks->on_head(fetch->context, 200, (int64_t)fetch->body.len,
                                STR("video/mp4"))) {
         end(fetch, REPLY_BROKEN);
+        return;
+    }
+    if (provider_drips(world->provider, fetch->url)) {
+        op_on_loop(op, SLOW_MS, drip);
         return;
     }
     op_on_loop(op, 1, piece);

@@ -419,6 +419,19 @@ void provider_video(const struct sale *sale, int index, struct buf *body)
     add_box(body, "mdat", pixels, sizeof pixels);
 }
 
+bool provider_drips(const struct provider *provider, struct str url)
+{
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        const struct sale *sale = provider->sales[i];
+        char part[44];
+        snprintf(part, sizeof part, "/%s/", sale->id);
+        if (sale->plan.drips && str_find_nocase(url, str_of(part)) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int provider_serve(struct provider *provider, struct str url, struct buf *body)
 {
     char text[256];

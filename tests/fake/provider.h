@@ -47,6 +47,7 @@ struct plan {
     bool no_fresh_url;   /* an expired URL is never replaced */
     bool unknown;        /* its id is denied */
     bool no_video;       /* what is served is no MP4 */
+    bool drips;          /* it comes a byte a second */
 };
 
 /** One line of the ledger. */
@@ -111,6 +112,9 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
                             struct arena *arena);
 struct answer provider_get(struct provider *provider, struct str url,
                            struct arena *arena);
+
+/** Whether the host of that URL gives a byte a second. */
+bool provider_drips(const struct provider *provider, struct str url);
 
 /** What a URL serves; 200, 403 or 404. */
 int provider_serve(struct provider *provider, struct str url, struct buf *body);

@@ -175,6 +175,42 @@ static void a_video__that_is_none__is_given_up_after_an_hour(void **state)
     end(world, w1);
 }
 
+static bool are_stored(void *context)
+{
+    return times_told(context, "event good") == 6;
+}
+
+/** More hosts that drip than a worker fetches from at once. */
+static void hosts_that_drip__hand_their_slots_to_others(void **state)
+{
+    (void)state;
+    struct world *world = world_open(1);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct plan plan = provider_usual_plan();
+    char id[16];
+    world_run_for(world, 1000);
+    plan.drips = true;
+    for (int i = 0; i < 8; i++) {
+        snprintf(id, sizeof id, "drip-%d", i);
+        provider_plan(world, id, plan);
+        world_ask(world, id);
+    }
+    until_state(world, "drip-0", READY, MINUTE_MS);
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof id, "good-%d", i);
+        world_ask(world, id);
+    }
+    assert_true(world_run_until(world, are_stored, world, 10 * MINUTE_MS));
+    assert_int_equal(times_told(world, "event drip"), 0);
+    for (size_t i = 0; i < world->provider->sales_len; i++) {
+        world->provider->sales[i]->plan.drips = false;
+    }
+    until_closed(world, 40 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event drip"), 8);
+    assert_int_equal(times_told(world, " completed\n"), 14);
+    end(world, w1);
+}
+
 static void a_result__without_a_url__is_waited_for(void **state)
 {
     (void)state;
@@ -293,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_url__that_has_expired_for_good__is_told),
         cmocka_unit_test(what_a_dead_worker_had_begun__goes_before_the_end),
         cmocka_unit_test(a_video__that_is_none__is_given_up_after_an_hour),
+        cmocka_unit_test(hosts_that_drip__hand_their_slots_to_others),
         cmocka_unit_test(a_result__without_a_url__is_waited_for),
         cmocka_unit_test(full_storage__stops_submissions__and_loses_nothing),
         cmocka_unit_test(what_is_stored_already__is_adopted__not_replaced),

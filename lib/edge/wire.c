@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "core/rate.h"
+#include "edge/decode.h"
 #include "edge/loop_curl.h"
 
 #include <curl/curl.h>
@@ -49,6 +50,7 @@ struct wire_call {
     bool paused;     /* for want of ours */
     bool resume;
     struct buf answer;
+    char coding[64]; /* Content-Encoding of the answer; "": none */
     struct wire_answer head; /* what came of it so far */
     char error[CURL_ERROR_SIZE];
 };
@@ -129,6 +131,8 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context)
         !take_header(line, STR("etag:"), head->etag, sizeof head->etag)) {
         take_header(line, STR("x-amz-bucket-region:"), head->region,
                     sizeof head->region);
+        take_header(line, STR("content-encoding:"), call->coding,
+                    sizeof call->coding);
     }
     return line.len;
 }
@@ -168,12 +172,18 @@ static void end_call(struct wire_call *call, CURLcode code)
     answer->status = (int)status;
     answer->whole = code == CURLE_OK;
     answer->body = buf_str(&call->answer);
+    struct buf plain;
+    buf_init(&plain, BODY_BYTES_MAX);
+    if (decode_text(answer->body, str_of(call->coding), &plain) == DECODED) {
+        answer->body = buf_str(&plain);
+    }
     if (!answer->whole) {
         snprintf(answer->why, sizeof answer->why, "%.150s",
                  call->error[0] ? call->error : curl_easy_strerror(code));
     }
     list_remove(&call->link);
     call->on_end(call->context, answer);
+    buf_done(&plain);
     free_call(call);
 }
 
@@ -336,7 +346,8 @@ struct wire_call *wire_start(struct wire *wire,
     buf_init(&call->answer, BODY_BYTES_MAX);
     /* What streams can't be sent again: the server may refuse it before. */
     const char *expect = request->source ? "Expect: 100-continue" : "Expect:";
-    bool memory = call->easy && call->stall && add_header(call, expect);
+    bool memory = call->easy && call->stall && add_header(call, expect) &&
+                  add_header(call, "Accept-Encoding: identity");
     for (size_t i = 0; i < request->headers_len; i++) {
         memory = memory && add_header(call, request->headers[i]);
     }

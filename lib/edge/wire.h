@@ -40,7 +40,7 @@ struct wire_request {
 struct wire_answer {
     bool whole; /* status and body came; else `why` says what happened */
     int status;
-    struct str body; /* until the callback returns */
+    struct str body; /* until the callback returns; a coding is undone */
     char date[40];   /* headers; "": none */
     char etag[160];
     char region[64]; /* x-amz-bucket-region */

@@ -1,3 +1,4 @@
+#include "edge/coded.h"
 #include "edge/web.h"
 #include "edge/wire.h"
 
@@ -19,6 +20,7 @@ static struct web *web;
 static int ends;
 static bool whole;
 static char why[160];
+static char body[256];
 
 static void out_of_time(void *context)
 {
@@ -32,6 +34,8 @@ static void on_end(void *context, const struct wire_answer *answer)
     ends++;
     whole = answer->whole;
     snprintf(why, sizeof why, "%s", answer->why);
+    snprintf(body, sizeof body, "%.*s", (int)answer->body.len,
+             answer->body.len ? answer->body.at : "");
     loop_stop(loop);
 }
 
@@ -141,6 +145,34 @@ static void wire_start__never_done__ends_at_its_limit(void **state)
     assert_non_null(strstr(why, "not done within"));
 }
 
+static bool serve_packed(struct web *w, int fd, const char *request, int number)
+{
+    char head[128];
+    struct coded packed =
+        coded_zlib(CODED_JSON, strlen(CODED_JSON), CODED_GZIP);
+    (void)w;
+    (void)request;
+    (void)number;
+    snprintf(head, sizeof head,
+             "HTTP/1.1 403 X\r\nContent-Encoding: gzip\r\n"
+             "Content-Length: %zu\r\n\r\n",
+             packed.len);
+    web_say(fd, head);
+    web_send(fd, packed.bytes, packed.len);
+    free(packed.bytes);
+    return true;
+}
+
+static void wire_start__packed_answer__comes_as_it_was_meant(void **state)
+{
+    (void)state;
+    web = web_start(serve_packed, NULL);
+    call((struct wire_request){.method = "GET"});
+    assert_true(whole);
+    assert_string_equal(body, CODED_JSON);
+    assert_non_null(strstr(web->last, "\r\nAccept-Encoding: identity\r\n"));
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -149,6 +181,8 @@ int main(void)
             wire_start__store_that_drips__is_given_up, setup, teardown),
         cmocka_unit_test_setup_teardown(
             wire_start__thinks_aloud__is_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            wire_start__packed_answer__comes_as_it_was_meant, setup, teardown),
         cmocka_unit_test_setup_teardown(
             wire_start__never_done__ends_at_its_limit, setup, teardown),
     };

@@ -45,7 +45,8 @@ install_there() {
     # nginx comes as a service, which nobody wants there.
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" &&
         chmod +x "$root/usr/sbin/policy-rc.d" && inside deploy/install build &&
-        inside apt-get install -y -qq --no-install-recommends libcmocka-dev nginx
+        inside apt-get install -y -qq --no-install-recommends libcmocka-dev \
+            nginx openssl
 }
 
 configure_there() { # FOLDER OPTION...

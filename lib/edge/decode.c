@@ -335,6 +335,16 @@ bool decoder_is_done(const struct decoder *d)
     return d->done;
 }
 
+void decode_label_show(char *label)
+{
+    for (; *label; label++) {
+        const unsigned char c = (unsigned char)*label;
+        if (c < ' ' || c >= 0x7f || c == '"') {
+            *label = '?';
+        }
+    }
+}
+
 /* ---- a text -------------------------------------------------------------- */
 
 /** Undo one coding; DECODED_PLAIN: there is none. */
@@ -390,6 +400,10 @@ enum decoded decode_text(struct str bytes, struct str labels, struct buf *out)
     enum decoded end = DECODED_PLAIN;
     labels = labels.at ? labels : STR("");
     buf_reset(out);
+    if (is_json((struct str){
+            bytes.at, bytes.len < HEAD_BYTES ? bytes.len : HEAD_BYTES})) {
+        return DECODED_PLAIN; /* nearly every reply */
+    }
     buf_init(&layer, out->bytes_max);
     for (int i = 0; i < LAYERS_MAX; i++) {
         const struct str label = pop_label(&labels);

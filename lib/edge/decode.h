@@ -41,6 +41,9 @@ bool decoder_is_plain(const struct decoder *decoder);
 /** The coded stream has come to its own end; a plain one has none. */
 bool decoder_is_done(const struct decoder *decoder);
 
+/** A label as people are shown it: foreign bytes end in logs and rows. */
+void decode_label_show(char *label);
+
 enum decoded {
     DECODED_PLAIN,     /* it was not coded; `out` is empty */
     DECODED,           /* `out` is what was meant */

@@ -9,7 +9,6 @@
 
 #define CONNECTIONS_MAX 1024
 #define REDIRECTS_MAX 3
-#define LOCATION_BYTES_MAX 16384
 #define RECEIVE_BYTES (256 * 1024L)
 #define KEPT_S 300L /* the longest life of a connection that is used again */
 /* A host that gives less holds one of few slots for nothing. */
@@ -102,13 +101,17 @@ static bool follow(struct fetch *fetch)
     const char *fault = NULL;
     int status = fetch_status(fetch);
     if (status < 300 || status > 399 || fetch->cancelled ||
-        fetch->fetcher->closing || fetch->location.len == 0) {
+        fetch->fetcher->closing) {
+        return false;
+    }
+    fetch->starved = fetch->location.failed;
+    if (fetch->starved || fetch->location.len == 0) {
         return false;
     }
     if (fetch->redirects++ >= REDIRECTS_MAX) {
         return fetch_forbid(fetch, "too many redirects");
     }
-    if (fetch->location.failed) {
+    if (fetch->far) {
         return fetch_forbid(fetch, "a redirect to too long a URL");
     }
     char *url = fetch_url_read(fetch->url, buf_str(&fetch->location),
@@ -221,7 +224,7 @@ static struct fetch *fetch_new(struct fetcher *fetcher, char *url,
         .length = -1,
     };
     list_init(&fetch->link);
-    buf_init(&fetch->location, LOCATION_BYTES_MAX);
+    buf_init(&fetch->location, FETCH_LOCATION_BYTES_MAX);
     rate_begin(&fetch->rate,
                fetcher->options.window_ms ? fetcher->options.window_ms
                                           : WINDOW_MS,

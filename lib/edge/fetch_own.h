@@ -15,6 +15,7 @@
 
 struct curl_slist;
 
+#define FETCH_LOCATION_BYTES_MAX 16384
 #define FETCH_ERROR_BYTES 256 /* libcurl's CURL_ERROR_SIZE */
 
 struct fetch {
@@ -46,6 +47,7 @@ struct fetch {
     bool reached;         /* for an address that is allowed */
     const char *shut_out; /* why another address of the host was not tried */
     bool partial;         /* a 206 that does not bring all */
+    bool far;             /* a Location that is too long */
     bool too_large;
     bool refused; /* the reader did not want this body */
     bool cancelled;

@@ -121,11 +121,13 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context)
         fetch_begin_reply(fetch);
     } else if (is_header(line, STR("content-encoding:"), &value)) {
         keep(fetch->coding, sizeof fetch->coding, last_of(value));
+        decode_label_show(fetch->coding);
     } else if (is_header(line, STR("content-range:"), &value)) {
         keep(fetch->range, sizeof fetch->range, value);
     } else if (is_header(line, STR("location:"), &value)) {
         if (fetch->location.len == 0) {
-            buf_add_str(&fetch->location, value);
+            fetch->far = value.len >= FETCH_LOCATION_BYTES_MAX;
+            buf_add_str(&fetch->location, fetch->far ? STR("/") : value);
         }
     } else if (is_header(line, STR("retry-after:"), &value)) {
         int64_t seconds = 0;

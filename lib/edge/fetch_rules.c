@@ -75,8 +75,9 @@ char *fetch_url_read(const char *base, struct str reference, bool allow_private,
     buf_init(&clean, 0);
     url_clean(reference, &clean);
     CURLU *url = curl_url();
-    CURLUcode code =
-        url && clean.bytes ? CURLUE_OK : CURLUE_OUT_OF_MEMORY;
+    CURLUcode code = url && clean.bytes && !clean.failed
+                         ? CURLUE_OK
+                         : CURLUE_OUT_OF_MEMORY;
     *fault = NULL;
     if (memchr(reference.at ? reference.at : "", '\0', reference.len) ||
         reference.len == 0) {

@@ -42,6 +42,7 @@ static void add_coding(struct http_call *call, const char *coding)
     const size_t len = strlen(call->coding);
     snprintf(call->coding + len, sizeof call->coding - len, "%s%s",
              len ? "," : "", coding);
+    decode_label_show(call->coding);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *context)

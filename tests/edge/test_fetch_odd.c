@@ -299,6 +299,32 @@ static void fetch_start__location_with_spaces__is_followed(void **state)
     }
 }
 
+/** A few bytes over what is followed. */
+static bool serve_far(struct web *w, int fd, const char *request, int number)
+{
+    char path[16400];
+    (void)w;
+    (void)request;
+    (void)number;
+    memset(path, 'a', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    web_say(fd, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /");
+    web_say(fd, path);
+    return web_say(fd, "\r\n\r\n");
+}
+
+static void fetch_start__location_without_end__is_not_followed(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    web = web_start(serve_far, NULL);
+    open_fetcher(true, MIB, NULL);
+    start(&seen, web->url);
+    wait_for(1);
+    assert_true(seen.end.forbidden);
+    assert_int_equal(web->requests, 1);
+}
+
 /* ---- a least rate -------------------------------------------------------- */
 
 static atomic_bool drips;
@@ -389,6 +415,7 @@ int main(void)
         TEST(fetch_start__203_and_a_whole_206__bring_the_video),
         TEST(fetch_start__url_of_a_browser__is_asked_for_encoded),
         TEST(fetch_start__location_with_spaces__is_followed),
+        TEST(fetch_start__location_without_end__is_not_followed),
         TEST(fetch_start__host_that_drips__is_left),
         TEST(fetch_start__reader_bears_it__goes_on),
     };

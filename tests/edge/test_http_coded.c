@@ -91,6 +91,12 @@ static void http_send__unreadable_2xx__is_broken_and_says_so(void **state)
     assert_true(answers->sent);
     assert_non_null(strstr(answers->why, "\"compress\""));
 
+    struct coded_reply foreign = {"200 OK", "\xff\x01\"a",
+                                  {strdup("\x01\x02\x03"), 3}};
+    ask(&foreign);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_non_null(strstr(answers->why, "\"???a\""));
+
     struct coded_reply cut = {
         "200 OK", "gzip",
         coded_zlib(CODED_JSON, strlen(CODED_JSON), CODED_GZIP)};

@@ -66,41 +66,43 @@ static const char *part_fault(CURLU *url, bool allow_private)
     return fault;
 }
 
+/** Parses it, after what it is relative to. */
+static CURLUcode set_url(CURLU *url, const char *base, const char *text)
+{
+    CURLUcode code = CURLUE_OK;
+    if (base) {
+        code = curl_url_set(url, CURLUPART_URL, base, CURLU_NON_SUPPORT_SCHEME);
+    }
+    if (code == CURLUE_OK) {
+        code = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+    }
+    return code;
+}
+
 char *fetch_url_read(const char *base, struct str reference, bool allow_private,
                      const char **fault)
 {
     struct buf clean;
     char *text = NULL;
-    char *own = NULL;
     buf_init(&clean, 0);
     url_clean(reference, &clean);
     CURLU *url = curl_url();
-    CURLUcode code = url && clean.bytes && !clean.failed
-                         ? CURLUE_OK
-                         : CURLUE_OUT_OF_MEMORY;
+    CURLUcode code = CURLUE_OUT_OF_MEMORY;
     *fault = NULL;
-    if (memchr(reference.at ? reference.at : "", '\0', reference.len) ||
-        reference.len == 0) {
-        *fault = CANT_BE_READ;
-    } else {
-        if (code == CURLUE_OK && base) {
-            code = curl_url_set(url, CURLUPART_URL, base,
-                                CURLU_NON_SUPPORT_SCHEME);
-        }
-        if (code == CURLUE_OK) {
-            code = curl_url_set(url, CURLUPART_URL, clean.bytes,
-                                CURLU_NON_SUPPORT_SCHEME);
-        }
-        if (code == CURLUE_OK) {
-            *fault = part_fault(url, allow_private);
-            code = *fault ? CURLUE_OK
-                          : curl_url_get(url, CURLUPART_URL, &text, 0);
-        }
-        if (code != CURLUE_OK && code != CURLUE_OUT_OF_MEMORY) {
-            *fault = CANT_BE_READ;
-        }
-        own = text && code == CURLUE_OK ? strdup(text) : NULL;
+    if (url && !clean.failed) {
+        const bool good =
+            clean.len && !memchr(reference.at, '\0', reference.len);
+        code = good ? set_url(url, base, clean.bytes) : CURLUE_MALFORMED_INPUT;
     }
+    if (code == CURLUE_OK) {
+        *fault = part_fault(url, allow_private);
+    } else if (code != CURLUE_OUT_OF_MEMORY) {
+        *fault = CANT_BE_READ;
+    }
+    if (code == CURLUE_OK && !*fault) {
+        curl_url_get(url, CURLUPART_URL, &text, 0);
+    }
+    char *own = text ? strdup(text) : NULL;
     curl_free(text);
     curl_url_cleanup(url);
     buf_done(&clean);

@@ -357,6 +357,7 @@ static void fetch_start__what_is_no_url__is_refused(void **state)
     (void)state;
     open_fetcher(true, MIB, NULL);
     assert_refused("");
+    assert_refused(" \n");
     assert_refused("127.0.0.1");
     assert_refused("https://");
     assert_refused("http://127.0.0.1 /");

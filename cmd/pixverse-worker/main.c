@@ -62,6 +62,7 @@ static int with_settings(int (*command)(const struct settings *settings),
         settings_hide_secrets();
         log_open(settings.log_level, !settings.log_text);
         status = command(&settings);
+        (void)log_flush(1000);
     }
     settings_done(&settings);
     return status;

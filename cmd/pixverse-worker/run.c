@@ -1,10 +1,13 @@
 #include "commands.h"
 
+#include "base/log.h"
 #include "edge/loop.h"
 #include "flow/worker.h"
 
 #include <stdio.h>
 #include <unistd.h>
+
+#define FLUSH_MS 1000 /* of the log */
 
 /**
  * A worker that ends before its time may still be connecting in other threads:
@@ -13,6 +16,7 @@
 static _Noreturn void leave_at_once(int status)
 {
     fflush(NULL);
+    (void)log_flush(FLUSH_MS);
     _exit(status);
 }
 

@@ -1,9 +1,9 @@
 #include "base/log.h"
 
 #include "base/buf.h"
+#include "base/log_writer.h"
 
 #include <time.h>
-#include <unistd.h>
 
 static struct {
     enum log_level least;
@@ -108,24 +108,9 @@ static void write_text(struct buf *line, enum log_level level, const char *time,
     buf_add_char(line, '\n');
 }
 
-static void write_out(const char *bytes, size_t len)
+static void write_line(enum log_level level, const char *message,
+                       const struct log_field *fields)
 {
-    while (len) {
-        ssize_t n = write(STDERR_FILENO, bytes, len);
-        if (n <= 0) {
-            return; /* nobody to tell: the log itself is gone */
-        }
-        bytes += n;
-        len -= (size_t)n;
-    }
-}
-
-void log_line(enum log_level level, const char *message,
-              const struct log_field *fields)
-{
-    if (!log_wants(level)) {
-        return;
-    }
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     char time[25];
@@ -137,10 +122,36 @@ void log_line(enum log_level level, const char *message,
         if (out.write_line) {
             out.write_line(line.bytes, line.len, out.context);
         } else {
-            write_out(line.bytes, line.len);
+            log_writer_put(line.bytes, line.len);
         }
     }
     buf_done(&line);
+}
+
+/** Whatever the level: what is missing may have been of any. */
+static void tell_lost(void)
+{
+    uint64_t lost = out.write_line ? 0 : log_writer_take_lost();
+    if (lost) {
+        const struct log_field fields[] = {LOG_I64("lines", lost), {0}};
+        write_line(LOG_WARN, "log lines were lost: who reads them was behind",
+                   fields);
+    }
+}
+
+void log_line(enum log_level level, const char *message,
+              const struct log_field *fields)
+{
+    if (log_wants(level)) {
+        tell_lost();
+        write_line(level, message, fields);
+    }
+}
+
+bool log_flush(int64_t limit_ms)
+{
+    tell_lost();
+    return log_writer_flush(limit_ms);
 }
 
 bool log_level_parse(struct str text, enum log_level *level)

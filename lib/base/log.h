@@ -39,6 +39,13 @@ bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *message,
               const struct log_field *fields);
 
+/**
+ * Before the process ends: waits until the lines are written, for limit_ms at
+ * most; false: who reads them is behind. log_line() itself does not wait for a
+ * reader (log_writer.h): lines that find no room are lost, counted, and told.
+ */
+bool log_flush(int64_t limit_ms);
+
 /** log_at(LOG_INFO, "message", LOG_TEXT("name", value), …) */
 #define log_at(level, message, ...)                                            \
     log_line((level), (message),                                               \

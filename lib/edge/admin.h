@@ -21,7 +21,14 @@ struct admin_answer {
 /** On the loop thread: fill the answer. */
 typedef void admin_fn(void *context, struct str path, struct admin_answer *answer);
 
-/** @param listen  "host:port"; port 0 takes a free one. */
+/**
+ * Slow clients keep nobody out: of more than 48 connections the oldest whose
+ * question is not with the loop is ended.
+ *
+ * @param listen  "host:port"; port 0 takes a free one. [::] is every address of
+ *                the machine, IPv4 too; a name is its first address of each
+ *                family.
+ */
 struct admin *admin_open(struct loop *loop, const char *listen, admin_fn *answer,
                          void *context, struct err *err);
 int admin_port(const struct admin *admin);

@@ -23,6 +23,7 @@
 /* A download that takes longer would lose its half-stored file, and begin anew. */
 #define SWEEP_OLDER_MS INT64_C(21600000)
 #define OPEN_AGAIN_S 5
+#define FLUSH_MS 500 /* of the log, at the very end */
 
 struct worker {
     const struct settings *settings;
@@ -102,6 +103,7 @@ static void on_hurry(void *context)
 static void exit_now(void *context)
 {
     (void)context;
+    (void)log_flush(FLUSH_MS);
     _exit(WORKER_FAILED); /* whatever is left is safe in the store */
 }
 

@@ -6,6 +6,7 @@ probes in words."""
 import json
 import os
 import re
+import sys
 
 import psycopg
 
@@ -167,6 +168,30 @@ def check_waiting(world):
     tap.equal(worker.stop(), 0, "it drains at once where nothing is under way")
 
 
+# Runs a command whose standard error is a pipe that is full after a line or two.
+UNREAD = """
+import fcntl, os, sys
+read, write = os.pipe()
+os.write(write, b"x" * (fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096) - 200))
+os.set_inheritable(read, True)
+os.dup2(write, 2)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def check_log(world):
+    """Nobody reads its log: it works and drains all the same."""
+    worker = world.start_worker(
+        before=[sys.executable, "-c", UNREAD], LOG_LEVEL="debug")
+    ids = [f"unread.{i}" for i in range(20)]
+    for i in ids:
+        world.send({"request_id": i, "request": {"prompt": "x"}})
+    world.flush()
+    world.wait_events(ids)
+    tap.equal(len(world.events.keys() & set(ids)), 20, "a log that nobody reads stops nothing")
+    tap.equal(worker.stop(), 0, "and it drains with status 0")
+
+
 def main():
     with World() as world:
         check_usage(world)
@@ -180,6 +205,7 @@ def main():
         text = world.workers[0].text()
         tap.check("sk-test" not in text, "no key is in the log")
         tap.equal(world.workers[0].stop(), 0, "the worker drains with status 0")
+        check_log(world)
 
 
 tap.run(main)

@@ -2,6 +2,7 @@
 #include "edge/admin.h"
 #include "edge/web.h"
 
+#include <netdb.h>
 #include <signal.h>
 
 #include "lib/check.h"
@@ -290,6 +291,54 @@ static void admin_open__many_at_once__answers_all(void **state)
     assert_int_equal(answered, ASKERS);
 }
 
+/* ---- slow clients ---------------------------------------------------------
+ */
+
+#define SLOW 90
+
+static atomic_bool dripping;
+
+/** Keeps every connection busy with a byte now and then. */
+static void *drip(void *context)
+{
+    const int *fds = context;
+    while (dripping) {
+        for (int i = 0; i < SLOW; i++) {
+            (void)send(fds[i], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+        web_sleep_ms(200);
+    }
+    return NULL;
+}
+
+/** Most never end their question, some never read the answers; a probe is answered
+ * all the same, again and again. */
+static void admin_open__slow_clients__keep_nobody_out(void **state)
+{
+    (void)state;
+    static int fds[SLOW];
+    pthread_t dripper;
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = dial();
+        assert_true(fds[i] >= 0);
+        for (int j = 0; i % 4 == 0 && j < 100; j++) {
+            web_say(fds[i], "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        }
+        web_say(fds[i], "GET /metrics HTTP/1.1\r\nHost: x\r\nx-a: ");
+    }
+    dripping = true;
+    pthread_create(&dripper, NULL, drip, fds);
+    for (int i = 0; i < 5; i++) {
+        assert_starts(reply_to("GET", "/healthz"), "HTTP/1.1 200 ");
+    }
+    dripping = false;
+    pthread_join(dripper, NULL);
+    for (int i = 0; i < SLOW; i++) {
+        close(fds[i]);
+    }
+    assert_true(answered >= 5);
+}
+
 /* ---- a loop that hangs ----------------------------------------------------
  */
 
@@ -379,6 +428,57 @@ static void admin_open__bad_addresses__are_said(void **state)
     }
 }
 
+/** Whether somebody answers at an address. */
+static bool answers(const char *host, int at)
+{
+    char text[16];
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found = NULL;
+    snprintf(text, sizeof text, "%d", at);
+    assert_int_equal(getaddrinfo(host, text, &hints, &found), 0);
+    int fd = socket(found->ai_family, SOCK_STREAM, 0);
+    bool done =
+        fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    freeaddrinfo(found);
+    return done;
+}
+
+/** Whether this machine has an address at all. */
+static bool exists(const char *host)
+{
+    struct err err = {0};
+    char listen[64];
+    snprintf(listen, sizeof listen, "%s:0", host);
+    struct admin *other = admin_open(loop, listen, answer, "context", &err);
+    if (other) {
+        admin_close(other);
+    }
+    return other != NULL;
+}
+
+static void admin_open__every_address__is_every_family(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    const char *listens[] = {"[::]:0", "localhost:0"};
+    for (size_t i = 0; i < 2; i++) {
+        struct admin *other =
+            admin_open(loop, listens[i], answer, "context", &err);
+        if (!other) {
+            fail_msg("%s: %s", listens[i], err.text);
+        }
+        assert_true(answers("127.0.0.1", admin_port(other)));
+        if (i == 0 && exists("[::1]")) {
+            assert_true(answers("::1", admin_port(other)));
+        }
+        admin_close(other);
+    }
+}
+
 static void admin_open__ipv6_loopback__listens(void **state)
 {
     (void)state;
@@ -404,11 +504,13 @@ int main(void)
         TEST(admin_open__post_with_a_body__is_405),
         TEST(admin_open__huge_head__is_cut_off),
         TEST(admin_open__many_at_once__answers_all),
+        TEST(admin_open__slow_clients__keep_nobody_out),
         TEST(admin_open__loop_does_not_turn__all_are_503_in_a_second),
         TEST(admin_open__answer_comes_late__is_503_and_no_harm),
         TEST(admin_close__while_questions_wait__ends_them_at_once),
         TEST(admin_close__with_an_idle_connection__does_not_wait),
         TEST(admin_open__bad_addresses__are_said),
+        TEST(admin_open__every_address__is_every_family),
         TEST(admin_open__ipv6_loopback__listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,9 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/check.h"
 #include "base/buf.h"
@@ -73,6 +78,135 @@ static void log_level_parse__words__known_ones_only(void **state)
     assert_false(log_level_parse(STR(""), &level));
 }
 
+/* ---- standard error ------------------------------------------------------ */
+
+/** Standard error becomes `fd`; gives what it was. */
+static int swap_stderr(int fd)
+{
+    int before = dup(STDERR_FILENO);
+    assert_true(before >= 0);
+    assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    return before;
+}
+
+static void restore_stderr(int before)
+{
+    dup2(before, STDERR_FILENO);
+    close(before);
+}
+
+/** What comes within the time of a line that is there, into *text. */
+static void read_all(int fd, struct buf *text)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    while (poll(&wait, 1, 0) == 1) {
+        char *room = buf_room(text, 65536);
+        ssize_t n = read(fd, room, 65536);
+        if (n <= 0) {
+            return;
+        }
+        buf_took(text, (size_t)n);
+    }
+}
+
+#define LINES 6000
+
+static void log_line__nobody_reads__goes_on_and_tells_what_is_lost(void **state)
+{
+    (void)state;
+    int ends[2];
+    char pad[400];
+    struct buf text;
+    buf_init(&text, 0);
+    memset(pad, 'x', sizeof pad - 1);
+    pad[sizeof pad - 1] = '\0';
+    assert_int_equal(pipe(ends), 0);
+    int before = swap_stderr(ends[1]);
+    log_open(LOG_INFO, false);
+    /* More than pipe and buffer take: it would never end, if it waited. */
+    for (int i = 0; i < LINES; i++) {
+        log_at(LOG_INFO, "line", LOG_I64("n", i), LOG_TEXT("pad", pad));
+    }
+    bool flushed = log_flush(50);
+    int flags = fcntl(ends[1], F_GETFL);
+    bool told = false;
+    while (!log_flush(1)) {
+        read_all(ends[0], &text);
+    }
+    log_at(LOG_INFO, "the last line");
+    told = log_flush(10000);
+    read_all(ends[0], &text);
+    restore_stderr(before);
+    assert_false(flushed);
+    assert_true(told);
+    assert_int_equal(flags & O_NONBLOCK, 0); /* others share the pipe */
+
+    /* Every line is whole, in order, and what is missing is counted. */
+    int64_t lost = 0;
+    int64_t seen_lines = 0;
+    bool last = false;
+    buf_add_char(&text, '\0');
+    for (char *line = strtok(text.bytes, "\n"); line;
+         line = strtok(NULL, "\n")) {
+        const char *lines = strstr(line, "lines were lost");
+        const char *n = strstr(line, " n=");
+        last = strstr(line, "the last line") != NULL;
+        if (lines) {
+            lost += strtoll(strstr(line, " lines=") + 7, NULL, 10);
+        } else if (n) {
+            assert_int_equal(strlen(strstr(line, " pad=") + 5),
+                             sizeof pad - 1);
+            seen_lines++;
+        }
+    }
+    assert_true(last);
+    assert_true(lost > 0);
+    assert_int_equal(seen_lines + lost, LINES);
+    close(ends[0]);
+    close(ends[1]);
+    buf_done(&text);
+}
+
+static void log_line__somebody_reads__is_out_when_it_returns(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct buf text;
+    buf_init(&text, 0);
+    assert_int_equal(pipe(ends), 0);
+    int before = swap_stderr(ends[1]);
+    for (int i = 0; i < 100; i++) {
+        log_at(LOG_INFO, "a line");
+        assert_true(log_flush(10000));
+    }
+    restore_stderr(before);
+    read_all(ends[0], &text);
+    buf_add_char(&text, '\0');
+    int lines = 0;
+    for (const char *c = text.bytes; *c; c++) {
+        lines += *c == '\n';
+    }
+    assert_int_equal(lines, 100);
+    close(ends[0]);
+    close(ends[1]);
+    buf_done(&text);
+}
+
+static void log_line__into_a_file__is_there_at_once(void **state)
+{
+    (void)state;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    int before = swap_stderr(fileno(file));
+    log_at(LOG_INFO, "a line");
+    restore_stderr(before);
+    char line[100] = "";
+    rewind(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_non_null(strstr(line, "a line\n"));
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +218,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             log_line__below_the_least_level__writes_nothing, set_up, tear_down),
         cmocka_unit_test(log_level_parse__words__known_ones_only),
+        cmocka_unit_test(
+            log_line__nobody_reads__goes_on_and_tells_what_is_lost),
+        cmocka_unit_test(log_line__somebody_reads__is_out_when_it_returns),
+        cmocka_unit_test(log_line__into_a_file__is_there_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

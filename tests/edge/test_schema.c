@@ -104,11 +104,11 @@ static void inspect__a_query__gives_rows_by_name(void **state)
     assert_true(inspect_rows(inspect, "schema", NULL, 0, on_row, &seen, &err));
     assert_int_equal(seen.rows, 1);
     assert_string_equal(seen.last, "number=1");
-    const char *const params[] = {"name", "5", "account"};
-    assert_true(inspect_rows(inspect, "join", params, 3, on_row, &seen, &err));
+    const char *const params[] = {"name", "5", "account", ""};
+    assert_true(inspect_rows(inspect, "join", params, 4, on_row, &seen, &err));
     assert_string_equal(seen.last, "id=1");
-    const char *const faulty[] = {"name", "five", "account"};
-    assert_false(inspect_rows(inspect, "join", faulty, 3, on_row, &seen, &err));
+    const char *const faulty[] = {"name", "five", "account", ""};
+    assert_false(inspect_rows(inspect, "join", faulty, 4, on_row, &seen, &err));
     assert_int_equal(err.kind, ERR_PERMANENT);
     inspect_close(inspect);
 }

@@ -43,8 +43,8 @@ static void fill(struct trial *trial)
         "FROM request");
     run(trial, "INSERT INTO waiting SELECT id, 5, 0, 0 FROM task");
     /* As a connection of the store is. */
-    const char *const params[] = {"1000", "30000", "", ""};
-    PGresult *result = PQexecParams(trial->conn, pg_sql("query", "session"), 4,
+    const char *const params[] = {"1000", "30000"};
+    PGresult *result = PQexecParams(trial->conn, pg_sql("query", "session"), 2,
                                     NULL, params, NULL, NULL, 0);
     assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
     PQclear(result);

@@ -256,15 +256,25 @@ struct unreadable_row {
     struct str request_id; /* empty: the request is missing */
 };
 
-/** rows: of all, as many as were asked for; they live until this returns. */
-typedef void unreadable_fn(void *context, int64_t count,
-                           const struct unreadable_row *rows, size_t len,
+/** What a part of the working table has of them. */
+struct unreadable_part {
+    int64_t count; /* all of the part's */
+    int64_t last;  /* the part's last task: the next begins behind; 0: no more */
+    const struct unreadable_row *rows; /* the first of them, until this returns */
+    size_t len;
+};
+
+typedef void unreadable_fn(void *context, const struct unreadable_part *part,
                            const struct err *err);
 
-/** Those of nobody, of the dead and of owner that claims and takeovers leave
- * alone. Reads all rows there are: for now and then. */
-void store_unreadable(struct store *store, int64_t owner, int rows_max,
-                      unreadable_fn *on_rows, void *context);
+/**
+ * Those of nobody, of the dead and of owner that claims and takeovers leave
+ * alone, among the part_max rows behind the task `after`: whoever saves waits as
+ * long as they take to read.
+ */
+void store_unreadable(struct store *store, int64_t owner, int64_t after,
+                      int part_max, int rows_max, unreadable_fn *on_rows,
+                      void *context);
 
 /** Takes away reasons that hold no longer, whoever wrote them. */
 void store_reasons_sweep(struct store *store, store_done_fn *on_done,

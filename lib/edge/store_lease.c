@@ -276,25 +276,31 @@ static void on_looked(void *context, struct pg_unit *unit)
     struct look *look = context;
     struct err err = unit->err;
     const PGresult *result = unit->results[0];
-    size_t len = err.kind == ERR_NONE ? (size_t)PQntuples(result) : 0;
-    struct unreadable_row *rows = calloc(len + 1, sizeof *rows);
+    struct unreadable_part part = {0};
+    int len = err.kind == ERR_NONE ? PQntuples(result) : 0;
+    struct unreadable_row *rows = calloc((size_t)len + 1, sizeof *rows);
     if (!rows && err.kind == ERR_NONE) {
         err_set(&err, ERR_TRANSIENT, "no memory for rows");
     }
-    for (size_t i = 0; rows && i < len; i++) {
-        rows[i] = (struct unreadable_row){
-            .task = pg_i64(result, (int)i, 1),
-            .request_id = pg_str(result, (int)i, 2),
+    for (int i = 0; rows && i < len && !PQgetisnull(result, i, 2); i++) {
+        rows[part.len++] = (struct unreadable_row){
+            .task = pg_i64(result, i, 2),
+            .request_id = pg_str(result, i, 3),
         };
     }
-    look->on_rows(look->context, rows && len ? pg_i64(result, 0, 0) : 0, rows,
-                  rows ? len : 0, err.kind == ERR_NONE ? NULL : &err);
+    if (rows && len) { /* the first tells of the part even if it has none */
+        part.count = pg_i64(result, 0, 0);
+        part.last = pg_i64(result, 0, 1);
+    }
+    part.rows = rows;
+    look->on_rows(look->context, &part, err.kind == ERR_NONE ? NULL : &err);
     free(rows);
     must_free(look);
 }
 
-void store_unreadable(struct store *store, int64_t owner, int rows_max,
-                      unreadable_fn *on_rows, void *context)
+void store_unreadable(struct store *store, int64_t owner, int64_t after,
+                      int part_max, int rows_max, unreadable_fn *on_rows,
+                      void *context)
 {
     struct look *look = MUST_NEW(struct look);
     *look = (struct look){on_rows, context};
@@ -302,6 +308,8 @@ void store_unreadable(struct store *store, int64_t owner, int rows_max,
     pg_unit_call(unit, "unreadable");
     pg_unit_i64(unit, owner);
     pg_unit_i64(unit, rows_max);
+    pg_unit_i64(unit, after);
+    pg_unit_i64(unit, part_max);
     pg_lane_send(store->data, unit);
 }
 

@@ -76,11 +76,11 @@ static void list_odd(const struct status *s, struct buf *out)
 {
     const struct unreadable *unreadable = &s->fleet->unreadable;
     const struct odd odd = tasks_odd(s);
-    if (unreadable->rows > 0) {
+    if (unreadable->last.rows > 0) {
         buf_printf(out,
                    "unreadable: %lld rows are left for a later program, the "
                    "first that of %s\n",
-                   (long long)unreadable->rows, unreadable->first);
+                   (long long)unreadable->last.rows, unreadable->last.first);
     }
     if (odd.parked > 0) {
         buf_printf(out, "parked: %zu tasks can't go on; the log names them\n",

@@ -8,8 +8,10 @@
 #define LOOK_FIRST_MS 10000 /* the start of a fleet has better to do */
 #define LOOK_EVERY_MS 30000
 #define LOOK_EVERY_MAX_MS 600000
-#define LOOK_REST 200 /* times as long as a look took, if that is longer: where
-                         rows are many it takes its time, and turns wait */
+#define LOOK_REST 200 /* times as long as a look took, if that is longer: turns
+                         wait for it */
+#define PARTS_REST 10 /* the part of that between two parts of the table */
+#define PART_MAX 10000 /* rows */
 
 void unreadable_init(struct unreadable *unreadable, struct engine *engine)
 {
@@ -20,81 +22,96 @@ void unreadable_init(struct unreadable *unreadable, struct engine *engine)
         "by one worker, 0 by the others.");
 }
 
-static bool is_named(const struct unreadable *unreadable, int64_t task)
+static bool is_named(const struct unreadable_pass *pass, int64_t task)
 {
-    for (size_t i = 0; i < unreadable->named_len; i++) {
-        if (unreadable->named[i] == task) {
+    for (size_t i = 0; i < pass->named_len; i++) {
+        if (pass->named[i] == task) {
             return true;
         }
     }
     return false;
 }
 
-static void name_new(const struct unreadable *unreadable,
-                     const struct unreadable_row *rows, size_t len)
+static void name(struct unreadable *unreadable, const struct unreadable_row *row)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (!is_named(unreadable, rows[i].task)) {
-            log_at(LOG_ERROR, "unreadable: this program cannot read a task's "
-                              "row and leaves it alone",
-                   LOG_I64("task", rows[i].task),
-                   LOG_STR("request_id", rows[i].request_id));
-        }
+    struct unreadable_pass *pass = &unreadable->pass;
+    if (pass->named_len == UNREADABLE_NAMED_MAX) {
+        return;
+    }
+    pass->named[pass->named_len++] = row->task;
+    if (!is_named(&unreadable->last, row->task)) {
+        log_at(LOG_ERROR, "unreadable: this program cannot read a task's "
+                          "row and leaves it alone",
+               LOG_I64("task", row->task),
+               LOG_STR("request_id", row->request_id));
     }
 }
 
-static void take(struct unreadable *unreadable, int64_t count,
-                 const struct unreadable_row *rows, size_t len)
+static void take(struct unreadable *unreadable,
+                 const struct unreadable_part *part)
 {
-    unreadable->rows = count;
-    unreadable->first[0] = '\0';
-    metric_set(unreadable->gauge, (double)count);
-    if (len && rows[0].request_id.len) {
-        snprintf(unreadable->first, sizeof unreadable->first, "request %.*s",
-                 (int)rows[0].request_id.len, rows[0].request_id.at);
-    } else if (len) {
-        snprintf(unreadable->first, sizeof unreadable->first, "task %lld",
-                 (long long)rows[0].task);
+    struct unreadable_pass *pass = &unreadable->pass;
+    pass->rows += part->count;
+    pass->after = part->last;
+    if (part->len && !pass->first[0] && part->rows[0].request_id.len) {
+        snprintf(pass->first, sizeof pass->first, "request %.*s",
+                 (int)part->rows[0].request_id.len, part->rows[0].request_id.at);
+    } else if (part->len && !pass->first[0]) {
+        snprintf(pass->first, sizeof pass->first, "task %lld",
+                 (long long)part->rows[0].task);
     }
-    len = len < UNREADABLE_NAMED_MAX ? len : UNREADABLE_NAMED_MAX;
-    name_new(unreadable, rows, len);
-    for (size_t i = 0; i < len; i++) {
-        unreadable->named[i] = rows[i].task;
+    for (size_t i = 0; i < part->len; i++) {
+        name(unreadable, &part->rows[i]);
     }
-    unreadable->named_len = len;
 }
 
-/** When the next look is due. */
-static int64_t rested_ms(const struct unreadable *unreadable, bool good)
+/** The whole table was seen, or nothing of it counts any more. */
+static void begin_anew(struct unreadable *unreadable,
+                       const struct unreadable_pass *seen)
 {
-    const int64_t boot_ms = loop_boot_ms(unreadable->engine->edges.loop);
-    int64_t rest_ms = good ? (boot_ms - unreadable->asked_ms) * LOOK_REST : 0;
-    rest_ms = rest_ms > LOOK_EVERY_MS ? rest_ms : LOOK_EVERY_MS;
-    return boot_ms + (rest_ms < LOOK_EVERY_MAX_MS ? rest_ms : LOOK_EVERY_MAX_MS);
+    unreadable->last = *seen;
+    unreadable->pass = (struct unreadable_pass){0};
+    metric_set(unreadable->gauge, (double)seen->rows);
 }
 
-static void on_rows(void *context, int64_t count,
-                    const struct unreadable_row *rows, size_t len,
+/** From now. */
+static int64_t rest_ms(int64_t took_ms, int64_t least_ms)
+{
+    int64_t wait_ms = took_ms * LOOK_REST;
+    wait_ms = wait_ms > least_ms ? wait_ms : least_ms;
+    return wait_ms < LOOK_EVERY_MAX_MS ? wait_ms : LOOK_EVERY_MAX_MS;
+}
+
+static void on_rows(void *context, const struct unreadable_part *part,
                     const struct err *err)
 {
     struct unreadable *unreadable = context;
+    const int64_t boot_ms = loop_boot_ms(unreadable->engine->edges.loop);
+    const int64_t took_ms = boot_ms - unreadable->asked_ms;
     unreadable->looking = false;
-    unreadable->due_ms = rested_ms(unreadable, err == NULL);
-    if (err) {
-        return; /* the next look will do */
+    if (err) { /* the next look will do */
+        unreadable->due_ms = boot_ms + LOOK_EVERY_MS;
+        return;
     }
+    take(unreadable, part);
+    if (part->last) {
+        unreadable->due_ms = boot_ms + rest_ms(took_ms, 0) / PARTS_REST;
+        return;
+    }
+    unreadable->due_ms = boot_ms + rest_ms(took_ms, LOOK_EVERY_MS);
+    begin_anew(unreadable, &unreadable->pass);
     /* Somebody may have mended one whose worker's lease is long forgotten:
      * nothing else would lead to it. */
     engine_want_adopts(unreadable->engine);
-    take(unreadable, count, rows, len);
 }
 
 void unreadable_look(struct unreadable *unreadable, bool ours)
 {
+    static const struct unreadable_pass nothing;
     struct engine *engine = unreadable->engine;
     int64_t boot_ms = loop_boot_ms(engine->edges.loop);
     if (!ours) {
-        take(unreadable, 0, NULL, 0);
+        begin_anew(unreadable, &nothing);
         unreadable->due_ms = 0;
     } else if (!unreadable->due_ms) {
         unreadable->due_ms = boot_ms + LOOK_FIRST_MS;
@@ -102,6 +119,7 @@ void unreadable_look(struct unreadable *unreadable, bool ours)
         unreadable->looking = true;
         unreadable->asked_ms = boot_ms;
         store_unreadable(engine->edges.store, engine->owner,
+                         unreadable->pass.after, PART_MAX,
                          UNREADABLE_NAMED_MAX, on_rows, unreadable);
     }
 }

@@ -11,15 +11,22 @@
 
 #define UNREADABLE_NAMED_MAX 20
 
+/** What was found on one way through the table. */
+struct unreadable_pass {
+    int64_t after;   /* the last task that was looked at */
+    int64_t rows;    /* all that were found */
+    char first[140]; /* the first one's request, else its task; "" : none */
+    int64_t named[UNREADABLE_NAMED_MAX]; /* tasks that the log has named */
+    size_t named_len;
+};
+
 struct unreadable {
     struct engine *engine;
     bool looking;
     int64_t due_ms;     /* boot clock: the next look; 0: not ours */
     int64_t asked_ms;   /* when the last one began */
-    int64_t rows;       /* all of them, when last looked */
-    char first[140];    /* the first one's request, else its task; "" : none */
-    int64_t named[UNREADABLE_NAMED_MAX]; /* tasks that the log has named */
-    size_t named_len;
+    struct unreadable_pass pass; /* over the table, as far as it has come */
+    struct unreadable_pass last; /* the last whole one: what is told */
     struct metric *gauge;
 };
 

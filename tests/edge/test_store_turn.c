@@ -603,33 +603,42 @@ static void read__a_row_beyond_this_program__is_unreadable(void **state)
 struct told {
     struct trial *trial;
     int64_t count;
+    int64_t last;
     size_t len;
     int64_t first;
     char request_id[140];
 };
 
-static void on_unreadable(void *context, int64_t count,
-                          const struct unreadable_row *rows, size_t len,
+static void on_unreadable(void *context, const struct unreadable_part *part,
                           const struct err *err)
 {
     struct told *told = context;
     assert_string_equal(err ? err->text : "", "");
-    told->count = count;
-    told->len = len;
+    told->count = part->count;
+    told->last = part->last;
+    told->len = part->len;
     loop_stop(told->trial->loop);
-    if (len) {
-        told->first = rows[0].task;
+    if (part->len) {
+        told->first = part->rows[0].task;
         snprintf(told->request_id, sizeof told->request_id, "%.*s",
-                 (int)rows[0].request_id.len, rows[0].request_id.at);
+                 (int)part->rows[0].request_id.len,
+                 part->rows[0].request_id.at);
     }
 }
 
-static struct told unreadable(struct trial *trial, int64_t owner, int rows_max)
+static struct told unreadable_part(struct trial *trial, int64_t owner,
+                                   int64_t after, int part_max)
 {
     struct told told = {.trial = trial};
-    store_unreadable(trial->store, owner, rows_max, on_unreadable, &told);
+    store_unreadable(trial->store, owner, after, part_max, 5, on_unreadable,
+                     &told);
     trial_wait(trial);
     return told;
+}
+
+static struct told unreadable(struct trial *trial, int64_t owner)
+{
+    return unreadable_part(trial, owner, 0, 100);
 }
 
 static void unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **state)
@@ -646,15 +655,25 @@ static void unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **stat
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     trial_requests(trial, 8);
-    assert_int_equal(unreadable(trial, me, 5).count, 0);
+    assert_int_equal(unreadable(trial, me).count, 0);
     for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
         trial_sql(trial, "%s", breaks[i]);
     }
-    struct told told = unreadable(trial, me, 5);
+    struct told told = unreadable(trial, me);
     assert_int_equal(told.count, 6);
     assert_int_equal(told.len, 5);
     assert_int_equal(told.first, 1);
     assert_true(told.request_id[0]);
+    assert_int_equal(told.last, 0);
+    /* The same, part by part. */
+    static const int64_t counts[] = {3, 3, 0};
+    told.last = 0;
+    for (int i = 0; i < 3; i++) {
+        told = unreadable_part(trial, me, told.last, 3);
+        assert_int_equal(told.count, counts[i]);
+        assert_int_equal(told.last, i < 2 ? 3 * (i + 1) : 0);
+        assert_int_equal(told.first, counts[i] ? 3 * i + 1 : 0);
+    }
     struct turn_result result = trial_good_turn(
         trial, (struct turn){.owner = me, .claims_max = 8, .adopts_max = 8});
     assert_int_equal(result.claimed_len, 2);
@@ -667,7 +686,7 @@ static void unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **stat
                      "THEN 77 ELSE 1 END");
     result = trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 8});
     assert_int_equal(result.adopted_len, 2);
-    assert_int_equal(unreadable(trial, me, 5).count, 6);
+    assert_int_equal(unreadable(trial, me).count, 6);
 }
 
 /* ---- reasons ------------------------------------------------------------ */

@@ -91,6 +91,7 @@ struct tables {
     enum task_state fail_state;
     bool fail_done; /* …after it was committed */
     int refusals;      /* so many units end in an error, the connection stays */
+    int unreadable;    /* parts of the table, each with a row that is */
     int keep_out;      /* so many rows are saved later */
     int counting_busy; /* so many claims find another counting the fleet */
     int64_t runs;   /* units that were carried out */

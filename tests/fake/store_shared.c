@@ -134,24 +134,37 @@ static void answer_beat(struct call *call)
     call->on_beat(call->context, &call->beat.result);
 }
 
-/** All that is in memory can be read. */
+/** All that is in memory can be read; what can't be is made up: so many parts,
+ * each with one row whose number is the part's. */
 static void run_look(struct call *call)
 {
-    (void)call;
+    const struct tables *tables = call->op.world->tables;
+    int64_t part = call->small.id + 1;
+    call->small.done = part <= tables->unreadable;
+    call->small.more_ms = part < tables->unreadable ? part : 0;
 }
 
 static void answer_look(struct call *call)
 {
-    call->on_rows(call->context, 0, NULL, 0,
+    const struct unreadable_row row = {.task = call->small.id + 1,
+                                       .request_id = STR("of a later one")};
+    const struct unreadable_part part = {.count = call->small.done,
+                                         .last = call->small.more_ms,
+                                         .rows = &row,
+                                         .len = call->small.done};
+    call->on_rows(call->context, &part,
                   call->err.kind == ERR_NONE ? NULL : &call->err);
 }
 
-void store_unreadable(struct store *store, int64_t owner, int rows_max,
-                      unreadable_fn *on_rows, void *context)
+void store_unreadable(struct store *store, int64_t owner, int64_t after,
+                      int part_max, int rows_max, unreadable_fn *on_rows,
+                      void *context)
 {
     (void)owner;
+    (void)part_max;
     (void)rows_max;
     struct call *call = call_new(store, run_look, answer_look, context);
+    call->small.id = after;
     call->on_rows = on_rows;
     call_go(call, LANE_DATA);
 }

@@ -84,7 +84,8 @@ MUTANTS = [
      ["sim/fleet"]),
     ("a row without a job was never sent", "lib/flow/mine.c",
      " && engine->lost_claim_ms &&\n"
-     "           row->last_sent_ms == engine->lost_claim_ms", "",
+     "           row->last_sent_ms == engine->lost_claim_ms",
+     " && engine->owner",
      ["sim/fleet"]),
     ("a lost claim makes all without a job never sent", "lib/flow/mine.c",
      " &&\n           row->last_sent_ms == engine->lost_claim_ms", "",
@@ -107,6 +108,9 @@ MUTANTS = [
      "engine->flight.expires) {\n        engine->expire_wanted = true;",
      "engine->flight.expires) {\n        engine->expire_wanted = false;",
      ["sim/orders"]),
+    ("what is unreadable is counted in one part", "lib/flow/unreadable.c",
+     "    pass->rows += part->count;", "    pass->rows = part->count;",
+     ["sim/fleet"]),
     ("a video of another URL is asked for here", "lib/flow/owe.c",
      "    } else if (!is_of_our_url(engine, row) &&\n"
      "               now_ms < row->submitted_ms + engine->options.late_ms) {",

@@ -317,6 +317,27 @@ static void a_row__that_is_kept_out__is_saved_later(void **state)
     close_world(world);
 }
 
+static void what_is_unreadable__in_many_parts__is_counted_whole(void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    world->tables->unreadable = 30;
+    struct node *w1 = node_start(world, "w1", NULL);
+    const struct unreadable *unreadable = &w1->fleet.unreadable;
+    world_run_for(world, 12000);
+    assert_int_equal(unreadable->last.rows, 0); /* on the way */
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(unreadable->last.rows, 30);
+    assert_int_equal(unreadable->last.named_len, UNREADABLE_NAMED_MAX);
+    assert_int_equal(unreadable->last.named[1], 2);
+    assert_string_equal(unreadable->last.first, "request of a later one");
+    world->tables->unreadable = 1;
+    world_run_for(world, 2 * MINUTE_MS);
+    assert_int_equal(unreadable->last.rows, 1);
+    node_free(w1);
+    close_world(world);
+}
+
 static void errors__over_a_good_connection__come_no_faster_than_that(
     void **state)
 {
@@ -449,6 +470,8 @@ int main(void)
         cmocka_unit_test(
             a_submission__of_another_under_our_number__is_in_doubt),
         cmocka_unit_test(a_row__that_is_kept_out__is_saved_later),
+        cmocka_unit_test(
+            what_is_unreadable__in_many_parts__is_counted_whole),
         cmocka_unit_test(
             errors__over_a_good_connection__come_no_faster_than_that),
         cmocka_unit_test(a_claim__while_another_counts__comes_again_soon),

@@ -169,8 +169,8 @@ static struct str copy_id(struct str id, struct arena *arena)
 static void read_ids(const struct reply *reply, struct arena *arena,
                      struct ids *ids)
 {
-    static const char *const containers[] = {"data",  "result", "output",
-                                             "task",  "video",  "task_ids"};
+    static const char *const containers[] = {"data", "result", "output",
+                                             "task", "video",  "task_ids"};
     struct str body = provider_json(reply->body, arena);
     json_t *root =
         json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
@@ -260,6 +260,12 @@ static void answered(const struct reply *reply, const struct ids *ids,
     outcome->key_running = verdict->key_running;
     outcome->message = error.message;
     outcome->provider_code = error.provider_code;
+    if (verdict->hold == HOLD_CHANNEL && !error.worded) {
+        const char *text = arena_printf(
+            arena, "%.*s, not in its own words: a firewall or a gateway?",
+            (int)error.message.len, error.message.at);
+        outcome->message = text ? str_of(text) : error.message;
+    }
     if (verdict->kind == OUTCOME_REFUSED &&
         provider_error_is_moderation(&error)) {
         outcome->failure = FAILURE_MODERATION;

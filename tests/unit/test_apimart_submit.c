@@ -369,6 +369,10 @@ apimart_read_submit__other_peoples_shapes__tell_their_words(void **state)
          "\\\"bad_seed\\\",\\\"message\\\":\\\"seed?\\\"}\"}}",
          "seed?", "bad_seed"},
         {400, "{\"error\":{\"message\":\"a {b} c\"}}", "a {b} c", ""},
+        {403, "<html>",
+         "the provider answered with HTTP status 403, not in its own words: a "
+         "firewall or a gateway?",
+         ""},
         {400, "{\"error\":{\"message\":\"got {\\\"x\\\":1}\"}}",
          "got {\"x\":1}", ""},
     };

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 struct tls {
@@ -84,6 +85,7 @@ static inline bool tls_start(struct tls *tls, const char *host, int port,
     }
     tls->pid = fork();
     if (tls->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none */
         tls_exec(tls, host, port, mode);
     }
     tls_await(host, port);
@@ -114,6 +116,7 @@ static inline bool tls_start_nginx(struct tls *tls, int port)
     fclose(file);
     tls->pid = fork();
     if (tls->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none */
         const char *null = "/dev/null";
         if (freopen(null, "w", stdout) && freopen(null, "w", stderr)) {
             execlp("nginx", "nginx", "-p", tls->folder, "-c", path, "-e",

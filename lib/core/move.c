@@ -32,6 +32,7 @@ void move_enter(struct move *m, enum task_state state)
         m->memo->denials = 0;
         m->memo->refusals = 0;
         m->memo->wants_refresh = false;
+        m->row->unusable[0] = '\0';
     }
     m->row->state = state;
     m->step->save = true;

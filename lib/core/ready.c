@@ -1,10 +1,15 @@
 #include "core/ready.h"
 
+#include "core/retry.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define UNUSABLE_TIMES 3
 #define UNUSABLE_OVER_MS HOUR_MS
+#define UNUSABLE_BASE_MS (2 * SECOND_MS)
+#define UNUSABLE_CAP_MS (10 * MINUTE_MS)
 #define ASSET_LIFE_MS (24 * HOUR_MS)   /* where the provider named no expiry */
 #define ASSET_SILENT_MS (24 * HOUR_MS) /* a silent host counts as refusing */
 
@@ -50,6 +55,9 @@ void ready_no_better_url(struct move *m)
         move_fail(
             m, FAILURE_ASSET_EXPIRED,
             STR("the video's URL has expired and the provider gives no other"));
+        return;
+    } else if (m->row->unusable[0] && m->memo->refusals == 0) {
+        move_wait_for(m, 0); /* it has waited before it was polled afresh */
         return;
     }
     transfer_again(m);
@@ -120,31 +128,64 @@ void ready_fetch_failed(struct move *m)
     transfer_again(m);
 }
 
+/** What is known of bodies that failed the check: row.unusable. */
+struct unusable {
+    int times; /* with the same hash; counted to UNUSABLE_TIMES */
+    int64_t since_ms;
+    char hash[17]; /* its first digits */
+};
+
+static struct unusable read_unusable(const struct task_row *row)
+{
+    struct unusable u = {0};
+    long long since_ms = 0;
+    if (sscanf(row->unusable, "%1d %lld %16s", &u.times, &since_ms, u.hash) !=
+        3) {
+        return (struct unusable){0};
+    }
+    u.since_ms = since_ms;
+    return u;
+}
+
+/** A takeover goes on with it: it is stored, where it has changed. */
+static void write_unusable(struct move *m, const struct unusable *u)
+{
+    char text[UNUSABLE_BYTES];
+    snprintf(text, sizeof text, "%d %lld %s", u->times, (long long)u->since_ms,
+             u->hash);
+    if (strcmp(text, m->row->unusable) != 0) {
+        memcpy(m->row->unusable, text, sizeof text);
+        m->step->save = true;
+    }
+}
+
 void ready_unusable(struct move *m)
 {
-    size_t len = sizeof m->memo->unusable_hash - 1;
-    if (len > m->outcome->hash.len) {
-        len = m->outcome->hash.len;
+    struct unusable u = read_unusable(m->row);
+    char hash[sizeof u.hash];
+    snprintf(hash, sizeof hash, "%.*s", (int)m->outcome->hash.len,
+             m->outcome->hash.at ? m->outcome->hash.at : "");
+    if (u.times == 0 || strcmp(u.hash, hash) != 0) {
+        u = (struct unusable){.since_ms = m->now_ms};
+        memcpy(u.hash, hash, sizeof hash);
     }
-    if (m->memo->unusable == 0 || strlen(m->memo->unusable_hash) != len ||
-        memcmp(m->memo->unusable_hash, m->outcome->hash.at, len) != 0) {
-        m->memo->unusable = 0;
-        m->memo->unusable_since_ms = m->now_ms;
-        memcpy(m->memo->unusable_hash, m->outcome->hash.at, len);
-        m->memo->unusable_hash[len] = '\0';
-    }
-    m->memo->unusable += 1;
-    int64_t over_ms = m->now_ms - m->memo->unusable_since_ms;
-    if (m->memo->unusable >= UNUSABLE_TIMES && over_ms >= UNUSABLE_OVER_MS) {
+    u.times += u.times < UNUSABLE_TIMES ? 1 : 0;
+    const int64_t verdict_ms = u.since_ms + UNUSABLE_OVER_MS;
+    if (u.times >= UNUSABLE_TIMES && m->now_ms >= verdict_ms) {
         move_fail(m, FAILURE_ASSET_UNUSABLE, m->outcome->message);
         return;
     }
+    write_unusable(m, &u);
     m->memo->wants_refresh = true;
-    /* The first time it may be a page that somebody on the way served in the
-     * video's place: that is over soon. */
-    move_wait_for(m, m->memo->unusable == 1
-                         ? move_backoff_ms(m, 1)
-                         : UNUSABLE_OVER_MS / (UNUSABLE_TIMES - 1));
+    m->memo->misses += 1;
+    /* It may be a page that somebody on the way served in the video's place:
+     * that is over soon. Only the verdict needs the hour. */
+    int64_t wait_ms = retry_wait_ms(m->memo->misses, UNUSABLE_BASE_MS,
+                                    UNUSABLE_CAP_MS, m->policy->jitter);
+    if (m->now_ms < verdict_ms) {
+        wait_ms = sooner(wait_ms, verdict_ms - m->now_ms);
+    }
+    move_wait_for(m, wait_ms);
 }
 
 void ready_oversize(struct move *m)

@@ -78,6 +78,7 @@ enum failure_kind {
 
 #define ACCOUNT_BYTES 34          /* 16 hex of the URL, ':', 16 hex of the key, NUL */
 #define PROVIDER_TASK_ID_BYTES 129 /* with the NUL; a longer one is no id */
+#define UNUSABLE_BYTES 48         /* "3 9223372036854775807 ", 16 hex, NUL */
 #define REQUEST_ID_BYTES 129      /* with the NUL */
 
 /** More takeovers in one state within an hour make a task a suspect: its workers
@@ -115,6 +116,8 @@ struct task_row {
     bool has_cost;
     double cost;
     double credits_cost;
+    char unusable[UNUSABLE_BYTES]; /* READY: "times since_ms hash" of videos that
+                                      failed the check; "": none */
     char *result; /* READY: JSON [{"url":…,"expires_at":ms}…]; owned; null: none */
     char *event;  /* settled: the event, headers and value (core/event.h); owned */
 };
@@ -124,9 +127,6 @@ struct task_memo {
     int32_t misses;       /* polls or transfers that failed in a row */
     int32_t denials;      /* ids denied in a row */
     int64_t denied_since_ms;
-    int32_t unusable;     /* checks failed with the same hash */
-    int64_t unusable_since_ms;
-    char unusable_hash[17]; /* first 16 hex digits */
     int32_t refusals;     /* the asset host said no, in a row */
     int32_t progress;     /* last told, -1: never */
     char status[24];      /* the provider's last word */

@@ -141,11 +141,12 @@ static void on_checked(void *context)
         digest_end(check->digest, sum);
         str_hex(sum, sizeof sum, result.sha256);
         result.bytes = check->bytes;
-        result.fault = video_check_end(&check->video);
+        result.fault = video_check_end(&check->video, true).fault;
     }
     bucket_fn *on_result = check->on_result;
     void *result_context = check->context;
     digest_free(check->digest);
+    video_check_done(&check->video);
     free(check->key);
     must_free(check);
     on_result(result_context, &result);

@@ -31,6 +31,7 @@ static void check_end(struct s3_check *check,
     bucket_fn *on_result = check->on_result;
     void *context = check->context;
     digest_free(check->digest);
+    video_check_done(&check->video);
     must_free(check);
     on_result(context, result);
 }
@@ -47,7 +48,7 @@ static void on_checked(void *context, const struct s3_end *end)
         digest_end(check->digest, sum);
         str_hex(sum, sizeof sum, result.sha256);
         result.bytes = check->bytes;
-        result.fault = video_check_end(&check->video);
+        result.fault = video_check_end(&check->video, true).fault;
     } else {
         snprintf(result.why, sizeof result.why, "%s", end->why);
     }

@@ -59,6 +59,14 @@ static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
     }
 }
 
+static bool is_chunked(const struct fetch *fetch)
+{
+    struct curl_header *header;
+    return curl_easy_header(fetch->easy, "Transfer-Encoding", 0, CURLH_HEADER,
+                            -1, &header) == CURLHE_OK &&
+           str_find_nocase(str_of(header->value), STR("chunked")) >= 0;
+}
+
 static void end_fetch(struct fetch *fetch, CURLcode code)
 {
     int status = fetch_status(fetch);
@@ -71,6 +79,7 @@ static void end_fetch(struct fetch *fetch, CURLcode code)
         .status = fetch->starved ? 0 : status, /* a redirect refuses nothing */
         .bytes = fetch->bytes,
         .length = fetch->length,
+        .delimited = is_chunked(fetch),
         .retry_after_ms_hint = fetch->retry_after_ms,
     };
     bool good = end.end == REPLY_WHOLE && found;

@@ -30,6 +30,7 @@ struct fetch_end {
     /* Announced; -1: not. Of a body whose coding was undone, the bytes, once
      * the coded stream came to its own end. */
     int64_t length;
+    bool delimited;       /* sent in chunks: its last one told the end */
     int64_t retry_after_ms_hint; /* 0: none; seconds form only */
     char why[160];
 };

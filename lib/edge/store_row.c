@@ -61,12 +61,13 @@ static const struct field fields[] = {
     FIELD(FIELD_BOOL, has_cost),
     FIELD(FIELD_DOUBLE, cost),
     FIELD(FIELD_DOUBLE, credits_cost),
+    CHARS(unusable, UNUSABLE_BYTES),
     FIELD(FIELD_TEXT, result),
     FIELD(FIELD_TEXT, event),
 };
 
 #define FIELDS_LEN (sizeof fields / sizeof *fields)
-#define FIELDS_CLOSED_LEN (FIELDS_LEN - 2) /* without result and event */
+#define FIELDS_CLOSED_LEN (FIELDS_LEN - 3) /* without unusable, result, event */
 
 /* ---- out ---------------------------------------------------------------- */
 

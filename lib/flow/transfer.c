@@ -34,6 +34,8 @@ struct transfer {
     struct put *put;        /* null: not storing */
     struct digest *digest;
     struct video_check check;
+    bool again;      /* nothing proves the end: fetched again, to compare */
+    int64_t first_bytes; /* what came the first time, and its hash: sha256 */
     struct fetch_end fetch_end; /* how the body ended, kept for put's end */
     char sha256[DIGEST_HEX_BYTES];
     bool whole;      /* fetched and good: the put is being finished */
@@ -61,6 +63,7 @@ static void finish(struct transfer *t, const struct outcome *outcome)
         engine_outcome(engine, job, outcome);
     }
     digest_free(t->digest);
+    video_check_done(&t->check);
     arena_done(&t->arena);
     free(t);
 }
@@ -241,6 +244,9 @@ static bool on_head(void *context, int status, int64_t length,
     if (!brings_video(status)) {
         return false;
     }
+    if (t->again) {
+        return t->put != NULL;
+    }
     struct err err = {0};
     t->put = bucket_put(t->engine->edges.bucket, t->key, length, on_put_ready,
                         on_put_end, t, &err);
@@ -261,6 +267,9 @@ static bool on_data(void *context, const char *bytes, size_t len)
         return true; /* storage has given up; the cancel is on its way */
     }
     digest_add(t->digest, bytes, len);
+    if (t->again) {
+        return true;
+    }
     video_check_add(&t->check, bytes, len);
     if (put_write(t->put, bytes, len)) {
         return true;
@@ -269,21 +278,68 @@ static bool on_data(void *context, const char *bytes, size_t len)
     return false;
 }
 
+static void fetch_one(struct transfer *t);
+
+/** What failed the check is told: it is fetched again, and nobody is harmed. */
+static void not_whole(struct transfer *t, const struct fetch_end *end,
+                      enum outcome_kind kind, const char *why)
+{
+    const struct job *job = jobs_get(&t->engine->jobs, t->ref);
+    log_at(LOG_WARN, "a video failed the check; it is fetched again",
+           LOG_TEXT("request_id", job ? job_request_id(job) : ""),
+           LOG_I64("index", (int64_t)t->at), LOG_TEXT("why", why),
+           LOG_I64("bytes", end->bytes), LOG_I64("length", end->length),
+           LOG_TEXT("sha256", t->sha256));
+    end_after_put(t, kind, why, end->status);
+}
+
+/** Whole, as far as can be told by one body or by two. */
+static void body_is_good(struct transfer *t)
+{
+    t->whole = true;
+    put_finish(t->put, t->sha256);
+}
+
+/** The second body: only its hash is wanted, the first one waits in the put. */
+static void second_came(struct transfer *t, const struct fetch_end *end,
+                        const char *sha256)
+{
+    if (end->bytes == t->first_bytes && strcmp(sha256, t->sha256) == 0) {
+        t->fetch_end.bytes = t->first_bytes;
+        body_is_good(t);
+        return;
+    }
+    not_whole(t, end, OUTCOME_FETCH_FAILED,
+              "it came without a length, nothing in it proves its end, and a "
+              "second fetch brought other bytes");
+}
+
 static void body_came(struct transfer *t, const struct fetch_end *end)
 {
     unsigned char sum[DIGEST_BYTES];
+    char sha256[DIGEST_HEX_BYTES];
     digest_end(t->digest, sum);
-    str_hex(sum, sizeof sum, t->sha256);
-    const char *fault = video_check_end(&t->check);
-    if (!fault) {
-        t->whole = true;
-        put_finish(t->put, t->sha256);
+    str_hex(sum, sizeof sum, sha256);
+    if (t->again) {
+        second_came(t, end, sha256);
         return;
     }
-    /* Without a length it may just have been cut short. */
-    bool by_length = end->length >= 0 && end->length == end->bytes;
-    end_after_put(t, by_length ? OUTCOME_UNUSABLE : OUTCOME_FETCH_FAILED, fault,
-                  end->status);
+    memcpy(t->sha256, sha256, sizeof sha256);
+    const bool complete =
+        end->delimited || (end->length >= 0 && end->length == end->bytes);
+    const struct video_verdict verdict = video_check_end(&t->check, complete);
+    if (verdict.fault) {
+        /* Without a length it may just have been cut short. */
+        not_whole(t, end, complete ? OUTCOME_UNUSABLE : OUTCOME_FETCH_FAILED,
+                  verdict.fault);
+    } else if (verdict.proven) {
+        body_is_good(t);
+    } else {
+        t->again = true;
+        t->resume_later = false;
+        t->first_bytes = end->bytes;
+        fetch_one(t);
+    }
 }
 
 static bool is_refusal(int status)
@@ -328,6 +384,22 @@ static const struct fetch_hooks hooks = {
     .on_end = on_fetch_end,
 };
 
+/** Where it can't begin, the put is gone first. */
+static void fetch_one(struct transfer *t)
+{
+    struct err err = {0};
+    t->fetch = t->key.at ? fetch_start(t->engine->edges.fetcher,
+                                       t->assets[t->at].url, CONNECT_MS,
+                                       STALL_MS, &hooks, t, &err)
+                         : NULL;
+    if (!t->fetch) {
+        end_after_put(t,
+                      err.kind == ERR_PERMANENT ? OUTCOME_FETCH_REFUSED
+                                                : OUTCOME_FETCH_FAILED,
+                      t->key.at ? err.text : "no memory", 0);
+    }
+}
+
 static void next_video(void *context)
 {
     struct transfer *t = context;
@@ -343,17 +415,9 @@ static void next_video(void *context)
     t->sha256[0] = '\0';
     t->resume_later = false;
     t->found = false;
-    video_check_init(&t->check);
-    struct err err = {0};
-    t->fetch = t->key.at ? fetch_start(engine->edges.fetcher,
-                                       t->assets[t->at].url, CONNECT_MS,
-                                       STALL_MS, &hooks, t, &err)
-                         : NULL;
-    if (!t->fetch) {
-        finish_with(t, err.kind == ERR_PERMANENT ? OUTCOME_FETCH_REFUSED
-                                                 : OUTCOME_FETCH_FAILED,
-                    HOLD_NONE, t->key.at ? err.text : "no memory");
-    }
+    t->again = false;
+    video_check_done(&t->check);
+    fetch_one(t);
 }
 
 /* ---- begin and cancel ------------------------------------------------------------------ */

@@ -5,7 +5,8 @@ SELECT
     t.deadline_ms, t.first_sent_ms, t.last_sent_ms, t.submitted_ms,
     t.generated_ms, t.stored_ms, t.settled_ms, t.not_before_ms, t.tries,
     t.takeovers, t.takeovers_since_ms, t.kind, t.has_cost, t.cost,
-    t.credits_cost, t.result, t.event,
+    t.credits_cost,
+    coalesce(t.unusable, '') AS unusable, t.result, t.event,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel
 FROM unnest($1::bigint[]) AS v(id)

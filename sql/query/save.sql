@@ -10,13 +10,14 @@ WITH given AS MATERIALIZED (
         $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[],
         $22::integer[], $23::integer[], $24::bigint[], $25::smallint[],
         $26::boolean[], $27::double precision[], $28::double precision[],
-        $29::text[], $30::text[]
+        $29::text[], $30::text[],
+        $31::text[]
     ) AS v(
         id, state, owner, fence, version, submission, sends, doubt, late,
         billed_open, account, provider_task_id, received_ms, deadline_ms,
         first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
         settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-        has_cost, cost, credits_cost, result, event)
+        has_cost, cost, credits_cost, unusable, result, event)
 ), l AS MATERIALIZED (
     SELECT given.*
     FROM given JOIN task t ON t.id = given.id
@@ -53,6 +54,7 @@ WITH given AS MATERIALIZED (
         has_cost = l.has_cost,
         cost = l.cost,
         credits_cost = l.credits_cost,
+        unusable = nullif(l.unusable, ''),
         result = l.result,
         event = l.event
     FROM l

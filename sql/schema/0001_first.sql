@@ -53,6 +53,8 @@ CREATE TABLE task (
     has_cost boolean NOT NULL,
     cost double precision NOT NULL,
     credits_cost double precision NOT NULL,
+    unusable text,                     -- ready: "times since_ms hash" of videos
+                                       -- that failed the check; null: none
     result text,
     event text
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,

@@ -272,7 +272,8 @@ static void look(struct op *op)
     struct video_check check;
     video_check_init(&check);
     video_check_add(&check, object->bytes, object->len);
-    put->result.fault = video_check_end(&check);
+    put->result.fault = video_check_end(&check, true).fault;
+    video_check_done(&check);
     digest_of((struct str){object->bytes, object->len}, sum);
     str_hex(sum, sizeof sum, put->result.sha256);
     put->result.bytes = (int64_t)object->len;

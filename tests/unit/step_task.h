@@ -26,6 +26,7 @@ struct given {
     bool foreign;   /* submitted under another account */
     bool id;        /* an id in the row of a state that has none yet */
     bool no_result; /* READY without URL */
+    const char *unusable; /* as in the row; null: none */
     int tries;
     int64_t last_sent; /* after T0 */
     int64_t deadline;  /* after T0; 0: none, or 3 h where it runs */
@@ -83,6 +84,8 @@ static inline struct task task_of(enum task_state state, const struct given *g)
         snprintf(task.row.provider_task_id, sizeof task.row.provider_task_id,
                  "task_1");
     }
+    snprintf(task.row.unusable, sizeof task.row.unusable, "%s",
+             g->unusable ? g->unusable : "");
     if (state == READY && !g->no_result) {
         task.row.result = strdup(URL);
     }

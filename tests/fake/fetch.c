@@ -31,6 +31,7 @@ struct fetch {
     int status;
     bool paused;
     bool cancelled;
+    bool unmeasured;
 };
 
 struct fetcher *fetcher_open(struct loop *loop,
@@ -52,7 +53,9 @@ static void end(struct fetch *fetch, enum reply_end how)
         .end = how,
         .status = fetch->status,
         .bytes = (int64_t)fetch->at,
-        .length = fetch->status == 200 ? (int64_t)fetch->body.len : -1,
+        .length = fetch->status == 200 && !fetch->unmeasured
+                      ? (int64_t)fetch->body.len
+                      : -1,
         .why = "as the test wants it",
     };
     const struct fetch_hooks *hooks = fetch->hooks;
@@ -118,7 +121,8 @@ static void head(struct op *op)
         end(fetch, REPLY_UNREACHED);
         return;
     }
-    fetch->status = provider_serve(world->provider, fetch->url, &fetch->body);
+    fetch->status = provider_serve(world->provider, fetch->url, &fetch->body,
+                                   &fetch->unmeasured);
     if (world_chance(world, world->provider->chaos)) {
         struck("download answered with 503");
         fetch->status = 503;
@@ -131,7 +135,7 @@ static void head(struct op *op)
         end(fetch, REPLY_WHOLE);
         return;
     }
-    if (!fetch->hooks->on_head(fetch->context, 200, (int64_t)fetch->body.len,
+    if (!fetch->hooks->on_head(fetch->context, 200, fetch->unmeasured ? -1 : (int64_t)fetch->body.len,
                                STR("video/mp4"))) {
         end(fetch, REPLY_BROKEN);
         return;

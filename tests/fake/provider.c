@@ -432,7 +432,21 @@ bool provider_drips(const struct provider *provider, struct str url)
     return false;
 }
 
-int provider_serve(struct provider *provider, struct str url, struct buf *body)
+/** Bodies that are not what was made. */
+static void spoil(struct sale *sale, struct buf *body)
+{
+    sale->served++;
+    if (sale->served <= sale->plan.bad_bodies) {
+        buf_reset(body);
+        buf_printf(body, "<html>not now, for the %d. time</html>",
+                   sale->served);
+    } else if (sale->served <= sale->plan.cuts) {
+        body->len -= 700 + (size_t)sale->served;
+    }
+}
+
+int provider_serve(struct provider *provider, struct str url, struct buf *body,
+                   bool *unmeasured)
 {
     char text[256];
     char id[40];
@@ -443,7 +457,8 @@ int provider_serve(struct provider *provider, struct str url, struct buf *body)
                &count) != 3) {
         return 404;
     }
-    const struct sale *sale = provider_sale(provider, id);
+    struct sale *sale =
+        (struct sale *)(uintptr_t)provider_sale(provider, id);
     if (!sale || index >= sale->plan.videos) {
         return 404;
     }
@@ -452,5 +467,10 @@ int provider_serve(struct provider *provider, struct str url, struct buf *body)
         return 403;
     }
     provider_video(sale, index, body);
+    *unmeasured = sale->plan.unmeasured;
+    if (*unmeasured && body->len > 24) { /* mdat goes to the end */
+        memset(body->bytes + 24, 0, 4);
+    }
+    spoil(sale, body);
     return 200;
 }

@@ -48,6 +48,9 @@ struct plan {
     bool unknown;        /* its id is denied */
     bool no_video;       /* what is served is no MP4 */
     bool drips;          /* it comes a byte a second */
+    int bad_bodies;      /* the first so many are none, each another */
+    bool unmeasured;     /* served without a length: the connection's end */
+    int cuts;            /* so many of those, from the first, come cut */
 };
 
 /** One line of the ledger. */
@@ -59,6 +62,7 @@ struct sale {
     int64_t url_until_ms;
     int url_count;
     int replays;
+    int served;
     struct plan plan;
 };
 
@@ -116,8 +120,13 @@ struct answer provider_get(struct provider *provider, struct str url,
 /** Whether the host of that URL gives a byte a second. */
 bool provider_drips(const struct provider *provider, struct str url);
 
-/** What a URL serves; 200, 403 or 404. */
-int provider_serve(struct provider *provider, struct str url, struct buf *body);
+/**
+ * What a URL serves; 200, 403 or 404.
+ *
+ * @param unmeasured  Nobody says where it ends.
+ */
+int provider_serve(struct provider *provider, struct str url, struct buf *body,
+                   bool *unmeasured);
 
 /** The video that was sold. */
 void provider_video(const struct sale *sale, int index, struct buf *body);

@@ -309,6 +309,19 @@ MUTANTS = [
     ("an endpoint's path is dropped", "lib/core/s3_url.c",
      "sigv4_encode(&root, without_end(str_of(slash)), true);", "(void)slash;",
      ["unit/s3_url", "edge/bucket_s3_forms"]),
+    ("tables that point behind the end are fine", "lib/core/video.c",
+     "check->media_end > check->at", "false", ["unit/video"]),
+    ("a body that nothing proves is taken at once", "lib/flow/transfer.c",
+     "} else if (verdict.proven) {", "} else if (true) {", ["sim/end"]),
+    ("two fetches that differ agree", "lib/flow/transfer.c",
+     "if (end->bytes == t->first_bytes && strcmp(sha256, t->sha256) == 0) {",
+     "if (true) {", ["sim/end"]),
+    ("the hour begins anew with each owner", "lib/core/ready.c",
+     "write_unusable(m, &u);", "(void)write_unusable;", ["unit/step"]),
+    ("what stands behind a film is a fault", "lib/core/video.c",
+     "    if (has_film(check)) {\n        check->tail = true;\n        return;\n"
+     "    }\n    check->fault = fault;", "    check->fault = fault;",
+     ["unit/video"]),
 ]
 
 

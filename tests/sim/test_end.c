@@ -211,6 +211,60 @@ static void hosts_that_drip__hand_their_slots_to_others(void **state)
     end(world, w1);
 }
 
+/** Nothing in it proves its end: what two fetches bring alike is taken. */
+static void a_video__without_an_end__is_stored_when_two_agree(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.unmeasured = true;
+    plan.cuts = 3; /* each at another place */
+    struct world *world = one(plan, "", &w1);
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(world->storage->len, 1);
+    struct buf whole;
+    buf_init(&whole, 0);
+    const struct sale *sale = world->provider->sales[0];
+    provider_video(sale, 0, &whole);
+    assert_int_equal(world->storage->objects[0].len, whole.len);
+    assert_int_equal(sale->served, 6); /* 1 != 2, 3 != 4, 5 == 6 */
+    buf_done(&whole);
+    end(world, w1);
+}
+
+/** Two bad answers in a row cost seconds. */
+static void a_video__after_bad_bodies__is_stored_soon(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.bad_bodies = 3;
+    struct world *world = one(plan, "", &w1);
+    until_closed(world, plan.run_ms + MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    end(world, w1);
+}
+
+/** The hour goes on where another worker takes over. */
+static void a_video__that_is_none__is_given_up_after_an_hour_of_two(
+    void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.no_video = true;
+    plan.url_life_ms = 0;
+    struct world *world = one(plan, "", &w1);
+    world_run_for(world, 45 * MINUTE_MS);
+    node_kill(w1);
+    struct node *w2 = node_start(world, "w2", NULL);
+    until_closed(world, 30 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed asset_unusable\n"), 1);
+    node_free(w1);
+    end(world, w2);
+}
+
 static void a_result__without_a_url__is_waited_for(void **state)
 {
     (void)state;
@@ -330,6 +384,10 @@ int main(void)
         cmocka_unit_test(what_a_dead_worker_had_begun__goes_before_the_end),
         cmocka_unit_test(a_video__that_is_none__is_given_up_after_an_hour),
         cmocka_unit_test(hosts_that_drip__hand_their_slots_to_others),
+        cmocka_unit_test(a_video__without_an_end__is_stored_when_two_agree),
+        cmocka_unit_test(a_video__after_bad_bodies__is_stored_soon),
+        cmocka_unit_test(
+            a_video__that_is_none__is_given_up_after_an_hour_of_two),
         cmocka_unit_test(a_result__without_a_url__is_waited_for),
         cmocka_unit_test(full_storage__stops_submissions__and_loses_nothing),
         cmocka_unit_test(what_is_stored_already__is_adopted__not_replaced),

@@ -336,7 +336,8 @@ static void on_nothing_stored(void *context)
 static void try_ends(struct s3_probe *probe, enum came came, const char *why)
 {
     probe->came = came;
-    snprintf(probe->why, sizeof probe->why, "%s", why);
+    snprintf(probe->why, sizeof probe->why, "%.*s",
+             (int)sizeof probe->why - 1, why);
     if (!probe->stored) {
         loop_defer(probe->s3->loop, on_nothing_stored, probe);
         return;

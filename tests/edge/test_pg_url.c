@@ -1,9 +1,14 @@
 #include "edge/pg_url.h"
+#include "edge/schema.h"
 
 #include "lib/check.h"
 
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Connection strings with CANARY in whatever piece of them is at fault: what is
@@ -172,6 +177,58 @@ static void pg_url_judge__beside_others__is_a_line(void **state)
     buf_done(&faults);
 }
 
+/* ---- what a connection says ---------------------------------------------- */
+
+/** A server that refuses everybody in words of its own; one connection. */
+static void *refuse(void *context)
+{
+    static const char words[] = "password \"CANARY\" of user \"app\" is no good, "
+                                "nor is \"xCANARYx\", says \"h.example\"";
+    int listener = *(int *)context;
+    int fd = accept(listener, NULL, NULL);
+    char asked[1000];
+    char reply[400];
+    size_t len = 5;
+    (void)!read(fd, asked, sizeof asked);
+    len += (size_t)snprintf(reply + len, sizeof reply - len, "SFATAL") + 1;
+    len += (size_t)snprintf(reply + len, sizeof reply - len, "C28P01") + 1;
+    len += (size_t)snprintf(reply + len, sizeof reply - len, "M%s", words) + 1;
+    reply[len++] = '\0';
+    reply[0] = 'E';
+    uint32_t size = htonl((uint32_t)len - 1);
+    memcpy(reply + 1, &size, 4);
+    (void)!write(fd, reply, len);
+    close(fd);
+    return NULL;
+}
+
+static void pg_dial__words_with_the_password__are_cut(void **state)
+{
+    (void)state;
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof at;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    getsockname(listener, (struct sockaddr *)&at, &len);
+    pthread_t thread;
+    pthread_create(&thread, NULL, refuse, &listener);
+    char url[200];
+    snprintf(url, sizeof url,
+             "postgresql://app:CANARY@127.0.0.1:%d/d?sslmode=disable&"
+             "gssencmode=disable",
+             ntohs(at.sin_port));
+    struct err err = {0};
+    struct schema_state seen;
+    assert_false(schema_read(url, &seen, &err));
+    pthread_join(thread, NULL);
+    close(listener);
+    assert_null(strstr(err.text, "CANARY"));
+    assert_non_null(strstr(err.text, "password \"(not shown)\" of user \"app\""));
+    assert_non_null(strstr(err.text, "\"h.example\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +236,7 @@ int main(void)
         cmocka_unit_test(pg_url_check__at_fault__says_what_and_shows_nothing),
         cmocka_unit_test(pg_url_check__cut_and_mangled__shows_nothing),
         cmocka_unit_test(pg_url_judge__beside_others__is_a_line),
+        cmocka_unit_test(pg_dial__words_with_the_password__are_cut),
     };
     return cmocka_run_group_tests_name("pg_url", tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>

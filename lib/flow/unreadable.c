@@ -71,7 +71,7 @@ static void begin_anew(struct unreadable *unreadable,
 {
     unreadable->last = *seen;
     unreadable->pass = (struct unreadable_pass){0};
-    metric_set(unreadable->gauge, (double)seen->rows);
+    metric_set(unreadable->gauge, (double)unreadable->last.rows);
 }
 
 /** From now. */

@@ -328,6 +328,7 @@ static void what_is_unreadable__in_many_parts__is_counted_whole(void **state)
     assert_int_equal(unreadable->last.rows, 0); /* on the way */
     world_run_for(world, MINUTE_MS);
     assert_int_equal(unreadable->last.rows, 30);
+    assert_true(metric_value(unreadable->gauge) == 30);
     assert_int_equal(unreadable->last.named_len, UNREADABLE_NAMED_MAX);
     assert_int_equal(unreadable->last.named[1], 2);
     assert_string_equal(unreadable->last.first, "request of a later one");

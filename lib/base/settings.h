@@ -69,6 +69,8 @@ enum settings_doubt {
       "videos brought home at once in one worker")                              \
     X(backlog_max, "BACKLOG_MAX", 100000, 1, 1000000000,                        \
       "waiting rows above which consumption pauses")                            \
+    X(intake_bytes_max, "INTAKE_BYTES_MAX", 67108864, 4194304, 1099511627776,   \
+      "bytes of messages that wait in one worker to be stored or rejected")     \
     X(submit_timeout_ms, "SUBMIT_TIMEOUT_MS", 45000, 100, 600000,              \
       "how long one submission may take")                                       \
     X(deadline_ms, "DEADLINE_MS", 10800000, 1, 604800000,                    \

@@ -6,6 +6,8 @@
 #include "core/request.h"
 #include "core/retry.h"
 #include "core/trace.h"
+#include "flow/item.h"
+#include "flow/reject.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,26 +16,15 @@
 
 #define BATCH_MAX 500
 #define WAITING_MAX 4000 /* messages read ahead while the store is slow */
-#define REJECT_RETRY_MS 1000
-#define HEADERS_MAX 64
-
-/** What is left out of a rejection that is too large for its topic. */
-enum cut { CUT_NOTHING, CUT_VALUE, CUT_KEY /* and its own headers, too */ };
-
-/** One message on its way. */
-struct item {
-    struct list link;
-    struct intake *intake;
-    struct message *message;
-    struct arena arena;
-    struct request request;
-    const char *error;        /* rejecting: the header `error` */
-    enum cut cut;             /* rejecting: the broker takes no such value */
-    struct loop_timer *retry; /* rejecting: the broker had no time */
-};
+/** One batch: raw and read, as rows and as what goes to the store, each of its
+ * bytes is there several times. */
+#define BATCH_BYTES_MAX 4000000
+/** What one turn of the loop reads; a message that has begun is finished. */
+#define TURN_BYTES_MAX 1048576
+#define TURN_US 20000
+#define AHEAD_BYTES_MAX INT64_C(16777216)
 
 static void flush(void *context);
-static void reject(struct item *item, enum request_reject reason);
 
 /* ---- life ------------------------------------------------------------------------ */
 
@@ -52,8 +43,12 @@ bool intake_init(struct intake *intake, struct engine *engine,
     list_init(&intake->waiting);
     list_init(&intake->batch);
     arena_init(&intake->arena, 65536, 0);
+    assert(options->bytes_max > 0);
     intake->retry = loop_timer_new(engine->edges.loop, on_retry, intake);
-    if (!intake->retry) {
+    intake->next_turn = loop_timer_new(engine->edges.loop, flush, intake);
+    if (!intake->retry || !intake->next_turn) {
+        loop_timer_free(intake->retry);
+        loop_timer_free(intake->next_turn);
         return err_set(err, ERR_FATAL, "no memory for the intake");
     }
     intake->received = metric_get(m, METRIC_COUNTER, "pixverse_received_total",
@@ -69,16 +64,12 @@ bool intake_init(struct intake *intake, struct engine *engine,
                    "Requests that failed validation.");
     intake->paused_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_intake_paused", NULL,
-                   "1 while consumption is paused for the backlog.");
+                   "1 while consumption is paused for the backlog, or for "
+                   "what waits to be stored.");
+    intake->bytes_gauge =
+        metric_get(m, METRIC_GAUGE, "pixverse_intake_bytes", NULL,
+                   "Bytes of messages that wait to be stored or rejected.");
     return true;
-}
-
-static void free_item(struct item *item)
-{
-    list_remove(&item->link);
-    loop_timer_free(item->retry);
-    arena_done(&item->arena);
-    free(item);
 }
 
 static void drop_all(struct intake *intake, struct list *items)
@@ -86,17 +77,18 @@ static void drop_all(struct intake *intake, struct list *items)
     while (!list_is_empty(items)) {
         struct item *item = LIST_OWNER(items->next, struct item, link);
         consumer_drop(intake->consumer, item->message);
-        free_item(item);
+        item_free(item);
     }
 }
 
 void intake_done(struct intake *intake)
 {
     loop_timer_free(intake->retry);
+    loop_timer_free(intake->next_turn);
     arena_done(&intake->arena);
 }
 
-static void tell_idle(struct intake *intake)
+void intake_tell_idle(struct intake *intake)
 {
     if (intake->stopped && intake->on_idle && !intake->storing &&
         intake->rejecting == 0) {
@@ -122,16 +114,21 @@ static void set_paused(struct intake *intake, bool paused)
     }
 }
 
-static void judge_backlog(struct intake *intake)
+void intake_judge_backlog(struct intake *intake)
 {
     int64_t max = intake->options.backlog_max;
-    bool over = intake->backlog >= max || intake->waiting_len >= WAITING_MAX;
+    int64_t bytes_max = intake->options.bytes_max;
+    bool over = intake->backlog >= max || intake->waiting_len >= WAITING_MAX ||
+                intake->bytes >= bytes_max;
     bool under = intake->backlog <= max / 10 * 7 &&
-                 intake->waiting_len <= WAITING_MAX / 2;
+                 intake->waiting_len <= WAITING_MAX / 2 &&
+                 intake->bytes <= bytes_max / 2;
+    metric_set(intake->bytes_gauge, (double)intake->bytes);
     if (over && !intake->paused) {
         log_at(LOG_INFO, "consumption pauses: enough requests are waiting",
                LOG_I64("queued", intake->backlog),
-               LOG_I64("read_ahead", intake->waiting_len));
+               LOG_I64("read_ahead", intake->waiting_len),
+               LOG_I64("bytes", intake->bytes));
         set_paused(intake, true);
     } else if (under && intake->paused && !intake->stopped) {
         log_at(LOG_INFO, "consumption goes on",
@@ -143,118 +140,8 @@ static void judge_backlog(struct intake *intake)
 void intake_backlog(struct intake *intake, int64_t queued)
 {
     intake->backlog = queued;
-    judge_backlog(intake);
+    intake_judge_backlog(intake);
     flush(intake); /* what came before the clock was known has waited for it */
-}
-
-/* ---- rejecting ------------------------------------------------------------------------ */
-
-static void send_rejection(void *context);
-
-static void on_rejected(void *context, const struct err *err)
-{
-    struct item *item = context;
-    struct intake *intake = item->intake;
-    if (!err) {
-        CRASHPOINT("reject_acknowledged");
-        metric_add(intake->rejected, 1);
-        consumer_done(intake->consumer, item->message);
-        free_item(item);
-        intake->rejecting--;
-        tell_idle(intake);
-        return;
-    }
-    if (intake->stopped) {
-        consumer_drop(intake->consumer, item->message);
-        free_item(item);
-        intake->rejecting--;
-        tell_idle(intake);
-        return;
-    }
-    if (err->kind == ERR_PERMANENT && item->cut < CUT_KEY) {
-        item->cut++;
-        send_rejection(item);
-        return;
-    }
-    log_at(LOG_WARN, "a rejection was not taken by the broker; again later",
-           LOG_TEXT("why", err->text));
-    loop_timer_set(item->retry, REJECT_RETRY_MS);
-}
-
-static void send_rejection(void *context)
-{
-    struct item *item = context;
-    const struct message *message = item->message;
-    struct event_header headers[HEADERS_MAX + 6];
-    size_t n = 0;
-    char partition[24];
-    char offset[24];
-    char value_bytes[24];
-    char key_bytes[24];
-    snprintf(partition, sizeof partition, "%d", (int)message->partition);
-    snprintf(offset, sizeof offset, "%lld", (long long)message->offset);
-    size_t own = item->cut >= CUT_KEY ? 0 : message->headers_len;
-    for (size_t i = 0; i < own && n < HEADERS_MAX; i++) {
-        headers[n++] = (struct event_header){message->headers[i].name,
-                                             message->headers[i].value};
-    }
-    headers[n++] = (struct event_header){STR("error"), str_of(item->error)};
-    headers[n++] = (struct event_header){STR("source_topic"), message->topic};
-    headers[n++] =
-        (struct event_header){STR("source_partition"), str_of(partition)};
-    headers[n++] = (struct event_header){STR("source_offset"), str_of(offset)};
-    if (item->cut >= CUT_VALUE) {
-        snprintf(value_bytes, sizeof value_bytes, "%zu", message->value.len);
-        headers[n++] =
-            (struct event_header){STR("value_dropped"), str_of(value_bytes)};
-    }
-    if (item->cut >= CUT_KEY) {
-        snprintf(key_bytes, sizeof key_bytes, "%zu", message->key.len);
-        headers[n++] =
-            (struct event_header){STR("key_dropped"), str_of(key_bytes)};
-    }
-    const struct outgoing outgoing = {
-        .topic = item->intake->options.rejected_topic,
-        .key = item->cut >= CUT_KEY ? (struct str){0} : message->key,
-        .value = item->cut >= CUT_VALUE ? (struct str){0} : message->value,
-        .headers = headers,
-        .headers_len = n,
-        .at_ms = engine_now_ms(item->intake->engine),
-    };
-    struct err err = {0};
-    CRASHPOINT("reject_before");
-    if (producer_send(item->intake->engine->edges.producer, &outgoing,
-                      on_rejected, item, &err)) {
-        CRASHPOINT("reject_sent");
-        return;
-    }
-    if (err.kind == ERR_PERMANENT && item->cut < CUT_KEY) {
-        item->cut++;
-        send_rejection(item);
-        return;
-    }
-    loop_timer_set(item->retry, REJECT_RETRY_MS);
-}
-
-static void reject(struct item *item, enum request_reject reason)
-{
-    struct intake *intake = item->intake;
-    item->error = request_reject_name(reason);
-    log_at(LOG_WARN, "a message was rejected", LOG_TEXT("error", item->error),
-           LOG_STR("request_id", item->request.request_id),
-           LOG_I64("partition", item->message->partition),
-           LOG_I64("offset", item->message->offset));
-    list_remove(&item->link);
-    intake->rejecting++;
-    item->retry =
-        loop_timer_new(intake->engine->edges.loop, send_rejection, item);
-    if (!item->retry) {
-        consumer_again(intake->consumer, item->message);
-        free_item(item);
-        intake->rejecting--;
-        return;
-    }
-    send_rejection(item);
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -263,7 +150,7 @@ void intake_message(void *context, struct message *message)
 {
     struct intake *intake = context;
     metric_add(intake->received, 1);
-    struct item *item = intake->stopped ? NULL : calloc(1, sizeof *item);
+    struct item *item = intake->stopped ? NULL : item_new(intake, message);
     if (!item && !intake->stopped) {
         consumer_again(intake->consumer, message);
         return;
@@ -272,26 +159,72 @@ void intake_message(void *context, struct message *message)
         consumer_drop(intake->consumer, message);
         return;
     }
-    item->intake = intake;
-    item->message = message;
-    list_init(&item->link);
-    arena_init(&item->arena, 2048, 0);
-    if (!request_read(message->value, &item->arena, &item->request)) {
+    list_add_tail(&intake->waiting, &item->link);
+    intake->waiting_len++;
+    if (!intake->paused && (intake->waiting_len >= WAITING_MAX ||
+                            intake->bytes >= intake->options.bytes_max)) {
+        intake_judge_backlog(intake);
+    }
+    loop_defer(intake->engine->edges.loop, flush, intake);
+}
+
+/** Into the batch, or out to the rejected topic. Not before: a message that
+ * waits is there once, as it came. */
+static void read_item(struct intake *intake, struct item *item)
+{
+    list_remove(&item->link);
+    intake->waiting_len--;
+    if (!request_read(item->message->value, &item->arena, &item->request)) {
         log_at(LOG_ERROR, "no memory to read a message; it comes again");
-        consumer_again(intake->consumer, message);
-        free_item(item);
+        consumer_again(intake->consumer, item->message);
+        item_free(item);
         return;
     }
+    item_weigh(item);
     if (item->request.reject != REQUEST_NAMED) {
         reject(item, item->request.reject);
         return;
     }
-    list_add_tail(&intake->waiting, &item->link);
-    intake->waiting_len++;
-    if (!intake->paused && intake->waiting_len >= WAITING_MAX) {
-        judge_backlog(intake);
+    list_add_tail(&intake->batch, &item->link);
+    intake->batch_len++;
+    intake->batch_bytes += item->bytes;
+}
+
+static bool is_batch_full(const struct intake *intake)
+{
+    return intake->batch_len >= BATCH_MAX ||
+           intake->batch_bytes >= BATCH_BYTES_MAX;
+}
+
+/** The producer has a copy of each: half of what may wait at most. */
+static bool are_rejections_many(const struct intake *intake)
+{
+    return intake->rejecting_bytes >= intake->options.bytes_max / 2;
+}
+
+/** false: the turn's share is used up, the rest waits for the next. */
+static bool fill_batch(struct intake *intake)
+{
+    struct loop *loop = intake->engine->edges.loop;
+    int64_t began_us = loop_boot_us(loop);
+    if (intake->turn_ms != loop_boot_ms(loop)) {
+        intake->turn_ms = loop_boot_ms(loop);
+        intake->turn_bytes = 0;
     }
-    loop_defer(intake->engine->edges.loop, flush, intake);
+    while (!list_is_empty(&intake->waiting) && !is_batch_full(intake) &&
+           !are_rejections_many(intake)) {
+        if (intake->turn_bytes >= TURN_BYTES_MAX ||
+            loop_boot_us(loop) - began_us >= TURN_US) {
+            /* No 0: libuv before 1.45 would have it at once, without end. */
+            loop_timer_set(intake->next_turn, 1);
+            return false;
+        }
+        struct item *item =
+            LIST_OWNER(intake->waiting.next, struct item, link);
+        intake->turn_bytes += item->message->value.len;
+        read_item(intake, item);
+    }
+    return true;
 }
 
 /* ---- storing ------------------------------------------------------------------------------ */
@@ -405,7 +338,7 @@ static void settle_item(struct intake *intake, struct item *item,
     CRASHPOINT("offset_before");
     consumer_done(intake->consumer, item->message);
     CRASHPOINT("offset_after");
-    free_item(item);
+    item_free(item);
 }
 
 static void on_stored(void *context, const struct intake_result *result)
@@ -425,7 +358,7 @@ static void on_stored(void *context, const struct intake_result *result)
         if (intake->stopped) {
             drop_all(intake, &intake->batch);
             intake->storing = false;
-            tell_idle(intake);
+            intake_tell_idle(intake);
             return;
         }
         loop_timer_set(intake->retry, wait_ms);
@@ -448,15 +381,16 @@ static void on_stored(void *context, const struct intake_result *result)
     }
     assert(list_is_empty(&intake->batch));
     intake->batch_len = 0;
+    intake->batch_bytes = 0;
     if (good) {
         engine_want_claims(intake->engine);
     }
     if (faulty) {
         engine_want_adopts(intake->engine); /* their events are to be told */
     }
-    judge_backlog(intake);
+    intake_judge_backlog(intake);
     flush(intake);
-    tell_idle(intake);
+    intake_tell_idle(intake);
 }
 
 static void again_soon(struct intake *intake)
@@ -497,7 +431,7 @@ static void on_sources(void *context, const enum source_state *states,
     if (intake->stopped) {
         drop_all(intake, &intake->batch);
         intake->storing = false;
-        tell_idle(intake);
+        intake_tell_idle(intake);
         return;
     }
     if (err && err->kind != ERR_NONE) {
@@ -559,18 +493,25 @@ static void flush(void *context)
         !store_is_up(intake->engine->edges.store)) {
         return;
     }
-    while (intake->batch_len < BATCH_MAX && !list_is_empty(&intake->waiting)) {
-        struct list *link = list_pop(&intake->waiting);
-        intake->waiting_len--;
-        list_add_tail(&intake->batch, link);
-        intake->batch_len++;
-    }
-    if (!intake->batch_len) {
+    if (!fill_batch(intake) || !intake->batch_len) {
         return;
     }
     intake->storing = true;
     arena_reset(&intake->arena);
     ask_sources(intake);
+}
+
+int64_t intake_ahead_bytes(int64_t bytes_max)
+{
+    int64_t quarter = bytes_max / 4;
+    return quarter < AHEAD_BYTES_MAX ? quarter : AHEAD_BYTES_MAX;
+}
+
+void intake_go_on(struct intake *intake)
+{
+    intake_judge_backlog(intake);
+    flush(intake);
+    intake_tell_idle(intake);
 }
 
 void intake_store_is_back(struct intake *intake)
@@ -592,5 +533,6 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
         intake->batch_len = 0;
         intake->storing = false;
     }
-    tell_idle(intake);
+    loop_timer_stop(intake->next_turn);
+    intake_tell_idle(intake);
 }

@@ -8,27 +8,38 @@
  * From the request topic into the store: read and judge, insert a batch in one
  * commit, only then let the offset pass. What names no request goes to the
  * rejected topic, and its offset passes with the broker's acknowledgement.
+ *
+ * Whatever waits here (messages as they came, those of the batch, rejections)
+ * has one budget of bytes, beyond which nothing more is read from the topic;
+ * what a turn of the loop reads has one of bytes and of time.
  */
 
 struct intake_options {
     const char *rejected_topic;
     int64_t backlog_max; /* BACKLOG_MAX */
+    int64_t bytes_max;   /* of all that waits here; above 0 */
 };
 
 struct intake {
     struct engine *engine; /* for its edges, clock and claims */
     struct intake_options options;
     struct consumer *consumer; /* set by the worker once it is open */
-    struct list waiting;   /* read, not yet in a batch */
+    struct list waiting;   /* as they came, not yet in a batch */
     size_t waiting_len;
-    struct list batch;     /* under way to the store */
+    struct list batch;     /* being filled, or under way to the store */
     size_t batch_len;
+    size_t batch_bytes;
+    int64_t bytes;         /* of all items */
+    struct loop_timer *next_turn; /* goes on reading */
+    int64_t turn_ms;       /* the turn in which turn_bytes were read */
+    size_t turn_bytes;
     struct arena arena;    /* of the batch's rows */
     struct loop_timer *retry;
     int retries;
     bool storing;          /* a batch is under way or waits for its retry */
     bool asked;            /* the store has it: its answer is to come */
     size_t rejecting;      /* rejections not yet acknowledged */
+    int64_t rejecting_bytes;
     bool paused;
     bool stopped;          /* draining */
     int64_t backlog;       /* the fleet's waiting rows, as last told and since */
@@ -37,6 +48,7 @@ struct intake {
     struct metric *repeated;
     struct metric *invalid;
     struct metric *paused_gauge;
+    struct metric *bytes_gauge;
     loop_fn *on_idle;
     void *idle_context;
 };
@@ -51,6 +63,15 @@ void intake_message(void *intake, struct message *message);
 
 /** The fleet's waiting rows, counted: pauses and resumes consumption. */
 void intake_backlog(struct intake *intake, int64_t queued);
+
+/** How much of INTAKE_BYTES_MAX the consumer may read ahead of us: a quarter,
+ * 16 MiB at most. The rest is options.bytes_max. */
+int64_t intake_ahead_bytes(int64_t bytes_max);
+
+/** For reject.h: there is room again. */
+void intake_go_on(struct intake *intake);
+void intake_judge_backlog(struct intake *intake);
+void intake_tell_idle(struct intake *intake);
 
 /** The store is there again. */
 void intake_store_is_back(struct intake *intake);

@@ -282,6 +282,7 @@ static bool open_consumer(struct worker *w, struct err *err)
         .brokers = s->kafka_brokers,
         .group = s->kafka_group,
         .topic = s->kafka_request_topic,
+        .ahead_bytes = intake_ahead_bytes(s->intake_bytes_max),
         .properties = w->properties,
         .properties_len = s->kafka_conf_len,
     };
@@ -377,6 +378,8 @@ static bool open_parts(struct worker *w, struct err *err)
     const struct intake_options intake = {
         .rejected_topic = s->kafka_rejected_topic,
         .backlog_max = s->backlog_max,
+        .bytes_max =
+            s->intake_bytes_max - intake_ahead_bytes(s->intake_bytes_max),
     };
     if (!engine_init(&w->engine, &engine, &w->edges, err) ||
         !fleet_init(&w->fleet, &w->engine, &fleet, err) ||

@@ -176,6 +176,31 @@ def check_trace(world, trace, drained_ms):
               "progress: each message has the request's trace")
 
 
+def check_memory(world):
+    """Messages that are as large and as wrong as can be cost little: of what waits
+    there is a budget of bytes, of what is wrong a hundred details."""
+    worker = world.start_worker(INTAKE_BYTES_MAX="33554432")
+    ids = [f"big-{n}" for n in range(40)]
+    for identity in ids:
+        head = f'{{"request_id":"{identity}","request":{{"prompt":"x","image_urls":['
+        ones = "1," * ((1048570 - len(head)) // 2)
+        world.send((head + ones[:-1] + "]}}").encode(), key=identity)
+    world.flush()
+    world.wait_events(ids, 60)
+    tap.equal({world.events[i][0]["error"]["kind"] for i in ids}, {"invalid_request"},
+              "memory: each has its end")
+    details = world.events[ids[0]][0]["error"]["details"]
+    tap.equal((len(details), details[-1]["message"][:9]), (100, "and 52414"),
+              "memory: the last detail counts the rest", details[-1])
+    for each in (worker, world.workers[0]):
+        status = open(f"/proc/{each.pid}/status").read()
+        most = next(int(line.split()[1]) for line in status.splitlines()
+                    if line.startswith("VmHWM"))
+        tap.check(most < 200 * 1024, f"memory: {each.name} never held 200 MB",
+                  f"{most} KiB")
+        tap.note(f"{each.name}: {most} KiB at most, longest turn {world.metric(each, worlds.STALL)} s")
+
+
 def main():
     check_generations()
     with World(latency="0.3..0.6", settings={"SUBMITS_MAX": "1"}) as world:
@@ -184,6 +209,7 @@ def main():
         check_progress(world)
         check_headers(world)
         check_mass(world)
+        check_memory(world)
     check_drain()
 
 

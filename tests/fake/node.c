@@ -97,7 +97,8 @@ struct node *node_start(struct world *world, const char *name,
     const struct fleet_options fleet = {
         .name = node->name, .lease_ms = o->lease_ms, .backlog_max = 1000};
     const struct intake_options intake = {.rejected_topic = "pixverse.rejected",
-                                          .backlog_max = 1000};
+                                          .backlog_max = 1000,
+                                          .bytes_max = 50331648};
     const struct consumer_options consumer = {.topic = "pixverse.requests"};
     snprintf(node->name, sizeof node->name, "%s", name);
     node->world = world;

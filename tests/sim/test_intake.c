@@ -1,5 +1,7 @@
 #include "sim/scene.h"
 
+#include <stdlib.h>
+
 /* What comes in on the request topic. */
 
 static void a_request__delivered_twice__is_made_once(void **state)
@@ -186,6 +188,103 @@ static void more_than_the_backlog_may_hold__consumption_pauses(void **state)
     close_world(world);
 }
 
+#define MIB 1048576
+
+/** A mebibyte, all but a little: named, and faulty half a million times. */
+static char *large_request(int number)
+{
+    char *text = malloc(MIB);
+    int at = sprintf(text,
+                     "{\"request_id\":\"big-%d\",\"request\":{\"prompt\":"
+                     "\"x\",\"image_urls\":[1",
+                     number);
+    while (at < MIB - 8) {
+        text[at++] = ',';
+        text[at++] = '1';
+    }
+    sprintf(text + at, "]}}");
+    return text;
+}
+
+/** Turns on until all is idle, looking after each millisecond: what waits stays
+ * within its budget, and so does what a turn reads. */
+static void look_while(struct world *world, struct node *node, int64_t for_ms)
+{
+    int64_t max = node->intake.options.bytes_max;
+    for (int64_t ms = 0; ms < for_ms; ms++) {
+        world_run_for(world, 1);
+        assert_true(node->intake.bytes <= max + 2 * MIB);
+        assert_true(node->intake.batch_bytes <= 4000000 + 2 * MIB);
+        assert_true(node->intake.turn_bytes <= 2 * MIB);
+    }
+}
+
+static void forty_of_a_mebibyte__are_read_a_few_in_a_turn(void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    struct node *w1 = node_start(world, "w1", NULL);
+    w1->intake.options.bytes_max = 8 * MIB;
+    for (int i = 0; i < 40; i++) {
+        char *text = large_request(i);
+        kafka_request(world, text);
+        free(text);
+    }
+    look_while(world, w1, 5000);
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "failed invalid_request"), 40);
+    assert_int_equal(w1->intake.bytes, 0);
+    assert_false(w1->intake.paused);
+    node_free(w1);
+    close_world(world);
+}
+
+/** Rejections and requests alike, while what takes them is away. */
+static void what_waits__is_bounded_by_its_bytes(void **state)
+{
+    (void)state;
+    struct world *world = world_open(10);
+    struct node *w1 = node_start(world, "w1", NULL);
+    w1->intake.options.bytes_max = 2 * MIB;
+    world_run_for(world, 1000);
+    world->kafka->down = true; /* takes no rejection */
+    for (int i = 0; i < 200; i++) {
+        char text[31001];
+        memset(text, 'x', 31000);
+        text[31000] = '\0';
+        kafka_request(world, text);
+    }
+    look_while(world, w1, 2000);
+    assert_true(w1->intake.paused);
+    assert_true(w1->intake.rejecting_bytes <= 2 * MIB);
+    assert_true(consumer_out(w1->consumer) < 100);
+    world->kafka->down = false;
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected k not_json"), 200);
+
+    tables_away(world, 10000);
+    world_run_for(world, 100);
+    for (int i = 0; i < 200; i++) {
+        char text[31001];
+        int at = sprintf(text,
+                         "{\"request_id\":\"r%d\",\"request\":{\"prompt\":"
+                         "\"x\",\"negative_prompt\":\"",
+                         i);
+        memset(text + at, 'x', 30000);
+        sprintf(text + at + 30000, "\"}}");
+        kafka_request(world, text);
+    }
+    look_while(world, w1, 2000);
+    assert_true(w1->intake.paused);
+    assert_true(consumer_out(w1->consumer) < 100);
+    until_closed(world, 5 * MINUTE_MS);
+    assert_int_equal(times_told(world, "failed invalid_request"), 200);
+    assert_int_equal(w1->intake.bytes, 0);
+    assert_false(w1->intake.paused);
+    node_free(w1);
+    close_world(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +297,8 @@ int main(void)
         cmocka_unit_test(a_batch__whose_commit_is_unknown__is_stored_once),
         cmocka_unit_test(the_urgent__among_many__go_first),
         cmocka_unit_test(more_than_the_backlog_may_hold__consumption_pauses),
+        cmocka_unit_test(forty_of_a_mebibyte__are_read_a_few_in_a_turn),
+        cmocka_unit_test(what_waits__is_bounded_by_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -496,7 +496,8 @@ static void begins_or_says_why_not(void **state)
     struct node *node = node_start(world, "w1", NULL);
     const struct engine_options options = node_options();
     const struct fleet_options fleet = {.name = "x", .lease_ms = 5000};
-    const struct intake_options intake = {.rejected_topic = "r"};
+    const struct intake_options intake = {.rejected_topic = "r",
+                                          .bytes_max = 4194304};
     long at = 0;
     bool whole = false;
     while (!whole) {

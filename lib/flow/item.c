@@ -1,0 +1,49 @@
+#include "flow/item.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define OVERHEAD_BYTES 512 /* allocators', and a rejection's timer */
+
+static size_t message_bytes(const struct message *message)
+{
+    size_t bytes = sizeof *message + message->key.len + message->value.len;
+    for (size_t i = 0; i < message->headers_len; i++) {
+        const struct message_header *header = &message->headers[i];
+        bytes += sizeof *header + header->name.len + header->value.len;
+    }
+    return bytes;
+}
+
+void item_weigh(struct item *item)
+{
+    assert(item->intake->bytes >= (int64_t)item->bytes);
+    item->intake->bytes -= (int64_t)item->bytes;
+    item->bytes = sizeof *item + OVERHEAD_BYTES + message_bytes(item->message) +
+                  item->arena.used_bytes;
+    item->intake->bytes += (int64_t)item->bytes;
+}
+
+struct item *item_new(struct intake *intake, struct message *message)
+{
+    struct item *item = calloc(1, sizeof *item);
+    if (!item) {
+        return NULL;
+    }
+    item->intake = intake;
+    item->message = message;
+    list_init(&item->link);
+    arena_init(&item->arena, 2048, 0);
+    item_weigh(item);
+    return item;
+}
+
+void item_free(struct item *item)
+{
+    assert(item->intake->bytes >= (int64_t)item->bytes);
+    item->intake->bytes -= (int64_t)item->bytes;
+    list_remove(&item->link);
+    loop_timer_free(item->retry);
+    arena_done(&item->arena);
+    free(item);
+}

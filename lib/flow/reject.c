@@ -1,0 +1,125 @@
+#include "flow/reject.h"
+
+#include "base/crashpoint.h"
+#include "base/log.h"
+#include "core/event.h"
+
+#include <stdio.h>
+
+#define REJECT_RETRY_MS 1000
+#define HEADERS_MAX 64
+
+static void send_rejection(void *context);
+
+static void end(struct item *item)
+{
+    struct intake *intake = item->intake;
+    intake->rejecting--;
+    intake->rejecting_bytes -= (int64_t)item->bytes;
+    item_free(item);
+    intake_go_on(intake);
+}
+
+static void on_rejected(void *context, const struct err *err)
+{
+    struct item *item = context;
+    struct intake *intake = item->intake;
+    if (!err) {
+        CRASHPOINT("reject_acknowledged");
+        metric_add(intake->rejected, 1);
+        consumer_done(intake->consumer, item->message);
+        end(item);
+        return;
+    }
+    if (intake->stopped) {
+        consumer_drop(intake->consumer, item->message);
+        end(item);
+        return;
+    }
+    if (err->kind == ERR_PERMANENT && item->cut < CUT_KEY) {
+        item->cut++;
+        send_rejection(item);
+        return;
+    }
+    log_at(LOG_WARN, "a rejection was not taken by the broker; again later",
+           LOG_TEXT("why", err->text));
+    loop_timer_set(item->retry, REJECT_RETRY_MS);
+}
+
+static void send_rejection(void *context)
+{
+    struct item *item = context;
+    const struct message *message = item->message;
+    struct event_header headers[HEADERS_MAX + 6];
+    size_t n = 0;
+    char partition[24];
+    char offset[24];
+    char value_bytes[24];
+    char key_bytes[24];
+    snprintf(partition, sizeof partition, "%d", (int)message->partition);
+    snprintf(offset, sizeof offset, "%lld", (long long)message->offset);
+    size_t own = item->cut >= CUT_KEY ? 0 : message->headers_len;
+    for (size_t i = 0; i < own && n < HEADERS_MAX; i++) {
+        headers[n++] = (struct event_header){message->headers[i].name,
+                                             message->headers[i].value};
+    }
+    headers[n++] = (struct event_header){STR("error"), str_of(item->error)};
+    headers[n++] = (struct event_header){STR("source_topic"), message->topic};
+    headers[n++] =
+        (struct event_header){STR("source_partition"), str_of(partition)};
+    headers[n++] = (struct event_header){STR("source_offset"), str_of(offset)};
+    if (item->cut >= CUT_VALUE) {
+        snprintf(value_bytes, sizeof value_bytes, "%zu", message->value.len);
+        headers[n++] =
+            (struct event_header){STR("value_dropped"), str_of(value_bytes)};
+    }
+    if (item->cut >= CUT_KEY) {
+        snprintf(key_bytes, sizeof key_bytes, "%zu", message->key.len);
+        headers[n++] =
+            (struct event_header){STR("key_dropped"), str_of(key_bytes)};
+    }
+    const struct outgoing outgoing = {
+        .topic = item->intake->options.rejected_topic,
+        .key = item->cut >= CUT_KEY ? (struct str){0} : message->key,
+        .value = item->cut >= CUT_VALUE ? (struct str){0} : message->value,
+        .headers = headers,
+        .headers_len = n,
+        .at_ms = engine_now_ms(item->intake->engine),
+    };
+    struct err err = {0};
+    CRASHPOINT("reject_before");
+    if (producer_send(item->intake->engine->edges.producer, &outgoing,
+                      on_rejected, item, &err)) {
+        CRASHPOINT("reject_sent");
+        return;
+    }
+    if (err.kind == ERR_PERMANENT && item->cut < CUT_KEY) {
+        item->cut++;
+        send_rejection(item);
+        return;
+    }
+    loop_timer_set(item->retry, REJECT_RETRY_MS);
+}
+
+void reject(struct item *item, enum request_reject reason)
+{
+    struct intake *intake = item->intake;
+    item->error = request_reject_name(reason);
+    log_at(LOG_WARN, "a message was rejected", LOG_TEXT("error", item->error),
+           LOG_STR("request_id", item->request.request_id),
+           LOG_I64("partition", item->message->partition),
+           LOG_I64("offset", item->message->offset));
+    list_remove(&item->link);
+    intake->rejecting++;
+    intake->rejecting_bytes += (int64_t)item->bytes;
+    item->retry =
+        loop_timer_new(intake->engine->edges.loop, send_rejection, item);
+    if (!item->retry) {
+        consumer_again(intake->consumer, item->message);
+        intake->rejecting--;
+        intake->rejecting_bytes -= (int64_t)item->bytes;
+        item_free(item);
+        return;
+    }
+    send_rejection(item);
+}

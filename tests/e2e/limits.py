@@ -8,6 +8,7 @@ import os
 import time
 
 import tap
+import world as worlds
 from world import World, fetch, wait_for
 
 
@@ -190,7 +191,7 @@ def check_memory(world):
     tap.equal({world.events[i][0]["error"]["kind"] for i in ids}, {"invalid_request"},
               "memory: each has its end")
     details = world.events[ids[0]][0]["error"]["details"]
-    tap.equal((len(details), details[-1]["message"][:9]), (100, "and 52414"),
+    tap.equal((len(details), details[-1]["message"][:9]), (100, "and 52415"),
               "memory: the last detail counts the rest", details[-1])
     for each in (worker, world.workers[0]):
         status = open(f"/proc/{each.pid}/status").read()

@@ -206,23 +206,25 @@ static bool are_rejections_many(const struct intake *intake)
 static bool fill_batch(struct intake *intake)
 {
     struct loop *loop = intake->engine->edges.loop;
-    int64_t began_us = loop_boot_us(loop);
     if (intake->turn_ms != loop_boot_ms(loop)) {
         intake->turn_ms = loop_boot_ms(loop);
         intake->turn_bytes = 0;
+        intake->turn_us = 0;
     }
     while (!list_is_empty(&intake->waiting) && !is_batch_full(intake) &&
            !are_rejections_many(intake)) {
         if (intake->turn_bytes >= TURN_BYTES_MAX ||
-            loop_boot_us(loop) - began_us >= TURN_US) {
+            intake->turn_us >= TURN_US) {
             /* No 0: libuv before 1.45 would have it at once, without end. */
             loop_timer_set(intake->next_turn, 1);
             return false;
         }
         struct item *item =
             LIST_OWNER(intake->waiting.next, struct item, link);
+        int64_t began_us = loop_boot_us(loop);
         intake->turn_bytes += item->message->value.len;
         read_item(intake, item);
+        intake->turn_us += loop_boot_us(loop) - began_us;
     }
     return true;
 }

@@ -33,6 +33,7 @@ struct intake {
     struct loop_timer *next_turn; /* goes on reading */
     int64_t turn_ms;       /* the turn in which turn_bytes were read */
     size_t turn_bytes;
+    int64_t turn_us;       /* that this took, so far */
     struct arena arena;    /* of the batch's rows */
     struct loop_timer *retry;
     int retries;

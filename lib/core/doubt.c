@@ -15,6 +15,15 @@ bool replay_may_leave(const struct task_row *row, const struct policy *policy,
            strcmp(row->account, policy->account) == 0;
 }
 
+/** Settles, or why it may not yet. */
+static enum doubt_act settle(const struct task_memo *memo, int64_t now_ms)
+{
+    return now_ms >= memo->strange_until_ms &&
+                   memo->read_ms < memo->strange_until_ms
+               ? DOUBT_ACT_REREAD
+               : DOUBT_ACT_SETTLE;
+}
+
 enum doubt_act task_doubt_act(const struct task *task,
                               const struct policy *policy, int64_t now_ms,
                               int64_t *due_ms)
@@ -43,9 +52,12 @@ enum doubt_act task_doubt_act(const struct task *task,
         act = DOUBT_ACT_REPLAY;
         at_ms = task->memo.replay_ms;
     }
+    if (act == DOUBT_ACT_SETTLE && at_ms < task->memo.strange_until_ms) {
+        at_ms = task->memo.strange_until_ms;
+    }
     if (act == DOUBT_ACT_WAIT || now_ms < at_ms) {
         *due_ms = at_ms > now_ms ? at_ms : now_ms + 1;
         return DOUBT_ACT_WAIT;
     }
-    return act;
+    return act == DOUBT_ACT_SETTLE ? settle(&task->memo, now_ms) : act;
 }

@@ -13,6 +13,7 @@
 enum doubt_act {
     DOUBT_ACT_WAIT,   /* nothing before *due_ms but reading the row again */
     DOUBT_ACT_REPLAY, /* same bytes, same key, after REPLAY_INTENT */
+    DOUBT_ACT_REREAD, /* the row, now: its last owner may have written an id */
     DOUBT_ACT_SETTLE, /* TIME_UP settles it as submit_unknown */
 };
 
@@ -26,6 +27,10 @@ enum doubt_act task_doubt_act(const struct task *task,
                               int64_t *due_ms);
 
 #define REPLAYS_MAX 3
+
+/** A doubt that was taken over settles only when its row was read again so long
+ * after the takeover: an owner that was merely cut off writes the id it has. */
+#define STRANGE_MS INT64_C(15000)
 
 /** Whether a replay whose intent is stored may still leave. */
 bool replay_may_leave(const struct task_row *row, const struct policy *policy,

@@ -1,6 +1,9 @@
 #include "core/lease.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+#define LOWEST 3 /* live ones that every reading has */
 
 void lease_watch_init(struct lease_watch *watch, int64_t lease_ms)
 {
@@ -13,61 +16,114 @@ void lease_watch_done(struct lease_watch *watch)
     *watch = (struct lease_watch){.lease_ms = watch->lease_ms};
 }
 
-/** What was known of a lease; readings mostly keep their order. */
-static const struct lease_seen *find(const struct lease_watch *watch,
-                                     int64_t id, size_t hint)
+static bool was_cut_off(const struct lease_watch *watch, int64_t boot_ms)
 {
-    if (hint < watch->len && watch->seen[hint].id == id) {
-        return &watch->seen[hint];
-    }
+    return watch->last_ms == 0 ||
+           boot_ms - watch->last_ms > watch->lease_ms / 2;
+}
+
+size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
+                        int64_t *ids)
+{
+    /* Every other beat, even where it comes a little early. */
+    const bool all = watch->len == 0 || was_cut_off(watch, boot_ms) ||
+                     boot_ms - watch->all_ms >= watch->lease_ms / 10 * 3;
+    size_t len = 0;
+    size_t live = 0;
     for (size_t i = 0; i < watch->len; i++) {
-        if (watch->seen[i].id == id) {
-            return &watch->seen[i];
+        struct lease_seen *lease = &watch->seen[i];
+        bool still = lease->dead || lease->still_since_ms < lease->read_ms;
+        live += !lease->dead;
+        lease->picked = !all && len < LEASE_PICKS_MAX &&
+                        (still || live <= LOWEST);
+        if (lease->picked) {
+            ids[len++] = lease->id;
         }
     }
-    return NULL;
+    return len;
+}
+
+/** What is known of a lease after a reading. */
+static struct lease_seen see(const struct lease_watch *watch,
+                             const struct lease_seen *before,
+                             const struct lease_row *row, int64_t boot_ms)
+{
+    const bool still = !was_cut_off(watch, boot_ms) && before &&
+                       before->counter == row->counter;
+    return (struct lease_seen){
+        .id = row->id,
+        .counter = row->counter,
+        .still_since_ms = still ? before->still_since_ms : boot_ms,
+        .read_ms = boot_ms,
+        .dead = row->dead,
+    };
+}
+
+/** One that was not read: its count goes on, unless we were cut off. */
+static struct lease_seen keep(const struct lease_watch *watch,
+                              const struct lease_seen *before, int64_t boot_ms)
+{
+    struct lease_seen seen = *before;
+    if (was_cut_off(watch, boot_ms)) {
+        seen.still_since_ms = boot_ms;
+        seen.read_ms = boot_ms;
+    }
+    return seen;
 }
 
 bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
-                      size_t len, int64_t boot_ms)
+                      size_t len, bool all, int64_t boot_ms)
 {
-    struct lease_seen *seen = calloc(len ? len : 1, sizeof *seen);
+    struct lease_seen *seen = calloc(watch->len + len + 1, sizeof *seen);
     if (!seen) {
         return false;
     }
-    const bool connected =
-        watch->last_ms != 0 && boot_ms - watch->last_ms <= watch->lease_ms / 2;
+    size_t n = 0;
+    size_t k = 0; /* both are ordered by id */
     for (size_t i = 0; i < len; i++) {
-        const struct lease_seen *before = find(watch, rows[i].id, i);
-        const bool still =
-            connected && before && before->counter == rows[i].counter;
-        seen[i] = (struct lease_seen){
-            .id = rows[i].id,
-            .counter = rows[i].counter,
-            .still_since_ms = still ? before->still_since_ms : boot_ms,
-            .dead = rows[i].dead,
-        };
+        assert(i == 0 || rows[i - 1].id < rows[i].id);
+        for (; k < watch->len && watch->seen[k].id < rows[i].id; k++) {
+            if (!all && !watch->seen[k].picked) {
+                seen[n++] = keep(watch, &watch->seen[k], boot_ms);
+            }
+        }
+        const bool known = k < watch->len && watch->seen[k].id == rows[i].id;
+        seen[n++] =
+            see(watch, known ? &watch->seen[k] : NULL, &rows[i], boot_ms);
+        k += known;
+    }
+    for (; k < watch->len; k++) {
+        if (!all && !watch->seen[k].picked) {
+            seen[n++] = keep(watch, &watch->seen[k], boot_ms);
+        }
+    }
+    if (was_cut_off(watch, boot_ms)) {
+        watch->since_ms = boot_ms;
+    }
+    if (all) {
+        watch->all_ms = boot_ms;
     }
     free(watch->seen);
     watch->seen = seen;
-    watch->len = len;
-    watch->size = len;
+    watch->len = n;
     watch->last_ms = boot_ms;
     return true;
 }
 
 int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
-                            int64_t boot_ms)
+                            int64_t after, int64_t boot_ms, int64_t *counter)
 {
-    if (boot_ms - watch->last_ms > watch->lease_ms / 2) {
-        return 0; /* we are the one who is cut off */
+    if (was_cut_off(watch, boot_ms) ||
+        watch->last_ms - watch->since_ms < 2 * watch->lease_ms) {
+        return 0; /* we are the one who is cut off, or was until now */
     }
     for (size_t i = 0; i < watch->len; i++) {
         const struct lease_seen *lease = &watch->seen[i];
-        /* Up to the last reading and no further: what has happened since then
+        /* Up to its last reading and no further: what has happened since then
          * nobody told us. */
-        if (!lease->dead && lease->id != own &&
-            watch->last_ms - lease->still_since_ms >= watch->lease_ms) {
+        if (!lease->dead && lease->id != own && lease->id > after &&
+            lease->read_ms - lease->still_since_ms >= watch->lease_ms) {
+            *counter = lease->counter;
             return lease->id;
         }
     }
@@ -78,6 +134,16 @@ int64_t lease_watch_dead(const struct lease_watch *watch)
 {
     for (size_t i = 0; i < watch->len; i++) {
         if (watch->seen[i].dead) {
+            return watch->seen[i].id;
+        }
+    }
+    return 0;
+}
+
+int64_t lease_watch_lowest(const struct lease_watch *watch)
+{
+    for (size_t i = 0; i < watch->len; i++) {
+        if (!watch->seen[i].dead) {
             return watch->seen[i].id;
         }
     }

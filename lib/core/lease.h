@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 /**
- * Who is alive (DESIGN "Leases"). Each worker bumps its counter and sees all
+ * Who is alive (DESIGN "Leases"). Each worker bumps its counter and reads
  * others' in the same round trip. Another is taken for dead only when we,
  * connected throughout, saw its counter stand still for lease_ms on our own
- * boot clock. No wall clock takes part.
+ * boot clock, and not before we have been back for twice that long: after an
+ * outage of the database some come back later than others. No wall clock takes
+ * part.
  */
 
 /** A lease row as read. */
@@ -23,36 +25,63 @@ struct lease_seen {
     int64_t id;
     int64_t counter;
     int64_t still_since_ms; /* boot clock of the reading that first saw this counter */
+    int64_t read_ms;        /* boot clock of its last reading */
     bool dead;
+    bool picked; /* for the reading that is under way */
 };
 
 struct lease_watch {
-    struct lease_seen *seen;
+    struct lease_seen *seen; /* by id */
     size_t len;
-    size_t size;
     int64_t lease_ms;
-    int64_t last_ms; /* boot clock of the last reading; 0: none */
+    int64_t last_ms;  /* boot clock of the last reading; 0: none */
+    int64_t since_ms; /* boot clock of the first reading since we were cut off */
+    int64_t all_ms;   /* boot clock of the last reading of all; 0: none */
 };
+
+/** Leases of one reading that is not of all. */
+#define LEASE_PICKS_MAX 64
 
 void lease_watch_init(struct lease_watch *watch, int64_t lease_ms);
 void lease_watch_done(struct lease_watch *watch);
 
 /**
- * Take in one reading of all lease rows. A gap since the last reading of more
- * than half of lease_ms means that we were not connected throughout: every
- * count begins afresh.
+ * Which leases to read next: all of them, twice within lease_ms; else the
+ * lowest live ones (the lowest of all works for the fleet), and those that
+ * stand still or are dead.
  *
- * @return false only without memory.
+ * @param ids  LEASE_PICKS_MAX of them.
+ * @return     How many; 0: all.
+ */
+size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
+                        int64_t *ids);
+
+/**
+ * Take in the reading of what was picked, ordered by id; a picked one that is
+ * missing is gone. A gap since the last reading of more than half of lease_ms
+ * means that we were not connected throughout: every count begins afresh.
+ *
+ * @param all  It is of all leases.
+ * @return     false only without memory.
  */
 bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
-                      size_t len, int64_t boot_ms);
+                      size_t len, bool all, int64_t boot_ms);
 
-/** The next lease to declare dead, other than our own; 0: none. */
+/**
+ * The next lease to declare dead: the first one above `after`, other than our
+ * own.
+ *
+ * @param counter  Set to where it was seen to stand still.
+ * @return         0: none.
+ */
 int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
-                            int64_t boot_ms);
+                            int64_t after, int64_t boot_ms, int64_t *counter);
 
 /** Some lease row is dead and not yet removed: orphans may be waiting. */
 int64_t lease_watch_dead(const struct lease_watch *watch);
+
+/** The lowest live one; 0: none. */
+int64_t lease_watch_lowest(const struct lease_watch *watch);
 
 /** Live ones, our own included. */
 size_t lease_watch_alive(const struct lease_watch *watch);

@@ -137,6 +137,7 @@ static void submit_taken_over(struct move *m)
         return;
     }
     m->row->doubt = true;
+    m->memo->strange_until_ms = m->now_ms + STRANGE_MS;
     wait_in_doubt(m, m->now_ms);
 }
 

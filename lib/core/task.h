@@ -134,6 +134,9 @@ struct task_memo {
     bool cancel;          /* the operator ordered it: no send begins any more */
     int64_t reread_ms;    /* SUBMITTING in doubt: when the row is read again */
     int64_t replay_ms;    /* SUBMITTING in doubt: no replay before */
+    int64_t read_ms;      /* when the row that was last read again was asked for; 0: never */
+    int64_t strange_until_ms; /* SUBMITTING taken over: no settling before the row
+                                 was read again at that time or later; 0: ours */
 };
 
 struct task {

@@ -8,10 +8,21 @@
 
 /** What the doors to PostgreSQL share; only they include this. */
 
+/** How long a connection waits for a host, in milliseconds. */
+struct pg_patience {
+    int64_t reach_ms;  /* for each of its addresses to take the connection */
+    int64_t answer_ms; /* for each of its answers after that */
+};
+
+/** That of who has to be back within a lease. Names are resolved for as long as
+ * the resolver takes. */
+struct pg_patience pg_patience_of(int64_t lease_ms);
+
 struct pg_address {
     const char *url;      /* libpq connection string */
     const char *password; /* null: as the URL says */
     const char *name;     /* application_name; null: as the URL says */
+    struct pg_patience patience; /* zero: seconds, as the URL says */
 };
 
 /** Own copies of the texts; url is null without memory. They are wiped. */

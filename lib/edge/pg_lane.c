@@ -1,6 +1,7 @@
 #include "edge/pg_lane.h"
 
 #include "base/must.h"
+#include "core/retry.h"
 #include "edge/loop_uv.h"
 #include "edge/pg_pooler.h"
 #include "edge/schema.h"
@@ -11,8 +12,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 16 /* units under way */
-#define BACKOFF_FIRST_MS 100
-#define BACKOFF_MAX_MS 5000
+#define GREETING_MS 3000 /* for the end of the backend before, and half a lease */
 #define NULLS_MAX 3 /* empty results in a row: nothing more is there yet */
 #define POSTGRES_MIN 150000
 
@@ -40,10 +40,9 @@ struct pg_lane {
     size_t sent_len;
     struct list refused; /* came while there was no connection */
     int64_t lock; /* what every session of ours holds; 0: not yet told */
-    int64_t backoff_ms;
-    int64_t
-        heard_ms; /* boot clock: last answer, or start of the wait for one */
-    bool doomed;  /* sending failed: dropped in the next turn */
+    struct backoff backoff;
+    int64_t heard_ms; /* boot clock: last answer, or start of the wait for it */
+    bool doomed;      /* sending failed: dropped in the next turn */
     struct loop_timer *again; /* connect */
     struct loop_timer *soon;  /* end refused units; drop a doomed connection */
     struct loop_timer *watch; /* silence */
@@ -104,7 +103,7 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
     unit->tries++;
     if (!unit->sqlstate[0]) {
         if (lane->phase == LANE_UP) {
-            lane->backoff_ms = BACKOFF_FIRST_MS;
+            backoff_good(&lane->backoff);
         }
         end_unit(unit);
     } else if (pg_unit_may_retry(unit) && unit->tries < unit->tries_max) {
@@ -203,6 +202,15 @@ static void unwatch(struct pg_lane *lane)
     }
 }
 
+static int64_t silence_ms(const struct pg_lane *lane)
+{
+    const struct pg_lane_options *o = &lane->options;
+    int64_t greeting_ms = o->lease_ms / 2 + GREETING_MS;
+    return lane->phase == LANE_GREETING && greeting_ms < o->silence_ms
+               ? greeting_ms
+               : o->silence_ms;
+}
+
 /** Sends what may be sent. Calls nobody: failure is seen to in the next turn.
  */
 static void pump(struct pg_lane *lane)
@@ -215,7 +223,7 @@ static void pump(struct pg_lane *lane)
             LIST_OWNER(list_pop(&lane->waiting), struct pg_unit, link);
         if (lane->sent_len == 0) {
             lane->heard_ms = loop_boot_ms(lane->loop);
-            loop_timer_set(lane->watch, lane->options.silence_ms);
+            loop_timer_set(lane->watch, silence_ms(lane));
         }
         list_add_tail(&lane->sent, &unit->link);
         lane->sent_len++;
@@ -261,12 +269,9 @@ static void drop(struct pg_lane *lane, const char *why, bool misfit)
     lane->sent_len = 0;
     hang_up(lane);
     lane->phase = LANE_APART;
-    loop_timer_set(lane->again, lane->backoff_ms + loop_random(lane->loop) %
-                                                       (lane->backoff_ms / 2));
-    lane->backoff_ms *= 2;
-    if (lane->backoff_ms > BACKOFF_MAX_MS) {
-        lane->backoff_ms = BACKOFF_MAX_MS;
-    }
+    loop_timer_set(lane->again,
+                   backoff_fail(&lane->backoff, lane->options.again_max_ms,
+                                loop_random(lane->loop)));
     lane->on_state(lane->context, false, text, misfit);
     end_all(&units, text);
 }
@@ -292,7 +297,7 @@ static void on_watch(void *context)
         return;
     }
     int64_t left_ms =
-        lane->heard_ms + lane->options.silence_ms - loop_boot_ms(lane->loop);
+        lane->heard_ms + silence_ms(lane) - loop_boot_ms(lane->loop);
     if (left_ms > 0) {
         loop_timer_set(lane->watch, left_ms);
         return;
@@ -508,9 +513,9 @@ struct pg_lane *pg_lane_open(struct loop *loop,
     lane->loop = loop;
     lane->options = *options;
     lane->options.address = pg_address_copy(&options->address);
+    lane->options.address.patience = pg_patience_of(options->lease_ms);
     lane->on_state = on_state;
     lane->context = context;
-    lane->backoff_ms = BACKOFF_FIRST_MS;
     list_init(&lane->waiting);
     list_init(&lane->sent);
     list_init(&lane->refused);
@@ -553,6 +558,14 @@ void pg_lane_locked(struct pg_lane *lane, int64_t lock)
 {
     assert(lock > 0);
     lane->lock = lock;
+}
+
+void pg_lane_doubt(struct pg_lane *lane, int64_t ms)
+{
+    if (lane->sent_len && !lane->doomed &&
+        loop_boot_ms(lane->loop) - lane->heard_ms > ms) {
+        drop(lane, "PostgreSQL does not answer", false);
+    }
 }
 
 void pg_lane_close(struct pg_lane *lane)

@@ -18,6 +18,7 @@ struct pg_lane_options {
     int64_t statement_ms; /* limit of one statement */
     int64_t silence_ms;   /* without an answer for so long: dropped */
     int64_t lease_ms;
+    int64_t again_max_ms; /* between two tries to connect: far below a lease */
 };
 
 /** misfit: connected, but the schema or the encoding is not for this program. */
@@ -44,6 +45,10 @@ void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit);
  */
 void pg_lane_lock(struct pg_unit *unit, int64_t lock);
 void pg_lane_locked(struct pg_lane *lane, int64_t lock);
+
+/** Another connection to the same server was lost: this one is dropped, if it
+ * has waited for an answer for so long. Its units end before this returns. */
+void pg_lane_doubt(struct pg_lane *lane, int64_t ms);
 
 /** Ends all units with ERR_TRANSIENT, then frees. Null is accepted. */
 void pg_lane_close(struct pg_lane *lane);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define ANSWER_MS 5000
+#define ANSWER_MS 5000 /* where the address has no patience of its own */
 #define SECOND_MS 300 /* for a second backend, before the first is asked */
 #define ROUNDS 3
 
@@ -58,10 +58,16 @@ static int64_t take_number(PGconn *conn, int64_t wait_ms)
     return PQstatus(conn) == CONNECTION_OK ? number : -1;
 }
 
-static int64_t backend_of(PGconn *conn)
+static int64_t patience_of(const struct pg_address *address)
+{
+    return address->patience.answer_ms ? address->patience.answer_ms
+                                       : ANSWER_MS;
+}
+
+static int64_t backend_of(PGconn *conn, int64_t wait_ms)
 {
     return PQsendQuery(conn, "SELECT pg_backend_pid()") == 1
-               ? take_number(conn, ANSWER_MS)
+               ? take_number(conn, wait_ms)
                : -1;
 }
 
@@ -72,16 +78,17 @@ enum mode { MODE_SESSION, MODE_OTHER, MODE_UNKNOWN };
  * and keeps it in a transaction. Who waits longer than the first one, which was
  * there before, waits for a backend that the first one keeps.
  */
-static enum mode try_both(PGconn *first, PGconn *second, int64_t backend)
+static enum mode try_both(PGconn *first, PGconn *second, int64_t backend,
+                          int64_t wait_ms)
 {
     if (PQsendQuery(second, "BEGIN; SELECT pg_backend_pid()") != 1) {
         return MODE_UNKNOWN;
     }
     int64_t other = take_number(second, SECOND_MS);
-    int64_t again = other == backend ? backend : backend_of(first);
+    int64_t again = other == backend ? backend : backend_of(first, wait_ms);
     other = other == 0 ? take_number(second, 0) : other;
     if (other > 0 && PQsendQuery(second, "ROLLBACK") == 1) {
-        PQclear(wait_result(second, ANSWER_MS));
+        PQclear(wait_result(second, wait_ms));
     }
     if (again <= 0 || other < 0) {
         return MODE_UNKNOWN;
@@ -101,7 +108,7 @@ static enum mode find_mode(PGconn *conn, int64_t backend,
     PGconn *second = pg_dial(address, err);
     enum mode mode = second ? MODE_SESSION : MODE_UNKNOWN;
     for (int i = 0; i < ROUNDS && mode == MODE_SESSION; i++) {
-        mode = try_both(conn, second, backend);
+        mode = try_both(conn, second, backend, patience_of(address));
         if (mode == MODE_SESSION && PQisBusy(second)) {
             break; /* it still waits: that is answer enough */
         }
@@ -115,7 +122,7 @@ static enum mode find_mode(PGconn *conn, int64_t backend,
 }
 
 /** What another client left: statements of our names, locks, settings. */
-static bool clear(PGconn *conn, struct err *err)
+static bool clear(PGconn *conn, int64_t wait_ms, struct err *err)
 {
     const char *name = PQparameterStatus(conn, "application_name");
     char *quoted = PQescapeLiteral(conn, name ? name : "",
@@ -128,7 +135,7 @@ static bool clear(PGconn *conn, struct err *err)
     const char *const texts[] = {"DISCARD ALL", sql};
     for (size_t i = 0; i < 2; i++) {
         PGresult *result = PQsendQuery(conn, texts[i]) == 1
-                               ? wait_result(conn, ANSWER_MS)
+                               ? wait_result(conn, wait_ms)
                                : NULL;
         bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
         PQclear(result);
@@ -143,11 +150,12 @@ static bool clear(PGconn *conn, struct err *err)
 bool pg_pooler_check(PGconn *conn, const struct pg_address *address,
                      struct err *err)
 {
-    int64_t backend = backend_of(conn);
+    const int64_t wait_ms = patience_of(address);
+    int64_t backend = backend_of(conn, wait_ms);
     if (backend > 0 && backend == PQbackendPID(conn)) {
         return true;
     }
-    int64_t again = backend > 0 ? backend_of(conn) : backend;
+    int64_t again = backend > 0 ? backend_of(conn, wait_ms) : backend;
     if (again <= 0) {
         return again == 0
                    ? err_set(err, ERR_TRANSIENT,
@@ -159,7 +167,7 @@ bool pg_pooler_check(PGconn *conn, const struct pg_address *address,
                                       : MODE_OTHER;
     switch (mode) {
     case MODE_SESSION:
-        return clear(conn, err);
+        return clear(conn, wait_ms, err);
     case MODE_OTHER:
         return err_set(err, ERR_TRANSIENT, "%s", pg_pooler_words);
     case MODE_UNKNOWN:

@@ -5,7 +5,8 @@
 
 #define STATEMENT_MS 30000
 #define DATA_SILENCE_MS 35000
-#define LEASE_SILENCE_MIN_MS 3000
+#define AGAIN_MAX_MS 5000
+#define LEASE_SILENCE_MIN_MS 3000 /* unless that is longer than three leases */
 
 static const char *const data_queries[] = {
     "intake",
@@ -20,6 +21,7 @@ static const char *const data_queries[] = {
     "claim",
     "generations_lock",
     "expire",
+    "leases_dead",
     "adopt",
     "mine",
     "forget_leases",
@@ -39,9 +41,9 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",  "bump",    "count",        "leases",     "holds",
-    "fleet", "cancels", "lock_timeout", "end_frozen", "bury",
-    NULL,
+    "join",         "bump",       "leases",  "leases_some", "holds",
+    "fleet",        "cancels",    "count",   "oldest_xmin",
+    "lock_timeout", "end_frozen", "bury",    "leave",       NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */
@@ -63,9 +65,20 @@ static void tell(struct store *store, const char *why, bool misfit)
     store->on_state(store->context, up, store->why, misfit);
 }
 
+/** What is lost on one connection is seldom lost on it alone: a packet of the
+ * other one may be sent again long after the outage is over. */
+static void doubt_both(struct store *store)
+{
+    if (store->data && store->lease) {
+        pg_lane_doubt(store->data, store->lease_ms / 4);
+        pg_lane_doubt(store->lease, store->lease_ms / 4);
+    }
+}
+
 static void on_lane(void *context, bool up, const char *why, bool misfit)
 {
     struct store *store = context;
+    doubt_both(store);
     if (up && !store_is_up(store)) {
         return; /* the other lane's turn to speak */
     }
@@ -86,8 +99,10 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
     store->context = context;
     store->lease_ms = options->lease_ms;
     int64_t silence_ms = 3 * options->lease_ms;
-    if (silence_ms < LEASE_SILENCE_MIN_MS) {
-        silence_ms = LEASE_SILENCE_MIN_MS;
+    if (silence_ms > LEASE_SILENCE_MIN_MS) {
+        silence_ms = options->lease_ms > LEASE_SILENCE_MIN_MS
+                         ? options->lease_ms
+                         : LEASE_SILENCE_MIN_MS;
     }
     struct pg_lane_options lane = {
         .address = {options->url, options->password, options->name},
@@ -95,6 +110,9 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
         .statement_ms = STATEMENT_MS,
         .silence_ms = DATA_SILENCE_MS,
         .lease_ms = options->lease_ms,
+        .again_max_ms = options->lease_ms / 5 < AGAIN_MAX_MS
+                            ? options->lease_ms / 5
+                            : AGAIN_MAX_MS,
     };
     store->data = pg_lane_open(loop, &lane, on_lane, store, err);
     lane.queries = lease_queries;

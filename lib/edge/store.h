@@ -105,6 +105,8 @@ struct reason_row {
     int64_t next_ms;
 };
 
+#define DEAD_MAX 64 /* leases that one pass of takeovers may forget */
+
 /** What one turn of the engine wants, in one round trip. */
 struct turn {
     int64_t owner;
@@ -132,6 +134,12 @@ struct turn {
     /** Rows of dead leases and of none to take over; one in SUBMITTING comes
      * with doubt set, so that a claim whose answer was lost can be told from it. */
     int adopts_max;
+    /** A pass over the table takes over what it finds, by rising ids: 0 begins
+     * one; else it goes on after the last row that was seen. */
+    int64_t adopt_after;
+    /** Leases that were dead before a pass which left nothing of theirs. */
+    const int64_t *forget;
+    size_t forget_len;
     /** Everything whose owner we are: after a reconnect. */
     bool mine;
     /** Reasons of single tasks of ours: new words, and tasks (and their fence)
@@ -187,6 +195,11 @@ struct turn_result {
     bool generations_busy; /* another claim counted them: ask again soon */
     const struct task_read *adopted; /* fence and owner are new, state as it was */
     size_t adopted_len;
+    int adopts_seen;     /* fewer than asked for: that pass is over; more than
+                            adopted: others have the rest locked */
+    int64_t adopt_last;  /* id of the last one seen */
+    const int64_t *dead; /* leases, when a pass began: DEAD_MAX at most */
+    size_t dead_len;
     const struct task_read *expired; /* QUEUED, ours, fence and version new */
     size_t expired_len;
     const struct task_read *mine;
@@ -212,7 +225,10 @@ struct hold_row {
 
 struct beat {
     int64_t owner;
-    bool count; /* we count for the fleet: write queued and in_flight */
+    size_t tasks; /* that we work on */
+    /** Leases to read; none: all. Ordered by id when they come. */
+    const int64_t *leases;
+    size_t leases_len;
 };
 
 struct beat_result {
@@ -225,13 +241,22 @@ struct beat_result {
     const int64_t *cancels; /* tasks of ours that an operator cancels */
     size_t cancels_len;
     int64_t queued;    /* fleet's waiting rows, as last counted */
-    int64_t in_flight; /* fleet's rows in SUBMITTING .. LATE, as last counted */
+    int64_t in_flight; /* what its live workers work on, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */
     bool synchronous;  /* synchronous_commit is not off */
     int keys_answer;   /* the account's last: enum keys_answer */
     int64_t key_retention_ms;
 };
 
+struct count_result {
+    struct err err;
+    bool counted; /* false: another one is at it */
+    int64_t queued;
+    int64_t in_flight;
+    int64_t oldest_xmin; /* transactions since the oldest snapshot; -1: not asked */
+};
+
+typedef void count_fn(void *context, const struct count_result *result);
 typedef void store_id_fn(void *context, int64_t id, const struct err *err);
 typedef void store_done_fn(void *context, bool done, const struct err *err);
 typedef void beat_fn(void *context, const struct beat_result *result);
@@ -243,11 +268,19 @@ void store_join(struct store *store, const char *name, int tasks_max,
                 void *context);
 void store_beat(struct store *store, const struct beat *beat, beat_fn *on_result,
                 void *context);
-/** Declare another's lease dead, under lock_timeout; done: it is dead now. */
-void store_bury(struct store *store, int64_t lease, store_done_fn *on_done,
-                void *context);
+/** Declare another's lease dead, under lock_timeout, where its counter still
+ * stands there; done: it is dead now. */
+void store_bury(struct store *store, int64_t lease, int64_t counter,
+                store_done_fn *on_done, void *context);
 /** Our own lease ends: its rows are orphans from now on. */
 void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
+                 void *context);
+
+/** Count for the fleet. Reads all that waits: for now and then, behind a beat.
+ *
+ * @param xmin  Ask for the oldest snapshot too.
+ */
+void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context);
 
 /** A row that this program can't read: left as it is, for a later one. */

@@ -125,8 +125,8 @@ void store_join(struct store *store, const char *name, int tasks_max,
     pg_lane_send(store->lease, unit);
 }
 
-void store_bury(struct store *store, int64_t lease, store_done_fn *callback,
-                void *context)
+void store_bury(struct store *store, int64_t lease, int64_t counter,
+                store_done_fn *callback, void *context)
 {
     struct pg_unit *unit =
         pg_unit_new(on_buried, ask_new(NULL, callback, context));
@@ -139,6 +139,7 @@ void store_bury(struct store *store, int64_t lease, store_done_fn *callback,
     pg_unit_i64(unit, store->lease_ms / 2);
     pg_unit_call(unit, "bury");
     pg_unit_i64(unit, lease);
+    pg_unit_i64(unit, counter);
     pg_lane_send(store->lease, unit);
 }
 
@@ -147,7 +148,7 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *callback,
 {
     struct pg_unit *unit =
         pg_unit_new(on_done, ask_new(NULL, callback, context));
-    pg_unit_call(unit, "bury");
+    pg_unit_call(unit, "leave");
     pg_unit_i64(unit, owner);
     pg_lane_send(store->lease, unit);
 }
@@ -157,7 +158,6 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *callback,
 struct pulse {
     beat_fn *on_result;
     void *context;
-    size_t calls_leases;
 };
 
 static void take_leases(struct beat_result *out, struct arena *arena,
@@ -229,7 +229,7 @@ static void on_pulse(void *context, struct pg_unit *unit)
     struct arena arena;
     arena_init(&arena, 4096, 0);
     if (out.err.kind == ERR_NONE) {
-        PGresult *const *results = unit->results + pulse->calls_leases;
+        PGresult *const *results = unit->results + 1; /* behind the bump */
         out.lease_dead = PQntuples(unit->results[0]) == 0;
         take_leases(&out, &arena, results[0]);
         take_holds(&out, &arena, results[1]);
@@ -248,19 +248,64 @@ void store_beat(struct store *store, const struct beat *beat,
                 beat_fn *on_result, void *context)
 {
     struct pulse *pulse = MUST_NEW(struct pulse);
-    *pulse = (struct pulse){on_result, context, beat->count ? 2 : 1};
+    *pulse = (struct pulse){on_result, context};
     struct pg_unit *unit = pg_unit_new(on_pulse, pulse);
     pg_unit_call(unit, "bump");
     pg_unit_i64(unit, beat->owner);
-    if (beat->count) {
-        pg_unit_call(unit, "count");
+    pg_unit_i64(unit, (int64_t)beat->tasks);
+    if (beat->leases_len) {
+        pg_unit_call(unit, "leases_some");
+        struct buf *ids = pg_unit_array(unit);
+        for (size_t i = 0; i < beat->leases_len; i++) {
+            pg_array_i64(ids, beat->leases[i]);
+        }
+        pg_unit_array_end(unit);
+    } else {
+        pg_unit_call(unit, "leases");
     }
-    pg_unit_call(unit, "leases");
     pg_unit_call(unit, "holds");
     pg_unit_call(unit, "fleet");
     pg_unit_i64(unit, beat->owner);
     pg_unit_call(unit, "cancels");
     pg_unit_i64(unit, beat->owner);
+    pg_lane_send(store->lease, unit);
+}
+
+/* ---- the count ---------------------------------------------------------- */
+
+struct tally {
+    count_fn *on_result;
+    void *context;
+    bool xmin;
+};
+
+static void on_tally(void *context, struct pg_unit *unit)
+{
+    struct tally *tally = context;
+    struct count_result out = {.err = unit->err, .oldest_xmin = -1};
+    if (out.err.kind == ERR_NONE && PQntuples(unit->results[0]) > 0) {
+        out.counted = true;
+        out.queued = pg_i64(unit->results[0], 0, 0);
+        out.in_flight = pg_i64(unit->results[0], 0, 1);
+    }
+    if (out.err.kind == ERR_NONE && tally->xmin) {
+        out.oldest_xmin = pg_i64(unit->results[1], 0, 0);
+    }
+    tally->on_result(tally->context, &out);
+    must_free(tally);
+}
+
+void store_count(struct store *store, bool xmin, count_fn *on_result,
+                 void *context)
+{
+    struct tally *tally = MUST_NEW(struct tally);
+    *tally = (struct tally){on_result, context, xmin};
+    struct pg_unit *unit = pg_unit_new(on_tally, tally);
+    unit->tries_max = 1; /* the next count will do */
+    pg_unit_call(unit, "count");
+    if (xmin) {
+        pg_unit_call(unit, "oldest_xmin");
+    }
     pg_lane_send(store->lease, unit);
 }
 

@@ -13,6 +13,7 @@ struct turn_calls {
     int lock;
     int claim;
     int expire;
+    int dead;
     int adopt;
     int mine;
 };
@@ -80,6 +81,7 @@ static bool copy_turn(struct round *round, const struct turn *turn)
     copy->saves = round->rows;
     copy->facts = copy_ids(arena, turn->facts, turn->facts_len);
     copy->rereads = copy_ids(arena, turn->rereads, turn->rereads_len);
+    copy->forget = copy_ids(arena, turn->forget, turn->forget_len);
     copy->account = copy_text(arena, turn->account ? turn->account : "");
     copy->bucket = copy_text(arena, turn->bucket ? turn->bucket : "");
     reasons_copy(arena, copy);
@@ -168,6 +170,18 @@ static int add_taking(struct pg_unit *unit, const char *name,
     return index;
 }
 
+/** The dead first: what dies later may have rows that the pass has gone by. */
+static void add_adopt(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    if (!turn->adopt_after) {
+        round->calls.dead = call(unit, "leases_dead");
+        pg_unit_i64(unit, DEAD_MAX);
+    }
+    round->calls.adopt = add_taking(unit, "adopt", turn, turn->adopts_max);
+    pg_unit_i64(unit, turn->adopt_after);
+}
+
 static void add_takings(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
@@ -183,9 +197,12 @@ static void add_takings(struct round *round, struct pg_unit *unit)
             add_taking(unit, "expire", turn, turn->expires_max);
     }
     if (turn->adopts_max > 0) {
-        round->calls.adopt = add_taking(unit, "adopt", turn, turn->adopts_max);
+        add_adopt(round, unit);
+    }
+    if (turn->forget_len) {
         call(unit, "forget_leases");
         pg_unit_i64(unit, turn->owner);
+        add_ids(unit, turn->forget, turn->forget_len);
     }
     if (turn->mine) {
         round->calls.mine = call(unit, "mine");
@@ -226,6 +243,33 @@ static void take_claimed(struct round *round, const PGresult *result)
     out->claimed_facts = facts_read_rows(&round->arena, result, &len);
 }
 
+/** The first row tells what was seen even if none came. */
+static void take_adopted(struct round *round, const PGresult *result)
+{
+    struct turn_result *out = &round->result;
+    if (PQntuples(result) == 0) {
+        return;
+    }
+    out->adopts_seen = (int)pg_i64(result, 0, PQfnumber(result, "seen"));
+    out->adopt_last = pg_i64(result, 0, PQfnumber(result, "last"));
+    if (!PQgetisnull(result, 0, PQfnumber(result, "id"))) {
+        out->adopted =
+            task_read_rows(&round->arena, result, &out->adopted_len);
+    }
+}
+
+static void take_dead(struct round *round, const PGresult *result)
+{
+    struct turn_result *out = &round->result;
+    size_t len = (size_t)PQntuples(result);
+    int64_t *ids = arena_alloc(&round->arena, (len + 1) * sizeof *ids);
+    for (size_t i = 0; ids && i < len; i++) {
+        ids[i] = pg_i64(result, (int)i, 0);
+    }
+    out->dead = ids;
+    out->dead_len = ids ? len : 0;
+}
+
 static void take_rest(struct round *round, const struct pg_unit *unit)
 {
     const struct turn_calls *calls = &round->calls;
@@ -251,8 +295,10 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
             task_read_rows(arena, results[calls->expire], &out->expired_len);
     }
     if (calls->adopt >= 0) {
-        out->adopted =
-            task_read_rows(arena, results[calls->adopt], &out->adopted_len);
+        take_adopted(round, results[calls->adopt]);
+    }
+    if (calls->dead >= 0) {
+        take_dead(round, results[calls->dead]);
     }
     if (calls->mine >= 0) {
         out->mine = task_read_rows(arena, results[calls->mine], &out->mine_len);
@@ -331,7 +377,7 @@ static void on_unit(void *context, struct pg_unit *unit)
 static void send_next(struct round *round)
 {
     struct pg_unit *unit = pg_unit_new(on_unit, round);
-    round->calls = (struct turn_calls){-1, -1, -1, -1, -1, -1, -1, -1, -1};
+    round->calls = (struct turn_calls){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);

@@ -513,6 +513,8 @@ void engine_lost(struct engine *engine)
 {
     engine->lease_ok = false;
     engine->owner = 0;
+    engine->pass = (struct adopt_pass){0};
+    engine->forget_wanted = false;
     jobs_each(&engine->jobs, drop_job, engine);
     reasons_reset(&engine->reasons);
     engine->resync = false;

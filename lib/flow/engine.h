@@ -57,6 +57,15 @@ struct engine_edges {
 struct learnt;
 struct send;
 
+/** A walk through the table that takes over what has no living owner. */
+struct adopt_pass {
+    bool under_way;
+    bool clean;     /* all that was seen was taken: nobody else has some locked */
+    int64_t after;  /* the walk goes on behind that id */
+    int64_t dead[DEAD_MAX]; /* leases that were dead before it began */
+    size_t dead_len;
+};
+
 /** What one round trip carried, to know its answers by. */
 struct flight {
     struct arena arena;
@@ -122,6 +131,8 @@ struct engine {
     bool resync_later;     /* the same, when the memory timer comes */
     bool claim_wanted;     /* waiting rows may be there */
     bool adopt_wanted;     /* orphans may be there */
+    struct adopt_pass pass;
+    bool forget_wanted;    /* pass is over and clean: its dead own nothing */
     bool expire_wanted;
     bool lease_ok;         /* we have a lease that nobody declared dead */
     bool draining;

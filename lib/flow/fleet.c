@@ -14,6 +14,8 @@
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
 #define ASK_EVERY_MS INT64_C(3600000)
 #define ASK_AGAIN_MS INT64_C(60000) /* no answer yet */
+#define COUNT_REST 20               /* times as long as the count took */
+#define XMIN_EVERY_MS INT64_C(15000)
 
 static void beat(void *context);
 static void ask_keys(void *context);
@@ -34,6 +36,10 @@ static void metrics_init(struct fleet *fleet, struct metrics *m)
     fleet->in_flight_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_fleet_in_flight", NULL,
                    "Rows of the fleet that somebody works on.");
+    fleet->xmin_gauge = metric_get(
+        m, METRIC_GAUGE, "pixverse_postgres_oldest_xmin_age_transactions", NULL,
+        "Transactions since the oldest snapshot that keeps dead rows from being "
+        "removed; told by one worker, 0 by the others.");
     for (int i = 1; i < HOLD_REASONS_LEN; i++) {
         char labels[48];
         snprintf(labels, sizeof labels, "reason=\"%s\"",
@@ -57,6 +63,7 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
     }
     metrics_init(fleet, engine->edges.metrics);
     unreadable_init(&fleet->unreadable, engine);
+    fleet->bury = (struct bury){.engine = engine, .watch = &fleet->watch};
     engine->on_hold = on_hold;
     engine->on_doubt = on_doubt;
     engine->on_lease_dead = on_lease_dead;
@@ -90,7 +97,7 @@ static void on_joined(void *context, int64_t id, const struct err *err)
     fleet->joining = false;
     if (err && err->kind != ERR_NONE) {
         log_at(LOG_WARN, "no lease yet", LOG_TEXT("why", err->text));
-        next_beat(fleet, 1000);
+        next_beat(fleet, fleet->options.lease_ms / 5);
         return;
     }
     CRASHPOINT("join_after");
@@ -124,35 +131,8 @@ static void on_lease_dead(void *context)
            LOG_I64("lease", fleet->engine->owner),
            LOG_I64("tasks", fleet->engine->jobs.used));
     engine_lost(fleet->engine);
+    fleet->counts = false;
     join(fleet);
-}
-
-/* ---- the dead ------------------------------------------------------------------------ */
-
-static void on_buried(void *context, bool done, const struct err *err)
-{
-    struct fleet *fleet = context;
-    fleet->burying = false;
-    if (done && (!err || err->kind == ERR_NONE)) {
-        CRASHPOINT("bury_after");
-        log_at(LOG_WARN, "a worker is dead; its tasks are taken over");
-        engine_want_adopts(fleet->engine);
-    }
-}
-
-static void look_for_the_dead(struct fleet *fleet)
-{
-    int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
-    int64_t suspect =
-        lease_watch_suspect(&fleet->watch, fleet->engine->owner, boot_ms);
-    if (suspect && !fleet->burying) {
-        CRASHPOINT("bury_before");
-        fleet->burying = true;
-        store_bury(fleet->engine->edges.store, suspect, on_buried, fleet);
-    }
-    if (lease_watch_dead(&fleet->watch)) {
-        engine_want_adopts(fleet->engine);
-    }
 }
 
 /* ---- holds ------------------------------------------------------------------------------ */
@@ -414,30 +394,22 @@ static void on_doubt(void *context)
     ask_keys(context);
 }
 
-/* ---- the beat ------------------------------------------------------------------------------ */
+/* ---- the count ----------------------------------------------------------------------------- */
 
-static void take_counts(struct fleet *fleet, const struct beat_result *result)
+static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight)
 {
-    fleet->queued = result->queued;
-    fleet->in_flight = result->in_flight;
-    metric_set(fleet->queued_gauge, (double)result->queued);
-    metric_set(fleet->in_flight_gauge, (double)result->in_flight);
-    metric_set(fleet->alive, (double)fleet_alive(fleet));
-    int64_t lowest = fleet->engine->owner;
-    for (size_t i = 0; i < result->leases_len; i++) {
-        if (!result->leases[i].dead && result->leases[i].id < lowest) {
-            lowest = result->leases[i].id;
-        }
-    }
-    fleet->counts = lowest == fleet->engine->owner;
-    if (result->queued > 0) {
+    fleet->queued = queued;
+    fleet->in_flight = in_flight;
+    metric_set(fleet->queued_gauge, (double)queued);
+    metric_set(fleet->in_flight_gauge, (double)in_flight);
+    if (queued > 0) {
         engine_want_claims(fleet->engine);
         engine_want_expiry(fleet->engine);
     } else {
         why_generations(fleet->engine, false);
     }
     if (fleet->on_backlog) {
-        fleet->on_backlog(fleet->backlog_context, result->queued);
+        fleet->on_backlog(fleet->backlog_context, queued);
     }
 }
 
@@ -449,6 +421,47 @@ static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
         store_reasons_sweep(fleet->engine->edges.store, ignore_done, fleet);
     }
 }
+
+static void on_count(void *context, const struct count_result *result)
+{
+    struct fleet *fleet = context;
+    int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
+    fleet->counting = false;
+    fleet->count_due_ms =
+        boot_ms + (boot_ms - fleet->count_started_ms) * COUNT_REST;
+    if (fleet->leaving || result->err.kind != ERR_NONE) {
+        return; /* the next count will do */
+    }
+    if (result->counted) {
+        take_counts(fleet, result->queued, result->in_flight);
+    }
+    if (result->oldest_xmin >= 0 && fleet->counts) {
+        metric_set(fleet->xmin_gauge, (double)result->oldest_xmin);
+    }
+}
+
+/** Right behind a beat, which it must not hold up: the longer it takes, the
+ * rarer it is. */
+static void count(struct fleet *fleet)
+{
+    int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
+    if (!fleet->counts) {
+        metric_set(fleet->xmin_gauge, 0);
+        return;
+    }
+    if (fleet->counting || boot_ms < fleet->count_due_ms) {
+        return;
+    }
+    bool xmin = boot_ms >= fleet->xmin_due_ms;
+    if (xmin) {
+        fleet->xmin_due_ms = boot_ms + XMIN_EVERY_MS;
+    }
+    fleet->counting = true;
+    fleet->count_started_ms = boot_ms;
+    store_count(fleet->engine->edges.store, xmin, on_count, fleet);
+}
+
+/* ---- the beat ------------------------------------------------------------------------------ */
 
 static void on_beat(void *context, const struct beat_result *result)
 {
@@ -485,11 +498,14 @@ static void on_beat(void *context, const struct beat_result *result)
         }
     }
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
-                         boot_ms)) {
-        look_for_the_dead(fleet);
+                         fleet->beat_of_all, boot_ms)) {
+        bury_look(&fleet->bury);
     }
+    metric_set(fleet->alive, (double)fleet_alive(fleet));
+    fleet->counts = lease_watch_lowest(&fleet->watch) == engine->owner;
     take_holds(fleet, result);
-    take_counts(fleet, result);
+    take_counts(fleet, result->queued, result->in_flight);
+    count(fleet);
     order_cancel(engine, result->cancels, result->cancels_len);
     unreadable_look(&fleet->unreadable, fleet->counts);
     probe_holds(fleet);
@@ -509,8 +525,15 @@ static void beat(void *context)
     CRASHPOINT("beat_before");
     fleet->beating = true;
     fleet->beat_started_ms = loop_boot_ms(fleet->engine->edges.loop);
-    const struct beat ask = {.owner = fleet->engine->owner,
-                             .count = fleet->counts};
+    int64_t picks[LEASE_PICKS_MAX];
+    const struct beat ask = {
+        .owner = fleet->engine->owner,
+        .tasks = fleet->engine->jobs.used,
+        .leases = picks,
+        .leases_len =
+            lease_watch_pick(&fleet->watch, fleet->beat_started_ms, picks),
+    };
+    fleet->beat_of_all = ask.leases_len == 0;
     store_beat(fleet->engine->edges.store, &ask, on_beat, fleet);
 }
 

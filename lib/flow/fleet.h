@@ -2,6 +2,7 @@
 #define FLOW_FLEET_H
 
 #include "core/lease.h"
+#include "flow/bury.h"
 #include "flow/engine.h"
 #include "flow/unreadable.h"
 
@@ -40,8 +41,13 @@ struct fleet {
     struct loop_timer *ask_timer; /* the next question about keys */
     int64_t beat_started_ms;   /* boot clock */
     bool beating;
+    bool beat_of_all;          /* the one under way reads all leases */
     bool joining;
-    bool burying;
+    struct bury bury;          /* of the others */
+    bool counting;
+    int64_t count_started_ms;  /* boot clock */
+    int64_t count_due_ms;      /* boot clock */
+    int64_t xmin_due_ms;       /* boot clock: the oldest snapshot is asked for */
     bool leaving;
     bool asking_keys;
     bool probing;
@@ -58,6 +64,7 @@ struct fleet {
     struct metric *alive;
     struct metric *queued_gauge;
     struct metric *in_flight_gauge;
+    struct metric *xmin_gauge;
     struct metric *hold_gauges[HOLD_REASONS_LEN];
     void (*on_backlog)(void *context, int64_t queued);
     void *backlog_context;

@@ -54,6 +54,13 @@ void turn_mine_came(struct engine *engine, const struct turn_result *result)
     for (size_t i = 0; i < result->mine_len; i++) {
         const struct task_read *read = &result->mine[i];
         struct job *job = jobs_find(&engine->jobs, read->row.id);
+        if (job && !read->unreadable &&
+            read->row.fence != job->task.row.fence) {
+            /* Given back and claimed again in one commit: what we knew of it
+             * is over, and it is ours as if it came anew. */
+            drop_unseen(engine, job);
+            job = NULL;
+        }
         if (!job) {
             bool claimed = is_of_lost_claim(engine, &read->row);
             job = engine_take_in(engine, read, claimed);
@@ -66,7 +73,7 @@ void turn_mine_came(struct engine *engine, const struct turn_result *result)
             }
             continue;
         }
-        if (read->unreadable || read->row.fence != job->task.row.fence) {
+        if (read->unreadable) {
             continue; /* unseen: dropped below */
         }
         job->seen = true;

@@ -150,7 +150,8 @@ static void doubt_due(struct engine *engine, struct job *job)
         /* The save finds an id that somebody wrote meanwhile: it then matches
          * nothing and the row is read again. */
         time_up(engine, job);
-    } else if (job->task.memo.reread_ms <= now_ms) {
+    } else if (next == DOUBT_ACT_REREAD ||
+               job->task.memo.reread_ms <= now_ms) {
         job->task.memo.reread_ms = now_ms + REREAD_MS;
         reread(engine, job);
     } else if (next == DOUBT_ACT_REPLAY) {

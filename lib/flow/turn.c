@@ -5,6 +5,9 @@
 #include "flow/learn.h"
 #include "flow/why.h"
 
+#include <assert.h>
+#include <string.h>
+
 #define SAVES_MAX 1000  /* rows of one commit */
 #define READS_MAX 500
 #define ADOPTS_MAX 500
@@ -30,8 +33,8 @@ static int room_for_claims(struct engine *engine)
 
 static int room_for_adopts(const struct engine *engine)
 {
-    if (!engine->adopt_wanted || !engine->lease_ok || engine->draining ||
-        !engine->clock_known) {
+    if (!(engine->adopt_wanted || engine->pass.under_way) ||
+        !engine->lease_ok || engine->draining || !engine->clock_known) {
         return 0;
     }
     size_t left = engine->jobs.slots_max - engine->jobs.used;
@@ -149,6 +152,28 @@ static void gather_rereads(struct engine *engine, struct turn *turn)
     turn->rereads_len = flight->rereaders_len;
 }
 
+/** A pass goes on where it stood, or begins; what is wanted meanwhile may lie
+ * behind it and is for the next one. */
+static void gather_adopts(struct engine *engine, struct turn *turn)
+{
+    struct adopt_pass *pass = &engine->pass;
+    if (engine->forget_wanted) {
+        int64_t *dead = arena_alloc(&engine->flight.arena, sizeof pass->dead);
+        if (dead) {
+            memcpy(dead, pass->dead, sizeof pass->dead);
+        }
+        turn->forget = dead;
+        turn->forget_len = dead ? pass->dead_len : 0;
+        engine->forget_wanted = false;
+    }
+    turn->adopts_max = room_for_adopts(engine);
+    if (turn->adopts_max > 0 && !pass->under_way) {
+        *pass = (struct adopt_pass){.under_way = true, .clean = true};
+        engine->adopt_wanted = false;
+    }
+    turn->adopt_after = pass->after;
+}
+
 static bool is_idle(const struct engine *engine)
 {
     return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
@@ -195,7 +220,7 @@ static void ask(void *context)
         gather_facts(engine, &turn);
         gather_rereads(engine, &turn);
         turn.claims_max = room_for_claims(engine);
-        turn.adopts_max = room_for_adopts(engine);
+        gather_adopts(engine, &turn);
         turn.expires_max =
             turn.adopts_max == 0 ? room_for_expired(engine) : 0;
         reasons_gather(&engine->reasons, &turn, &flight->arena, turn.now_ms);
@@ -203,7 +228,7 @@ static void ask(void *context)
     if (!turn.mine && !turn.saves_len && !turn.facts_len &&
         !turn.rereads_len && turn.claims_max <= 0 && turn.adopts_max <= 0 &&
         turn.expires_max <= 0 && !turn.reasons_len && !turn.reasons_gone_len &&
-        !turn.shared_changed) {
+        !turn.shared_changed && !turn.forget_len) {
         tell_idle(engine);
         return;
     }
@@ -224,7 +249,6 @@ static void ask(void *context)
     flight->began_us = loop_boot_us(engine->edges.loop);
     engine->submits_under_way += turn.claims_max;
     engine->claim_wanted = engine->claim_wanted && turn.claims_max == 0;
-    engine->adopt_wanted = engine->adopt_wanted && turn.adopts_max == 0;
     engine->expire_wanted = engine->expire_wanted && turn.expires_max == 0;
     engine->in_flight = true;
     CRASHPOINT_IF(turn.claims_max > 0, "claim_before");
@@ -317,7 +341,10 @@ static void lost_answers(struct engine *engine, const struct err *err)
         engine->lost_claim_ms = flight->now_ms;
     }
     engine->claim_wanted = true;
-    engine->adopt_wanted = engine->adopt_wanted || flight->adopts > 0;
+    if (flight->adopts > 0) {
+        engine->pass = (struct adopt_pass){0};
+        engine->adopt_wanted = true;
+    }
     engine->expire_wanted = engine->expire_wanted || flight->expires > 0;
     engine->resync = true;
     if (store_is_up(engine->edges.store)) {
@@ -439,6 +466,7 @@ static void rows_came(struct engine *engine, const struct turn_result *result)
             continue;
         }
         job->task.memo.cancel |= result->rereads[i].cancel;
+        job->task.memo.read_ms = engine->flight.now_ms;
         engine_row_came(engine, job, row);
     }
     for (size_t i = 0; i < engine->flight.rereaders_len; i++) {
@@ -475,6 +503,32 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
     }
 }
 
+static void pass_goes_on(struct engine *engine,
+                         const struct turn_result *result)
+{
+    struct adopt_pass *pass = &engine->pass;
+    if (!engine->flight.adopts || !pass->under_way) {
+        return;
+    }
+    if (result->lease_dead) {
+        *pass = (struct adopt_pass){0}; /* nothing was looked for */
+        return;
+    }
+    assert(result->dead_len <= DEAD_MAX);
+    if (result->dead_len) {
+        memcpy(pass->dead, result->dead,
+               result->dead_len * sizeof(*result->dead));
+        pass->dead_len = result->dead_len;
+    }
+    pass->clean &= (int)result->adopted_len == result->adopts_seen;
+    pass->after = result->adopt_last;
+    if (result->adopts_seen < engine->flight.adopts) {
+        pass->under_way = false;
+        pass->after = 0;
+        engine->forget_wanted = pass->clean && pass->dead_len > 0;
+    }
+}
+
 static void adopts_came(struct engine *engine, const struct turn_result *result)
 {
     CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
@@ -495,10 +549,7 @@ static void adopts_came(struct engine *engine, const struct turn_result *result)
         log_at(LOG_INFO, "took up tasks that nobody worked on",
                LOG_I64("tasks", nobodys));
     }
-    if (engine->flight.adopts &&
-        (int)result->adopted_len == engine->flight.adopts) {
-        engine->adopt_wanted = true;
-    }
+    pass_goes_on(engine, result);
     if (engine->flight.expires &&
         (int)result->expired_len == engine->flight.expires) {
         engine->expire_wanted = true;
@@ -534,7 +585,8 @@ static void on_turn(void *context, const struct turn_result *result)
             adopts_came(engine, result);
         }
     }
-    if (result->lease_dead) {
+    /* That of a lease which we have lost already says nothing of the new one. */
+    if (result->lease_dead && engine->owner == engine->flight.owner) {
         engine->on_lease_dead(engine->fleet_context);
     }
     turn_soon(engine);

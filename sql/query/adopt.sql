@@ -1,16 +1,19 @@
 -- Rows of dead leases and of none become ours. What may have been sent by
--- somebody else is in doubt. $1 owner, $2 now, $3 most rows. What only a later
--- program can read is left alone. A lease that is younger than this statement is
--- nobody's grave.
-WITH pick AS MATERIALIZED (
-    SELECT t.id, t.owner <> 0 AS orphan -- of a worker that is gone
+-- somebody else is in doubt. $1 owner, $2 now, $3 most rows, $4 where the pass
+-- over the table goes on: after that id. What only a later program can read is
+-- left alone. The first row tells, even if none was taken, how many were seen
+-- and the last of them: fewer taken than seen means that others have them locked.
+WITH seen AS MATERIALIZED (
+    SELECT t.id
     FROM task t
-    WHERE (t.owner <> 0 OR t.state <> 0)
-        AND t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)
-        AND t.owner <= (SELECT max(id) FROM lease)
-        AND :readable
+    WHERE t.id > $4::bigint AND :orphan AND :readable
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    ORDER BY t.id
     LIMIT $3::integer
+), pick AS MATERIALIZED (
+    SELECT t.id, t.owner <> 0 AS orphan -- of a worker that is gone
+    FROM seen JOIN task t ON t.id = seen.id
+    WHERE :orphan
     FOR UPDATE OF t SKIP LOCKED
 ), t AS (
     UPDATE task u SET
@@ -27,6 +30,8 @@ WITH pick AS MATERIALIZED (
     RETURNING u.*, pick.orphan
 )
 SELECT
+    (SELECT count(*) FROM seen) AS seen,
+    (SELECT coalesce(max(id), 0) FROM seen) AS last,
     t.id, t.state, t.owner, t.fence, t.version, t.submission, t.sends, t.doubt,
     t.late, t.billed_open, t.account, t.provider_task_id, t.received_ms,
     t.deadline_ms, t.first_sent_ms, t.last_sent_ms, t.submitted_ms,
@@ -36,4 +41,4 @@ SELECT
     coalesce(t.unusable, '') AS unusable, t.result, t.event,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel, t.orphan
-FROM t JOIN request r ON r.id = t.id;
+FROM (SELECT) AS one LEFT JOIN (t JOIN request r ON r.id = t.id) ON true;

@@ -1,11 +1,21 @@
 -- One worker counts for the fleet; another that does so at this moment is
--- enough. Orders about tasks that are told are done with.
+-- enough. What waits is counted up to a million; beyond that statistics do. The
+-- others say themselves what they work on. Orders about tasks that are told are
+-- done with. Returns what was last counted.
 WITH done AS (
     DELETE FROM cancel o WHERE NOT EXISTS (
         SELECT FROM task t WHERE t.id = o.task)
+), waits AS MATERIALIZED (
+    SELECT count(*) AS n FROM (SELECT FROM waiting LIMIT 1000000) w
+), counted AS (
+    UPDATE fleet SET
+        queued = CASE WHEN waits.n < 1000000 THEN waits.n ELSE greatest(
+            waits.n, (SELECT reltuples::bigint FROM pg_class
+                WHERE oid = 'waiting'::regclass)) END,
+        in_flight = (SELECT coalesce(sum(tasks), 0) FROM lease WHERE NOT dead),
+        counted_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+    FROM waits
+    WHERE one IN (SELECT one FROM fleet FOR UPDATE SKIP LOCKED)
+    RETURNING queued, in_flight
 )
-UPDATE fleet SET
-    queued = (SELECT count(*) FROM waiting),
-    in_flight = (SELECT count(*) FROM task WHERE state BETWEEN 1 AND 6),
-    counted_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-WHERE one IN (SELECT one FROM fleet FOR UPDATE SKIP LOCKED);
+SELECT queued, in_flight FROM counted;

@@ -105,6 +105,7 @@ CREATE TABLE lease (
     counter bigint NOT NULL DEFAULT 0,
     dead boolean NOT NULL DEFAULT false,
     tasks_max integer NOT NULL,
+    tasks integer NOT NULL DEFAULT 0,  -- in flight, as its worker last said
     account text NOT NULL,
     admin text NOT NULL DEFAULT '',    -- host:port of its /task; '': none
     started_at timestamptz NOT NULL DEFAULT now()

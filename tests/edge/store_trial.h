@@ -194,6 +194,7 @@ struct trial_answer {
     struct intake_result intake;
     struct turn_result turn;
     struct beat_result beat;
+    struct count_result count;
 };
 
 static inline void trial_take_err(struct trial_answer *answer,
@@ -231,12 +232,40 @@ static inline int64_t trial_join(struct trial *trial)
     return answer.id;
 }
 
-static inline bool trial_bury(struct trial *trial, int64_t lease)
+static inline bool trial_bury_at(struct trial *trial, int64_t lease,
+                                 int64_t counter)
 {
     struct trial_answer answer = {.trial = trial};
-    store_bury(trial->store, lease, trial_on_done, &answer);
+    store_bury(trial->store, lease, counter, trial_on_done, &answer);
     trial_wait(trial);
     return answer.done;
+}
+
+static inline void trial_on_count(void *context,
+                                  const struct count_result *result)
+{
+    struct trial_answer *answer = context;
+    answer->count = *result;
+    trial_take_err(answer, &result->err);
+}
+
+static inline struct count_result trial_count(struct trial *trial, bool xmin)
+{
+    struct trial_answer answer = {.trial = trial};
+    store_count(trial->store, xmin, trial_on_count, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    return answer.count;
+}
+
+/** Where it stands now. */
+static inline bool trial_bury(struct trial *trial, int64_t lease)
+{
+    char ask[100];
+    snprintf(ask, sizeof ask,
+             "SELECT coalesce(max(counter), 0) FROM lease WHERE id = %lld",
+             (long long)lease);
+    return trial_bury_at(trial, lease, trial_number(trial, ask));
 }
 
 static inline void *trial_copy(struct trial *trial, const void *bytes,
@@ -374,6 +403,8 @@ static inline void trial_on_turn(void *context,
     out->expired =
         trial_copy_reads(trial, result->expired, result->expired_len);
     out->mine = trial_copy_reads(trial, result->mine, result->mine_len);
+    out->dead =
+        trial_copy(trial, result->dead, result->dead_len * sizeof *out->dead);
 }
 
 /** As store_turn(); results live as long as the trial. */

@@ -1,4 +1,4 @@
-/* wraps: PQconnectdbParams PQsetnonblocking PQenterPipelineMode */
+/* wraps: PQconnectStartParams PQconnectPoll PQsetnonblocking PQenterPipelineMode */
 /* wraps: PQsendQueryPrepared PQsendQueryParams PQsendPrepare PQpipelineSync */
 /* wraps: PQflush PQconsumeInput PQgetResult uv_poll_init uv_poll_start */
 #include "edge/calls.h"
@@ -13,9 +13,11 @@
  */
 
 /* clang-format off */
-WRAP(PGconn *, PQconnectdbParams, NULL,
+WRAP(PGconn *, PQconnectStartParams, NULL,
      (const char *const *keys, const char *const *values, int expand),
      (keys, values, expand))
+WRAP(PostgresPollingStatusType, PQconnectPoll, PGRES_POLLING_FAILED,
+     (PGconn *conn), (conn))
 WRAP(int, PQsetnonblocking, -1, (PGconn *conn, int on), (conn, on))
 WRAP(int, PQenterPipelineMode, 0, (PGconn *conn), (conn))
 WRAP(int, PQsendQueryPrepared, 0,
@@ -42,7 +44,8 @@ WRAP(int, uv_poll_start, UV_EBADF, (uv_poll_t *poll, int events, uv_poll_cb fn),
 /* clang-format on */
 
 static const char *const calls[] = {
-    "PQconnectdbParams",   "PQsetnonblocking",  "PQenterPipelineMode",
+    "PQconnectStartParams", "PQconnectPoll",
+    "PQsetnonblocking",    "PQenterPipelineMode",
     "PQsendQueryPrepared", "PQsendQueryParams", "PQsendPrepare",
     "PQpipelineSync",      "PQflush",           "PQconsumeInput",
     "PQgetResult",         "uv_poll_init",      "uv_poll_start",

@@ -24,10 +24,10 @@ static void trial_on_beat(void *context, const struct beat_result *result)
     trial_take_err(answer, &result->err);
 }
 
-static struct beat_result beat(struct trial *trial, int64_t owner, bool count)
+static struct beat_result beat(struct trial *trial, int64_t owner)
 {
     struct trial_answer answer = {.trial = trial};
-    const struct beat ask = {.owner = owner, .count = count};
+    const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, trial_on_beat, &answer);
     trial_wait(trial);
     return answer.beat;
@@ -58,8 +58,8 @@ static void beat__alive__bumps_and_sees_all(void **state)
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     int64_t other = trial_join(trial);
-    beat(trial, me, false);
-    struct beat_result result = beat(trial, me, false);
+    beat(trial, me);
+    struct beat_result result = beat(trial, me);
     assert_int_equal(result.err.kind, ERR_NONE);
     assert_false(result.lease_dead);
     assert_int_equal(result.leases_len, 2);
@@ -71,26 +71,14 @@ static void beat__alive__bumps_and_sees_all(void **state)
     assert_true(result.now_ms > INT64_C(1700000000000));
 }
 
-static void beat__that_counts__tells_the_fleets_rows(void **state)
-{
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 5);
-    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
-    assert_int_equal(beat(trial, me, false).queued, 0);
-    struct beat_result result = beat(trial, me, true);
-    assert_int_equal(result.queued, 3);
-    assert_int_equal(result.in_flight, 2);
-}
-
 static void bury__another__finds_out_by_its_beat(void **state)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     int64_t other = trial_join(trial);
     assert_true(trial_bury(trial, other));
-    assert_true(beat(trial, other, false).lease_dead);
-    struct beat_result result = beat(trial, me, false);
+    assert_true(beat(trial, other).lease_dead);
+    struct beat_result result = beat(trial, me);
     assert_false(result.lease_dead);
     assert_true(result.leases[1].dead);
     assert_false(trial_bury(trial, 4711));
@@ -108,8 +96,8 @@ static void bury__a_claim_under_way__is_not_waited_for(void **state)
     assert_false(trial_bury(trial, other));
     assert_true(loop_boot_us(trial->loop) - began_us < 3000000);
     /* The bump is not held up by a claim of its own. */
-    assert_false(beat(trial, other, false).lease_dead);
-    assert_false(beat(trial, me, false).lease_dead);
+    assert_false(beat(trial, other).lease_dead);
+    assert_false(beat(trial, me).lease_dead);
     trial_sql(trial, "COMMIT");
     assert_true(trial_bury(trial, other));
 }
@@ -181,7 +169,7 @@ static void bury__frozen_in_mid_claim__is_ended_first(void **state)
         assert_false(trial_bury(trial, other)); /* it may just be slow */
         int64_t began_us = loop_boot_us(trial->loop);
         while (!trial_bury(trial, other)) {
-            assert_false(beat(trial, me, false).lease_dead);
+            assert_false(beat(trial, me).lease_dead);
             assert_true(loop_boot_us(trial->loop) - began_us < 8000000);
         }
         wait_for_event(trial, stranger_backend, "ClientRead");
@@ -223,7 +211,7 @@ static void holds__set_probed_lifted__are_seen_by_all(void **state)
     }
     trial_sql(trial, "INSERT INTO hold VALUES ('of a later program', '', 1, 1, "
                      "'')");
-    struct beat_result result = beat(trial, me, false);
+    struct beat_result result = beat(trial, me);
     assert_int_equal(result.holds_len, 1);
     assert_int_equal(result.holds[0].reason, HOLD_BALANCE);
     assert_int_equal(result.holds[0].next_try_ms, 1000);
@@ -242,14 +230,14 @@ static void holds__set_probed_lifted__are_seen_by_all(void **state)
                     trial_on_done, &answer);
     trial_wait(trial);
     assert_true(answer.done);
-    assert_int_equal(beat(trial, me, false).holds_len, 0);
+    assert_int_equal(beat(trial, me).holds_len, 0);
 }
 
 static void keys_answer__the_accounts__comes_with_the_beat(void **state)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
-    assert_int_equal(beat(trial, me, false).keys_answer, 0);
+    assert_int_equal(beat(trial, me).keys_answer, 0);
     struct trial_answer answer = {.trial = trial};
     for (int i = 2; i > 0; i--) {
         store_keys_answer(trial->store, TRIAL_ACCOUNT, i, 1000 * i,
@@ -257,7 +245,7 @@ static void keys_answer__the_accounts__comes_with_the_beat(void **state)
         trial_wait(trial);
         assert_true(answer.done);
     }
-    struct beat_result result = beat(trial, me, false);
+    struct beat_result result = beat(trial, me);
     assert_int_equal(result.keys_answer, 1);
     assert_int_equal(result.key_retention_ms, 1000);
 }
@@ -281,10 +269,10 @@ static void keys_answer__broken__stays_until_its_row_is_deleted(void **state)
     assert_false(say_of_keys(trial, KEYS_HONOURED));
     assert_false(say_of_keys(trial, KEYS_IGNORED));
     assert_false(say_of_keys(trial, KEYS_BROKEN));
-    assert_int_equal(beat(trial, me, false).keys_answer, KEYS_BROKEN);
+    assert_int_equal(beat(trial, me).keys_answer, KEYS_BROKEN);
     trial_sql(trial, "DELETE FROM account");
     assert_true(say_of_keys(trial, KEYS_HONOURED));
-    assert_int_equal(beat(trial, me, false).keys_answer, KEYS_HONOURED);
+    assert_int_equal(beat(trial, me).keys_answer, KEYS_HONOURED);
 }
 
 /* ---- numbers that came already ---- */
@@ -501,7 +489,7 @@ static void connection__killed_while_idle__comes_back(void **state)
     assert_true(trial->why[0] != '\0');
     trial_wait_up(trial);
     assert_true(trial->up);
-    assert_false(beat(trial, me, false).lease_dead);
+    assert_false(beat(trial, me).lease_dead);
 }
 
 static void connection__killed_in_mid_turn__is_transient(void **state)
@@ -658,7 +646,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(beat__alive__bumps_and_sees_all),
-        TEST(beat__that_counts__tells_the_fleets_rows),
         TEST(bury__another__finds_out_by_its_beat),
         TEST(bury__a_claim_under_way__is_not_waited_for),
         TEST(bury__frozen_in_mid_claim__is_ended_first),

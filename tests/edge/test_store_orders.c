@@ -12,10 +12,10 @@ static void on_beat(void *context, const struct beat_result *result)
     trial_take_err(answer, &result->err);
 }
 
-static struct beat_result beat(struct trial *trial, int64_t owner, bool count)
+static struct beat_result beat(struct trial *trial, int64_t owner)
 {
     struct trial_answer answer = {.trial = trial};
-    const struct beat ask = {.owner = owner, .count = count};
+    const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, on_beat, &answer);
     trial_wait(trial);
     assert_int_equal(answer.beat.err.kind, ERR_NONE);
@@ -60,19 +60,19 @@ static void cancelled__in_flight__is_told_to_its_owner_alone(void **state)
     trial_requests(trial, 2);
     struct task_row row = trial_claim_one(trial, me);
     (void)trial_claim_one(trial, other);
-    assert_int_equal(beat(trial, me, false).cancels_len, 0);
+    assert_int_equal(beat(trial, me).cancels_len, 0);
     cancel(trial, row.id);
-    struct beat_result result = beat(trial, me, true);
+    struct beat_result result = beat(trial, me);
     assert_int_equal(result.cancels_len, 1);
     assert_int_equal(result.cancels[0], row.id);
-    assert_int_equal(beat(trial, other, true).cancels_len, 0);
+    assert_int_equal(beat(trial, other).cancels_len, 0);
 
     assert_true(trial_bury(trial, me));
     struct turn_result turn =
         trial_good_turn(trial, (struct turn){.owner = other, .adopts_max = 9});
     assert_int_equal(turn.adopted_len, 1);
     assert_true(turn.adopted[0].cancel);
-    assert_int_equal(beat(trial, other, false).cancels_len, 1);
+    assert_int_equal(beat(trial, other).cancels_len, 1);
     turn = trial_good_turn(trial, (struct turn){.owner = other, .mine = true});
     assert_int_equal(turn.mine_len, 2);
     assert_int_equal(turn.mine[0].cancel + turn.mine[1].cancel, 1);
@@ -89,11 +89,11 @@ static void cancelled__and_told__the_order_goes(void **state)
     trial_requests(trial, 1);
     struct task_row row = trial_claim_one(trial, me);
     cancel(trial, row.id);
-    beat(trial, me, true);
+    trial_count(trial, false);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
     row.state = CLOSED;
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
-    beat(trial, me, true);
+    trial_count(trial, false);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 0);
 }
 

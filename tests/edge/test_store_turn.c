@@ -516,7 +516,13 @@ static void adopt__a_dead_lease__its_rows_are_ours_in_doubt(void **state)
     /* The dead one's next write is fenced, and its lease is forgotten. */
     rows[0].state = RUNNING;
     assert_int_equal(trial_save(trial, dead, &rows[0]), SAVE_FENCED);
-    assert_int_equal(trial_good_turn(trial, turn).adopted_len, 0);
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.adopted_len, 0);
+    assert_int_equal(result.adopts_seen, 0);
+    assert_int_equal(result.dead_len, 1);
+    trial_good_turn(trial, (struct turn){.owner = me,
+                                         .forget = result.dead,
+                                         .forget_len = result.dead_len});
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM lease"), 1);
 }
 

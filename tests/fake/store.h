@@ -38,6 +38,7 @@ struct record_of {
 struct lease_of {
     int64_t id;
     int64_t counter;
+    size_t tasks;
     bool dead;
     bool forgotten;
     struct loop *loop; /* whose it is */

@@ -38,6 +38,7 @@ struct call {
         store_id_fn *on_id;
         store_done_fn *on_done;
         beat_fn *on_beat;
+        count_fn *on_count;
         unreadable_fn *on_rows;
     };
     union {
@@ -59,6 +60,7 @@ struct call {
             struct beat ask;
             struct beat_result result;
         } beat;
+        struct count_result count;
         struct {
             int64_t id;
             bool done;

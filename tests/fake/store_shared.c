@@ -44,23 +44,47 @@ void store_join(struct store *store, const char *name, int tasks_max,
     call_go(call, LANE_LEASE);
 }
 
-static void count(struct tables *tables, int64_t own)
+static void run_count(struct call *call)
 {
+    struct tables *tables = call->op.world->tables;
+    struct count_result *result = &call->count;
     tables->queued = 0;
     tables->in_flight = 0;
     for (size_t i = 0; i < tables->len; i++) {
-        const struct record_of *record = tables->records[i];
-        tables->queued += record->waiting;
-        tables->in_flight += !record->closed && record->row.state != QUEUED;
+        tables->queued += tables->records[i]->waiting;
     }
     for (size_t i = 0; i < tables->leases_len; i++) {
-        struct lease_of *lease = &tables->leases[i];
-        bool owns = false;
-        for (size_t k = 0; k < tables->len; k++) {
-            owns = owns || tables->records[k]->row.owner == lease->id;
-        }
-        lease->forgotten = lease->dead && !owns && lease->id != own;
+        const struct lease_of *lease = &tables->leases[i];
+        tables->in_flight += lease->dead ? 0 : (int64_t)lease->tasks;
     }
+    result->counted = true;
+    result->queued = tables->queued;
+    result->in_flight = tables->in_flight;
+}
+
+static void answer_count(struct call *call)
+{
+    call->count.err = call->err;
+    call->on_count(call->context, &call->count);
+}
+
+void store_count(struct store *store, bool xmin, count_fn *on_result,
+                 void *context)
+{
+    struct call *call = call_new(store, run_count, answer_count, context);
+    call->on_count = on_result;
+    call->count.oldest_xmin = xmin ? 0 : -1;
+    call_go(call, LANE_LEASE);
+}
+
+static bool is_picked(const struct beat *ask, int64_t id)
+{
+    for (size_t i = 0; i < ask->leases_len; i++) {
+        if (ask->leases[i] == id) {
+            return true;
+        }
+    }
+    return ask->leases_len == 0;
 }
 
 static void read_leases(struct call *call)
@@ -72,7 +96,7 @@ static void read_leases(struct call *call)
         arena_alloc(arena, (tables->leases_len + 1) * sizeof *leases);
     for (size_t i = 0; i < tables->leases_len; i++) {
         const struct lease_of *lease = &tables->leases[i];
-        if (!lease->forgotten) {
+        if (!lease->forgotten && is_picked(&call->beat.ask, lease->id)) {
             leases[result->leases_len++] =
                 (struct lease_row){lease->id, lease->counter, lease->dead};
         }
@@ -111,9 +135,7 @@ static void run_beat(struct call *call)
     result->lease_dead = !lease_is_alive(tables, ask->owner);
     if (!result->lease_dead) {
         tables->leases[ask->owner - 1].counter++;
-    }
-    if (ask->count) {
-        count(tables, ask->owner);
+        tables->leases[ask->owner - 1].tasks = ask->tasks;
     }
     read_leases(call);
     result->queued = tables->queued;
@@ -175,10 +197,16 @@ void store_beat(struct store *store, const struct beat *beat,
     struct call *call = call_new(store, run_beat, answer_beat, context);
     call->on_beat = on_result;
     call->beat.ask = *beat;
+    int64_t *ids =
+        arena_alloc(&call->op.arena, (beat->leases_len + 1) * sizeof *ids);
+    if (beat->leases_len) {
+        memcpy(ids, beat->leases, beat->leases_len * sizeof *ids);
+    }
+    call->beat.ask.leases = ids;
     call_go(call, LANE_LEASE);
 }
 
-static void run_bury(struct call *call)
+static void run_leave(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
     if (lease_is_alive(tables, call->small.id)) {
@@ -188,19 +216,32 @@ static void run_bury(struct call *call)
     call->small.done = true;
 }
 
-void store_bury(struct store *store, int64_t lease, store_done_fn *on_done,
-                void *context)
+static void run_bury(struct call *call)
+{
+    const struct tables *tables = call->op.world->tables;
+    if (lease_is_alive(tables, call->small.id) &&
+        tables->leases[call->small.id - 1].counter == call->small.at_ms) {
+        run_leave(call);
+    }
+}
+
+void store_bury(struct store *store, int64_t lease, int64_t counter,
+                store_done_fn *on_done, void *context)
 {
     struct call *call = call_new(store, run_bury, call_answer_done, context);
     call->on_done = on_done;
     call->small.id = lease;
+    call->small.at_ms = counter;
     call_go(call, LANE_LEASE);
 }
 
 void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
                  void *context)
 {
-    store_bury(store, owner, on_done, context);
+    struct call *call = call_new(store, run_leave, call_answer_done, context);
+    call->on_done = on_done;
+    call->small.id = owner;
+    call_go(call, LANE_LEASE);
 }
 
 static void run_sweep(struct call *call)

@@ -300,12 +300,27 @@ static void run_expiry(struct tables *tables, const struct turn *turn,
     result->expired = expired;
 }
 
+static void run_dead(const struct tables *tables, const struct turn *turn,
+                     struct turn_result *result, struct arena *arena)
+{
+    int64_t *dead = arena_alloc(arena, DEAD_MAX * sizeof *dead);
+    for (size_t i = 0; i < tables->leases_len && turn->adopts_max &&
+                       !turn->adopt_after && result->dead_len < DEAD_MAX;
+         i++) {
+        if (tables->leases[i].dead && !tables->leases[i].forgotten) {
+            dead[result->dead_len++] = tables->leases[i].id;
+        }
+    }
+    result->dead = dead;
+}
+
 static void run_adopts(struct tables *tables, const struct turn *turn,
                        struct turn_result *result, struct arena *arena)
 {
     struct task_read *adopted =
         arena_alloc(arena, ((size_t)turn->adopts_max + 1) * sizeof *adopted);
-    for (size_t i = 0;
+    run_dead(tables, turn, result, arena);
+    for (size_t i = (size_t)turn->adopt_after;
          i < tables->len && (int)result->adopted_len < turn->adopts_max; i++) {
         struct record_of *record = tables->records[i];
         struct task_row *row = &record->row;
@@ -323,6 +338,23 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
         adopted[result->adopted_len++].orphan = orphan;
     }
     result->adopted = adopted;
+    result->adopts_seen = (int)result->adopted_len;
+    result->adopt_last = result->adopted_len
+                             ? adopted[result->adopted_len - 1].row.id
+                             : 0;
+}
+
+static void run_forget(struct tables *tables, const struct turn *turn)
+{
+    for (size_t i = 0; i < turn->forget_len; i++) {
+        struct lease_of *lease = &tables->leases[turn->forget[i] - 1];
+        assert(lease->dead);
+        for (size_t k = 0; k < tables->len; k++) {
+            assert(tables->records[k]->closed ||
+                   tables->records[k]->row.owner != lease->id);
+        }
+        lease->forgotten = lease->id != turn->owner;
+    }
 }
 
 /* ---- reasons ---- */
@@ -398,6 +430,7 @@ void run_turn(struct tables *tables, const struct turn *turn,
         run_expiry(tables, turn, result, arena);
         run_adopts(tables, turn, result, arena);
     }
+    run_forget(tables, turn);
     run_reads(tables, turn, result, arena);
     run_reasons(tables, turn);
     result->commits = turn->saves_len || result->claimed_len;

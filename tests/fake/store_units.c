@@ -227,6 +227,8 @@ void store_turn(struct store *store, const struct turn *turn,
     ask->reasons_gone =
         copy_reasons(arena, turn->reasons_gone, turn->reasons_gone_len);
     ask->shared = copy_reasons(arena, turn->shared, turn->shared_len);
+    ask->forget =
+        copy_bytes(arena, turn->forget, turn->forget_len * sizeof(int64_t));
     ask->account = arena_copy(arena, turn->account, strlen(turn->account));
     ask->bucket = arena_copy(arena, turn->bucket, strlen(turn->bucket));
     call->unit = unit_of(turn);

@@ -8,17 +8,21 @@ a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(void **state)
     (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 11000); /* none of them is a newcomer any more */
     world_ask(world, "a");
     until_state(world, "a", RUNNING, MINUTE_MS);
-    struct node *w2 = node_start(world, "w2", NULL);
-    world_run_for(world, 3000);
-    node_kill(w1);
-    world_run_for(world, 10000);
     const struct record_of *record = tables_find(world->tables, "a");
-    assert_int_equal(record->row.owner, w2->engine.owner);
+    const int fence = record->row.fence;
+    bool first = record->row.owner == w1->engine.owner;
+    node_kill(first ? w1 : w2);
+    world_run_for(world, 10000);
+    assert_true(record->row.fence > fence);
     until_closed(world, MINUTE_MS);
     assert_int_equal(times_told(world, "event a completed\n"), 1);
-    assert_int_equal(times_told(world, "w2: a ready > succeeded"), 1);
+    assert_int_equal(times_told(world, first ? "w2: a ready > succeeded"
+                                             : "w1: a ready > succeeded"),
+                     1);
     assert_int_equal(provider_sold(world->provider, "a"), 1);
     node_free(w1);
     node_free(w2);
@@ -451,6 +455,113 @@ static void an_id__the_store_does_not_take__is_written_after_all(void **state)
     }
 }
 
+/** Given back and claimed again by one commit, whose answer is lost: the row is
+ * ours under another fence. */
+static void a_task__given_back_and_claimed_in_one_commit__goes_on(void **state)
+{
+    (void)state;
+    struct world *world = world_open(5);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    provider_script(world, "a", "429");
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS);
+    tables_away(world, 20000); /* longer than it has to wait */
+    tables_lose(world, UNIT_CLAIM, QUEUED, true);
+    until_closed(world, 5 * MINUTE_MS);
+    assert_int_equal(times_told(world, "w1: a submitting > queued"), 1);
+    assert_int_equal(world->provider->posts, 2);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
+/** Workers that come back one after the other bury nobody. */
+static void a_store__away__nobody_alive_is_buried(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world *world = world_open(seed);
+        struct node *nodes[6];
+        char names[6][4];
+        for (int i = 0; i < 6; i++) {
+            snprintf(names[i], sizeof names[i], "w%d", i + 1);
+            nodes[i] = node_start(world, names[i], NULL);
+        }
+        world_run_for(world, 15000);
+        tables_away(world, 12000 * (int64_t)seed);
+        world_run_for(world, 12000 * (int64_t)seed + 3000);
+        /* Half of them stand still for more than a lease. */
+        for (int i = 0; i < 3; i++) {
+            node_freeze(nodes[i], 6500);
+        }
+        world_run_for(world, 40000);
+        assert_int_equal(times_told(world, "is dead"), 0);
+        for (int i = 0; i < 6; i++) {
+            node_free(nodes[i]);
+        }
+        close_world(world);
+    }
+}
+
+/** Seven of eight die in one moment: all their tasks are adopted within ten
+ * seconds, and one look is enough to bury them. */
+static void many_dead__at_once__are_all_replaced_in_ten_seconds(void **state)
+{
+    (void)state;
+    struct world *world = world_open(7);
+    struct node *nodes[8];
+    char names[8][4];
+    for (int i = 0; i < 8; i++) {
+        snprintf(names[i], sizeof names[i], "w%d", i + 1);
+        nodes[i] = node_start(world, names[i], NULL);
+    }
+    world_run_for(world, 15000);
+    for (int i = 1; i < 8; i++) {
+        node_kill(nodes[i]);
+    }
+    world_run_for(world, 10000);
+    assert_int_equal(times_told(world, "is dead"), 7);
+    for (size_t i = 0; i < world->tables->leases_len; i++) {
+        assert_true(world->tables->leases[i].forgotten ==
+                    world->tables->leases[i].dead);
+    }
+    for (int i = 0; i < 8; i++) {
+        node_free(nodes[i]);
+    }
+    close_world(world);
+}
+
+/** Its time for an answer is over when it is taken over, and keys are not
+ * honoured; but its owner was only frozen, and has the answer. */
+static void a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state)
+{
+    (void)state;
+    struct world *world = world_open(9);
+    struct engine_options options = node_options();
+    options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+    options.submit_timeout_ms = 3000;
+    struct node *nodes[] = {node_start(world, "w1", &options),
+                            node_start(world, "w2", &options)};
+    world_run_for(world, 15000);
+    world_ask(world, "a");
+    while (world->provider->sales_len == 0) {
+        assert_true(world_turn(world));
+    }
+    /* Accepted; the reply is in its owner's socket. */
+    const struct record_of *record = tables_find(world->tables, "a");
+    bool first = record->row.owner == nodes[0]->engine.owner;
+    node_freeze(nodes[first ? 0 : 1], 18000);
+    until_closed(world, 5 * MINUTE_MS);
+    assert_int_equal(times_told(world, "is dead"), 1);
+    assert_int_equal(times_told(world, "event a submit_unknown"), 0);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    node_free(nodes[0]);
+    node_free(nodes[1]);
+    close_world(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +591,12 @@ int main(void)
             an_answer__of_the_store_is_lost__nothing_is_done_twice),
         cmocka_unit_test(an_adoption__whose_answer_is_lost__is_found_again),
         cmocka_unit_test(an_id__the_store_does_not_take__is_written_after_all),
+        cmocka_unit_test(
+            a_task__given_back_and_claimed_in_one_commit__goes_on),
+        cmocka_unit_test(a_store__away__nobody_alive_is_buried),
+        cmocka_unit_test(many_dead__at_once__are_all_replaced_in_ten_seconds),
+        cmocka_unit_test(
+            a_doubt__taken_over_from_a_living_owner__is_not_settled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

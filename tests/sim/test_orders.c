@@ -202,7 +202,9 @@ static void an_id__attached_to_what_was_put_off__runs_till_its_deadline(
 {
     (void)state;
     struct node *w1;
-    struct world *world = one("429 429 429 429 429 429 429 429", &w1);
+    struct world *world = one("429 429 429 429 429 429 429 429 429 429 "
+                              "429 429 429 429 429 429 429 429 429 429",
+                              &w1);
     while (times_told(world, "(PUT_OFF)") < 3) {
         assert_true(world_turn(world));
     }
@@ -211,7 +213,8 @@ static void an_id__attached_to_what_was_put_off__runs_till_its_deadline(
     struct plan plan = provider_usual_plan();
     plan.run_ms = 20 * MINUTE_MS;
     provider_plan(world, "b", plan);
-    until_state(world, "b", RUNNING, MINUTE_MS);
+    until_state(world, "b", RUNNING, 10 * MINUTE_MS); /* a is older */
+    until_state(world, "a", QUEUED, MINUTE_MS);
     const char *id = tables_find(world->tables, "b")->row.provider_task_id;
     int64_t posts = world->provider->posts;
     assert_true(tables_attach(world, "a", id));

@@ -156,7 +156,10 @@ static void a_lost_reply__where_keys_are_honoured__is_replayed(void **state)
         struct world *world = one(fates[i], &w1);
         until_closed(world, 5 * MINUTE_MS);
         assert_int_equal(provider_sold(world->provider, "a"), 1);
-        assert_int_equal(times_told(world, "provider replays task_1"), 1);
+        /* What got stuck may have come in or not. */
+        assert_int_equal(times_told(world, "provider takes a as task_1"), 1);
+        assert_true(times_told(world, "provider replays task_1") == 1 ||
+                    strcmp(fates[i], "stuck") == 0);
         assert_int_equal(times_told(world, "event a completed\n"), 1);
         assert_int_equal(world->provider->posts, 2);
         end(world, w1);

@@ -88,7 +88,7 @@ static const struct spec specs[] = {
     ROW(SUBMITTING, G(.sends = 2, .doubt = true, .last_sent = M, CANCELLED), O(TIME_UP),                        M + 44 * S, SUBMITTING, 0,      NO,                      S,       2, true,  NONE)
     ROW(SUBMITTING, G(.sends = 2, .doubt = true, .last_sent = M, CANCELLED), O(TIME_UP),                        M + 45 * S, FAILED,     END,    FAILURE_CANCELLED,       NOW,     2, true,  NONE)
     ROW(SUBMITTING, G(.sends = 2, .doubt = true, .foreign = true, CANCELLED), O(TIME_UP),                       H,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     2, true,  NONE)
-    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(TAKEN_OVER),                                    40 * S,     SUBMITTING, 0,      NO,                      5 * S,   1, true,  NONE)
+    ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(TAKEN_OVER),                                    40 * S,     SUBMITTING, 0,      NO,                      8 * S,   1, true,  NONE)
     ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(UNANSWERED),                                    40 * S,     SUBMITTING, 0,      NO,                      5 * S,   1, true,  NONE)
     ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(NOT_SENT),                                      S,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
     ROW(SUBMITTING, G(.sends = 1, CANCELLED),                 O(PUT_OFF, .hold = HOLD_BALANCE),                 S,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
@@ -411,6 +411,46 @@ static void running__without_a_deadline__gets_one(void **state)
     }
 }
 
+/** An owner that was merely cut off may have the id, and writes it. */
+static void
+in_doubt__taken_over__settles_after_another_look_15_s_later(void **state)
+{
+    (void)state;
+    static const struct given cases[] = {
+        {.sends = 1, .policy = DOUBT_SETTLE},
+        {.sends = 1 + REPLAYS_MAX, .policy = DOUBT_REPLAY},
+        {.sends = 1, .policy = DOUBT_REPLAY, .memo = {.cancel = true}},
+        {.sends = 1, .policy = DOUBT_WAIT, .memo = {.cancel = true}},
+        {.sends = 1, .policy = DOUBT_SETTLE, .foreign = true, .memo = {.cancel = true}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct policy policy = usual(cases[i].policy);
+        struct task task = task_of(SUBMITTING, &cases[i]);
+        int64_t due_ms = 0;
+        /* Its answer's time was over long ago; a second owner begins anew. */
+        for (int64_t at = 2 * M; at <= 4 * M; at += M) {
+            task.memo.read_ms = T0 + at - S;
+            task = go(task, O(TAKEN_OVER), &policy, at);
+            assert_int_equal(
+                task_doubt_act(&task, &policy, T0 + at, &due_ms),
+                DOUBT_ACT_WAIT);
+            assert_int_equal(due_ms, T0 + at + 15 * S);
+            task = go(task, O(TIME_UP), &policy, at + 14 * S);
+            assert_int_equal(task.row.state, SUBMITTING);
+            task.memo.read_ms = T0 + at + 14 * S; /* too early to count */
+            assert_int_equal(task_doubt_act(&task, &policy, due_ms, &due_ms),
+                             DOUBT_ACT_REREAD);
+            task = go(task, O(TIME_UP), &policy, at + 15 * S);
+            assert_int_equal(task.row.state, SUBMITTING);
+        }
+        task.memo.read_ms = T0 + 4 * M + 15 * S;
+        assert_int_equal(task_doubt_act(&task, &policy, T0 + 5 * M, &due_ms),
+                         DOUBT_ACT_SETTLE);
+        task = go(task, O(TIME_UP), &policy, 5 * M);
+        assert_int_equal(task.row.state, FAILED);
+    }
+}
+
 static void an_id__learnt_after_the_failure_was_settled__is_polled(void **state)
 {
     (void)state;
@@ -501,6 +541,8 @@ int main(void)
         cmocka_unit_test(in_doubt__all_kinds_of_no__wears_no_replay_out),
         cmocka_unit_test(in_doubt__three_replays_unanswered__is_settled),
         cmocka_unit_test(running__without_a_deadline__gets_one),
+        cmocka_unit_test(
+            in_doubt__taken_over__settles_after_another_look_15_s_later),
         cmocka_unit_test(
             in_doubt__a_retry_after__holds_the_replay_not_the_look),
         cmocka_unit_test(

@@ -1,0 +1,51 @@
+#include "flow/bury.h"
+
+#include "base/crashpoint.h"
+#include "base/log.h"
+
+static void next(struct bury *bury);
+
+/** One after the other, so that no bump of ours ever waits behind more than
+ * one; what can't be buried now is met again in the next look. */
+static void on_buried(void *context, bool done, const struct err *err)
+{
+    struct bury *bury = context;
+    bury->under_way = false;
+    if (done && (!err || err->kind == ERR_NONE)) {
+        CRASHPOINT("bury_after");
+        log_at(LOG_WARN, "a worker is dead; its tasks are taken over",
+               LOG_I64("lease", bury->after));
+        engine_want_adopts(bury->engine);
+    }
+    next(bury);
+}
+
+static void next(struct bury *bury)
+{
+    const struct engine *engine = bury->engine;
+    int64_t counter = 0;
+    int64_t suspect = 0;
+    if (store_is_up(engine->edges.store) && engine->owner) {
+        suspect = lease_watch_suspect(bury->watch, engine->owner, bury->after,
+                                      loop_boot_ms(engine->edges.loop),
+                                      &counter);
+    }
+    if (!suspect) {
+        return;
+    }
+    CRASHPOINT("bury_before");
+    bury->under_way = true;
+    bury->after = suspect;
+    store_bury(engine->edges.store, suspect, counter, on_buried, bury);
+}
+
+void bury_look(struct bury *bury)
+{
+    if (!bury->under_way) {
+        bury->after = 0;
+        next(bury);
+    }
+    if (lease_watch_dead(bury->watch)) {
+        engine_want_adopts(bury->engine);
+    }
+}

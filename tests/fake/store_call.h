@@ -3,7 +3,8 @@
 
 #include "fake/store.h"
 
-/** A call of the store on its way. Between store*.c only. */
+/** A call of the store on its way. Between store*.c only,
+ * but for a scene that makes a lane slow. */
 
 struct store {
     struct list link; /* in tables->stores */

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # tests/run: alone postgres kafka long timeout=300
-"""A worker with 10,000 tasks in flight is killed: another one polls every one of
-them within ten seconds. IN_FLIGHT=n takes another number."""
+"""Three of four workers, with 10,000 tasks in flight, are killed at once beside 100,000
+requests that wait: the fourth polls every one of those tasks within ten seconds.
+IN_FLIGHT=n and WAITING=n take other numbers."""
 
 import json
 import os
@@ -11,6 +12,8 @@ import tap
 from world import World, fetch, wait_for
 
 IN_FLIGHT = int(os.environ.get("IN_FLIGHT", "10000"))
+WAITING = int(os.environ.get("WAITING", "100000"))
+DOOMED = 3
 LIMIT_S = 10
 LOOK_EVERY_S = 2  # well below the interval: no task is polled twice between looks
 
@@ -37,21 +40,42 @@ def first_polls(world, killed_ms):
     return sorted(after.values())
 
 
+def fill_queue(world):
+    """Requests that wait for long, older than all that are in flight."""
+    world.query("""WITH r AS (
+        INSERT INTO request (request_id, content, tenant, mode, priority, warnings, body,
+            idempotency_key, received_ms)
+        SELECT 'waits-' || n, '', 'default', 1, 0, '[]', '{}', 'waits-' || n, 1
+        FROM generate_series(1, %s) n RETURNING id
+    ), t AS (
+        INSERT INTO task
+        SELECT r.id, blank.* FROM r, LATERAL (SELECT 0::smallint, 0::bigint, 0, 0, 0, 0,
+            false, false, false, '', '', 1::bigint, 0::bigint, 0::bigint, 0::bigint,
+            0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0, 0, 0::bigint,
+            0::smallint, false, 0::float8, 0::float8, NULL::text, NULL::text) blank
+        RETURNING id
+    )
+    INSERT INTO waiting SELECT id, 0, 9000000000000, 0 FROM t RETURNING 1""", WAITING)
+    tap.equal(world.query("SELECT count(*) FROM waiting")[0][0], WAITING, "they wait")
+
+
 def main():
     settings = {"POLL_INTERVAL_MS": "5000", "TASKS_MAX": str(IN_FLIGHT),
-                "SUBMITS_MAX": "128", "DRAIN_MS": "10000"}
-    with World(workers=1, latency="600..700", settings=settings) as world:
+                "SUBMITS_MAX": "64", "DRAIN_MS": "10000", "BACKLOG_MAX": "100000000"}
+    with World(workers=0, latency="600..700", settings=settings) as world:
+        fill_queue(world)
+        doomed = [world.start_worker() for _ in range(DOOMED)]
         for n in range(IN_FLIGHT):
             world.send({"request_id": f"t-{n}", "request": {"prompt": f"clip {n}"}})
         world.flush()
-        wait_for(lambda: totals(world)["accepted"] >= IN_FLIGHT, 120, "all are in flight")
-        rows = "SELECT count(*) FROM task WHERE state = 2"
+        wait_for(lambda: totals(world)["accepted"] >= IN_FLIGHT, 180, "all are in flight")
+        rows = "SELECT count(*) FROM task WHERE state = 2 AND owner <> 0"
         wait_for(lambda: world.query(rows)[0][0] >= IN_FLIGHT, 30, "all ids are stored")
-        doomed = world.workers[0]
         heir = world.start_worker()
-        wait_for(lambda: json.loads(fetch(heir.admin + "/scale")[1])["workers"] == 2, 20,
-                 "both know each other")
-        doomed.kill()
+        counter = "SELECT max(counter) FROM lease WHERE id = (SELECT max(id) FROM lease)"
+        wait_for(lambda: world.query(counter)[0][0] > 12, 60, "the heir is no newcomer")
+        for worker in doomed:
+            worker.kill()
         killed_ms = time.time() * 1000
         after = first_polls(world, killed_ms)
         for seconds in after:

@@ -1,5 +1,7 @@
 #include "sim/scene.h"
 
+#include "fake/store_call.h"
+
 /* Workers that die, freeze, drain, and lose the store. */
 
 static void
@@ -476,6 +478,32 @@ static void a_task__given_back_and_claimed_in_one_commit__goes_on(void **state)
     close_world(world);
 }
 
+/** A claim of the lease that is lost is answered when there is a new one. */
+static void a_claim__of_a_lost_lease__says_nothing_of_the_new_one(void **state)
+{
+    (void)state;
+    struct world *world = world_open(11);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 15000);
+    /* What goes out on the data lane comes late: a turn that takes. */
+    int64_t lost = w1->engine.owner;
+    w1->edges.store->free_ms[LANE_DATA] = world->now_ms + 16000;
+    engine_want_adopts(&w1->engine);
+    world_run_for(world, 100);
+    node_freeze(w1, 13000);
+    world_run_for(world, 15000);
+    assert_int_equal(times_told(world, "is dead"), 1);
+    int64_t next = w1->engine.owner;
+    assert_true(next > lost);
+    world_ask(world, "a");
+    until_closed(world, 10 * MINUTE_MS);
+    assert_int_equal(w1->engine.owner, next);
+    node_free(w1);
+    node_free(w2);
+    close_world(world);
+}
+
 /** Workers that come back one after the other bury nobody. */
 static void a_store__away__nobody_alive_is_buried(void **state)
 {
@@ -593,6 +621,8 @@ int main(void)
         cmocka_unit_test(an_id__the_store_does_not_take__is_written_after_all),
         cmocka_unit_test(
             a_task__given_back_and_claimed_in_one_commit__goes_on),
+        cmocka_unit_test(
+            a_claim__of_a_lost_lease__says_nothing_of_the_new_one),
         cmocka_unit_test(a_store__away__nobody_alive_is_buried),
         cmocka_unit_test(many_dead__at_once__are_all_replaced_in_ten_seconds),
         cmocka_unit_test(

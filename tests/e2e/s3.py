@@ -74,6 +74,11 @@ def check_objects(world, ids):
         there = [sha256_of(object_of(v["uri"])) for v in event["videos"]]
         if not told == there == hashes[event["provider_task_id"]]:
             wrong.append((identity, told, there))
+    coded = [path for path in (object_of(video["uri"]) for identity in ids
+                               for video in world.events[identity][0]["videos"])
+             if any(b"aws-chunked" in os.getxattr(path, name)
+                    for name in os.listxattr(path))]
+    tap.equal(coded, [], "no object says that its content is in a coding")
     tap.equal(wrong, [], "every object's SHA-256 is that of what was served")
 
 

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <sys/stat.h>
 
 /*
  * System calls that fail. The functions below stand before libc's: what
@@ -33,6 +34,10 @@ static struct {
     bool odd_blocks;    /* it says so only when a direct write comes */
     int direct;         /* writes past the page cache */
     int direct_refused; /* of those */
+    int no_rename; /* errno of each renameat2(): the filesystem can't; 0: it can */
+    int no_link;
+    int no_folder_sync;
+    bool replaces; /* it renames over what is there */
 } plan;
 
 /** Whether this call has to fail; sets errno. One step runs at a time. */
@@ -99,12 +104,34 @@ int fdatasync(int fd)
 
 int fsync(int fd)
 {
+    struct stat there;
+    if (plan.no_folder_sync && fstat(fd, &there) == 0 &&
+        S_ISDIR(there.st_mode)) {
+        errno = plan.no_folder_sync;
+        return -1;
+    }
     return fails(CALL_FSYNC) ? -1 : REAL(fsync)(fd);
+}
+
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+    if (plan.no_link) {
+        errno = plan.no_link;
+        return -1;
+    }
+    return REAL(linkat)(from_fd, from, to_fd, to, flags);
 }
 
 int renameat2(int from_fd, const char *from, int to_fd, const char *to,
               unsigned flags)
 {
+    if (plan.no_rename) {
+        errno = plan.no_rename;
+        return -1;
+    }
+    if (plan.replaces) {
+        return REAL(renameat2)(from_fd, from, to_fd, to, 0);
+    }
     return fails(CALL_RENAMEAT2)
                ? -1
                : REAL(renameat2)(from_fd, from, to_fd, to, flags);
@@ -380,6 +407,57 @@ static void put__folders_known__cost_no_fsync_again(void **state)
     end(&trial);
 }
 
+static struct bucket_result probe(struct trial *trial)
+{
+    struct answer answer = {.trial = trial};
+    bucket_probe(trial->bucket, on_result, &answer);
+    wait_for(trial, &answer);
+    return answer.result;
+}
+
+/** What NFS, CIFS and FUSE refuse: done otherwise, or said. */
+static void probe__poor_filesystems__done_without_or_unusable(void **state)
+{
+    (void)state;
+    static const struct {
+        int no_rename;
+        int no_link;
+        int no_folder_sync;
+        bool replaces;
+        enum bucket_end end;
+        const char *why; /* "": nothing is said */
+    } rows[] = {
+        {0, 0, 0, false, BUCKET_DONE, ""},
+        {EINVAL, 0, 0, false, BUCKET_DONE, ""},
+        {ENOSYS, 0, 0, false, BUCKET_DONE, ""},
+        {EINVAL, EPERM, 0, false, BUCKET_UNUSABLE, "never replaces"},
+        {ENOSYS, ENOSYS, 0, false, BUCKET_UNUSABLE, "never replaces"},
+        {EPERM, EOPNOTSUPP, 0, false, BUCKET_UNUSABLE, "never replaces"},
+        {0, 0, EINVAL, false, BUCKET_DONE, "can't be made durable"},
+        {0, 0, EIO, false, BUCKET_UNUSABLE, "make durable"},
+        {0, 0, 0, true, BUCKET_UNUSABLE, "replace one that is there"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct trial trial;
+        begin(&trial, 0);
+        memset(&plan, 0, sizeof plan);
+        plan.no_rename = rows[i].no_rename;
+        plan.no_link = rows[i].no_link;
+        plan.no_folder_sync = rows[i].no_folder_sync;
+        plan.replaces = rows[i].replaces;
+        const struct bucket_result result = probe(&trial);
+        if (result.end != rows[i].end || !strstr(result.why, rows[i].why) ||
+            (rows[i].why[0] == '\0') != (result.why[0] == '\0')) {
+            fail_msg("row %zu: %d %s", i, (int)result.end, result.why);
+        }
+        if (result.end == BUCKET_DONE) {
+            put_whole(&trial, "t/0.mp4", 1000, 0);
+        }
+        memset(&plan, 0, sizeof plan);
+        end(&trial);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +466,7 @@ int main(void)
         cmocka_unit_test(put__large_or_small__only_large_ones_are_direct),
         cmocka_unit_test(put__direct_writes_refused__is_whole),
         cmocka_unit_test(put__folders_known__cost_no_fsync_again),
+        cmocka_unit_test(probe__poor_filesystems__done_without_or_unusable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

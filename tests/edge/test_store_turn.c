@@ -496,6 +496,8 @@ static void adopt__a_dead_lease__its_rows_are_ours_in_doubt(void **state)
     struct task_row rows[2] = {trial_claim_one(trial, dead),
                                trial_claim_one(trial, dead)};
     rows[1].state = RUNNING;
+    snprintf(rows[1].unusable, sizeof rows[1].unusable,
+             "2 %lld 0123456789abcdef", (long long)INT64_MAX);
     assert_int_equal(trial_save(trial, dead, &rows[1]), SAVE_DONE);
     struct turn turn = {.owner = me, .adopts_max = 10};
     assert_int_equal(trial_good_turn(trial, turn).adopted_len, 0);
@@ -506,6 +508,7 @@ static void adopt__a_dead_lease__its_rows_are_ours_in_doubt(void **state)
         const struct task_row *row = &result.adopted[i].row;
         bool running = row->id == rows[1].id;
         assert_int_equal(row->state, running ? RUNNING : SUBMITTING);
+        assert_string_equal(row->unusable, running ? rows[1].unusable : "");
         assert_int_equal(row->doubt, !running);
         assert_int_equal(row->owner, me);
         assert_int_equal(row->fence, 2);

@@ -296,6 +296,6 @@ int command_check(const struct settings *settings)
     check_provider(&c);
     check_storage(&c);
     loop_close(c.loop);
-    printf("%d faults\n", c.faults);
+    printf("%d fault%s\n", c.faults, c.faults == 1 ? "" : "s");
     return c.faults ? EXIT_FAILED : EXIT_DONE;
 }

@@ -35,15 +35,29 @@ static void shut_the_blinds(void)
     (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
-static void print_lines(const char *what, const struct buf *lines)
+/** What is wrong with settings: for people as it stands, in a log as a log. */
+static void print_lines(enum log_level level, const struct buf *lines,
+                        bool as_log)
 {
-    if (lines->len) {
-        fprintf(stderr, "%s%s", what, lines->bytes);
+    struct str rest = buf_str(lines);
+    while (rest.len) {
+        const char *end = memchr(rest.at, '\n', rest.len);
+        size_t len = end ? (size_t)(end - rest.at) : rest.len;
+        if (as_log) {
+            char line[4096];
+            snprintf(line, sizeof line, "%.*s", (int)len, rest.at);
+            log_at(level, line);
+        } else {
+            fprintf(stderr, "%.*s\n", (int)len, rest.at);
+        }
+        len += end != NULL;
+        rest.at += len;
+        rest.len -= len;
     }
 }
 
 static int with_settings(int (*command)(const struct settings *settings),
-                         enum settings_need need)
+                         enum settings_need need, bool as_log)
 {
     struct settings settings;
     struct buf faults;
@@ -53,14 +67,15 @@ static int with_settings(int (*command)(const struct settings *settings),
     bool good = settings_read(&settings, (const char *const *)environ, need,
                               &faults, &warnings);
     good = pg_url_judge(settings.database_url, &faults) && good;
-    print_lines("", &warnings);
-    print_lines("", &faults);
+    /* At fault or not, LOG_FORMAT is what could be read of it. */
+    log_open(settings.log_level, !settings.log_text);
+    print_lines(LOG_WARN, &warnings, as_log);
+    print_lines(LOG_ERROR, &faults, as_log);
     buf_done(&faults);
     buf_done(&warnings);
     int status = EXIT_USAGE;
     if (good) {
         settings_hide_secrets();
-        log_open(settings.log_level, !settings.log_text);
         status = command(&settings);
         (void)log_flush(1000);
     }
@@ -81,13 +96,13 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (strcmp(command, "run") == 0) {
-        return with_settings(command_run, SETTINGS_NEED_KEY);
+        return with_settings(command_run, SETTINGS_NEED_KEY, true);
     }
     if (strcmp(command, "migrate") == 0) {
-        return with_settings(command_migrate, SETTINGS_NEED_NONE);
+        return with_settings(command_migrate, SETTINGS_NEED_NONE, false);
     }
     if (strcmp(command, "check") == 0) {
-        return with_settings(command_check, SETTINGS_NEED_KEY);
+        return with_settings(command_check, SETTINGS_NEED_KEY, false);
     }
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
         return command_version();

@@ -33,6 +33,11 @@ void log_redirect(void (*write_line)(const char *line, size_t len,
     out.context = context;
 }
 
+struct log_field log_last(const char *name, struct str value)
+{
+    return value.len ? LOG_STR(name, value) : (struct log_field){0};
+}
+
 bool log_wants(enum log_level level)
 {
     return level >= out.least;

@@ -53,7 +53,9 @@ enum settings_doubt {
       "{tenant}/{yyyy}/{mm}/{dd}/{request_id}/{index}.mp4", FORM_TEMPLATE,      \
       false, "name of a video in storage")                                      \
     X(admin_listen, "ADMIN_LISTEN", "127.0.0.1:9464", FORM_LISTEN, false,       \
-      "host:port of /healthz /readyz /metrics /scale")
+      "host:port of /healthz /readyz /metrics /scale /task")                    \
+    X(admin_advertise, "ADMIN_ADVERTISE", "", FORM_LISTEN_OR_EMPTY, false,      \
+      "host:port under which pixverse-ctl reaches it; empty: as it listens")
 
 /* field, name, default, least, most, help */
 #define SETTINGS_NUMBERS(X)                                                     \

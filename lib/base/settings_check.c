@@ -401,6 +401,8 @@ struct setting_verdict setting_check(enum setting_form form, struct str value)
         return check_storage(value);
     case FORM_TEMPLATE:
         return check_template(value);
+    case FORM_LISTEN_OR_EMPTY:
+        return value.len ? check_listen(value) : fine;
     case FORM_LISTEN:
         return check_listen(value);
     }

@@ -16,6 +16,7 @@ enum setting_form {
     FORM_STORAGE,
     FORM_TEMPLATE,
     FORM_LISTEN,
+    FORM_LISTEN_OR_EMPTY,
 };
 
 /** What is wrong, and what is allowed instead; both constant phrases. */

@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,7 +61,9 @@ static bool is_big_number(struct str number)
 /** What there is to know of a text before jansson reads it. */
 struct scan {
     bool shallow;    /* brackets inside strings don't count */
+    size_t deep_at;  /* the bracket that goes too deep */
     bool nul;        /* an escaped NUL stands in a string */
+    size_t nul_at;   /* that string */
     struct buf text; /* with its big numbers as json_is_big(); empty: none */
 };
 
@@ -75,9 +78,12 @@ static void scan_text(struct scan *scan, struct str text)
         const char c = rest.at[0];
         size_t step = 1;
         if (c == '"') {
+            const bool before = scan->nul;
             step = string_bytes(rest, &scan->nul);
+            scan->nul_at = before ? scan->nul_at : i;
         } else if (c == '{' || c == '[') {
             if (++depth > JSON_DEPTH_MAX) {
+                scan->deep_at = i;
                 return;
             }
         } else if (c == '}' || c == ']') {
@@ -100,20 +106,98 @@ static void scan_text(struct scan *scan, struct str text)
     scan->shallow = true;
 }
 
+/** The byte as line and place in it. What the message says there is its
+ * sender's: it stays out. */
+static void say_where(char *out, struct str text, size_t byte,
+                      const char *what)
+{
+    size_t line = 1;
+    size_t begin = 0;
+    for (size_t i = 0; i < byte && i < text.len; i++) {
+        if (text.at[i] == '\n') {
+            line++;
+            begin = i + 1;
+        }
+    }
+    int n = snprintf(out, JSON_WHERE_BYTES, "line %zu, byte %zu: ", line,
+                     byte - begin + 1);
+    for (; *what && n < JSON_WHERE_BYTES - 1; what++) {
+        out[n++] = *what >= ' ' && *what < 0x7f ? *what : '?';
+    }
+    out[n] = '\0';
+}
+
+/** How many of the first bytes are not the sender's: what stands around big
+ * numbers. */
+static size_t added_bytes(const struct buf *text, size_t at)
+{
+    static const char mark[] = "\"\\u0000";
+    size_t added = 0;
+    for (size_t i = 0; i + sizeof mark - 1 <= at && at <= text->len; i++) {
+        if (memcmp(text->bytes + i, mark, sizeof mark - 1) == 0) {
+            added += sizeof mark; /* and the quote behind the digits */
+        }
+    }
+    return added;
+}
+
+/** Of the character that begins so; 0: none does. */
+static size_t sequence_bytes(char lead)
+{
+    unsigned char c = (unsigned char)lead;
+    return c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/** What jansson would let pass, or would not name; false: said. */
+static bool is_readable(struct str text, char *where)
+{
+    if (text.len == 0) {
+        snprintf(where, JSON_WHERE_BYTES, "the message is empty");
+        return false;
+    }
+    /* jansson 2.14 swallows a NUL byte behind a number. */
+    const char *nul = memchr(text.at, '\0', text.len);
+    if (nul) {
+        say_where(where, text, (size_t)(nul - text.at), "a NUL byte");
+        return false;
+    }
+    if (!str_is_utf8(text)) {
+        size_t good = 0;
+        size_t len;
+        while (good < text.len && (len = sequence_bytes(text.at[good])) &&
+               good + len <= text.len &&
+               str_is_utf8((struct str){text.at + good, len})) {
+            good += len;
+        }
+        say_where(where, text, good, "bytes that are not UTF-8");
+        return false;
+    }
+    return true;
+}
+
 json_t *json_read(struct str text, bool *no_memory)
 {
+    char where[JSON_WHERE_BYTES];
+    return json_read_where(text, no_memory, where);
+}
+
+json_t *json_read_where(struct str text, bool *no_memory,
+                        char where[JSON_WHERE_BYTES])
+{
     *no_memory = false;
-    /* jansson 2.14 swallows a NUL byte behind a number. */
-    if (text.len == 0 || memchr(text.at, '\0', text.len) ||
-        !str_is_utf8(text)) {
+    if (!is_readable(text, where)) {
         return NULL;
     }
-    struct scan scan = {0};
+    struct scan scan = {.deep_at = text.len};
     scan_text(&scan, text);
     json_t *value = NULL;
     if (scan.text.failed) {
         *no_memory = true;
-    } else if (scan.shallow && !scan.nul) {
+    } else if (!scan.shallow) {
+        say_where(where, text, scan.deep_at, "nested more than 32 deep");
+    } else if (scan.nul) {
+        say_where(where, text, scan.nul_at, "an escaped NUL");
+    } else {
         /* The rest jansson refuses by itself: a BOM, lone surrogates, other
          * integers over 64 bits, reals over a double. */
         json_error_t error;
@@ -123,6 +207,15 @@ json_t *json_read(struct str text, bool *no_memory)
         value = json_loadb(read.at, read.len, flags, &error);
         *no_memory =
             !value && json_error_code(&error) == json_error_out_of_memory;
+        if (!value) {
+            size_t at = error.position > 0 ? (size_t)error.position - 1 : 0;
+            char *quoted = strstr(error.text, " near ");
+            if (quoted) {
+                *quoted = '\0';
+            }
+            say_where(where, text, at - added_bytes(&scan.text, at),
+                      error.text);
+        }
     }
     buf_done(&scan.text);
     return value;

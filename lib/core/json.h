@@ -31,6 +31,13 @@ json_t *json_read(struct str text, bool *no_memory);
  */
 bool json_is_big(const json_t *value);
 
+#define JSON_WHERE_BYTES 160
+
+/** The same; where: without a result, what is wrong and where, in ASCII:
+ * "line 3, byte 57: …", counted from 1. */
+json_t *json_read_where(struct str text, bool *no_memory,
+                        char where[JSON_WHERE_BYTES]);
+
 /** Compact, in the order of the keys, numbers in the fewest digits. */
 void json_write(struct buf *buf, const json_t *value);
 

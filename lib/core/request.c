@@ -20,6 +20,12 @@ const char *request_reject_name(enum request_reject reject)
     return names[reject];
 }
 
+struct str request_first_fault(const struct request *request)
+{
+    return request->faults.len ? request->faults.items[0].message
+                               : (struct str){0};
+}
+
 /* ---- faults and warnings ---------------------------------------------- */
 
 /** Whether what comes now is only counted. */
@@ -366,7 +372,12 @@ bool request_read(struct str value, struct arena *arena,
         read.reject = REQUEST_TOO_LARGE;
     } else if (value.len > 0) {
         bool no_memory = false;
-        message = json_read(value, &no_memory);
+        char where[JSON_WHERE_BYTES];
+        message = json_read_where(value, &no_memory, where);
+        if (!message && !no_memory) {
+            size_t len = strlen(where);
+            read.why = (struct str){arena_copy(arena, where, len), len};
+        }
         if (no_memory) {
             return false;
         }

@@ -58,6 +58,7 @@ struct details {
 /** All slices live in the arena that request_read() was given. */
 struct request {
     enum request_reject reject; /* other than REQUEST_NAMED: only this holds */
+    struct str why; /* not_json: what is wrong, and where; ASCII */
     struct str request_id;
     struct str tenant;     /* absent if it was faulty; "default" if missing */
     enum request_mode mode; /* MODE_NONE if it could not be told */
@@ -91,6 +92,9 @@ struct str details_to_json(const struct details *details, struct arena *arena);
 
 const char *request_mode_name(enum request_mode mode);
 enum request_mode request_mode_parse(struct str name); /* MODE_NONE: unknown */
+/** The message of its first fault; absent: it has none. */
+struct str request_first_fault(const struct request *request);
+
 const char *request_reject_name(enum request_reject reject);
 
 /**

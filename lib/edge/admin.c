@@ -16,6 +16,7 @@
 #define CONNECTION_BYTES                                                       \
     ((size_t)32 * 1024) /* of request headers, all in all */
 #define WAIT_S 1
+#define PATH_BYTES 64 /* longer ones are none of ours */
 #define ANSWER_BYTES_MAX ((size_t)4 << 20)
 
 /** A connection. It is ended by shutting its socket down: its thread then closes
@@ -49,7 +50,7 @@ struct question {
     struct admin *admin;
     int holders;
     bool done; /* from now on the loop leaves it alone */
-    char path[64];
+    char path[PATH_BYTES];
     struct admin_answer answer;
     struct buf body;
 };
@@ -245,7 +246,7 @@ static enum MHD_Result ask(struct admin *admin,
     } else if (q->answer.status == 0) {
         result = respond_text(connection, 404,
                               STR("not found; there are /healthz /readyz "
-                                  "/metrics /scale\n"));
+                                  "/metrics /scale /task?id=N\n"));
     } else if (q->body.failed) {
         result = respond_text(connection, 500, STR("no memory\n"));
     } else {
@@ -277,8 +278,12 @@ static enum MHD_Result on_request(void *context,
         strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         return respond_text(connection, 405, STR("only GET and HEAD\n"));
     }
+    const char *id = MHD_lookup_connection_value(
+        connection, MHD_GET_ARGUMENT_KIND, "id");
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s%s%s", url, id ? "?id=" : "", id ? id : "");
     set_answering(context, connection, true);
-    enum MHD_Result result = ask(context, connection, url);
+    enum MHD_Result result = ask(context, connection, path);
     set_answering(context, connection, false);
     return result;
 }

@@ -6,7 +6,7 @@
 #include "edge/loop.h"
 
 /**
- * Answers GET /healthz /readyz /metrics /scale. The server has threads of its
+ * Answers GET /healthz /readyz /metrics /scale /task?id=N. The server has threads of its
  * own; each question is put to the loop thread and waits for its answer at most
  * a second: a loop that hangs shows as 503.
  */
@@ -18,7 +18,8 @@ struct admin_answer {
     struct buf *body;
 };
 
-/** On the loop thread: fill the answer. */
+/** On the loop thread: fill the answer. A parameter `id` stands behind the path:
+ * "/task?id=12". */
 typedef void admin_fn(void *context, struct str path, struct admin_answer *answer);
 
 /**
@@ -32,6 +33,15 @@ typedef void admin_fn(void *context, struct str path, struct admin_answer *answe
 struct admin *admin_open(struct loop *loop, const char *listen, admin_fn *answer,
                          void *context, struct err *err);
 int admin_port(const struct admin *admin);
+
+/**
+ * host:port under which others reach what listens there: a wildcard becomes the
+ * first address of this machine that leads here from elsewhere.
+ *
+ * @param listen  As ADMIN_LISTEN says.
+ * @param port    The one that was taken.
+ */
+void admin_advertise(const char *listen, int port, char *out, size_t out_bytes);
 void admin_close(struct admin *admin);
 
 #endif

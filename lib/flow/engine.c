@@ -228,7 +228,8 @@ static void log_step(const struct job *job, enum task_state from,
                                ? LOG_WARN
                                : LOG_INFO;
     const struct log_field end = {0};
-    struct log_field fields[12];
+    char cost[32];
+    struct log_field fields[16];
     size_t n = 0;
     fields[n++] = LOG_TEXT("request_id", job_request_id(job));
     fields[n++] = LOG_I64("task", row->id);
@@ -243,6 +244,19 @@ static void log_step(const struct job *job, enum task_state from,
     }
     if (outcome->message.at) {
         fields[n++] = LOG_STR("why", outcome->message);
+    }
+    if (outcome->kind == OUTCOME_STORED && outcome->videos_len) {
+        int64_t bytes = 0;
+        for (size_t i = 0; i < outcome->videos_len; i++) {
+            bytes += outcome->videos[i].bytes;
+        }
+        fields[n++] = LOG_STR("uri", outcome->videos[0].uri);
+        fields[n++] = LOG_I64("videos", outcome->videos_len);
+        fields[n++] = LOG_I64("bytes", bytes);
+        if (row->has_cost) {
+            snprintf(cost, sizeof cost, "%.6g", row->cost);
+            fields[n++] = LOG_TEXT("cost", cost);
+        }
     }
     if (step->hold != HOLD_NONE) {
         fields[n++] = LOG_TEXT("hold", hold_reason_name(step->hold));

@@ -332,6 +332,9 @@ static void take_holds(struct fleet *fleet, const struct beat_result *result)
             metric_set(fleet->hold_gauges[row->reason], 1);
         }
     }
+    metric_set(
+        fleet->hold_gauges[HOLD_THROTTLE],
+        fleet->engine->reasons.shared[SHARED_THROTTLE].since_ms != 0);
     engine_set_hold(fleet->engine, worst_of(fleet));
 }
 

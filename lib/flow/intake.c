@@ -323,7 +323,8 @@ static void settle_item(struct intake *intake, struct item *item,
                LOG_STR("request_id", item->request.request_id),
                LOG_TEXT("from", ""),
                LOG_TEXT("to", item->request.faults.len ? "failed" : "queued"),
-               LOG_TEXT("outcome", "RECEIVED"));
+               LOG_TEXT("outcome", "RECEIVED"),
+               LOG_LAST("why", request_first_fault(&item->request)));
         break;
     case INTAKE_REPEAT:
         metric_add(intake->repeated, 1);
@@ -334,6 +335,7 @@ static void settle_item(struct intake *intake, struct item *item,
     case INTAKE_POISON:
         log_at(LOG_ERROR, "the store refuses the data of a message",
                LOG_STR("request_id", item->request.request_id));
+        item->request.why = STR("PostgreSQL refuses its data");
         reject(item, REQUEST_NOT_JSON);
         return;
     }

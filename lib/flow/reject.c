@@ -50,7 +50,7 @@ static void send_rejection(void *context)
 {
     struct item *item = context;
     const struct message *message = item->message;
-    struct event_header headers[HEADERS_MAX + 6];
+    struct event_header headers[HEADERS_MAX + 7];
     size_t n = 0;
     char partition[24];
     char offset[24];
@@ -64,6 +64,8 @@ static void send_rejection(void *context)
                                              message->headers[i].value};
     }
     headers[n++] = (struct event_header){STR("error"), str_of(item->error)};
+    headers[n] = (struct event_header){STR("error_detail"), item->request.why};
+    n += item->request.why.len > 0;
     headers[n++] = (struct event_header){STR("source_topic"), message->topic};
     headers[n++] =
         (struct event_header){STR("source_partition"), str_of(partition)};
@@ -108,7 +110,8 @@ void reject(struct item *item, enum request_reject reason)
     log_at(LOG_WARN, "a message was rejected", LOG_TEXT("error", item->error),
            LOG_STR("request_id", item->request.request_id),
            LOG_I64("partition", item->message->partition),
-           LOG_I64("offset", item->message->offset));
+           LOG_I64("offset", item->message->offset),
+           LOG_LAST("why", item->request.why));
     list_remove(&item->link);
     intake->rejecting++;
     intake->rejecting_bytes += (int64_t)item->bytes;

@@ -1,5 +1,7 @@
 #include "flow/status.h"
 
+#include <stdio.h>
+
 #define UNTOLD_MS 10000 /* that an end may take to be announced */
 
 static void missing(struct buf *out, const char *what, const char *why)
@@ -36,6 +38,74 @@ static void list_holds(const struct status *s, struct buf *out)
         buf_printf(out, "hold: %s%s since %s: %s\n",
                    hold_reason_name(hold->reason),
                    hold->ours ? "" : " (another scope)", since, hold->message);
+    }
+}
+
+/** Single tasks that have waited for long, by what came of their last try. */
+struct lasting {
+    size_t tasks;
+    int32_t tries;   /* the most */
+    int64_t since_ms; /* the first */
+    int64_t next_ms; /* the next */
+    const char *answer; /* of the first */
+};
+
+static struct lasting lasting_of(const struct status *s, const char *word)
+{
+    struct lasting all = {.since_ms = INT64_MAX, .next_ms = INT64_MAX};
+    const struct list *head = &s->engine->reasons.troubled;
+    int64_t now_ms = engine_now_ms(s->engine);
+    for (const struct list *at = head->next; at != head; at = at->next) {
+        const struct reason *reason =
+            &LIST_OWNER(at, struct trouble, link)->reason;
+        if (reason->word != word ||
+            now_ms - reason->since_ms < REASON_AFTER_MS) {
+            continue;
+        }
+        all.tasks++;
+        all.tries = reason->tries > all.tries ? reason->tries : all.tries;
+        all.next_ms =
+            reason->next_ms < all.next_ms ? reason->next_ms : all.next_ms;
+        if (reason->since_ms < all.since_ms) {
+            all.since_ms = reason->since_ms;
+            all.answer = reason->answer;
+        }
+    }
+    return all;
+}
+
+static void list_reason(struct buf *out, const char *word, const char *whose,
+                        int64_t since_ms, int32_t tries, int64_t next_ms,
+                        const char *answer)
+{
+    char since[25];
+    char next[25];
+    str_time(since_ms, since);
+    str_time(next_ms, next);
+    buf_printf(out, "reason: %s: %s, since %s, %d tries%s%s%s%s\n", word, whose,
+               since, (int)tries, next_ms ? ", the next at " : "",
+               next_ms ? next : "", answer[0] ? ": " : "", answer);
+}
+
+static void list_reasons(const struct status *s, struct buf *out)
+{
+    for (size_t i = 0; reason_word(i); i++) {
+        const struct lasting all = lasting_of(s, reason_word(i));
+        if (all.tasks) {
+            char whose[40];
+            snprintf(whose, sizeof whose, "%zu task%s", all.tasks,
+                     all.tasks == 1 ? "" : "s");
+            list_reason(out, reason_word(i), whose, all.since_ms, all.tries,
+                        all.next_ms, all.answer);
+        }
+    }
+    for (int i = 0; i < SHARED_REASONS_LEN; i++) {
+        const struct shared *shared = &s->engine->reasons.shared[i];
+        if (shared->since_ms) {
+            list_reason(out, shared_reason_name((enum shared_reason)i),
+                        "all that wait for it", shared->since_ms,
+                        shared->tries, shared->next_ms, shared->answer);
+        }
     }
 }
 
@@ -116,6 +186,7 @@ static void answer_ready(const struct status *s, struct admin_answer *answer)
         buf_add_text(answer->body, "ready\n");
     }
     list_holds(s, answer->body);
+    list_reasons(s, answer->body);
     list_odd(s, answer->body);
 }
 
@@ -134,6 +205,25 @@ static void count_state(void *context, struct job *job)
 {
     size_t *counts = context;
     counts[job->task.row.state]++;
+}
+
+static void set_reasons(const struct status *s, struct metrics *m)
+{
+    char labels[64];
+    for (size_t i = 0; reason_word(i); i++) {
+        snprintf(labels, sizeof labels, "reason=\"%s\"", reason_word(i));
+        metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_waiting", labels,
+                              "Tasks whose tries have come to nothing for half "
+                              "a minute, by what came of the last."),
+                   (double)lasting_of(s, reason_word(i)).tasks);
+    }
+    for (int i = 0; i < SHARED_REASONS_LEN; i++) {
+        snprintf(labels, sizeof labels, "reason=\"%s\"",
+                 shared_reason_name((enum shared_reason)i));
+        metric_set(metric_get(m, METRIC_GAUGE, "pixverse_shared_reason", labels,
+                              "1 while tasks of this worker wait for it."),
+                   s->engine->reasons.shared[i].since_ms != 0);
+    }
 }
 
 static void answer_metrics(const struct status *s, struct admin_answer *answer)
@@ -164,10 +254,95 @@ static void answer_metrics(const struct status *s, struct admin_answer *answer)
                               "Messages not yet read; -1: unknown."),
                    (double)consumer_lag(s->intake->consumer));
     }
+    set_reasons(s, m);
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
     answer->status = 200;
     metrics_write(m, answer->body);
 }
+
+static const char *phase_name(const struct job *job)
+{
+    switch (job->phase) {
+    case JOB_WAITING:
+        return "waits";
+    case JOB_LINED_UP:
+        return "in line for a slot";
+    case JOB_ACTING:
+        return "under way";
+    case JOB_READING:
+    case JOB_REREADING:
+        return "reads its row";
+    case JOB_SAVING:
+        return "writes its row";
+    case JOB_PARKED:
+        return "parked";
+    case JOB_FREE:
+        break;
+    }
+    return "";
+}
+
+static void add_text(struct buf *out, const char *name, const char *text)
+{
+    buf_printf(out, ",\"%s\":", name);
+    buf_add_json(out, str_of(text));
+}
+
+static void add_reason(struct buf *out, const struct reason *reason)
+{
+    buf_printf(out,
+               ",\"reason\":{\"since_ms\":%lld,\"tries\":%d,"
+               "\"next_ms\":%lld",
+               (long long)reason->since_ms, (int)reason->tries,
+               (long long)reason->next_ms);
+    add_text(out, "word", reason->word);
+    add_text(out, "answer", reason->answer);
+    buf_add_char(out, '}');
+}
+
+static void add_job(const struct status *s, const struct job *job,
+                    struct buf *out)
+{
+    const struct task_memo *memo = &job->task.memo;
+    add_text(out, "request_id", job_request_id(job));
+    add_text(out, "state", task_state_name(job->task.row.state));
+    add_text(out, "doing", phase_name(job));
+    if (memo->status[0]) {
+        add_text(out, "status", memo->status);
+    }
+    if (memo->status[0] && memo->progress >= 0) {
+        buf_printf(out, ",\"progress\":%d", (int)memo->progress);
+    }
+    if (job->phase == JOB_WAITING) {
+        buf_printf(out, ",\"next_ms\":%lld",
+                   (long long)(job->due.due_ms + s->engine->clock_offset_ms));
+    }
+    if (reasons_of(job)) {
+        add_reason(out, reasons_of(job));
+    }
+}
+
+/** What only the owner of a task knows of it. */
+static void answer_task(const struct status *s, struct str id,
+                        struct admin_answer *answer)
+{
+    int64_t task = 0;
+    const struct job *job = str_to_i64(id, 1, INT64_MAX, &task)
+                                ? jobs_find(&s->engine->jobs, task)
+                                : NULL;
+    answer->content_type = "application/json";
+    answer->status = job ? 200 : 404;
+    buf_printf(answer->body, "{\"lease\":%lld,\"task\":%lld,\"now_ms\":%lld",
+               (long long)s->engine->owner, (long long)task,
+               (long long)engine_now_ms(s->engine));
+    add_text(answer->body, "worker", s->name);
+    if (job) {
+        add_job(s, job, answer->body);
+    }
+    buf_add_text(answer->body, "}\n");
+}
+
+#define TASK_PATH "/task?id="
 
 void status_answer(void *context, struct str path, struct admin_answer *answer)
 {
@@ -182,5 +357,8 @@ void status_answer(void *context, struct str path, struct admin_answer *answer)
         answer_metrics(s, answer);
     } else if (str_eq(path, STR("/scale"))) {
         answer_scale(s, answer);
+    } else if (str_starts(path, STR(TASK_PATH))) {
+        size_t skip = sizeof TASK_PATH - 1;
+        answer_task(s, (struct str){path.at + skip, path.len - skip}, answer);
     }
 }

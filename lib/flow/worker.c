@@ -24,6 +24,8 @@
 #define SWEEP_OLDER_MS INT64_C(21600000)
 #define OPEN_AGAIN_S 5
 #define FLUSH_MS 500 /* of the log, at the very end */
+#define WAITS_FIRST_MS 1000 /* what answers within that isn't waited for */
+#define WAITS_EVERY_MS 60000
 
 struct worker {
     const struct settings *settings;
@@ -41,6 +43,8 @@ struct worker {
     struct loop_timer *give_up;
     struct loop_timer *sweep;
     bool storage_asked;
+    struct loop_timer *waits; /* says what it waits for */
+    bool told_waits;
     bool intake_idle;
     bool engine_idle;
     bool draining;
@@ -154,6 +158,16 @@ static void on_first_probe(void *context, const struct bucket_result *result)
     engine_storage_tried(&w->engine);
 }
 
+/** Nothing is waited for any more. */
+static void tell_ready(struct worker *w)
+{
+    const struct status *s = &w->status;
+    if (w->told_waits && s->store_up && s->consumer_up && s->producer_up) {
+        w->told_waits = false;
+        log_at(LOG_INFO, "ready: all that was waited for is there");
+    }
+}
+
 static void on_store_state(void *context, bool up, const char *why,
                            bool schema_misfit)
 {
@@ -175,6 +189,7 @@ static void on_store_state(void *context, bool up, const char *why,
                up ? "PostgreSQL is there" : "waiting for PostgreSQL",
                LOG_TEXT("why", why ? why : ""));
     }
+    tell_ready(w);
     fleet_store_state(&w->fleet, up);
     if (up && !w->storage_asked) { /* a hold needs a place to stand in */
         w->storage_asked = true;
@@ -200,11 +215,40 @@ static void kafka_state(bool *is_up, char *text, size_t text_bytes,
     }
 }
 
+static void tell_wait(bool up, const char *whom, const char *use,
+                      const char *why)
+{
+    if (!up) {
+        log_at(LOG_WARN, whom, LOG_TEXT("for", use),
+               LOG_TEXT("why", why[0] ? why : "no answer yet"));
+    }
+}
+
+/** From the start, and then once a minute. */
+static void on_waits(void *context)
+{
+    struct worker *w = context;
+    const struct status *s = &w->status;
+    bool ready = s->store_up && s->consumer_up && s->producer_up;
+    loop_timer_set(w->waits, WAITS_EVERY_MS);
+    if (w->draining) {
+        return;
+    }
+    tell_wait(s->store_up, "still waiting for PostgreSQL", "rows",
+              s->store_why);
+    tell_wait(s->consumer_up, "still waiting for Kafka", "requests",
+              s->consumer_why);
+    tell_wait(s->producer_up, "still waiting for Kafka", "events",
+              s->producer_why);
+    w->told_waits = !ready;
+}
+
 static void on_consumer_state(void *context, bool connected, const char *why)
 {
     struct worker *w = context;
     kafka_state(&w->status.consumer_up, w->status.consumer_why,
                 sizeof w->status.consumer_why, connected, why, "requests");
+    tell_ready(w);
 }
 
 static void on_producer_state(void *context, bool connected, const char *why)
@@ -212,6 +256,7 @@ static void on_producer_state(void *context, bool connected, const char *why)
     struct worker *w = context;
     kafka_state(&w->status.producer_up, w->status.producer_why,
                 sizeof w->status.producer_why, connected, why, "events");
+    tell_ready(w);
 }
 
 static void on_message(void *context, struct message *message)
@@ -392,11 +437,27 @@ static bool open_parts(struct worker *w, struct err *err)
     w->hurry = loop_timer_new(w->loop, on_hurry, w);
     w->give_up = loop_timer_new(w->loop, on_give_up, w);
     w->sweep = loop_timer_new(w->loop, on_sweep, w);
-    if (!w->hurry || !w->give_up || !w->sweep) {
+    w->waits = loop_timer_new(w->loop, on_waits, w);
+    if (!w->hurry || !w->give_up || !w->sweep || !w->waits) {
         return false;
     }
     loop_timer_set(w->sweep, SWEEP_EVERY_MS);
+    loop_timer_set(w->waits, WAITS_FIRST_MS);
+    w->told_waits = true;
     return true;
+}
+
+/** Where the lease says that this worker answers /task. */
+static void advertise(struct worker *w)
+{
+    const struct settings *s = w->settings;
+    char *admin = w->fleet.options.admin;
+    const size_t bytes = sizeof w->fleet.options.admin;
+    if (s->admin_advertise[0]) {
+        snprintf(admin, bytes, "%s", s->admin_advertise);
+    } else {
+        admin_advertise(s->admin_listen, admin_port(w->admin), admin, bytes);
+    }
 }
 
 static bool open_all(struct worker *w, struct err *err)
@@ -413,7 +474,11 @@ static bool open_all(struct worker *w, struct err *err)
     w->status.name = w->name;
     w->admin = admin_open(w->loop, w->settings->admin_listen, status_answer,
                           &w->status, err);
-    return w->admin && open_consumer(w, err);
+    if (!w->admin) {
+        return false;
+    }
+    advertise(w);
+    return open_consumer(w, err);
 }
 
 static void name_worker(struct worker *w)
@@ -482,6 +547,7 @@ enum worker_end worker_run(const struct settings *settings)
         loop_timer_free(w->hurry);
         loop_timer_free(w->give_up);
         loop_timer_free(w->sweep);
+        loop_timer_free(w->waits);
         loop_close(w->loop);
         metrics_free(w->edges.metrics);
         free(w->properties);

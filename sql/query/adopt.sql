@@ -11,7 +11,7 @@ WITH seen AS MATERIALIZED (
     ORDER BY t.id
     LIMIT $3::integer
 ), pick AS MATERIALIZED (
-    SELECT t.id, t.owner <> 0 AS orphan -- of a worker that is gone
+    SELECT t.id, t.owner > 0 AS orphan -- of a worker that is gone
     FROM seen JOIN task t ON t.id = seen.id
     WHERE :orphan
     FOR UPDATE OF t SKIP LOCKED

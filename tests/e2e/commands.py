@@ -33,12 +33,21 @@ def check_settings(world):
     wrong = world.environment(TASKS_MAX="many", POLL_INTERVAL_MS="1",
                               SUBMIT_DOUBT="maybe", STORAGE_URL="ftp://x",
                               KEY_TEMPLATE="{index}.mp4", ADMIN_LISTEN="here",
-                              APIMART_API_KEY="")
+                              APIMART_API_KEY="", LOG_FORMAT="json")
     done = world.command("pixverse-worker", "run", env=wrong)
     tap.equal(done.returncode, 2, "wrong settings end with status 2")
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    tap.check(all(l["level"] in ("error", "warn") for l in told), "all it says is a log in JSON")
+    done = world.command("pixverse-worker", "run", env={**wrong, "LOG_FORMAT": "text"})
+    tap.check(all(re.match(r"\S+Z (ERROR|WARN ) ", l)
+                  for l in done.stderr.splitlines()),
+              "or in text, if that is asked for", done.stderr)
+    done = world.command("pixverse-worker", "check", env=wrong)
+    tap.check(any(l.startswith("TASKS_MAX") for l in done.stderr.splitlines()),
+              "a command for people says it plainly", done.stderr)
     for name in ("TASKS_MAX", "POLL_INTERVAL_MS", "SUBMIT_DOUBT", "STORAGE_URL",
                  "KEY_TEMPLATE", "ADMIN_LISTEN", "APIMART_API_KEY"):
-        lines = [l for l in done.stderr.splitlines() if l.startswith(name)]
+        lines = [l for l in told if l["message"].startswith(name)]
         tap.equal(len(lines), 1, f"{name} is named once, with the others", done.stderr)
 
 
@@ -165,6 +174,8 @@ def check_waiting(world):
     text = wait_for(missing, 20, "a worker that is not ready")
     tap.check("no PostgreSQL" in text, "/readyz says in words what is missing", text)
     tap.check(worker.alive(), "run waits for PostgreSQL")
+    wait_for(lambda: "still waiting for PostgreSQL" in worker.text(), 20,
+             "and says so from the start")
     tap.equal(worker.stop(), 0, "it drains at once where nothing is under way")
 
 

@@ -51,6 +51,9 @@ static void answer(void *context, struct str path, struct admin_answer *out)
         out->status = 200;
         out->content_type = "application/json";
         buf_add_text(out->body, "{\"queued\":1}");
+    } else if (str_eq(path, STR("/task?id=12"))) {
+        out->status = 200;
+        buf_add_text(out->body, "the task 12");
     }
 }
 
@@ -205,6 +208,33 @@ static void admin_open__four_paths__answer_each(void **state)
     assert_starts(reply, "HTTP/1.1 200 ");
     assert_non_null(strstr(reply, "Content-Type: application/json\r\n"));
     assert_non_null(strstr(reply, "\r\n\r\n{\"queued\":1}"));
+}
+
+static void admin_open__the_id__stands_behind_the_path(void **state)
+{
+    (void)state;
+    const char *reply = reply_to("GET", "/task?x=y&id=12");
+    assert_starts(reply, "HTTP/1.1 200 ");
+    assert_non_null(strstr(reply, "\r\n\r\nthe task 12"));
+}
+
+static void admin_advertise__where_it_listens__is_where_others_go(void **state)
+{
+    (void)state;
+    char out[300];
+    admin_advertise("127.0.0.1:0", 4711, out, sizeof out);
+    assert_string_equal(out, "127.0.0.1:4711");
+    admin_advertise("[2001:db8::1]:9464", 9464, out, sizeof out);
+    assert_string_equal(out, "[2001:db8::1]:9464");
+    admin_advertise("worker-7.example:9464", 9464, out, sizeof out);
+    assert_string_equal(out, "worker-7.example:9464");
+    static const char *const wild[] = {"0.0.0.0:0", "[::]:9464"};
+    for (size_t i = 0; i < 2; i++) {
+        admin_advertise(wild[i], 99, out, sizeof out);
+        assert_null(strstr(out, "0.0.0.0"));
+        assert_null(strstr(out, "[::]:"));
+        assert_non_null(strstr(out, ":99"));
+    }
 }
 
 static void admin_open__unknown_path__is_404_and_names_the_others(void **state)
@@ -498,6 +528,8 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         TEST(admin_open__four_paths__answer_each),
+        TEST(admin_open__the_id__stands_behind_the_path),
+        TEST(admin_advertise__where_it_listens__is_where_others_go),
         TEST(admin_open__unknown_path__is_404_and_names_the_others),
         TEST(admin_open__head__has_no_body),
         TEST(admin_open__other_methods__are_405),

@@ -328,7 +328,7 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
             lease_is_alive(tables, row->owner)) {
             continue;
         }
-        bool orphan = row->owner != 0;
+        bool orphan = row->owner > 0;
         row->owner = turn->owner;
         row->fence += 1;
         row->version += 1;

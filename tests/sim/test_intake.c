@@ -64,6 +64,16 @@ static void messages__that_name_no_request__are_rejected(void **state)
     kafka_request(world, "{\"request\":{\"prompt\":\"a\"}}");
     kafka_request(world, "{\"request_id\":\"/a\"}");
     world_run_for(world, MINUTE_MS);
+    const struct kafka *kafka = world->kafka;
+    int details = 0;
+    for (size_t i = 0; i < kafka->records_len; i++) {
+        const char *headers = kafka->records[i].headers;
+        details += strstr(headers, "error_detail=") != NULL;
+        if (strstr(headers, "error=not_json")) {
+            assert_non_null(strstr(headers, "error_detail=line 1, byte 3: "));
+        }
+    }
+    assert_int_equal(details, 1);
     assert_int_equal(times_told(world, "rejected k not_json"), 1);
     assert_int_equal(times_told(world, "rejected k no_request_id"), 1);
     assert_int_equal(times_told(world, "rejected k bad_request_id"), 1);

@@ -1,5 +1,7 @@
 #include "sim/scene.h"
 
+#include "flow/status.h"
+
 #include <stdlib.h>
 
 /* Whatever waits for more than half a minute has its reason; what flows has
@@ -277,6 +279,66 @@ static void a_lost_answer__leaves_no_row_behind(void **state)
     end(world, w1);
 }
 
+/** What the probes of a worker say. */
+static void probe(struct node *node, const char *path, struct buf *out)
+{
+    struct status status = {
+        .name = "w1",
+        .engine = &node->engine,
+        .fleet = &node->fleet,
+        .intake = &node->intake,
+        .store_up = true,
+        .consumer_up = true,
+        .producer_up = true,
+    };
+    struct admin_answer answer = {.body = out};
+    out->len = 0;
+    status_answer(&status, str_of(path), &answer);
+    buf_add_char(out, '\0');
+}
+
+static void the_probes__show_what_waits(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct world *world = world_of_one(&w1);
+    struct buf out;
+    buf_init(&out, 0);
+    world->provider->hosts_away = true;
+    world_ask(world, "a");
+    until_state(world, "a", READY, MINUTE_MS);
+    probe(w1, "/readyz", &out);
+    assert_null(strstr(out.bytes, "reason:"));
+    world_run_for(world, MINUTE_MS);
+    probe(w1, "/readyz", &out);
+    assert_non_null(strstr(out.bytes, "reason: fetch_failed: 1 task, since 20"));
+    assert_non_null(strstr(out.bytes, " tries, the next at 20"));
+    probe(w1, "/metrics", &out);
+    assert_non_null(strstr(
+        out.bytes, "pixverse_tasks_waiting{reason=\"fetch_failed\"} 1\n"));
+    assert_non_null(
+        strstr(out.bytes, "pixverse_tasks_waiting{reason=\"missed\"} 0\n"));
+    probe(w1, "/task?id=1", &out);
+    assert_non_null(strstr(out.bytes, "\"request_id\":\"a\""));
+    assert_non_null(strstr(out.bytes, "\"state\":\"ready\""));
+    assert_non_null(strstr(out.bytes, "\"word\":\"fetch_failed\""));
+    assert_non_null(strstr(out.bytes, "\"lease\":1,"));
+    probe(w1, "/task?id=2", &out);
+    assert_null(strstr(out.bytes, "request_id"));
+    world->provider->hosts_away = false;
+    until_closed(world, 5 * MINUTE_MS);
+    world->provider->away = true;
+    world_ask(world, "b");
+    world_run_for(world, MINUTE_MS);
+    probe(w1, "/readyz", &out);
+    assert_non_null(strstr(out.bytes, "reason: unreached: all that wait for it"));
+    probe(w1, "/metrics", &out);
+    assert_non_null(
+        strstr(out.bytes, "pixverse_shared_reason{reason=\"unreached\"} 1\n"));
+    buf_done(&out);
+    end(world, w1);
+}
+
 static void outcomes__are_counted_once(void **state)
 {
     (void)state;
@@ -312,6 +374,7 @@ int main(void)
         cmocka_unit_test(more_than_have_rows__are_one_reason),
         cmocka_unit_test(words_of_a_dead_worker__are_swept),
         cmocka_unit_test(a_lost_answer__leaves_no_row_behind),
+        cmocka_unit_test(the_probes__show_what_waits),
         cmocka_unit_test(outcomes__are_counted_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,38 @@ static void json_to_amount__numbers_and_texts__none_below_zero(void **state)
     }
 }
 
+static void json_read_where__what_is_wrong__is_said_with_its_place(void **state)
+{
+    (void)state;
+    const struct {
+        struct str text;
+        const char *where;
+    } cases[] = {
+        {STR(""), "the message is empty"},
+        {STR("{\"a\":1,\n \"b\":}"), "line 2, byte 6: unexpected token"},
+        {STR("{\"a\":1,\n\"b\":\"\xff\"}"),
+         "line 2, byte 6: bytes that are not UTF-8"},
+        {STR("\xe8\xa7"), "line 1, byte 1: bytes that are not UTF-8"},
+        {STR("\xe8\xa7\x86\x80"), "line 1, byte 4: bytes that are not UTF-8"},
+        {STR("{\"a\":1\0}"), "line 1, byte 7: a NUL byte"},
+        {STR("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]"),
+         "line 1, byte 33: nested more than 32 deep"},
+        {STR("{\"a\":1,\"a\":2}"), "line 1, byte 10: duplicate object key"},
+        {STR("{\"a\":\"b\\u0000\"}"), "line 1, byte 6: an escaped NUL"},
+        {STR("[18446744073709551615,\n18446744073709551615, x]"),
+         "line 2, byte 23: invalid token"},
+        {STR("{\"a\":1} x"), "line 1, byte 9: end of file expected"},
+        {STR("{\"secret\": sk-live}"), "line 1, byte 13: invalid token"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool no_memory;
+        char where[JSON_WHERE_BYTES];
+        assert_null(json_read_where(cases[i].text, &no_memory, where));
+        assert_false(no_memory);
+        assert_string_equal(where, cases[i].where);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +222,8 @@ int main(void)
         cmocka_unit_test(json_read__beyond_64_bits__is_refused),
         cmocka_unit_test(json_read__a_big_integer__is_echoed_digit_by_digit),
         cmocka_unit_test(json_to_amount__numbers_and_texts__none_below_zero),
+        cmocka_unit_test(
+            json_read_where__what_is_wrong__is_said_with_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

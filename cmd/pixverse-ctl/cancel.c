@@ -151,8 +151,7 @@ static bool tell(const struct ctl *ctl, const struct target *target)
     }
     const char *words = end_of(target, &good, text, sizeof text);
     if (!ctl->json) {
-        snprintf(text, sizeof text, "%s", words);
-        printf("%s: %s\n", target->request_id, text);
+        printf("%s: %s\n", target->request_id, words);
         return good;
     }
     const struct task_row task = order_task(target->row);

@@ -19,6 +19,7 @@ struct ctl {
     struct inspect *inspect; /* null until ctl_database() */
     bool json;               /* JSON lines on standard output */
     int width;               /* of the terminal; 0: none */
+    bool colours;            /* standard output shows them */
 };
 
 /** One subcommand. */

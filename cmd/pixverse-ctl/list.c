@@ -10,7 +10,7 @@
 
 /* clang-format off */
 static const struct option options[] = {
-    {"--state", "STATE", "queued, submitting, running, ready, succeeded, failed, late or closed", true},
+    {"--state", "STATE", "queued, submitting, running, ready, succeeded, completed, failed, late, closed, or a kind of failure", true},
     {"--tenant", "NAME", "only this tenant's", false},
     {"--since", "TIME", "received within 90s, 30m, 2h or 7d, or since 2026-11-22[T06:00:00]", false},
     {"--limit", "N", "at most so many, the newest first; default 50", false},
@@ -20,22 +20,68 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-/** "{0,3}" of --state; false after saying which is none. */
-static bool states_of(const struct options *given, struct buf *states)
+/** "{0,3}" of all words. */
+static void add_number(struct buf *numbers, int number)
+{
+    buf_printf(numbers, "%s%d", numbers->len ? "," : "{", number);
+}
+
+/** A state, or a word that is shown in its place: what is told is completed, or
+ * failed as one of the kinds. false: neither.
+ *
+ * @param states  Gets states.
+ * @param pairs   Gets 100 * state + kind. */
+static bool add_state(struct str word, struct buf *states, struct buf *pairs)
+{
+    enum task_state state;
+    enum failure_kind kind;
+    if (str_starts(word, STR("failed: "))) { /* as it is shown */
+        word.at += 8;
+        word.len -= 8;
+    }
+    bool failed = str_eq(word, STR("failed"));
+    if (str_eq(word, STR("completed"))) {
+        add_number(pairs, CLOSED * 100);
+        return true;
+    }
+    if (!failed && task_state_parse(word, &state)) {
+        add_number(states, (int)state);
+        return true;
+    }
+    if (!failed && (!failure_kind_parse(word, &kind) || kind == FAILURE_NONE)) {
+        return false;
+    }
+    for (int k = FAILURE_NONE + 1; k < FAILURE_KINDS_LEN; k++) {
+        if (failed || k == (int)kind) {
+            add_number(pairs, FAILED * 100 + k);
+            add_number(pairs, CLOSED * 100 + k);
+        }
+        if (!failed && k == (int)kind) {
+            add_number(pairs, LATE * 100 + k);
+        }
+    }
+    return true;
+}
+
+/** Whether every --state is one; says which is none. */
+static bool states_of(const struct options *given, struct buf *states,
+                      struct buf *pairs)
 {
     for (size_t i = 0; i < given->len; i++) {
-        enum task_state state;
-        if (strcmp(given->values[i].name, "--state") != 0) {
-            continue;
-        }
-        if (!task_state_parse(str_of(given->values[i].value), &state)) {
-            ctl_usage("list", "\"%s\" is no state", given->values[i].value);
+        if (strcmp(given->values[i].name, "--state") == 0 &&
+            !add_state(str_of(given->values[i].value), states, pairs)) {
+            ctl_usage("list",
+                      "\"%s\" is no state, allowed: queued, submitting, "
+                      "running, ready, succeeded, completed, failed, late, "
+                      "closed, or a kind of failure such as timed_out",
+                      given->values[i].value);
             return false;
         }
-        buf_printf(states, "%s%d", states->len ? "," : "{", (int)state);
     }
-    if (states->len) {
-        buf_add_char(states, '}');
+    /* One word given means that nothing else fits. */
+    if (states->len || pairs->len) {
+        buf_add_text(states, states->len ? "}" : "{}");
+        buf_add_text(pairs, pairs->len ? "}" : "{}");
     }
     return true;
 }
@@ -78,47 +124,87 @@ static bool since_of(const char *text, int64_t *since_ms)
     return true;
 }
 
+/** The word that is shown: what --state takes too. */
+static const char *word_of(const json_t *row)
+{
+    const char *state = row_text(row, "state");
+    if (strcmp(state, "closed") != 0) {
+        return state;
+    }
+    return row_text(row, "kind")[0] ? "failed" : "completed";
+}
+
+static enum hue hue_of(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum hue hue;
+    } hues[] = {
+        {"completed", HUE_GOOD}, {"succeeded", HUE_GOOD},
+        {"failed", HUE_BAD},     {"late", HUE_BAD},
+        {"queued", HUE_WAITS},   {"submitting", HUE_BUSY},
+        {"running", HUE_BUSY},   {"ready", HUE_BUSY},
+    };
+    for (size_t i = 0; i < sizeof hues / sizeof hues[0]; i++) {
+        if (strcmp(hues[i].word, word) == 0) {
+            return hues[i].hue;
+        }
+    }
+    return HUE_PLAIN;
+}
+
+static void add_row(struct table *table, const json_t *row)
+{
+    char state[60];
+    char priority[24];
+    char span[40];
+    char when[60];
+    char took[40] = "";
+    char cost[40] = "";
+    const char *kind = row_text(row, "kind");
+    bool late = json_is_true(json_object_get(row, "late"));
+    snprintf(state, sizeof state, "%s%s%s%s", word_of(row),
+             kind[0] ? ": " : "", kind, late ? " (late)" : "");
+    snprintf(priority, sizeof priority, "%" PRId64,
+             row_number(row, "priority"));
+    snprintf(when, sizeof when, "%s ago",
+             format_duration(row_number(row, "ago_ms"), span,
+                             sizeof span));
+    if (json_object_get(json_object_get(row, "times"), "settled")) {
+        format_duration(row_number(row, "age_ms"), took, sizeof took);
+    }
+    if (json_object_get(row, "cost")) {
+        snprintf(cost, sizeof cost, "%.4g",
+                 json_number_value(json_object_get(row, "cost")));
+    }
+    const char *const cells[] = {row_text(row, "request_id"),
+                                 row_text(row, "tenant"),
+                                 state,
+                                 row_text(row, "mode"),
+                                 priority,
+                                 when,
+                                 took,
+                                 cost,
+                                 row_text(row, "provider_task_id")};
+    table_add(table, cells, 2, hue_of(word_of(row)));
+}
+
 static void print_table(const struct ctl *ctl, const json_t *rows)
 {
-    static const char *const heads[] = {"REQUEST", "TENANT", "STATE", "MODE",
-                                        "PRIO",    "AGE",    "COST",  "TASK"};
-    struct table table;
-    table_init(&table, heads, sizeof heads / sizeof heads[0]);
+    static const struct column columns[] = {
+        {"REQUEST", COLUMN_WHOLE}, {"TENANT", COLUMN_CUT},
+        {"STATE", COLUMN_CUT},     {"MODE", COLUMN_CUT},
+        {"PRIO", COLUMN_CUT},      {"WHEN", COLUMN_CUT},
+        {"TOOK", COLUMN_CUT},      {"COST", COLUMN_CUT},
+        {"TASK", COLUMN_WHOLE},    {0}};
+    struct table *table = table_new(columns);
     size_t i;
     json_t *row;
     json_array_foreach(rows, i, row)
     {
-        char state[60];
-        char priority[24];
-        char age[40];
-        char cost[40] = "";
-        const char *kind = row_text(row, "kind");
-        bool late = json_is_true(json_object_get(row, "late"));
-        bool closed = strcmp(row_text(row, "state"), "closed") == 0;
-        const char *word = !closed   ? row_text(row, "state")
-                           : kind[0] ? "failed"
-                                     : "completed";
-        snprintf(state, sizeof state, "%s%s%s%s", word, kind[0] ? ": " : "",
-                 kind, late ? " (late)" : "");
-        snprintf(priority, sizeof priority, "%" PRId64,
-                 row_number(row, "priority"));
-        format_duration(row_number(row, "age_ms"), age, sizeof age);
-        if (json_object_get(row, "cost")) {
-            snprintf(cost, sizeof cost, "%.4g",
-                     json_number_value(json_object_get(row, "cost")));
-        }
-        const char *const cells[] = {row_text(row, "request_id"),
-                                     row_text(row, "tenant"),
-                                     state,
-                                     row_text(row, "mode"),
-                                     priority,
-                                     age,
-                                     cost,
-                                     row_text(row, "provider_task_id")};
-        table_add(&table, cells);
+        add_row(table, row);
     }
-    table_print(&table, ctl->width);
-    table_done(&table);
+    table_print(table, ctl->width, ctl->colours);
 }
 
 static int print_rows(const struct ctl *ctl, json_t *rows)
@@ -127,8 +213,12 @@ static int print_rows(const struct ctl *ctl, json_t *rows)
     json_t *row;
     json_array_foreach(rows, i, row)
     {
+        int64_t ago_ms =
+            row_number(row, "now_ms") - row_number(row, "received_ms");
         row_dress(row);
-        if (ctl->json) {
+        if (!ctl->json) {
+            json_object_set_new(row, "ago_ms", json_integer(ago_ms));
+        } else {
             ctl_print_json(row);
         }
     }
@@ -161,21 +251,25 @@ static int run(struct ctl *ctl, const struct options *given)
                          since);
     }
     struct buf states;
+    struct buf pairs;
     buf_init(&states, 0);
+    buf_init(&pairs, 0);
     int status = EXIT_USAGE;
-    if (states_of(given, &states)) {
+    if (states_of(given, &states, &pairs)) {
         char limit_text[24];
         char since_text[24];
         snprintf(limit_text, sizeof limit_text, "%" PRId64, limit_number);
         snprintf(since_text, sizeof since_text, "%" PRId64, since_ms);
         const char *params[] = {states.len ? states.bytes : NULL,
                                 options_get(given, "--tenant"), since_text,
-                                limit_text};
-        json_t *rows = ctl_rows(ctl, "ctl_list", params, 4);
+                                limit_text,
+                                pairs.len ? pairs.bytes : NULL};
+        json_t *rows = ctl_rows(ctl, "ctl_list", params, 5);
         status = rows ? print_rows(ctl, rows) : EXIT_FAILED;
         json_decref(rows);
     }
     buf_done(&states);
+    buf_done(&pairs);
     return status;
 }
 
@@ -185,6 +279,7 @@ const struct command command_list = {
     .help = "the newest requests and where they are",
     .text = "Examples:\n"
             "  pixverse-ctl list --state running --state ready\n"
+            "  pixverse-ctl list --state failed --since 1d\n"
             "  pixverse-ctl list --tenant studio-a --since 2h --json\n",
     .options = options,
     .run = run,

@@ -105,7 +105,8 @@ static bool read_settings(struct ctl *ctl)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct ctl ctl = {.width = terminal_width()};
+    struct ctl ctl = {.width = terminal_width(),
+                      .colours = terminal_colours()};
     struct options options;
     int status = EXIT_USAGE;
     if (options_read(&options, command->name, command->options, argc, argv)) {
@@ -127,12 +128,29 @@ static int run(const struct command *command, int argc, char **argv)
     return status;
 }
 
+/** What isn't UTF-8 would be bought as something else than was meant. */
+static bool are_texts(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!str_is_utf8(str_of(argv[i]))) {
+            fprintf(stderr,
+                    "pixverse-ctl: argument %d is not UTF-8: nothing was done "
+                    "(a terminal or script in another encoding? iconv -t UTF-8 "
+                    "converts it)\n",
+                    i);
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     const struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none); /* DATABASE_URL may hold a password */
     (void)prctl(PR_SET_DUMPABLE, 0);
     signal(SIGPIPE, SIG_IGN);
+    terminal_init();
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
@@ -147,6 +165,9 @@ int main(int argc, char **argv)
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
         puts("pixverse-ctl " PROGRAM_VERSION);
         return EXIT_DONE;
+    }
+    if (!are_texts(argc, argv)) {
+        return EXIT_USAGE;
     }
     const struct command *command = find(name);
     return command ? run(command, argc - 2, argv + 2) : unknown(name);

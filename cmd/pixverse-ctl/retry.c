@@ -73,6 +73,19 @@ static const char *risk(const struct task_row *task)
                : "a repeat is not safe";
 }
 
+/** Nothing was paid: what a repeat risks is something else. */
+static bool is_unpaid(const struct task_row *task)
+{
+    return strcmp(task_billed(task, task->kind), "no") == 0;
+}
+
+static void warn(const char *request_id, const struct task_row *task,
+                 const char *why)
+{
+    fprintf(stderr, "pixverse-ctl retry: %s: %s%s\n", request_id, why,
+            is_unpaid(task) ? "" : "; this order may pay a second time");
+}
+
 static bool submit_again(struct ctl *ctl, const json_t *row)
 {
     char task[24];
@@ -121,16 +134,14 @@ static int run(struct ctl *ctl, const struct options *given)
         const char *why = risk(&task);
         bool pays = options_has(given, "--pay-again");
         if (why && !pays) {
-            order_refuse("retry",
-                         "%s: %s. A new submission may be paid for a second "
-                         "time; --pay-again orders it all the same",
-                         given->words[0], why);
+            order_refuse("retry", "%s: %s. %s--pay-again orders it all the same",
+                         given->words[0], why,
+                         is_unpaid(&task) ? ""
+                                          : "A new submission may be paid for "
+                                            "a second time; ");
             good = false;
         } else if (why) {
-            fprintf(stderr,
-                    "pixverse-ctl retry: %s: %s; this order may pay a second "
-                    "time\n",
-                    given->words[0], why);
+            warn(given->words[0], &task, why);
         }
     }
     good = good && submit_again(ctl, row);

@@ -6,6 +6,7 @@
 #include "ctl.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,17 +23,17 @@ static void dress_word(json_t *row, const char *name, const char *word)
     }
 }
 
-static void dress_times(json_t *row)
+static void dress_times(json_t *row, const char *const *names, size_t len)
 {
     json_t *all = json_object();
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+    for (size_t i = 0; i < len; i++) {
         char name[32];
-        snprintf(name, sizeof name, "%s_ms", times[i]);
+        snprintf(name, sizeof name, "%s_ms", names[i]);
         int64_t time_ms = row_number(row, name);
         char text[25];
         if (time_ms > 0) {
             str_time(time_ms, text);
-            json_object_set_new(all, times[i], json_string(text));
+            json_object_set_new(all, names[i], json_string(text));
         }
         json_object_del(row, name);
     }
@@ -77,9 +78,17 @@ void row_dress(json_t *row)
     dress_word(row, "mode",
                request_mode_name((enum request_mode)row_number(row, "mode")));
     dress_word(row, "kind", failure_kind_name(kind_of(row)));
-    dress_times(row);
+    dress_times(row, times, sizeof times / sizeof times[0]);
     json_object_del(row, "now_ms");
     json_object_set_new(row, "age_ms", json_integer(age_ms > 0 ? age_ms : 0));
+}
+
+void row_dress_reason(json_t *reason)
+{
+    static const char *const names[] = {"since", "next"};
+    if (reason) {
+        dress_times(reason, names, 2);
+    }
 }
 
 json_t *row_event(const json_t *row)
@@ -132,9 +141,73 @@ static const char *since(int64_t then_ms, const json_t *row, char *out,
     return format_duration(row_number(row, "now_ms") - then_ms, out, out_bytes);
 }
 
+/** What many tasks wait for and this one too, the first of these words. */
+static const json_t *shared_of(const json_t *row, const char *const *words)
+{
+    for (; *words; words++) {
+        size_t i;
+        json_t *shared;
+        json_array_foreach(json_object_get(row, "shared"), i, shared)
+        {
+            if (strcmp(row_text(shared, "word"), *words) == 0) {
+                return shared;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void add_words(char *out, size_t out_bytes, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void add_words(char *out, size_t out_bytes, const char *format, ...)
+{
+    size_t len = strlen(out);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out + len, out_bytes - len, format, args);
+    va_end(args);
+}
+
+static void add_shared(const json_t *row, const json_t *shared, char *out,
+                       size_t out_bytes)
+{
+    char span[40];
+    add_words(out, out_bytes, "%s, for %s: %s", row_text(shared, "word"),
+              since(row_number(shared, "since_ms"), row, span, sizeof span),
+              row_text(shared, "answer"));
+}
+
+/** What its tries came to: the owner's own word, else what it wrote. */
+static void add_reason(const json_t *row, char *out, size_t out_bytes)
+{
+    const json_t *live = json_object_get(row, "live");
+    const json_t *reason = json_object_get(live ? live : row, "reason");
+    char span[40];
+    if (!reason) {
+        return;
+    }
+    int64_t tries = row_number(reason, "tries");
+    int64_t wait_ms =
+        row_number(reason, "next_ms") - row_number(row, "now_ms");
+    add_words(out, out_bytes, "; %s: %" PRId64 " %s since %s came to nothing",
+              row_text(reason, "word"), tries, tries == 1 ? "try" : "tries",
+              since(row_number(reason, "since_ms"), row, span, sizeof span));
+    if (row_text(reason, "answer")[0]) {
+        add_words(out, out_bytes, ", the last: %s", row_text(reason, "answer"));
+    }
+    if (wait_ms > 0) {
+        add_words(out, out_bytes, "; again in %s",
+                  format_duration(wait_ms, span, sizeof span));
+    }
+}
+
 static void why_queued(const json_t *row, char *out, size_t out_bytes)
 {
+    static const char *const words[] = {"generations_full", "throttle",
+                                        "unreached", "tasks_full", NULL};
     const json_t *hold = hold_for(row, QUEUED);
+    const json_t *shared = shared_of(row, words);
     char span[40];
     int64_t wait_ms =
         row_number(row, "not_before_ms") - row_number(row, "now_ms");
@@ -152,6 +225,13 @@ static void why_queued(const json_t *row, char *out, size_t out_bytes)
                  " times; tried again in %s",
                  row_number(row, "tries"),
                  format_duration(wait_ms, span, sizeof span));
+        if (shared) {
+            add_words(out, out_bytes, "; ");
+            add_shared(row, shared, out, out_bytes);
+        }
+    } else if (shared) {
+        snprintf(out, out_bytes, "waits: ");
+        add_shared(row, shared, out, out_bytes);
     } else {
         snprintf(out, out_bytes,
                  "waits for its turn: %" PRId64 " requests before it, %" PRId64
@@ -167,9 +247,23 @@ static void why_ready(const json_t *row, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "finished upstream; storage is held: %s",
                  row_text(hold, "message"));
     } else {
+        static const char *const words[] = {"transfers_full", NULL};
+        const json_t *shared = shared_of(row, words);
+        const json_t *live = json_object_get(row, "live");
+        bool in_line = strncmp(row_text(live, "doing"), "in line", 7) == 0;
         snprintf(out, out_bytes,
                  "finished upstream; its videos are being brought home");
+        if (in_line || (shared && !live)) {
+            add_words(out, out_bytes, ": it is in line for a slot");
+        }
     }
+}
+
+static bool is_unreadable_answer(const json_t *row)
+{
+    const json_t *live = json_object_get(row, "live");
+    const json_t *reason = json_object_get(live ? live : row, "reason");
+    return strcmp(row_text(reason, "word"), "unreadable") == 0;
 }
 
 static void why_sent(const json_t *row, enum task_state state, char *out,
@@ -179,8 +273,11 @@ static void why_sent(const json_t *row, enum task_state state, char *out,
     const char *what = "";
     int64_t then_ms = 0;
     if (state == SUBMITTING && json_is_true(json_object_get(row, "doubt"))) {
-        what = "a submission may have been accepted, and no answer names its "
-               "task; that is being resolved";
+        what = is_unreadable_answer(row)
+                   ? "a submission was answered in a way that says nothing, "
+                     "and it may have been accepted"
+                   : "a submission may have been accepted, and no answer names "
+                     "its task; that is being resolved";
         then_ms = row_number(row, "first_sent_ms");
     } else if (state == SUBMITTING) {
         what = "it is being submitted";
@@ -224,6 +321,7 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
     } else {
         why_sent(row, state, out, out_bytes);
     }
+    add_reason(row, out, out_bytes);
     bool alone = json_is_true(json_object_get(row, "worker_dead")) ||
                  !json_object_get(row, "owner");
     size_t len = strlen(out);

@@ -16,6 +16,9 @@
  */
 void row_dress(json_t *row);
 
+/** since_ms and next_ms as times; null is let pass. */
+void row_dress_reason(json_t *reason);
+
 /** The state, before row_dress(); CLOSED if this program doesn't know it. */
 enum task_state row_state(const json_t *row);
 
@@ -30,7 +33,7 @@ json_t *row_event(const json_t *row);
 
 /**
  * Why a request isn't done, in one sentence; "" if it is. From a row of
- * ctl_show before row_dress().
+ * ctl_show before row_dress(); what its owner said (owner.h) comes first.
  */
 void row_why(const json_t *row, char *out, size_t out_bytes);
 

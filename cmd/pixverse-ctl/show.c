@@ -102,6 +102,19 @@ static void print_event(const json_t *event)
     }
 }
 
+static void print_reason(const json_t *reason)
+{
+    char text[400];
+    if (reason) {
+        snprintf(text, sizeof text, "%s, %" PRId64 " tries since %s",
+                 row_text(reason, "word"), row_number(reason, "tries"),
+                 row_text(json_object_get(reason, "times"), "since"));
+        line("reason", text);
+        line("last answer", row_text(reason, "answer"));
+        line("next try", row_text(json_object_get(reason, "times"), "next"));
+    }
+}
+
 static void print_row(const json_t *row, const json_t *event, const char *why)
 {
     const char *kind = row_text(row, "kind");
@@ -110,6 +123,7 @@ static void print_row(const json_t *row, const json_t *event, const char *why)
              row_text(row, "state"), kind[0] ? ", " : "", kind);
     print_for_people(title);
     line("waits", why);
+    print_reason(json_object_get(row, "reason"));
     line("owes", row_text(row, "owes"));
     print_fields(row);
     print_event(event);
@@ -135,6 +149,7 @@ static void dress(json_t *row, const json_t *event, const char *why)
                             json_string(task_owes(row_state(row))));
     }
     row_dress(row);
+    row_dress_reason(json_object_get(row, "reason"));
     parse_field(row, "body");
     parse_field(row, "metadata");
     parse_field(row, "warnings");
@@ -147,8 +162,9 @@ static void dress(json_t *row, const json_t *event, const char *why)
     if (event) {
         json_object_set(row, "event", (json_t *)event);
     }
-    static const char *const inner[] = {"waiting", "ahead",       "workers",
-                                        "holds",   "worker_dead", "owner"};
+    static const char *const inner[] = {
+        "waiting", "ahead", "workers", "holds",       "worker_dead",
+        "owner",   "task",  "admin",   "billed_open", "shared"};
     for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
         json_object_del(row, inner[i]);
     }
@@ -173,7 +189,7 @@ static int run(struct ctl *ctl, const struct options *given)
         json_decref(rows);
         return EXIT_FAILED;
     }
-    char why[1000];
+    char why[2000];
     row_why(row, why, sizeof why);
     json_t *event = row_event(row);
     dress(row, event, why);

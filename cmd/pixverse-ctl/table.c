@@ -1,16 +1,24 @@
 #include "table.h"
 
-#include "base/str.h"
-
+#include <langinfo.h>
+#include <libsmartcols.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define COLUMNS_MAX 16
-#define COLUMN_WIDTH_MIN 6
-#define GAP 2
+/* ---- the terminal ---- */
+
+void terminal_init(void)
+{
+    /* Elsewhere Chinese would be printed as \x…, and counted as bytes. */
+    if (!setlocale(LC_CTYPE, "") ||
+        strcmp(nl_langinfo(CODESET), "UTF-8") != 0) {
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+    }
+}
 
 int terminal_width(void)
 {
@@ -22,6 +30,14 @@ int terminal_width(void)
         return 80;
     }
     return size.ws_col;
+}
+
+bool terminal_colours(void)
+{
+    const char *none = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && none[0]) &&
+           !(term && strcmp(term, "dumb") == 0);
 }
 
 char *text_for_people(const char *text)
@@ -40,112 +56,77 @@ char *text_for_people(const char *text)
     return copy;
 }
 
-void table_init(struct table *table, const char *const *heads, size_t columns)
-{
-    *table = (struct table){.heads = heads, .columns = columns};
-}
+/* ---- tables ---- */
 
-void table_add(struct table *table, const char *const *cells)
+struct table {
+    struct libscols_table *lines;
+    size_t columns;
+    size_t rows;
+};
+
+static const char *const hues[] = {
+    [HUE_PLAIN] = NULL,    [HUE_GOOD] = "green",   [HUE_BAD] = "red",
+    [HUE_BUSY] = "cyan", [HUE_WAITS] = "brown",
+};
+
+struct table *table_new(const struct column *columns)
 {
-    if (table->rows == table->rows_size) {
-        size_t size = table->rows_size ? table->rows_size * 2 : 32;
-        char **grown =
-            realloc(table->cells, size * table->columns * sizeof *grown);
-        if (!grown) {
-            table->failed = true;
-            return;
-        }
-        table->cells = grown;
-        table->rows_size = size;
+    struct table *table = calloc(1, sizeof *table);
+    struct libscols_table *lines = table ? scols_new_table() : NULL;
+    bool good = lines != NULL;
+    for (; good && columns->head; columns++) {
+        int flags = columns->kind == COLUMN_CUT ? SCOLS_FL_TRUNC : 0;
+        good = scols_table_new_column(lines, columns->head, 0, flags) != NULL;
+        table->columns++;
     }
-    for (size_t i = 0; i < table->columns; i++) {
-        table->cells[table->rows * table->columns + i] =
-            text_for_people(cells[i]);
+    if (!good) {
+        scols_unref_table(lines);
+        free(table);
+        return NULL;
     }
-    table->rows++;
+    table->lines = lines;
+    return table;
 }
 
-static const char *cell(const struct table *table, size_t row, size_t column)
+void table_add(struct table *table, const char *const *cells, size_t coloured,
+               enum hue hue)
 {
-    const char *text = table->cells[row * table->columns + column];
-    return text ? text : "";
-}
-
-static size_t points(const char *text)
-{
-    return str_is_utf8(str_of(text)) ? str_code_points(str_of(text))
-                                     : strlen(text);
-}
-
-static void measure(const struct table *table, size_t *widths)
-{
-    for (size_t c = 0; c < table->columns; c++) {
-        widths[c] = points(table->heads[c]);
-        for (size_t r = 0; r < table->rows; r++) {
-            size_t width = points(cell(table, r, c));
-            widths[c] = width > widths[c] ? width : widths[c];
+    struct libscols_line *line =
+        table ? scols_table_new_line(table->lines, NULL) : NULL;
+    for (size_t i = 0; line && i < table->columns; i++) {
+        char *text = text_for_people(cells[i]);
+        if (text && scols_line_refer_data(line, i, text) != 0) {
+            free(text);
         }
     }
-}
-
-/** Takes columns from the widest until the row fits. */
-static void fit(size_t *widths, size_t columns, size_t room)
-{
-    for (;;) {
-        size_t sum = (columns - 1) * GAP;
-        size_t widest = 0;
-        for (size_t c = 0; c < columns; c++) {
-            sum += widths[c];
-            widest = widths[c] > widths[widest] ? c : widest;
-        }
-        if (sum <= room || widths[widest] <= COLUMN_WIDTH_MIN) {
-            return;
-        }
-        widths[widest]--;
+    if (line) {
+        table->rows++;
+        (void)scols_cell_set_color(scols_line_get_cell(line, coloured),
+                                   hues[hue]);
     }
 }
 
-static void print_cell(const char *text, size_t width, bool last)
+size_t table_rows(const struct table *table)
 {
-    size_t len = points(text);
-    if (len > width) {
-        struct str cut = str_cut_points(str_of(text), width - 1);
-        printf("%.*s…", (int)cut.len, cut.at);
-        len = width;
-    } else {
-        fputs(text, stdout);
-    }
-    if (!last) {
-        printf("%*s", (int)(width - len + GAP), "");
-    }
+    return table ? table->rows : 0;
 }
 
-void table_print(const struct table *table, int width)
+void table_print(struct table *table, int width, bool colours)
 {
-    size_t widths[COLUMNS_MAX];
-    size_t columns =
-        table->columns < COLUMNS_MAX ? table->columns : COLUMNS_MAX;
-    measure(table, widths);
+    if (!table) {
+        return;
+    }
+    (void)scols_table_set_termforce(table->lines, width > 0
+                                                      ? SCOLS_TERMFORCE_ALWAYS
+                                                      : SCOLS_TERMFORCE_NEVER);
     if (width > 0) {
-        fit(widths, columns, (size_t)width);
+        (void)scols_table_set_termwidth(table->lines, (size_t)width);
     }
-    for (size_t c = 0; c < columns; c++) {
-        print_cell(table->heads[c], widths[c], c + 1 == columns);
+    (void)scols_table_enable_colors(table->lines, colours);
+    if (table->rows > 0) {
+        fflush(stdout);
+        (void)scols_print_table(table->lines);
     }
-    putchar('\n');
-    for (size_t r = 0; r < table->rows; r++) {
-        for (size_t c = 0; c < columns; c++) {
-            print_cell(cell(table, r, c), widths[c], c + 1 == columns);
-        }
-        putchar('\n');
-    }
-}
-
-void table_done(struct table *table)
-{
-    for (size_t i = 0; i < table->rows * table->columns; i++) {
-        free(table->cells[i]);
-    }
-    free(table->cells);
-    *table = (struct table){0};
+    scols_unref_table(table->lines);
+    free(table);
 }

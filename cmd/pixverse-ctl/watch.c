@@ -53,9 +53,12 @@ static void dress(json_t *row)
 
 static void print_holds(const struct ctl *ctl, const json_t *holds)
 {
-    static const char *const heads[] = {"HELD BY", "SCOPE", "SINCE", "BECAUSE"};
-    struct table table;
-    table_init(&table, heads, sizeof heads / sizeof heads[0]);
+    static const struct column columns[] = {{"HELD BY", COLUMN_WHOLE},
+                                            {"SCOPE", COLUMN_CUT},
+                                            {"SINCE", COLUMN_WHOLE},
+                                            {"BECAUSE", COLUMN_CUT},
+                                            {0}};
+    struct table *table = table_new(columns);
     size_t i;
     json_t *hold;
     json_array_foreach(holds, i, hold)
@@ -65,21 +68,20 @@ static void print_holds(const struct ctl *ctl, const json_t *holds)
         const char *const cells[] = {row_text(hold, "reason"),
                                      row_text(hold, "scope"), since,
                                      row_text(hold, "message")};
-        table_add(&table, cells);
+        table_add(table, cells, 0, HUE_BAD);
     }
-    if (table.rows > 0) {
+    if (table_rows(table) > 0) {
         putchar('\n');
-        table_print(&table, ctl->width);
     }
-    table_done(&table);
+    table_print(table, ctl->width, ctl->colours);
 }
 
 static void print_ends(const struct ctl *ctl, const json_t *ends)
 {
-    static const char *const heads[] = {"TOLD", "REQUEST", "END", "MODE",
-                                        "TOOK"};
-    struct table table;
-    table_init(&table, heads, sizeof heads / sizeof heads[0]);
+    static const struct column columns[] = {
+        {"TOLD", COLUMN_WHOLE}, {"REQUEST", COLUMN_WHOLE}, {"END", COLUMN_CUT},
+        {"MODE", COLUMN_CUT},   {"TOOK", COLUMN_CUT},      {0}};
+    struct table *table = table_new(columns);
     size_t i;
     json_t *end;
     json_array_foreach(ends, i, end)
@@ -91,13 +93,12 @@ static void print_ends(const struct ctl *ctl, const json_t *ends)
             row_text(json_object_get(end, "times"), "closed"),
             row_text(end, "request_id"), kind[0] ? kind : "completed",
             row_text(end, "mode"), took};
-        table_add(&table, cells);
+        table_add(table, cells, 2, kind[0] ? HUE_BAD : HUE_GOOD);
     }
-    if (table.rows > 0) {
+    if (table_rows(table) > 0) {
         putchar('\n');
-        table_print(&table, ctl->width);
     }
-    table_done(&table);
+    table_print(table, ctl->width, ctl->colours);
 }
 
 static void print_screen(const struct ctl *ctl, const json_t *row)

@@ -3,6 +3,7 @@
 #include "edge/pg.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define COLUMNS_MAX 64
 
@@ -45,6 +46,13 @@ static void give_rows(const PGresult *result,
     }
 }
 
+/** A table, column or schema that isn't there. */
+static bool is_schema_fault(const char *sqlstate)
+{
+    return strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42703") == 0 ||
+           strcmp(sqlstate, "3F000") == 0;
+}
+
 bool inspect_rows(struct inspect *inspect, const char *query,
                   const char *const *params, size_t params_len,
                   void (*on_row)(void *context, const char *const *names,
@@ -56,7 +64,14 @@ bool inspect_rows(struct inspect *inspect, const char *query,
                      NULL, params, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);
     bool done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-    if (!done) {
+    const char *sqlstate =
+        done ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (sqlstate && is_schema_fault(sqlstate)) {
+        err_set(err, ERR_PERMANENT,
+                "this database has no schema of this program (%s): run "
+                "pixverse-worker migrate",
+                PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    } else if (!done) {
         pg_err(err,
                PQstatus(inspect->conn) == CONNECTION_OK ? ERR_PERMANENT
                                                         : ERR_TRANSIENT,

@@ -1,13 +1,15 @@
 -- pixverse-ctl list: newest first, unfinished and told ones.
 -- $1 states (an array literal, null: all), $2 tenant (null: all),
--- $3 received since (ms), $4 how many at most.
+-- $3 received since (ms), $4 how many at most, $5 states with a kind, as
+-- 100 * state + kind (null: all).
 WITH found AS (
     (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
             t.settled_ms, CASE WHEN t.has_cost THEN t.cost END AS cost,
             r.request_id, r.tenant, r.mode, r.priority,
             t.received_ms
        FROM task t JOIN request r USING (id)
-      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[]))
+      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[])
+            OR 100 * t.state + t.kind = ANY ($5::int[]))
         AND ($2::text IS NULL OR r.tenant = $2::text)
         AND t.received_ms >= $3::bigint
       ORDER BY t.id DESC LIMIT $4::bigint)
@@ -17,7 +19,8 @@ WITH found AS (
             r.request_id, r.tenant, r.mode, r.priority,
             t.received_ms
        FROM closed t JOIN request r USING (id)
-      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[]))
+      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[])
+            OR 100 * t.state + t.kind = ANY ($5::int[]))
         AND ($2::text IS NULL OR r.tenant = $2::text)
         AND t.received_ms >= $3::bigint
       ORDER BY t.id DESC LIMIT $4::bigint))

@@ -64,6 +64,26 @@ SELECT json_strip_nulls(json_build_object(
            'body', r.body, 'metadata', r.metadata, 'warnings', r.warnings,
            'event', t.event,
            'owner', nullif(greatest(t.owner, 0), 0),
+           'task', r.id,
+           'billed_open', nullif(t.billed_open, false),
+           'admin', CASE WHEN NOT l.dead THEN nullif(l.admin, '') END,
+           'reason', (SELECT json_build_object(
+                          'word', q.word, 'since_ms', q.since_ms,
+                          'tries', q.tries, 'answer', q.answer,
+                          'next_ms', q.next_ms)
+                        FROM reason q
+                       WHERE q.task = t.id AND q.fence = t.fence
+                         AND q.state = t.state AND t.closed_ms IS NULL),
+           'shared', (SELECT json_agg(json_build_object(
+                          'word', s.word, 'since_ms', s.since_ms,
+                          'tries', s.tries, 'answer', s.answer,
+                          'next_ms', nullif(s.next_ms, 0),
+                          'worker', o.name)
+                          ORDER BY s.since_ms)
+                        FROM shared_reason s
+                        JOIN lease o ON o.id = s.owner AND NOT o.dead
+                       WHERE t.closed_ms IS NULL
+                         AND (t.state = 0 OR s.owner = t.owner)),
            'worker', l.name,
            'worker_dead', CASE WHEN t.owner > 0 AND t.closed_ms IS NULL
                                THEN coalesce(l.dead, true) END,

@@ -2,10 +2,18 @@
 """pixverse-ctl: what a developer types, against the whole service."""
 # tests/run: postgres kafka sanitized timeout=240
 
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
 
+import psycopg
 import tap
-from world import TMP, World, wait_for
+from world import BIN, TMP, World, fetch, wait_for
 
 LIST_STATES = {"queued", "submitting", "running", "ready", "succeeded", "failed",
                "late", "closed"}
@@ -67,7 +75,8 @@ def check_wait(world):
 
 def check_looks(world):
     def told():
-        rows = lines(world.ctl("list", "--json"))
+        rows = [row for row in lines(world.ctl("list", "--json"))
+                if row["tenant"] != "aside"]
         return rows if all(row["state"] == "closed" for row in rows) else None
     rows = wait_for(told, 30, "all rows are closed")
     tap.equal(len(rows), 7, "list has all of them")
@@ -126,11 +135,151 @@ def check_waiting(world):
               "and says what to look at, not the password", done.stderr)
 
 
+def on_terminal(world, columns, *args, **more):
+    """What pixverse-ctl writes to a terminal so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = world.environment(TERM="xterm", **more)
+    process = subprocess.Popen([str(BIN / "pixverse-ctl"), *args], env=env,
+                               stdout=theirs, stderr=subprocess.STDOUT)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        said += part
+    os.close(ours)
+    process.wait(30)
+    return said.decode()
+
+
+def check_tables(world):
+    """Ids whole, states in colour, words as they are shown, Chinese as wide as it is."""
+    plain = re.compile("\x1b\\[[0-9;]*m")
+    long = "table." + "x" * 60
+    world.ctl("submit", "--id", long, "--prompt", "x", "--wait", timeout=60)
+    narrow = plain.sub("", on_terminal(world, 50, "list"))
+    task = world.event(long)["provider_task_id"]
+    tap.check(long in narrow and task in narrow, "ids are whole however narrow", narrow)
+    tap.check(all(head in narrow for head in ("WHEN", "TOOK")), "WHEN and TOOK", narrow)
+    row = next(line for line in narrow.splitlines() if long in line)
+    tap.check(len(row) < len(next(line for line in world.ctl("list").stdout.splitlines()
+                                  if long in line)), "other columns give way", row)
+    tap.check("\x1b[" in on_terminal(world, 200, "list"), "a terminal has colours")
+    tap.check("\x1b[" not in on_terminal(world, 200, "list", NO_COLOR="1"),
+              "NO_COLOR has none")
+    tap.check("\x1b[" not in world.ctl("list").stdout, "nor has a pipe")
+
+    states = lambda *words: {r["request_id"] for r in lines(world.ctl(
+        "list", "--json", *(part for word in words for part in ("--state", word))))}
+    kind = world.event("fails.1")["error"]["kind"]
+    tap.equal(states("failed"), {"fails.1"}, "list --state failed")
+    tap.equal(states(kind), {"fails.1"}, f"list --state {kind}")
+    tap.equal(states(f"failed: {kind}"), {"fails.1"}, "as it is shown")
+    tap.check(long in states("completed") and "fails.1" not in states("completed"),
+              "list --state completed")
+    tap.equal(states("completed", "failed"), states("closed"), "both are all that is told")
+    tap.equal(states("queued", "timed_out"), set(), "what isn't there")
+
+    world.query("INSERT INTO hold VALUES ('storage', 'elsewhere', 1, 1, '余额不足，请充值')"
+                " RETURNING reason")
+    watched = world.ctl("watch", "--count", "1", env=world.environment(LC_ALL="C"))
+    tap.check("余额不足，请充值" in watched.stdout, "Chinese in the locale C", watched.stdout)
+    world.query("DELETE FROM hold RETURNING reason")
+
+
+def check_words(world):
+    """Arguments that are no text, and a database without a schema."""
+    done = subprocess.run([str(BIN / "pixverse-ctl"), "submit", "--prompt", b"caf\xe9",
+                           "--id", "latin.1"], env=world.environment(),
+                          capture_output=True, timeout=30)
+    tap.equal(done.returncode, 2, "an argument that is not UTF-8 is refused")
+    tap.check(b"argument 3" in done.stderr, "and named", done.stderr)
+    name = "bare_" + os.urandom(4).hex()
+    with psycopg.connect(world.database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = world.database_url.rsplit("/", 1)[0] + "/" + name
+    for words in (("list",), ("show", "x"), ("cancel", "x")):
+        done = world.ctl(*words, env=world.environment(DATABASE_URL=url))
+        tap.check(done.returncode == 1 and "pixverse-worker migrate" in done.stderr,
+                  f"{words[0]} in an empty database says what to run", done.stderr)
+
+
+def explained(world, request_id):
+    done = world.ctl("explain", request_id, "--json")
+    return json.loads(done.stdout) if done.stdout else {}
+
+
+def begin_reasons(world):
+    """What check_reasons looks at once it has waited for long."""
+    world.faults([
+        {"on": "download", "kind": "status", "status": 503, "count": -1, "match": "stuck."},
+        {"on": "submit", "kind": "slow_job", "delay_ms": 300000, "match": "long."}])
+    for request_id in ("stuck.1", "long.1"):
+        world.ctl("submit", "--id", request_id, "--prompt", request_id,
+                  "--tenant", "aside")
+
+
+def check_reasons(world):
+    """Why it isn't done: from the table, and from the worker itself."""
+    wait_for(lambda: explained(world, "long.1").get("progress") is not None, 30,
+             "progress, as its owner knows it")
+    told = explained(world, "long.1")
+    tap.equal((told["state"], told["done"]), ("running", False), "explain of a running one")
+    for name in ("progress", "next", "deadline", "money", "worker"):
+        tap.check(told.get(name) not in (None, ""), f"it has {name}", told)
+    text = world.ctl("explain", "long.1").stdout
+    for word in ("progress", "next poll", "deadline", "money"):
+        tap.check(word in text, f"and in words: {word}", text)
+    world.query("UPDATE lease SET admin = '127.0.0.1:1' RETURNING id")
+    told = explained(world, "long.1")
+    tap.check(told.get("not_asked") and told.get("worker") and "progress" not in told,
+              "where the owner can't be asked, it is named", told)
+    world.query("UPDATE lease SET admin = %s RETURNING id",
+                world.workers[0].admin.removeprefix("http://"))
+
+    wait_for(lambda: world.query("SELECT 1 FROM reason"), 60, "a reason of long standing")
+    rows = world.query("SELECT word, tries, answer FROM reason")
+    tap.equal(rows[0][0], "fetch_failed", "the failing download has its row")
+    tap.check("503" in rows[0][2] and rows[0][1] > 3, "with its last answer", rows)
+    told = explained(world, "stuck.1")
+    tap.check("503" in told["why"] and told["reason"]["tries"] > 3
+              and told["reason"]["times"]["next"], "explain says so", told)
+    shown = json.loads(world.ctl("show", "stuck.1", "--json").stdout)
+    tap.equal(shown["reason"]["word"], "fetch_failed", "show too")
+    tap.check("503" in world.ctl("show", "stuck.1").stdout, "and in words")
+    ready = fetch(world.workers[0].admin + "/readyz")[1].decode()
+    tap.check("reason: fetch_failed: 1 task" in ready and "503" in ready, "/readyz too", ready)
+    log = world.workers[0].text()
+    tap.check("a task waits" in log and "reason=fetch_failed" in log, "and the log")
+
+    told = explained(world, "fails.1")
+    event = world.event("fails.1")
+    tap.equal((told["done"], told["kind"], told["message"], told["billed"],
+               told["retry_safe"]),
+              (True, event["error"]["kind"], event["error"]["message"], event["billed"],
+               event["error"]["retry_safe"]), "explain of a failed one")
+    tap.check("pixverse-ctl" in told["next_step"], "and the command that follows", told)
+    tap.check("next" in world.ctl("explain", "fails.1").stdout, "in words too")
+    world.ctl("cancel", "long.1")
+    fetch(world.sim_url + "/sim/faults", "DELETE")
+    tap.equal(world.event("stuck.1")["status"], "completed", "it comes home in the end")
+    wait_for(lambda: not world.query("SELECT 1 FROM reason"), 20, "and the reason goes")
+
+
 def main():
     with World() as world:
+        begin_reasons(world)
         check_faults(world)
         check_wait(world)
         check_looks(world)
+        check_tables(world)
+        check_words(world)
+        check_reasons(world)
         check_waiting(world)
 
 

@@ -113,6 +113,11 @@ def check_cancel(world):
     until(world, "queue.1", "queued")
     refused(world, ("attach", "queue.1", "task_x"), "never sent")
     refused(world, ("retry", "queue.1"), "has not ended")
+    ask(world, "queue.2")
+    until(world, "queue.2", "queued")
+    done = world.ctl("cancel", "queue.2")
+    tap.equal((done.returncode, done.stdout), (0, "queue.2: cancelled, billed: no\n"),
+              "cancel says what came of it")
     cancelled(world, "queue.1", "no")
     held(world, False)
 
@@ -142,14 +147,16 @@ def ends(world, request_id, number):
 
 
 def check_retry(world):
-    world.faults([{"on": "submit", "kind": "fail", "match": "fails."}])
-    ask(world, "fails.1", "good.1")
+    world.faults([{"on": "submit", "kind": "fail", "match": "fails."},
+                  {"on": "submit", "kind": "fail", "match": "moderated.", "text":
+                   "sensitive content in the prompt, please adjust: moderation"}])
+    ask(world, "fails.1", "good.1", "moderated.1")
     world.send({"request_id": "faulty.1", "request": {"prompt": "x", "duration": 99}})
     world.flush()
     first = world.event("fails.1")
     tap.equal((first["error"]["kind"], first["billed"]), ("provider_failed", "no"),
               "it failed unpaid")
-    for request_id in ("fails.1", "good.1", "faulty.1"):
+    for request_id in ("fails.1", "good.1", "faulty.1", "moderated.1"):
         world.event(request_id)
         until(world, request_id, "closed")
     done = world.ctl("retry", "fails.1", "--json")
@@ -166,6 +173,10 @@ def check_retry(world):
 
     refused(world, ("retry", "good.1"), "--pay-again")
     refused(world, ("retry", "run.1"), "may have been paid")
+    done = world.ctl("retry", "moderated.1")
+    tap.check(done.returncode == 1 and "moderation" in done.stderr
+              and "second time" not in done.stderr,
+              "nothing was paid: no word of paying twice", done.stderr)
     refused(world, ("retry", "faulty.1", "--pay-again"), "new id")
     refused(world, ("retry", "nobody"), "no request")
     refused(world, ("retry",), "request id", 2)

@@ -1,6 +1,7 @@
 """PgBouncer before the run's PostgreSQL, and a bystander: another program that runs
 short transactions through the same pool."""
 
+import atexit
 import os
 import shutil
 import socket
@@ -25,6 +26,7 @@ class PgBouncer:
         self.port = free_port()
         # Where another user can read it: PgBouncer refuses to be root.
         self.folder = Path(tempfile.mkdtemp(suffix="-pixverse-pgbouncer", dir="/var/tmp"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         users = self.folder / "users"
         users.write_text(f'"{to["user"]}" "{to["password"]}"\n')
         lines = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
@@ -53,7 +55,6 @@ class PgBouncer:
 
     def stop(self):
         self.program.kill()
-        shutil.rmtree(self.folder)
 
 
 class Relay:

@@ -1,6 +1,6 @@
 #include "ctl.h"
 
-#include "edge/pg_url.h"
+#include "edge/pg/url.h"
 
 #include <signal.h>
 #include <stdio.h>

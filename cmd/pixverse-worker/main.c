@@ -1,7 +1,7 @@
 #include "commands.h"
 
 #include "base/log.h"
-#include "edge/pg_url.h"
+#include "edge/pg/url.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "edge/credentials.h"
+#include "edge/s3/credentials.h"
 #include "edge/web.h"
 
 #include <limits.h>

@@ -1,5 +1,5 @@
 #include "edge/coded.h"
-#include "edge/decode.h"
+#include "edge/web/decode.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

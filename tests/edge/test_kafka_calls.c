@@ -3,7 +3,7 @@
 /* wraps: eventfd uv_poll_init rd_kafka_destroy_flags */
 #include "edge/calls.h"
 #include "edge/kafka_trial.h"
-#include "edge/producer_test.h"
+#include "edge/kafka/producer_test.h"
 
 #include <semaphore.h>
 #include <sys/eventfd.h>

@@ -1,4 +1,4 @@
-#include "edge/pg_url.h"
+#include "edge/pg/url.h"
 #include "edge/schema.h"
 
 #include "lib/check.h"

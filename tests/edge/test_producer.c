@@ -1,6 +1,6 @@
 /* tests/run: raced */
 #include "edge/kafka_trial.h"
-#include "edge/producer_test.h"
+#include "edge/kafka/producer_test.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 #include "edge/store_trial.h"
 
-#include "edge/pg_unit.h"
+#include "edge/pg/unit.h"
 
 static void intake__new_rows__wait_in_the_queue(void **state)
 {

@@ -1,7 +1,7 @@
 #include "edge/store_trial.h"
 
-#include "edge/pg.h"
-#include "edge/sql_text.h"
+#include "edge/pg/pg.h"
+#include "edge/pg/sql_text.h"
 
 #include "core/apimart.h"
 

@@ -1,7 +1,7 @@
 #include "edge/store_trial.h"
 
-#include "edge/pg.h"
-#include "edge/sql_text.h"
+#include "edge/pg/pg.h"
+#include "edge/pg/sql_text.h"
 
 /*
  * How much a statement looks at, where much waits that does not concern it, on

@@ -1,5 +1,5 @@
-#include "edge/loop_uv.h"
-#include "edge/pg.h"
+#include "edge/loop/uv.h"
+#include "edge/pg/pg.h"
 #include "edge/store_trial.h"
 
 #include <arpa/inet.h>

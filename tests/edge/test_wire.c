@@ -1,6 +1,6 @@
 #include "edge/coded.h"
 #include "edge/web.h"
-#include "edge/wire.h"
+#include "edge/web/wire.h"
 
 #include <setjmp.h>
 #include <signal.h>

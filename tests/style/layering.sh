@@ -53,7 +53,7 @@ inner_elsewhere() {
     local header
     for header in $(inner_headers); do
         grep -rnF "include \"${header#lib/}\"" --include='*.[ch]' lib |
-            grep -v "^${header%/*}/"
+            grep -v "^$(cut -d / -f 1,2 <<<"$header")/"
     done
 }
 

@@ -1,0 +1,60 @@
+#include "edge/kafka/grave.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct kafka_grave {
+    struct loop *loop;
+    loop_fn *on_filled;
+    void *context;
+    rd_kafka_t *client;
+};
+
+struct kafka_grave *kafka_grave_new(struct loop *loop, loop_fn *on_filled,
+                                    void *context)
+{
+    struct kafka_grave *grave = malloc(sizeof *grave);
+    if (grave) {
+        *grave = (struct kafka_grave){loop, on_filled, context, NULL};
+    }
+    return grave;
+}
+
+void kafka_grave_free(struct kafka_grave *grave)
+{
+    free(grave);
+}
+
+static void on_dead(void *context)
+{
+    struct kafka_grave *grave = context;
+    grave->on_filled(grave->context);
+    free(grave);
+}
+
+static void die(void *context)
+{
+    struct kafka_grave *grave = context;
+    rd_kafka_destroy_flags(grave->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void *run(void *context)
+{
+    struct kafka_grave *grave = context;
+    die(grave);
+    loop_post(grave->loop, on_dead, grave);
+    return NULL;
+}
+
+void kafka_grave_fill(struct kafka_grave *grave, rd_kafka_t *client)
+{
+    pthread_t thread;
+    pthread_attr_t detached;
+    grave->client = client;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &detached, run, grave) != 0) {
+        loop_work(grave->loop, die, on_dead, grave);
+    }
+    pthread_attr_destroy(&detached);
+}

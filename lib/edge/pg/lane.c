@@ -1,0 +1,593 @@
+#include "edge/pg/lane.h"
+
+#include "base/must.h"
+#include "core/retry.h"
+#include "edge/loop/uv.h"
+#include "edge/pg/pooler.h"
+#include "edge/schema.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 16 /* units under way */
+#define GREETING_MS 3000 /* for the end of the backend before, and half a lease */
+#define NULLS_MAX 3 /* empty results in a row: nothing more is there yet */
+#define POSTGRES_MIN 150000
+
+enum phase { LANE_APART, LANE_CONNECTING, LANE_GREETING, LANE_UP };
+
+/** What is under way on another thread; outlives the lane if need be. */
+struct connecting {
+    struct pg_lane *lane;      /* null: nobody waits for it any more */
+    struct pg_address address; /* own copies */
+    PGconn *conn;
+    struct err err;
+};
+
+struct pg_lane {
+    struct loop *loop;
+    struct pg_lane_options options;
+    pg_lane_state_fn *on_state;
+    void *context;
+    enum phase phase;
+    struct connecting *connecting;
+    PGconn *conn;
+    uv_poll_t *poll;
+    struct list waiting; /* to be sent */
+    struct list sent;    /* oldest first */
+    size_t sent_len;
+    struct list refused; /* came while there was no connection */
+    int64_t lock; /* what every session of ours holds; 0: not yet told */
+    struct backoff backoff;
+    int64_t heard_ms; /* boot clock: last answer, or start of the wait for it */
+    bool doomed;      /* sending failed: dropped in the next turn */
+    struct loop_timer *again; /* connect */
+    struct loop_timer *soon;  /* end refused units; drop a doomed connection */
+    struct loop_timer *watch; /* silence */
+};
+
+static void connect_now(void *context);
+static void drop(struct pg_lane *lane, const char *why, bool misfit);
+static void pump(struct pg_lane *lane);
+
+/* ---- ends of units ------------------------------------------------------ */
+
+static void end_unit(struct pg_unit *unit)
+{
+    unit->on_end(unit->context, unit);
+    pg_unit_free(unit);
+}
+
+static void end_all(struct list *units, const char *why)
+{
+    while (!list_is_empty(units)) {
+        struct pg_unit *unit =
+            LIST_OWNER(list_pop(units), struct pg_unit, link);
+        pg_unit_rewind(unit);
+        err_set(&unit->err, ERR_TRANSIENT, "%s", why);
+        end_unit(unit);
+    }
+}
+
+static void move_all(struct list *from, struct list *to)
+{
+    while (!list_is_empty(from)) {
+        list_add_tail(to, list_pop(from));
+    }
+}
+
+/** Statements that were prepared are gone, or were there before: somebody lends
+ * us another backend each time. */
+static bool is_poolers(const struct pg_unit *unit)
+{
+    return strcmp(unit->sqlstate, "26000") == 0 ||
+           strcmp(unit->sqlstate, "42P05") == 0;
+}
+
+/** A sequence behind its table, one at its end, a letter that the encoding of
+ * the database lacks, a statement whose time is up: no new connection helps. */
+static bool is_harmless(const struct pg_unit *unit)
+{
+    return pg_unit_is_constraint(unit) ||
+           strncmp(unit->sqlstate, "22", 2) == 0 ||
+           strcmp(unit->sqlstate, "57014") == 0;
+}
+
+/** The connection goes on after a refusal; other errors (read-only, shut down,
+ * a table is gone, the disk is full) are not the unit's own, and a new
+ * connection, after a wait, finds out whether they are over. */
+static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
+{
+    unit->tries++;
+    if (!unit->sqlstate[0]) {
+        if (lane->phase == LANE_UP) {
+            backoff_good(&lane->backoff);
+        }
+        end_unit(unit);
+    } else if (pg_unit_may_retry(unit) && unit->tries < unit->tries_max) {
+        pg_unit_rewind(unit);
+        list_add_tail(&lane->waiting, &unit->link);
+    } else if (pg_unit_is_refused(unit)) {
+        unit->err.kind = ERR_PERMANENT;
+        end_unit(unit);
+    } else if (pg_unit_may_retry(unit) || is_harmless(unit) ||
+               lane->phase == LANE_GREETING) {
+        end_unit(unit);
+    } else {
+        struct err err = unit->err;
+        bool pooler = is_poolers(unit);
+        drop(lane, pooler ? pg_pooler_words : err.text, false);
+        end_unit(unit); /* it alone knows what the error was */
+    }
+}
+
+/* ---- bytes in, bytes out ------------------------------------------------ */
+
+static void take_results(struct pg_lane *lane)
+{
+    PGconn *conn = lane->conn;
+    int nulls = 0;
+    while (lane->conn == conn && !list_is_empty(&lane->sent) &&
+           nulls < NULLS_MAX && !PQisBusy(conn)) {
+        struct pg_unit *unit =
+            LIST_OWNER(lane->sent.next, struct pg_unit, link);
+        PGresult *result = PQgetResult(conn);
+        if (!result) {
+            nulls++;
+            continue;
+        }
+        nulls = 0;
+        if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
+            pg_unit_take(unit, result);
+            if (PQstatus(conn) == CONNECTION_BAD) {
+                return;
+            }
+            continue;
+        }
+        PQclear(result);
+        list_remove(&unit->link);
+        lane->sent_len--;
+        unit_came(lane, unit);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct pg_lane *lane = poll->data;
+    PGconn *conn = lane->conn;
+    struct err err = {0};
+    if (status < 0 || ((events & UV_READABLE) && !PQconsumeInput(conn))) {
+        pg_err(&err, ERR_TRANSIENT, conn);
+        drop(lane, err.text, false);
+        return;
+    }
+    if (events & UV_READABLE) {
+        lane->heard_ms = loop_boot_ms(lane->loop);
+        take_results(lane);
+    }
+    if (lane->conn != conn) {
+        return;
+    }
+    if (PQstatus(conn) == CONNECTION_BAD) {
+        pg_err(&err, ERR_TRANSIENT, conn);
+        drop(lane, err.text, false);
+        return;
+    }
+    pump(lane);
+}
+
+static bool send_unit(struct pg_lane *lane, struct pg_unit *unit)
+{
+    for (size_t i = 0; i < unit->calls_len; i++) {
+        if (!pg_unit_send_call(unit, i, lane->conn)) {
+            return false;
+        }
+    }
+    return PQpipelineSync(lane->conn) == 1;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void unwatch(struct pg_lane *lane)
+{
+    if (lane->poll) {
+        uv_poll_stop(lane->poll);
+        uv_close((uv_handle_t *)lane->poll, on_poll_closed);
+        lane->poll = NULL;
+    }
+}
+
+static int64_t silence_ms(const struct pg_lane *lane)
+{
+    const struct pg_lane_options *o = &lane->options;
+    int64_t greeting_ms = o->lease_ms / 2 + GREETING_MS;
+    return lane->phase == LANE_GREETING && greeting_ms < o->silence_ms
+               ? greeting_ms
+               : o->silence_ms;
+}
+
+/** Sends what may be sent. Calls nobody: failure is seen to in the next turn.
+ */
+static void pump(struct pg_lane *lane)
+{
+    if (lane->doomed) {
+        return;
+    }
+    while (!list_is_empty(&lane->waiting) && lane->sent_len < DEPTH_MAX) {
+        struct pg_unit *unit =
+            LIST_OWNER(list_pop(&lane->waiting), struct pg_unit, link);
+        if (lane->sent_len == 0) {
+            lane->heard_ms = loop_boot_ms(lane->loop);
+            loop_timer_set(lane->watch, silence_ms(lane));
+        }
+        list_add_tail(&lane->sent, &unit->link);
+        lane->sent_len++;
+        if (!send_unit(lane, unit)) {
+            lane->doomed = true;
+        }
+    }
+    int left = lane->doomed ? -1 : PQflush(lane->conn);
+    if (PQsocket(lane->conn) < 0) {
+        /* While it sends, libpq reads, and closes what has ended: libuv aborts
+         * when it is told to watch that, and the number is soon another's. */
+        unwatch(lane);
+        left = -1;
+    }
+    int events = UV_READABLE | (left > 0 ? UV_WRITABLE : 0);
+    if (left < 0 || uv_poll_start(lane->poll, events, on_poll) != 0) {
+        lane->doomed = true;
+        loop_timer_set(lane->soon, 0);
+    }
+}
+
+/* ---- connection lost, connection wanted --------------------------------- */
+
+static void hang_up(struct pg_lane *lane)
+{
+    unwatch(lane);
+    PQfinish(lane->conn);
+    lane->conn = NULL;
+    lane->doomed = false;
+    loop_timer_stop(lane->watch);
+}
+
+/** The state is told before the units end, so that who is called back sees it.
+ */
+static void drop(struct pg_lane *lane, const char *why, bool misfit)
+{
+    char text[sizeof(((struct err *)0)->text)];
+    snprintf(text, sizeof text, "%s", why);
+    struct list units;
+    list_init(&units);
+    move_all(&lane->sent, &units);
+    move_all(&lane->waiting, &units);
+    lane->sent_len = 0;
+    hang_up(lane);
+    lane->phase = LANE_APART;
+    loop_timer_set(lane->again,
+                   backoff_fail(&lane->backoff, lane->options.again_max_ms,
+                                loop_random(lane->loop)));
+    lane->on_state(lane->context, false, text, misfit);
+    end_all(&units, text);
+}
+
+static void on_soon(void *context)
+{
+    struct pg_lane *lane = context;
+    struct list refused;
+    list_init(&refused);
+    move_all(&lane->refused, &refused);
+    if (lane->doomed) {
+        struct err err = {0};
+        pg_err(&err, ERR_TRANSIENT, lane->conn);
+        drop(lane, err.text, false);
+    }
+    end_all(&refused, "PostgreSQL is not connected");
+}
+
+static void on_watch(void *context)
+{
+    struct pg_lane *lane = context;
+    if (!lane->sent_len) {
+        return;
+    }
+    int64_t left_ms =
+        lane->heard_ms + silence_ms(lane) - loop_boot_ms(lane->loop);
+    if (left_ms > 0) {
+        loop_timer_set(lane->watch, left_ms);
+        return;
+    }
+    drop(lane, "PostgreSQL does not answer", false);
+}
+
+/* ---- greeting ----------------------------------------------------------- */
+
+static bool is_greeting(const struct pg_lane *lane)
+{
+    return lane->conn && lane->phase == LANE_GREETING;
+}
+
+static void go_up(struct pg_lane *lane)
+{
+    lane->phase = LANE_UP;
+    lane->on_state(lane->context, true, "", false);
+}
+
+static void add_lock(struct pg_unit *unit, int64_t lock)
+{
+    pg_unit_plain(unit, pg_sql("query", "session_lock"));
+    pg_unit_i64(unit, lock);
+}
+
+/** Our session before may still be at work: it is ended first. */
+static void on_locked(void *context, struct pg_unit *unit)
+{
+    struct pg_lane *lane = context;
+    if (!is_greeting(lane)) {
+        return;
+    }
+    if (unit->err.kind != ERR_NONE) {
+        drop(lane, unit->err.text, false);
+    } else if (!pg_bool(unit->results[1], 0, 0)) {
+        drop(lane, "PostgreSQL still works for our last connection", false);
+    } else {
+        go_up(lane);
+    }
+}
+
+static void on_prepared(void *context, struct pg_unit *unit)
+{
+    struct pg_lane *lane = context;
+    if (!is_greeting(lane)) {
+        return; /* dropped in the meantime */
+    }
+    if (unit->err.kind != ERR_NONE) {
+        drop(lane, unit->err.text, false);
+        return;
+    }
+    if (!lane->lock) {
+        go_up(lane);
+        return;
+    }
+    struct pg_unit *next = pg_unit_new(on_locked, lane);
+    pg_unit_plain(next, pg_sql("query", "session_end"));
+    pg_unit_i64(next, lane->lock);
+    add_lock(next, lane->lock);
+    list_add_tail(&lane->waiting, &next->link);
+}
+
+static void prepare(struct pg_lane *lane)
+{
+    struct pg_unit *unit = pg_unit_new(on_prepared, lane);
+    for (const char *const *at = lane->options.queries; *at; at++) {
+        pg_unit_prepare(unit, *at, pg_sql("query", *at));
+    }
+    list_add_tail(&lane->waiting, &unit->link);
+    pump(lane);
+}
+
+static void on_schema(void *context, struct pg_unit *unit)
+{
+    struct pg_lane *lane = context;
+    struct schema_state state = {0};
+    struct err err = {0};
+    if (!is_greeting(lane)) {
+        return;
+    }
+    bool missing = strcmp(unit->sqlstate, "42P01") == 0;
+    if (unit->err.kind != ERR_NONE && !missing) {
+        drop(lane, unit->err.text, false);
+        return;
+    }
+    if (!missing && PQntuples(unit->results[0]) == 1) {
+        state.number = (int)pg_i64(unit->results[0], 0, 0);
+        state.program_min = (int)pg_i64(unit->results[0], 0, 1);
+    }
+    if (schema_fits(&state, &err)) {
+        prepare(lane);
+    } else {
+        drop(lane, err.text, true);
+    }
+}
+
+static const char *session_fault(const PGresult *result)
+{
+    if (pg_bool(result, 0, PQfnumber(result, "read_only"))) {
+        return "PostgreSQL is read-only here";
+    }
+    if (pg_i64(result, 0, PQfnumber(result, "server_version")) < POSTGRES_MIN) {
+        return "PostgreSQL 15 or later is needed";
+    }
+    return NULL;
+}
+
+static void on_session(void *context, struct pg_unit *unit)
+{
+    struct pg_lane *lane = context;
+    if (!is_greeting(lane)) {
+        return;
+    }
+    const char *fault = unit->err.kind != ERR_NONE
+                            ? unit->err.text
+                            : session_fault(unit->results[0]);
+    if (fault) {
+        drop(lane, fault, false);
+        return;
+    }
+    const PGresult *result = unit->results[0];
+    struct err err = {0};
+    if (!pg_encoding_fits(pg_str(result, 0, PQfnumber(result, "encoding")),
+                          &err)) {
+        drop(lane, err.text, true);
+        return;
+    }
+    struct pg_unit *next = pg_unit_new(on_schema, lane);
+    pg_unit_plain(next, pg_sql("query", "schema"));
+    list_add_tail(&lane->waiting, &next->link);
+}
+
+static void greet(struct pg_lane *lane)
+{
+    struct pg_unit *unit = pg_unit_new(on_session, lane);
+    pg_unit_plain(unit, pg_sql("query", "session"));
+    pg_unit_i64(unit, lane->options.lease_ms / 2);
+    pg_unit_i64(unit, lane->options.statement_ms);
+    list_add_tail(&lane->waiting, &unit->link);
+    pump(lane);
+}
+
+/* ---- connecting --------------------------------------------------------- */
+
+static void connect_work(void *context)
+{
+    struct connecting *connecting = context;
+    connecting->conn = pg_connect(&connecting->address, &connecting->err);
+}
+
+static bool begin_pipeline(struct pg_lane *lane)
+{
+    lane->poll = calloc(1, sizeof *lane->poll);
+    if (!lane->poll || uv_poll_init(loop_uv(lane->loop), lane->poll,
+                                    PQsocket(lane->conn)) != 0) {
+        free(lane->poll);
+        lane->poll = NULL;
+        return false;
+    }
+    lane->poll->data = lane;
+    return PQsetnonblocking(lane->conn, 1) == 0 &&
+           PQenterPipelineMode(lane->conn) == 1;
+}
+
+static void connect_done(void *context)
+{
+    struct connecting *connecting = context;
+    struct pg_lane *lane = connecting->lane;
+    struct err err = connecting->err;
+    PGconn *conn = connecting->conn;
+    pg_address_free(&connecting->address);
+    must_free(connecting);
+    if (!lane) {
+        PQfinish(conn);
+        return;
+    }
+    lane->connecting = NULL;
+    lane->conn = conn;
+    if (!conn) {
+        drop(lane, err.text, false);
+    } else if (!begin_pipeline(lane)) {
+        drop(lane, "can't watch the connection", false);
+    } else {
+        lane->phase = LANE_GREETING;
+        greet(lane);
+    }
+}
+
+static void connect_now(void *context)
+{
+    struct pg_lane *lane = context;
+    struct connecting *connecting = MUST_NEW(struct connecting);
+    connecting->lane = lane;
+    connecting->address = pg_address_copy(&lane->options.address);
+    lane->connecting = connecting;
+    lane->phase = LANE_CONNECTING;
+    loop_work(lane->loop, connect_work, connect_done, connecting);
+}
+
+/* ---- life ---- */
+
+struct pg_lane *pg_lane_open(struct loop *loop,
+                             const struct pg_lane_options *options,
+                             pg_lane_state_fn *on_state, void *context,
+                             struct err *err)
+{
+    struct pg_lane *lane = calloc(1, sizeof *lane);
+    if (!lane) {
+        err_set(err, ERR_FATAL, "no memory for a connection");
+        return NULL;
+    }
+    lane->loop = loop;
+    lane->options = *options;
+    lane->options.address = pg_address_copy(&options->address);
+    lane->options.address.patience = pg_patience_of(options->lease_ms);
+    lane->on_state = on_state;
+    lane->context = context;
+    list_init(&lane->waiting);
+    list_init(&lane->sent);
+    list_init(&lane->refused);
+    lane->again = loop_timer_new(loop, connect_now, lane);
+    lane->soon = loop_timer_new(loop, on_soon, lane);
+    lane->watch = loop_timer_new(loop, on_watch, lane);
+    if (!lane->again || !lane->soon || !lane->watch ||
+        !lane->options.address.url) {
+        err_set(err, ERR_FATAL, "no memory for a connection");
+        pg_lane_close(lane);
+        return NULL;
+    }
+    connect_now(lane);
+    return lane;
+}
+
+bool pg_lane_is_up(const struct pg_lane *lane)
+{
+    return lane->phase == LANE_UP;
+}
+
+void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
+{
+    if (lane->phase != LANE_UP || unit->texts.failed) {
+        list_add_tail(&lane->refused, &unit->link);
+        loop_timer_set(lane->soon, 0);
+        return;
+    }
+    list_add_tail(&lane->waiting, &unit->link);
+    pump(lane);
+}
+
+void pg_lane_lock(struct pg_unit *unit, int64_t lock)
+{
+    assert(lock > 0);
+    add_lock(unit, lock);
+}
+
+void pg_lane_locked(struct pg_lane *lane, int64_t lock)
+{
+    assert(lock > 0);
+    lane->lock = lock;
+}
+
+void pg_lane_doubt(struct pg_lane *lane, int64_t ms)
+{
+    if (lane->sent_len && !lane->doomed &&
+        loop_boot_ms(lane->loop) - lane->heard_ms > ms) {
+        drop(lane, "PostgreSQL does not answer", false);
+    }
+}
+
+void pg_lane_close(struct pg_lane *lane)
+{
+    if (!lane) {
+        return;
+    }
+    lane->phase = LANE_APART;
+    hang_up(lane);
+    if (lane->connecting) {
+        lane->connecting->lane = NULL;
+    }
+    /* Who is called back may ask again, once: that ends here too. */
+    while (!list_is_empty(&lane->sent) || !list_is_empty(&lane->waiting) ||
+           !list_is_empty(&lane->refused)) {
+        end_all(&lane->sent, "the store is closed");
+        end_all(&lane->waiting, "the store is closed");
+        end_all(&lane->refused, "the store is closed");
+    }
+    loop_timer_free(lane->again);
+    loop_timer_free(lane->soon);
+    loop_timer_free(lane->watch);
+    pg_address_free(&lane->options.address);
+    free(lane);
+}

@@ -1,0 +1,134 @@
+#include "edge/pg/pg.h"
+
+#include "edge/pg/pooler.h"
+#include "edge/pg/url.h"
+#include "edge/pg/sql_text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool pg_err(struct err *err, enum err_kind kind, const PGconn *conn)
+{
+    struct str text = str_trim(str_of(PQerrorMessage(conn)));
+    if (!text.len) {
+        return err_set(err, kind, "the connection to PostgreSQL was lost");
+    }
+    return err_set(err, kind, "%.*s", (int)text.len, text.at);
+}
+
+bool pg_encoding_fits(struct str encoding, struct err *err)
+{
+    if (str_eq(encoding, STR("UTF8"))) {
+        return true;
+    }
+    return err_set(err, ERR_PERMANENT,
+                   "the database's encoding is %.*s, which can't keep every "
+                   "text; UTF8 is needed: make one with CREATE DATABASE ... "
+                   "ENCODING 'UTF8' TEMPLATE template0",
+                   (int)encoding.len, encoding.len ? encoding.at : "");
+}
+
+const char *pg_sql(const char *folder, const char *name)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/%s.sql", folder, name);
+    for (const struct sql_text *at = sql_texts; at->name; at++) {
+        if (strcmp(at->name, path) == 0) {
+            return at->text;
+        }
+    }
+    assert(!"a query that the build did not embed");
+    return NULL;
+}
+
+/* ---- values ------------------------------------------------------------- */
+
+struct str pg_str(const PGresult *result, int row, int column)
+{
+    if (column < 0 || PQgetisnull(result, row, column)) {
+        return (struct str){0};
+    }
+    return (struct str){PQgetvalue(result, row, column),
+                        (size_t)PQgetlength(result, row, column)};
+}
+
+int64_t pg_i64(const PGresult *result, int row, int column)
+{
+    return column < 0 ? 0 : strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+bool pg_bool(const PGresult *result, int row, int column)
+{
+    return column >= 0 && PQgetvalue(result, row, column)[0] == 't';
+}
+
+/* ---- array literals ----------------------------------------------------- */
+
+void pg_array_begin(struct buf *buf)
+{
+    buf_add_char(buf, '{');
+}
+
+static void separate(struct buf *buf)
+{
+    if (buf->len && buf->bytes[buf->len - 1] != '{') {
+        buf_add_char(buf, ',');
+    }
+}
+
+void pg_array_i64(struct buf *buf, int64_t value)
+{
+    separate(buf);
+    buf_add_i64(buf, value);
+}
+
+void pg_array_bool(struct buf *buf, bool value)
+{
+    separate(buf);
+    buf_add_char(buf, value ? 't' : 'f');
+}
+
+void pg_array_double(struct buf *buf, double value)
+{
+    separate(buf);
+    buf_add_double(buf, value);
+}
+
+void pg_array_str(struct buf *buf, struct str text)
+{
+    separate(buf);
+    if (!text.at) {
+        buf_add_text(buf, "NULL");
+        return;
+    }
+    buf_add_char(buf, '"');
+    size_t from = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] == '"' || text.at[i] == '\\') {
+            buf_add(buf, text.at + from, i - from);
+            buf_add_char(buf, '\\');
+            from = i;
+        }
+    }
+    buf_add(buf, text.at + from, text.len - from);
+    buf_add_char(buf, '"');
+}
+
+void pg_array_bytes(struct buf *buf, const unsigned char *bytes, size_t len)
+{
+    separate(buf);
+    buf_add_text(buf, "\"\\\\x");
+    char *room = buf_room(buf, 2 * len + 1);
+    if (room) {
+        str_hex(bytes, len, room);
+        buf_took(buf, 2 * len);
+    }
+    buf_add_char(buf, '"');
+}
+
+void pg_array_end(struct buf *buf)
+{
+    buf_add_char(buf, '}');
+}

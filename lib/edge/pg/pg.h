@@ -1,0 +1,73 @@
+#ifndef EDGE_PG_PG_H
+#define EDGE_PG_PG_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <libpq-fe.h>
+
+/** What the doors to PostgreSQL share; only they include this. */
+
+/** How long a connection waits for a host, in milliseconds. */
+struct pg_patience {
+    int64_t reach_ms;  /* for each of its addresses to take the connection */
+    int64_t answer_ms; /* for each of its answers after that */
+};
+
+/** That of who has to be back within a lease. Names are resolved for as long as
+ * the resolver takes. */
+struct pg_patience pg_patience_of(int64_t lease_ms);
+
+struct pg_address {
+    const char *url;      /* libpq connection string */
+    const char *password; /* null: as the URL says */
+    const char *name;     /* application_name; null: as the URL says */
+    struct pg_patience patience; /* zero: seconds, as the URL says */
+};
+
+/** Own copies of the texts; url is null without memory. They are wiped. */
+struct pg_address pg_address_copy(const struct pg_address *address);
+void pg_address_free(struct pg_address *address);
+
+/**
+ * Connect, to a session of our own (pooler.h); blocks for at most a few
+ * seconds a host. The caller finishes it.
+ *
+ * @return null with *err: ERR_TRANSIENT. The text holds no password.
+ */
+PGconn *pg_connect(const struct pg_address *address, struct err *err);
+
+/** The same, whatever is at the other end. */
+PGconn *pg_dial(const struct pg_address *address, struct err *err);
+
+/**
+ * Whether the database keeps every text, byte for byte: only UTF8 does.
+ *
+ * @param encoding  As server_encoding tells it.
+ * @return          false with *err: ERR_PERMANENT.
+ */
+MUST_CHECK bool pg_encoding_fits(struct str encoding, struct err *err);
+
+/** The message without white space at its end, in words for *err. */
+bool pg_err(struct err *err, enum err_kind kind, const PGconn *conn);
+
+/** Text of sql/<folder>/<name>.sql; asserts that it is there. */
+const char *pg_sql(const char *folder, const char *name);
+
+/** One row's values of a result. */
+struct str pg_str(const PGresult *result, int row,
+                  int column);                               /* absent: NULL */
+int64_t pg_i64(const PGresult *result, int row, int column); /* NULL: 0 */
+bool pg_bool(const PGresult *result, int row, int column);
+
+/* ---- array literals, such as {1,2} or {"a",NULL} ------------------------ */
+
+void pg_array_begin(struct buf *buf);
+void pg_array_i64(struct buf *buf, int64_t value);
+void pg_array_bool(struct buf *buf, bool value);
+void pg_array_double(struct buf *buf, double value);
+void pg_array_str(struct buf *buf, struct str text); /* absent: NULL */
+void pg_array_bytes(struct buf *buf, const unsigned char *bytes, size_t len);
+void pg_array_end(struct buf *buf);
+
+#endif

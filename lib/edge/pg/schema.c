@@ -1,0 +1,149 @@
+#include "edge/schema.h"
+
+#include "edge/pg/pg.h"
+#include "edge/pg/sql_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOCK_SQL "SELECT pg_advisory_lock(7264930518)"
+#define POSTGRES_MIN 150000 /* pg_terminate_backend with a limit is from 14 */
+
+static bool run(PGconn *conn, const char *sql, struct err *err)
+{
+    PGresult *result = PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        return pg_err(err,
+                      PQstatus(conn) == CONNECTION_OK ? ERR_PERMANENT
+                                                      : ERR_TRANSIENT,
+                      conn);
+    }
+    return true;
+}
+
+static bool read_state(PGconn *conn, struct schema_state *state,
+                       struct err *err)
+{
+    PGresult *result = PQexec(conn, pg_sql("query", "schema"));
+    bool done = PQresultStatus(result) == PGRES_TUPLES_OK;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (done && PQntuples(result) == 1) {
+        *state = (struct schema_state){(int)pg_i64(result, 0, 0),
+                                       (int)pg_i64(result, 0, 1)};
+    } else if (done || (sqlstate && strcmp(sqlstate, "42P01") == 0)) {
+        *state = (struct schema_state){0};
+        done = true;
+    } else {
+        pg_err(err, ERR_TRANSIENT, conn);
+    }
+    PQclear(result);
+    return done;
+}
+
+static bool keeps_texts(PGconn *conn, struct err *err)
+{
+    const char *encoding = PQparameterStatus(conn, "server_encoding");
+    return pg_encoding_fits(str_of(encoding ? encoding : "unknown"), err);
+}
+
+bool schema_read(const char *url, struct schema_state *state, struct err *err)
+{
+    const struct pg_address address = {.url = url};
+    PGconn *conn = pg_connect(&address, err);
+    if (!conn) {
+        return false;
+    }
+    bool done = keeps_texts(conn, err) && read_state(conn, state, err);
+    PQfinish(conn);
+    return done;
+}
+
+static bool apply(PGconn *conn, const struct sql_text *file, int number,
+                  struct err *err)
+{
+    struct schema_state state = {0};
+    bool done = run(conn, "BEGIN", err) && run(conn, file->text, err) &&
+                read_state(conn, &state, err);
+    if (done && state.number != number) {
+        done =
+            err_set(err, ERR_FATAL, "it leaves the schema at %d", state.number);
+    }
+    if (done && run(conn, "COMMIT", err)) {
+        return true;
+    }
+    run(conn, "ROLLBACK", NULL);
+    return err_wrap(err, "%s", file->name);
+}
+
+static bool apply_missing(PGconn *conn,
+                          void (*on_step)(void *context, int number,
+                                          const char *name),
+                          void *context, struct err *err)
+{
+    struct schema_state state = {0};
+    if (!read_state(conn, &state, err)) {
+        return false;
+    }
+    for (const struct sql_text *at = sql_texts; at->name; at++) {
+        if (strncmp(at->name, "schema/", 7) != 0) {
+            continue;
+        }
+        int number = (int)strtol(at->name + 7, NULL, 10);
+        if (number <= state.number) {
+            continue;
+        }
+        if (!apply(conn, at, number, err)) {
+            return false;
+        }
+        if (on_step) {
+            on_step(context, number, at->name + 7);
+        }
+    }
+    return true;
+}
+
+bool schema_migrate(const char *url,
+                    void (*on_step)(void *context, int number,
+                                    const char *name),
+                    void *context, struct err *err)
+{
+    const struct pg_address address = {.url = url};
+    PGconn *conn = pg_connect(&address, err);
+    if (!conn) {
+        return false;
+    }
+    bool done = PQserverVersion(conn) >= POSTGRES_MIN ||
+                err_set(err, ERR_PERMANENT,
+                        "PostgreSQL 15 or later is needed, this is %d",
+                        PQserverVersion(conn) / 10000);
+    /* The lock ends with the session. */
+    done = done && keeps_texts(conn, err) && run(conn, LOCK_SQL, err) &&
+           apply_missing(conn, on_step, context, err);
+    PQfinish(conn);
+    return done;
+}
+
+bool schema_fits(const struct schema_state *state, struct err *err)
+{
+    if (state->number == 0) {
+        return err_set(err, ERR_PERMANENT,
+                       "the database has no schema: run `pixverse-worker "
+                       "migrate`");
+    }
+    if (state->number < SCHEMA_NUMBER) {
+        return err_set(err, ERR_PERMANENT,
+                       "the schema is at %d, this program needs %d: run "
+                       "`pixverse-worker migrate`",
+                       state->number, SCHEMA_NUMBER);
+    }
+    if (state->program_min > PROGRAM_NUMBER) {
+        return err_set(err, ERR_PERMANENT,
+                       "the schema asks for program %d or later, this is %d: "
+                       "run a newer release",
+                       state->program_min, PROGRAM_NUMBER);
+    }
+    return true;
+}

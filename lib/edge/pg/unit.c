@@ -1,0 +1,200 @@
+#include "edge/pg/unit.h"
+
+#include "base/must.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context)
+{
+    struct pg_unit *unit = MUST_NEW(struct pg_unit);
+    list_init(&unit->link);
+    buf_init(&unit->texts, 0);
+    unit->on_end = on_end;
+    unit->context = context;
+    unit->tries_max = PG_TRIES_MAX;
+    return unit;
+}
+
+void pg_unit_free(struct pg_unit *unit)
+{
+    pg_unit_rewind(unit);
+    buf_done(&unit->texts);
+    must_free(unit);
+}
+
+void pg_unit_fail(struct pg_unit *unit)
+{
+    unit->texts.failed = true;
+}
+
+/* ---- what is asked ------------------------------------------------------ */
+
+static void add_call(struct pg_unit *unit, enum pg_call_kind kind,
+                     const char *name, const char *text)
+{
+    assert(unit->calls_len < PG_CALLS_MAX);
+    unit->calls[unit->calls_len++] = (struct pg_call){
+        .kind = kind,
+        .name = name,
+        .text = text,
+        .params_from = unit->params_len,
+    };
+}
+
+void pg_unit_call(struct pg_unit *unit, const char *name)
+{
+    add_call(unit, PG_PREPARED, name, NULL);
+}
+
+void pg_unit_plain(struct pg_unit *unit, const char *text)
+{
+    add_call(unit, PG_PLAIN, NULL, text);
+}
+
+void pg_unit_prepare(struct pg_unit *unit, const char *name, const char *text)
+{
+    add_call(unit, PG_PREPARE, name, text);
+}
+
+static void begin_param(struct pg_unit *unit, size_t offset)
+{
+    assert(unit->calls_len > 0 && unit->params_len < PG_PARAMS_MAX);
+    unit->params[unit->params_len++] = offset;
+    unit->calls[unit->calls_len - 1].params_len++;
+}
+
+void pg_unit_i64(struct pg_unit *unit, int64_t value)
+{
+    begin_param(unit, unit->texts.len);
+    buf_add_i64(&unit->texts, value);
+    buf_add_char(&unit->texts, '\0');
+}
+
+void pg_unit_str(struct pg_unit *unit, struct str text)
+{
+    begin_param(unit, text.at ? unit->texts.len : PG_NULL);
+    if (text.at) {
+        buf_add_str(&unit->texts, text);
+        buf_add_char(&unit->texts, '\0');
+    }
+}
+
+struct buf *pg_unit_array(struct pg_unit *unit)
+{
+    begin_param(unit, unit->texts.len);
+    pg_array_begin(&unit->texts);
+    return &unit->texts;
+}
+
+void pg_unit_array_end(struct pg_unit *unit)
+{
+    pg_array_end(&unit->texts);
+    buf_add_char(&unit->texts, '\0');
+}
+
+bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
+{
+    const struct pg_call *call = &unit->calls[index];
+    const char *values[PG_PARAMS_MAX];
+    for (size_t i = 0; i < call->params_len; i++) {
+        size_t offset = unit->params[call->params_from + i];
+        values[i] = offset == PG_NULL ? NULL : unit->texts.bytes + offset;
+    }
+    int len = (int)call->params_len;
+    switch (call->kind) {
+    case PG_PREPARED:
+        return PQsendQueryPrepared(conn, call->name, len, values, NULL, NULL,
+                                   0) == 1;
+    case PG_PLAIN:
+        return PQsendQueryParams(conn, call->text, len, NULL, values, NULL,
+                                 NULL, 0) == 1;
+    case PG_PREPARE:
+        return PQsendPrepare(conn, call->name, call->text, 0, NULL) == 1;
+    }
+    return false;
+}
+
+/* ---- what came ---------------------------------------------------------- */
+
+void pg_unit_take(struct pg_unit *unit, PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_FATAL_ERROR && !unit->sqlstate[0]) {
+        const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        snprintf(unit->sqlstate, sizeof unit->sqlstate, "%s",
+                 sqlstate ? sqlstate : "08006");
+        /* The words on refused data quote it, and URLs are no matter for logs.
+         */
+        err_set(&unit->err, ERR_TRANSIENT, "%s (SQLSTATE %s)",
+                pg_unit_is_refused(unit) ? "PostgreSQL refuses the data"
+                : text                   ? text
+                                         : "the connection was lost",
+                unit->sqlstate);
+    }
+    bool good = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+    if (!good || unit->results_len == unit->calls_len) {
+        PQclear(result);
+        result = NULL;
+    }
+    if (unit->results_len < unit->calls_len) {
+        unit->results[unit->results_len++] = result;
+    }
+}
+
+void pg_unit_rewind(struct pg_unit *unit)
+{
+    for (size_t i = 0; i < unit->results_len; i++) {
+        PQclear(unit->results[i]);
+        unit->results[i] = NULL;
+    }
+    unit->results_len = 0;
+    unit->sqlstate[0] = '\0';
+    unit->err = (struct err){0};
+}
+
+bool pg_unit_may_retry(const struct pg_unit *unit)
+{
+    /* Serialization failure, deadlock, lock timeout. */
+    return strcmp(unit->sqlstate, "40001") == 0 ||
+           strcmp(unit->sqlstate, "40P01") == 0 ||
+           strcmp(unit->sqlstate, "55P03") == 0;
+}
+
+static bool is_of_class(const struct pg_unit *unit, const char *const *classes,
+                        size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (strncmp(unit->sqlstate, classes[i], strlen(classes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pg_unit_is_refused(const struct pg_unit *unit)
+{
+    /* Data exception, limit exceeded. Of the first, a sequence at its end and a
+     * letter that the database's encoding lacks are faults of the database. */
+    static const char *const data[] = {"22", "54"};
+    static const char *const others[] = {"2200H", "22P05"};
+    return is_of_class(unit, data, sizeof data / sizeof *data) &&
+           !is_of_class(unit, others, sizeof others / sizeof *others);
+}
+
+bool pg_unit_is_constraint(const struct pg_unit *unit)
+{
+    return strncmp(unit->sqlstate, "23", 2) == 0;
+}
+
+bool pg_unit_is_strange(const struct pg_unit *unit)
+{
+    /* The connection, the order of transactions, a lock, whoever shuts down or
+     * stops a statement, a standby: what time mends. */
+    static const char *const weather[] = {"08", "40", "55P03", "57", "25006"};
+    return unit->sqlstate[0] && !pg_unit_is_refused(unit) &&
+           !is_of_class(unit, weather, sizeof weather / sizeof *weather);
+}

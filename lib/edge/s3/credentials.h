@@ -1,0 +1,48 @@
+#ifndef EDGE_S3_CREDENTIALS_H
+#define EDGE_S3_CREDENTIALS_H
+
+#include "base/list.h"
+#include "core/sigv4.h"
+#include "edge/loop.h"
+#include "edge/web/wire.h"
+
+/**
+ * Keys for S3, found as AWS's tools find them, the first of: the environment,
+ * a web identity (EKS), the profile in the shared files, the container's
+ * endpoint, the instance's metadata (version 2). Fetched when first wanted and
+ * again before they expire; never logged.
+ */
+struct credentials;
+
+/** Somebody who waits; in the caller's memory. */
+struct credentials_wait {
+    struct list link;
+    /** `why` is null if there are keys now, else a sentence without secrets. */
+    void (*on_end)(void *context, const char *why);
+    void *context;
+};
+
+/** @param wire  Must stay open longer. */
+struct credentials *credentials_open(struct loop *loop, struct wire *wire);
+
+/** Keys that are good now, until the loop's next turn; null: want them. */
+const struct sigv4_key *credentials_now(struct credentials *credentials);
+
+/** on_end comes once, after this has returned, unless forgotten. */
+void credentials_want(struct credentials *credentials,
+                      struct credentials_wait *wait);
+void credentials_forget(struct credentials_wait *wait);
+
+/**
+ * The store says that they have run out or are wrong.
+ *
+ * @return  false: these have only just been fetched; there are no better ones.
+ */
+bool credentials_renew(struct credentials *credentials);
+
+/** The region of the environment or the profile; null: neither says one. */
+const char *credentials_region(struct credentials *credentials);
+
+void credentials_close(struct credentials *credentials); /* null: accepted */
+
+#endif

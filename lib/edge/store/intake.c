@@ -1,0 +1,436 @@
+#include "edge/store/own.h"
+
+#include "base/must.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/** A batch on its way. */
+struct batch {
+    struct store *store;
+    struct arena arena;
+    struct intake_row *rows;              /* copies, as given */
+    char (*stored)[2 * DIGEST_BYTES + 1]; /* of each first row: the content that
+                                             stands under its id, in hex */
+    size_t *firsts; /* of each row: the first one of the same id */
+    size_t rows_len;
+    const struct intake_row **order; /* first ones, by id */
+    size_t order_len;
+    int64_t owner;
+    struct ranges ranges; /* of order, still to be tried */
+    size_t from;          /* under way */
+    size_t to;
+    size_t known_len; /* of order, so many were there before */
+    struct intake_result result;
+    intake_fn *on_result;
+    void *context;
+};
+
+/* ---- copies, and their order -------------------------------------------- */
+
+/** As PostgreSQL orders them under the collation "C"; then as given. */
+static int by_id(const void *a, const void *b)
+{
+    const struct intake_row *one = *(const struct intake_row *const *)a;
+    const struct intake_row *other = *(const struct intake_row *const *)b;
+    struct str left = one->request_id;
+    struct str right = other->request_id;
+    size_t len = left.len < right.len ? left.len : right.len;
+    int order = memcmp(left.at, right.at, len);
+    if (order == 0) {
+        order = (left.len > right.len) - (left.len < right.len);
+    }
+    return order ? order : (one > other) - (one < other);
+}
+
+static struct intake_row copy_row(struct arena *arena,
+                                  const struct intake_row *row)
+{
+    struct intake_row copy = *row;
+    struct str *texts[] = {
+        &copy.request_id, &copy.tenant,          &copy.metadata,
+        &copy.warnings,   &copy.traceparent,     &copy.tracestate,
+        &copy.body,       &copy.idempotency_key, &copy.event,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i]->at) {
+            texts[i]->at = arena_copy(arena, texts[i]->at, texts[i]->len);
+        }
+    }
+    return copy;
+}
+
+static bool copy_rows(struct batch *batch, const struct intake_row *rows,
+                      size_t len)
+{
+    struct arena *arena = &batch->arena;
+    batch->rows_len = len;
+    batch->rows = arena_alloc(arena, (len + 1) * sizeof *batch->rows);
+    batch->order = arena_alloc(arena, (len + 1) * sizeof *batch->order);
+    batch->firsts = arena_alloc(arena, (len + 1) * sizeof *batch->firsts);
+    batch->stored = arena_alloc(arena, (len + 1) * sizeof *batch->stored);
+    batch->result.len = len;
+    batch->result.ids = arena_alloc(arena, (len + 1) * sizeof(int64_t));
+    batch->result.verdicts =
+        arena_alloc(arena, (len + 1) * sizeof(enum intake_verdict));
+    for (size_t i = 0; i < len && !arena->failed; i++) {
+        batch->rows[i] = copy_row(arena, &rows[i]);
+        batch->order[i] = &batch->rows[i];
+        str_hex(rows[i].content, DIGEST_BYTES, batch->stored[i]);
+    }
+    return !arena->failed;
+}
+
+/** Sorted, the first of each id only; two batches then lock in one order. */
+static void sort_rows(struct batch *batch)
+{
+    const struct intake_row **order = batch->order;
+    qsort(order, batch->rows_len, sizeof(struct intake_row *), by_id);
+    for (size_t i = 0; i < batch->rows_len; i++) {
+        size_t last = batch->order_len;
+        const struct intake_row *row = order[i];
+        if (!last || !str_eq(order[last - 1]->request_id, row->request_id)) {
+            order[batch->order_len++] = row;
+        }
+        size_t first = (size_t)(order[batch->order_len - 1] - batch->rows);
+        batch->firsts[row - batch->rows] = first;
+    }
+}
+
+/** Place among the given rows of an id that PostgreSQL names. */
+static size_t place_of(const struct batch *batch, struct str request_id)
+{
+    size_t low = 0;
+    size_t high = batch->order_len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct str at = batch->order[middle]->request_id;
+        size_t len = at.len < request_id.len ? at.len : request_id.len;
+        int order = memcmp(at.at, request_id.at, len);
+        if (order < 0 || (order == 0 && at.len < request_id.len)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    assert(low < batch->order_len);
+    return (size_t)(batch->order[low] - batch->rows);
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void end_batch(struct batch *batch, const struct err *err)
+{
+    struct intake_result *result = &batch->result;
+    if (err) {
+        result->err = *err;
+    }
+    for (size_t i = 0; i < batch->rows_len && !err; i++) {
+        size_t first = batch->firsts[i];
+        enum intake_verdict verdict = result->verdicts[first];
+        if (verdict == INTAKE_POISON || (first == i && verdict == INTAKE_NEW)) {
+            result->verdicts[i] = verdict;
+            continue;
+        }
+        char content[2 * DIGEST_BYTES + 1];
+        str_hex(batch->rows[i].content, DIGEST_BYTES, content);
+        result->verdicts[i] = strcmp(content, batch->stored[first]) == 0
+                                  ? INTAKE_REPEAT
+                                  : INTAKE_REUSED;
+    }
+    batch->on_result(batch->context, result);
+    arena_done(&batch->arena);
+    must_free(batch);
+}
+
+/** Not stored, as far as is known: the same batch is tried again. */
+static void end_failed(struct batch *batch, const struct pg_unit *unit)
+{
+    struct err err = unit->err;
+    err.kind = pg_unit_is_strange(unit) ? ERR_PERMANENT : ERR_TRANSIENT;
+    end_batch(batch, &err);
+}
+
+static void on_known(void *context, struct pg_unit *unit)
+{
+    struct batch *batch = context;
+    if (unit->err.kind != ERR_NONE) {
+        end_failed(batch, unit);
+        return;
+    }
+    const PGresult *result = unit->results[0];
+    if ((size_t)PQntuples(result) != batch->known_len) {
+        /* Neither inserted nor there: nobody may take it for stored. */
+        struct err err;
+        err_set(&err, ERR_TRANSIENT, "a request that was there is gone");
+        end_batch(batch, &err);
+        return;
+    }
+    for (int i = 0; i < PQntuples(result); i++) {
+        size_t at = place_of(batch, pg_str(result, i, 0));
+        snprintf(batch->stored[at], sizeof batch->stored[at], "%s",
+                 PQgetvalue(result, i, 1));
+    }
+    end_batch(batch, NULL);
+}
+
+static void ask_known(struct batch *batch)
+{
+    struct pg_unit *unit = pg_unit_new(on_known, batch);
+    pg_unit_call(unit, "intake_known");
+    struct buf *buf = pg_unit_array(unit);
+    for (size_t i = 0; i < batch->order_len; i++) {
+        const struct intake_row *row = batch->order[i];
+        if (batch->result.verdicts[row - batch->rows] == INTAKE_REPEAT) {
+            pg_array_str(buf, row->request_id);
+        }
+    }
+    pg_unit_array_end(unit);
+    pg_lane_send(batch->store->data, unit);
+}
+
+/* ---- the insert --------------------------------------------------------- */
+
+/** The columns of sql/query/intake.sql, one array each. */
+static void add_column(struct buf *buf, int column,
+                       const struct intake_row *row)
+{
+    switch (column) {
+    case 0:
+        pg_array_str(buf, row->request_id);
+        break;
+    case 1:
+        pg_array_bytes(buf, row->content, DIGEST_BYTES);
+        break;
+    case 2:
+        pg_array_str(buf, row->tenant);
+        break;
+    case 3:
+        pg_array_i64(buf, (int64_t)row->mode);
+        break;
+    case 4:
+        pg_array_i64(buf, row->priority);
+        break;
+    case 5:
+        if (row->deadline_seconds) {
+            pg_array_i64(buf, row->deadline_seconds);
+        } else {
+            pg_array_str(buf, (struct str){0});
+        }
+        break;
+    case 6:
+        pg_array_str(buf, row->metadata);
+        break;
+    case 7:
+        pg_array_str(buf, row->warnings.at ? row->warnings : STR("[]"));
+        break;
+    case 8:
+        pg_array_str(buf, row->traceparent);
+        break;
+    case 9:
+        pg_array_str(buf, row->tracestate);
+        break;
+    case 10:
+        pg_array_str(buf, row->event.at ? (struct str){0} : row->body);
+        break;
+    case 11:
+        pg_array_str(buf, row->idempotency_key);
+        break;
+    case 12:
+        pg_array_i64(buf, row->received_ms);
+        break;
+    default:
+        pg_array_str(buf, row->event);
+        break;
+    }
+}
+
+#define COLUMNS_LEN 14
+
+static void send_next(struct batch *batch);
+
+static void took(struct batch *batch, const PGresult *result)
+{
+    enum intake_verdict *verdicts = batch->result.verdicts;
+    for (size_t i = batch->from; i < batch->to; i++) {
+        /* Unless it is new, it was there; whether it is the same is asked. */
+        verdicts[batch->order[i] - batch->rows] = INTAKE_REPEAT;
+    }
+    for (int i = 0; i < PQntuples(result); i++) {
+        size_t at = place_of(batch, pg_str(result, i, 1));
+        verdicts[at] = INTAKE_NEW;
+        batch->result.ids[at] = pg_i64(result, i, 0);
+    }
+    batch->known_len += batch->to - batch->from - (size_t)PQntuples(result);
+}
+
+static void on_inserted(void *context, struct pg_unit *unit)
+{
+    struct batch *batch = context;
+    size_t len = batch->to - batch->from;
+    if (unit->err.kind == ERR_NONE) {
+        took(batch, unit->results[0]);
+    } else if (unit->err.kind != ERR_PERMANENT) {
+        end_failed(batch, unit);
+        return;
+    } else if (len == 1) {
+        const struct intake_row *row = batch->order[batch->from];
+        batch->result.verdicts[row - batch->rows] = INTAKE_POISON;
+    } else {
+        ranges_push(&batch->ranges, batch->from + len / 2, batch->to);
+        ranges_push(&batch->ranges, batch->from, batch->from + len / 2);
+    }
+    send_next(batch);
+}
+
+static void send_next(struct batch *batch)
+{
+    if (!ranges_pop(&batch->ranges, &batch->from, &batch->to)) {
+        if (batch->known_len) {
+            ask_known(batch);
+        } else {
+            end_batch(batch, NULL);
+        }
+        return;
+    }
+    struct pg_unit *unit = pg_unit_new(on_inserted, batch);
+    pg_unit_call(unit, "intake");
+    for (int column = 0; column < COLUMNS_LEN; column++) {
+        struct buf *buf = pg_unit_array(unit);
+        for (size_t i = batch->from; i < batch->to; i++) {
+            add_column(buf, column, batch->order[i]);
+        }
+        pg_unit_array_end(unit);
+    }
+    pg_unit_i64(unit, batch->owner);
+    pg_lane_send(batch->store->data, unit);
+}
+
+void store_intake(struct store *store, int64_t owner,
+                  const struct intake_row *rows, size_t len,
+                  intake_fn *on_result, void *context)
+{
+    assert(len > 0);
+    struct batch *batch = MUST_NEW(struct batch);
+    batch->store = store;
+    batch->owner = owner;
+    batch->on_result = on_result;
+    batch->context = context;
+    arena_init(&batch->arena, 65536, 0);
+    if (!copy_rows(batch, rows, len)) {
+        struct pg_unit *unit = pg_unit_new(on_inserted, batch);
+        pg_unit_fail(unit);
+        pg_lane_send(store->data, unit);
+        return;
+    }
+    sort_rows(batch);
+    ranges_push(&batch->ranges, 0, batch->order_len);
+    send_next(batch);
+}
+
+/* ---- sources ---- */
+
+struct sources {
+    struct arena arena;
+    struct str *ids;
+    enum source_state *states;
+    size_t len;
+    sources_fn *on_result;
+    void *context;
+};
+
+/** Whether the provider has a video of a task that we gave up. */
+static enum source_state state_of(enum task_state state, enum failure_kind kind)
+{
+    switch (state) {
+    case QUEUED:
+        return SOURCE_FOREIGN;
+    case SUBMITTING:
+    case RUNNING:
+    case LATE:
+        return SOURCE_UNFINISHED;
+    case READY:
+    case SUCCEEDED:
+        return SOURCE_FINISHED;
+    case FAILED:
+    case CLOSED:
+    case TASK_STATES_LEN:
+        break;
+    }
+    bool made = kind == FAILURE_ASSET_EXPIRED || kind == FAILURE_ASSET_UNUSABLE;
+    if (made || (state == CLOSED && kind == FAILURE_NONE)) {
+        return SOURCE_FINISHED;
+    }
+    return SOURCE_FAILED;
+}
+
+static void take_sources(struct sources *sources, const PGresult *result)
+{
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct str id = pg_str(result, i, 0);
+        int64_t state = pg_i64(result, i, 1);
+        int64_t kind = pg_i64(result, i, 2);
+        if (state < 0 || state >= TASK_STATES_LEN || kind < 0 ||
+            kind >= FAILURE_KINDS_LEN) {
+            continue; /* a later program's: the provider will judge */
+        }
+        for (size_t s = 0; s < sources->len; s++) {
+            if (str_eq(sources->ids[s], id)) {
+                sources->states[s] =
+                    state_of((enum task_state)state, (enum failure_kind)kind);
+            }
+        }
+    }
+}
+
+static void on_sources(void *context, struct pg_unit *unit)
+{
+    struct sources *sources = context;
+    struct err err = unit->err;
+    if (err.kind == ERR_NONE) {
+        take_sources(sources, unit->results[0]);
+        take_sources(sources, unit->results[1]);
+    }
+    /* Refused data is no id of ours. */
+    bool failed = err.kind == ERR_TRANSIENT;
+    sources->on_result(sources->context, sources->states, sources->len,
+                       failed ? &err : NULL);
+    arena_done(&sources->arena);
+    must_free(sources);
+}
+
+void store_sources(struct store *store, const struct str *provider_task_ids,
+                   size_t len, sources_fn *on_result, void *context)
+{
+    struct sources *sources = MUST_NEW(struct sources);
+    struct arena *arena = &sources->arena;
+    arena_init(arena, 4096, 0);
+    sources->on_result = on_result;
+    sources->context = context;
+    sources->len = len;
+    sources->ids = arena_alloc(arena, (len + 1) * sizeof *sources->ids);
+    sources->states = arena_alloc(arena, (len + 1) * sizeof *sources->states);
+    struct pg_unit *unit = pg_unit_new(on_sources, sources);
+    if (arena->failed) {
+        pg_unit_fail(unit);
+        pg_lane_send(store->data, unit);
+        return;
+    }
+    const char *const queries[] = {"sources_task", "sources_closed"};
+    for (size_t q = 0; q < 2; q++) {
+        pg_unit_call(unit, queries[q]);
+        struct buf *buf = pg_unit_array(unit);
+        for (size_t i = 0; i < len; i++) {
+            struct str id = provider_task_ids[i];
+            sources->ids[i] =
+                (struct str){arena_copy(arena, id.at, id.len), id.len};
+            pg_array_str(buf, id);
+        }
+        pg_unit_array_end(unit);
+    }
+    if (arena->failed) {
+        pg_unit_fail(unit);
+    }
+    pg_lane_send(store->data, unit);
+}

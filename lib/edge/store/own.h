@@ -1,0 +1,80 @@
+#ifndef EDGE_STORE_OWN_H
+#define EDGE_STORE_OWN_H
+
+#include "edge/pg/lane.h"
+#include "edge/store.h"
+
+/** What the files of the store share; nobody else includes this. */
+
+struct store {
+    struct loop *loop;
+    struct pg_lane *data;
+    struct pg_lane *lease;
+    store_state_fn *on_state;
+    void *context;
+    int64_t lease_ms;
+    bool told_up;
+    bool told; /* on_state was called at all */
+    char why[300];
+    bool misfit;
+};
+
+/* ---- rows (row.c) ------------------------------------------------------- */
+
+/** Columns of one result, by their place; -1: not among them. */
+struct row_columns {
+    int fields[32];
+    int request_id;
+    int tenant;
+    int traceparent;
+    int tracestate;
+    int cancel;
+    int orphan;
+};
+
+void row_columns_find(struct row_columns *columns, const PGresult *result);
+
+/** One array a field, in the order that sql/query/save.sql and close.sql ask
+ * for; a closed row's result and event stay as they are stored. */
+void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
+                     size_t len, bool closed);
+
+/** Texts stay in the result. */
+void task_read_row(struct task_read *read, const struct row_columns *columns,
+                   const PGresult *result, int row);
+
+/** All rows of a result; null if there are none. */
+struct task_read *task_read_rows(struct arena *arena, const PGresult *result,
+                                 size_t *len);
+
+/** The same for facts; null only without memory. */
+struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
+                                  size_t *len);
+
+/* ---- reasons (reason.c) ------------------------------------------------- */
+
+/** Deep copies of what a turn says of reasons. */
+void reasons_copy(struct arena *arena, struct turn *turn);
+
+/** Their statements; none if there is nothing to say. */
+void reasons_add(struct pg_unit *unit, const struct turn *turn);
+
+/* ---- batches that are split where PostgreSQL refuses one row ------------ */
+
+/**
+ * Rows [from, to) of a batch still to be tried, the next one last. A range
+ * that is refused is halved, until the guilty row stands alone.
+ */
+struct ranges {
+    struct range {
+        size_t from;
+        size_t to;
+    } items[40]; /* halves of halves: the depth is a logarithm */
+    size_t len;
+};
+
+void ranges_push(struct ranges *ranges, size_t from, size_t to);
+/** false: none is left. */
+bool ranges_pop(struct ranges *ranges, size_t *from, size_t *to);
+
+#endif

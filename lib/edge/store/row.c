@@ -1,0 +1,327 @@
+#include "edge/store/own.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum field_type {
+    FIELD_I64,
+    FIELD_I32,
+    FIELD_BOOL,
+    FIELD_DOUBLE,
+    FIELD_STATE,
+    FIELD_KIND,
+    FIELD_CHARS, /* an array inside the row */
+    FIELD_TEXT,  /* a pointer; null: none */
+};
+
+struct field {
+    const char *name;
+    enum field_type type;
+    size_t offset;
+    size_t bytes; /* FIELD_CHARS: with the NUL */
+};
+
+#define FIELD(type, name)                                                      \
+    {                                                                          \
+#name, type, offsetof(struct task_row, name), 0                        \
+    }
+#define CHARS(name, bytes)                                                     \
+    {                                                                          \
+#name, FIELD_CHARS, offsetof(struct task_row, name), bytes             \
+    }
+
+/* In the order of sql/query/save.sql. */
+static const struct field fields[] = {
+    FIELD(FIELD_I64, id),
+    FIELD(FIELD_STATE, state),
+    FIELD(FIELD_I64, owner),
+    FIELD(FIELD_I32, fence),
+    FIELD(FIELD_I32, version),
+    FIELD(FIELD_I32, submission),
+    FIELD(FIELD_I32, sends),
+    FIELD(FIELD_BOOL, doubt),
+    FIELD(FIELD_BOOL, late),
+    FIELD(FIELD_BOOL, billed_open),
+    CHARS(account, ACCOUNT_BYTES),
+    CHARS(provider_task_id, PROVIDER_TASK_ID_BYTES),
+    FIELD(FIELD_I64, received_ms),
+    FIELD(FIELD_I64, deadline_ms),
+    FIELD(FIELD_I64, first_sent_ms),
+    FIELD(FIELD_I64, last_sent_ms),
+    FIELD(FIELD_I64, submitted_ms),
+    FIELD(FIELD_I64, generated_ms),
+    FIELD(FIELD_I64, stored_ms),
+    FIELD(FIELD_I64, settled_ms),
+    FIELD(FIELD_I64, not_before_ms),
+    FIELD(FIELD_I32, tries),
+    FIELD(FIELD_I32, takeovers),
+    FIELD(FIELD_I64, takeovers_since_ms),
+    FIELD(FIELD_KIND, kind),
+    FIELD(FIELD_BOOL, has_cost),
+    FIELD(FIELD_DOUBLE, cost),
+    FIELD(FIELD_DOUBLE, credits_cost),
+    CHARS(unusable, UNUSABLE_BYTES),
+    FIELD(FIELD_TEXT, result),
+    FIELD(FIELD_TEXT, event),
+};
+
+#define FIELDS_LEN (sizeof fields / sizeof *fields)
+#define FIELDS_CLOSED_LEN (FIELDS_LEN - 3) /* without unusable, result, event */
+
+/* ---- out ---------------------------------------------------------------- */
+
+static void add_value(struct buf *buf, const struct field *field,
+                      const struct task_row *row)
+{
+    const void *at = (const char *)row + field->offset;
+    switch (field->type) {
+    case FIELD_I64:
+        pg_array_i64(buf, *(const int64_t *)at);
+        break;
+    case FIELD_I32:
+        pg_array_i64(buf, *(const int32_t *)at);
+        break;
+    case FIELD_BOOL:
+        pg_array_bool(buf, *(const bool *)at);
+        break;
+    case FIELD_DOUBLE:
+        pg_array_double(buf, *(const double *)at);
+        break;
+    case FIELD_STATE:
+        pg_array_i64(buf, (int64_t) * (const enum task_state *)at);
+        break;
+    case FIELD_KIND:
+        pg_array_i64(buf, (int64_t) * (const enum failure_kind *)at);
+        break;
+    case FIELD_CHARS:
+        pg_array_str(buf, str_of(at));
+        break;
+    case FIELD_TEXT:
+        pg_array_str(buf, str_of(*(char *const *)at));
+        break;
+    }
+}
+
+void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
+                     size_t len, bool closed)
+{
+    for (size_t f = 0; f < (closed ? FIELDS_CLOSED_LEN : FIELDS_LEN); f++) {
+        struct buf *buf = pg_unit_array(unit);
+        for (size_t i = 0; i < len; i++) {
+            add_value(buf, &fields[f], rows[i]);
+        }
+        pg_unit_array_end(unit);
+    }
+}
+
+/* ---- in ----------------------------------------------------------------- */
+
+void row_columns_find(struct row_columns *columns, const PGresult *result)
+{
+    static_assert(FIELDS_LEN <=
+                      sizeof columns->fields / sizeof *columns->fields,
+                  "a place for each");
+    for (size_t f = 0; f < FIELDS_LEN; f++) {
+        columns->fields[f] = PQfnumber(result, fields[f].name);
+    }
+    columns->request_id = PQfnumber(result, "request_id");
+    columns->tenant = PQfnumber(result, "tenant");
+    columns->traceparent = PQfnumber(result, "traceparent");
+    columns->tracestate = PQfnumber(result, "tracestate");
+    columns->cancel = PQfnumber(result, "cancel");
+    columns->orphan = PQfnumber(result, "orphan");
+}
+
+static bool read_enum(const PGresult *result, int row, int column, int len,
+                      int *value)
+{
+    int64_t number = pg_i64(result, row, column);
+    *value = (int)number;
+    return number >= 0 && number < len;
+}
+
+/** Whether this program can hold the value. */
+static bool read_value(const struct field *field, void *at,
+                       const PGresult *result, int row, int column)
+{
+    int number = 0;
+    int64_t wide = 0;
+    bool fine = true;
+    struct str text;
+    if (field->type != FIELD_TEXT && PQgetisnull(result, row, column)) {
+        return false;
+    }
+    switch (field->type) {
+    case FIELD_I64:
+        *(int64_t *)at = pg_i64(result, row, column);
+        return true;
+    case FIELD_I32:
+        wide = pg_i64(result, row, column);
+        *(int32_t *)at = (int32_t)wide;
+        return wide >= INT32_MIN && wide <= INT32_MAX;
+    case FIELD_BOOL:
+        *(bool *)at = pg_bool(result, row, column);
+        return true;
+    case FIELD_DOUBLE:
+        *(double *)at = strtod(PQgetvalue(result, row, column), NULL);
+        return true;
+    case FIELD_STATE:
+        fine = read_enum(result, row, column, CLOSED, &number);
+        *(enum task_state *)at = fine ? (enum task_state)number : CLOSED;
+        return fine;
+    case FIELD_KIND:
+        fine = read_enum(result, row, column, FAILURE_KINDS_LEN, &number);
+        *(enum failure_kind *)at =
+            fine ? (enum failure_kind)number : FAILURE_NONE;
+        return fine;
+    case FIELD_CHARS:
+        text = pg_str(result, row, column);
+        if (text.len >= field->bytes) {
+            return false;
+        }
+        memcpy(at, text.at ? text.at : "", text.len);
+        return true;
+    case FIELD_TEXT:
+        *(char **)at = PQgetisnull(result, row, column)
+                           ? NULL
+                           : PQgetvalue(result, row, column);
+        return true;
+    }
+    return false;
+}
+
+void task_read_row(struct task_read *read, const struct row_columns *columns,
+                   const PGresult *result, int row)
+{
+    *read = (struct task_read){
+        .request_id = pg_str(result, row, columns->request_id),
+        .tenant = pg_str(result, row, columns->tenant),
+        .traceparent = pg_str(result, row, columns->traceparent),
+        .tracestate = pg_str(result, row, columns->tracestate),
+        .cancel =
+            columns->cancel >= 0 && pg_bool(result, row, columns->cancel),
+        .orphan =
+            columns->orphan >= 0 && pg_bool(result, row, columns->orphan),
+    };
+    for (size_t f = 0; f < FIELDS_LEN; f++) {
+        int column = columns->fields[f];
+        void *at = (char *)&read->row + fields[f].offset;
+        if (column < 0 || !read_value(&fields[f], at, result, row, column)) {
+            read->unreadable = true;
+        }
+    }
+    if (!read->request_id.len || read->request_id.len >= REQUEST_ID_BYTES) {
+        read->unreadable = true;
+    }
+}
+
+struct task_read *task_read_rows(struct arena *arena, const PGresult *result,
+                                 size_t *len)
+{
+    *len = 0;
+    int rows = PQntuples(result);
+    if (rows <= 0) {
+        return NULL;
+    }
+    struct task_read *reads =
+        arena_alloc(arena, (size_t)rows * sizeof(struct task_read));
+    if (!reads) {
+        return NULL;
+    }
+    struct row_columns columns;
+    row_columns_find(&columns, result);
+    for (int i = 0; i < rows; i++) {
+        task_read_row(&reads[i], &columns, result, i);
+    }
+    *len = (size_t)rows;
+    return reads;
+}
+
+static enum request_mode mode_of(int64_t number)
+{
+    return number > MODE_NONE && number <= MODE_EXTEND
+               ? (enum request_mode)number
+               : MODE_NONE;
+}
+
+/** A column by its name, once for all rows: PQfnumber() is not for loops. */
+enum facts_column {
+    FACTS_ID,
+    FACTS_REQUEST_ID,
+    FACTS_TENANT,
+    FACTS_MODE,
+    FACTS_METADATA,
+    FACTS_WARNINGS,
+    FACTS_TRACEPARENT,
+    FACTS_TRACESTATE,
+    FACTS_DEADLINE_SECONDS,
+    FACTS_RECEIVED_MS,
+    FACTS_BODY,
+    FACTS_KEY,
+    FACTS_LEN
+};
+
+static const char *const facts_names[FACTS_LEN] = {
+    "id",          "request_id", "tenant",
+    "mode",        "metadata",   "warnings",
+    "traceparent", "tracestate", "deadline_seconds",
+    "received_ms", "body",       "effective_key",
+};
+
+struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
+                                  size_t *len)
+{
+    int at[FACTS_LEN];
+    int rows = PQntuples(result);
+    *len = 0;
+    struct facts_row *facts =
+        arena_alloc(arena, ((size_t)rows + 1) * sizeof *facts);
+    if (!facts) {
+        return NULL;
+    }
+    for (int i = 0; i < FACTS_LEN; i++) {
+        at[i] = PQfnumber(result, facts_names[i]);
+    }
+    for (int r = 0; r < rows; r++) {
+        facts[r] = (struct facts_row){
+            .id = pg_i64(result, r, at[FACTS_ID]),
+            .facts =
+                {
+                    .request_id = pg_str(result, r, at[FACTS_REQUEST_ID]),
+                    .tenant = pg_str(result, r, at[FACTS_TENANT]),
+                    .mode = mode_of(pg_i64(result, r, at[FACTS_MODE])),
+                    .metadata = pg_str(result, r, at[FACTS_METADATA]),
+                    .warnings = pg_str(result, r, at[FACTS_WARNINGS]),
+                    .traceparent = pg_str(result, r, at[FACTS_TRACEPARENT]),
+                    .tracestate = pg_str(result, r, at[FACTS_TRACESTATE]),
+                    .deadline_seconds =
+                        pg_i64(result, r, at[FACTS_DEADLINE_SECONDS]),
+                    .received_ms = pg_i64(result, r, at[FACTS_RECEIVED_MS]),
+                },
+            .body = pg_str(result, r, at[FACTS_BODY]),
+            .idempotency_key = pg_str(result, r, at[FACTS_KEY]),
+        };
+    }
+    *len = (size_t)rows;
+    return facts;
+}
+
+/* ---- ranges ------------------------------------------------------------- */
+
+void ranges_push(struct ranges *ranges, size_t from, size_t to)
+{
+    assert(ranges->len < sizeof ranges->items / sizeof *ranges->items);
+    ranges->items[ranges->len++] = (struct range){from, to};
+}
+
+bool ranges_pop(struct ranges *ranges, size_t *from, size_t *to)
+{
+    if (!ranges->len) {
+        return false;
+    }
+    struct range range = ranges->items[--ranges->len];
+    *from = range.from;
+    *to = range.to;
+    return true;
+}

@@ -1,0 +1,146 @@
+#include "edge/store/own.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STATEMENT_MS 30000
+#define DATA_SILENCE_MS 35000
+#define AGAIN_MAX_MS 5000
+#define LEASE_SILENCE_MIN_MS 3000 /* unless that is longer than three leases */
+
+static const char *const data_queries[] = {
+    "intake",
+    "intake_known",
+    "sources_task",
+    "sources_closed",
+    "save",
+    "close",
+    "facts",
+    "reread",
+    "lease_lock",
+    "claim",
+    "generations_lock",
+    "expire",
+    "leases_dead",
+    "adopt",
+    "mine",
+    "forget_leases",
+    "learn",
+    "learn_closed",
+    "learn_past", "learn_other",
+    "hold_set",
+    "hold_lift",
+    "hold_probe",
+    "unreadable",
+    "keys_answer",
+    "reason_set",
+    "reason_gone",
+    "reason_shared",
+    "reason_sweep",
+    NULL,
+};
+
+static const char *const lease_queries[] = {
+    "join",         "bump",       "leases",  "leases_some", "holds",
+    "fleet",        "cancels",    "count",   "oldest_xmin",
+    "lock_timeout", "end_frozen", "bury",    "leave",       NULL,
+};
+
+/** Tells what is new: up or not, or another reason why not. */
+static void tell(struct store *store, const char *why, bool misfit)
+{
+    bool up = store_is_up(store);
+    if (up) {
+        why = "";
+        misfit = false;
+    }
+    if (store->told && up == store->told_up && misfit == store->misfit &&
+        strcmp(why, store->why) == 0) {
+        return;
+    }
+    store->told = true;
+    store->told_up = up;
+    store->misfit = misfit;
+    snprintf(store->why, sizeof store->why, "%s", why);
+    store->on_state(store->context, up, store->why, misfit);
+}
+
+/** What is lost on one connection is seldom lost on it alone: a packet of the
+ * other one may be sent again long after the outage is over. */
+static void doubt_both(struct store *store)
+{
+    if (store->data && store->lease) {
+        pg_lane_doubt(store->data, store->lease_ms / 4);
+        pg_lane_doubt(store->lease, store->lease_ms / 4);
+    }
+}
+
+static void on_lane(void *context, bool up, const char *why, bool misfit)
+{
+    struct store *store = context;
+    doubt_both(store);
+    if (up && !store_is_up(store)) {
+        return; /* the other lane's turn to speak */
+    }
+    tell(store, why, misfit);
+}
+
+struct store *store_open(struct loop *loop, const struct store_options *options,
+                         store_state_fn *on_state, void *context,
+                         struct err *err)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store) {
+        err_set(err, ERR_FATAL, "no memory for the store");
+        return NULL;
+    }
+    store->loop = loop;
+    store->on_state = on_state;
+    store->context = context;
+    store->lease_ms = options->lease_ms;
+    int64_t silence_ms = 3 * options->lease_ms;
+    if (silence_ms > LEASE_SILENCE_MIN_MS) {
+        silence_ms = options->lease_ms > LEASE_SILENCE_MIN_MS
+                         ? options->lease_ms
+                         : LEASE_SILENCE_MIN_MS;
+    }
+    struct pg_lane_options lane = {
+        .address = {options->url, options->password, options->name},
+        .queries = data_queries,
+        .statement_ms = STATEMENT_MS,
+        .silence_ms = DATA_SILENCE_MS,
+        .lease_ms = options->lease_ms,
+        .again_max_ms = options->lease_ms / 5 < AGAIN_MAX_MS
+                            ? options->lease_ms / 5
+                            : AGAIN_MAX_MS,
+    };
+    store->data = pg_lane_open(loop, &lane, on_lane, store, err);
+    lane.queries = lease_queries;
+    lane.silence_ms = silence_ms;
+    lane.statement_ms = silence_ms;
+    store->lease =
+        store->data ? pg_lane_open(loop, &lane, on_lane, store, err) : NULL;
+    if (!store->lease) {
+        pg_lane_close(store->data);
+        free(store);
+        return NULL;
+    }
+    return store;
+}
+
+bool store_is_up(const struct store *store)
+{
+    return store->data && store->lease && pg_lane_is_up(store->data) &&
+           pg_lane_is_up(store->lease);
+}
+
+void store_close(struct store *store)
+{
+    if (!store) {
+        return;
+    }
+    pg_lane_close(store->data);
+    store->data = NULL;
+    pg_lane_close(store->lease);
+    free(store);
+}

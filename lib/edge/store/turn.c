@@ -1,0 +1,415 @@
+#include "edge/store/own.h"
+
+#include "base/must.h"
+
+#include <stdlib.h>
+
+/** Calls of one unit, by what they bring; -1: not among them. */
+struct turn_calls {
+    int save;
+    int close;
+    int facts;
+    int rereads;
+    int lock;
+    int claim;
+    int expire;
+    int dead;
+    int adopt;
+    int mine;
+};
+
+/** A turn on its way. */
+struct round {
+    struct store *store;
+    struct arena arena;
+    struct turn turn;             /* with copies of what it points to */
+    const struct task_row **rows; /* copies of its saves */
+    enum save_end *ends;
+    bool apart; /* saves go alone, the rest after them: a row was refused, or
+                   the claim counts the fleet, which no save waits for */
+    bool rest;  /* what is under way holds the rest */
+    struct ranges ranges;
+    size_t from; /* saves under way */
+    size_t to;
+    struct turn_calls calls; /* of the unit under way */
+    struct turn_result result;
+    turn_fn *on_result;
+    void *context;
+};
+
+/* ---- copies ------------------------------------------------------------- */
+
+static char *copy_text(struct arena *arena, const char *text)
+{
+    return text ? arena_copy(arena, text, strlen(text)) : NULL;
+}
+
+static const struct task_row *copy_row(struct arena *arena,
+                                       const struct task_row *row)
+{
+    struct task_row *copy = arena_alloc(arena, sizeof *copy);
+    if (copy) {
+        *copy = *row;
+        copy->result = copy_text(arena, row->result);
+        copy->event = copy_text(arena, row->event);
+    }
+    return copy;
+}
+
+static const int64_t *copy_ids(struct arena *arena, const int64_t *ids,
+                               size_t len)
+{
+    int64_t *copy = arena_alloc(arena, (len + 1) * sizeof *copy);
+    if (copy && len) {
+        memcpy(copy, ids, len * sizeof *copy);
+    }
+    return copy;
+}
+
+static bool copy_turn(struct round *round, const struct turn *turn)
+{
+    struct arena *arena = &round->arena;
+    struct turn *copy = &round->turn;
+    size_t len = turn->saves_len;
+    *copy = *turn;
+    round->rows = arena_alloc(arena, (len + 1) * sizeof *round->rows);
+    round->ends = arena_alloc(arena, (len + 1) * sizeof *round->ends);
+    for (size_t i = 0; i < len && !arena->failed; i++) {
+        round->rows[i] = copy_row(arena, turn->saves[i]);
+        round->ends[i] = SAVE_FENCED;
+    }
+    copy->saves = round->rows;
+    copy->facts = copy_ids(arena, turn->facts, turn->facts_len);
+    copy->rereads = copy_ids(arena, turn->rereads, turn->rereads_len);
+    copy->forget = copy_ids(arena, turn->forget, turn->forget_len);
+    copy->account = copy_text(arena, turn->account ? turn->account : "");
+    copy->bucket = copy_text(arena, turn->bucket ? turn->bucket : "");
+    reasons_copy(arena, copy);
+    return !arena->failed;
+}
+
+/* ---- asking ------------------------------------------------------------- */
+
+static int call(struct pg_unit *unit, const char *name)
+{
+    pg_unit_call(unit, name);
+    return (int)unit->calls_len - 1;
+}
+
+static void add_ids(struct pg_unit *unit, const int64_t *ids, size_t len)
+{
+    struct buf *buf = pg_unit_array(unit);
+    for (size_t i = 0; i < len; i++) {
+        pg_array_i64(buf, ids[i]);
+    }
+    pg_unit_array_end(unit);
+}
+
+static void add_saves(struct round *round, struct pg_unit *unit)
+{
+    const struct task_row **rows = arena_alloc(
+        &round->arena, (round->to - round->from + 1) * sizeof *rows);
+    if (!rows) {
+        pg_unit_fail(unit);
+        return;
+    }
+    for (int closed = 0; closed < 2; closed++) {
+        size_t len = 0;
+        for (size_t i = round->from; i < round->to; i++) {
+            if ((round->rows[i]->state == CLOSED) == closed) {
+                rows[len++] = round->rows[i];
+            }
+        }
+        if (!len) {
+            continue;
+        }
+        if (closed) {
+            round->calls.close = call(unit, "close");
+        } else {
+            round->calls.save = call(unit, "save");
+        }
+        rows_add_params(unit, rows, len, closed);
+    }
+}
+
+static void add_reads(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    if (turn->facts_len) {
+        round->calls.facts = call(unit, "facts");
+        add_ids(unit, turn->facts, turn->facts_len);
+    }
+    if (turn->rereads_len) {
+        round->calls.rereads = call(unit, "reread");
+        add_ids(unit, turn->rereads, turn->rereads_len);
+    }
+}
+
+static void add_claim(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    if (turn->generations_max > 0) {
+        call(unit, "generations_lock");
+    }
+    round->calls.claim = call(unit, "claim");
+    pg_unit_i64(unit, turn->owner);
+    pg_unit_i64(unit, turn->now_ms);
+    pg_unit_i64(unit, turn->claims_max);
+    pg_unit_str(unit, str_of(turn->account));
+    pg_unit_str(unit, str_of(turn->bucket));
+    pg_unit_i64(unit, turn->generations_max);
+}
+
+static int add_taking(struct pg_unit *unit, const char *name,
+                      const struct turn *turn, int rows_max)
+{
+    int index = call(unit, name);
+    pg_unit_i64(unit, turn->owner);
+    pg_unit_i64(unit, turn->now_ms);
+    pg_unit_i64(unit, rows_max);
+    return index;
+}
+
+/** The dead first: what dies later may have rows that the pass has gone by. */
+static void add_adopt(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    if (!turn->adopt_after) {
+        round->calls.dead = call(unit, "leases_dead");
+        pg_unit_i64(unit, DEAD_MAX);
+    }
+    round->calls.adopt = add_taking(unit, "adopt", turn, turn->adopts_max);
+    pg_unit_i64(unit, turn->adopt_after);
+}
+
+static void add_takings(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    if (turn->claims_max > 0 || turn->adopts_max > 0 || turn->expires_max > 0) {
+        round->calls.lock = call(unit, "lease_lock");
+        pg_unit_i64(unit, turn->owner);
+    }
+    if (turn->claims_max > 0) {
+        add_claim(round, unit);
+    }
+    if (turn->expires_max > 0) {
+        round->calls.expire =
+            add_taking(unit, "expire", turn, turn->expires_max);
+    }
+    if (turn->adopts_max > 0) {
+        add_adopt(round, unit);
+    }
+    if (turn->forget_len) {
+        call(unit, "forget_leases");
+        pg_unit_i64(unit, turn->owner);
+        add_ids(unit, turn->forget, turn->forget_len);
+    }
+    if (turn->mine) {
+        round->calls.mine = call(unit, "mine");
+        pg_unit_i64(unit, turn->owner);
+    }
+}
+
+/* ---- answers ------------------------------------------------------------ */
+
+/** Marks the rows whose id came back. */
+static void mark_saved(struct round *round, const PGresult *result, bool closed)
+{
+    for (int r = 0; r < PQntuples(result); r++) {
+        int64_t id = pg_i64(result, r, 0);
+        for (size_t i = round->from; i < round->to; i++) {
+            if (round->rows[i]->id == id &&
+                (round->rows[i]->state == CLOSED) == closed) {
+                round->ends[i] = SAVE_DONE;
+                break;
+            }
+        }
+    }
+}
+
+/** The first row tells the room even if none came. */
+static void take_claimed(struct round *round, const PGresult *result)
+{
+    struct turn_result *out = &round->result;
+    int id = PQfnumber(result, "id");
+    int64_t room = PQntuples(result) > 0 ? pg_i64(result, 0, 0) : 1;
+    if (PQntuples(result) == 0 || PQgetisnull(result, 0, id)) {
+        out->generations_full = room == 0;
+        out->generations_busy = room < 0;
+        return;
+    }
+    out->claimed = task_read_rows(&round->arena, result, &out->claimed_len);
+    size_t len = 0;
+    out->claimed_facts = facts_read_rows(&round->arena, result, &len);
+}
+
+/** The first row tells what was seen even if none came. */
+static void take_adopted(struct round *round, const PGresult *result)
+{
+    struct turn_result *out = &round->result;
+    if (PQntuples(result) == 0) {
+        return;
+    }
+    out->adopts_seen = (int)pg_i64(result, 0, PQfnumber(result, "seen"));
+    out->adopt_last = pg_i64(result, 0, PQfnumber(result, "last"));
+    if (!PQgetisnull(result, 0, PQfnumber(result, "id"))) {
+        out->adopted =
+            task_read_rows(&round->arena, result, &out->adopted_len);
+    }
+}
+
+static void take_dead(struct round *round, const PGresult *result)
+{
+    struct turn_result *out = &round->result;
+    size_t len = (size_t)PQntuples(result);
+    int64_t *ids = arena_alloc(&round->arena, (len + 1) * sizeof *ids);
+    for (size_t i = 0; ids && i < len; i++) {
+        ids[i] = pg_i64(result, (int)i, 0);
+    }
+    out->dead = ids;
+    out->dead_len = ids ? len : 0;
+}
+
+static void take_rest(struct round *round, const struct pg_unit *unit)
+{
+    const struct turn_calls *calls = &round->calls;
+    struct turn_result *out = &round->result;
+    struct arena *arena = &round->arena;
+    PGresult *const *results = unit->results;
+    if (calls->facts >= 0) {
+        out->facts =
+            facts_read_rows(arena, results[calls->facts], &out->facts_len);
+    }
+    if (calls->rereads >= 0) {
+        out->rereads =
+            task_read_rows(arena, results[calls->rereads], &out->rereads_len);
+    }
+    if (calls->lock >= 0) {
+        out->lease_dead = PQntuples(results[calls->lock]) == 0;
+    }
+    if (calls->claim >= 0) {
+        take_claimed(round, results[calls->claim]);
+    }
+    if (calls->expire >= 0) {
+        out->expired =
+            task_read_rows(arena, results[calls->expire], &out->expired_len);
+    }
+    if (calls->adopt >= 0) {
+        take_adopted(round, results[calls->adopt]);
+    }
+    if (calls->dead >= 0) {
+        take_dead(round, results[calls->dead]);
+    }
+    if (calls->mine >= 0) {
+        out->mine = task_read_rows(arena, results[calls->mine], &out->mine_len);
+    }
+}
+
+static bool wrote(const struct round *round)
+{
+    const struct turn_result *out = &round->result;
+    return round->calls.save >= 0 || round->calls.close >= 0 ||
+           out->claimed_len || out->expired_len || out->adopted_len;
+}
+
+static void end_round(struct round *round, const struct err *err)
+{
+    if (err) {
+        round->result = (struct turn_result){.err = *err};
+        round->result.err.kind = ERR_TRANSIENT;
+    } else if (round->arena.failed) {
+        err_set(&round->result.err, ERR_TRANSIENT, "no memory for the rows");
+    }
+    round->result.saves = round->ends;
+    round->on_result(round->context, &round->result);
+    arena_done(&round->arena);
+    must_free(round);
+}
+
+static void send_next(struct round *round);
+
+/** One of the rows is refused: they go in halves, without the rest. */
+static void split(struct round *round, enum save_end end)
+{
+    size_t len = round->to - round->from;
+    if (len == 1 && round->apart) {
+        round->ends[round->from] = end;
+    } else if (len == 1) {
+        ranges_push(&round->ranges, round->from, round->to);
+    } else {
+        ranges_push(&round->ranges, round->from + len / 2, round->to);
+        ranges_push(&round->ranges, round->from, round->from + len / 2);
+    }
+    round->apart = true;
+}
+
+static void on_unit(void *context, struct pg_unit *unit)
+{
+    struct round *round = context;
+    const struct turn_calls *calls = &round->calls;
+    const bool data = unit->err.kind == ERR_PERMANENT;
+    if ((data || pg_unit_is_constraint(unit)) && round->to > round->from) {
+        split(round, data ? SAVE_POISON : SAVE_LATER);
+        send_next(round);
+        return;
+    }
+    if (unit->err.kind != ERR_NONE) {
+        end_round(round, &unit->err);
+        return;
+    }
+    if (calls->save >= 0) {
+        mark_saved(round, unit->results[calls->save], false);
+    }
+    if (calls->close >= 0) {
+        mark_saved(round, unit->results[calls->close], true);
+    }
+    if (round->rest) {
+        take_rest(round, unit);
+    }
+    round->result.commits += wrote(round);
+    if (round->rest) {
+        end_round(round, NULL);
+    } else {
+        send_next(round);
+    }
+}
+
+static void send_next(struct round *round)
+{
+    struct pg_unit *unit = pg_unit_new(on_unit, round);
+    round->calls = (struct turn_calls){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    round->from = 0;
+    round->to = 0;
+    bool saves = ranges_pop(&round->ranges, &round->from, &round->to);
+    round->rest = !saves || !round->apart;
+    if (saves) {
+        add_saves(round, unit);
+    }
+    if (round->rest) {
+        add_reads(round, unit);
+        add_takings(round, unit);
+        reasons_add(unit, &round->turn);
+    }
+    pg_lane_send(round->store->data, unit);
+}
+
+void store_turn(struct store *store, const struct turn *turn,
+                turn_fn *on_result, void *context)
+{
+    struct round *round = MUST_NEW(struct round);
+    round->store = store;
+    round->on_result = on_result;
+    round->context = context;
+    arena_init(&round->arena, 65536, 0);
+    if (!copy_turn(round, turn)) {
+        struct pg_unit *unit = pg_unit_new(on_unit, round);
+        pg_unit_fail(unit);
+        pg_lane_send(store->data, unit);
+        return;
+    }
+    round->apart = turn->claims_max > 0 && turn->generations_max > 0;
+    if (turn->saves_len) {
+        ranges_push(&round->ranges, 0, turn->saves_len);
+    }
+    send_next(round);
+}

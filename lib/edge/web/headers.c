@@ -1,0 +1,48 @@
+#include "edge/web/headers.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct headers {
+    struct curl_slist *list;
+    bool failed;
+};
+
+static void add(struct headers *headers, const char *name, struct str value)
+{
+    char *line = NULL;
+    if (asprintf(&line, "%s%.*s", name, (int)value.len,
+                 value.at ? value.at : "") < 0) {
+        headers->failed = true;
+        return;
+    }
+    struct curl_slist *longer = curl_slist_append(headers->list, line);
+    free(line);
+    headers->failed = headers->failed || !longer;
+    headers->list = longer ? longer : headers->list;
+}
+
+struct curl_slist *http_headers(struct str bearer, struct str idempotency_key,
+                                bool post)
+{
+    const struct str none = {0};
+    struct headers headers = {0};
+    if (bearer.at) {
+        add(&headers, "Authorization: Bearer ", bearer);
+    }
+    add(&headers, "Accept: application/json", none);
+    add(&headers, "Accept-Encoding: identity", none);
+    if (post) {
+        add(&headers, "Content-Type: application/json", none);
+        add(&headers, "Expect:", none);
+    }
+    if (idempotency_key.at) {
+        add(&headers, "Idempotency-Key: ", idempotency_key);
+    }
+    if (headers.failed) {
+        curl_slist_free_all(headers.list);
+        return NULL;
+    }
+    return headers.list;
+}

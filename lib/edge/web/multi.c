@@ -1,0 +1,307 @@
+#include "edge/web/multi.h"
+
+#include "edge/loop/uv.h"
+
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+#define UNACKNOWLEDGED_MS 60000u
+
+struct loop_curl {
+    CURLM *multi;
+    struct loop *loop;
+    struct loop_timer *timer;
+    struct loop_timer *tick;
+    loop_curl_fn *on_done;
+    void *context;
+    struct socket_poll **kept; /* by descriptor; null: none of ours */
+    size_t kept_len;
+};
+
+struct socket_poll {
+    uv_poll_t uv;
+    struct loop_curl *curl;
+    curl_socket_t fd;
+    int wanted;   /* UV_READABLE and the like; 0: libcurl looks away */
+    int watching; /* what libuv was told */
+};
+
+/* ---- libcurl asks -------------------------------------------------------- */
+
+static void act(struct loop_curl *curl, curl_socket_t fd, int events)
+{
+    int running;
+    curl_multi_socket_action(curl->multi, fd, events, &running);
+    loop_curl_look(curl);
+}
+
+static void watch(struct socket_poll *poll, int events);
+
+static void on_poll(uv_poll_t *uv, int status, int events)
+{
+    struct socket_poll *poll = uv->data;
+    if (status < 0) {
+        poll->watching = 0; /* libuv has stopped by itself */
+    }
+    if (!poll->wanted) {
+        watch(poll, 0); /* the server closed it; libcurl will see that */
+        return;
+    }
+    /* Of a connection that was reset, too, libcurl shall read what there is: a
+     * reply may have come before the reset. Told of an error, it gives up. */
+    int seen = status < 0 ? poll->wanted : events;
+    int flags = 0;
+    flags |= seen & UV_READABLE ? CURL_CSELECT_IN : 0;
+    flags |= seen & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+    act(poll->curl, poll->fd, flags);
+    if (!uv_is_closing((uv_handle_t *)uv)) {
+        watch(poll, poll->wanted ? poll->wanted : poll->watching);
+    }
+}
+
+static void watch(struct socket_poll *poll, int events)
+{
+    if (events == poll->watching) {
+        return;
+    }
+    poll->watching = events;
+    if (events) {
+        uv_poll_start(&poll->uv, events, on_poll);
+    } else {
+        uv_poll_stop(&poll->uv);
+    }
+}
+
+static struct socket_poll *poll_new(struct loop_curl *curl, curl_socket_t fd)
+{
+    struct socket_poll *poll = calloc(1, sizeof *poll);
+    if (!poll || uv_poll_init_socket(loop_uv(curl->loop), &poll->uv, fd) != 0) {
+        free(poll);
+        return NULL;
+    }
+    poll->curl = curl;
+    poll->fd = fd;
+    poll->uv.data = poll;
+    return poll;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void poll_close(struct socket_poll *poll)
+{
+    uv_poll_stop(&poll->uv);
+    uv_close((uv_handle_t *)&poll->uv, on_poll_closed);
+}
+
+static struct socket_poll *kept_poll(const struct loop_curl *curl,
+                                     curl_socket_t fd)
+{
+    return (size_t)fd < curl->kept_len ? curl->kept[fd] : NULL;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
+                     void *socket_context)
+{
+    struct loop_curl *curl = context;
+    struct socket_poll *kept = kept_poll(curl, fd);
+    struct socket_poll *poll = kept ? kept : socket_context;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (kept) {
+            kept->wanted = 0;
+        } else if (poll) {
+            poll_close(poll);
+            curl_multi_assign(curl->multi, fd, NULL);
+        }
+        return 0;
+    }
+    if (!poll) {
+        poll = poll_new(curl, fd);
+        if (!poll) {
+            return 0; /* an error here would end every transfer: the timeout
+                         of this one ends it alone */
+        }
+        curl_multi_assign(curl->multi, fd, poll);
+    }
+    poll->wanted = 0;
+    poll->wanted |= what != CURL_POLL_OUT ? UV_READABLE : 0;
+    poll->wanted |= what != CURL_POLL_IN ? UV_WRITABLE : 0;
+    watch(poll, poll->wanted);
+    return 0;
+}
+
+/* ---- sockets that are kept ----------------------------------------------- */
+
+static void forget_kept(struct loop_curl *curl, curl_socket_t fd)
+{
+    struct socket_poll *poll = kept_poll(curl, fd);
+    if (poll) {
+        curl->kept[fd] = NULL;
+        poll_close(poll);
+    }
+}
+
+static void keep(struct loop_curl *curl, curl_socket_t fd)
+{
+    forget_kept(curl, fd);
+    if ((size_t)fd >= curl->kept_len) {
+        size_t len = (size_t)fd + 64;
+        struct socket_poll **kept =
+            realloc(curl->kept, len * sizeof(struct socket_poll *));
+        if (!kept) {
+            return; /* watched like any other */
+        }
+        for (size_t i = curl->kept_len; i < len; i++) {
+            kept[i] = NULL;
+        }
+        curl->kept = kept;
+        curl->kept_len = len;
+    }
+    curl->kept[fd] = poll_new(curl, fd);
+}
+
+int loop_curl_socket(int family, int type, int protocol)
+{
+    const unsigned wait_ms = UNACKNOWLEDGED_MS;
+    const int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+    if (fd >= 0) {
+        /* Where the kernel doesn't know it, the doors' own clocks do. */
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof wait_ms);
+    }
+    return fd;
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose,
+                             struct curl_sockaddr *address)
+{
+    (void)purpose;
+    int fd = loop_curl_socket(address->family, address->socktype,
+                              address->protocol);
+    if (fd >= 0) {
+        keep(context, fd);
+    }
+    return fd;
+}
+
+static int on_close(void *context, curl_socket_t fd)
+{
+    forget_kept(context, fd);
+    return close(fd);
+}
+
+void loop_curl_keep(struct loop_curl *curl, void *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, curl);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, curl);
+}
+
+static int on_timeout(CURLM *multi, long wait_ms, void *context)
+{
+    struct loop_curl *curl = context;
+    (void)multi;
+    if (wait_ms < 0) {
+        loop_timer_stop(curl->timer);
+    } else {
+        loop_timer_set(curl->timer, wait_ms);
+    }
+    return 0;
+}
+
+/* ---- the loop tells ------------------------------------------------------ */
+
+static void on_timer(void *context)
+{
+    act(context, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* libcurl before 8.12 sometimes forgets to set its timer again (4cded6deac);
+ * drop this once Debian 12 and 13 are past it. */
+static void on_tick(void *context)
+{
+    struct loop_curl *curl = context;
+    act(curl, CURL_SOCKET_TIMEOUT, 0);
+    loop_timer_set(curl->tick, TICK_MS);
+}
+
+void loop_curl_look(struct loop_curl *curl)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(curl->multi, &left))) {
+        if (message->msg == CURLMSG_DONE) {
+            CURL *easy = message->easy_handle;
+            CURLcode code = message->data.result;
+            curl_multi_remove_handle(curl->multi, easy);
+            curl->on_done(curl->context, easy, (int)code);
+        }
+    }
+}
+
+bool loop_curl_add(struct loop_curl *curl, void *easy)
+{
+    return curl_multi_add_handle(curl->multi, easy) == CURLM_OK;
+}
+
+void loop_curl_remove(struct loop_curl *curl, void *easy)
+{
+    curl_multi_remove_handle(curl->multi, easy);
+}
+
+struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
+                                 loop_curl_fn *on_done, void *context,
+                                 struct err *err)
+{
+    static bool global;
+    if (!global) {
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+        global = true;
+    }
+    struct loop_curl *curl = calloc(1, sizeof *curl);
+    if (curl) {
+        *curl = (struct loop_curl){
+            .multi = curl_multi_init(),
+            .loop = loop,
+            .timer = loop_timer_new(loop, on_timer, curl),
+            .tick = loop_timer_new(loop, on_tick, curl),
+            .on_done = on_done,
+            .context = context,
+        };
+    }
+    if (!curl || !curl->multi || !curl->timer || !curl->tick) {
+        loop_curl_close(curl);
+        err_set(err, ERR_FATAL, "no memory for HTTP");
+        return NULL;
+    }
+    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
+    curl_multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(curl->multi, CURLMOPT_TIMERDATA, curl);
+    curl_multi_setopt(curl->multi, CURLMOPT_MAXCONNECTS, (long)connections_max);
+    curl_multi_setopt(curl->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                      (long)connections_max);
+    curl_multi_setopt(curl->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)connections_max);
+    loop_timer_set(curl->tick, TICK_MS);
+    return curl;
+}
+
+void loop_curl_close(struct loop_curl *curl)
+{
+    if (curl) {
+        curl_multi_cleanup(curl->multi); /* closes sockets */
+        free(curl->kept);
+        loop_timer_free(curl->timer);
+        loop_timer_free(curl->tick);
+    }
+    free(curl);
+}

@@ -6,6 +6,7 @@
 #include "edge/inspect.h"
 #include "edge/producer.h"
 #include "edge/schema.h"
+#include "topics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -248,16 +249,47 @@ static void stop(void *context)
     loop_stop(c->loop);
 }
 
+static void on_topic(void *context, const struct topic_wish *wish,
+                     enum topic_end end, const char *why)
+{
+    char what[300];
+    snprintf(what, sizeof what, "topic %s", wish->name);
+    switch (end) {
+    case TOPIC_THERE:
+    case TOPIC_MADE:
+        good(what, wish->use == TOPIC_READ ? "may be read" : "may be written");
+        break;
+    case TOPIC_DOUBTFUL:
+        warn(what, why);
+        break;
+    case TOPIC_FAULT:
+        fault(context, what, why);
+        break;
+    }
+}
+
+static void check_topics(struct check *c,
+                         const struct kafka_property *properties)
+{
+    struct err err = {0};
+    struct topic_wish wishes[WISHES_MAX];
+    const struct topics_options options = {
+        .brokers = c->settings->kafka_brokers,
+        .group = c->settings->kafka_group,
+        .properties = properties,
+        .properties_len = c->settings->kafka_conf_len,
+    };
+    if (!topics_check(&options, wishes, topics_of(c->settings, wishes),
+                      on_topic, c, &err)) {
+        fault(c, "topics", err.text);
+    }
+}
+
 static void check_kafka(struct check *c)
 {
     const struct settings *s = c->settings;
     struct err err = {0};
-    struct kafka_property *properties =
-        calloc(s->kafka_conf_len + 1, sizeof *properties);
-    for (size_t i = 0; properties && i < s->kafka_conf_len; i++) {
-        properties[i] = (struct kafka_property){s->kafka_conf[i].name,
-                                                s->kafka_conf[i].value};
-    }
+    struct kafka_property *properties = properties_of(s);
     struct producer *producer =
         properties ? producer_open(c->loop, s->kafka_brokers, properties,
                                    s->kafka_conf_len, on_kafka, c, &err)
@@ -279,6 +311,9 @@ static void check_kafka(struct check *c)
     }
     producer_close(producer, 1000, stop, c);
     loop_run(c->loop);
+    if (c->kafka_up) {
+        check_topics(c, properties);
+    }
     free(properties);
 }
 

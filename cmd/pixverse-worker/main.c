@@ -16,7 +16,9 @@ static void print_help(void)
          "\n"
          "  run      take requests from Kafka, have them made, store the videos,\n"
          "           announce their ends (the default)\n"
-         "  migrate  bring the schema of DATABASE_URL up to this program\n"
+         "  migrate  bring the schema of DATABASE_URL up to this program, then\n"
+         "           make the topics that are missing (not with --no-topics);\n"
+         "           those that are there stay as they are\n"
          "  check    try every dependency and say what is wrong\n"
          "  version  print the versions of this program and its libraries\n"
          "\n"
@@ -88,10 +90,12 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "run";
     signal(SIGPIPE, SIG_IGN);
     shut_the_blinds();
-    if (argc > 2) {
+    bool no_topics = argc == 3 && strcmp(command, "migrate") == 0 &&
+                     strcmp(argv[2], "--no-topics") == 0;
+    if (argc > 2 && !no_topics) {
         fprintf(stderr,
                 "pixverse-worker: \"%s\" is one argument too many, allowed: "
-                "one of run, migrate, check, version\n",
+                "one of run, migrate [--no-topics], check, version\n",
                 argv[2]);
         return EXIT_USAGE;
     }
@@ -99,7 +103,9 @@ int main(int argc, char **argv)
         return with_settings(command_run, SETTINGS_NEED_KEY, true);
     }
     if (strcmp(command, "migrate") == 0) {
-        return with_settings(command_migrate, SETTINGS_NEED_NONE, false);
+        return with_settings(no_topics ? command_migrate_schema
+                                       : command_migrate,
+                             SETTINGS_NEED_NONE, false);
     }
     if (strcmp(command, "check") == 0) {
         return with_settings(command_check, SETTINGS_NEED_KEY, false);

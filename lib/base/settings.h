@@ -71,6 +71,12 @@ enum settings_doubt {
       "videos brought home at once in one worker")                              \
     X(backlog_max, "BACKLOG_MAX", 100000, 1, 1000000000,                        \
       "waiting rows above which consumption pauses")                            \
+    X(topic_partitions, "TOPIC_PARTITIONS", 12, 1, 10000,                       \
+      "migrate: partitions of a topic that it makes")                           \
+    X(topic_replication, "TOPIC_REPLICATION", 0, 0, 100,                        \
+      "migrate: copies of a topic that it makes; 0: the broker's default")      \
+    X(topic_retention_ms, "TOPIC_RETENTION_MS", 0, -1, 31536000000000,          \
+      "migrate: how long a topic that it makes keeps; 0: the broker's default") \
     X(intake_bytes_max, "INTAKE_BYTES_MAX", 67108864, 4194304, 1099511627776,   \
       "bytes of messages that wait in one worker to be stored or rejected")     \
     X(submit_timeout_ms, "SUBMIT_TIMEOUT_MS", 45000, 100, 600000,              \

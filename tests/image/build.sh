@@ -68,7 +68,7 @@ can_write_videos() {
 
 migrates() {
     in_image env DATABASE_URL="$TEST_DATABASE_URL" APIMART_API_KEY=sk-test \
-        /usr/local/bin/pixverse-worker migrate
+        /usr/local/bin/pixverse-worker migrate --no-topics
 }
 
 refuses_without_settings() {

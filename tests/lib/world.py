@@ -205,11 +205,11 @@ class Postgres:
 class Kafka:
     """A node of the test's own, to be halted at will."""
 
-    def __init__(self):
+    def __init__(self, *properties):
         self.folder = TMP / "kafka"
         self.jars = ROOT / "build/parts/kafka/lib"
         self.brokers = parts('parts_kafka_start "$@" && echo "$PARTS_KAFKA_BROKERS"',
-                             self.folder, self.jars)
+                             self.folder, self.jars, *properties)
 
     def halt(self):
         RECORD.injected("Kafka crashed")
@@ -274,7 +274,7 @@ class World:
             self.videos.mkdir(parents=True, exist_ok=True)
             self.start_sim()
             self.make_topics()
-            self.command("pixverse-worker", "migrate", check=True)
+            self.command("pixverse-worker", "migrate", "--no-topics", check=True)
             self.producer = confluent_kafka.Producer(
                 {"bootstrap.servers": self.brokers, "linger.ms": 2,
                  "message.max.bytes": 2097152})

@@ -1,4 +1,4 @@
-#include "core/request.h"
+#include "core/address.h"
 
 #include <string.h>
 

@@ -97,37 +97,4 @@ struct str request_first_fault(const struct request *request);
 
 const char *request_reject_name(enum request_reject reject);
 
-/**
- * Whether an address that a stranger wrote into a URL is a public one.
- *
- * @param family  4 or 6.
- * @param bytes   4 or 16 of them, network order. Mapped, 6to4, Teredo and NAT64
- *                forms are judged by the address inside.
- */
-bool address_is_public(int family, const unsigned char *bytes);
-
-/** Link-local and cloud metadata: refused even where private ones are allowed. */
-bool address_is_link_local(int family, const unsigned char *bytes);
-
-enum url_fault { URL_FINE, URL_BAD, URL_PRIVATE };
-
-/**
- * Judge an image URL by its text: absolute http(s), a host, no user info, and
- * no address or name that is not public, however it is written (decimal, hex,
- * octal, short and mapped forms, localhost and its like).
- *
- * @param why  Set to a constant phrase for the message if not fine.
- */
-enum url_fault url_judge(struct str url, const char **why);
-
-#define URL_HOST_BYTES 254
-
-/**
- * The host of an http(s) URL in ASCII ("xn--…"), for the message.
- *
- * @return  false, *out untouched: it is ASCII as it stands, or its ASCII form
- *          isn't certain (see core/host.h).
- */
-bool url_ascii_host(struct str url, char out[static URL_HOST_BYTES]);
-
 #endif

@@ -1,5 +1,7 @@
 #include "core/request_fields.h"
 
+#include "core/url.h"
+
 #include <stdio.h>
 #include <string.h>
 

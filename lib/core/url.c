@@ -1,5 +1,6 @@
-#include "core/request.h"
+#include "core/url.h"
 
+#include "core/address.h"
 #include "core/host.h"
 
 #include <assert.h>

@@ -1,7 +1,8 @@
 /* tests/run: long */
 #include "fuzz.h"
 
-#include "core/request.h"
+#include "core/address.h"
+#include "core/url.h"
 
 #include <arpa/inet.h>
 #include <strings.h>

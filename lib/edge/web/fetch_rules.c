@@ -1,7 +1,7 @@
 #include "edge/web/fetch_rules.h"
 
 #include "base/buf.h"
-#include "core/request.h"
+#include "core/address.h"
 #include "core/url_clean.h"
 
 #include <curl/curl.h>

@@ -24,8 +24,7 @@
 #define LATE_FAST_MS MINUTE_MS
 #define LATE_FAST_UNTIL_MS (150 * MINUTE_MS)
 
-/* ---- any state -------------------------------------------------------------
- */
+/* ---- any state ---- */
 
 static void stay_now(struct move *m)
 {
@@ -42,8 +41,7 @@ static void stay_spread(struct move *m)
     move_wait_for(m, m->policy->jitter % SPREAD_MS);
 }
 
-/* ---- QUEUED ----------------------------------------------------------------
- */
+/* ---- QUEUED ---- */
 
 static void claim(struct move *m)
 {
@@ -75,8 +73,7 @@ static void queue_time_up(struct move *m)
               STR("the deadline passed before it could be submitted"));
 }
 
-/* ---- SUBMITTING ------------------------------------------------------------
- */
+/* ---- SUBMITTING ---- */
 
 /** Back among the waiting: nothing that was sent can have been accepted. */
 static void requeue(struct move *m, int64_t not_before_ms)
@@ -272,8 +269,7 @@ static void doubt_time_up(struct move *m)
                   "been accepted and billed"));
 }
 
-/* ---- RUNNING ---------------------------------------------------------------
- */
+/* ---- RUNNING ---- */
 
 static void running_taken_over(struct move *m)
 {
@@ -356,8 +352,7 @@ static void missed(struct move *m)
     move_wait_within_deadline(m, m->now_ms + missed_wait_ms(m));
 }
 
-/* ---- SUCCEEDED, FAILED ------------------------------------------------------
- */
+/* ---- SUCCEEDED, FAILED ---- */
 
 static void told(struct move *m)
 {
@@ -382,8 +377,7 @@ static void untold(struct move *m)
     move_wait_for(m, move_backoff_ms(m, m->memo->misses));
 }
 
-/* ---- LATE
- * -------------------------------------------------------------------- */
+/* ---- LATE ---- */
 
 static void late_again(struct move *m)
 {
@@ -409,8 +403,7 @@ static void late_failed(struct move *m)
     move_close(m);
 }
 
-/* ---- the table
- * ---------------------------------------------------------------- */
+/* ---- the table ---- */
 
 /** A cell that can't happen: what would ask for it is a bug. */
 static void never(struct move *m)
@@ -419,70 +412,82 @@ static void never(struct move *m)
     assert(!"an outcome that cannot happen in this state");
 }
 
-/* clang-format off */
-static rule_fn *const table[TASK_STATES_LEN][OUTCOMES_LEN] = {
-#define ROW(claimed, taken, time, cancel_, accepted, notsent, intent, putoff, refused_, unans, indet, \
-            running, finished_, failed, denied_, missed_, stored_, ffailed, frefused, unus, over, sfailed, annd, unannd) \
-    { [OUTCOME_CLAIMED] = claimed, [OUTCOME_TAKEN_OVER] = taken, [OUTCOME_TIME_UP] = time, \
-      [OUTCOME_CANCEL_ORDERED] = cancel_, [OUTCOME_ACCEPTED] = accepted, [OUTCOME_NOT_SENT] = notsent, \
-      [OUTCOME_REPLAY_INTENT] = intent, [OUTCOME_PUT_OFF] = putoff, [OUTCOME_REFUSED] = refused_, \
-      [OUTCOME_UNANSWERED] = unans, [OUTCOME_INDETERMINATE] = indet, [OUTCOME_STILL_RUNNING] = running, \
-      [OUTCOME_FINISHED] = finished_, [OUTCOME_UPSTREAM_FAILED] = failed, [OUTCOME_DENIED] = denied_, \
-      [OUTCOME_MISSED] = missed_, [OUTCOME_STORED] = stored_, [OUTCOME_FETCH_FAILED] = ffailed, \
-      [OUTCOME_FETCH_REFUSED] = frefused, [OUTCOME_UNUSABLE] = unus, [OUTCOME_OVERSIZE] = over, \
-      [OUTCOME_STORE_FAILED] = sfailed, [OUTCOME_ANNOUNCED] = annd, [OUTCOME_UNANNOUNCED] = unannd }
-
-    [QUEUED] = ROW(
-        claim, stay_now, queue_time_up, cancel,
-        never, never, never, never, never, never, never,
-        never, never, never, never, never,
-        never, never, never, never, never, never,
-        never, never),
-    [SUBMITTING] = ROW(
-        never, submit_taken_over, doubt_time_up, submit_cancelled,
-        accept, not_sent, intend_replay, put_off, refused, unanswered, indeterminate,
-        never, never, never, never, never,
-        never, never, never, never, never, never,
-        never, never),
-    [RUNNING] = ROW(
-        never, running_taken_over, running_time_up, cancel,
-        stay_now, never, never, never, never, never, never,
-        still_running, finished, upstream_failed, denied, missed,
-        never, never, never, never, never, never,
-        never, never),
-    [READY] = ROW(
-        never, stay_now, ready_time_up, stay_now,
-        stay_now, never, never, never, never, never, never,
-        ready_no_better_url, ready_refreshed, ready_no_better_url, ready_denied, ready_missed,
-        ready_stored, ready_fetch_failed, ready_fetch_refused, ready_unusable, ready_oversize, ready_store_failed,
-        never, never),
-    [SUCCEEDED] = ROW(
-        never, stay_now, stay_now, ignore,
-        stay_now, never, never, never, never, never, never,
-        never, never, never, never, never,
-        never, never, never, never, never, never,
-        told, untold),
-    [FAILED] = ROW(
-        never, stay_now, stay_now, ignore,
-        stay_now, never, never, never, never, never, never,
-        never, never, never, never, never,
-        never, never, never, never, never, never,
-        told, untold),
-    [LATE] = ROW(
-        never, stay_spread, late_time_up, move_close,
-        stay_now, never, never, never, never, never, never,
-        late_again, finished, late_failed, late_again, late_again,
-        never, never, never, never, never, never,
-        never, never),
-    [CLOSED] = ROW(
-        never, never, never, never,
-        never, never, never, never, never, never, never,
-        never, never, never, never, never,
-        never, never, never, never, never, never,
-        never, never),
-#undef ROW
+/** What rules tell apart. SUCCEEDED and FAILED are one: settled, to be told
+ * next. CLOSED has no column, for it takes nothing. */
+enum column {
+    IN_QUEUED,
+    IN_SUBMITTING,
+    IN_RUNNING,
+    IN_READY,
+    IN_LATE,
+    TOLD_NEXT,
+    COLUMNS_LEN
 };
+
+/* clang-format off */
+#define _ never
+#define RULES(R) \
+    /* outcome          QUEUED          SUBMITTING          RUNNING              READY                LATE          told next */ \
+    R(CLAIMED,          claim,          _,                  _,                   _,                   _,            _)        \
+                                                                                                                              \
+    R(TAKEN_OVER,       stay_now,       submit_taken_over,  running_taken_over,  stay_now,            stay_spread,  stay_now) \
+    R(TIME_UP,          queue_time_up,  doubt_time_up,      running_time_up,     ready_time_up,       late_time_up, stay_now) \
+    R(CANCEL_ORDERED,   cancel,         submit_cancelled,   cancel,              stay_now,            move_close,   ignore)   \
+                                                                                                                              \
+    R(ACCEPTED,         _,              accept,             stay_now,            stay_now,            stay_now,     stay_now) \
+    R(NOT_SENT,         _,              not_sent,           _,                   _,                   _,            _)        \
+    R(REPLAY_INTENT,    _,              intend_replay,      _,                   _,                   _,            _)        \
+    R(PUT_OFF,          _,              put_off,            _,                   _,                   _,            _)        \
+    R(REFUSED,          _,              refused,            _,                   _,                   _,            _)        \
+    R(UNANSWERED,       _,              unanswered,         _,                   _,                   _,            _)        \
+    R(INDETERMINATE,    _,              indeterminate,      _,                   _,                   _,            _)        \
+                                                                                                                              \
+    R(STILL_RUNNING,    _,              _,                  still_running,       ready_no_better_url, late_again,   _)        \
+    R(FINISHED,         _,              _,                  finished,            ready_refreshed,     finished,     _)        \
+    R(UPSTREAM_FAILED,  _,              _,                  upstream_failed,     ready_no_better_url, late_failed,  _)        \
+    R(DENIED,           _,              _,                  denied,              ready_denied,        late_again,   _)        \
+    R(MISSED,           _,              _,                  missed,              ready_missed,        late_again,   _)        \
+                                                                                                                              \
+    R(STORED,           _,              _,                  _,                   ready_stored,        _,            _)        \
+    R(FETCH_FAILED,     _,              _,                  _,                   ready_fetch_failed,  _,            _)        \
+    R(FETCH_REFUSED,    _,              _,                  _,                   ready_fetch_refused, _,            _)        \
+    R(UNUSABLE,         _,              _,                  _,                   ready_unusable,      _,            _)        \
+    R(OVERSIZE,         _,              _,                  _,                   ready_oversize,      _,            _)        \
+    R(STORE_FAILED,     _,              _,                  _,                   ready_store_failed,  _,            _)        \
+                                                                                                                              \
+    R(ANNOUNCED,        _,              _,                  _,                   _,                   _,            told)     \
+    R(UNANNOUNCED,      _,              _,                  _,                   _,                   _,            untold)
+
+static rule_fn *const table[OUTCOMES_LEN][COLUMNS_LEN] = {
+#define R(outcome, queued, submitting, running, ready, late, told_next) \
+    [OUTCOME_##outcome] = {queued, submitting, running, ready, late, told_next},
+    RULES(R)
+#undef R
+};
+
+/* A column too few or too many is an error of the macro, a row too many one of
+ * -Woverride-init: a row too few is one of this. */
+#define R(outcome, queued, submitting, running, ready, late, told_next) +1
+static_assert(RULES(R) == OUTCOMES_LEN, "each outcome has its row");
+#undef R
+#undef _
 /* clang-format on */
+
+static rule_fn *rule_of(enum task_state state, enum outcome_kind kind)
+{
+    static const enum column columns[] = {
+        [QUEUED] = IN_QUEUED,    [SUBMITTING] = IN_SUBMITTING,
+        [RUNNING] = IN_RUNNING,  [READY] = IN_READY,
+        [SUCCEEDED] = TOLD_NEXT, [FAILED] = TOLD_NEXT,
+        [LATE] = IN_LATE,
+    };
+    static_assert(sizeof columns / sizeof *columns == CLOSED &&
+                      CLOSED + 1 == TASK_STATES_LEN,
+                  "all states but CLOSED, which is the last");
+    assert(state >= 0 && state < TASK_STATES_LEN);
+    assert(kind >= 0 && kind < OUTCOMES_LEN);
+    return state == CLOSED ? never : table[kind][columns[state]];
+}
 
 /** The rule alone: texts that the task owns are looked at, never changed. */
 static struct str apply_rule(struct step *step, const struct task *task,
@@ -498,7 +503,7 @@ static struct str apply_rule(struct step *step, const struct task *task,
         .policy = policy,
         .now_ms = now_ms,
     };
-    table[task->row.state][outcome->kind](&move);
+    rule_of(task->row.state, outcome->kind)(&move);
     return move.result;
 }
 
@@ -541,7 +546,7 @@ struct step task_step(const struct task *task, const struct outcome *outcome,
 
 bool step_is_possible(enum task_state state, enum outcome_kind kind)
 {
-    return table[state][kind] != never;
+    return rule_of(state, kind) != never;
 }
 
 const char *task_owes(enum task_state state)

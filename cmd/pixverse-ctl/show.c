@@ -145,8 +145,8 @@ static void parse_field(json_t *row, const char *name)
 static void dress(json_t *row, const json_t *event, const char *why)
 {
     if (!row_is_unreadable(row)) {
-        json_object_set_new(row, "owes",
-                            json_string(task_owes(row_state(row))));
+        const char *owes = task_owes_name(task_owes(row_state(row)));
+        json_object_set_new(row, "owes", json_string(owes));
     }
     row_dress(row);
     row_dress_reason(json_object_get(row, "reason"));

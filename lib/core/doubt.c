@@ -61,3 +61,10 @@ enum doubt_act task_doubt_act(const struct task *task,
     }
     return act == DOUBT_ACT_SETTLE ? settle(&task->memo, now_ms) : act;
 }
+
+bool task_is_unsent_claim(const struct task_row *row, int64_t lost_claim_ms)
+{
+    return row->state == SUBMITTING && !row->doubt &&
+           !row->provider_task_id[0] && lost_claim_ms != 0 &&
+           row->last_sent_ms == lost_claim_ms;
+}

@@ -32,6 +32,9 @@ enum doubt_act task_doubt_act(const struct task *task,
  * after the takeover: an owner that was merely cut off writes the id it has. */
 #define STRANGE_MS INT64_C(15000)
 
+/** How soon the row of a doubt is read again: promised at least every 10 s. */
+#define DOUBT_REREAD_MS 8000
+
 /** Whether a replay whose intent is stored may still leave. */
 bool replay_may_leave(const struct task_row *row, const struct policy *policy,
                       int64_t now_ms);
@@ -40,5 +43,16 @@ bool replay_may_leave(const struct task_row *row, const struct policy *policy,
  */
 int64_t replay_until_ms(const struct task_row *row,
                         const struct policy *policy);
+
+/**
+ * After lost answers: whether a row that is found to be ours, without our
+ * knowing it, is surely unsent. Only that of our very claim is: a claim writes
+ * no doubt and its own time. All others, claimed or adopted by whomever, may have
+ * been sent.
+ *
+ * @param lost_claim_ms  The time that the claim whose answer was lost bore; 0:
+ *                       none was.
+ */
+bool task_is_unsent_claim(const struct task_row *row, int64_t lost_claim_ms);
 
 #endif

@@ -16,8 +16,6 @@
  */
 
 #define SPREAD_MS (2 * SECOND_MS) /* first polls of orphans */
-#define REREAD_MS                                                              \
-    (8 * SECOND_MS) /* a doubt's row: promised at least every 10 s */
 #define LOST_DENIALS 5
 #define LOST_AFTER_MS (10 * MINUTE_MS)
 #define LOST_FROM_MS (2 * MINUTE_MS) /* after acceptance; before it is lag */
@@ -43,6 +41,7 @@ static void stay_spread(struct move *m)
 
 /* ---- QUEUED ---- */
 
+/** sql/query/claim.sql says the same to the database, and gives the owner. */
 static void claim(struct move *m)
 {
     move_enter(m, SUBMITTING);
@@ -100,7 +99,7 @@ static void wait_in_doubt(struct move *m, int64_t replay_ms)
 {
     int64_t due_ms = m->now_ms;
     m->memo->replay_ms = replay_ms;
-    m->memo->reread_ms = m->now_ms + REREAD_MS;
+    m->memo->reread_ms = m->now_ms + DOUBT_REREAD_MS;
     if (strcmp(m->row->account, m->policy->account) != 0) {
         m->step->hold = HOLD_ACCOUNT;
     }
@@ -547,14 +546,4 @@ struct step task_step(const struct task *task, const struct outcome *outcome,
 bool step_is_possible(enum task_state state, enum outcome_kind kind)
 {
     return rule_of(state, kind) != never;
-}
-
-const char *task_owes(enum task_state state)
-{
-    static const char *const owes[] = {
-#define X(name, text, effect) effect,
-        TASK_STATES(X)
-#undef X
-    };
-    return owes[state];
 }

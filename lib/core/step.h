@@ -54,7 +54,4 @@ bool step_is_possible(enum task_state state, enum outcome_kind kind);
 /** READY: when the first of the URLs ends, 24 h after `completed` if unnamed. */
 int64_t task_expires_ms(const struct task_row *row);
 
-/** The effect that a state owes: "claim", "submit", "poll"… */
-const char *task_owes(enum task_state state);
-
 #endif

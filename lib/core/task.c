@@ -1,5 +1,6 @@
 #include "core/task.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static const char *const state_names[] = {
@@ -28,6 +29,28 @@ bool task_state_parse(struct str name, enum task_state *state)
         }
     }
     return false;
+}
+
+enum task_owes task_owes(enum task_state state)
+{
+    static const enum task_owes owed[] = {
+#define X(name, text, owes) [name] = OWES_##owes,
+        TASK_STATES(X)
+#undef X
+    };
+    assert(state >= 0 && state < TASK_STATES_LEN);
+    return owed[state];
+}
+
+const char *task_owes_name(enum task_owes owes)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        TASK_OWES(X)
+#undef X
+    };
+    assert(owes >= 0 && owes <= OWES_NOTHING);
+    return names[owes];
 }
 
 const char *failure_kind_name(enum failure_kind kind)

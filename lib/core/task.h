@@ -10,22 +10,53 @@
 /**
  * The task: what is stored of a request's way through the service.
  *
- *              claim                 id came                video there
- *   QUEUED -----------> SUBMITTING -----------> RUNNING ----------------> READY
- *     |  ^---------------'  |  (refused for a     |   \                     |
- *     |    while, not sent) |   while)            |    \ deadline           | stored
- *     |                     |                     |     \                   v
- *     '--------> FAILED <---'---------------------'      '-> FAILED     SUCCEEDED
- *                  |                                            |           |
- *                  | told                                  told |           | told
- *                  v                                            v           v
- *               CLOSED <---- refunded, or LATE_MS is over --- LATE       CLOSED
- *                                                               |
- *                                                               '--> READY (late)
+ *          claim             id came         video there      stored
+ *   QUEUED -----> SUBMITTING --------> RUNNING ---------> READY ----> SUCCEEDED
+ *     |  ^------------' |                |                ^  |  |           |
+ *     |  not sent, or   |                |   video there  |  |  | no video  |
+ *     |  refused for    |                |   after all    |  |  | after all |
+ *     |  a while        |                |   .------------'  |  |           | told
+ *     |                 |                |   |               |  |           |
+ *     '------> FAILED <-'----------------'---|---------------'  |           |
+ *               |  |  refused, cancelled,    |   no video       |           |
+ *               |  |  out of time, lost      |                  |           |
+ *               |  |                         |                  |           |
+ *               |  '----------------------> LATE                |           |
+ *               |     told, payment open     | given up         |           |
+ *               v                            v                  v           v
+ *               '-------------------------> CLOSED <------------'-----------'
+ *                told, nothing open
+ *
+ * Each move, and the rules that make it (step.c, ready.c):
+ *
+ *   QUEUED      -> SUBMITTING  claim: with the intent to send, in one statement
+ *   SUBMITTING  -> QUEUED      requeue, by not_sent, put_off: no send is open
+ *   SUBMITTING  -> RUNNING     accept; submit_taken_over, where somebody else
+ *                              wrote the id
+ *   RUNNING     -> READY       finished
+ *   LATE        -> READY       finished
+ *   READY       -> SUCCEEDED   ready_stored
+ *   QUEUED      -> FAILED      cancel, queue_time_up
+ *   SUBMITTING  -> FAILED      refused, doubt_time_up; of a cancelled one also
+ *                              requeue
+ *   RUNNING     -> FAILED      cancel, running_time_up, upstream_failed, denied
+ *   READY       -> FAILED      ready_no_better_url, ready_unusable,
+ *                              ready_oversize
+ *   READY       -> CLOSED      the same rules, where a failure has been told:
+ *                              move_fail() tells no second one
+ *   SUCCEEDED   -> CLOSED      told
+ *   FAILED      -> CLOSED      told: nothing of it is open
+ *   FAILED      -> LATE        told: payment is open, an id is known
+ *   LATE        -> CLOSED      late_failed, late_time_up, cancelled
+ *
+ * Two moves are no rule's, but an operator's or a straggler's (sql/query):
+ * QUEUED -> SUBMITTING and CLOSED -> LATE by an id that came (learn), CLOSED ->
+ * QUEUED by an order (ctl_retry).
  *
  * What holds in each state, after any crash:
  *
- *   QUEUED      nothing that was sent can have been accepted; no owner
+ *   QUEUED      nothing that was sent can have been accepted; no owner, but for
+ *               what is about to be settled
  *   SUBMITTING  the intent is stored: a send may have been accepted
  *   RUNNING     accepted: provider_task_id is stored
  *   READY       finished upstream: result holds what to fetch (maybe no URL yet)
@@ -36,16 +67,25 @@
  */
 
 /* clang-format off */
-/*      name        text          owes       */
-#define TASK_STATES(X)                       \
-    X(QUEUED,     "queued",     "claim")     \
-    X(SUBMITTING, "submitting", "submit")    \
-    X(RUNNING,    "running",    "poll")      \
-    X(READY,      "ready",      "transfer")  \
-    X(SUCCEEDED,  "succeeded",  "announce")  \
-    X(FAILED,     "failed",     "announce")  \
-    X(LATE,       "late",       "poll")      \
-    X(CLOSED,     "closed",     "nothing")
+/*      name        text          owes      */
+#define TASK_STATES(X)                      \
+    X(QUEUED,     "queued",     CLAIM)      \
+    X(SUBMITTING, "submitting", SUBMIT)     \
+    X(RUNNING,    "running",    POLL)       \
+    X(READY,      "ready",      TRANSFER)   \
+    X(SUCCEEDED,  "succeeded",  ANNOUNCE)   \
+    X(FAILED,     "failed",     ANNOUNCE)   \
+    X(LATE,       "late",       POLL)       \
+    X(CLOSED,     "closed",     NOTHING)
+
+/** The effect that a state owes: flow/owe.c does what this says. */
+#define TASK_OWES(X)                        \
+    X(CLAIM,    "claim")                    \
+    X(SUBMIT,   "submit")                   \
+    X(POLL,     "poll")                     \
+    X(TRANSFER, "transfer")                 \
+    X(ANNOUNCE, "announce")                 \
+    X(NOTHING,  "nothing")
 
 /*      name             text                billed, retry_safe: CONTRACT's table of kinds */
 #define FAILURE_KINDS(X)                        \
@@ -67,6 +107,12 @@ enum task_state {
     TASK_STATES(X)
 #undef X
     TASK_STATES_LEN
+};
+
+enum task_owes {
+#define X(name, text) OWES_##name,
+    TASK_OWES(X)
+#undef X
 };
 
 enum failure_kind {
@@ -159,6 +205,8 @@ struct facts {
 
 const char *task_state_name(enum task_state state);
 bool task_state_parse(struct str name, enum task_state *state);
+enum task_owes task_owes(enum task_state state);
+const char *task_owes_name(enum task_owes owes); /* "claim", "submit"… */
 const char *failure_kind_name(enum failure_kind kind);
 bool failure_kind_parse(struct str name, enum failure_kind *kind);
 

@@ -1,3 +1,4 @@
+#include "core/doubt.h"
 #include "flow/turn.h"
 
 /*
@@ -35,19 +36,6 @@ static void drop_unseen(void *context, struct job *job)
     }
 }
 
-/**
- * Claimed or adopted by a statement whose answer was lost, or another's, who has
- * our lease's number by some accident. Only the first was never sent: without
- * doubt it is a claim, and by its time that very one of ours.
- */
-static bool is_of_lost_claim(const struct engine *engine,
-                             const struct task_row *row)
-{
-    return row->state == SUBMITTING && !row->doubt &&
-           !row->provider_task_id[0] && engine->lost_claim_ms &&
-           row->last_sent_ms == engine->lost_claim_ms;
-}
-
 void turn_mine_came(struct engine *engine, const struct turn_result *result)
 {
     jobs_each(&engine->jobs, unsee, NULL);
@@ -62,7 +50,8 @@ void turn_mine_came(struct engine *engine, const struct turn_result *result)
             job = NULL;
         }
         if (!job) {
-            bool claimed = is_of_lost_claim(engine, &read->row);
+            bool claimed =
+                task_is_unsent_claim(&read->row, engine->lost_claim_ms);
             job = engine_take_in(engine, read, claimed);
             if (job) {
                 job->seen = true;

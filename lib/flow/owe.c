@@ -10,7 +10,6 @@
 #define FAIL_RANK_MS INT64_C(3600000)
 #define FAILS_COUNTED_MAX 4
 #define ELSEWHERE_MS 60000 /* a task that only another worker can ask for */
-#define REREAD_MS 8000     /* a doubt's row: promised at least every 10 s */
 
 static void set_timer(struct engine *engine)
 {
@@ -152,7 +151,7 @@ static void doubt_due(struct engine *engine, struct job *job)
         time_up(engine, job);
     } else if (next == DOUBT_ACT_REREAD ||
                job->task.memo.reread_ms <= now_ms) {
-        job->task.memo.reread_ms = now_ms + REREAD_MS;
+        job->task.memo.reread_ms = now_ms + DOUBT_REREAD_MS;
         reread(engine, job);
     } else if (next == DOUBT_ACT_REPLAY) {
         line_up_replay(engine, job, &policy);
@@ -178,26 +177,23 @@ static void submit_due(struct engine *engine, struct job *job)
 
 void owe_now(struct engine *engine, struct job *job)
 {
-    switch (job->task.row.state) {
-    case QUEUED:
+    switch (task_owes(job->task.row.state)) {
+    case OWES_CLAIM: /* ours without one: it expired, or was cancelled */
         time_up(engine, job);
         return;
-    case SUBMITTING:
+    case OWES_SUBMIT:
         submit_due(engine, job);
         return;
-    case RUNNING:
-    case LATE:
+    case OWES_POLL:
         poll_due(engine, job);
         return;
-    case READY:
+    case OWES_TRANSFER:
         ready_due(engine, job);
         return;
-    case SUCCEEDED:
-    case FAILED:
+    case OWES_ANNOUNCE:
         owe_act(engine, job, announce_begin);
         return;
-    case CLOSED:
-    case TASK_STATES_LEN:
+    case OWES_NOTHING:
         break;
     }
     assert(!"nothing is owed in this state");

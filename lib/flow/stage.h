@@ -9,14 +9,12 @@
  * stage remembers the job by its job_ref only. Where the effect can't even be
  * started it may call engine_outcome() at once.
  *
- *   state       owes       stage
- *   QUEUED      claim      the engine itself, in its turn with the store
- *   SUBMITTING  submit     submit.c
- *   RUNNING     poll       poll.c
- *   READY       transfer   transfer.c (and poll.c for a fresh URL)
- *   SUCCEEDED   announce   announce.c
- *   FAILED      announce   announce.c
- *   LATE        poll       poll.c, slowly
+ *   owes (core/task.h)  stage
+ *   claim               the engine itself, in its turn with the store
+ *   submit              submit.c
+ *   poll                poll.c, slowly in LATE
+ *   transfer            transfer.c (and poll.c for a fresh URL)
+ *   announce            announce.c
  */
 
 /** One POST. The facts (body and key) must be there, the intent stored. */

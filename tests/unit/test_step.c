@@ -274,6 +274,42 @@ static void task_step__each_row__as_specified(void **state)
     }
 }
 
+/** The moves that the picture in core/task.h names; the rest stays. */
+static const enum task_state moves[][2] = {
+    {QUEUED, SUBMITTING}, {SUBMITTING, QUEUED}, {SUBMITTING, RUNNING},
+    {RUNNING, READY},     {LATE, READY},        {READY, SUCCEEDED},
+    {QUEUED, FAILED},     {SUBMITTING, FAILED}, {RUNNING, FAILED},
+    {READY, FAILED},      {READY, CLOSED},      {SUCCEEDED, CLOSED},
+    {FAILED, CLOSED},     {FAILED, LATE},       {LATE, CLOSED},
+};
+
+static void task_step__each_row__moves_as_the_picture_says(void **state)
+{
+    (void)state;
+    enum { LEN = sizeof moves / sizeof *moves };
+    bool seen[LEN] = {false};
+    for (size_t i = 0; i < SPECS_LEN; i++) {
+        size_t at = 0;
+        while (at < LEN && (moves[at][0] != specs[i].from ||
+                            moves[at][1] != specs[i].to)) {
+            at++;
+        }
+        if (at == LEN && specs[i].from != specs[i].to) {
+            fail_msg("line %d: no such move in the picture", specs[i].line);
+        }
+        if (at < LEN) {
+            seen[at] = true;
+        }
+    }
+    for (size_t at = 0; at < LEN; at++) {
+        if (!seen[at]) {
+            fail_msg("no row moves from %s to %s",
+                     task_state_name(moves[at][0]),
+                     task_state_name(moves[at][1]));
+        }
+    }
+}
+
 static bool is_specified(enum task_state from, enum outcome_kind kind)
 {
     for (size_t i = 0; i < SPECS_LEN; i++) {
@@ -536,6 +572,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(task_step__each_row__as_specified),
+        cmocka_unit_test(task_step__each_row__moves_as_the_picture_says),
         cmocka_unit_test(step_is_possible__each_cell__listed_and_specified),
         cmocka_unit_test(requeued__put_off__waits_as_long_as_was_asked),
         cmocka_unit_test(in_doubt__all_kinds_of_no__wears_no_replay_out),

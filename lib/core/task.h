@@ -131,41 +131,73 @@ enum failure_kind {
  * may have died of it. */
 #define SUSPECT_TAKEOVERS 20
 
-/** The stored part. A row is written exactly when its state changes. */
+/* clang-format off */
+/**
+ * The stored part, a column a field: the one list of them. What else speaks of
+ * all columns is made of it: struct task_row, the store's reading and writing
+ * (edge/store/row.c), and the lists in its statements (sql/embed.cmake, which
+ * reads this very text: a line each).
+ *
+ * Lengths of CHARS are with the NUL. A TEXT is owned; null: none.
+ */
+#define TASK_COLUMNS(VALUE, CHARS, TEXT)                                         \
+    VALUE(int64_t, id)                                                           \
+    VALUE(enum task_state, state)                                                \
+    VALUE(int64_t, owner)          /* lease id of the worker; 0: nobody's;       \
+                                      below: nobody's, to be taken over */       \
+    VALUE(int32_t, fence)          /* grows with each owner; every write         \
+                                      carries it */                              \
+    VALUE(int32_t, version)        /* grows with each write */                   \
+    VALUE(int32_t, submission)     /* 0, then 1, 2… for those that an operator   \
+                                      ordered */                                 \
+    VALUE(int32_t, sends)          /* POSTs that may have left, given-back ones  \
+                                      taken off */                               \
+    VALUE(bool, doubt)             /* an earlier send of this submission is      \
+                                      unanswered */                              \
+    VALUE(bool, late)              /* its failure has been told: never a second  \
+                                      one */                                     \
+    VALUE(bool, billed_open)       /* settled as failed with payment open */     \
+    CHARS(ACCOUNT_BYTES, account)  /* of the first send; empty before it */      \
+    CHARS(PROVIDER_TASK_ID_BYTES, provider_task_id) /* empty: none */            \
+    VALUE(int64_t, received_ms)                                                  \
+    VALUE(int64_t, deadline_ms)    /* when it expires; 0: not yet running */     \
+    VALUE(int64_t, first_sent_ms)  /* of this submission; 0: never */            \
+    VALUE(int64_t, last_sent_ms)                                                 \
+    VALUE(int64_t, submitted_ms)   /* its id came */                             \
+    VALUE(int64_t, generated_ms)   /* the provider's `completed`, else when we   \
+                                      saw it */                                  \
+    VALUE(int64_t, stored_ms)      /* the last video became visible */           \
+    VALUE(int64_t, settled_ms)     /* the row that carries the event */          \
+    VALUE(int64_t, not_before_ms)  /* QUEUED: no claim before; 0: at once */     \
+    VALUE(int32_t, tries)          /* QUEUED: refusals and failures to send so   \
+                                      far */                                     \
+    VALUE(int32_t, takeovers)      /* in this state, within an hour */           \
+    VALUE(int64_t, takeovers_since_ms)                                           \
+    VALUE(enum failure_kind, kind) /* FAILED, and LATE or CLOSED after it */     \
+    VALUE(bool, has_cost)                                                        \
+    VALUE(double, cost)                                                          \
+    VALUE(double, credits_cost)                                                  \
+    CHARS(UNUSABLE_BYTES, unusable) /* READY: "times since_ms hash" of videos    \
+                                      that failed the check; "": none */         \
+    TEXT(char *, result)           /* READY: JSON [{"url":…,"expires_at":ms}…] */ \
+    TEXT(char *, event)            /* settled: the event, headers and value      \
+                                      (core/event.h) */
+/* clang-format on */
+
+/**
+ * A row is written when it says something that a takeover could not conclude
+ * from what is stored: another state, another count of sends or tries, a doubt
+ * that no replay can resolve any more, its first deadline, fresh URLs. What is
+ * left unwritten is a doubt (a row in SUBMITTING whose owner is gone is in doubt
+ * anyhow) and a cost (it comes again with the next poll). So a poll without news
+ * writes nothing.
+ */
 struct task_row {
-    int64_t id;
-    enum task_state state;
-    int64_t owner;   /* lease id of the worker; 0: nobody's; below: nobody's, to
-                        be taken over */
-    int32_t fence;   /* grows with each owner; every write carries it */
-    int32_t version; /* grows with each write */
-    int32_t submission; /* 0, then 1, 2… for those that an operator ordered */
-    int32_t sends;   /* POSTs that may have left, given-back ones taken off */
-    bool doubt;      /* an earlier send of this submission is unanswered */
-    bool late;       /* its failure has been told: never a second one */
-    bool billed_open; /* settled as failed with payment open */
-    char account[ACCOUNT_BYTES]; /* of the first send; empty before it */
-    char provider_task_id[PROVIDER_TASK_ID_BYTES]; /* empty: none */
-    int64_t received_ms;
-    int64_t deadline_ms;   /* when it expires; 0: not yet running */
-    int64_t first_sent_ms; /* of this submission; 0: never */
-    int64_t last_sent_ms;
-    int64_t submitted_ms;  /* its id came */
-    int64_t generated_ms;  /* the provider's `completed`, else when we saw it */
-    int64_t stored_ms;     /* the last video became visible */
-    int64_t settled_ms;    /* the row that carries the event */
-    int64_t not_before_ms; /* QUEUED: no claim before; 0: at once */
-    int32_t tries;         /* QUEUED: refusals and failures to send so far */
-    int32_t takeovers;     /* in this state, within an hour */
-    int64_t takeovers_since_ms;
-    enum failure_kind kind; /* FAILED, and LATE or CLOSED after it */
-    bool has_cost;
-    double cost;
-    double credits_cost;
-    char unusable[UNUSABLE_BYTES]; /* READY: "times since_ms hash" of videos that
-                                      failed the check; "": none */
-    char *result; /* READY: JSON [{"url":…,"expires_at":ms}…]; owned; null: none */
-    char *event;  /* settled: the event, headers and value (core/event.h); owned */
+#define VALUE(type, name) type name;
+#define CHARS(bytes, name) char name[bytes];
+    TASK_COLUMNS(VALUE, CHARS, VALUE)
+#undef VALUE
+#undef CHARS
 };
 
 /** What a worker knows besides; empty after a takeover. */

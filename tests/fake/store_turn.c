@@ -1,3 +1,4 @@
+#include "core/step.h"
 #include "fake/store.h"
 
 #include <assert.h>
@@ -234,22 +235,17 @@ static struct record_of *next_waiting(const struct tables *tables,
     return best;
 }
 
-/** Exactly what task_step(QUEUED, CLAIMED) says. */
+/** The rule itself; whose and which is the store's to say. */
 static void claim(struct record_of *record, const struct turn *turn)
 {
-    struct task_row *row = &record->row;
-    assert(row->state == QUEUED);
+    assert(record->row.state == QUEUED);
+    const struct task waits = {.row = record->row};
+    const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
+    const struct policy policy = {.account = turn->account};
+    record->row = task_step(&waits, &outcome, &policy, turn->now_ms).next.row;
+    record->row.owner = turn->owner;
+    record->row.fence += 1;
     record->waiting = false;
-    row->state = SUBMITTING;
-    row->owner = turn->owner;
-    row->fence += 1;
-    row->version += 1;
-    row->sends += 1;
-    row->doubt = false;
-    snprintf(row->account, sizeof row->account, "%s", turn->account);
-    row->first_sent_ms = turn->now_ms;
-    row->last_sent_ms = turn->now_ms;
-    row->takeovers = 0;
 }
 
 static void run_claims(struct tables *tables, const struct turn *turn,

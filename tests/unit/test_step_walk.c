@@ -1,4 +1,5 @@
 #include "lib/check.h"
+#include "lib/rows.h"
 #include "unit/step_task.h"
 
 /* Walks through the table: what no single row can show. */
@@ -21,6 +22,19 @@ static enum outcome_kind pick(const struct task *task, uint64_t *seed)
             return kind;
         }
     }
+}
+
+/** What a takeover can't conclude is written: of what is not, only a doubt and
+ * a cost may differ. */
+static bool is_lost_unsaved(const struct task_row *before,
+                            const struct step *step)
+{
+    struct task_row known = *before;
+    known.doubt = step->next.row.doubt;
+    known.has_cost = step->next.row.has_cost;
+    known.cost = step->next.row.cost;
+    known.credits_cost = step->next.row.credits_cost;
+    return !step->save && rows_differ(&known, &step->next.row) != NULL;
 }
 
 static void walk(uint64_t seed)
@@ -56,7 +70,9 @@ static void walk(uint64_t seed)
             .stored_ms = T0 + at,
         };
         at += chance(&seed) % (40 * M);
+        const struct task_row before = task.row;
         struct step step = task_step(&task, &outcome, &policy, T0 + at);
+        bool lost = is_lost_unsaved(&before, &step);
         task = step.next;
         bool more = task.row.sends > sends && kind != OUTCOME_CLAIMED &&
                     kind != OUTCOME_REPLAY_INTENT &&
@@ -65,7 +81,7 @@ static void walk(uint64_t seed)
         bool forgot = doubt && !task.row.doubt && from == SUBMITTING &&
                       task.row.state != RUNNING;
         bool bad_save = (task.row.state != from) && !step.save;
-        if (more || forgot || bad_save || failures_told > 1 ||
+        if (more || forgot || bad_save || lost || failures_told > 1 ||
             step.due_ms < T0 + at) {
             fail_msg("seed %llu: %s x %s > %s", (unsigned long long)name,
                      task_state_name(from), outcome_kind_name(kind),

@@ -22,49 +22,23 @@ struct field {
     size_t bytes; /* FIELD_CHARS: with the NUL */
 };
 
-#define FIELD(type, name)                                                      \
-    {                                                                          \
-#name, type, offsetof(struct task_row, name), 0                        \
-    }
-#define CHARS(name, bytes)                                                     \
-    {                                                                          \
-#name, FIELD_CHARS, offsetof(struct task_row, name), bytes             \
-    }
+#define VALUE(type, name)                                                      \
+    {#name, TYPE_OF(((struct task_row *)0)->name),                             \
+     offsetof(struct task_row, name), 0},
+#define CHARS(bytes, name)                                                     \
+    {#name, FIELD_CHARS, offsetof(struct task_row, name), bytes},
+#define TYPE_OF(value)                                                         \
+    _Generic((value),                                                          \
+        int64_t: FIELD_I64,                                                    \
+        int32_t: FIELD_I32,                                                    \
+        bool: FIELD_BOOL,                                                      \
+        double: FIELD_DOUBLE,                                                  \
+        enum task_state: FIELD_STATE,                                          \
+        enum failure_kind: FIELD_KIND,                                         \
+        char *: FIELD_TEXT)
 
-/* In the order of sql/query/save.sql. */
-static const struct field fields[] = {
-    FIELD(FIELD_I64, id),
-    FIELD(FIELD_STATE, state),
-    FIELD(FIELD_I64, owner),
-    FIELD(FIELD_I32, fence),
-    FIELD(FIELD_I32, version),
-    FIELD(FIELD_I32, submission),
-    FIELD(FIELD_I32, sends),
-    FIELD(FIELD_BOOL, doubt),
-    FIELD(FIELD_BOOL, late),
-    FIELD(FIELD_BOOL, billed_open),
-    CHARS(account, ACCOUNT_BYTES),
-    CHARS(provider_task_id, PROVIDER_TASK_ID_BYTES),
-    FIELD(FIELD_I64, received_ms),
-    FIELD(FIELD_I64, deadline_ms),
-    FIELD(FIELD_I64, first_sent_ms),
-    FIELD(FIELD_I64, last_sent_ms),
-    FIELD(FIELD_I64, submitted_ms),
-    FIELD(FIELD_I64, generated_ms),
-    FIELD(FIELD_I64, stored_ms),
-    FIELD(FIELD_I64, settled_ms),
-    FIELD(FIELD_I64, not_before_ms),
-    FIELD(FIELD_I32, tries),
-    FIELD(FIELD_I32, takeovers),
-    FIELD(FIELD_I64, takeovers_since_ms),
-    FIELD(FIELD_KIND, kind),
-    FIELD(FIELD_BOOL, has_cost),
-    FIELD(FIELD_DOUBLE, cost),
-    FIELD(FIELD_DOUBLE, credits_cost),
-    CHARS(unusable, UNUSABLE_BYTES),
-    FIELD(FIELD_TEXT, result),
-    FIELD(FIELD_TEXT, event),
-};
+/* Their order is that of the parameters (:task_arrays in sql/query). */
+static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, VALUE)};
 
 #define FIELDS_LEN (sizeof fields / sizeof *fields)
 #define FIELDS_CLOSED_LEN (FIELDS_LEN - 3) /* without unusable, result, event */

@@ -1,6 +1,6 @@
 #include "ctl.h"
 
-#include "edge/pg/url.h"
+#include "edge/database.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -87,7 +87,7 @@ static bool read_settings(struct ctl *ctl)
     buf_init(&warnings, 0);
     bool good = settings_read(&ctl->settings, (const char *const *)environ,
                               SETTINGS_NEED_NONE, &faults, &warnings);
-    good = pg_url_judge(ctl->settings.database_url, &faults) && good;
+    good = database_url_judge(ctl->settings.database_url, &faults) && good;
     if (faults.len) {
         fputs(faults.bytes, stderr);
     }

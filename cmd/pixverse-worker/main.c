@@ -1,7 +1,7 @@
 #include "commands.h"
 
 #include "base/log.h"
-#include "edge/pg/url.h"
+#include "edge/database.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -68,7 +68,7 @@ static int with_settings(int (*command)(const struct settings *settings),
     buf_init(&warnings, 0);
     bool good = settings_read(&settings, (const char *const *)environ, need,
                               &faults, &warnings);
-    good = pg_url_judge(settings.database_url, &faults) && good;
+    good = database_url_judge(settings.database_url, &faults) && good;
     /* At fault or not, LOG_FORMAT is what could be read of it. */
     log_open(settings.log_level, !settings.log_text);
     print_lines(LOG_WARN, &warnings, as_log);

@@ -1,4 +1,5 @@
 #include "edge/pg/url.h"
+#include "edge/database.h"
 #include "edge/schema.h"
 
 #include "lib/check.h"
@@ -162,15 +163,15 @@ static void pg_url_check__cut_and_mangled__shows_nothing(void **state)
     }
 }
 
-static void pg_url_judge__beside_others__is_a_line(void **state)
+static void database_url_judge__beside_others__is_a_line(void **state)
 {
     (void)state;
     struct buf faults;
     buf_init(&faults, 0);
     buf_add_text(&faults, "another\n");
-    assert_true(pg_url_judge("postgresql:///pixverse", &faults));
+    assert_true(database_url_judge("postgresql:///pixverse", &faults));
     assert_int_equal(faults.len, 8);
-    assert_false(pg_url_judge("CANARY", &faults));
+    assert_false(database_url_judge("CANARY", &faults));
     assert_non_null(
         strstr(faults.bytes, "\nDATABASE_URL: value (not shown) is neither"));
     assert_int_equal(faults.bytes[faults.len - 1], '\n');
@@ -235,7 +236,7 @@ int main(void)
         cmocka_unit_test(pg_url_check__what_libpq_can_use__is_taken),
         cmocka_unit_test(pg_url_check__at_fault__says_what_and_shows_nothing),
         cmocka_unit_test(pg_url_check__cut_and_mangled__shows_nothing),
-        cmocka_unit_test(pg_url_judge__beside_others__is_a_line),
+        cmocka_unit_test(database_url_judge__beside_others__is_a_line),
         cmocka_unit_test(pg_dial__words_with_the_password__are_cut),
     };
     return cmocka_run_group_tests_name("pg_url", tests, NULL, NULL);

@@ -19,8 +19,8 @@ odd_paths() {
 }
 
 # Libraries by folder: base has none, core computes with jansson and libcrypto,
-# edge may take any, flow has none.
-library='<(curl/|librdkafka/|libpq|postgres|uv\.h|uv/|microhttpd|openssl/|jansson)'
+# edge's rooms have those that its README names, flow has none.
+library='<(curl/|librdkafka/|libpq|postgres|uv\.h|uv/|microhttpd|openssl/|jansson|zlib|brotli/|zstd)'
 includes_in() { # FOLDER ALLOWED-REGEX
     grep -rnE "^ *# *include $library" --include='*.[ch]' "lib/$1" |
         grep -vE "include <($2)"
@@ -43,10 +43,9 @@ inner_headers() {
     } | sort -u
 }
 
-# No door is told by a library's types: the headers of the design name none.
-doors='consumer|store|http|bucket|producer|admin|loop|fetch|inspect|schema'
+# No door is told by a library's types.
 talkative_doors() {
-    inner_headers | grep -E "^lib/edge/($doors)\.h$|^lib/(base|flow)/"
+    inner_headers | grep -E '^lib/edge/[^/]+$|^lib/(base|flow)/'
 }
 
 inner_elsewhere() {
@@ -55,6 +54,74 @@ inner_elsewhere() {
         grep -rnF "include \"${header#lib/}\"" --include='*.[ch]' lib |
             grep -v "^$(cut -d / -f 1,2 <<<"$header")/"
     done
+}
+
+# The rooms of edge as its README has them: a line "ROOM|STANDS ON|LIBRARIES"
+# each, those on the left lower in the house.
+rooms() {
+    awk -F ' *[|] *' '/^[|] room [|] what/ {inside = 1; next}
+        inside && !/^[|]/ {exit}
+        inside && $2 ~ /^`/ {gsub(/`/, ""); print $2 "|" $4 "|" $5}' \
+        lib/edge/README.md
+}
+
+# Every arrow between rooms that the files show, and into one from elsewhere:
+# "FROM TO FILE:LINE"; who is in no room of edge is called by its folder.
+room_arrows() {
+    grep -rnoE '^ *# *include "edge/[a-z0-9_]+/' --include='*.[ch]' lib cmd |
+        awk -F'[:"]' '{
+            split($1, at, "/"); split($4, to, "/")
+            from = at[1] == "lib" && at[2] == "edge" && 4 in at ? at[3] : \
+                at[1] "/" at[2]
+            delete at
+            if (from != to[2]) print from, to[2], $1 ":" $2
+        }'
+}
+
+rooms_and_folders() {
+    diff <(rooms | cut -d '|' -f 1 | sort) \
+        <(find lib/edge -mindepth 1 -type d -printf '%P\n' | sort)
+}
+
+# Only what stands higher in the table is named, so that there is no circle.
+rooms_upward() {
+    rooms | awk -F '|' '{
+        n = split($2, on, " ")
+        for (i = 1; i <= n; i++)
+            if (!(on[i] in above)) print $1 " stands on " on[i] ", which is not above it"
+        above[$1] = 1
+    }'
+}
+
+rooms_entered() {
+    awk -F '[| ]' 'NR == FNR {
+            for (i = 2; i <= NF; i++) named[$1 " " $i]
+            next
+        }
+        !(($1 " " $2) in named) {print $3 " of " $1 " includes from " $2}' \
+        <(rooms | cut -d '|' -f 1,2) <(room_arrows)
+}
+
+rooms_named_in_vain() {
+    awk -F '[| ]' 'NR == FNR {seen[$1 " " $2]; next}
+        {for (i = 2; i <= NF; i++)
+            if ($i != "" && !(($1 " " $i) in seen))
+                print $1 " names " $i " and includes nothing from it"}' \
+        <(room_arrows) <(rooms | cut -d '|' -f 1,2)
+}
+
+room_libraries() {
+    local room libraries
+    while IFS='|' read -r room _ libraries; do
+        libraries=${libraries:--}
+        includes_in "edge/$room" "${libraries// /|}"
+    done < <(rooms)
+}
+
+# In front there are doors: headers that include no room's.
+not_doors() {
+    find lib/edge -maxdepth 1 -type f ! -name '*.h' ! -name README.md
+    grep -nE 'include "edge/.*/' lib/edge/*.h
 }
 
 tap_check "a file includes only its own folder and those before it" \
@@ -70,4 +137,15 @@ tap_check "no door speaks of a library in its header" \
     tap_empty "$(talkative_doors)"
 tap_check "a header that speaks of a library is its own folder's alone" \
     tap_empty "$(inner_elsewhere)"
+tap_check "lib/edge holds doors, and no door includes from a room" \
+    tap_empty "$(not_doors)"
+tap_check "every room of lib/edge has its line in the README" \
+    rooms_and_folders
+tap_check "a room stands only on those above it in the README" \
+    tap_empty "$(rooms_upward)"
+tap_check "a room's header is included only where the README names the room" \
+    tap_empty "$(rooms_entered)"
+tap_check "a room names no other in vain" tap_empty "$(rooms_named_in_vain)"
+tap_check "a room includes no library but those that the README names" \
+    tap_empty "$(room_libraries)"
 tap_end

@@ -1,5 +1,6 @@
 #include "edge/pg/url.h"
 
+#include "edge/database.h"
 #include "edge/pg/pg.h"
 
 #include <arpa/inet.h>
@@ -399,7 +400,7 @@ bool pg_url_check(const char *url, struct err *err)
     return good;
 }
 
-bool pg_url_judge(const char *url, struct buf *faults)
+bool database_url_judge(const char *url, struct buf *faults)
 {
     struct err err = {0};
     bool good = pg_url_check(url, &err);

@@ -1,7 +1,6 @@
 #ifndef EDGE_PG_URL_H
 #define EDGE_PG_URL_H
 
-#include "base/buf.h"
 #include "base/err.h"
 
 /**
@@ -12,8 +11,5 @@
  *         words that hold no piece of the string.
  */
 MUST_CHECK bool pg_url_check(const char *url, struct err *err);
-
-/** As a line of faults beside those of settings_read(). */
-MUST_CHECK bool pg_url_judge(const char *url, struct buf *faults);
 
 #endif

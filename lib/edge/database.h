@@ -1,0 +1,16 @@
+#ifndef EDGE_DATABASE_H
+#define EDGE_DATABASE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/**
+ * Judges a connection string before libpq uses it: what libpq itself says of
+ * one it can't read quotes pieces of it, and one of them may be the password.
+ *
+ * @return false: *faults got a line beside those of settings_read(): what is
+ *         wrong and what is allowed, in words that hold no piece of the string.
+ */
+MUST_CHECK bool database_url_judge(const char *url, struct buf *faults);
+
+#endif

@@ -2,7 +2,9 @@
  * LD_PRELOAD it. Every clock of a process is ahead by the nanoseconds that stand,
  * as one native int64_t, in the file that CLOCK_JUMP names: who writes there moves
  * all such processes on at once, as a machine that slept. Waits that run already
- * are not cut short. */
+ * are not cut short. A negative number is a wall clock that is behind; clocks that
+ * count since the boot stay right then: they can't be behind it, and the machine may
+ * be up for minutes only. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #define SECOND 1000000000L
+#define UPTIME_MAX_S 500000000L /* what is above is of a wall clock */
 
 static const volatile int64_t *ahead;
 
@@ -39,12 +42,19 @@ static struct timespec moved(struct timespec time, int64_t by)
     return (struct timespec){.tv_sec = all / SECOND, .tv_nsec = all % SECOND};
 }
 
+/** How far the clock is ahead that shows such a time. */
+static int64_t ahead_of(const struct timespec *time)
+{
+    int64_t by = ahead ? *ahead : 0;
+    return by < 0 && time->tv_sec < UPTIME_MAX_S ? 0 : by;
+}
+
 int clock_gettime(clockid_t id, struct timespec *time)
 {
     int rc = (int)syscall(SYS_clock_gettime, id, time);
-    if (rc == 0 && ahead && id != CLOCK_PROCESS_CPUTIME_ID &&
+    if (rc == 0 && id != CLOCK_PROCESS_CPUTIME_ID &&
         id != CLOCK_THREAD_CPUTIME_ID && id >= 0) {
-        *time = moved(*time, *ahead);
+        *time = moved(*time, ahead_of(time));
     }
     return rc;
 }
@@ -86,7 +96,7 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond,
     if (!real) {
         *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
     }
-    const struct timespec then = moved(*until, ahead ? -*ahead : 0);
+    const struct timespec then = moved(*until, -ahead_of(until));
     return real(cond, mutex, &then);
 }
 
@@ -97,6 +107,6 @@ int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex,
     if (!real) {
         *(void **)&real = dlsym(RTLD_NEXT, "cnd_timedwait");
     }
-    const struct timespec then = moved(*until, ahead ? -*ahead : 0);
+    const struct timespec then = moved(*until, -ahead_of(until));
     return real(cond, mutex, &then);
 }

@@ -271,7 +271,7 @@ static void a_lost_answer__leaves_no_row_behind(void **state)
     until_state(world, "a", READY, MINUTE_MS);
     world_run_for(world, MINUTE_MS);
     assert_int_equal(rows(world), 1);
-    tables_lose(world, UNIT_SAVE, SUCCEEDED, true);
+    tables_lose(world, UNIT_SAVE, SUCCEEDED, false);
     world->provider->hosts_away = false;
     until_closed(world, 5 * MINUTE_MS);
     world_run_for(world, 10000);

@@ -189,11 +189,7 @@ static void check_provider(struct check *c)
     }
     struct arena arena;
     arena_init(&arena, 4096, 0);
-    struct str url = str_of(c->settings->apimart_base_url);
-    while (url.len && url.at[url.len - 1] == '/') {
-        url.len--;
-    }
-    struct apimart apimart = {.base_url = url,
+    struct apimart apimart = {.base_url = str_of(c->settings->apimart_base_url),
                               .key = str_of(c->settings->apimart_api_key)};
     struct exchange balance = apimart_ask_balance(&apimart, true, &arena);
     ask(c, http, &balance, on_balance);

@@ -17,10 +17,11 @@
  * A name set to nothing counts as not set.
  */
 
-enum settings_doubt {
-    SETTINGS_DOUBT_AUTO,
-    SETTINGS_DOUBT_REPLAY,
-    SETTINGS_DOUBT_SETTLE
+/** What becomes of a submission without an answer. */
+enum submit_doubt {
+    DOUBT_AUTO, /* what the provider says of keys decides; until then: wait */
+    DOUBT_REPLAY,
+    DOUBT_SETTLE
 };
 
 /* clang-format off */
@@ -94,7 +95,7 @@ enum settings_doubt {
 
 /* field, type, name, default word, words in the order of the type's values, help */
 #define SETTINGS_CHOICES(X)                                                     \
-    X(submit_doubt, enum settings_doubt, "SUBMIT_DOUBT", "auto",                \
+    X(submit_doubt, enum submit_doubt, "SUBMIT_DOUBT", "auto",                \
       "auto|replay|settle",                                                     \
       "what to do about a submission that may have been accepted")              \
     X(download_private, bool, "DOWNLOAD_PRIVATE", "0", "0|1",                   \

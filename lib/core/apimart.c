@@ -39,13 +39,20 @@ static size_t put(char *out, size_t size, size_t at, struct str text)
     return at + len;
 }
 
-/** Scheme and host in lower case, no default port, no slash at the end. */
-static size_t normal_url(struct str url, char *out, size_t size)
+/** APIMART_BASE_URL as it is used: "https://host/" is "https://host". */
+static struct str base_of(struct str url)
 {
     url = str_trim(url);
     while (str_ends(url, STR("/"))) {
         url.len--;
     }
+    return url;
+}
+
+/** Scheme and host in lower case, no default port, no slash at the end. */
+static size_t normal_url(struct str url, char *out, size_t size)
+{
+    url = base_of(url);
     char origin[512];
     size_t len = 0;
     ptrdiff_t scheme = str_find_nocase(url, STR("://"));
@@ -83,10 +90,7 @@ bool apimart_same_url(const char *account_a, const char *account_b)
 static struct str url_of(const struct apimart *apimart, const char *path,
                          struct str last, struct arena *arena)
 {
-    struct str base = apimart->base_url;
-    while (str_ends(base, STR("/"))) {
-        base.len--;
-    }
+    struct str base = base_of(apimart->base_url);
     return str_of(arena_printf(arena, "%.*s%s%.*s", (int)base.len, base.at,
                                path, (int)last.len, last.at ? last.at : ""));
 }

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "core/exchange.h"
+#include "core/keys.h"
 #include "core/step.h"
 
 /**
@@ -13,7 +14,7 @@
 
 /** Where and as whom we submit. */
 struct apimart {
-    struct str base_url; /* without a trailing slash */
+    struct str base_url; /* as it was set: slashes at its end count for nothing */
     struct str key;
     char account[ACCOUNT_BYTES]; /* made by apimart_account() */
 };
@@ -48,13 +49,6 @@ void apimart_read_submit(const struct reply *reply, int64_t now_ms,
 void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
                        int64_t now_ms, struct arena *arena,
                        struct outcome *outcome);
-
-enum keys_answer {
-    KEYS_NO_ANSWER,
-    KEYS_HONOURED,
-    KEYS_IGNORED,
-    KEYS_BROKEN, /* one key brought two ids, whatever the provider says */
-};
 
 /** CONTRACT `SUBMIT_DOUBT`. *retention_ms is set where the reply names it. */
 enum keys_answer apimart_read_schema(const struct reply *reply,

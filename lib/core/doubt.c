@@ -43,8 +43,8 @@ enum doubt_act task_doubt_act(const struct task *task,
     } else if (policy->doubt == DOUBT_SETTLE) {
         act = DOUBT_ACT_SETTLE;
         at_ms = answered_ms;
-    } else if (policy->doubt == DOUBT_WAIT) {
-        act = DOUBT_ACT_WAIT;
+    } else if (policy->doubt == DOUBT_AUTO) {
+        act = DOUBT_ACT_WAIT; /* for the provider's word */
     } else if (row->sends > REPLAYS_MAX) {
         act = DOUBT_ACT_SETTLE;
         at_ms = answered_ms;

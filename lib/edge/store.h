@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "core/keys.h"
 #include "core/lease.h"
 #include "core/step.h"
 #include "edge/loop.h"
@@ -244,7 +245,7 @@ struct beat_result {
     int64_t in_flight; /* what its live workers work on, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */
     bool synchronous;  /* synchronous_commit is not off */
-    int keys_answer;   /* the account's last: enum keys_answer */
+    enum keys_answer keys_answer; /* the account's last */
     int64_t key_retention_ms;
 };
 
@@ -336,7 +337,8 @@ void store_hold_probe(struct store *store, enum hold_reason reason,
                       struct str scope, int64_t now_ms, int64_t again_ms,
                       store_done_fn *on_done, void *context);
 /** The account's answer about keys, for all workers. */
-void store_keys_answer(struct store *store, const char *account, int answer,
+void store_keys_answer(struct store *store, const char *account,
+                       enum keys_answer answer,
                        int64_t retention_ms, store_done_fn *on_done,
                        void *context);
 

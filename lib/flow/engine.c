@@ -173,28 +173,6 @@ int64_t engine_now_ms(const struct engine *engine)
     return loop_boot_ms(engine->edges.loop) + engine->clock_offset_ms;
 }
 
-static enum doubt_policy doubt_policy(const struct engine *engine)
-{
-    switch (engine->options.submit_doubt) {
-    case SUBMIT_DOUBT_REPLAY:
-        return DOUBT_REPLAY;
-    case SUBMIT_DOUBT_SETTLE:
-        return DOUBT_SETTLE;
-    case SUBMIT_DOUBT_AUTO:
-        break;
-    }
-    switch (engine->keys) {
-    case KEYS_HONOURED:
-        return DOUBT_REPLAY;
-    case KEYS_IGNORED:
-    case KEYS_BROKEN:
-        return DOUBT_SETTLE;
-    case KEYS_NO_ANSWER:
-        break;
-    }
-    return DOUBT_WAIT;
-}
-
 struct policy engine_policy(struct engine *engine)
 {
     const struct engine_options *o = &engine->options;
@@ -203,7 +181,7 @@ struct policy engine_policy(struct engine *engine)
         .submit_timeout_ms = o->submit_timeout_ms,
         .deadline_ms = o->deadline_ms,
         .late_ms = o->late_ms,
-        .doubt = doubt_policy(engine),
+        .doubt = keys_doubt(o->submit_doubt, engine->keys),
         .key_lifetime_ms = engine->key_lifetime_ms,
         .account = o->apimart.account,
         .jitter = loop_random(engine->edges.loop),

@@ -26,8 +26,7 @@
 /** What the settings say, in the engine's terms. Texts outlive the engine. */
 struct engine_options {
     struct apimart apimart;
-    enum { SUBMIT_DOUBT_AUTO, SUBMIT_DOUBT_REPLAY, SUBMIT_DOUBT_SETTLE }
-        submit_doubt;
+    enum submit_doubt submit_doubt;
     const char *event_topic;
     const char *progress_topic; /* null: off */
     const char *key_template;

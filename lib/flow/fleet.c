@@ -356,7 +356,7 @@ static void on_schema(void *context, const struct reply *reply)
         return; /* it was caught: its word counts for nothing */
     }
     if (answer != engine->keys &&
-        engine->options.submit_doubt == SUBMIT_DOUBT_AUTO) {
+        engine->options.submit_doubt == DOUBT_AUTO) {
         log_at(LOG_INFO, answer == KEYS_HONOURED
                              ? "the provider says that it honours keys: doubts "
                                "are replayed"
@@ -366,7 +366,7 @@ static void on_schema(void *context, const struct reply *reply)
     engine->keys = answer;
     engine->key_lifetime_ms = retention_ms;
     store_keys_answer(engine->edges.store, engine->options.apimart.account,
-                      (int)answer, retention_ms, ignore_done, fleet);
+                      answer, retention_ms, ignore_done, fleet);
     loop_timer_set(fleet->ask_timer, ASK_EVERY_MS);
 }
 
@@ -376,7 +376,7 @@ static void ask_keys(void *context)
     struct engine *engine = fleet->engine;
     /* Where all is replayed, only the keys' lifetime is asked for. */
     if (fleet->asking_keys || engine->draining ||
-        engine->options.submit_doubt == SUBMIT_DOUBT_SETTLE) {
+        engine->options.submit_doubt == DOUBT_SETTLE) {
         return;
     }
     arena_reset(&fleet->scratch);
@@ -495,7 +495,7 @@ static void on_beat(void *context, const struct beat_result *result)
     CRASHPOINT("beat_after");
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
     if (result->keys_answer != KEYS_NO_ANSWER && engine->keys != KEYS_BROKEN) {
-        engine->keys = (enum keys_answer)result->keys_answer;
+        engine->keys = result->keys_answer;
         if (result->key_retention_ms > 0) {
             engine->key_lifetime_ms = result->key_retention_ms;
         }

@@ -389,25 +389,11 @@ static struct engine_options engine_options(const struct settings *s)
         .deadline_ms = s->deadline_ms,
         .late_ms = s->late_ms,
         .lease_ms = s->lease_ms,
+        .submit_doubt = s->submit_doubt,
     };
-    switch (s->submit_doubt) {
-    case SETTINGS_DOUBT_AUTO:
-        o.submit_doubt = SUBMIT_DOUBT_AUTO;
-        break;
-    case SETTINGS_DOUBT_REPLAY:
-        o.submit_doubt = SUBMIT_DOUBT_REPLAY;
-        break;
-    case SETTINGS_DOUBT_SETTLE:
-        o.submit_doubt = SUBMIT_DOUBT_SETTLE;
-        break;
-    }
-    struct str url = str_of(s->apimart_base_url);
-    while (url.len && url.at[url.len - 1] == '/') {
-        url.len--;
-    }
-    o.apimart.base_url = url;
+    o.apimart.base_url = str_of(s->apimart_base_url);
     o.apimart.key = str_of(s->apimart_api_key);
-    apimart_account(url, o.apimart.key, o.apimart.account);
+    apimart_account(o.apimart.base_url, o.apimart.key, o.apimart.account);
     return o;
 }
 

@@ -13,7 +13,7 @@ static const char api_key[] = "sk-test";
 struct engine_options node_options(void)
 {
     struct engine_options o = {
-        .submit_doubt = SUBMIT_DOUBT_AUTO,
+        .submit_doubt = DOUBT_AUTO,
         .event_topic = "pixverse.events",
         .progress_topic = "pixverse.progress",
         .key_template = "{tenant}/{request_id}/{index}.mp4",

@@ -83,7 +83,7 @@ struct tables {
     int64_t queued;
     int64_t in_flight;
     char keys_account[ACCOUNT_BYTES];
-    int keys_answer;
+    enum keys_answer keys_answer;
     int64_t key_retention_ms;
     struct list stores; /* every worker's edge */
     bool down;

@@ -70,7 +70,7 @@ struct call {
             enum hold_reason reason;
             int64_t at_ms;
             int64_t more_ms;
-            int answer;
+            enum keys_answer answer;
         } small;
     };
 };

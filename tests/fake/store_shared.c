@@ -427,9 +427,9 @@ static void run_keys_answer(struct call *call)
     call->small.done = true;
 }
 
-void store_keys_answer(struct store *store, const char *account, int answer,
-                       int64_t retention_ms, store_done_fn *on_done,
-                       void *context)
+void store_keys_answer(struct store *store, const char *account,
+                       enum keys_answer answer, int64_t retention_ms,
+                       store_done_fn *on_done, void *context)
 {
     struct call *call =
         call_new(store, run_keys_answer, call_answer_done, context);

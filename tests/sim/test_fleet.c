@@ -241,7 +241,7 @@ static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
 static struct engine_options that_settles(void)
 {
     struct engine_options options = node_options();
-    options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+    options.submit_doubt = DOUBT_SETTLE;
     return options;
 }
 
@@ -567,7 +567,7 @@ static void a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state
     (void)state;
     struct world *world = world_open(9);
     struct engine_options options = node_options();
-    options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+    options.submit_doubt = DOUBT_SETTLE;
     options.submit_timeout_ms = 3000;
     struct node *nodes[] = {node_start(world, "w1", &options),
                             node_start(world, "w2", &options)};

@@ -59,7 +59,7 @@ static void a_key__that_buys_twice__is_found_out_and_remembered(void **state)
 
 static void a_doubt__is_replayed__within_the_lifetime_that_was_told(void **state)
 {
-    static const int modes[] = {SUBMIT_DOUBT_REPLAY, SUBMIT_DOUBT_AUTO};
+    static const int modes[] = {DOUBT_REPLAY, DOUBT_AUTO};
     (void)state;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         struct world *world = world_open(1);

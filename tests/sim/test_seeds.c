@@ -229,7 +229,7 @@ static void set_up(struct trial *t)
         provider->honours_keys = world_chance(world, 500);
     }
     if (world_chance(world, 100)) {
-        t->options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+        t->options.submit_doubt = DOUBT_SETTLE;
     }
     int64_t workers = 1 + world_pick(world, 3);
     for (int64_t i = 0; i < workers; i++) {

@@ -218,7 +218,7 @@ static void a_doubt__in_settle_mode__waits_for_the_timeout_only(void **state)
     (void)state;
     struct world *world = world_open(1);
     struct engine_options options = node_options();
-    options.submit_doubt = SUBMIT_DOUBT_SETTLE;
+    options.submit_doubt = DOUBT_SETTLE;
     struct node *w1 = node_start(world, "w1", &options);
     provider_script(world, "a", "lost_request");
     world_ask(world, "a");

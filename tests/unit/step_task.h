@@ -32,10 +32,10 @@ struct given {
     int64_t deadline;  /* after T0; 0: none, or 3 h where it runs */
     enum failure_kind kind;
     struct task_memo memo;
-    enum doubt_policy policy; /* DOUBT_WAIT where nothing is said */
+    enum submit_doubt policy; /* DOUBT_AUTO where nothing is said */
 };
 
-static inline struct policy usual(enum doubt_policy doubt)
+static inline struct policy usual(enum submit_doubt doubt)
 {
     return (struct policy){
         .poll_interval_ms = 5 * S,

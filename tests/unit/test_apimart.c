@@ -156,7 +156,7 @@ static void apimart__exchanges__are_as_the_provider_documents(void **state)
 {
     (void)state;
     const struct apimart apimart = {
-        .base_url = STR("https://api.apimart.ai"),
+        .base_url = STR(" https://api.apimart.ai// "), /* as it was set */
         .key = STR("sk-one"),
     };
     struct exchange exchange =

@@ -25,7 +25,7 @@ static void task_doubt_act__nothing_decided__names_a_later_time(void **state)
     (void)state;
     struct task task = task_of(SUBMITTING, &(struct given){.doubt = true});
     for (int doubt = 0; doubt < 3; doubt++) {
-        const struct policy policy = usual((enum doubt_policy)doubt);
+        const struct policy policy = usual((enum submit_doubt)doubt);
         task.memo.replay_ms = T0 + M;
         for (int64_t now_ms = T0; now_ms < T0 + 2 * M; now_ms += S) {
             int64_t due_ms = 0;

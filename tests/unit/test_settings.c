@@ -44,7 +44,7 @@ static void settings_read__the_key_alone__gives_the_defaults(void **state)
     assert_string_equal(got.settings.apimart_api_key, "sk-canary-1234");
     assert_int_equal(got.settings.poll_interval_ms, 5000);
     assert_int_equal(got.settings.video_max_bytes, 4294967296);
-    assert_int_equal(got.settings.submit_doubt, SETTINGS_DOUBT_AUTO);
+    assert_int_equal(got.settings.submit_doubt, DOUBT_AUTO);
     assert_int_equal(got.settings.log_level, LOG_INFO);
     assert_false(got.settings.log_text);
     assert_false(got.settings.download_private);

@@ -44,7 +44,7 @@ static void walk(uint64_t seed)
         FAILURE_PROVIDER_FAILED, FAILURE_CANCELLED};
     const struct given fresh = {0};
     const uint64_t name = seed;
-    const struct policy policy = usual((enum doubt_policy)(seed % 3));
+    const struct policy policy = usual((enum submit_doubt)(seed % 3));
     struct task task = task_of(QUEUED, &fresh);
     int64_t at = 0;
     int failures_told = 0;

@@ -206,7 +206,7 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->in_flight = pg_i64(result, 0, 1);
     out->now_ms = pg_i64(result, 0, 2);
     out->synchronous = pg_bool(result, 0, 3);
-    out->keys_answer = (int)pg_i64(result, 0, 4);
+    out->keys_answer = keys_answer_of(pg_i64(result, 0, 4));
     out->key_retention_ms = pg_i64(result, 0, 5);
 }
 
@@ -450,15 +450,15 @@ void store_hold_probe(struct store *store, enum hold_reason reason,
     pg_lane_send(store->data, unit);
 }
 
-void store_keys_answer(struct store *store, const char *account, int answer,
-                       int64_t retention_ms, store_done_fn *callback,
-                       void *context)
+void store_keys_answer(struct store *store, const char *account,
+                       enum keys_answer answer, int64_t retention_ms,
+                       store_done_fn *callback, void *context)
 {
     struct pg_unit *unit =
         pg_unit_new(on_done, ask_new(NULL, callback, context));
     pg_unit_call(unit, "keys_answer");
     pg_unit_str(unit, str_of(account));
-    pg_unit_i64(unit, answer);
+    pg_unit_i64(unit, (int64_t)answer);
     pg_unit_i64(unit, retention_ms);
     pg_lane_send(store->data, unit);
 }

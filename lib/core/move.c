@@ -86,10 +86,9 @@ void move_wait_within_deadline(struct move *m, int64_t due_ms)
     move_wait_until(m, sooner(due_ms, longer(m->row->deadline_ms, m->now_ms)));
 }
 
-int64_t task_late_until_ms(const struct task_row *row,
-                           const struct policy *policy)
+bool move_time_is_up(const struct move *m)
 {
-    return row->submitted_ms + policy->late_ms;
+    return task_time_is_up(m->row, m->policy->late_ms, m->now_ms);
 }
 
 bool move_denied_to_stranger(struct move *m)

@@ -44,8 +44,9 @@ void move_wait_for(struct move *m, int64_t wait_ms);
 void move_wait_within_deadline(struct move *m, int64_t due_ms);
 int64_t move_backoff_ms(const struct move *m, int tries);
 int64_t move_poll_wait_ms(const struct move *m);
-int64_t task_late_until_ms(const struct task_row *row,
-                           const struct policy *policy);
+
+/** Whether TIME_UP ends what this state waits for. */
+bool move_time_is_up(const struct move *m);
 
 /* ---- where to ---- */
 

@@ -22,6 +22,11 @@ const char *outcome_kind_name(enum outcome_kind kind)
     return outcome_names[kind];
 }
 
+bool outcome_is_doubt(enum outcome_kind kind)
+{
+    return kind == OUTCOME_UNANSWERED || kind == OUTCOME_INDETERMINATE;
+}
+
 const char *hold_reason_name(enum hold_reason reason)
 {
     return hold_names[reason];

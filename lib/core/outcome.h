@@ -101,6 +101,9 @@ struct outcome {
                       it */
 };
 
+/** Whether what was sent may have been accepted, and nobody says whether. */
+bool outcome_is_doubt(enum outcome_kind kind);
+
 const char *outcome_kind_name(enum outcome_kind kind);
 const char *hold_reason_name(enum hold_reason reason);
 bool hold_reason_parse(struct str name, enum hold_reason *reason);

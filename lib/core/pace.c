@@ -7,6 +7,20 @@
 #define SHUT_BASE_MS 1000
 #define SHUT_CAP_MS 60000
 
+enum pace_news pace_news_of(const struct outcome *outcome)
+{
+    if (outcome->kind == OUTCOME_ACCEPTED) {
+        return PACE_ACCEPTED;
+    }
+    if (outcome->kind == OUTCOME_NOT_SENT) {
+        return PACE_UNREACHED;
+    }
+    if (outcome->kind == OUTCOME_PUT_OFF && outcome->hold == HOLD_THROTTLE) {
+        return PACE_THROTTLED;
+    }
+    return PACE_NO_NEWS;
+}
+
 void pace_init(struct pace *pace, int at_once_max)
 {
     assert(at_once_max >= 1);

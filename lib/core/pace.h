@@ -1,6 +1,8 @@
 #ifndef CORE_PACE_H
 #define CORE_PACE_H
 
+#include "core/outcome.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,6 +17,16 @@ struct pace {
     int64_t shut_until_ms; /* no submission before; 0: open */
     int failures;         /* in a row: lengthens the next shutting */
 };
+
+/** What an outcome says of all submissions, not only of its own. */
+enum pace_news {
+    PACE_NO_NEWS,
+    PACE_ACCEPTED,  /* the way is free: pace_accepted() */
+    PACE_UNREACHED, /* nothing of ours arrives there: pace_pushed_back() */
+    PACE_THROTTLED, /* it wants fewer: pace_pushed_back() */
+};
+
+enum pace_news pace_news_of(const struct outcome *outcome);
 
 void pace_init(struct pace *pace, int at_once_max);
 

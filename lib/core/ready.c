@@ -46,7 +46,7 @@ void ready_no_better_url(struct move *m)
 {
     m->memo->wants_refresh = m->row->result == NULL;
     if (!m->row->result) {
-        if (m->now_ms >= task_late_until_ms(m->row, m->policy)) {
+        if (m->now_ms >= task_late_until_ms(m->row, m->policy->late_ms)) {
             move_fail(m, FAILURE_ASSET_UNUSABLE,
                       STR("the provider completed the task without a video"));
             return;

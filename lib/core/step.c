@@ -279,7 +279,7 @@ static void running_taken_over(struct move *m)
 static void running_time_up(struct move *m)
 {
     give_deadline(m);
-    if (m->now_ms < m->row->deadline_ms) {
+    if (!move_time_is_up(m)) {
         move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
         return;
     }
@@ -361,7 +361,7 @@ static void told(struct move *m)
     }
     if (row->state == FAILED && row->provider_task_id[0] &&
         (row->billed_open || row->kind == FAILURE_SUBMIT_UNKNOWN) &&
-        m->now_ms < task_late_until_ms(row, m->policy)) {
+        m->now_ms < task_late_until_ms(row, m->policy->late_ms)) {
         move_enter(m, LATE);
         row->late = true;
         move_wait_for(m, move_poll_wait_ms(m));
@@ -384,12 +384,12 @@ static void late_again(struct move *m)
     int64_t wait_ms = age_ms < LATE_FAST_UNTIL_MS ? LATE_FAST_MS : HOUR_MS;
     move_wait_until(
         m, sooner(m->now_ms + retry_jitter_ms(wait_ms, m->policy->jitter),
-                  longer(task_late_until_ms(m->row, m->policy), m->now_ms)));
+                  longer(task_late_until_ms(m->row, m->policy->late_ms), m->now_ms)));
 }
 
 static void late_time_up(struct move *m)
 {
-    if (m->now_ms >= task_late_until_ms(m->row, m->policy)) {
+    if (move_time_is_up(m)) {
         move_close(m);
         return;
     }
@@ -400,6 +400,21 @@ static void late_failed(struct move *m)
 {
     move_take_cost(m);
     move_close(m);
+}
+
+/* ---- how long ---- */
+
+int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms)
+{
+    return row->submitted_ms + late_ms;
+}
+
+bool task_time_is_up(const struct task_row *row, int64_t late_ms,
+                     int64_t now_ms)
+{
+    assert(row->state == RUNNING || row->state == LATE);
+    return row->state == LATE ? now_ms >= task_late_until_ms(row, late_ms)
+                              : now_ms >= row->deadline_ms;
 }
 
 /* ---- the table ---- */

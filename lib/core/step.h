@@ -51,6 +51,14 @@ bool task_step_settles(const struct task *task, const struct outcome *outcome,
 /** Whether the table has a cell for it. */
 bool step_is_possible(enum task_state state, enum outcome_kind kind);
 
+/** How long a paid video is looked for. */
+int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms);
+
+/** RUNNING, LATE: whether the next thing is TIME_UP and no poll any more. The
+ * step asks the same. */
+bool task_time_is_up(const struct task_row *row, int64_t late_ms,
+                     int64_t now_ms);
+
 /** READY: when the first of the URLs ends, 24 h after `completed` if unnamed. */
 int64_t task_expires_ms(const struct task_row *row);
 

@@ -66,10 +66,7 @@ static void poll_due(struct engine *engine, struct job *job)
 {
     const struct task_row *row = &job->task.row;
     int64_t now_ms = engine_now_ms(engine);
-    bool over = row->state == LATE
-                    ? now_ms >= row->submitted_ms + engine->options.late_ms
-                    : now_ms >= row->deadline_ms;
-    if (over) {
+    if (task_time_is_up(row, engine->options.late_ms, now_ms)) {
         time_up(engine, job);
     } else if (engine->draining) {
         owe_from(engine, job, now_ms + engine->options.poll_interval_ms);
@@ -108,7 +105,8 @@ static void ready_due(struct engine *engine, struct job *job)
     } else if (engine->draining) {
         owe_from(engine, job, now_ms + 1000);
     } else if (!is_of_our_url(engine, row) &&
-               now_ms < row->submitted_ms + engine->options.late_ms) {
+               now_ms <
+                   task_late_until_ms(row, engine->options.late_ms)) {
         wait_for_its_url(engine, job);
     } else if (!is_of_our_url(engine, row)) {
         /* As long as anybody would look for a late video: nobody came. */

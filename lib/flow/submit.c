@@ -53,49 +53,27 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
 {
     int64_t boot_ms = loop_boot_ms(engine->edges.loop);
     uint32_t random = loop_random(engine->edges.loop);
-    switch (outcome->kind) {
-    case OUTCOME_ACCEPTED:
+    switch (pace_news_of(outcome)) {
+    case PACE_ACCEPTED:
         pace_accepted(&engine->pace);
         reasons_shared_over(&engine->reasons, SHARED_THROTTLE);
         reasons_shared_over(&engine->reasons, SHARED_UNREACHED);
         return;
-    case OUTCOME_NOT_SENT:
+    case PACE_UNREACHED:
         pace_pushed_back(&engine->pace, 0, boot_ms, random);
         why_shared(engine, SHARED_UNREACHED, outcome);
         break;
-    case OUTCOME_PUT_OFF:
-        if (outcome->hold == HOLD_THROTTLE) {
-            pace_pushed_back(&engine->pace, outcome->retry_after_ms, boot_ms,
-                             random);
-            why_shared(engine, SHARED_THROTTLE, outcome);
-        }
+    case PACE_THROTTLED:
+        pace_pushed_back(&engine->pace, outcome->retry_after_ms, boot_ms,
+                         random);
+        why_shared(engine, SHARED_THROTTLE, outcome);
         break;
-    case OUTCOME_UNANSWERED:
-    case OUTCOME_INDETERMINATE:
+    case PACE_NO_NEWS:
+        break;
+    }
+    if (outcome_is_doubt(outcome->kind)) {
         metric_add(engine->metrics.doubts, 1);
         engine->on_doubt(engine->fleet_context);
-        break;
-    case OUTCOME_CLAIMED:
-    case OUTCOME_TAKEN_OVER:
-    case OUTCOME_TIME_UP:
-    case OUTCOME_CANCEL_ORDERED:
-    case OUTCOME_REPLAY_INTENT:
-    case OUTCOME_REFUSED:
-    case OUTCOME_STILL_RUNNING:
-    case OUTCOME_FINISHED:
-    case OUTCOME_UPSTREAM_FAILED:
-    case OUTCOME_DENIED:
-    case OUTCOME_MISSED:
-    case OUTCOME_STORED:
-    case OUTCOME_FETCH_FAILED:
-    case OUTCOME_FETCH_REFUSED:
-    case OUTCOME_UNUSABLE:
-    case OUTCOME_OVERSIZE:
-    case OUTCOME_STORE_FAILED:
-    case OUTCOME_ANNOUNCED:
-    case OUTCOME_UNANNOUNCED:
-    case OUTCOMES_LEN:
-        break;
     }
     engine_hold(engine, outcome->hold, outcome->message);
 }

@@ -91,13 +91,13 @@ MUTANTS = [
     ("an error that comes at once is asked for at once", "lib/flow/turn.c",
      "        engine->paused = true; /*", "        engine->paused = false; /*",
      ["sim/fleet"]),
-    ("a row without a job was never sent", "lib/flow/mine.c",
-     " && engine->lost_claim_ms &&\n"
-     "           row->last_sent_ms == engine->lost_claim_ms",
-     " && engine->owner",
+    ("a row without a job was never sent", "lib/core/doubt.c",
+     " && lost_claim_ms != 0 &&\n"
+     "           row->last_sent_ms == lost_claim_ms",
+     " && lost_claim_ms >= 0",
      ["sim/fleet"]),
-    ("a lost claim makes all without a job never sent", "lib/flow/mine.c",
-     " &&\n           row->last_sent_ms == engine->lost_claim_ms", "",
+    ("a lost claim makes all without a job never sent", "lib/core/doubt.c",
+     " &&\n           row->last_sent_ms == lost_claim_ms", "",
      ["sim/fleet"]),
     ("a lost claim is in doubt", "lib/flow/turn.c",
      "        engine->lost_claim_ms = flight->now_ms;\n    }\n"

@@ -94,9 +94,29 @@ static void pace_restart__after_a_hold__one_at_a_time(void **state)
     assert_int_equal(pace_room(&pace, 1, 1001), 0);
 }
 
+static void pace_news_of__each_outcome__speaks_for_itself_or_for_all(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
+        for (int hold = 0; hold < HOLD_REASONS_LEN; hold++) {
+            const struct outcome outcome = {.kind = (enum outcome_kind)kind,
+                                            .hold = (enum hold_reason)hold};
+            const enum pace_news expected =
+                kind == OUTCOME_ACCEPTED   ? PACE_ACCEPTED
+                : kind == OUTCOME_NOT_SENT ? PACE_UNREACHED
+                : kind == OUTCOME_PUT_OFF && hold == HOLD_THROTTLE
+                    ? PACE_THROTTLED
+                    : PACE_NO_NEWS;
+            assert_int_equal(pace_news_of(&outcome), expected);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            pace_news_of__each_outcome__speaks_for_itself_or_for_all),
         cmocka_unit_test(pace_room__fresh__all_slots_that_are_free),
         cmocka_unit_test(pace_pushed_back__once__halves_and_shuts),
         cmocka_unit_test(pace_pushed_back__while_shut__counts_once),

@@ -436,7 +436,7 @@ static void running__without_a_deadline__gets_one(void **state)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct given given = {0};
         struct task task = task_of(RUNNING, &given);
-        struct policy policy = usual(DOUBT_WAIT);
+        struct policy policy = usual(DOUBT_AUTO);
         const struct outcome outcome = {.kind = kinds[i]};
         task.row.deadline_ms = 0;
         struct step step = task_step(&task, &outcome, &policy, T0 + M);
@@ -456,7 +456,7 @@ in_doubt__taken_over__settles_after_another_look_15_s_later(void **state)
         {.sends = 1, .policy = DOUBT_SETTLE},
         {.sends = 1 + REPLAYS_MAX, .policy = DOUBT_REPLAY},
         {.sends = 1, .policy = DOUBT_REPLAY, .memo = {.cancel = true}},
-        {.sends = 1, .policy = DOUBT_WAIT, .memo = {.cancel = true}},
+        {.sends = 1, .policy = DOUBT_AUTO, .memo = {.cancel = true}},
         {.sends = 1, .policy = DOUBT_SETTLE, .foreign = true, .memo = {.cancel = true}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -555,6 +555,23 @@ a_late_task__that_fails_in_any_way__tells_no_second_failure(void **state)
     }
 }
 
+static void task_time_is_up__who_polls__asks_as_the_step_does(void **state)
+{
+    (void)state;
+    static const enum task_state froms[] = {RUNNING, LATE};
+    const struct policy policy = usual(DOUBT_REPLAY);
+    for (size_t i = 0; i < 2; i++) {
+        const struct task task = task_of(froms[i], &G(.late = froms[i] == LATE));
+        for (int64_t at = M; at < 30 * H; at += 7 * M) {
+            struct step step =
+                task_step(&task, &O(TIME_UP), &policy, T0 + at);
+            assert_int_equal(
+                task_time_is_up(&task.row, policy.late_ms, T0 + at),
+                step.next.row.state != froms[i]);
+        }
+    }
+}
+
 static void a_cost__of_a_poll__is_kept(void **state)
 {
     (void)state;
@@ -588,6 +605,7 @@ int main(void)
         cmocka_unit_test(denied__then_running_again__counts_from_the_start),
         cmocka_unit_test(
             a_late_task__that_fails_in_any_way__tells_no_second_failure),
+        cmocka_unit_test(task_time_is_up__who_polls__asks_as_the_step_does),
         cmocka_unit_test(a_cost__of_a_poll__is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

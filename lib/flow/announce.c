@@ -8,7 +8,7 @@ static void on_delivered(void *context, const struct err *err)
 {
     struct ticket *ticket = context;
     struct engine *engine = ticket->engine;
-    engine->announces_under_way--;
+    gate_leave(&engine->gate, SLOT_ANNOUNCE);
     struct job *job = ticket_end(ticket);
     engine->announce_err = err ? *err : (struct err){0};
     if (!job) {
@@ -63,10 +63,10 @@ void announce_begin(struct engine *engine, struct job *job)
         return;
     }
     CRASHPOINT("announce_before");
-    engine->announces_under_way++;
+    gate_enter(&engine->gate, SLOT_ANNOUNCE);
     if (!producer_send(engine->edges.producer, &outgoing, on_delivered, ticket,
                        &err)) {
-        engine->announces_under_way--;
+        gate_leave(&engine->gate, SLOT_ANNOUNCE);
         unannounced(engine, ticket_end(ticket), err.text);
         return;
     }

@@ -79,7 +79,6 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
 {
     *engine = (struct engine){.options = *options, .edges = *edges};
     const size_t slots = (size_t)options->tasks_max * 2;
-    list_init(&engine->replays);
     list_init(&engine->dirty);
     list_init(&engine->readers);
     list_init(&engine->rereaders);
@@ -87,23 +86,24 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     list_init(&engine->put_back);
     list_init(&engine->sends);
     list_init(&engine->learnts);
-    heap_init(&engine->due);
-    heap_init(&engine->transfers);
     arena_init(&engine->scratch, 16384, 0);
     arena_init(&engine->flight.arena, 16384, 0);
-    pace_init(&engine->pace, options->submits_max);
+    const struct gate_options gate = {.submits_max = options->submits_max,
+                                      .transfers_max = options->transfers_max,
+                                      .lease_ms = options->lease_ms};
+    clock_init(&engine->clock, edges->loop);
+    gate_init(&engine->gate, &engine->clock, &gate, owe_fill_slots, engine);
     engine->key_lifetime_ms = INT64_C(86400000);
-    engine->timer = loop_timer_new(edges->loop, owe_timer, engine);
     engine->learn_timer = loop_timer_new(edges->loop, learn_retry, engine);
     engine->memory_timer = loop_timer_new(edges->loop, turn_again, engine);
     engine->pause_timer = loop_timer_new(edges->loop, turn_go_on, engine);
     engine->claim_timer = loop_timer_new(edges->loop, claim_again, engine);
     engine->save_timer = loop_timer_new(edges->loop, turn_save_again, engine);
-    if (!reasons_init(&engine->reasons, edges->loop, why_tick, engine) ||
-        !engine->timer || !engine->learn_timer || !engine->memory_timer ||
+    if (!due_init(&engine->due, &engine->clock, slots, owe_timer, engine) ||
+        !reasons_init(&engine->reasons, edges->loop, why_tick, engine) ||
+        !engine->learn_timer || !engine->memory_timer ||
         !engine->pause_timer || !engine->claim_timer || !engine->save_timer ||
-        !jobs_init(&engine->jobs, slots) || !heap_reserve(&engine->due, slots) ||
-        !heap_reserve(&engine->transfers, slots)) {
+        !jobs_init(&engine->jobs, slots)) {
         engine_done(engine);
         return err_set(err, ERR_FATAL, "no memory for %zu tasks", slots);
     }
@@ -111,32 +111,11 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     return true;
 }
 
-static void unlink_job(struct engine *engine, struct job *job)
-{
-    /* One entry, in one heap at most: which, only the phase says. */
-    heap_remove(job->phase == JOB_LINED_UP ? &engine->transfers : &engine->due,
-                &job->due);
-    list_remove(&job->link);
-}
-
-void engine_give_slot(struct engine *engine, struct job *job)
-{
-    if (job->takes == SLOT_SUBMIT) {
-        engine->submits_under_way--;
-    } else if (job->takes == SLOT_TRANSFER) {
-        engine->transfers_under_way--;
-    }
-    if (job->takes != SLOT_NONE) {
-        engine_slot_free(engine);
-    }
-    job->takes = SLOT_NONE;
-}
-
 static void forget_job(void *context, struct job *job)
 {
     struct engine *engine = context;
-    engine_give_slot(engine, job);
-    unlink_job(engine, job);
+    gate_give_back(&engine->gate, job);
+    due_remove(&engine->due, job);
     reasons_drop(&engine->reasons, job);
     if (job->effect) {
         job->effect->stage = NULL;
@@ -153,10 +132,8 @@ void engine_done(struct engine *engine)
     if (engine->reasons.timer) {
         reasons_done(&engine->reasons);
     }
-    heap_done(&engine->due);
-    heap_done(&engine->transfers);
+    due_done(&engine->due);
     learn_done(engine);
-    loop_timer_free(engine->timer);
     loop_timer_free(engine->learn_timer);
     loop_timer_free(engine->memory_timer);
     loop_timer_free(engine->pause_timer);
@@ -170,7 +147,7 @@ void engine_done(struct engine *engine)
 
 int64_t engine_now_ms(const struct engine *engine)
 {
-    return loop_boot_ms(engine->edges.loop) + engine->clock_offset_ms;
+    return clock_now_ms(&engine->clock);
 }
 
 struct policy engine_policy(struct engine *engine)
@@ -192,7 +169,7 @@ struct policy engine_policy(struct engine *engine)
 
 void engine_read_facts(struct engine *engine, struct job *job)
 {
-    job->phase = JOB_READING;
+    job_enter(job, JOB_READING);
     list_add_tail(&engine->readers, &job->link);
     turn_soon(engine);
 }
@@ -262,7 +239,7 @@ static bool render(struct job *job, const struct outcome *outcome,
 
 static void save(struct engine *engine, struct job *job, int64_t then_ms)
 {
-    job->phase = JOB_SAVING;
+    job_enter(job, JOB_SAVING);
     job->in_flush = false;
     job->unsure = false;
     job->then_ms = then_ms;
@@ -300,7 +277,7 @@ static void apply(struct engine *engine, struct job *job,
     if (step->save) {
         save(engine, job, step->due_ms);
     } else {
-        owe_from(engine, job, step->due_ms);
+        due_from(&engine->due, job, step->due_ms);
     }
 }
 
@@ -318,7 +295,7 @@ static void postpone(struct engine *engine, struct job *job,
     log_at(LOG_ERROR, "no memory to settle a task; its effect is done again",
            LOG_TEXT("request_id", job_request_id(job)));
     job_effect_done(job);
-    owe_from(engine, job, engine_now_ms(engine) + OVERLOAD_WAIT_MS);
+    due_from(&engine->due, job, engine_now_ms(engine) + OVERLOAD_WAIT_MS);
 }
 
 void engine_outcome(struct engine *engine, struct job *job,
@@ -357,27 +334,23 @@ void engine_hold(struct engine *engine, enum hold_reason reason,
     struct str scope = reason == HOLD_STORAGE
                            ? str_of(bucket_name(engine->edges.bucket))
                            : str_of(engine->options.apimart.account);
-    if (engine->hold == HOLD_NONE) {
-        engine->hold = reason;
+    if (engine->gate.hold == HOLD_NONE) {
+        (void)gate_set_hold(&engine->gate, reason);
     }
     engine->on_hold(engine->fleet_context, reason, scope, message);
 }
 
 void engine_set_hold(struct engine *engine, enum hold_reason worst)
 {
-    if (engine->hold != HOLD_NONE && worst == HOLD_NONE) {
-        pace_restart(&engine->pace);
+    if (gate_set_hold(&engine->gate, worst)) {
         engine->claim_wanted = true;
-        engine_slot_free(engine);
     }
-    engine->hold = worst;
 }
 
 void engine_storage_tried(struct engine *engine)
 {
-    engine->storage_untried = false;
     engine->claim_wanted = true;
-    engine_slot_free(engine);
+    gate_storage_tried(&engine->gate);
 }
 
 /* ---- what the turn brings ------------------------------------------------------------ */
@@ -402,7 +375,7 @@ void engine_saved(struct engine *engine, struct job *job)
     if (job->then_ms <= now_ms) {
         owe_now(engine, job);
     } else {
-        owe_from(engine, job, job->then_ms);
+        due_from(&engine->due, job, job->then_ms);
     }
 }
 
@@ -442,7 +415,7 @@ void engine_row_came(struct engine *engine, struct job *job,
         return;
     }
     job->send_next = false; /* an intent that was not taken is none */
-    engine_give_slot(engine, job);
+    gate_give_back(&engine->gate, job);
     own->doubt = own->doubt || own->state == SUBMITTING;
     if (row->state == SUBMITTING && row->provider_task_id[0]) {
         const struct outcome outcome = {
@@ -452,7 +425,7 @@ void engine_row_came(struct engine *engine, struct job *job,
         engine_outcome(engine, job, &outcome);
         return;
     }
-    owe_from(engine, job, engine_now_ms(engine));
+    due_from(&engine->due, job, engine_now_ms(engine));
 }
 
 /** Not ours any more. What only we know of it is kept. */
@@ -479,7 +452,7 @@ void engine_drop(struct engine *engine, struct job *job)
 void engine_joined(struct engine *engine, int64_t owner)
 {
     engine->owner = owner;
-    engine->lease_ok = true;
+    gate_joined(&engine->gate);
     engine->adopt_wanted = true;
     engine->claim_wanted = true;
 }
@@ -487,12 +460,8 @@ void engine_joined(struct engine *engine, int64_t owner)
 void engine_bumped(struct engine *engine, int64_t bump_started_ms,
                    int64_t now_ms)
 {
-    engine->bump_started_ms = bump_started_ms;
-    /* Half of the round trip is within a few milliseconds: good enough for
-     * times that people read and deadlines in seconds. */
-    engine->clock_offset_ms = now_ms - loop_boot_ms(engine->edges.loop);
-    engine->clock_known = true;
-    engine_slot_free(engine); /* the pace may have opened: who is in line? */
+    clock_told(&engine->clock, now_ms);
+    gate_bumped(&engine->gate, bump_started_ms);
     turn_soon(engine);
 }
 
@@ -503,7 +472,7 @@ static void drop_job(void *context, struct job *job)
 
 void engine_lost(struct engine *engine)
 {
-    engine->lease_ok = false;
+    gate_lost(&engine->gate);
     engine->owner = 0;
     engine->pass = (struct adopt_pass){0};
     engine->forget_wanted = false;
@@ -539,7 +508,7 @@ void engine_store_is_back(struct engine *engine)
 
 void engine_drain(struct engine *engine, loop_fn *on_idle, void *context)
 {
-    engine->draining = true;
+    gate_drain(&engine->gate);
     engine->on_idle = on_idle;
     engine->idle_context = context;
     turn_soon(engine);

@@ -3,13 +3,15 @@
 
 #include "base/metric.h"
 #include "core/apimart.h"
-#include "core/pace.h"
 #include "edge/bucket.h"
 #include "edge/fetch.h"
 #include "edge/http.h"
 #include "edge/loop.h"
 #include "edge/producer.h"
 #include "edge/store.h"
+#include "flow/clock.h"
+#include "flow/due.h"
+#include "flow/gate.h"
 #include "flow/job.h"
 #include "flow/reason.h"
 
@@ -104,10 +106,10 @@ struct engine {
     struct engine_options options;
     struct engine_edges edges;
     struct engine_metrics metrics;
+    struct clock clock;
     struct jobs jobs;
-    struct heap due;       /* JOB_WAITING */
-    struct heap transfers; /* JOB_LINED_UP in READY, nearest expiry first */
-    struct list replays;   /* doubts in JOB_WAITING that want a slot */
+    struct due due;        /* jobs that wait */
+    struct gate gate;      /* of the account */
     struct list dirty;     /* JOB_SAVING, not yet under way */
     struct list readers;   /* JOB_READING */
     struct list rereaders; /* JOB_REREADING */
@@ -115,7 +117,6 @@ struct engine {
     struct list put_back;  /* JOB_SAVING: the store does not take it now */
     struct list sends;     /* every POST under way, whoever its job is now */
     struct list learnts;   /* ids that could not be written yet */
-    struct loop_timer *timer;
     struct loop_timer *learn_timer;
     struct loop_timer *memory_timer; /* what there was no memory for: again */
     struct loop_timer *pause_timer;  /* ends a pause of turns */
@@ -133,22 +134,10 @@ struct engine {
     struct adopt_pass pass;
     bool forget_wanted;    /* pass is over and clean: its dead own nothing */
     bool expire_wanted;
-    bool lease_ok;         /* we have a lease that nobody declared dead */
-    bool draining;
     int64_t owner;         /* our lease; 0: none yet */
     int64_t claim_ms;      /* now of the last claim; each has its own */
     int64_t lost_claim_ms; /* of one of whose rows no job knows; 0: none */
-    int64_t bump_started_ms; /* boot clock: start of the last good bump */
-    int64_t clock_offset_ms; /* PostgreSQL's now - boot clock */
-    bool clock_known;
-    struct pace pace;
-    int submits_under_way;
-    int transfers_under_way;
-    int announces_under_way;
     struct err announce_err; /* why the last event was not taken; NONE: it was */
-    int polls_under_way;
-    enum hold_reason hold; /* the worst in our scope; HOLD_NONE: none */
-    bool storage_untried;  /* nothing is bought before it was probed */
     enum keys_answer keys;
     bool keys_untold;      /* KEYS_BROKEN, which the store does not know yet */
     int64_t key_lifetime_ms;
@@ -216,15 +205,6 @@ void engine_outcome(struct engine *engine, struct job *job,
 
 /** The job wants its facts; engine goes on with the stage when they are there. */
 void engine_read_facts(struct engine *engine, struct job *job);
-
-/** Whether a submission may begin: lease, drain, hold, pace. */
-bool engine_may_submit(const struct engine *engine);
-
-/** A slot became free: see who is in line. */
-void engine_slot_free(struct engine *engine);
-
-/** The job gives back a slot that no effect of it has taken over. */
-void engine_give_slot(struct engine *engine, struct job *job);
 
 /** Tell the fleet that submissions should stop. */
 void engine_hold(struct engine *engine, enum hold_reason reason,

@@ -375,7 +375,7 @@ static void ask_keys(void *context)
     struct fleet *fleet = context;
     struct engine *engine = fleet->engine;
     /* Where all is replayed, only the keys' lifetime is asked for. */
-    if (fleet->asking_keys || engine->draining ||
+    if (fleet->asking_keys || engine->gate.draining ||
         engine->options.submit_doubt == DOUBT_SETTLE) {
         return;
     }

@@ -493,7 +493,7 @@ static void ask_sources(struct intake *intake)
 static void flush(void *context)
 {
     struct intake *intake = context;
-    if (intake->storing || !intake->engine->clock_known ||
+    if (intake->storing || !intake->engine->clock.known ||
         !store_is_up(intake->engine->edges.store)) {
         return;
     }

@@ -105,6 +105,36 @@ static bool grow(struct jobs *jobs)
     return false;
 }
 
+#define TO(phase) (1u << JOB_##phase)
+
+/** What may follow a phase. Free is left by jobs_add() alone, and any other may
+ * end there: a lease is lost whatever runs. */
+static const unsigned followers[JOB_PHASES_LEN] = {
+    [JOB_FREE] = TO(PARKED),
+    [JOB_WAITING] = TO(FREE) | TO(WAITING) | TO(LINED_UP) | TO(ACTING) |
+                    TO(READING) | TO(SAVING) | TO(REREADING),
+    [JOB_LINED_UP] = TO(FREE) | TO(ACTING),
+    [JOB_ACTING] = TO(FREE) | TO(WAITING) | TO(READING) | TO(SAVING) |
+                   TO(ACTING),
+    [JOB_READING] = TO(FREE) | TO(WAITING) | TO(ACTING) | TO(READING) |
+                    TO(SAVING) | TO(PARKED),
+    [JOB_SAVING] = TO(FREE) | TO(WAITING) | TO(LINED_UP) | TO(ACTING) |
+                   TO(READING) | TO(SAVING) | TO(REREADING) | TO(PARKED),
+    [JOB_REREADING] = TO(FREE) | TO(WAITING) | TO(READING) | TO(SAVING) |
+                      TO(LINED_UP) | TO(ACTING),
+    [JOB_PARKED] = TO(FREE) | TO(WAITING) | TO(LINED_UP) | TO(ACTING) |
+                   TO(READING) | TO(SAVING) | TO(REREADING),
+};
+
+void job_enter(struct job *job, enum job_phase phase)
+{
+    assert(phase >= JOB_FREE && phase < JOB_PHASES_LEN);
+    assert(followers[job->phase] & 1u << phase);
+    assert(job->due.place == 0 || phase == JOB_WAITING);
+    assert(list_is_empty(&job->link));
+    job->phase = phase;
+}
+
 struct job *jobs_add(struct jobs *jobs, int64_t task_id)
 {
     assert(task_id > 0);
@@ -118,11 +148,11 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     *job = (struct job){
         .slot = job->slot,
         .generation = job->generation + 1,
-        .phase = JOB_PARKED,
         .task.row.id = task_id,
         .task.memo.progress = -1,
     };
     list_init(&job->link);
+    job_enter(job, JOB_PARKED);
     size_t at = place_of(jobs, task_id);
     jobs->ids[at] = task_id;
     jobs->slots[at] = job->slot;
@@ -140,7 +170,7 @@ void jobs_remove(struct jobs *jobs, struct job *job)
     free(job->names);
     job->names = NULL;
     list_remove(&job->link);
-    job->phase = JOB_FREE;
+    job_enter(job, JOB_FREE);
     job->generation++;
     list_add_tail(&jobs->free, &job->link);
     jobs->used--;

@@ -23,8 +23,10 @@ enum job_phase {
     JOB_READING, /* wants its facts, then goes on with what it stashed */
     JOB_SAVING,  /* its row is to be written, then it goes on */
     JOB_REREADING, /* wants to see its row */
-    JOB_PARKED,  /* left alone: unreadable */
+    JOB_PARKED,  /* left alone: unreadable; or fresh, its row to come */
 };
+
+#define JOB_PHASES_LEN (JOB_PARKED + 1)
 
 /** What a running effect holds. */
 struct effect {
@@ -37,7 +39,14 @@ struct effect {
 };
 
 /** What a job has taken of the worker's slots and not yet passed on. */
-enum job_slot { SLOT_NONE, SLOT_SUBMIT, SLOT_TRANSFER };
+enum job_slot {
+    SLOT_NONE,
+    SLOT_SUBMIT,
+    SLOT_TRANSFER,
+    SLOT_POLL,     /* counted only: none waits for one */
+    SLOT_ANNOUNCE, /* the same */
+    SLOTS_LEN,
+};
 
 #define JOB_NAMES 4
 
@@ -93,6 +102,12 @@ void jobs_remove(struct jobs *jobs, struct job *job);
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id);
 struct job *jobs_get(const struct jobs *jobs, struct job_ref ref);
 struct job_ref job_ref(const struct job *job);
+
+/**
+ * The one place that sets a phase. The job must be out of the lines of the
+ * phase that it leaves, and goes into those of the new one right after.
+ */
+void job_enter(struct job *job, enum job_phase phase);
 
 /** Calls fn for each job in use; fn may remove the one it is given. */
 void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),

@@ -57,7 +57,6 @@ void turn_mine_came(struct engine *engine, const struct turn_result *result)
                 job->seen = true;
             }
             if (job && claimed) {
-                engine->submits_under_way++;
                 engine_start_claimed(engine, job);
             }
             continue;

@@ -35,8 +35,7 @@ static void cancel(struct engine *engine, struct job *job)
     }
     job->task.memo.cancel = true;
     if (may_obey(job, told)) {
-        heap_remove(&engine->due, &job->due);
-        list_remove(&job->link);
+        due_remove(&engine->due, job);
         engine_outcome(engine, job, &outcome);
     }
 }

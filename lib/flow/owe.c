@@ -11,28 +11,6 @@
 #define FAILS_COUNTED_MAX 4
 #define ELSEWHERE_MS 60000 /* a task that only another worker can ask for */
 
-static void set_timer(struct engine *engine)
-{
-    const struct heap_entry *first = heap_first(&engine->due);
-    if (first) {
-        int64_t wait_ms = first->due_ms - loop_boot_ms(engine->edges.loop);
-        loop_timer_set(engine->timer, wait_ms > 0 ? wait_ms : 0);
-    }
-}
-
-/** In JOB_WAITING until due_ms of PostgreSQL's clock. */
-void owe_from(struct engine *engine, struct job *job, int64_t due_ms)
-{
-    int64_t boot_ms = due_ms - engine->clock_offset_ms;
-    job->phase = JOB_WAITING;
-    const struct heap_entry *first = heap_first(&engine->due);
-    bool sooner = !first || boot_ms < first->due_ms;
-    heap_put(&engine->due, &job->due, boot_ms);
-    if (sooner) {
-        set_timer(engine);
-    }
-}
-
 /* ---- what is due ---------------------------------------------------------------- */
 
 static void time_up(struct engine *engine, struct job *job)
@@ -44,8 +22,8 @@ static void time_up(struct engine *engine, struct job *job)
 void owe_act(struct engine *engine, struct job *job,
              void (*begin)(struct engine *engine, struct job *job))
 {
-    job->phase = JOB_ACTING;
-    job->began_ms = loop_boot_ms(engine->edges.loop);
+    job_enter(job, JOB_ACTING);
+    job->began_ms = clock_boot_ms(&engine->clock);
     begin(engine, job);
 }
 
@@ -59,7 +37,7 @@ static bool is_of_our_url(const struct engine *engine,
 static void wait_for_its_url(struct engine *engine, struct job *job)
 {
     job->hold = HOLD_ACCOUNT;
-    owe_from(engine, job, engine_now_ms(engine) + ELSEWHERE_MS);
+    due_from(&engine->due, job, engine_now_ms(engine) + ELSEWHERE_MS);
 }
 
 static void poll_due(struct engine *engine, struct job *job)
@@ -68,8 +46,8 @@ static void poll_due(struct engine *engine, struct job *job)
     int64_t now_ms = engine_now_ms(engine);
     if (task_time_is_up(row, engine->options.late_ms, now_ms)) {
         time_up(engine, job);
-    } else if (engine->draining) {
-        owe_from(engine, job, now_ms + engine->options.poll_interval_ms);
+    } else if (engine->gate.draining) {
+        due_from(&engine->due, job, now_ms + engine->options.poll_interval_ms);
     } else if (!is_of_our_url(engine, row)) {
         wait_for_its_url(engine, job);
     } else {
@@ -91,9 +69,8 @@ static int64_t transfer_rank(const struct task *task)
 
 static void line_up_transfer(struct engine *engine, struct job *job)
 {
-    job->phase = JOB_LINED_UP;
-    heap_put(&engine->transfers, &job->due, transfer_rank(&job->task));
-    engine_slot_free(engine);
+    due_line_up(&engine->due, job, transfer_rank(&job->task));
+    gate_look(&engine->gate);
 }
 
 static void ready_due(struct engine *engine, struct job *job)
@@ -102,8 +79,8 @@ static void ready_due(struct engine *engine, struct job *job)
     int64_t now_ms = engine_now_ms(engine);
     if (row->result && !job->task.memo.wants_refresh) {
         line_up_transfer(engine, job);
-    } else if (engine->draining) {
-        owe_from(engine, job, now_ms + 1000);
+    } else if (engine->gate.draining) {
+        due_from(&engine->due, job, now_ms + 1000);
     } else if (!is_of_our_url(engine, row) &&
                now_ms <
                    task_late_until_ms(row, engine->options.late_ms)) {
@@ -119,7 +96,7 @@ static void ready_due(struct engine *engine, struct job *job)
 
 static void reread(struct engine *engine, struct job *job)
 {
-    job->phase = JOB_REREADING;
+    job_enter(job, JOB_REREADING);
     list_add_tail(&engine->rereaders, &job->link);
     turn_soon(engine);
 }
@@ -131,9 +108,9 @@ static void line_up_replay(struct engine *engine, struct job *job,
 {
     int64_t until_ms = replay_until_ms(&job->task.row, policy);
     int64_t look_ms = job->task.memo.reread_ms;
-    owe_from(engine, job, until_ms < look_ms ? until_ms : look_ms);
-    list_add_tail(&engine->replays, &job->link);
-    engine_slot_free(engine);
+    due_from(&engine->due, job, until_ms < look_ms ? until_ms : look_ms);
+    due_line_up_replay(&engine->due, job);
+    gate_look(&engine->gate);
 }
 
 static void doubt_due(struct engine *engine, struct job *job)
@@ -141,7 +118,6 @@ static void doubt_due(struct engine *engine, struct job *job)
     struct policy policy = engine_policy(engine);
     int64_t now_ms = engine_now_ms(engine);
     int64_t due_ms = now_ms;
-    list_remove(&job->link); /* out of the line, if it stood there */
     enum doubt_act next = task_doubt_act(&job->task, &policy, now_ms, &due_ms);
     if (next == DOUBT_ACT_SETTLE) {
         /* The save finds an id that somebody wrote meanwhile: it then matches
@@ -155,7 +131,7 @@ static void doubt_due(struct engine *engine, struct job *job)
         line_up_replay(engine, job, &policy);
     } else {
         int64_t look_ms = job->task.memo.reread_ms;
-        owe_from(engine, job, due_ms < look_ms ? due_ms : look_ms);
+        due_from(&engine->due, job, due_ms < look_ms ? due_ms : look_ms);
     }
 }
 
@@ -200,70 +176,46 @@ void owe_now(struct engine *engine, struct job *job)
 void owe_timer(void *context)
 {
     struct engine *engine = context;
-    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
-    const struct heap_entry *first;
-    while ((first = heap_first(&engine->due)) && first->due_ms <= boot_ms) {
-        struct job *job = LIST_OWNER(first, struct job, due);
-        heap_remove(&engine->due, &job->due);
+    int64_t boot_ms = clock_boot_ms(&engine->clock);
+    struct job *job;
+    while ((job = due_pop(&engine->due, boot_ms))) {
         owe_now(engine, job);
     }
-    set_timer(engine);
 }
 
 /* ---- slots ---------------------------------------------------------------------- */
-
-bool engine_may_submit(const struct engine *engine)
-{
-    return engine->lease_ok && !engine->draining &&
-           engine->hold == HOLD_NONE && !engine->storage_untried &&
-           lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
-                            loop_boot_ms(engine->edges.loop));
-}
 
 /** The head of the line has a slot, if it still wants one: time has passed. */
 static void start_replay(struct engine *engine)
 {
     const struct outcome outcome = {.kind = OUTCOME_REPLAY_INTENT};
-    struct job *job = LIST_OWNER(list_pop(&engine->replays), struct job, link);
+    struct job *job = due_pop_replay(&engine->due);
     struct policy policy = engine_policy(engine);
     int64_t due_ms = 0;
-    heap_remove(&engine->due, &job->due);
     if (task_doubt_act(&job->task, &policy, engine_now_ms(engine), &due_ms) !=
         DOUBT_ACT_REPLAY) {
         owe_now(engine, job);
         return;
     }
     CRASHPOINT("replay_before_intent");
-    engine->submits_under_way++;
-    job->takes = SLOT_SUBMIT;
+    gate_lend(&engine->gate, job, SLOT_SUBMIT);
     job->send_next = true;
     engine_outcome(engine, job, &outcome);
 }
 
-static void fill_slots(void *context)
+void owe_fill_slots(void *context)
 {
     struct engine *engine = context;
-    while (engine->transfers_under_way < engine->options.transfers_max &&
-           !engine->draining) {
-        struct heap_entry *first = heap_first(&engine->transfers);
-        if (!first) {
-            break;
-        }
-        struct job *job = LIST_OWNER(first, struct job, due);
-        heap_remove(&engine->transfers, first);
-        engine->transfers_under_way++;
-        job->takes = SLOT_TRANSFER;
+    struct gate *gate = &engine->gate;
+    while (due_has_transfer(&engine->due) && gate_transfers_room(gate) > 0 &&
+           !gate->draining) {
+        struct job *job = due_pop_transfer(&engine->due);
+        gate_lend(gate, job, SLOT_TRANSFER);
         owe_act(engine, job, transfer_begin);
     }
-    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
-    while (!list_is_empty(&engine->replays) && engine_may_submit(engine) &&
-           pace_room(&engine->pace, engine->submits_under_way, boot_ms) > 0) {
+    while (due_has_replay(&engine->due) && gate_may_submit(gate) &&
+           gate_submits_room(gate) > 0) {
         start_replay(engine);
     }
     turn_soon(engine);
-}
-
-void engine_slot_free(struct engine *engine)
-{
-    loop_defer(engine->edges.loop, fill_slots, engine);
 }

@@ -8,9 +8,6 @@
  * that limit what runs at once. Inside of the engine; stages use engine.h.
  */
 
-/** The job waits, its effect owed from due_ms of PostgreSQL's clock on. */
-void owe_from(struct engine *engine, struct job *job, int64_t due_ms);
-
 /** Begin what the job's state owes, or line it up for a slot. */
 void owe_now(struct engine *engine, struct job *job);
 
@@ -20,5 +17,8 @@ void owe_act(struct engine *engine, struct job *job,
 
 /** A loop_fn: whatever is due by now. */
 void owe_timer(void *engine);
+
+/** A loop_fn: whoever is in line for a slot, as far as the gate is open. */
+void owe_fill_slots(void *engine);
 
 #endif

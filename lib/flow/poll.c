@@ -75,7 +75,7 @@ static void on_reply(void *context, const struct reply *reply)
 {
     struct ticket *ticket = context;
     struct engine *engine = ticket->engine;
-    engine->polls_under_way--;
+    gate_leave(&engine->gate, SLOT_POLL);
     struct job *job = ticket_end(ticket);
     if (!job) {
         return;
@@ -122,10 +122,10 @@ void poll_begin(struct engine *engine, struct job *job)
         return;
     }
     struct err err = {0};
-    engine->polls_under_way++;
+    gate_enter(&engine->gate, SLOT_POLL);
     if (!http_send(engine->edges.poll_http, &exchange, POLL_TIMEOUT_MS,
                    note_start, on_reply, ticket, &err)) {
-        engine->polls_under_way--;
+        gate_leave(&engine->gate, SLOT_POLL);
         missed(engine, ticket_end(ticket), err.text);
     }
 }

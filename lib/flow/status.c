@@ -315,7 +315,7 @@ static void add_job(const struct status *s, const struct job *job,
     }
     if (job->phase == JOB_WAITING) {
         buf_printf(out, ",\"next_ms\":%lld",
-                   (long long)(job->due.due_ms + s->engine->clock_offset_ms));
+                   (long long)(clock_of_boot_ms(&s->engine->clock, job->due.due_ms)));
     }
     if (reasons_of(job)) {
         add_reason(out, reasons_of(job));

@@ -25,8 +25,7 @@ struct send {
 
 static void free_send(struct send *send)
 {
-    send->engine->submits_under_way--;
-    engine_slot_free(send->engine);
+    gate_leave(&send->engine->gate, SLOT_SUBMIT);
     list_remove(&send->link);
     free(send->request_id);
     free(send->idempotency_key);
@@ -40,10 +39,7 @@ static bool may_send(void *context)
     const struct engine *engine = send->engine;
     const struct job *job = jobs_get(&engine->jobs, send->ref);
     bool may =
-        job && !job->task.memo.cancel && engine->lease_ok &&
-        !engine->draining &&
-        lease_may_submit(engine->bump_started_ms, engine->options.lease_ms,
-                         loop_boot_ms(engine->edges.loop));
+        job && !job->task.memo.cancel && gate_may_send(&engine->gate);
     CRASHPOINT_IF(may, "post_may_send");
     return may;
 }
@@ -55,16 +51,16 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
     uint32_t random = loop_random(engine->edges.loop);
     switch (pace_news_of(outcome)) {
     case PACE_ACCEPTED:
-        pace_accepted(&engine->pace);
+        pace_accepted(&engine->gate.pace);
         reasons_shared_over(&engine->reasons, SHARED_THROTTLE);
         reasons_shared_over(&engine->reasons, SHARED_UNREACHED);
         return;
     case PACE_UNREACHED:
-        pace_pushed_back(&engine->pace, 0, boot_ms, random);
+        pace_pushed_back(&engine->gate.pace, 0, boot_ms, random);
         why_shared(engine, SHARED_UNREACHED, outcome);
         break;
     case PACE_THROTTLED:
-        pace_pushed_back(&engine->pace, outcome->retry_after_ms, boot_ms,
+        pace_pushed_back(&engine->gate.pace, outcome->retry_after_ms, boot_ms,
                          random);
         why_shared(engine, SHARED_THROTTLE, outcome);
         break;
@@ -132,7 +128,7 @@ static void on_reply(void *context, const struct reply *reply)
 
 static void not_started(struct engine *engine, struct job *job, const char *why)
 {
-    engine_give_slot(engine, job);
+    gate_give_back(&engine->gate, job);
     const struct outcome outcome = {.kind = OUTCOME_NOT_SENT,
                                     .message = str_of(why)};
     engine_outcome(engine, job, &outcome);
@@ -148,7 +144,7 @@ void submit_begin(struct engine *engine, struct job *job)
         not_started(engine, job, "the time for a replay is over");
         return;
     }
-    if (!engine_may_submit(engine) || job->task.memo.cancel) {
+    if (!gate_may_submit(&engine->gate) || job->task.memo.cancel) {
         not_started(engine, job, "submissions are stopped");
         return;
     }
@@ -171,7 +167,7 @@ void submit_begin(struct engine *engine, struct job *job)
     send->ref = job_ref(job);
     send->task = job->task.row.id;
     list_add_tail(&engine->sends, &send->link);
-    job->takes = SLOT_NONE; /* the slot is the send's from here on */
+    gate_pass(&engine->gate, job);
 
     struct exchange exchange =
         apimart_submit(&engine->options.apimart, facts->body,

@@ -65,7 +65,7 @@ static void suspect(struct engine *engine, struct job *job)
            LOG_TEXT("request_id", job_request_id(job)),
            LOG_I64("takeovers", job->task.row.takeovers),
            LOG_I64("wait_ms", wait_ms));
-    owe_from(engine, job, engine_now_ms(engine) + wait_ms);
+    due_from(&engine->due, job, engine_now_ms(engine) + wait_ms);
 }
 
 void take_leave_alone(int64_t task)
@@ -109,6 +109,6 @@ struct job *engine_take_in(struct engine *engine, const struct task_read *read,
 
 void engine_start_claimed(struct engine *engine, struct job *job)
 {
-    job->takes = SLOT_SUBMIT; /* counted when the claim was asked for */
+    gate_lend(&engine->gate, job, SLOT_SUBMIT);
     owe_now(engine, job);
 }

@@ -29,8 +29,7 @@ static void tidy_end(struct tidy *tidy)
     struct job *job = jobs_get(&engine->jobs, tidy->ref);
     arena_done(&tidy->arena);
     free(tidy);
-    engine->transfers_under_way--;
-    engine_slot_free(engine);
+    gate_leave(&engine->gate, SLOT_TRANSFER);
     if (job) {
         job->effect->tidied = true;
         CRASHPOINT("tidy_after");
@@ -99,8 +98,8 @@ bool tidy_begin(struct engine *engine, struct job *job,
         return false;
     }
     CRASHPOINT("tidy_before");
-    job->phase = JOB_ACTING;
-    engine->transfers_under_way++;
+    job_enter(job, JOB_ACTING);
+    gate_enter(&engine->gate, SLOT_TRANSFER);
     tidy_next(tidy);
     return true;
 }

@@ -55,8 +55,7 @@ static void finish(struct transfer *t, const struct outcome *outcome)
     struct engine *engine = t->engine;
     struct job *job = jobs_get(&engine->jobs, t->ref);
     assert(!t->fetch && !t->put);
-    engine->transfers_under_way--;
-    engine_slot_free(engine);
+    gate_leave(&engine->gate, SLOT_TRANSFER);
     if (job) {
         job->effect->stage = NULL;
         engine_hold(engine, outcome->hold, outcome->message);
@@ -233,7 +232,7 @@ static bool brings_video(int status)
 static bool on_slow(void *context)
 {
     const struct transfer *t = context;
-    return heap_first(&t->engine->transfers) == NULL;
+    return !due_has_transfer(&t->engine->due);
 }
 
 static bool on_head(void *context, int status, int64_t length,
@@ -462,11 +461,11 @@ void transfer_begin(struct engine *engine, struct job *job)
             arena_done(&t->arena);
             free(t);
         }
-        engine_give_slot(engine, job);
+        gate_give_back(&engine->gate, job);
         engine_outcome(engine, job, &outcome);
         return;
     }
-    job->takes = SLOT_NONE; /* the slot is the transfer's from here on */
+    gate_pass(&engine->gate, job);
     job->effect->stage = t;
     next_video(t);
 }

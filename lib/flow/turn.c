@@ -21,12 +21,11 @@
 
 static int room_for_claims(struct engine *engine)
 {
-    if (!engine->claim_wanted || !engine_may_submit(engine) ||
-        !engine->clock_known || engine->lost_claim_ms) {
+    if (!engine->claim_wanted || !gate_may_submit(&engine->gate) ||
+        !engine->clock.known || engine->lost_claim_ms) {
         return 0;
     }
-    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
-    int room = pace_room(&engine->pace, engine->submits_under_way, boot_ms);
+    int room = gate_submits_room(&engine->gate);
     int left = engine->options.tasks_max - (int)engine->jobs.used;
     return room < left ? room : left > 0 ? left : 0;
 }
@@ -34,7 +33,7 @@ static int room_for_claims(struct engine *engine)
 static int room_for_adopts(const struct engine *engine)
 {
     if (!(engine->adopt_wanted || engine->pass.under_way) ||
-        !engine->lease_ok || engine->draining || !engine->clock_known) {
+        !engine->gate.lease_ok || engine->gate.draining || !engine->clock.known) {
         return 0;
     }
     size_t left = engine->jobs.slots_max - engine->jobs.used;
@@ -45,7 +44,7 @@ static int room_for_adopts(const struct engine *engine)
  * part is left to takeovers. */
 static int room_for_expired(const struct engine *engine)
 {
-    if (!engine->expire_wanted || !engine->lease_ok || engine->draining) {
+    if (!engine->expire_wanted || !engine->gate.lease_ok || engine->gate.draining) {
         return 0;
     }
     size_t max = engine->jobs.slots_max - engine->jobs.slots_max / 4;
@@ -129,7 +128,7 @@ static int64_t *take_line(struct engine *engine, struct list *line,
 static void gather_facts(struct engine *engine, struct turn *turn)
 {
     struct flight *flight = &engine->flight;
-    int slots = engine->options.transfers_max - engine->transfers_under_way;
+    int slots = gate_transfers_room(&engine->gate);
     int64_t *ids = take_line(engine, &engine->readers, &flight->readers,
                              &flight->readers_len, flight->saves_len);
     size_t len = flight->readers_len;
@@ -179,13 +178,12 @@ static bool is_idle(const struct engine *engine)
     return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
            list_is_empty(&engine->rereaders) &&
            list_is_empty(&engine->put_back) && !engine->resync &&
-           engine->submits_under_way == 0 && engine->transfers_under_way == 0 &&
-           engine->announces_under_way == 0 && learn_waiting(engine) == 0;
+           gate_is_idle(&engine->gate) && learn_waiting(engine) == 0;
 }
 
 static void tell_idle(struct engine *engine)
 {
-    if (engine->draining && engine->on_idle && is_idle(engine)) {
+    if (engine->gate.draining && engine->on_idle && is_idle(engine)) {
         loop_fn *on_idle = engine->on_idle;
         engine->on_idle = NULL;
         on_idle(engine->idle_context);
@@ -247,7 +245,7 @@ static void ask(void *context)
     flight->expires = turn.expires_max;
     flight->mine = turn.mine;
     flight->began_us = loop_boot_us(engine->edges.loop);
-    engine->submits_under_way += turn.claims_max;
+    gate_reserve(&engine->gate, turn.claims_max);
     engine->claim_wanted = engine->claim_wanted && turn.claims_max == 0;
     engine->expire_wanted = engine->expire_wanted && turn.expires_max == 0;
     engine->in_flight = true;
@@ -336,7 +334,7 @@ static void lost_answers(struct engine *engine, const struct err *err)
     line_up_again(engine, &engine->rereaders, flight->rereaders,
                   flight->rereaders_len, JOB_REREADING);
     reasons_written(&engine->reasons, false);
-    engine->submits_under_way -= flight->claims;
+    gate_unreserve(&engine->gate, flight->claims);
     if (flight->claims && flight->owner == engine->owner) {
         engine->lost_claim_ms = flight->now_ms;
     }
@@ -369,7 +367,7 @@ static void saves_came(struct engine *engine, const struct turn_result *result)
             break;
         case SAVE_FENCED:
             job->in_flush = false;
-            job->phase = JOB_REREADING;
+            job_enter(job, JOB_REREADING);
             list_add_tail(&engine->rereaders, &job->link);
             break;
         case SAVE_POISON:
@@ -377,7 +375,7 @@ static void saves_came(struct engine *engine, const struct turn_result *result)
                    "the store refuses the data of a task; it is left alone",
                    LOG_TEXT("request_id", job_request_id(job)));
             job->in_flush = false;
-            job->phase = JOB_PARKED;
+            job_enter(job, JOB_PARKED);
             break;
         case SAVE_LATER:
             log_at(LOG_ERROR,
@@ -444,7 +442,7 @@ static void facts_came(struct engine *engine, const struct turn_result *result)
         struct job *job = jobs_get(&engine->jobs, engine->flight.readers[i]);
         if (job && job->phase == JOB_READING && list_is_empty(&job->link) &&
             (!job->effect || !job->effect->facts)) {
-            job->phase = JOB_PARKED;
+            job_enter(job, JOB_PARKED);
             log_at(LOG_ERROR, "a task without its request is left alone",
                    LOG_TEXT("request_id", job_request_id(job)));
         }
@@ -488,7 +486,6 @@ static void claims_came(struct engine *engine, const struct turn_result *result)
             continue;
         }
         keep_facts(&result->claimed_facts[i], job);
-        engine->submits_under_way++;
         engine_start_claimed(engine, job);
     }
     if (asked && !result->generations_busy) {
@@ -579,7 +576,7 @@ static void on_turn(void *context, const struct turn_result *result)
         facts_came(engine, result);
         saves_came(engine, result);
         rows_came(engine, result);
-        engine->submits_under_way -= engine->flight.claims;
+        gate_unreserve(&engine->gate, engine->flight.claims);
         if (engine->owner == engine->flight.owner) {
             claims_came(engine, result);
             adopts_came(engine, result);

@@ -35,7 +35,8 @@ void why_shared(struct engine *engine, enum shared_reason reason,
 {
     char answer[REASON_ANSWER_BYTES];
     int64_t now_ms = engine_now_ms(engine);
-    int64_t next_ms = engine->pace.shut_until_ms + engine->clock_offset_ms;
+    int64_t next_ms =
+        clock_of_boot_ms(&engine->clock, engine->gate.pace.shut_until_ms);
     reason_answer(answer, sizeof answer, outcome->http_status,
                   outcome->message);
     reasons_shared(&engine->reasons, reason, answer, now_ms,
@@ -76,8 +77,8 @@ void why_tick(void *context)
     struct engine *engine = context;
     const struct engine_options *o = &engine->options;
     note_full(engine, SHARED_TRANSFERS_FULL,
-              heap_first(&engine->transfers) &&
-                  engine->transfers_under_way >= o->transfers_max,
+              due_has_transfer(&engine->due) &&
+                  gate_transfers_room(&engine->gate) <= 0,
               "TRANSFERS_MAX", o->transfers_max);
     note_full(engine, SHARED_TASKS_FULL,
               engine->claim_wanted && engine->jobs.used >= (size_t)o->tasks_max,

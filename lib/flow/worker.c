@@ -115,9 +115,9 @@ static void on_give_up(void *context)
 {
     struct worker *w = context;
     log_at(LOG_ERROR, "the drain ran out of time; what is left goes on elsewhere",
-           LOG_I64("submissions", w->engine.submits_under_way),
-           LOG_I64("transfers", w->engine.transfers_under_way),
-           LOG_I64("announcements", w->engine.announces_under_way));
+           LOG_I64("submissions", w->engine.gate.under_way[SLOT_SUBMIT]),
+           LOG_I64("transfers", w->engine.gate.under_way[SLOT_TRANSFER]),
+           LOG_I64("announcements", w->engine.gate.under_way[SLOT_ANNOUNCE]));
     loop_timer_free(w->hurry);
     w->hurry = loop_timer_new(w->loop, exit_now, w);
     loop_timer_set(w->hurry, 1000);
@@ -417,7 +417,7 @@ static bool open_parts(struct worker *w, struct err *err)
         !intake_init(&w->intake, &w->engine, &intake, err)) {
         return false;
     }
-    w->engine.storage_untried = true;
+    w->engine.gate.storage_untried = true;
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
     w->hurry = loop_timer_new(w->loop, on_hurry, w);

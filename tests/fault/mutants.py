@@ -200,8 +200,8 @@ MUTANTS = [
      "t->fetch && result->end == BUCKET_EXISTS",
      "t->fetch && result->end == BUCKET_CANCELLED", ["sim/end"]),
     ("a failure is written over a half-stored video", "lib/flow/tidy.c",
-     "next->state == FAILED || next->state == CLOSED",
-     "next->state == QUEUED", ["sim/end"]),
+     "next == FAILED || next == CLOSED",
+     "next == QUEUED", ["sim/end"]),
     ("a refusal clears the doubt", "lib/core/step.c",
      "    if (!m->row->doubt) {\n"
      "        move_fail(m, m->outcome->failure, m->outcome->message);",
@@ -286,7 +286,7 @@ MUTANTS = [
      "    consumer_done(intake->consumer, item->message);\n"
      "    list_add_tail(&intake->waiting, &item->link);\n"
      "    intake->waiting_len++;\n    if (", ["sim/intake", "sim/seeds"]),
-    ("a rejection passes before its acknowledgement", "lib/flow/intake.c",
+    ("a rejection passes before its acknowledgement", "lib/flow/reject.c",
      "    if (!err) {\n        CRASHPOINT(\"reject_acknowledged\");",
      "    if (!err || err->kind == ERR_TRANSIENT) {",
      ["sim/intake", "sim/seeds"]),

@@ -1,0 +1,157 @@
+#include "flow/gate.h"
+
+#include "core/lease.h"
+
+#include <assert.h>
+
+void gate_init(struct gate *gate, const struct clock *clock,
+               const struct gate_options *options, loop_fn *on_free,
+               void *context)
+{
+    assert(clock && on_free);
+    assert(options->submits_max > 0 && options->transfers_max > 0);
+    assert(options->lease_ms > 0);
+    *gate = (struct gate){.clock = clock,
+                          .options = *options,
+                          .on_free = on_free,
+                          .context = context};
+    pace_init(&gate->pace, options->submits_max);
+}
+
+/* ---- what is told ---- */
+
+void gate_joined(struct gate *gate)
+{
+    assert(!gate->lease_ok);
+    gate->lease_ok = true;
+}
+
+void gate_lost(struct gate *gate)
+{
+    gate->lease_ok = false;
+}
+
+void gate_bumped(struct gate *gate, int64_t boot_ms)
+{
+    /* The lease may be gone by now: then this opens nothing. */
+    assert(boot_ms >= gate->bump_started_ms);
+    gate->bump_started_ms = boot_ms;
+    gate_look(gate); /* the pace may have opened, too */
+}
+
+void gate_drain(struct gate *gate)
+{
+    gate->draining = true;
+}
+
+bool gate_set_hold(struct gate *gate, enum hold_reason worst)
+{
+    assert(worst >= HOLD_NONE && worst < HOLD_REASONS_LEN);
+    assert(worst != HOLD_THROTTLE && worst != HOLD_ACCOUNT);
+    bool lifted = gate->hold != HOLD_NONE && worst == HOLD_NONE;
+    gate->hold = worst;
+    if (lifted) {
+        pace_restart(&gate->pace);
+        gate_look(gate);
+    }
+    return lifted;
+}
+
+void gate_storage_tried(struct gate *gate)
+{
+    gate->storage_untried = false;
+    gate_look(gate);
+}
+
+/* ---- what is asked ---- */
+
+bool gate_may_submit(const struct gate *gate)
+{
+    return gate->hold == HOLD_NONE && !gate->storage_untried &&
+           gate_may_send(gate);
+}
+
+bool gate_may_send(const struct gate *gate)
+{
+    return gate->lease_ok && !gate->draining &&
+           lease_may_submit(gate->bump_started_ms, gate->options.lease_ms,
+                            clock_boot_ms(gate->clock));
+}
+
+int gate_submits_room(const struct gate *gate)
+{
+    return pace_room(&gate->pace, gate->under_way[SLOT_SUBMIT],
+                     clock_boot_ms(gate->clock));
+}
+
+int gate_transfers_room(const struct gate *gate)
+{
+    return gate->options.transfers_max - gate->under_way[SLOT_TRANSFER];
+}
+
+bool gate_is_idle(const struct gate *gate)
+{
+    return gate->under_way[SLOT_SUBMIT] == 0 &&
+           gate->under_way[SLOT_TRANSFER] == 0 &&
+           gate->under_way[SLOT_ANNOUNCE] == 0;
+}
+
+/* ---- slots ---- */
+
+void gate_look(struct gate *gate)
+{
+    assert(gate->on_free);
+    loop_defer(gate->clock->loop, gate->on_free, gate->context);
+}
+
+void gate_enter(struct gate *gate, enum job_slot slot)
+{
+    assert(slot > SLOT_NONE && slot < SLOTS_LEN);
+    assert(gate->under_way[slot] >= 0);
+    gate->under_way[slot]++;
+}
+
+void gate_leave(struct gate *gate, enum job_slot slot)
+{
+    assert(slot > SLOT_NONE && slot < SLOTS_LEN);
+    assert(gate->under_way[slot] > 0);
+    gate->under_way[slot]--;
+    if (slot == SLOT_SUBMIT || slot == SLOT_TRANSFER) {
+        gate_look(gate); /* the others have no line */
+    }
+}
+
+void gate_lend(struct gate *gate, struct job *job, enum job_slot slot)
+{
+    assert(job->takes == SLOT_NONE);
+    assert(slot == SLOT_SUBMIT || slot == SLOT_TRANSFER);
+    gate_enter(gate, slot);
+    job->takes = slot;
+}
+
+void gate_pass(struct gate *gate, struct job *job)
+{
+    assert(job->takes != SLOT_NONE);
+    assert(gate->under_way[job->takes] > 0);
+    job->takes = SLOT_NONE;
+}
+
+void gate_give_back(struct gate *gate, struct job *job)
+{
+    if (job->takes != SLOT_NONE) {
+        gate_leave(gate, job->takes);
+    }
+    job->takes = SLOT_NONE;
+}
+
+void gate_reserve(struct gate *gate, int claims)
+{
+    assert(claims >= 0);
+    gate->under_way[SLOT_SUBMIT] += claims;
+}
+
+void gate_unreserve(struct gate *gate, int claims)
+{
+    assert(claims >= 0 && gate->under_way[SLOT_SUBMIT] >= claims);
+    gate->under_way[SLOT_SUBMIT] -= claims;
+}

@@ -138,9 +138,10 @@ enum failure_kind {
  * (edge/store/row.c), and the lists in its statements (sql/embed.cmake, which
  * reads this very text: a line each).
  *
- * Lengths of CHARS are with the NUL. A TEXT is owned; null: none.
+ * Lengths of CHARS are with the NUL. A BRIEF is one that is mostly empty, null in
+ * the table, and gone when the task is closed. A TEXT is owned; null: none.
  */
-#define TASK_COLUMNS(VALUE, CHARS, TEXT)                                         \
+#define TASK_COLUMNS(VALUE, CHARS, BRIEF, TEXT)                                  \
     VALUE(int64_t, id)                                                           \
     VALUE(enum task_state, state)                                                \
     VALUE(int64_t, owner)          /* lease id of the worker; 0: nobody's;       \
@@ -177,7 +178,7 @@ enum failure_kind {
     VALUE(bool, has_cost)                                                        \
     VALUE(double, cost)                                                          \
     VALUE(double, credits_cost)                                                  \
-    CHARS(UNUSABLE_BYTES, unusable) /* READY: "times since_ms hash" of videos    \
+    BRIEF(UNUSABLE_BYTES, unusable) /* READY: "times since_ms hash" of videos    \
                                       that failed the check; "": none */         \
     TEXT(char *, result)           /* READY: JSON [{"url":…,"expires_at":ms}…] */ \
     TEXT(char *, event)            /* settled: the event, headers and value      \
@@ -195,7 +196,7 @@ enum failure_kind {
 struct task_row {
 #define VALUE(type, name) type name;
 #define CHARS(bytes, name) char name[bytes];
-    TASK_COLUMNS(VALUE, CHARS, VALUE)
+    TASK_COLUMNS(VALUE, CHARS, CHARS, VALUE)
 #undef VALUE
 #undef CHARS
 };

@@ -18,7 +18,7 @@ WITH seen AS MATERIALIZED (
 ), t AS (
     UPDATE task u SET
         owner = $1::bigint, fence = u.fence + 1, version = u.version + 1,
-        doubt = u.doubt OR u.state = 1,
+        doubt = u.doubt OR u.state = :SUBMITTING,
         takeovers = CASE
             WHEN u.takeovers_since_ms < $2::bigint - 3600000 THEN 1
             ELSE u.takeovers + 1 END,
@@ -32,13 +32,7 @@ WITH seen AS MATERIALIZED (
 SELECT
     (SELECT count(*) FROM seen) AS seen,
     (SELECT coalesce(max(id), 0) FROM seen) AS last,
-    t.id, t.state, t.owner, t.fence, t.version, t.submission, t.sends, t.doubt,
-    t.late, t.billed_open, t.account, t.provider_task_id, t.received_ms,
-    t.deadline_ms, t.first_sent_ms, t.last_sent_ms, t.submitted_ms,
-    t.generated_ms, t.stored_ms, t.settled_ms, t.not_before_ms, t.tries,
-    t.takeovers, t.takeovers_since_ms, t.kind, t.has_cost, t.cost,
-    t.credits_cost,
-    coalesce(t.unusable, '') AS unusable, t.result, t.event,
+    :t.task_columns,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel, t.orphan
 FROM (SELECT) AS one LEFT JOIN (t JOIN request r ON r.id = t.id) ON true;

@@ -10,7 +10,7 @@ WITH room AS MATERIALIZED (
         THEN -1
         ELSE greatest(0, least($3::integer, $6::integer - (
             SELECT count(*)::integer FROM task
-            WHERE owner <> 0 AND state IN (1, 2)
+            WHERE owner <> 0 AND state IN (:SUBMITTING, :RUNNING)
                 AND last_sent_ms > $2::bigint - 600000)))
         END AS n
 ), pick AS MATERIALIZED (
@@ -35,22 +35,16 @@ WITH room AS MATERIALIZED (
     DELETE FROM waiting w USING pick WHERE w.task = pick.task
 ), c AS (
     UPDATE task t SET
-        state = 1, owner = $1::bigint, fence = t.fence + 1,
+        state = :SUBMITTING, owner = $1::bigint, fence = t.fence + 1,
         version = t.version + 1, sends = t.sends + 1, doubt = false,
         account = $4::text, first_sent_ms = $2::bigint,
         last_sent_ms = $2::bigint, takeovers = 0
     FROM pick
-    WHERE t.id = pick.task AND t.state = 0
+    WHERE t.id = pick.task AND t.state = :QUEUED
     RETURNING t.*
 ), whole AS (
     SELECT
-        c.id, c.state, c.owner, c.fence, c.version, c.submission, c.sends,
-        c.doubt, c.late, c.billed_open, c.account, c.provider_task_id,
-        c.received_ms, c.deadline_ms, c.first_sent_ms, c.last_sent_ms,
-        c.submitted_ms, c.generated_ms, c.stored_ms, c.settled_ms,
-        c.not_before_ms, c.tries, c.takeovers, c.takeovers_since_ms, c.kind,
-        c.has_cost, c.cost, c.credits_cost, '' AS unusable,
-        c.result, c.event,
+        :c.task_columns,
         r.request_id, r.tenant, r.priority,
         r.mode, r.metadata, r.warnings, r.traceparent, r.tracestate,
         r.deadline_seconds, r.body,

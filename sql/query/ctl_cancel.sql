@@ -1,5 +1,6 @@
 -- Ordered to be cancelled, unless it has come too far meanwhile. $1 task.
 INSERT INTO cancel (task)
-SELECT id FROM task WHERE id = $1::bigint AND state IN (0, 1, 2, 6)
+SELECT id FROM task WHERE id = $1::bigint AND state IN (
+    :QUEUED, :SUBMITTING, :RUNNING, :LATE)
 ON CONFLICT (task) DO UPDATE SET ordered_ms = cancel.ordered_ms
 RETURNING task;

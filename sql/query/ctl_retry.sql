@@ -8,29 +8,18 @@ WITH gone AS (
     RETURNING c.*
 ), kept AS (
     INSERT INTO past (
-        id, state, owner, fence, version, submission, sends, doubt, late,
-        billed_open, account, provider_task_id, received_ms, deadline_ms,
-        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
-        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-        has_cost, cost, credits_cost, result, event, closed_ms)
+        :closed_columns, closed_ms)
     SELECT
-        id, state, owner, fence, version, submission, sends, doubt, late,
-        billed_open, account, provider_task_id, received_ms, deadline_ms,
-        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
-        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-        has_cost, cost, credits_cost, result, event, closed_ms
+        :closed_columns, closed_ms
     FROM gone
 ), freed AS (
     DELETE FROM cancel o USING gone WHERE o.task = gone.id
 ), t AS (
     INSERT INTO task (
-        id, state, owner, fence, version, submission, sends, doubt, late,
-        billed_open, account, provider_task_id, received_ms, deadline_ms,
-        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
-        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-        has_cost, cost, credits_cost, result, event)
+        :closed_columns)
     SELECT
-        gone.id, 0, 0, gone.fence + 1, gone.version + 1, gone.submission + 1,
+        gone.id, :QUEUED, 0, gone.fence + 1, gone.version + 1,
+        gone.submission + 1,
         0, false, false, false, '', '', gone.received_ms,
         coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint
             + r.deadline_seconds * 1000, 0),

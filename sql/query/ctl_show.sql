@@ -2,26 +2,12 @@
 -- $1 request id.
 WITH t AS (
     SELECT
-        task.id, task.state, task.owner, task.fence, task.version,
-        task.submission, task.sends, task.doubt, task.late, task.billed_open,
-        task.account, task.provider_task_id, task.received_ms, task.deadline_ms,
-        task.first_sent_ms, task.last_sent_ms, task.submitted_ms,
-        task.generated_ms, task.stored_ms, task.settled_ms, task.not_before_ms,
-        task.tries, task.takeovers, task.takeovers_since_ms, task.kind,
-        task.has_cost, task.cost, task.credits_cost, task.result, task.event,
+        :task.closed_columns,
         NULL::bigint AS closed_ms
       FROM task JOIN request USING (id) WHERE request_id = $1::text
     UNION ALL
     SELECT
-        closed.id, closed.state, closed.owner, closed.fence, closed.version,
-        closed.submission, closed.sends, closed.doubt, closed.late,
-        closed.billed_open, closed.account, closed.provider_task_id,
-        closed.received_ms, closed.deadline_ms, closed.first_sent_ms,
-        closed.last_sent_ms, closed.submitted_ms, closed.generated_ms,
-        closed.stored_ms, closed.settled_ms, closed.not_before_ms, closed.tries,
-        closed.takeovers, closed.takeovers_since_ms, closed.kind,
-        closed.has_cost, closed.cost, closed.credits_cost, closed.result,
-        closed.event, closed.closed_ms
+        :closed.closed_columns, closed.closed_ms
       FROM closed JOIN request USING (id) WHERE request_id = $1::text),
 -- The hold of one task: a doubt waits for a worker with its own key and base URL
 -- (an account names both, the URL first); what is accepted for one with its base
@@ -30,11 +16,12 @@ alien AS (
     SELECT 'account' AS reason, $1::text AS scope, last_sent_ms AS since_ms,
         NULL::bigint AS next_try_ms,
         'it was sent under another key or base URL than any live worker has'
-            || CASE WHEN state = 1 THEN ''
+            || CASE WHEN state = :SUBMITTING THEN ''
                 ELSE ': the provider may deny them its id' END AS message
       FROM t
      WHERE t.closed_ms IS NULL AND t.account <> ''
-       AND ((t.state = 1 AND t.doubt) OR t.state IN (2, 3, 6))
+       AND ((t.state = :SUBMITTING AND t.doubt)
+           OR t.state IN (:RUNNING, :READY, :LATE))
        AND EXISTS (SELECT FROM lease WHERE NOT dead)
        AND NOT EXISTS (
            SELECT FROM lease l WHERE NOT l.dead AND l.account = t.account)),
@@ -83,7 +70,7 @@ SELECT json_strip_nulls(json_build_object(
                         FROM shared_reason s
                         JOIN lease o ON o.id = s.owner AND NOT o.dead
                        WHERE t.closed_ms IS NULL
-                         AND (t.state = 0 OR s.owner = t.owner)),
+                         AND (t.state = :QUEUED OR s.owner = t.owner)),
            'worker', l.name,
            'worker_dead', CASE WHEN t.owner > 0 AND t.closed_ms IS NULL
                                THEN coalesce(l.dead, true) END,

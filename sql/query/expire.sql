@@ -26,17 +26,11 @@ WITH late AS MATERIALIZED (
     UPDATE task u SET
         owner = $1::bigint, fence = u.fence + 1, version = u.version + 1
     FROM pick
-    WHERE u.id = pick.task AND u.state = 0
+    WHERE u.id = pick.task AND u.state = :QUEUED
     RETURNING u.*
 )
 SELECT
-    t.id, t.state, t.owner, t.fence, t.version, t.submission, t.sends, t.doubt,
-    t.late, t.billed_open, t.account, t.provider_task_id, t.received_ms,
-    t.deadline_ms, t.first_sent_ms, t.last_sent_ms, t.submitted_ms,
-    t.generated_ms, t.stored_ms, t.settled_ms, t.not_before_ms, t.tries,
-    t.takeovers, t.takeovers_since_ms, t.kind, t.has_cost, t.cost,
-    t.credits_cost,
-    coalesce(t.unusable, '') AS unusable, t.result, t.event,
+    :t.task_columns,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel
 FROM t JOIN request r ON r.id = t.id;

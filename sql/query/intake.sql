@@ -33,17 +33,14 @@ WITH v AS MATERIALIZED (
     FROM n
 ), t AS (
     INSERT INTO task (
-        id, state, owner, fence, version, submission, sends, doubt, late,
-        billed_open, account, provider_task_id, received_ms, deadline_ms,
-        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
-        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-        has_cost, cost, credits_cost, result, event)
+        :closed_columns)
     SELECT
-        id, CASE WHEN event IS NULL THEN 0 ELSE 5 END,
+        id, CASE WHEN event IS NULL THEN :QUEUED ELSE :FAILED END,
         CASE WHEN event IS NULL THEN 0 ELSE $15::bigint END, 0, 0, 0, 0,
         false, false, false, '', '', received_ms, deadline_ms, 0, 0, 0, 0, 0,
         CASE WHEN event IS NULL THEN 0 ELSE received_ms END, 0, 0, 0, 0,
-        CASE WHEN event IS NULL THEN 0 ELSE 1 END, false, 0, 0, NULL, event
+        CASE WHEN event IS NULL THEN 0 ELSE :invalid_request END,
+        false, 0, 0, NULL, event
     FROM e
 ), w AS (
     INSERT INTO waiting (task, priority, not_before_ms, deadline_ms)

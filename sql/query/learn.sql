@@ -3,7 +3,7 @@
 -- whose id is there, and runs from then on.
 -- $1 task, $2 key, $3 provider id.
 WITH hit AS MATERIALIZED (
-    SELECT t.id, t.state = 0 AS was_queued
+    SELECT t.id, t.state = :QUEUED AS was_queued
     FROM task t JOIN request r ON r.id = t.id
     WHERE t.id = $1::bigint AND t.provider_task_id = ''
         AND r.idempotency_key || CASE
@@ -15,7 +15,7 @@ WITH hit AS MATERIALIZED (
 )
 UPDATE task t SET
     provider_task_id = $3::text,
-    state = CASE WHEN hit.was_queued THEN 1 ELSE t.state END,
+    state = CASE WHEN hit.was_queued THEN :SUBMITTING ELSE t.state END,
     owner = CASE WHEN hit.was_queued THEN -1 ELSE t.owner END,
     doubt = t.doubt OR hit.was_queued,
     fence = t.fence + hit.was_queued::integer,

@@ -9,11 +9,7 @@ WITH gone AS (
     RETURNING c.*
 )
 INSERT INTO task (
-        id, state, owner, fence, version, submission, sends, doubt, late,
-        billed_open, account, provider_task_id, received_ms, deadline_ms,
-        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
-        settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-        has_cost, cost, credits_cost, result, event)
+        :closed_columns)
 SELECT
     id, 6, -1, fence + 1, version + 1, submission, sends, doubt, true,
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,

@@ -62,7 +62,7 @@ MUTANTS = [
      "AND NOT EXISTS (SELECT FROM cancel o WHERE o.task = w.task)",
      ["edge/store_plans"]),
     ("the count reads the queue", "sql/query/claim.sql",
-     "WHERE owner <> 0 AND state IN (1, 2)", "WHERE state IN (1, 2)",
+     "WHERE owner <> 0 AND state IN (", "WHERE state IN (",
      ["edge/store_plans"]),
     ("what is mine is looked for in the queue", "sql/query/mine.sql",
      " AND t.owner <> 0", "", ["edge/store_plans"]),
@@ -110,7 +110,8 @@ MUTANTS = [
      "CASE WHEN next.id > last.id THEN", "CASE WHEN next.id > 0 THEN",
      ["edge/store_lease"]),
     ("what was put off runs with its id at once", "sql/query/learn.sql",
-     "CASE WHEN hit.was_queued THEN 1 ELSE", "CASE WHEN hit.was_queued THEN 2 ELSE",
+     "CASE WHEN hit.was_queued THEN :SUBMITTING ELSE",
+     "CASE WHEN hit.was_queued THEN :RUNNING ELSE",
      ["edge/store_lease"]),
     ("what runs needs no deadline", "lib/core/step.c",
      "    if (!m->row->deadline_ms) {\n        m->row->deadline_ms = m->now_ms",
@@ -125,7 +126,8 @@ MUTANTS = [
      ["sim/fleet"]),
     ("a video of another URL is asked for here", "lib/flow/owe.c",
      "    } else if (!is_of_our_url(engine, row) &&\n"
-     "               now_ms < row->submitted_ms + engine->options.late_ms) {",
+     "               now_ms <\n"
+     "                   task_late_until_ms(row, engine->options.late_ms)) {",
      "    } else if (now_ms > 0) {\n        owe_act(engine, job, poll_begin);\n"
      "    } else if (now_ms < 0) {", ["sim/submit"]),
     ("a malformed trace comes in", "lib/flow/intake.c",
@@ -179,7 +181,7 @@ MUTANTS = [
      "if (!error->json || !error->told) {\n        return false;",
      ["unit/apimart_submit"]),
     ("an adopted submission is in no doubt", "sql/query/adopt.sql",
-     "doubt = u.doubt OR u.state = 1", "doubt = u.doubt",
+     "doubt = u.doubt OR u.state = :SUBMITTING", "doubt = u.doubt",
      ["edge/store_turn"]),
     ("the living are robbed", "sql/query/orphan.sql",
      "AND t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)", "",

@@ -26,7 +26,7 @@ static inline const char *rows_differ(const struct task_row *a,
     if (!rows_same_text(a->name, b->name)) {                                   \
         return #name;                                                          \
     }
-    TASK_COLUMNS(VALUE, CHARS, TEXT)
+    TASK_COLUMNS(VALUE, CHARS, CHARS, TEXT)
 #undef VALUE
 #undef CHARS
 #undef TEXT

@@ -38,7 +38,7 @@ struct field {
         char *: FIELD_TEXT)
 
 /* Their order is that of the parameters (:task_arrays in sql/query). */
-static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, VALUE)};
+static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, CHARS, VALUE)};
 
 #define FIELDS_LEN (sizeof fields / sizeof *fields)
 #define FIELDS_CLOSED_LEN (FIELDS_LEN - 3) /* without unusable, result, event */

@@ -34,8 +34,10 @@ static void skip(struct reader *reader, size_t len)
         reader->is_short = true;
         len = reader->rest.len;
     }
-    reader->rest.at += len;
-    reader->rest.len -= len;
+    if (len > 0) { /* an empty rest may have no place */
+        reader->rest.at += len;
+        reader->rest.len -= len;
+    }
 }
 
 struct box {

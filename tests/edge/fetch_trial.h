@@ -11,7 +11,7 @@
 
 #include "lib/check.h"
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 #define MIB ((int64_t)1 << 20)
 
 struct seen {

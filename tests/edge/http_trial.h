@@ -13,7 +13,7 @@
 
 #include "lib/check.h"
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 #define ANSWERS_MAX 64
 #define OK_JSON                                                                \
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"                    \

@@ -94,7 +94,7 @@ static inline void trial_close_consumer(struct trial *trial,
 {
     trial->closed = false;
     consumer_close(consumer, 10000, trial_on_closed, trial);
-    assert_true(trial_wait(trial, trial_is_closed, trial, 20000));
+    assert_true(trial_wait(trial, trial_is_closed, trial, 60000));
 }
 
 static inline void trial_close_producer(struct trial *trial,
@@ -102,7 +102,7 @@ static inline void trial_close_producer(struct trial *trial,
 {
     trial->closed = false;
     producer_close(producer, 10000, trial_on_closed, trial);
-    assert_true(trial_wait(trial, trial_is_closed, trial, 20000));
+    assert_true(trial_wait(trial, trial_is_closed, trial, 60000));
 }
 
 /** A name that no earlier run has used. */
@@ -188,7 +188,7 @@ static inline void produce_range(struct trial *trial, const char *topic,
     for (int i = from; i < to; i++) {
         produce(producer, topic, i, &sent);
     }
-    assert_true(trial_wait(trial, all_sent, &sent, 20000));
+    assert_true(trial_wait(trial, all_sent, &sent, 60000));
     assert_int_equal(sent.good, to - from);
     trial_close_producer(trial, producer);
 }

@@ -15,7 +15,7 @@
 
 #include "lib/check.h"
 
-#define TRIAL_LIMIT_MS 20000
+#define TRIAL_LIMIT_MS 60000
 #define TRIAL_ACCOUNT "0123456789abcdef:fedcba9876543210"
 #define TRIAL_NOW INT64_C(1800000000000)
 

@@ -7,7 +7,7 @@
 
 #include "lib/check.h"
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 #define ASKERS 32
 
 /** A client on a thread of its own: one request, the whole reply. */

@@ -145,7 +145,7 @@ static void message__headers_and_nulls__arrive_as_sent(void **state)
     assert_true(producer_send(producer, &full, on_sent, &sent, &err));
     assert_true(producer_send(producer, &nulls, on_sent, &sent, &err));
     assert_true(producer_send(producer, &empties, on_sent, &sent, &err));
-    assert_true(trial_wait(&trial, all_sent, &sent, 20000));
+    assert_true(trial_wait(&trial, all_sent, &sent, 60000));
 
     struct reader *reader = reader_new(&trial, topic, topic);
     reader->keep = true;
@@ -260,7 +260,7 @@ static void pause__before_the_assignment__is_kept(void **state)
     assert_int_equal(reader->messages, 0);
     assert_true(reader->connected);
     consumer_resume(reader->consumer);
-    assert_true(trial_wait(&trial, has_all, reader, 20000));
+    assert_true(trial_wait(&trial, has_all, reader, 60000));
     reader_end(reader, &trial);
     trial_end(&trial);
 }
@@ -424,7 +424,7 @@ static void rebalance__members_come_and_go__loses_nothing(void **state)
     pair.want = 1500;
     pair.both = false;
     assert_true(trial_wait(&trial, pair_has_all, &pair, 30000));
-    assert_true(trial_wait(&trial, all_sent, &sent, 10000));
+    assert_true(trial_wait(&trial, all_sent, &sent, 60000));
     assert_int_equal(sent.good, 1500);
     /* What the first member did after the move was committed when it left. */
     for (int i = 500; i < 1000; i++) {
@@ -501,7 +501,7 @@ static void message__of_almost_a_mebibyte__arrives_whole(void **state)
     big[len - 1] = 'y';
     struct outgoing outgoing = {.topic = topic, .value = {big, len}};
     assert_true(producer_send(producer, &outgoing, on_sent, &sent, &err));
-    assert_true(trial_wait(&trial, all_sent, &sent, 20000));
+    assert_true(trial_wait(&trial, all_sent, &sent, 60000));
     assert_int_equal(sent.good, 1);
     struct reader *reader = reader_new(&trial, topic, topic);
     reader->keep = true;
@@ -576,7 +576,7 @@ static void state__brokers_away__is_told_with_a_reason(void **state)
     reader->consumer =
         consumer_open(trial.loop, &options, on_message, on_state, reader, &err);
     assert_non_null(reader->consumer);
-    assert_true(trial_wait(&trial, is_told, reader, 15000));
+    assert_true(trial_wait(&trial, is_told, reader, 60000));
     assert_false(reader->connected);
     assert_non_null(strstr(reader->why, "127.0.0.1:1"));
     reader_end(reader, &trial);

@@ -16,7 +16,7 @@
  * the clock of who hands them out, and no fault of clocks becomes a loop.
  */
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 
 struct endpoint {
     int date_s;    /* its clock, from the true time; INT_MAX: none is told */

@@ -99,7 +99,7 @@ static void send_one(struct trial *trial, struct producer *producer,
         struct err err = {0};
         seen->bad = 0;
         if (producer_send(producer, &outgoing, on_end, seen, &err)) {
-            assert_true(trial_wait(trial, is_sent, seen, 20000));
+            assert_true(trial_wait(trial, is_sent, seen, 60000));
         } else {
             assert_true(err.text[0]);
             trial_wait(trial, trial_never, NULL, 100);
@@ -178,10 +178,10 @@ static void consumer__a_call_fails__is_said_and_works_again(void **state)
         assert_non_null(seen.consumer);
         print_message("%s fails late\n", late[i]);
         strike(late[i], 1);
-        assert_true(trial_wait(&trial, has_come, &seen, 20000));
+        assert_true(trial_wait(&trial, has_come, &seen, 60000));
         trial.closed = false;
         consumer_close(seen.consumer, 1000, trial_on_closed, &trial);
-        assert_true(trial_wait(&trial, trial_is_closed, &trial, 20000));
+        assert_true(trial_wait(&trial, trial_is_closed, &trial, 60000));
         assert_true(struck());
         assert_int_equal(seen.messages, 1);
     }
@@ -223,7 +223,7 @@ static void destroy__hangs__is_in_nobodys_way(void **state)
     send_one(&trial, producer, topic, &seen);
     /* The loop has one thread for its work: it is free. */
     loop_work(trial.loop, nothing, on_worked, &worked);
-    assert_true(trial_wait(&trial, has_worked, &worked, 20000));
+    assert_true(trial_wait(&trial, has_worked, &worked, 60000));
     assert_true(struck());
     sem_post(&released);
     trial_close_producer(&trial, producer);

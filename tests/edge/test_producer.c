@@ -112,10 +112,10 @@ static void send__many__are_all_acknowledged(void **state)
         assert_int_equal(answers.good, 0); /* never before it returned */
     }
     assert_int_equal(producer_under_way(producer), 2000);
-    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 60000));
     assert_int_equal(answers.good, 2000);
     assert_int_equal(producer_under_way(producer), 0);
-    assert_true(trial_wait(&trial, is_connected, &answers, 10000));
+    assert_true(trial_wait(&trial, is_connected, &answers, 60000));
     trial_close_producer(&trial, producer);
     trial_end(&trial);
 }
@@ -133,7 +133,7 @@ static void send__larger_than_the_broker_takes__is_permanent(void **state)
     char *big = calloc(1, 3 << 20);
     struct str over_broker = {big, (3 << 20) / 2}; /* its default is 1 MiB */
     assert_true(send_text(producer, topic, "k", over_broker, &answers, &err));
-    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 60000));
     assert_int_equal(answers.permanent, 1);
     assert_non_null(strstr(answers.text, topic));
 
@@ -143,7 +143,7 @@ static void send__larger_than_the_broker_takes__is_permanent(void **state)
 
     /* And the producer lives on. */
     assert_true(send_text(producer, topic, "k", STR("x"), &answers, &err));
-    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 60000));
     assert_int_equal(answers.good, 1);
     free(big);
     trial_close_producer(&trial, producer);
@@ -174,8 +174,8 @@ static void send__in_a_batch_with_a_large_one__is_taken(void **state)
     }
     assert_true(send_text(producer, topic, "k", (struct str){big, 3 << 19},
                           &large, &err)); /* the broker's default is 1 MiB */
-    assert_true(trial_wait(&trial, all_answered, &large, 20000));
-    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+    assert_true(trial_wait(&trial, all_answered, &large, 60000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 60000));
     assert_int_equal(answers.good, 20);
     assert_int_equal(large.permanent, 1);
     assert_int_equal(producer_clients(producer), 2); /* they did share one */
@@ -208,7 +208,7 @@ static void send__window_full__is_transient(void **state)
     assert_int_equal(err.kind, ERR_TRANSIENT);
     trial.closed = false;
     producer_close(producer, 100, trial_on_closed, &trial);
-    assert_true(trial_wait(&trial, trial_is_closed, &trial, 10000));
+    assert_true(trial_wait(&trial, trial_is_closed, &trial, 60000));
     assert_int_equal(answers.transient, 5000);
     trial_end(&trial);
 }
@@ -220,7 +220,7 @@ static void state__brokers_away__is_told_with_a_reason(void **state)
     trial_begin(&trial);
     struct answers answers = {0};
     struct producer *producer = open_at(&trial, "127.0.0.1:1", &answers);
-    assert_true(trial_wait(&trial, is_told, &answers, 15000));
+    assert_true(trial_wait(&trial, is_told, &answers, 60000));
     assert_false(answers.connected);
     assert_non_null(strstr(answers.why, "127.0.0.1:1"));
     trial_close_producer(&trial, producer);
@@ -241,7 +241,7 @@ static void close__brokers_away__ends_what_is_under_way(void **state)
     producer_close(producer, 300, trial_on_closed, &trial);
     assert_false(trial.closed);
     assert_int_equal(answers.transient, 0);
-    assert_true(trial_wait(&trial, trial_is_closed, &trial, 10000));
+    assert_true(trial_wait(&trial, trial_is_closed, &trial, 60000));
     assert_true(loop_boot_ms(trial.loop) - begun_ms >= 300);
     assert_int_equal(answers.transient, 1);
     trial_end(&trial);
@@ -263,14 +263,14 @@ static void fatal__with_sends_under_way__is_replaced(void **state)
                 send_text(producer, topic, "k", STR("x"), &answers, &err));
         }
         producer_make_fatal(producer);
-        assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+        assert_true(trial_wait(&trial, all_answered, &answers, 60000));
         assert_int_equal(producer_under_way(producer), 0);
         assert_int_equal(answers.good + answers.transient, answers.want);
         int good = answers.good;
         struct eager eager = {producer, topic, &answers};
-        assert_true(trial_wait(&trial, could_send, &eager, 20000));
+        assert_true(trial_wait(&trial, could_send, &eager, 60000));
         assert_int_equal(producer_clients(producer), round + 1);
-        assert_true(trial_wait(&trial, all_answered, &answers, 20000));
+        assert_true(trial_wait(&trial, all_answered, &answers, 60000));
         assert_int_equal(answers.good, good + 1);
     }
     assert_true(answers.transient > 0);
@@ -317,9 +317,9 @@ static void fatal__again_and_again__waits_longer_each_time(void **state)
         producer_send(doomed.producer, &outgoing, on_end, &answers, &err));
     assert_non_null(strstr(err.text, "a test"));
     struct eager eager = {doomed.producer, topic, &answers};
-    assert_true(trial_wait(&trial, could_send, &eager, 20000));
-    assert_true(trial_wait(&trial, all_answered, &answers, 20000));
-    assert_true(trial_wait(&trial, is_connected, &answers, 20000));
+    assert_true(trial_wait(&trial, could_send, &eager, 60000));
+    assert_true(trial_wait(&trial, all_answered, &answers, 60000));
+    assert_true(trial_wait(&trial, is_connected, &answers, 60000));
     assert_int_equal(answers.good, 1);
     trial_close_producer(&trial, doomed.producer);
     trial_end(&trial);

@@ -12,7 +12,7 @@
 
 /* Stores and endpoints that never stall and never end. */
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 
 static struct loop *loop;
 static struct wire *wire;

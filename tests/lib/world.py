@@ -41,8 +41,12 @@ class Late(Exception):
     """What was waited for did not come."""
 
 
+PATIENCE = 2  # limits are those of a quiet machine
+
+
 def wait_for(condition, limit_s, what):
     """Call condition() until it gives something true, and return that."""
+    limit_s *= PATIENCE
     end = time.monotonic() + limit_s
     while True:
         got = condition()

@@ -404,6 +404,73 @@ static void fetch_start__reader_bears_it__goes_on(void **state)
     assert_non_null(strstr(seen.end.why, "4 KiB"));
 }
 
+static bool serve_while_stopped(struct web *w, int fd, const char *request,
+                                int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    return web_say_while_stopped(
+        fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfilm", 1200);
+}
+
+static void fetch_start__the_process_stands_still__is_no_stall(void **state)
+{
+    (void)state;
+    struct err err;
+    struct seen seen = {0};
+    const struct fetcher_options options = {.allow_private = true,
+                                            .bytes_max = MIB};
+    ended = 0;
+    web = web_start(serve_while_stopped, NULL);
+    fetcher = fetcher_open(loop, &options, &err);
+    seen.fetch = fetch_start(fetcher, str_of(web->url), 5000, 1500, &hooks,
+                             &seen, &err);
+    assert_non_null(seen.fetch);
+    wait_for(1);
+    assert_int_equal(seen.end.end, REPLY_WHOLE);
+    assert_int_equal(seen.bytes, 4);
+    close_fetcher();
+    web_stop(web);
+    web = NULL;
+}
+
+static bool serve_headers(struct web *w, int fd, const char *request,
+                          int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < 100; i++) {
+        char line[1024];
+        snprintf(line, sizeof line, "X-%d: %0*d\r\n", i, 1000, i);
+        web_say(fd, line);
+    }
+    return web_say(fd, "Content-Length: 4\r\n\r\nfilm");
+}
+
+static void fetch_start__flood_of_headers__is_broken(void **state)
+{
+    (void)state;
+    struct err err;
+    struct seen seen = {0};
+    const struct fetcher_options options = {.allow_private = true,
+                                            .bytes_max = MIB};
+    ended = 0;
+    web = web_start(serve_headers, NULL);
+    fetcher = fetcher_open(loop, &options, &err);
+    seen.fetch = fetch_start(fetcher, str_of(web->url), 5000, 5000, &hooks,
+                             &seen, &err);
+    assert_non_null(seen.fetch);
+    wait_for(1);
+    assert_int_equal(seen.end.end, REPLY_BROKEN);
+    assert_int_equal(seen.bytes, 0);
+    close_fetcher();
+    web_stop(web);
+    web = NULL;
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -419,6 +486,8 @@ int main(void)
         TEST(fetch_start__location_without_end__is_not_followed),
         TEST(fetch_start__host_that_drips__is_left),
         TEST(fetch_start__reader_bears_it__goes_on),
+        TEST(fetch_start__the_process_stands_still__is_no_stall),
+        TEST(fetch_start__flood_of_headers__is_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

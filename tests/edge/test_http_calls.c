@@ -112,11 +112,38 @@ static void any_call_fails__one_reply_comes__and_the_next_works(void **state)
     }
 }
 
+/** Its turn comes when another ends, outside http_send(). */
+static void one_that_waited_fails_to_start__its_reply_comes(void **state)
+{
+    struct err err = {0};
+    const struct http_options options = {.connections_max = 1,
+                                         .at_once_max = 1};
+    (void)state;
+    web = web_start(serve_ok, NULL);
+    const struct exchange get = {.url = str_of(url_of("/"))};
+    http = http_open(loop, &options, &err);
+    assert_non_null(http);
+    came = 0;
+    strike("curl_multi_add_handle", 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(http_send(http, &get, TIMEOUT_MS, NULL, on_reply,
+                              &answers[i], &err));
+    }
+    wait_for(2);
+    assert_true(struck());
+    assert_int_equal(answers[0].end, REPLY_WHOLE);
+    assert_int_equal(answers[1].end, REPLY_CANCELLED);
+    assert_false(answers[1].sent);
+    http_close(http);
+    http = NULL;
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         TEST(any_call_fails__one_reply_comes__and_the_next_works),
+        TEST(one_that_waited_fails_to_start__its_reply_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 #include "edge/http_trial.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- replies that don't come whole --------------------------------------- */
@@ -18,27 +17,13 @@ static void http_send__no_reply_in_time__is_timed_out_and_sent(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-/** The reply comes while the process stands still, until the exchange's time is
- * over. A child does both, the server being a thread of this process. By then
- * libcurl has no timer left that would look into the socket by chance. */
 static bool serve_while_stopped(struct web *w, int fd, const char *request,
                                 int number)
 {
     (void)w;
     (void)request;
     (void)number;
-    const pid_t us = getpid();
-    const pid_t child = fork();
-    if (child == 0) {
-        web_sleep_ms(1200);
-        kill(us, SIGSTOP);
-        web_sleep_ms(100);
-        web_say(fd, OK_JSON);
-        web_sleep_ms(500);
-        kill(us, SIGCONT);
-        _exit(0);
-    }
-    return child > 0 && waitpid(child, NULL, 0) == child;
+    return web_say_while_stopped(fd, OK_JSON, 1200);
 }
 
 static void http_send__the_process_stands_still__the_reply_is_read(void **state)
@@ -47,6 +32,18 @@ static void http_send__the_process_stands_still__the_reply_is_read(void **state)
     web = web_start(serve_while_stopped, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 1500, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_int_equal(answers->status, 200);
+    assert_int_equal(web->requests, 1);
+}
+
+static void http_send__a_poll_stands_still__the_reply_is_read(void **state)
+{
+    (void)state;
+    web = web_start(serve_while_stopped, NULL);
+    open_http(false, 4, 4, NULL);
+    assert_true(get(url_of("/x"), 1500, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
     assert_int_equal(answers->status, 200);
@@ -421,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(http_send__no_reply_in_time__is_timed_out_and_sent),
         TEST(http_send__the_process_stands_still__the_reply_is_read),
+        TEST(http_send__a_poll_stands_still__the_reply_is_read),
         TEST(http_send__several_in_time_and_not__each_ends_once),
         TEST(http_send__close_without_a_byte__is_broken_and_sent),
         TEST(http_send__close_in_mid_body__is_broken),

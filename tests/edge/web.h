@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +84,27 @@ static inline bool web_send(int fd, const void *bytes, size_t len)
 static inline bool web_say(int fd, const char *text)
 {
     return web_send(fd, text, strlen(text));
+}
+
+/**
+ * Says it while this process stands still, for half a second from `after_ms` on.
+ * A child does both, the server being a thread of this process. By then libcurl
+ * has no timer left that would look into the socket by chance.
+ */
+static inline bool web_say_while_stopped(int fd, const char *text, int after_ms)
+{
+    const pid_t us = getpid();
+    const pid_t child = fork();
+    if (child == 0) {
+        web_sleep_ms(after_ms);
+        kill(us, SIGSTOP);
+        web_sleep_ms(100);
+        web_say(fd, text);
+        web_sleep_ms(500);
+        kill(us, SIGCONT);
+        _exit(0);
+    }
+    return child > 0 && waitpid(child, NULL, 0) == child;
 }
 
 /** Holds the connection until the client or the test ends it. */

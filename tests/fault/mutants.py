@@ -139,8 +139,8 @@ MUTANTS = [
     ("a cancelled doubt is replayed", "lib/core/doubt.c",
      "now_ms >= until_ms || task->memo.cancel", "now_ms >= until_ms",
      ["unit/step", "sim/orders"]),
-    ("a reply that is there is called late", "lib/edge/web/http.c",
-     "        if (!call->overdue) {", "        if (false) {",
+    ("a reply that is there is called late", "lib/edge/web/client.c",
+     "    if (late && !call->overdue) {", "    if (late && call->held) {",
      ["edge/http_ends"]),
     ("a cost below nothing is unpaid", "lib/core/json.c",
      "if (!(number >= 0) || isinf(number)) {", "if (isinf(number)) {",
@@ -274,17 +274,17 @@ MUTANTS = [
     ("leases go by the wall clock", "lib/edge/loop/loop.c",
      "clock_gettime(CLOCK_BOOTTIME, &now);",
      "clock_gettime(CLOCK_REALTIME, &now);", ["edge/loop"]),
-    ("a POST is sent again by libcurl", "lib/edge/web/call.c",
-     "if (call->once && call->sends > 0) {\n"
+    ("a POST is sent again by libcurl", "lib/edge/web/handle.c",
+     "if (call->policy->once && call->sends > 0) {\n"
      "        return CURL_PREREQFUNC_ABORT;\n    }",
      "if (call->sends < 0) {\n        return CURL_PREREQFUNC_ABORT;\n    }\n"
      "#undef CURLOPT_FRESH_CONNECT\n#define CURLOPT_FRESH_CONNECT "
      "CURLOPT_TCP_KEEPALIVE\n#undef CURLOPT_FORBID_REUSE\n"
      "#define CURLOPT_FORBID_REUSE CURLOPT_TCP_KEEPALIVE",
      ["edge/http", "edge/http_ends"]),
-    ("who may not send sends", "lib/edge/web/call.c",
-     "if (call->may_send && !call->may_send(call->context)) {",
-     "if (call->may_send && call->sends < 0) {", ["edge/http"]),
+    ("who may not send sends", "lib/edge/web/handle.c",
+     "!call->hooks->may_send(call->context, remote)) {",
+     "call->sends < 0) {", ["edge/http"]),
     ("an offset before its commit", "lib/flow/intake.c",
      "    list_add_tail(&intake->waiting, &item->link);\n"
      "    intake->waiting_len++;\n    if (",

@@ -2,17 +2,17 @@
 
 #include "edge/web/fetch_rules.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define CONNECTIONS_MAX 1024
 #define REDIRECTS_MAX 3
 #define RECEIVE_BYTES (256 * 1024L)
-#define KEPT_S 300L /* the longest life of a connection that is used again */
-/* A host that gives less holds one of few slots for nothing. */
-#define LEAST_BYTES_PER_S 4096
+/* Of the least rate: a host that gives less holds one of few slots. */
 #define WINDOW_MS 60000
 
 /* ---- ends ---------------------------------------------------------------- */
@@ -20,82 +20,75 @@
 static void free_fetch(struct fetch *fetch)
 {
     list_remove(&fetch->link);
-    loop_timer_free(fetch->stall);
-    curl_easy_cleanup(fetch->easy);
+    web_call_done(&fetch->web);
     decoder_free(fetch->decoder);
-    buf_done(&fetch->location);
     free(fetch->url);
     free(fetch);
 }
 
-static enum reply_end end_of(const struct fetch *fetch, CURLcode code)
+static enum reply_end end_of(const struct fetch *fetch, enum reply_end end)
 {
-    if (fetch->cancelled) {
-        return REPLY_CANCELLED;
-    }
-    if (fetch->stalled || fetch->slow) {
-        return REPLY_TIMED_OUT;
-    }
-    if (fetch->too_large) {
+    if (fetch->too_large && end != REPLY_TIMED_OUT) {
         return REPLY_TOO_LARGE;
     }
-    switch ((int)code) {
-    case CURLE_OK:
-        return fetch->starved || fetch->encoded || fetch->partial
-                   ? REPLY_BROKEN
-                   : REPLY_WHOLE;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return REPLY_UNRESOLVED;
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-        return REPLY_UNREACHED;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-        return REPLY_UNTRUSTED;
-    case CURLE_OPERATION_TIMEDOUT:
-        return REPLY_TIMED_OUT;
-    default:
+    if (end == REPLY_WHOLE &&
+        (fetch->starved || fetch->encoded || fetch->partial)) {
         return REPLY_BROKEN;
     }
+    return end;
+}
+
+static bool is_cancelled(const struct fetch *fetch)
+{
+    return fetch->cancelled || fetch->fetcher->closing;
 }
 
 static bool is_chunked(const struct fetch *fetch)
 {
-    struct curl_header *header;
-    return curl_easy_header(fetch->easy, "Transfer-Encoding", 0, CURLH_HEADER,
-                            -1, &header) == CURLHE_OK &&
-           str_find_nocase(str_of(header->value), STR("chunked")) >= 0;
+    const struct str coding = web_call_header(&fetch->web, "Transfer-Encoding");
+    return str_find_nocase(coding, STR("chunked")) >= 0;
 }
 
-static void end_fetch(struct fetch *fetch, CURLcode code)
+/** Of the seconds form; 0: none. */
+static int64_t retry_hint_ms(const struct fetch *fetch)
 {
-    int status = fetch_status(fetch);
-    bool found = status >= 200 && status < 300;
-    if (code == CURLE_OK && found && !fetch->cancelled) {
-        fetch_finish_body(fetch, status);
+    int64_t seconds = 0;
+    return str_to_i64(web_call_header(&fetch->web, "Retry-After"), 0, 600,
+                      &seconds)
+               ? seconds * 1000
+               : 0;
+}
+
+static void end_fetch(struct fetch *fetch, const struct web_end *told)
+{
+    const int status = web_call_status(&fetch->web);
+    const bool found = status >= 200 && status < 300;
+    const bool cancelled = is_cancelled(fetch);
+    enum reply_end came = told->end;
+    if (came == REPLY_WHOLE && found && !cancelled) {
+        fetch_finish_body(fetch);
+    }
+    if (came == REPLY_CANCELLED && fetch->forbidden) {
+        came = REPLY_BROKEN; /* may_send() ended it */
     }
     struct fetch_end end = {
-        .end = end_of(fetch, code),
+        .end = cancelled ? REPLY_CANCELLED : end_of(fetch, came),
         .status = fetch->starved ? 0 : status, /* a redirect refuses nothing */
         .bytes = fetch->bytes,
         .length = fetch->length,
         .delimited = is_chunked(fetch),
-        .retry_after_ms_hint = fetch->retry_after_ms,
+        .retry_after_ms_hint = retry_hint_ms(fetch),
     };
     bool good = end.end == REPLY_WHOLE && found;
-    if (!good && fetch->shut_out && !fetch->reached && !fetch->cancelled) {
+    if (!good && fetch->shut_out && !fetch->reached && !cancelled) {
         fetch_forbid(fetch, fetch->shut_out);
     }
     end.forbidden = !good && fetch->forbidden;
     if (!good) {
-        const char *why = fetch->why[0]      ? fetch->why
-                          : fetch->starved   ? "no memory for a redirect"
-                          : fetch->stalled   ? "no byte came for too long"
-                          : fetch->slow      ? "the host gave less than 4 KiB a "
-                                               "second for a minute"
-                          : fetch->error[0]  ? fetch->error
-                          : code != CURLE_OK ? curl_easy_strerror(code)
-                                             : "";
+        const char *why = fetch->why[0]    ? fetch->why
+                          : fetch->starved ? "no memory for a redirect"
+                          : told->end != REPLY_WHOLE ? told->why
+                                                     : "";
         snprintf(end.why, sizeof end.why, "%.159s", why);
     }
     const struct fetch_hooks *hooks = fetch->hooks;
@@ -104,26 +97,25 @@ static void end_fetch(struct fetch *fetch, CURLcode code)
     hooks->on_end(context, &end);
 }
 
+static bool start(struct fetch *fetch);
+
 /** Follow one redirect by hand; false: there is none to follow. */
 static bool follow(struct fetch *fetch)
 {
     const char *fault = NULL;
-    int status = fetch_status(fetch);
-    if (status < 300 || status > 399 || fetch->cancelled ||
-        fetch->fetcher->closing) {
-        return false;
-    }
-    fetch->starved = fetch->location.failed;
-    if (fetch->starved || fetch->location.len == 0) {
+    const int status = web_call_status(&fetch->web);
+    const struct str location = web_call_header(&fetch->web, "Location");
+    if (status < 300 || status > 399 || location.len == 0 ||
+        is_cancelled(fetch)) {
         return false;
     }
     if (fetch->redirects++ >= REDIRECTS_MAX) {
         return fetch_forbid(fetch, "too many redirects");
     }
-    if (fetch->far) {
+    if (location.len >= FETCH_LOCATION_BYTES_MAX) {
         return fetch_forbid(fetch, "a redirect to too long a URL");
     }
-    char *url = fetch_url_read(fetch->url, buf_str(&fetch->location),
+    char *url = fetch_url_read(fetch->url, location,
                                fetch_allows_private(fetch), &fault);
     fetch->starved = !url && !fault;
     if (!url) {
@@ -134,84 +126,91 @@ static bool follow(struct fetch *fetch)
     fetch->error_bytes = 0;
     fetch->reached = false;
     fetch->shut_out = NULL;
-    fetch_begin_reply(fetch);
-    fetch->last_ms = loop_boot_ms(fetch->fetcher->loop);
-    curl_easy_setopt(fetch->easy, CURLOPT_URL, url);
-    fetch->starved = !loop_curl_add(fetch->fetcher->curl, fetch->easy);
+    fetch->starved = !start(fetch);
     return !fetch->starved;
 }
 
-static void on_done(void *context, void *easy, int code)
+/* ---- what the client asks ------------------------------------------------ */
+
+static bool may_reach(void *context, const struct sockaddr *address)
 {
-    struct fetch *fetch = NULL;
-    (void)context;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
-    if (follow(fetch)) {
-        return;
+    struct fetch *fetch = context;
+    const char *fault =
+        fetch_socket_fault(fetch_allows_private(fetch), address);
+    if (fault) {
+        fetch->shut_out = fault;
+        return false;
     }
-    end_fetch(fetch, (CURLcode)code);
+    fetch->reached = true;
+    return true;
 }
 
-/** When the clocks of the fetch are looked at again. */
-static void watch_clocks(struct fetch *fetch, int64_t now_ms)
+/** A connection that is used again opens no socket: judged here. */
+static bool may_send(void *context, const char *remote)
 {
-    const int64_t stall_ms = fetch->last_ms + fetch->stall_ms - now_ms;
-    const int64_t rate_ms = rate_left_ms(&fetch->rate, now_ms);
-    loop_timer_set(fetch->stall, stall_ms < rate_ms ? stall_ms : rate_ms);
+    struct fetch *fetch = context;
+    unsigned char bytes[16];
+    const char *fault = "the video's host has an address of no known kind";
+    if (inet_pton(AF_INET, remote, bytes) == 1) {
+        fault = fetch_address_fault(fetch_allows_private(fetch), 4, bytes);
+    } else if (inet_pton(AF_INET6, remote, bytes) == 1) {
+        fault = fetch_address_fault(fetch_allows_private(fetch), 6, bytes);
+    }
+    return !fault || fetch_forbid(fetch, fault);
+}
+
+static enum web_taken on_body(void *context, const char *bytes, size_t len)
+{
+    return fetch_take(context, bytes, len);
 }
 
 /** A host that gives too little: whether it may go on, nobody else waiting. */
-static bool bears(struct fetch *fetch)
+static bool on_slow(void *context)
 {
+    struct fetch *fetch = context;
     return fetch->hooks->on_slow && fetch->hooks->on_slow(fetch->context);
 }
 
-static void on_stall(void *context)
+static void on_end(void *context, const struct web_end *end)
 {
     struct fetch *fetch = context;
-    int64_t now_ms = loop_boot_ms(fetch->fetcher->loop);
-    if (fetch->pause) {
-        fetch->last_ms = now_ms;
+    const bool came =
+        end->end != REPLY_TIMED_OUT && end->end != REPLY_CANCELLED;
+    if (!came || !follow(fetch)) {
+        end_fetch(fetch, end);
     }
-    fetch->stalled = now_ms - fetch->last_ms >= fetch->stall_ms;
-    fetch->slow = !fetch->stalled && rate_is_low(&fetch->rate, now_ms) &&
-                  !bears(fetch);
-    if (!fetch->stalled && !fetch->slow) {
-        watch_clocks(fetch, now_ms);
-        return;
-    }
-    loop_curl_remove(fetch->fetcher->curl, fetch->easy);
-    end_fetch(fetch, CURLE_OPERATION_TIMEDOUT);
 }
+
+static const struct web_hooks web_hooks = {
+    .may_send = may_send,
+    .may_reach = may_reach,
+    .on_body = on_body,
+    .on_slow = on_slow,
+    .on_end = on_end,
+};
 
 /* ---- the door ------------------------------------------------------------ */
 
-static void set_options(struct fetch *fetch, int64_t connect_ms)
+static bool start(struct fetch *fetch)
 {
-    CURL *easy = fetch->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
-    curl_easy_setopt(easy, CURLOPT_URL, fetch->url);
-    fetch_listen(fetch);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
-    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, KEPT_S);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->fetcher->headers);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT,
-                     "pixverse-worker/" PROGRAM_VERSION);
-    if (fetch->fetcher->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->fetcher->ca_file);
-    }
+    struct fetcher *fetcher = fetch->fetcher;
+    const int64_t window_ms = fetcher->options.window_ms;
+    const struct web_request request = {
+        .method = "GET",
+        .url = fetch->url,
+        .headers = fetcher->headers,
+        .source_bytes = -1,
+        .receive_bytes = RECEIVE_BYTES,
+        .connect_ms = fetch->connect_ms,
+        .stall_ms = fetch->stall_ms,
+        .window_ms = window_ms ? window_ms : WINDOW_MS,
+    };
+    return web_call_start(&fetch->web, fetcher->client, &request, &web_hooks,
+                          fetch);
 }
 
 static struct fetch *fetch_new(struct fetcher *fetcher, char *url,
-                               int64_t stall_ms,
+                               int64_t connect_ms, int64_t stall_ms,
                                const struct fetch_hooks *fetch_hooks,
                                void *context)
 {
@@ -220,25 +219,17 @@ static struct fetch *fetch_new(struct fetcher *fetcher, char *url,
         free(url);
         return NULL;
     }
-    const int64_t now_ms = loop_boot_ms(fetcher->loop);
     *fetch = (struct fetch){
         .fetcher = fetcher,
-        .easy = curl_easy_init(),
-        .stall = loop_timer_new(fetcher->loop, on_stall, fetch),
         .hooks = fetch_hooks,
         .context = context,
         .url = url,
+        .connect_ms = connect_ms,
         .stall_ms = stall_ms,
-        .last_ms = now_ms,
         .length = -1,
     };
-    list_init(&fetch->link);
-    buf_init(&fetch->location, FETCH_LOCATION_BYTES_MAX);
-    rate_begin(&fetch->rate,
-               fetcher->options.window_ms ? fetcher->options.window_ms
-                                          : WINDOW_MS,
-               LEAST_BYTES_PER_S, now_ms);
-    if (!fetch->easy || !fetch->stall) {
+    list_add_tail(&fetcher->active, &fetch->link);
+    if (!start(fetch)) {
         free_fetch(fetch);
         return NULL;
     }
@@ -262,70 +253,24 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
         return NULL;
     }
     struct fetch *fetch =
-        text ? fetch_new(fetcher, text, stall_ms, hooks, context) : NULL;
+        text ? fetch_new(fetcher, text, connect_ms, stall_ms, hooks, context)
+             : NULL;
     if (!fetch) {
         err_set(err, ERR_TRANSIENT, "no memory for a download");
         return NULL;
     }
-    set_options(fetch, connect_ms);
-    list_add_tail(&fetcher->active, &fetch->link);
-    if (!loop_curl_add(fetcher->curl, fetch->easy)) {
-        free_fetch(fetch);
-        err_set(err, ERR_TRANSIENT, "libcurl did not take the download");
-        return NULL;
-    }
-    watch_clocks(fetch, fetch->last_ms);
     return fetch;
-}
-
-static void resume_all(struct fetcher *fetcher)
-{
-    for (struct list *at = fetcher->active.next; at != &fetcher->active;) {
-        struct fetch *fetch = LIST_OWNER(at, struct fetch, link);
-        at = at->next;
-        if (fetch->resume) {
-            fetch->resume = false;
-            fetch->pause = false;
-            fetch->last_ms = loop_boot_ms(fetcher->loop);
-            rate_resume(&fetch->rate, fetch->last_ms);
-            if (fetch->paused) {
-                fetch->paused = false;
-                curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
-            }
-        }
-    }
-    loop_curl_look(fetcher->curl);
-}
-
-static void cancel_all(struct fetcher *fetcher)
-{
-    for (struct list *at = fetcher->active.next; at != &fetcher->active;) {
-        struct fetch *fetch = LIST_OWNER(at, struct fetch, link);
-        at = at->next;
-        if (fetch->cancelled) {
-            loop_curl_remove(fetcher->curl, fetch->easy);
-            end_fetch(fetch, CURLE_ABORTED_BY_CALLBACK);
-            at = fetcher->active.next; /* an end may have begun others */
-        }
-    }
-}
-
-static void on_soon(void *context)
-{
-    resume_all(context);
-    cancel_all(context);
 }
 
 void fetch_resume(struct fetch *fetch)
 {
-    fetch->resume = true;
-    loop_timer_set(fetch->fetcher->soon, 0);
+    web_call_go_on(&fetch->web);
 }
 
 void fetch_cancel(struct fetch *fetch)
 {
     fetch->cancelled = true;
-    loop_timer_set(fetch->fetcher->soon, 0);
+    web_call_cancel(&fetch->web);
 }
 
 struct fetcher *fetcher_open(struct loop *loop,
@@ -340,15 +285,15 @@ struct fetcher *fetcher_open(struct loop *loop,
     *fetcher = (struct fetcher){
         .loop = loop,
         .options = *options,
-        .ca_file = options->ca_file ? strdup(options->ca_file) : NULL,
         .headers = curl_slist_append(NULL, "Accept-Encoding: identity"),
-        .soon = loop_timer_new(loop, on_soon, fetcher),
     };
     list_init(&fetcher->active);
-    fetcher->curl =
-        loop_curl_open(loop, CONNECTIONS_MAX, on_done, fetcher, err);
-    if (!fetcher->curl || !fetcher->soon || !fetcher->headers ||
-        (options->ca_file && !fetcher->ca_file)) {
+    const struct web_policy policy = {
+        .connections_max = CONNECTIONS_MAX,
+        .ca_file = options->ca_file,
+    };
+    fetcher->client = web_client_open(loop, &policy, err);
+    if (!fetcher->client || !fetcher->headers) {
         err_set(err, ERR_FATAL, "no memory for downloads");
         fetcher_close(fetcher);
         return NULL;
@@ -359,14 +304,12 @@ struct fetcher *fetcher_open(struct loop *loop,
 void fetcher_close(struct fetcher *fetcher)
 {
     fetcher->closing = true;
-    for (struct list *at = fetcher->active.next; at != &fetcher->active;
-         at = at->next) {
-        LIST_OWNER(at, struct fetch, link)->cancelled = true;
+    while (!list_is_empty(&fetcher->active)) {
+        struct fetch *fetch =
+            LIST_OWNER(fetcher->active.next, struct fetch, link);
+        web_call_stop(&fetch->web, "stopped");
     }
-    cancel_all(fetcher);
-    loop_curl_close(fetcher->curl);
-    loop_timer_free(fetcher->soon);
+    web_client_close(fetcher->client);
     curl_slist_free_all(fetcher->headers);
-    free(fetcher->ca_file);
     free(fetcher);
 }

@@ -4,6 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+bool headers_add(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    *list = longer ? longer : *list;
+    return longer != NULL;
+}
+
 struct headers {
     struct curl_slist *list;
     bool failed;
@@ -17,10 +24,8 @@ static void add(struct headers *headers, const char *name, struct str value)
         headers->failed = true;
         return;
     }
-    struct curl_slist *longer = curl_slist_append(headers->list, line);
+    headers->failed = !headers_add(&headers->list, line) || headers->failed;
     free(line);
-    headers->failed = headers->failed || !longer;
-    headers->list = longer ? longer : headers->list;
 }
 
 struct curl_slist *http_headers(struct str bearer, struct str idempotency_key,

@@ -7,6 +7,9 @@
 
 struct curl_slist;
 
+/** Adds "name: value" to a list; false: no memory, the list stays as it is. */
+bool headers_add(struct curl_slist **list, const char *line);
+
 /**
  * The headers of an exchange with the provider, for libcurl.
  *

@@ -12,12 +12,12 @@
 #define TICK_MS 1000
 #define UNACKNOWLEDGED_MS 60000u
 
-struct loop_curl {
+struct web_multi {
     CURLM *multi;
     struct loop *loop;
     struct loop_timer *timer;
     struct loop_timer *tick;
-    loop_curl_fn *on_done;
+    web_multi_fn *on_done;
     void *context;
     struct socket_poll **kept; /* by descriptor; null: none of ours */
     size_t kept_len;
@@ -25,7 +25,7 @@ struct loop_curl {
 
 struct socket_poll {
     uv_poll_t uv;
-    struct loop_curl *curl;
+    struct web_multi *curl;
     curl_socket_t fd;
     int wanted;   /* UV_READABLE and the like; 0: libcurl looks away */
     int watching; /* what libuv was told */
@@ -33,11 +33,11 @@ struct socket_poll {
 
 /* ---- libcurl asks -------------------------------------------------------- */
 
-static void act(struct loop_curl *curl, curl_socket_t fd, int events)
+static void act(struct web_multi *curl, curl_socket_t fd, int events)
 {
     int running;
     curl_multi_socket_action(curl->multi, fd, events, &running);
-    loop_curl_look(curl);
+    web_multi_look(curl);
 }
 
 static void watch(struct socket_poll *poll, int events);
@@ -77,7 +77,7 @@ static void watch(struct socket_poll *poll, int events)
     }
 }
 
-static struct socket_poll *poll_new(struct loop_curl *curl, curl_socket_t fd)
+static struct socket_poll *poll_new(struct web_multi *curl, curl_socket_t fd)
 {
     struct socket_poll *poll = calloc(1, sizeof *poll);
     if (!poll || uv_poll_init_socket(loop_uv(curl->loop), &poll->uv, fd) != 0) {
@@ -101,7 +101,7 @@ static void poll_close(struct socket_poll *poll)
     uv_close((uv_handle_t *)&poll->uv, on_poll_closed);
 }
 
-static struct socket_poll *kept_poll(const struct loop_curl *curl,
+static struct socket_poll *kept_poll(const struct web_multi *curl,
                                      curl_socket_t fd)
 {
     return (size_t)fd < curl->kept_len ? curl->kept[fd] : NULL;
@@ -110,7 +110,7 @@ static struct socket_poll *kept_poll(const struct loop_curl *curl,
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
                      void *socket_context)
 {
-    struct loop_curl *curl = context;
+    struct web_multi *curl = context;
     struct socket_poll *kept = kept_poll(curl, fd);
     struct socket_poll *poll = kept ? kept : socket_context;
     (void)easy;
@@ -140,7 +140,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
 
 /* ---- sockets that are kept ----------------------------------------------- */
 
-static void forget_kept(struct loop_curl *curl, curl_socket_t fd)
+static void forget_kept(struct web_multi *curl, curl_socket_t fd)
 {
     struct socket_poll *poll = kept_poll(curl, fd);
     if (poll) {
@@ -149,7 +149,7 @@ static void forget_kept(struct loop_curl *curl, curl_socket_t fd)
     }
 }
 
-static void keep(struct loop_curl *curl, curl_socket_t fd)
+static void keep(struct web_multi *curl, curl_socket_t fd)
 {
     forget_kept(curl, fd);
     if ((size_t)fd >= curl->kept_len) {
@@ -168,7 +168,7 @@ static void keep(struct loop_curl *curl, curl_socket_t fd)
     curl->kept[fd] = poll_new(curl, fd);
 }
 
-int loop_curl_socket(int family, int type, int protocol)
+int web_multi_socket(int family, int type, int protocol)
 {
     const unsigned wait_ms = UNACKNOWLEDGED_MS;
     const int fd = socket(family, type | SOCK_CLOEXEC, protocol);
@@ -183,7 +183,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
     (void)purpose;
-    int fd = loop_curl_socket(address->family, address->socktype,
+    int fd = web_multi_socket(address->family, address->socktype,
                               address->protocol);
     if (fd >= 0) {
         keep(context, fd);
@@ -197,7 +197,7 @@ static int on_close(void *context, curl_socket_t fd)
     return close(fd);
 }
 
-void loop_curl_keep(struct loop_curl *curl, void *easy)
+void web_multi_keep(struct web_multi *curl, void *easy)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, curl);
@@ -207,7 +207,7 @@ void loop_curl_keep(struct loop_curl *curl, void *easy)
 
 static int on_timeout(CURLM *multi, long wait_ms, void *context)
 {
-    struct loop_curl *curl = context;
+    struct web_multi *curl = context;
     (void)multi;
     if (wait_ms < 0) {
         loop_timer_stop(curl->timer);
@@ -228,12 +228,12 @@ static void on_timer(void *context)
  * drop this once Debian 12 and 13 are past it. */
 static void on_tick(void *context)
 {
-    struct loop_curl *curl = context;
+    struct web_multi *curl = context;
     act(curl, CURL_SOCKET_TIMEOUT, 0);
     loop_timer_set(curl->tick, TICK_MS);
 }
 
-void loop_curl_look(struct loop_curl *curl)
+void web_multi_look(struct web_multi *curl)
 {
     CURLMsg *message;
     int left;
@@ -247,18 +247,18 @@ void loop_curl_look(struct loop_curl *curl)
     }
 }
 
-bool loop_curl_add(struct loop_curl *curl, void *easy)
+bool web_multi_add(struct web_multi *curl, void *easy)
 {
     return curl_multi_add_handle(curl->multi, easy) == CURLM_OK;
 }
 
-void loop_curl_remove(struct loop_curl *curl, void *easy)
+void web_multi_remove(struct web_multi *curl, void *easy)
 {
     curl_multi_remove_handle(curl->multi, easy);
 }
 
-struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
-                                 loop_curl_fn *on_done, void *context,
+struct web_multi *web_multi_open(struct loop *loop, int connections_max,
+                                 web_multi_fn *on_done, void *context,
                                  struct err *err)
 {
     static bool global;
@@ -266,9 +266,9 @@ struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
         curl_global_init(CURL_GLOBAL_DEFAULT);
         global = true;
     }
-    struct loop_curl *curl = calloc(1, sizeof *curl);
+    struct web_multi *curl = calloc(1, sizeof *curl);
     if (curl) {
-        *curl = (struct loop_curl){
+        *curl = (struct web_multi){
             .multi = curl_multi_init(),
             .loop = loop,
             .timer = loop_timer_new(loop, on_timer, curl),
@@ -278,7 +278,7 @@ struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
         };
     }
     if (!curl || !curl->multi || !curl->timer || !curl->tick) {
-        loop_curl_close(curl);
+        web_multi_close(curl);
         err_set(err, ERR_FATAL, "no memory for HTTP");
         return NULL;
     }
@@ -295,7 +295,7 @@ struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
     return curl;
 }
 
-void loop_curl_close(struct loop_curl *curl)
+void web_multi_close(struct web_multi *curl)
 {
     if (curl) {
         curl_multi_cleanup(curl->multi); /* closes sockets */

@@ -8,24 +8,24 @@
  * A libcurl multi handle turned by the loop; for this room only.
  * Handles are void pointers here because library types stay in the .c files.
  */
-struct loop_curl;
+struct web_multi;
 
 /** An easy handle ended and is out of the multi; code is its CURLcode. */
-typedef void loop_curl_fn(void *context, void *easy, int code);
+typedef void web_multi_fn(void *context, void *easy, int code);
 
-struct loop_curl *loop_curl_open(struct loop *loop, int connections_max,
-                                 loop_curl_fn *on_done, void *context,
+struct web_multi *web_multi_open(struct loop *loop, int connections_max,
+                                 web_multi_fn *on_done, void *context,
                                  struct err *err);
 
 /** Not from within a callback of libcurl. */
-bool loop_curl_add(struct loop_curl *curl, void *easy);
-void loop_curl_remove(struct loop_curl *curl, void *easy);
+bool web_multi_add(struct web_multi *curl, void *easy);
+void web_multi_remove(struct web_multi *curl, void *easy);
 
 /**
  * For an easy handle whose connections live long: its sockets stay known to the
  * kernel between exchanges, which saves half of an exchange's system calls.
  */
-void loop_curl_keep(struct loop_curl *curl, void *easy);
+void web_multi_keep(struct web_multi *curl, void *easy);
 
 /**
  * A socket for libcurl's open callbacks. What was sent and stays without an
@@ -34,12 +34,12 @@ void loop_curl_keep(struct loop_curl *curl, void *easy);
  *
  * @return  -1, errno set: there is none.
  */
-int loop_curl_socket(int family, int type, int protocol);
+int web_multi_socket(int family, int type, int protocol);
 
 /** Look for handles that ended, after calls that may end some. */
-void loop_curl_look(struct loop_curl *curl);
+void web_multi_look(struct web_multi *curl);
 
 /** No easy handle may be left in it; null is accepted. */
-void loop_curl_close(struct loop_curl *curl);
+void web_multi_close(struct web_multi *curl);
 
 #endif

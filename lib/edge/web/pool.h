@@ -10,39 +10,42 @@
  * many of them time out and however old it is; a proxy that swallows its bytes
  * would silence the door for ever. So a pool that is in doubt, or old, is left:
  * what is under way in it ends there, and everything else gets connections of
- * its own. For http.c only; easy handles are void pointers as in multi.h.
+ * its own. For this room only; easy handles are void pointers as in multi.h.
  */
-struct http_pools;
-struct http_pool;
+struct web_pools;
+struct web_pool;
 
 /** An easy handle ended and is out of its pool; code is its CURLcode. */
-typedef void http_pool_fn(void *context, void *easy, int code);
+typedef void web_pool_fn(void *context, void *easy, int code);
 
 /**
  * @param connections_max  In each pool.
  * @param life_ms          The longest time that a pool takes new exchanges; 0:
  *                         for ever (nothing is kept in it).
  */
-struct http_pools *http_pools_open(struct loop *loop, int connections_max,
-                                   int64_t life_ms, http_pool_fn *on_done,
+struct web_pools *web_pools_open(struct loop *loop, int connections_max,
+                                   int64_t life_ms, web_pool_fn *on_done,
                                    void *context, struct err *err);
 
 /**
  * Not from within a callback of libcurl.
  *
- * @param keep  Its sockets stay known between exchanges (loop_curl_keep).
+ * @param keep  Its sockets stay known between exchanges (web_multi_keep).
  * @return      The pool that has it now, until it ends or is removed; null: no
  *              memory.
  */
-struct http_pool *http_pools_add(struct http_pools *pools, void *easy,
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy,
                                  bool keep);
-void http_pool_remove(struct http_pool *pool, void *easy);
+void web_pool_remove(struct web_pool *pool, void *easy);
 
 /** What was sent through it had no good answer, or none in its time: leave it,
  * unless another was left a moment ago. */
-void http_pool_doubt(struct http_pool *pool);
+void web_pool_doubt(struct web_pool *pool);
+
+/** As web_multi_look(), in the one that takes new exchanges. */
+void web_pools_look(struct web_pools *pools);
 
 /** No easy handle may be left in it; null is accepted. */
-void http_pools_close(struct http_pools *pools);
+void web_pools_close(struct web_pools *pools);
 
 #endif

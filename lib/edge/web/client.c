@@ -1,0 +1,376 @@
+#include "edge/web/client.h"
+
+#include "edge/web/handle.h"
+#include "edge/web/pool.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HANDLES_KEPT 64 /* of clients with many short requests */
+#define LEAST_BYTES_PER_S 4096
+#define LAST_LOOK_MS 100 /* for what is there at the end of a time */
+/* So long a server is asked over one connection: names move, and whoever is
+ * behind one address changes. */
+#define POOL_LIFE_MS 600000
+
+struct web_client {
+    struct loop *loop;
+    struct web_policy policy;
+    struct web_pools *pools;
+    struct list active;
+    struct loop_timer *soon; /* goes on and cancels, outside libcurl */
+    CURL *idle[HANDLES_KEPT];
+    int idle_len;
+    bool streams;
+};
+
+/* ---- handles ------------------------------------------------------------- */
+
+static CURL *take_handle(struct web_client *client)
+{
+    return client->idle_len ? client->idle[--client->idle_len]
+                            : web_handle_new(&client->policy);
+}
+
+static void give_handle(struct web_client *client, CURL *easy)
+{
+    if (web_handle_is_kept(&client->policy) &&
+        client->idle_len < HANDLES_KEPT) {
+        client->idle[client->idle_len++] = easy;
+    } else {
+        curl_easy_cleanup(easy);
+    }
+}
+
+/* ---- ends ---------------------------------------------------------------- */
+
+static enum reply_end end_of(CURLcode code)
+{
+    switch ((int)code) {
+    case CURLE_OK:
+        return REPLY_WHOLE;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return REPLY_UNRESOLVED;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+        return REPLY_UNREACHED;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+        return REPLY_UNTRUSTED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return REPLY_TIMED_OUT;
+    default:
+        return REPLY_BROKEN;
+    }
+}
+
+/** A connection that carries many exchanges and spoils one may spoil all. One
+ * of HTTP/1.1 is closed by libcurl itself, unless others are as dead as it. */
+static void doubt_pool(const struct web_call *call, enum reply_end end)
+{
+    const struct web_client *client = call->client;
+    if (client->policy.kept && call->sends > 0 && !call->refused &&
+        (end == REPLY_TIMED_OUT || (end == REPLY_BROKEN && client->streams))) {
+        web_pool_doubt(call->pool);
+    }
+}
+
+/** It is out of its pool. */
+static void end_call(struct web_call *call, enum reply_end end, const char *why)
+{
+    struct web_client *client = call->client;
+    CURL *easy = call->easy;
+    const struct web_end told = {.end = end, .why = why};
+    assert(call->pool && easy);
+    call->pool = NULL;
+    list_remove(&call->link);
+    loop_timer_stop(call->clock);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    call->hooks->on_end(call->context, &told);
+    give_handle(client, easy); /* the call itself may be gone */
+}
+
+static void on_done(void *context, void *easy, int code)
+{
+    struct web_client *client = context;
+    struct web_call *call = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    assert(call->easy == easy);
+    if (code == CURLE_OK) {
+        long version = 0;
+        curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+        client->streams = version == CURL_HTTP_VERSION_2_0;
+    }
+    const enum reply_end end =
+        call->gated ? REPLY_CANCELLED : end_of((CURLcode)code);
+    doubt_pool(call, end);
+    end_call(call, end,
+             call->error[0] ? call->error : curl_easy_strerror((CURLcode)code));
+}
+
+/* ---- clocks -------------------------------------------------------------- */
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/** When the clocks of the call are looked at again. */
+static void watch_clocks(struct web_call *call, int64_t now_ms)
+{
+    int64_t left_ms = INT64_MAX;
+    if (call->stall_ms) {
+        left_ms = least(left_ms, call->last_ms + call->stall_ms - now_ms);
+    }
+    if (call->whole_ms) {
+        left_ms = least(left_ms, call->began_ms + call->whole_ms - now_ms);
+    }
+    if (call->has_rate) {
+        left_ms = least(left_ms, rate_left_ms(&call->rate, now_ms));
+    }
+    if (left_ms < INT64_MAX) {
+        loop_timer_set(call->clock, left_ms > 0 ? left_ms : 0);
+    }
+}
+
+/** Whether it is over, and in words why. */
+static bool is_late(struct web_call *call, int64_t now_ms)
+{
+    if (call->stall_ms && now_ms - call->last_ms >= call->stall_ms) {
+        snprintf(call->error, sizeof call->error, "no byte moved for %lld s",
+                 (long long)(call->stall_ms / 1000));
+        return true;
+    }
+    if (call->whole_ms && now_ms - call->began_ms >= call->whole_ms) {
+        snprintf(call->error, sizeof call->error, "not done within %lld s",
+                 (long long)(call->whole_ms / 1000));
+        return true;
+    }
+    return false;
+}
+
+static bool is_slow(struct web_call *call, int64_t now_ms)
+{
+    if (!call->has_rate || !rate_is_low(&call->rate, now_ms) ||
+        (call->hooks->on_slow && call->hooks->on_slow(call->context))) {
+        return false;
+    }
+    snprintf(call->error, sizeof call->error,
+             "less than 4 KiB a second moved for %lld s",
+             (long long)(call->rate.window_ms / 1000));
+    return true;
+}
+
+/**
+ * No clock is libcurl's, which looks at it before it looks into the socket:
+ * where a process stood still, it would end a call with the reply unread, and
+ * one to a POST is worth more. So time that is over is over after one more
+ * look.
+ */
+static void on_clock(void *context)
+{
+    struct web_call *call = context;
+    const int64_t now_ms = loop_boot_ms(call->loop);
+    if (call->held) {
+        call->last_ms = now_ms;
+    }
+    const bool late = is_late(call, now_ms);
+    if (late && !call->overdue) {
+        call->overdue = true;
+        loop_timer_set(call->clock, LAST_LOOK_MS);
+        return;
+    }
+    call->overdue = late;
+    if (!late && !is_slow(call, now_ms)) {
+        watch_clocks(call, now_ms);
+        return;
+    }
+    doubt_pool(call, REPLY_TIMED_OUT);
+    web_pool_remove(call->pool, call->easy);
+    end_call(call, REPLY_TIMED_OUT, call->error);
+}
+
+/* ---- the life of a call -------------------------------------------------- */
+
+bool web_call_start(struct web_call *call, struct web_client *client,
+                    const struct web_request *request,
+                    const struct web_hooks *hooks, void *context)
+{
+    assert(!call->pool && request->connect_ms > 0);
+    assert(request->whole_ms || request->stall_ms); /* something ends it */
+    const int64_t now_ms = loop_boot_ms(client->loop);
+    struct loop_timer *clock =
+        call->clock ? call->clock
+                    : loop_timer_new(client->loop, on_clock, call);
+    CURL *easy = clock ? take_handle(client) : NULL;
+    *call = (struct web_call){
+        .client = client,
+        .loop = client->loop,
+        .policy = &client->policy,
+        .hooks = hooks,
+        .context = context,
+        .easy = easy,
+        .clock = clock,
+        .body = request->body,
+        .left = request->source_bytes,
+        .began_ms = now_ms,
+        .last_ms = now_ms,
+        .whole_ms = request->whole_ms,
+        .stall_ms = request->stall_ms,
+        .has_rate = request->window_ms > 0,
+    };
+    if (!easy) {
+        return false;
+    }
+    if (call->has_rate) {
+        rate_begin(&call->rate, request->window_ms, LEAST_BYTES_PER_S, now_ms);
+    }
+    web_handle_set(call, request);
+    call->pool = web_pools_add(client->pools, easy, client->policy.kept);
+    if (!call->pool) {
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+        call->easy = NULL;
+        give_handle(client, easy);
+        return false;
+    }
+    list_add_tail(&client->active, &call->link);
+    watch_clocks(call, now_ms);
+    return true;
+}
+
+void web_call_hold(struct web_call *call)
+{
+    call->held = true;
+    if (call->has_rate) {
+        rate_pause(&call->rate, loop_boot_ms(call->loop));
+    }
+}
+
+void web_call_go_on(struct web_call *call)
+{
+    if (call->held && !call->go_on) {
+        call->go_on = true;
+        loop_timer_set(call->client->soon, 0);
+    }
+}
+
+void web_call_cancel(struct web_call *call)
+{
+    assert(call->pool);
+    call->cancelled = true;
+    loop_timer_set(call->client->soon, 0);
+}
+
+void web_call_stop(struct web_call *call, const char *why)
+{
+    assert(call->pool);
+    web_pool_remove(call->pool, call->easy);
+    end_call(call, REPLY_CANCELLED, why);
+}
+
+void web_call_done(struct web_call *call)
+{
+    if (call->pool) {
+        web_pool_remove(call->pool, call->easy);
+        call->pool = NULL;
+        list_remove(&call->link);
+        curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, NULL);
+        give_handle(call->client, call->easy);
+    }
+    loop_timer_free(call->clock);
+    call->clock = NULL;
+    call->easy = NULL;
+}
+
+static void go_on_all(struct web_client *client)
+{
+    for (struct list *at = client->active.next; at != &client->active;) {
+        struct web_call *call = LIST_OWNER(at, struct web_call, link);
+        at = at->next;
+        if (!call->go_on) {
+            continue;
+        }
+        call->go_on = false;
+        call->held = false;
+        call->last_ms = loop_boot_ms(client->loop);
+        if (call->has_rate) {
+            rate_resume(&call->rate, call->last_ms);
+        }
+        if (call->paused) {
+            call->paused = false;
+            curl_easy_pause(call->easy, CURLPAUSE_CONT);
+        }
+    }
+    web_pools_look(client->pools);
+}
+
+static void on_soon(void *context)
+{
+    struct web_client *client = context;
+    go_on_all(client);
+    for (struct list *at = client->active.next; at != &client->active;) {
+        struct web_call *call = LIST_OWNER(at, struct web_call, link);
+        at = at->next;
+        if (call->cancelled) {
+            web_call_stop(call, "stopped");
+            at = client->active.next; /* an end may have begun others */
+        }
+    }
+}
+
+/* ---- the client ---------------------------------------------------------- */
+
+struct web_client *web_client_open(struct loop *loop,
+                                   const struct web_policy *policy,
+                                   struct err *err)
+{
+    assert(policy->connections_max >= 1 && !(policy->once && policy->kept));
+    struct web_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        err_set(err, ERR_FATAL, "no memory for HTTP");
+        return NULL;
+    }
+    *client = (struct web_client){
+        .loop = loop,
+        .policy = *policy,
+        .soon = loop_timer_new(loop, on_soon, client),
+    };
+    client->policy.ca_file = policy->ca_file ? strdup(policy->ca_file) : NULL;
+    list_init(&client->active);
+    client->pools =
+        web_pools_open(loop, policy->connections_max,
+                       policy->kept ? POOL_LIFE_MS : 0, on_done, client, err);
+    if (!client->pools || !client->soon ||
+        (policy->ca_file && !client->policy.ca_file)) {
+        err_set(err, ERR_FATAL, "no memory for HTTP");
+        web_client_close(client);
+        return NULL;
+    }
+    return client;
+}
+
+void web_client_close(struct web_client *client)
+{
+    if (!client) {
+        return;
+    }
+    assert(list_is_empty(&client->active));
+    while (client->idle_len) {
+        curl_easy_cleanup(client->idle[--client->idle_len]);
+    }
+    web_pools_close(client->pools);
+    loop_timer_free(client->soon);
+    free((char *)client->policy.ca_file);
+    free(client);
+}
+
+bool web_client_streams(const struct web_client *client)
+{
+    return client->streams;
+}

@@ -2,6 +2,7 @@
 
 #include "fake/kafka.h"
 #include "fake/store.h"
+#include "fake/world_loop.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #define HANDED_AT_ONCE 20
 
 struct consumer {
+    consumer_state_fn *on_state;
+    void *state_context;
     struct list link; /* in kafka->consumers */
     struct list ops;
     struct world *world;
@@ -220,6 +223,12 @@ void kafka_look(struct world *world)
 
 /* ---- the edge ---- */
 
+static void on_connected(void *context)
+{
+    struct consumer *consumer = context;
+    consumer->on_state(consumer->state_context, true, NULL);
+}
+
 struct consumer *consumer_open(struct loop *loop,
                                const struct consumer_options *options,
                                consumer_message_fn *on_message,
@@ -227,7 +236,6 @@ struct consumer *consumer_open(struct loop *loop,
                                struct err *err)
 {
     (void)options;
-    (void)on_state;
     (void)err;
     struct consumer *consumer = calloc(1, sizeof *consumer);
     assert(consumer);
@@ -240,6 +248,9 @@ struct consumer *consumer_open(struct loop *loop,
     list_init(&consumer->link);
     list_add_tail(&consumer->world->kafka->consumers, &consumer->link);
     rebalance(consumer->world->kafka);
+    consumer->on_state = on_state;
+    consumer->state_context = context;
+    world_on_loop(consumer->world, loop, 0, on_connected, NULL, consumer);
     return consumer;
 }
 
@@ -357,6 +368,33 @@ void consumer_reap(struct consumer *consumer)
     free(consumer);
 }
 
+void kafka_forget_stopped(void *loop)
+{
+    struct world *world = loop_world(loop);
+    struct list *all = &world->kafka->consumers;
+    for (struct list *at = all->next; at != all; at = at->next) {
+        struct consumer *consumer = LIST_OWNER(at, struct consumer, link);
+        if (consumer->loop == loop) {
+            kafka_forget(world, consumer);
+            return;
+        }
+    }
+}
+
+struct closing {
+    struct consumer *consumer;
+    loop_fn *on_closed;
+    void *context;
+};
+
+static void on_closing(void *context)
+{
+    struct closing closing = *(struct closing *)context;
+    free(context);
+    consumer_reap(closing.consumer);
+    closing.on_closed(closing.context);
+}
+
 void consumer_close(struct consumer *consumer, int64_t timeout_ms,
                     loop_fn *on_closed, void *context)
 {
@@ -367,7 +405,9 @@ void consumer_close(struct consumer *consumer, int64_t timeout_ms,
             commit(kafka, p);
         }
     }
-    struct loop *loop = consumer->loop;
-    consumer_reap(consumer);
-    loop_post(loop, on_closed, context);
+    struct closing *closing = malloc(sizeof *closing);
+    assert(closing);
+    *closing = (struct closing){consumer, on_closed, context};
+    world_on_loop(consumer->world, consumer->loop, 0, on_closing, free,
+                  closing);
 }

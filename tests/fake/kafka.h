@@ -50,8 +50,13 @@ void kafka_request(struct world *world, const char *value);
 /** Looks whether all that is committed is dealt with: stored or rejected. */
 void kafka_look(struct world *world);
 
+#define SESSION_MS 6000 /* Kafka takes a silent consumer for gone */
+
 /** Its session has timed out: others get its partitions. */
 void kafka_forget(struct world *world, struct consumer *consumer);
+
+/** A loop_fn, context is a loop: the same, of a consumer that was left open. */
+void kafka_forget_stopped(void *loop);
 
 /** End at once, whatever is under way; for workers that were killed. */
 void consumer_reap(struct consumer *consumer);

@@ -1,3 +1,4 @@
+#include "fake/kafka.h"
 #include "fake/world_loop.h"
 
 #include <assert.h>
@@ -38,9 +39,12 @@ void loop_run(struct loop *loop)
     }
 }
 
+/** Its process ends: nothing of it is done any more. */
 void loop_stop(struct loop *loop)
 {
     loop->stopped = true;
+    loop->dead = true;
+    world_at(loop->world, SESSION_MS, kafka_forget_stopped, loop);
 }
 
 static void free_timer(struct loop_timer *timer)

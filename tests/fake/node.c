@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSION_MS 6000 /* Kafka takes a silent consumer for gone */
+#define DRAIN_MS 120000  /* the setting's default */
 
 static const char base_url[] = "https://provider.example";
 static const char api_key[] = "sk-test";
@@ -32,40 +32,6 @@ struct engine_options node_options(void)
     return o;
 }
 
-/* ---- what the doors say ---- */
-
-static void on_store_state(void *context, bool up, const char *why,
-                           bool schema_misfit)
-{
-    struct node *node = context;
-    (void)why;
-    (void)schema_misfit;
-    fleet_store_state(&node->fleet, up);
-    if (up) {
-        engine_store_is_back(&node->engine);
-        intake_store_is_back(&node->intake);
-    }
-}
-
-static void on_kafka_state(void *context, bool connected, const char *why)
-{
-    (void)context;
-    (void)connected;
-    (void)why;
-}
-
-static void on_message(void *context, struct message *message)
-{
-    struct node *node = context;
-    intake_message(&node->intake, message);
-}
-
-static void on_backlog(void *context, int64_t queued)
-{
-    struct node *node = context;
-    intake_backlog(&node->intake, queued);
-}
-
 /* ---- starting ---- */
 
 static void open_edges(struct node *node)
@@ -81,9 +47,10 @@ static void open_edges(struct node *node)
     edges->poll_http = http_open(node->loop, &http, &err);
     edges->fetcher = fetcher_open(node->loop, &fetcher, &err);
     edges->bucket = bucket_open(node->loop, STR(""), 4, 1 << 20, &err);
-    edges->producer =
-        producer_open(node->loop, "", NULL, 0, on_kafka_state, node, &err);
-    edges->store = store_open(node->loop, &store, on_store_state, node, &err);
+    edges->producer = producer_open(node->loop, "", NULL, 0,
+                                    worker_producer_state, &node->worker, &err);
+    edges->store = store_open(node->loop, &store, worker_store_state,
+                              &node->worker, &err);
 }
 
 struct node *node_start(struct world *world, const char *name,
@@ -94,27 +61,27 @@ struct node *node_start(struct world *world, const char *name,
     assert(node && world_current() == world);
     const struct engine_options usual = node_options();
     const struct engine_options *o = options ? options : &usual;
-    const struct fleet_options fleet = {
-        .name = node->name, .lease_ms = o->lease_ms, .backlog_max = 1000};
-    const struct intake_options intake = {.rejected_topic = "pixverse.rejected",
-                                          .backlog_max = 1000,
-                                          .bytes_max = 50331648};
+    const struct worker_options worker = {
+        .engine = *o,
+        .fleet = {.name = node->name, .lease_ms = o->lease_ms},
+        .intake = {.rejected_topic = "pixverse.rejected",
+                   .backlog_max = 1000,
+                   .bytes_max = 50331648},
+        .drain_ms = DRAIN_MS,
+    };
     const struct consumer_options consumer = {.topic = "pixverse.requests"};
     snprintf(node->name, sizeof node->name, "%s", name);
     node->world = world;
     node->loop = loop_open(&err);
     loop_name(node->loop, name);
     open_edges(node);
-    bool fine = engine_init(&node->engine, o, &node->edges, &err) &&
-                fleet_init(&node->fleet, &node->engine, &fleet, &err) &&
-                intake_init(&node->intake, &node->engine, &intake, &err);
+    struct consumer *requests =
+        consumer_open(node->loop, &consumer, worker_message,
+                      worker_consumer_state, &node->worker, &err);
+    bool fine =
+        worker_init(&node->worker, &worker, &node->edges, requests, &err);
     assert(fine);
     (void)fine;
-    node->fleet.on_backlog = on_backlog;
-    node->fleet.backlog_context = node;
-    node->consumer = consumer_open(node->loop, &consumer, on_message,
-                                   on_kafka_state, node, &err);
-    node->intake.consumer = node->consumer;
     return node;
 }
 
@@ -123,8 +90,8 @@ struct node *node_start(struct world *world, const char *name,
 static void forget(void *context)
 {
     struct node *node = context;
-    if (node->consumer) {
-        kafka_forget(node->world, node->consumer);
+    if (node->worker.consumer) {
+        kafka_forget(node->world, node->worker.consumer);
     }
 }
 
@@ -142,68 +109,36 @@ void node_freeze(struct node *node, int64_t ms)
     loop_freeze(node->loop, ms);
 }
 
-static void on_left(void *context)
-{
-    struct node *node = context;
-    node->drained = true;
-    if (node->consumer) {
-        consumer_reap(node->consumer);
-        node->consumer = NULL;
-    }
-}
-
-static void leave_when_idle(struct node *node)
-{
-    if (node->intake_idle && node->engine_idle) {
-        fleet_leave(&node->fleet, on_left, node);
-    }
-}
-
-static void on_intake_idle(void *context)
-{
-    struct node *node = context;
-    node->intake_idle = true;
-    leave_when_idle(node);
-}
-
-static void on_engine_idle(void *context)
-{
-    struct node *node = context;
-    node->engine_idle = true;
-    leave_when_idle(node);
-}
-
 void node_drain(struct node *node)
 {
-    node->draining = true;
     world_tell(node->world, "%s drains", node->name);
-    intake_stop(&node->intake, on_intake_idle, node);
-    engine_drain(&node->engine, on_engine_idle, node);
+    worker_drain(&node->worker);
 }
 
 bool node_is_drained(void *node)
 {
-    return ((struct node *)node)->drained;
+    const struct worker *worker = &((struct node *)node)->worker;
+    return worker->ended && worker->end == WORKER_DONE;
 }
 
 void node_free(struct node *node)
 {
     loop_kill(node->loop);
-    if (!node->draining && node->consumer) {
-        intake_stop(&node->intake, NULL, NULL);
+    if (!node->worker.draining) {
+        intake_stop(&node->worker.intake, NULL, NULL);
     }
     http_close(node->edges.submit_http);
     http_close(node->edges.poll_http);
     fetcher_close(node->edges.fetcher);
     bucket_close(node->edges.bucket);
-    producer_reap(node->edges.producer);
-    store_close(node->edges.store);
-    if (node->consumer) {
-        consumer_reap(node->consumer);
+    if (node->worker.edges.producer) {
+        producer_reap(node->worker.edges.producer);
     }
-    engine_done(&node->engine);
-    intake_done(&node->intake);
-    fleet_done(&node->fleet);
+    store_close(node->edges.store);
+    if (node->worker.consumer) {
+        consumer_reap(node->worker.consumer);
+    }
+    worker_done(&node->worker);
     metrics_free(node->edges.metrics);
     loop_close(node->loop);
     free(node);

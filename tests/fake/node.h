@@ -7,27 +7,15 @@
 #include "fake/provider.h"
 #include "fake/store.h"
 #include "fake/world.h"
-#include "flow/engine.h"
-#include "flow/fleet.h"
-#include "flow/intake.h"
+#include "flow/worker.h"
 
-/**
- * One worker in the world: intake, engine and fleet, wired as flow/worker.c
- * wires them, over the fakes.
- */
+/** One worker in the world: the real one, over the fakes. */
 struct node {
     char name[24];
     struct world *world;
     struct loop *loop;
     struct engine_edges edges;
-    struct consumer *consumer;
-    struct engine engine;
-    struct fleet fleet;
-    struct intake intake;
-    bool intake_idle;
-    bool engine_idle;
-    bool draining;
-    bool drained;
+    struct worker worker;
     bool killed;
 };
 

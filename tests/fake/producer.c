@@ -2,6 +2,7 @@
 
 #include "fake/kafka.h"
 #include "fake/watch.h"
+#include "fake/world_loop.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 /* lib/edge/producer.h over topics in memory. */
 
 struct producer {
+    consumer_state_fn *on_state;
+    void *state_context;
     struct world *world;
     struct loop *loop;
     struct list ops;
@@ -26,6 +29,12 @@ struct delivery {
     bool failed;
 };
 
+static void on_connected(void *context)
+{
+    struct producer *producer = context;
+    producer->on_state(producer->state_context, true, NULL);
+}
+
 struct producer *producer_open(struct loop *loop, const char *brokers,
                                const struct kafka_property *properties,
                                size_t properties_len,
@@ -35,14 +44,15 @@ struct producer *producer_open(struct loop *loop, const char *brokers,
     (void)brokers;
     (void)properties;
     (void)properties_len;
-    (void)on_state;
-    (void)state_context;
     (void)err;
     struct producer *producer = calloc(1, sizeof *producer);
     assert(producer);
     producer->world = loop_world(loop);
     producer->loop = loop;
     list_init(&producer->ops);
+    producer->on_state = on_state;
+    producer->state_context = state_context;
+    world_on_loop(producer->world, loop, 0, on_connected, NULL, producer);
     return producer;
 }
 
@@ -161,11 +171,27 @@ void producer_reap(struct producer *producer)
     free(producer);
 }
 
+struct closing {
+    struct producer *producer;
+    loop_fn *on_closed;
+    void *context;
+};
+
+static void on_closing(void *context)
+{
+    struct closing closing = *(struct closing *)context;
+    free(context);
+    producer_reap(closing.producer);
+    closing.on_closed(closing.context);
+}
+
 void producer_close(struct producer *producer, int64_t timeout_ms,
                     loop_fn *on_closed, void *context)
 {
     (void)timeout_ms;
-    struct loop *loop = producer->loop;
-    producer_reap(producer);
-    loop_post(loop, on_closed, context);
+    struct closing *closing = malloc(sizeof *closing);
+    assert(closing);
+    *closing = (struct closing){producer, on_closed, context};
+    world_on_loop(producer->world, producer->loop, 0, on_closing, free,
+                  closing);
 }

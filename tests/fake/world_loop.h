@@ -3,7 +3,7 @@
 
 #include "fake/world.h"
 
-/** Between world.c and loop.c only. */
+/** Between world.c, loop.c and what closes a door later. */
 
 struct deferred {
     loop_fn *fn;

@@ -120,11 +120,11 @@ static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
     kafka_request(world, "not JSON");
     world_run_for(world, MINUTE_MS);
     assert_int_equal(times_told(world, "rejected"), 0);
-    assert_int_equal(consumer_out(w1->consumer), 1);
+    assert_int_equal(consumer_out(w1->worker.consumer), 1);
     world->kafka->down = false;
     world_run_for(world, MINUTE_MS);
     assert_int_equal(times_told(world, "rejected k not_json"), 1);
-    assert_int_equal(consumer_out(w1->consumer), 0);
+    assert_int_equal(consumer_out(w1->worker.consumer), 0);
     node_free(w1);
     close_world(world);
 }
@@ -180,18 +180,18 @@ static void more_than_the_backlog_may_hold__consumption_pauses(void **state)
     struct world *world = world_open(8);
     world->provider->balance_empty = true;
     struct node *w1 = node_start(world, "w1", NULL);
-    w1->intake.options.backlog_max = 20;
+    w1->worker.intake.options.backlog_max = 20;
     for (int i = 0; i < 200; i++) {
         char id[16];
         snprintf(id, sizeof id, "r%d", i);
         world_ask(world, id);
     }
     world_run_for(world, 30000);
-    assert_true(w1->intake.paused);
+    assert_true(w1->worker.intake.paused);
     assert_true(world->tables->len < 200);
     world->provider->balance_empty = false;
     world_run_for(world, 10 * MINUTE_MS);
-    assert_false(w1->intake.paused);
+    assert_false(w1->worker.intake.paused);
     assert_int_equal(world->tables->len, 200);
     assert_int_equal(times_told(world, "completed\n"), 200);
     node_free(w1);
@@ -220,12 +220,12 @@ static char *large_request(int number)
  * within its budget, and so does what a turn reads. */
 static void look_while(struct world *world, struct node *node, int64_t for_ms)
 {
-    int64_t max = node->intake.options.bytes_max;
+    int64_t max = node->worker.intake.options.bytes_max;
     for (int64_t ms = 0; ms < for_ms; ms++) {
         world_run_for(world, 1);
-        assert_true(node->intake.bytes <= max + 2 * MIB);
-        assert_true(node->intake.batch_bytes <= 4000000 + 2 * MIB);
-        assert_true(node->intake.turn_bytes <= 2 * MIB);
+        assert_true(node->worker.intake.bytes <= max + 2 * MIB);
+        assert_true(node->worker.intake.batch_bytes <= 4000000 + 2 * MIB);
+        assert_true(node->worker.intake.turn_bytes <= 2 * MIB);
     }
 }
 
@@ -234,7 +234,7 @@ static void forty_of_a_mebibyte__are_read_a_few_in_a_turn(void **state)
     (void)state;
     struct world *world = world_open(9);
     struct node *w1 = node_start(world, "w1", NULL);
-    w1->intake.options.bytes_max = 8 * MIB;
+    w1->worker.intake.options.bytes_max = 8 * MIB;
     for (int i = 0; i < 40; i++) {
         char *text = large_request(i);
         kafka_request(world, text);
@@ -243,8 +243,8 @@ static void forty_of_a_mebibyte__are_read_a_few_in_a_turn(void **state)
     look_while(world, w1, 5000);
     until_closed(world, MINUTE_MS);
     assert_int_equal(times_told(world, "failed invalid_request"), 40);
-    assert_int_equal(w1->intake.bytes, 0);
-    assert_false(w1->intake.paused);
+    assert_int_equal(w1->worker.intake.bytes, 0);
+    assert_false(w1->worker.intake.paused);
     node_free(w1);
     close_world(world);
 }
@@ -255,7 +255,7 @@ static void what_waits__is_bounded_by_its_bytes(void **state)
     (void)state;
     struct world *world = world_open(10);
     struct node *w1 = node_start(world, "w1", NULL);
-    w1->intake.options.bytes_max = 2 * MIB;
+    w1->worker.intake.options.bytes_max = 2 * MIB;
     world_run_for(world, 1000);
     world->kafka->down = true; /* takes no rejection */
     for (int i = 0; i < 200; i++) {
@@ -265,9 +265,9 @@ static void what_waits__is_bounded_by_its_bytes(void **state)
         kafka_request(world, text);
     }
     look_while(world, w1, 2000);
-    assert_true(w1->intake.paused);
-    assert_true(w1->intake.rejecting_bytes <= 2 * MIB);
-    assert_true(consumer_out(w1->consumer) < 100);
+    assert_true(w1->worker.intake.paused);
+    assert_true(w1->worker.intake.rejecting_bytes <= 2 * MIB);
+    assert_true(consumer_out(w1->worker.consumer) < 100);
     world->kafka->down = false;
     world_run_for(world, MINUTE_MS);
     assert_int_equal(times_told(world, "rejected k not_json"), 200);
@@ -285,12 +285,12 @@ static void what_waits__is_bounded_by_its_bytes(void **state)
         kafka_request(world, text);
     }
     look_while(world, w1, 2000);
-    assert_true(w1->intake.paused);
-    assert_true(consumer_out(w1->consumer) < 100);
+    assert_true(w1->worker.intake.paused);
+    assert_true(consumer_out(w1->worker.consumer) < 100);
     until_closed(world, 5 * MINUTE_MS);
     assert_int_equal(times_told(world, "failed invalid_request"), 200);
-    assert_int_equal(w1->intake.bytes, 0);
-    assert_false(w1->intake.paused);
+    assert_int_equal(w1->worker.intake.bytes, 0);
+    assert_false(w1->worker.intake.paused);
     node_free(w1);
     close_world(world);
 }

@@ -282,18 +282,9 @@ static void a_lost_answer__leaves_no_row_behind(void **state)
 /** What the probes of a worker say. */
 static void probe(struct node *node, const char *path, struct buf *out)
 {
-    struct status status = {
-        .name = "w1",
-        .engine = &node->engine,
-        .fleet = &node->fleet,
-        .intake = &node->intake,
-        .store_up = true,
-        .consumer_up = true,
-        .producer_up = true,
-    };
     struct admin_answer answer = {.body = out};
     out->len = 0;
-    status_answer(&status, str_of(path), &answer);
+    worker_answer(&node->worker, str_of(path), &answer);
     buf_add_char(out, '\0');
 }
 

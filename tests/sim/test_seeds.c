@@ -70,7 +70,7 @@ static struct node *start(struct trial *t)
 
 static bool is_well(const struct node *node)
 {
-    return !node->killed && !node->draining;
+    return !node->killed && !node->worker.draining;
 }
 
 /** One that is neither dead nor leaving; null: there is none. */

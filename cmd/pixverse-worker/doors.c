@@ -1,0 +1,133 @@
+#include "doors.h"
+
+#include "base/log.h"
+#include "topics.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define POLL_CONNECTIONS 32
+#define POLLS_AT_ONCE 4096
+#define OPEN_AGAIN_S 5
+
+static bool open_bucket(struct doors *d, const struct settings *s)
+{
+    for (;;) {
+        struct err err = {0};
+        d->edges.bucket =
+            bucket_open(d->edges.loop, str_of(s->storage_url),
+                        (int)s->transfers_max, s->video_max_bytes, &err);
+        if (d->edges.bucket) {
+            return true;
+        }
+        log_at(LOG_ERROR, "storage can't be opened", LOG_TEXT("why", err.text));
+        if (err.kind != ERR_TRANSIENT) {
+            return false;
+        }
+        sleep(OPEN_AGAIN_S); /* nothing is served yet: nothing waits for us */
+    }
+}
+
+static bool open_producer(struct doors *d, const struct settings *s,
+                          struct worker *worker, struct err *err)
+{
+    d->properties = properties_of(s);
+    if (!d->properties) {
+        return err_set(err, ERR_FATAL, "no memory");
+    }
+    d->edges.producer =
+        producer_open(d->edges.loop, s->kafka_brokers, d->properties,
+                      s->kafka_conf_len, worker_producer_state, worker, err);
+    return d->edges.producer != NULL;
+}
+
+static bool open_consumer(struct doors *d, const struct settings *s,
+                          struct worker *worker, struct err *err)
+{
+    const struct consumer_options options = {
+        .brokers = s->kafka_brokers,
+        .group = s->kafka_group,
+        .topic = s->kafka_request_topic,
+        .ahead_bytes = intake_ahead_bytes(s->intake_bytes_max),
+        .properties = d->properties,
+        .properties_len = s->kafka_conf_len,
+    };
+    d->consumer = consumer_open(d->edges.loop, &options, worker_message,
+                                worker_consumer_state, worker, err);
+    return d->consumer != NULL;
+}
+
+static bool open_http(struct doors *d, const struct settings *s, struct err *err)
+{
+    const struct http_options once = {
+        .connections_max = (int)s->submits_max,
+        .at_once_max = (int)s->submits_max,
+        .once = true,
+    };
+    const struct http_options kept = {
+        .connections_max = POLL_CONNECTIONS,
+        .at_once_max = POLLS_AT_ONCE,
+    };
+    const struct fetcher_options fetcher = {
+        .allow_private = s->download_private,
+        .bytes_max = s->video_max_bytes,
+    };
+    d->edges.submit_http = http_open(d->edges.loop, &once, err);
+    d->edges.poll_http =
+        d->edges.submit_http ? http_open(d->edges.loop, &kept, err) : NULL;
+    d->edges.fetcher =
+        d->edges.poll_http ? fetcher_open(d->edges.loop, &fetcher, err) : NULL;
+    return d->edges.fetcher != NULL;
+}
+
+static bool open_store(struct doors *d, const struct settings *s,
+                       struct worker *worker, struct err *err)
+{
+    const struct store_options options = {
+        .url = s->database_url,
+        .name = "pixverse-worker",
+        .lease_ms = s->lease_ms,
+    };
+    d->edges.store = store_open(d->edges.loop, &options, worker_store_state,
+                                worker, err);
+    return d->edges.store != NULL;
+}
+
+bool doors_open(struct doors *doors, const struct settings *settings,
+                struct worker *worker, struct err *err)
+{
+    *doors = (struct doors){0};
+    doors->edges.loop = loop_open(err);
+    doors->edges.metrics = metrics_new();
+    if (!doors->edges.loop || !doors->edges.metrics ||
+        !open_bucket(doors, settings)) {
+        return false;
+    }
+    if (!open_producer(doors, settings, worker, err) ||
+        !open_http(doors, settings, err) ||
+        !open_store(doors, settings, worker, err)) {
+        return false;
+    }
+    doors->admin = admin_open(doors->edges.loop, settings->admin_listen,
+                              worker_answer, worker, err);
+    return doors->admin && open_consumer(doors, settings, worker, err);
+}
+
+void doors_close(struct doors *doors)
+{
+    admin_close(doors->admin);
+    http_close(doors->edges.submit_http);
+    http_close(doors->edges.poll_http);
+    fetcher_close(doors->edges.fetcher);
+    store_close(doors->edges.store);
+}
+
+/** A drain has closed both by now: what they tell comes through the loop. */
+void doors_done(struct doors *doors)
+{
+    bucket_close(doors->edges.bucket);
+    loop_close(doors->edges.loop);
+    metrics_free(doors->edges.metrics);
+    free(doors->properties);
+}

@@ -1,0 +1,76 @@
+#include "base/list.h"
+#include "lib/check.h"
+
+struct item {
+    int number;
+    struct list link;
+};
+
+static int pop(struct list *head)
+{
+    struct list *link = list_pop(head);
+    return link ? LIST_OWNER(link, struct item, link)->number : 0;
+}
+
+static void list_pop__what_was_added__comes_in_order(void **state)
+{
+    (void)state;
+    struct list head;
+    struct item items[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
+    list_init(&head);
+    assert_true(list_is_empty(&head));
+    assert_null(list_pop(&head));
+    for (int i = 0; i < 3; i++) {
+        list_add_tail(&head, &items[i].link);
+    }
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(pop(&head), i);
+    }
+    assert_true(list_is_empty(&head));
+}
+
+static void list_remove__twice__is_out_once(void **state)
+{
+    (void)state;
+    struct list head;
+    struct item items[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
+    list_init(&head);
+    for (int i = 0; i < 3; i++) {
+        list_add_tail(&head, &items[i].link);
+    }
+    list_remove(&items[1].link);
+    list_remove(&items[1].link);
+    assert_int_equal(pop(&head), 1);
+    list_add_tail(&head, &items[1].link); /* and in again */
+    assert_int_equal(pop(&head), 3);
+    assert_int_equal(pop(&head), 2);
+    assert_int_equal(pop(&head), 0);
+}
+
+static void list_take_all__some_or_none__leaves_nothing(void **state)
+{
+    (void)state;
+    struct list from;
+    struct list head;
+    struct item items[2] = {{.number = 1}, {.number = 2}};
+    list_init(&from);
+    list_take_all(&head, &from);
+    assert_true(list_is_empty(&head));
+    list_add_tail(&from, &items[0].link);
+    list_add_tail(&from, &items[1].link);
+    list_take_all(&head, &from);
+    assert_true(list_is_empty(&from));
+    list_remove(&items[0].link); /* knows its new ring */
+    assert_int_equal(pop(&head), 2);
+    assert_int_equal(pop(&head), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(list_pop__what_was_added__comes_in_order),
+        cmocka_unit_test(list_remove__twice__is_out_once),
+        cmocka_unit_test(list_take_all__some_or_none__leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,84 @@
+#include "core/request_fields.h"
+#include "lib/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct arena arena;
+
+static struct request read_body(const char *json, struct reading *reading)
+{
+    struct request request = {0};
+    bool no_memory = false;
+    *reading = (struct reading){.arena = &arena};
+    json_t *body = json_read(str_of(json), &no_memory);
+    assert_non_null(body);
+    body_read(reading, body, &request);
+    json_decref(body);
+    return request;
+}
+
+static void body_read__what_is_there__tells_the_mode(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        enum request_mode mode;
+    } rows[] = {
+        {"{\"prompt\":\"a\"}", MODE_TEXT},
+        {"{\"prompt\":\"a\",\"image_urls\":[\"https://e.com/a.png\"]}",
+         MODE_IMAGE},
+        {"{\"prompt\":\"a\",\"first_frame_image\":\"https://e.com/a.png\","
+         "\"last_frame_image\":\"https://e.com/b.png\"}",
+         MODE_TRANSITION},
+        {"{\"prompt\":\"a\",\"extend_from_task_id\":\"task_1\"}", MODE_EXTEND},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct reading reading;
+        struct request request = read_body(rows[i].json, &reading);
+        if (reading.faults.len) {
+            fail_msg("%s: %.*s", rows[i].json,
+                     (int)reading.faults.items[0].message.len,
+                     reading.faults.items[0].message.at);
+        }
+        assert_int_equal(request.mode, rows[i].mode);
+        assert_true(request.body.len > 0);
+        assert_int_equal(request_mode_parse(
+                             str_of(request_mode_name(request.mode))),
+                         request.mode);
+    }
+    assert_int_equal(request_mode_parse(STR("")), MODE_NONE);
+    assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);
+}
+
+static void body_read__two_modes_or_half_a_pair__is_a_fault(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{\"prompt\":\"a\",\"image_urls\":[\"https://e.com/a.png\"],"
+         "\"extend_from_task_id\":\"task_1\"}",
+         "conflict"},
+        {"{\"prompt\":\"a\",\"first_frame_image\":\"https://e.com/a.png\"}",
+         "incomplete_pair"},
+        {"{\"prompt\":\"a\",\"promt\":\"b\"}", "unknown_field"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct reading reading;
+        struct request request = read_body(rows[i][0], &reading);
+        (void)request;
+        assert_true(reading.faults.len > 0);
+        assert_string_equal(reading.faults.items[0].code, rows[i][1]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(body_read__what_is_there__tells_the_mode),
+        cmocka_unit_test(body_read__two_modes_or_half_a_pair__is_a_fault),
+    };
+    arena_init(&arena, 4096, 0);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_done(&arena);
+    return failed;
+}

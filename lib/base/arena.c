@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ static struct arena_chunk *chunk_new(struct arena *arena, size_t bytes)
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
     const size_t align = sizeof(max_align_t);
+    assert(!arena->bytes_max || arena->used_bytes <= arena->bytes_max);
     if (arena->failed || bytes > SIZE_MAX / 2) {
         arena->failed = true;
         return NULL;
@@ -51,6 +53,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
             return NULL;
         }
     }
+    assert(chunk->used + need <= chunk->size);
     void *at = (char *)chunk->bytes + chunk->used;
     chunk->used += need;
     arena->used_bytes += need;
@@ -59,6 +62,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
 
 char *arena_copy(struct arena *arena, const char *bytes, size_t len)
 {
+    assert(bytes || len == 0);
     char *copy = arena_alloc(arena, len + 1);
     if (copy && len) {
         memcpy(copy, bytes, len);

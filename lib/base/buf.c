@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@ void buf_reset(struct buf *buf)
 
 char *buf_room(struct buf *buf, size_t bytes)
 {
+    assert(!buf->bytes || buf->len < buf->size);
     if (buf->failed) {
         return NULL;
     }
@@ -59,12 +61,15 @@ char *buf_room(struct buf *buf, size_t bytes)
 
 void buf_took(struct buf *buf, size_t bytes)
 {
+    assert(buf->bytes && !buf->failed);
+    assert(bytes < buf->size - buf->len);
     buf->len += bytes;
     buf->bytes[buf->len] = '\0';
 }
 
 void buf_add(struct buf *buf, const void *bytes, size_t len)
 {
+    assert(bytes || len == 0);
     char *room = buf_room(buf, len);
     if (!room) {
         return;

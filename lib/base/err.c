@@ -1,11 +1,13 @@
 #include "base/err.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
 {
+    assert(kind > ERR_NONE && kind <= ERR_FATAL);
     if (!err) {
         return false;
     }
@@ -42,6 +44,7 @@ bool err_wrap(struct err *err, const char *format, ...)
 
 const char *err_kind_name(enum err_kind kind)
 {
+    assert(kind >= ERR_NONE && kind <= ERR_FATAL);
     static const char *const names[] = {
         [ERR_NONE] = "none",
         [ERR_TRANSIENT] = "transient",

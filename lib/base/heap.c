@@ -37,6 +37,7 @@ bool heap_reserve(struct heap *heap, size_t entries)
 
 static void set(struct heap *heap, size_t at, struct heap_entry *entry)
 {
+    assert(at < heap->size);
     heap->entries[at] = entry;
     entry->place = at + 1;
 }
@@ -73,6 +74,8 @@ static void sink(struct heap *heap, size_t at)
 
 void heap_put(struct heap *heap, struct heap_entry *entry, int64_t due_ms)
 {
+    assert(entry->place == 0 || (entry->place <= heap->len &&
+                                 heap->entries[entry->place - 1] == entry));
     entry->due_ms = due_ms;
     if (entry->place == 0) {
         assert(heap->len < heap->size);

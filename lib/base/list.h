@@ -1,6 +1,7 @@
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,6 +27,7 @@ static inline bool list_is_empty(const struct list *head)
 
 static inline void list_add_tail(struct list *head, struct list *link)
 {
+    assert(head->prev->next == head && link != head);
     link->next = head;
     link->prev = head->prev;
     head->prev->next = link;
@@ -35,6 +37,7 @@ static inline void list_add_tail(struct list *head, struct list *link)
 /** Takes the link out; it may be taken out again without harm. */
 static inline void list_remove(struct list *link)
 {
+    assert(link->next->prev == link && link->prev->next == link);
     link->next->prev = link->prev;
     link->prev->next = link->next;
     list_init(link);

@@ -1,5 +1,6 @@
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static unsigned char lower(unsigned char c)
@@ -40,6 +41,7 @@ bool str_ends(struct str text, struct str end)
 
 struct str str_trim(struct str text)
 {
+    assert(text.at || text.len == 0);
     while (text.len && is_space((unsigned char)text.at[0])) {
         text.at++;
         text.len--;
@@ -63,6 +65,7 @@ ptrdiff_t str_find_nocase(struct str text, struct str part)
 
 bool str_to_i64(struct str text, int64_t min, int64_t max, int64_t *value)
 {
+    assert(min <= max && value);
     bool negative = text.len > 0 && text.at[0] == '-';
     size_t at = negative ? 1 : 0;
     if (at == text.len) {
@@ -122,6 +125,7 @@ size_t str_point_bytes(struct str text)
 
 bool str_is_utf8(struct str text)
 {
+    assert(text.at || text.len == 0);
     for (size_t at = 0; at < text.len;) {
         size_t n =
             point_bytes((const unsigned char *)text.at + at, text.len - at);
@@ -155,6 +159,7 @@ struct str str_cut_points(struct str text, size_t points)
 
 void str_hex(const unsigned char *bytes, size_t len, char *out)
 {
+    assert(bytes || len == 0);
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < len; i++) {
         out[2 * i] = digits[bytes[i] >> 4];

@@ -1,15 +1,18 @@
 #include "core/doubt.h"
 
+#include <assert.h>
 #include <string.h>
 
 int64_t replay_until_ms(const struct task_row *row, const struct policy *policy)
 {
+    assert(policy->key_lifetime_ms >= 0);
     return row->first_sent_ms + policy->key_lifetime_ms / 6 * 5;
 }
 
 bool replay_may_leave(const struct task_row *row, const struct policy *policy,
                       int64_t now_ms)
 {
+    assert(policy->account);
     return now_ms < replay_until_ms(row, policy) &&
            policy->doubt == DOUBT_REPLAY &&
            strcmp(row->account, policy->account) == 0;
@@ -35,6 +38,9 @@ enum doubt_act task_doubt_act(const struct task *task,
     enum doubt_act act = DOUBT_ACT_WAIT;
     int64_t at_ms = until_ms;
 
+    assert(row->state == SUBMITTING && due_ms);
+    assert(policy->doubt >= DOUBT_AUTO && policy->doubt <= DOUBT_SETTLE);
+    assert(policy->submit_timeout_ms >= 0);
     if (now_ms >= until_ms || task->memo.cancel) {
         act = DOUBT_ACT_SETTLE; /* a replay could buy what was cancelled */
         at_ms = answered_ms;
@@ -64,6 +70,7 @@ enum doubt_act task_doubt_act(const struct task *task,
 
 bool task_is_unsent_claim(const struct task_row *row, int64_t lost_claim_ms)
 {
+    assert(lost_claim_ms >= 0);
     return row->state == SUBMITTING && !row->doubt &&
            !row->provider_task_id[0] && lost_claim_ms != 0 &&
            row->last_sent_ms == lost_claim_ms;

@@ -1,7 +1,10 @@
 #include "core/exchange.h"
 
+#include <assert.h>
+
 const char *reply_end_name(enum reply_end end)
 {
+    assert(end >= 0 && end <= REPLY_CANCELLED);
     static const char *const names[] = {
         [REPLY_WHOLE] = "whole",         [REPLY_UNRESOLVED] = "unresolved",
         [REPLY_UNREACHED] = "unreached", [REPLY_UNTRUSTED] = "untrusted",

@@ -7,6 +7,7 @@
 
 void lease_watch_init(struct lease_watch *watch, int64_t lease_ms)
 {
+    assert(lease_ms >= 1);
     *watch = (struct lease_watch){.lease_ms = lease_ms};
 }
 

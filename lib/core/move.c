@@ -2,6 +2,7 @@
 
 #include "core/retry.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +11,13 @@
 
 void move_wait_until(struct move *m, int64_t due_ms)
 {
+    assert(due_ms >= m->now_ms);
     m->step->due_ms = due_ms;
 }
 
 void move_wait_for(struct move *m, int64_t wait_ms)
 {
+    assert(wait_ms >= 0);
     move_wait_until(m, m->now_ms + wait_ms);
 }
 
@@ -26,6 +29,8 @@ int64_t move_backoff_ms(const struct move *m, int tries)
 
 void move_enter(struct move *m, enum task_state state)
 {
+    assert(state >= 0 && state < TASK_STATES_LEN);
+    assert(m->row->state != CLOSED);
     if (m->row->state != state) {
         m->row->takeovers = 0;
         m->memo->misses = 0;
@@ -41,6 +46,7 @@ void move_enter(struct move *m, enum task_state state)
 
 void move_settle(struct move *m, enum task_state state)
 {
+    assert(state == SUCCEEDED || state == FAILED);
     move_enter(m, state);
     m->row->settled_ms = m->now_ms;
     m->step->settles = true;
@@ -53,6 +59,7 @@ void move_close(struct move *m)
 
 void move_fail(struct move *m, enum failure_kind kind, struct str message)
 {
+    assert(kind > FAILURE_NONE && kind < FAILURE_KINDS_LEN);
     if (m->row->late) {
         move_close(m);
         return;
@@ -69,6 +76,7 @@ void move_fail(struct move *m, enum failure_kind kind, struct str message)
 
 void move_take_cost(struct move *m)
 {
+    assert(!m->outcome->has_cost || m->outcome->cost >= 0);
     if (m->outcome->has_cost) {
         m->row->has_cost = true;
         m->row->cost = m->outcome->cost;
@@ -78,12 +86,26 @@ void move_take_cost(struct move *m)
 
 int64_t move_poll_wait_ms(const struct move *m)
 {
+    assert(m->policy->poll_interval_ms >= 0);
     return retry_jitter_ms(m->policy->poll_interval_ms, m->policy->jitter);
 }
 
 void move_wait_within_deadline(struct move *m, int64_t due_ms)
 {
     move_wait_until(m, sooner(due_ms, longer(m->row->deadline_ms, m->now_ms)));
+}
+
+int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms)
+{
+    return row->submitted_ms + late_ms;
+}
+
+bool task_time_is_up(const struct task_row *row, int64_t late_ms,
+                     int64_t now_ms)
+{
+    assert(row->state == RUNNING || row->state == LATE);
+    return row->state == LATE ? now_ms >= task_late_until_ms(row, late_ms)
+                              : now_ms >= row->deadline_ms;
 }
 
 bool move_time_is_up(const struct move *m)
@@ -93,9 +115,55 @@ bool move_time_is_up(const struct move *m)
 
 bool move_denied_to_stranger(struct move *m)
 {
+    assert(m->outcome->kind == OUTCOME_DENIED);
     if (m->outcome->same_key) {
         return false;
     }
     m->step->hold = HOLD_ACCOUNT;
     return true;
+}
+
+/** What no rule may do, whatever the row holds. Positive and negative: a bug
+ * ends the process before anything is written, and the next one takes over. */
+void move_check(const struct move *m, const struct task *before)
+{
+    const struct task_row *was = &before->row;
+    const struct task_row *is = m->row;
+    const bool moved = is->state != was->state;
+    const bool failed = moved && is->state == FAILED;
+
+    /* Whose it is and when it came is nobody's to change here. */
+    assert(is->id == was->id && is->fence == was->fence);
+    assert(is->version == was->version);
+    assert(is->submission == was->submission);
+    assert(is->received_ms == was->received_ms);
+    assert(is->owner == was->owner || (is->owner == 0 && is->state == QUEUED));
+    assert(is->result == was->result && is->event == was->event);
+
+    /* It waits, and what moved is written before its effect begins. */
+    assert(m->step->due_ms >= m->now_ms);
+    assert(m->step->save || !moved);
+    assert(m->step->save || !m->step->settles);
+
+    /* P1: a doubt ends with an id, or with the task. */
+    assert(was->state != SUBMITTING || !was->doubt || is->doubt ||
+           is->state == RUNNING);
+    assert(was->state != SUBMITTING || is->state != QUEUED || !was->doubt);
+    assert(!moved || is->state != RUNNING || is->provider_task_id[0]);
+    assert(!moved || is->state != RUNNING || is->deadline_ms != 0);
+    assert(was->state == QUEUED || is->account[0] == was->account[0]);
+    assert(was->first_sent_ms == is->first_sent_ms || was->state == QUEUED);
+
+    /* P3: who settles says so, and never a second failure. */
+    assert(m->step->settles ==
+           (moved && (is->state == SUCCEEDED || is->state == FAILED)));
+    assert(!m->step->settles || is->settled_ms == m->now_ms);
+    assert(!failed || !was->late);
+    assert(failed == (m->step->failure.kind != FAILURE_NONE));
+    assert(!was->late || is->late);
+    assert(is->state != LATE || !moved || is->provider_task_id[0]);
+
+    /* P7: what is paid for and there isn't asked for again. */
+    assert(was->state != READY || is->state != RUNNING);
+    assert(m->step->hold >= HOLD_NONE && m->step->hold < HOLD_REASONS_LEN);
 }

@@ -35,6 +35,9 @@ static inline int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/** Asserts what every rule has to keep. */
+void move_check(const struct move *m, const struct task *before);
+
 /* ---- when ---- */
 
 void move_wait_until(struct move *m, int64_t due_ms);

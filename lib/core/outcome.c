@@ -1,5 +1,7 @@
 #include "core/outcome.h"
 
+#include <assert.h>
+
 static const char *const outcome_names[] = {
 #define X(name) #name,
     OUTCOMES(X)
@@ -19,6 +21,7 @@ static const char *const hold_names[] = {
 
 const char *outcome_kind_name(enum outcome_kind kind)
 {
+    assert(kind >= 0 && kind < OUTCOMES_LEN);
     return outcome_names[kind];
 }
 
@@ -29,6 +32,7 @@ bool outcome_is_doubt(enum outcome_kind kind)
 
 const char *hold_reason_name(enum hold_reason reason)
 {
+    assert(reason >= 0 && reason < HOLD_REASONS_LEN);
     return hold_names[reason];
 }
 

@@ -9,6 +9,7 @@
 
 enum pace_news pace_news_of(const struct outcome *outcome)
 {
+    assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
     if (outcome->kind == OUTCOME_ACCEPTED) {
         return PACE_ACCEPTED;
     }
@@ -30,8 +31,18 @@ void pace_init(struct pace *pace, int at_once_max)
     };
 }
 
+/** Between one and all that the settings allow, always. */
+static void check(const struct pace *pace)
+{
+    assert(pace->at_once_max >= 1);
+    assert(pace->at_once >= 1 && pace->at_once <= pace->at_once_max);
+    assert(pace->shut_until_ms >= 0 && pace->failures >= 0);
+}
+
 int pace_room(const struct pace *pace, int under_way, int64_t now_ms)
 {
+    check(pace);
+    assert(under_way >= 0);
     if (now_ms < pace->shut_until_ms || under_way >= (int)pace->at_once) {
         return 0;
     }
@@ -46,11 +57,13 @@ void pace_accepted(struct pace *pace)
         pace->at_once = pace->at_once_max;
     }
     pace->failures = 0;
+    check(pace);
 }
 
 void pace_pushed_back(struct pace *pace, int64_t retry_after_ms, int64_t now_ms,
                       uint32_t random)
 {
+    assert(retry_after_ms >= 0);
     /* Sends that were under way when the gate shut come back with the same
      * news: they count once, or one throttle would bring 32 down to 1. */
     const bool news = now_ms >= pace->shut_until_ms;
@@ -67,6 +80,7 @@ void pace_pushed_back(struct pace *pace, int64_t retry_after_ms, int64_t now_ms,
     if (news || now_ms + retry_after_ms > pace->shut_until_ms) {
         pace->shut_until_ms = now_ms + wait_ms;
     }
+    check(pace);
 }
 
 void pace_restart(struct pace *pace)

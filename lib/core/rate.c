@@ -37,6 +37,7 @@ void rate_resume(struct rate *rate, int64_t now_ms)
 
 bool rate_is_low(struct rate *rate, int64_t now_ms)
 {
+    assert(rate->window_ms >= 1 && rate->bytes >= 0);
     if (rate->paused_ms >= 0 || now_ms - rate->since_ms < rate->window_ms) {
         return false;
     }

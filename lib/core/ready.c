@@ -2,6 +2,7 @@
 
 #include "core/retry.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@ int64_t task_expires_ms(const struct task_row *row)
 
 static void transfer_again(struct move *m)
 {
+    assert(m->row->state == READY);
+    assert(m->outcome->retry_after_ms >= 0);
     m->memo->misses += 1;
     move_wait_for(m, longer(move_backoff_ms(m, m->memo->misses),
                             m->outcome->retry_after_ms));
@@ -44,6 +47,7 @@ static void transfer_again(struct move *m)
 /** A fresh poll brought nothing better than what was refused. */
 void ready_no_better_url(struct move *m)
 {
+    assert(m->row->state == READY);
     m->memo->wants_refresh = m->row->result == NULL;
     if (!m->row->result) {
         if (m->now_ms >= task_late_until_ms(m->row, m->policy->late_ms)) {
@@ -65,6 +69,7 @@ void ready_no_better_url(struct move *m)
 
 void ready_refreshed(struct move *m)
 {
+    assert(m->outcome->kind == OUTCOME_FINISHED);
     move_take_cost(m);
     struct str old = str_of(m->row->result);
     if (!m->outcome->result.at || str_eq(old, m->outcome->result)) {
@@ -100,6 +105,7 @@ void ready_time_up(struct move *m)
 
 void ready_stored(struct move *m)
 {
+    assert(m->outcome->kind == OUTCOME_STORED);
     m->row->stored_ms = m->outcome->stored_ms;
     move_settle(m, SUCCEEDED);
     m->row->kind = FAILURE_NONE;
@@ -161,6 +167,7 @@ static void write_unusable(struct move *m, const struct unusable *u)
 
 void ready_unusable(struct move *m)
 {
+    assert(m->outcome->kind == OUTCOME_UNUSABLE);
     struct unusable u = read_unusable(m->row);
     char hash[sizeof u.hash];
     snprintf(hash, sizeof hash, "%.*s", (int)m->outcome->hash.len,

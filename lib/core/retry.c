@@ -15,6 +15,7 @@ static int64_t share(int64_t whole, uint32_t random)
 int64_t retry_wait_ms(int tries, int64_t base_ms, int64_t cap_ms,
                       uint32_t random)
 {
+    assert(base_ms >= 0 && cap_ms >= 0);
     int64_t whole_ms = base_ms;
     for (int i = 1; i < tries && whole_ms < cap_ms; i++) {
         whole_ms *= 2; /* below twice the cap: no overflow */
@@ -44,6 +45,7 @@ void backoff_good(struct backoff *backoff)
 
 int64_t retry_jitter_ms(int64_t interval_ms, uint32_t random)
 {
+    assert(interval_ms >= 0);
     int64_t fifth_ms = interval_ms / 5;
     return interval_ms - fifth_ms + share(2 * fifth_ms, random);
 }

@@ -77,6 +77,7 @@ static void queue_time_up(struct move *m)
 /** Back among the waiting: nothing that was sent can have been accepted. */
 static void requeue(struct move *m, int64_t not_before_ms)
 {
+    assert(m->row->state == SUBMITTING && !m->row->doubt);
     if (m->memo->cancel) {
         cancel(m);
         return;
@@ -90,14 +91,14 @@ static void requeue(struct move *m, int64_t not_before_ms)
 /** A send that is known to have come to nothing gives its count back. */
 static void give_back(struct move *m)
 {
-    assert(m->row->sends > 0);
-    m->row->sends -= 1;
+    m->row->sends = m->row->sends > 0 ? m->row->sends - 1 : 0;
 }
 
 /** Replayed no sooner than that; the row is read again meanwhile. */
 static void wait_in_doubt(struct move *m, int64_t replay_ms)
 {
     int64_t due_ms = m->now_ms;
+    assert(m->row->state == SUBMITTING);
     m->memo->replay_ms = replay_ms;
     m->memo->reread_ms = m->now_ms + DOUBT_REREAD_MS;
     if (strcmp(m->row->account, m->policy->account) != 0) {
@@ -119,6 +120,7 @@ static void give_deadline(struct move *m)
 /** Its id is in the row. */
 static void run(struct move *m)
 {
+    assert(m->row->provider_task_id[0]);
     move_enter(m, RUNNING);
     m->row->submitted_ms = m->now_ms;
     m->row->doubt = false;
@@ -223,6 +225,7 @@ static void put_off(struct move *m)
 
 static void refused(struct move *m)
 {
+    assert(m->outcome->failure != FAILURE_NONE);
     if (!m->row->doubt) {
         move_fail(m, m->outcome->failure, m->outcome->message);
         return;
@@ -310,6 +313,7 @@ static void finished(struct move *m)
 
 static void upstream_failed(struct move *m)
 {
+    assert(m->outcome->failure != FAILURE_NONE);
     move_take_cost(m);
     move_fail(m, m->outcome->failure, m->outcome->message);
 }
@@ -400,21 +404,6 @@ static void late_failed(struct move *m)
 {
     move_take_cost(m);
     move_close(m);
-}
-
-/* ---- how long ---- */
-
-int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms)
-{
-    return row->submitted_ms + late_ms;
-}
-
-bool task_time_is_up(const struct task_row *row, int64_t late_ms,
-                     int64_t now_ms)
-{
-    assert(row->state == RUNNING || row->state == LATE);
-    return row->state == LATE ? now_ms >= task_late_until_ms(row, late_ms)
-                              : now_ms >= row->deadline_ms;
 }
 
 /* ---- the table ---- */
@@ -508,6 +497,7 @@ static struct str apply_rule(struct step *step, const struct task *task,
                              const struct outcome *outcome,
                              const struct policy *policy, int64_t now_ms)
 {
+    assert(task && outcome && policy && policy->account && now_ms >= 0);
     *step = (struct step){.next = *task, .due_ms = now_ms};
     struct move move = {
         .step = step,
@@ -518,6 +508,7 @@ static struct str apply_rule(struct step *step, const struct task *task,
         .now_ms = now_ms,
     };
     rule_of(task->row.state, outcome->kind)(&move);
+    move_check(&move, task);
     return move.result;
 }
 

@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
 
 const char *task_state_name(enum task_state state)
 {
+    assert(state >= 0 && state < TASK_STATES_LEN);
     return state_names[state];
 }
 
@@ -55,6 +56,7 @@ const char *task_owes_name(enum task_owes owes)
 
 const char *failure_kind_name(enum failure_kind kind)
 {
+    assert(kind >= 0 && kind < FAILURE_KINDS_LEN);
     return kind_names[kind];
 }
 

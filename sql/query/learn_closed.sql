@@ -2,7 +2,7 @@
 WITH gone AS (
     DELETE FROM closed c USING request r
     WHERE c.id = $1::bigint AND r.id = c.id
-        AND c.provider_task_id = '' AND c.kind = 7
+        AND c.provider_task_id = '' AND c.kind = :submit_unknown
         AND r.idempotency_key || CASE
             WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
             = $2::text
@@ -11,7 +11,7 @@ WITH gone AS (
 INSERT INTO task (
         :closed_columns)
 SELECT
-    id, 6, -1, fence + 1, version + 1, submission, sends, doubt, true,
+    id, :LATE, -1, fence + 1, version + 1, submission, sends, doubt, true,
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
     last_sent_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     generated_ms, stored_ms, settled_ms, not_before_ms, tries, takeovers,

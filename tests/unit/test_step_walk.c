@@ -99,9 +99,78 @@ static void task_step__walks_of_many_seeds__keep_the_rules(void **state)
     }
 }
 
+static int64_t any_number(uint64_t *seed)
+{
+    const uint32_t kind = chance(seed) % 6;
+    const int64_t wide = ((int64_t)chance(seed) << 20) - (INT64_C(1) << 50);
+    return kind == 0 ? 0 : kind == 1 ? -1 : kind == 2 ? T0 : wide;
+}
+
+/** A row as nobody of ours writes it: the store may hold what it likes. */
+static struct task odd_task(uint64_t *seed)
+{
+    struct task task = {.row.id = 1};
+    struct task_row *row = &task.row;
+    row->state = (enum task_state)(chance(seed) % CLOSED);
+    row->kind = (enum failure_kind)(chance(seed) % FAILURE_KINDS_LEN);
+    row->owner = any_number(seed);
+    row->fence = (int32_t)any_number(seed);
+    row->sends = (int32_t)(any_number(seed) % 1000);
+    row->tries = (int32_t)(any_number(seed) % 1000);
+    row->takeovers = (int32_t)(any_number(seed) % 1000);
+    row->doubt = chance(seed) % 2;
+    row->late = chance(seed) % 2;
+    row->billed_open = chance(seed) % 2;
+    int64_t *const times[] = {
+        &row->received_ms,  &row->deadline_ms,   &row->first_sent_ms,
+        &row->last_sent_ms, &row->submitted_ms,  &row->generated_ms,
+        &row->stored_ms,    &row->settled_ms,    &row->not_before_ms,
+        &row->takeovers_since_ms};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        *times[i] = any_number(seed);
+    }
+    if (chance(seed) % 2) {
+        strcpy(row->provider_task_id, "task_1");
+    }
+    if (chance(seed) % 2) {
+        strcpy(row->account, chance(seed) % 2 ? "us" : "them");
+    }
+    if (chance(seed) % 3 == 0) {
+        strcpy(row->unusable, chance(seed) % 2 ? "3 0 abc" : "nonsense");
+    }
+    if (chance(seed) % 2) {
+        row->result = strdup(chance(seed) % 2 ? URL : "no JSON");
+    }
+    return task;
+}
+
+/** Bugs trip asserts, rows never: any row, any outcome that its state takes. */
+static void task_step__rows_of_any_kind__trip_nothing(void **state)
+{
+    (void)state;
+    uint64_t seed = 7;
+    for (int i = 0; i < 300000; i++) {
+        struct task task = odd_task(&seed);
+        const struct policy policy = usual((enum submit_doubt)(i % 3));
+        const struct outcome outcome = {
+            .kind = pick(&task, &seed),
+            .provider_task_id = STR("task_2"),
+            .failure = FAILURE_PROVIDER_FAILED,
+            .same_key = chance(&seed) % 2,
+            .hash = STR("abc"),
+            .key_running = chance(&seed) % 4 == 0,
+            .result = chance(&seed) % 3 ? STR(URL) : (struct str){0},
+        };
+        struct step step = task_step(&task, &outcome, &policy, T0);
+        assert_true(step.due_ms >= T0);
+        task_row_done(&step.next.row);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(task_step__rows_of_any_kind__trip_nothing),
         cmocka_unit_test(task_step__walks_of_many_seeds__keep_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define FLUSH_MS 5000 /* of the log, if its reader is slow */
+
 static void print_help(void)
 {
     puts("pixverse-worker [run|migrate|check|version]\n"
@@ -79,8 +81,9 @@ static int with_settings(int (*command)(const struct settings *settings),
     if (good) {
         settings_hide_secrets();
         status = command(&settings);
-        (void)log_flush(1000);
     }
+    /* The faults are lines of the log, too: nobody else tells them. */
+    (void)log_flush(FLUSH_MS);
     settings_done(&settings);
     return status;
 }

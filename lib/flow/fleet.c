@@ -5,12 +5,9 @@
 #include "flow/order.h"
 #include "flow/why.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <assert.h>
 
-#define PROBE_EVERY_MS 30000 /* promised: at least every 60 s */
-#define PROBE_TIMEOUT_MS 15000
+#define ASK_TIMEOUT_MS 15000
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
 #define ASK_EVERY_MS INT64_C(3600000)
 #define ASK_AGAIN_MS INT64_C(60000) /* no answer yet */
@@ -40,19 +37,12 @@ static void metrics_init(struct fleet *fleet, struct metrics *m)
         m, METRIC_GAUGE, "pixverse_postgres_oldest_xmin_age_transactions", NULL,
         "Transactions since the oldest snapshot that keeps dead rows from being "
         "removed; told by one worker, 0 by the others.");
-    for (int i = 1; i < HOLD_REASONS_LEN; i++) {
-        char labels[48];
-        snprintf(labels, sizeof labels, "reason=\"%s\"",
-                 hold_reason_name((enum hold_reason)i));
-        fleet->hold_gauges[i] =
-            metric_get(m, METRIC_GAUGE, "pixverse_hold", labels,
-                       "1 while submissions stop for this reason.");
-    }
 }
 
 bool fleet_init(struct fleet *fleet, struct engine *engine,
                 const struct fleet_options *options, struct err *err)
 {
+    assert(options->name && options->lease_ms > 0);
     *fleet = (struct fleet){.engine = engine, .options = *options};
     lease_watch_init(&fleet->watch, options->lease_ms);
     arena_init(&fleet->scratch, 4096, 0);
@@ -62,6 +52,7 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
         return err_set(err, ERR_FATAL, "no memory for the fleet");
     }
     metrics_init(fleet, engine->edges.metrics);
+    holds_init(&fleet->holds, engine);
     unreadable_init(&fleet->unreadable, engine);
     fleet->bury = (struct bury){.engine = engine, .watch = &fleet->watch};
     engine->on_hold = on_hold;
@@ -75,6 +66,7 @@ void fleet_done(struct fleet *fleet)
 {
     loop_timer_free(fleet->timer);
     loop_timer_free(fleet->ask_timer);
+    holds_done(&fleet->holds);
     lease_watch_done(&fleet->watch);
     arena_done(&fleet->scratch);
 }
@@ -94,6 +86,7 @@ static void next_beat(struct fleet *fleet, int64_t wait_ms)
 static void on_joined(void *context, int64_t id, const struct err *err)
 {
     struct fleet *fleet = context;
+    assert(fleet->joining);
     fleet->joining = false;
     if (err && err->kind != ERR_NONE) {
         log_at(LOG_WARN, "no lease yet", LOG_TEXT("why", err->text));
@@ -135,207 +128,18 @@ static void on_lease_dead(void *context)
     join(fleet);
 }
 
-/* ---- holds ------------------------------------------------------------------------------ */
-
-struct probe {
-    struct fleet *fleet;
-    enum hold_reason reason;
-    char scope[160];
-};
+static void on_hold(void *context, enum hold_reason reason, struct str scope,
+                    struct str message)
+{
+    struct fleet *fleet = context;
+    holds_set(&fleet->holds, reason, scope, message);
+}
 
 static void ignore_done(void *context, bool done, const struct err *err)
 {
     (void)context;
     (void)done;
     (void)err;
-}
-
-static void on_hold(void *context, enum hold_reason reason, struct str scope,
-                    struct str message)
-{
-    struct fleet *fleet = context;
-    for (size_t i = 0; i < fleet->holds_len; i++) {
-        if (fleet->holds[i].reason == reason && fleet->holds[i].ours) {
-            return; /* it stands already */
-        }
-    }
-    log_at(LOG_ERROR, "submissions stop",
-           LOG_TEXT("hold", hold_reason_name(reason)), LOG_STR("why", message));
-    if (fleet->holds_len < FLEET_HOLDS_MAX) {
-        struct fleet_hold *hold = &fleet->holds[fleet->holds_len++];
-        *hold = (struct fleet_hold){.reason = reason, .ours = true};
-        snprintf(hold->scope, sizeof hold->scope, "%.*s", (int)scope.len,
-                 scope.at);
-        snprintf(hold->message, sizeof hold->message, "%.*s", (int)message.len,
-                 message.at ? message.at : "");
-        hold->since_ms = engine_now_ms(fleet->engine);
-    }
-    store_hold_set(fleet->engine->edges.store, reason, scope, message,
-                   engine_now_ms(fleet->engine) + PROBE_EVERY_MS, ignore_done,
-                   fleet);
-}
-
-static void forget_hold(struct fleet *fleet, const struct probe *probe)
-{
-    for (size_t i = 0; i < fleet->holds_len; i++) {
-        if (fleet->holds[i].reason == probe->reason &&
-            strcmp(fleet->holds[i].scope, probe->scope) == 0) {
-            fleet->holds[i] = fleet->holds[--fleet->holds_len];
-            return;
-        }
-    }
-}
-
-static enum hold_reason worst_of(const struct fleet *fleet)
-{
-    for (size_t i = 0; i < fleet->holds_len; i++) {
-        if (fleet->holds[i].ours) {
-            return fleet->holds[i].reason;
-        }
-    }
-    return HOLD_NONE;
-}
-
-static void lift(struct fleet *fleet, struct probe *probe)
-{
-    log_at(LOG_INFO, "submissions may go on",
-           LOG_TEXT("hold", hold_reason_name(probe->reason)));
-    store_hold_lift(fleet->engine->edges.store, probe->reason,
-                    str_of(probe->scope), ignore_done, fleet);
-    forget_hold(fleet, probe);
-    engine_set_hold(fleet->engine, worst_of(fleet));
-}
-
-static void probe_end(struct probe *probe)
-{
-    probe->fleet->probing = false;
-    free(probe);
-}
-
-static void on_probe_reply(void *context, const struct reply *reply)
-{
-    struct probe *probe = context;
-    struct fleet *fleet = probe->fleet;
-    struct str message = {0};
-    arena_reset(&fleet->scratch);
-    if (apimart_read_probe(probe->reason, reply, &fleet->scratch, &message)) {
-        lift(fleet, probe);
-    } else {
-        log_at(LOG_WARN, "the hold stays",
-               LOG_TEXT("hold", hold_reason_name(probe->reason)),
-               LOG_STR("why", message));
-    }
-    probe_end(probe);
-}
-
-static void on_probe_bucket(void *context, const struct bucket_result *result)
-{
-    struct probe *probe = context;
-    if (result->end == BUCKET_DONE) {
-        lift(probe->fleet, probe);
-    } else {
-        log_at(LOG_WARN, "the hold stays", LOG_TEXT("hold", "storage"),
-               LOG_TEXT("why", result->why));
-    }
-    probe_end(probe);
-}
-
-static void on_probe_ours(void *context, bool done, const struct err *err)
-{
-    struct probe *probe = context;
-    struct fleet *fleet = probe->fleet;
-    struct engine *engine = fleet->engine;
-    if (!done || (err && err->kind != ERR_NONE)) {
-        probe_end(probe);
-        return;
-    }
-    if (probe->reason == HOLD_STORAGE) {
-        bucket_probe(engine->edges.bucket, on_probe_bucket, probe);
-        return;
-    }
-    arena_reset(&fleet->scratch);
-    struct exchange exchange =
-        apimart_ask_balance(&engine->options.apimart, true, &fleet->scratch);
-    struct err why = {0};
-    if (fleet->scratch.failed ||
-        !http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
-                   on_probe_reply, probe, &why)) {
-        probe_end(probe);
-    }
-}
-
-static void probe_holds(struct fleet *fleet)
-{
-    int64_t now_ms = engine_now_ms(fleet->engine);
-    for (size_t i = 0; i < fleet->holds_len && !fleet->probing; i++) {
-        const struct fleet_hold *hold = &fleet->holds[i];
-        bool due = hold->ours && hold->reason != HOLD_OPERATOR &&
-                   now_ms >= hold->next_try_ms;
-        struct probe *probe = due ? malloc(sizeof *probe) : NULL;
-        if (!probe) {
-            continue;
-        }
-        *probe = (struct probe){.fleet = fleet, .reason = hold->reason};
-        memcpy(probe->scope, hold->scope, sizeof probe->scope);
-        fleet->probing = true;
-        store_hold_probe(fleet->engine->edges.store, hold->reason,
-                         str_of(probe->scope), now_ms, PROBE_EVERY_MS,
-                         on_probe_ours, probe);
-    }
-}
-
-static bool is_ours(const struct fleet *fleet, const struct hold_row *row)
-{
-    switch (row->reason) {
-    case HOLD_AUTH:
-    case HOLD_BALANCE:
-    case HOLD_CHANNEL:
-        return str_eq(row->scope,
-                      str_of(fleet->engine->options.apimart.account));
-    case HOLD_STORAGE:
-        return str_eq(row->scope,
-                      str_of(bucket_name(fleet->engine->edges.bucket)));
-    case HOLD_OPERATOR:
-        return true;
-    case HOLD_NONE:
-    case HOLD_ACCOUNT:
-    case HOLD_THROTTLE:
-    case HOLD_REASONS_LEN:
-        break;
-    }
-    return false;
-}
-
-static void take_holds(struct fleet *fleet, const struct beat_result *result)
-{
-    fleet->holds_len = 0;
-    for (int i = 1; i < HOLD_REASONS_LEN; i++) {
-        metric_set(fleet->hold_gauges[i], 0);
-    }
-    for (size_t i = 0; i < result->holds_len &&
-                       fleet->holds_len < FLEET_HOLDS_MAX;
-         i++) {
-        const struct hold_row *row = &result->holds[i];
-        struct fleet_hold *hold = &fleet->holds[fleet->holds_len++];
-        *hold = (struct fleet_hold){
-            .reason = row->reason,
-            .ours = is_ours(fleet, row),
-            .since_ms = row->since_ms,
-            .next_try_ms = row->next_try_ms,
-        };
-        snprintf(hold->scope, sizeof hold->scope, "%.*s", (int)row->scope.len,
-                 row->scope.at);
-        snprintf(hold->message, sizeof hold->message, "%.*s",
-                 (int)row->message.len,
-                 row->message.at ? row->message.at : "");
-        if (hold->ours) {
-            metric_set(fleet->hold_gauges[row->reason], 1);
-        }
-    }
-    metric_set(
-        fleet->hold_gauges[HOLD_THROTTLE],
-        fleet->engine->reasons.shared[SHARED_THROTTLE].since_ms != 0);
-    engine_set_hold(fleet->engine, worst_of(fleet));
 }
 
 /* ---- does the provider honour keys? ---------------------------------------------------- */
@@ -385,7 +189,7 @@ static void ask_keys(void *context)
     struct err err = {0};
     fleet->asking_keys = true;
     if (fleet->scratch.failed ||
-        !http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
+        !http_send(engine->edges.poll_http, &exchange, ASK_TIMEOUT_MS, NULL,
                    on_schema, fleet, &err)) {
         fleet->asking_keys = false;
         loop_timer_set(fleet->ask_timer, ASK_AGAIN_MS);
@@ -428,6 +232,7 @@ static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
 static void on_count(void *context, const struct count_result *result)
 {
     struct fleet *fleet = context;
+    assert(fleet->counting);
     int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
     fleet->counting = false;
     fleet->count_due_ms =
@@ -470,6 +275,7 @@ static void on_beat(void *context, const struct beat_result *result)
 {
     struct fleet *fleet = context;
     struct engine *engine = fleet->engine;
+    assert(fleet->beating);
     fleet->beating = false;
     if (fleet->leaving) {
         return;
@@ -506,12 +312,12 @@ static void on_beat(void *context, const struct beat_result *result)
     }
     metric_set(fleet->alive, (double)fleet_alive(fleet));
     fleet->counts = lease_watch_lowest(&fleet->watch) == engine->owner;
-    take_holds(fleet, result);
+    holds_read(&fleet->holds, result->holds, result->holds_len);
     take_counts(fleet, result->queued, result->in_flight);
     count(fleet);
     order_cancel(engine, result->cancels, result->cancels_len);
     unreadable_look(&fleet->unreadable, fleet->counts);
-    probe_holds(fleet);
+    holds_probe(&fleet->holds);
     sweep_reasons(fleet, boot_ms);
 }
 
@@ -564,6 +370,7 @@ static void on_left(void *context, bool done, const struct err *err)
 
 void fleet_leave(struct fleet *fleet, loop_fn *callback, void *context)
 {
+    assert(callback);
     fleet->leaving = true;
     fleet->on_left = callback;
     fleet->left_context = context;

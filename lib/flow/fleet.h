@@ -4,6 +4,7 @@
 #include "core/lease.h"
 #include "flow/bury.h"
 #include "flow/engine.h"
+#include "flow/hold.h"
 #include "flow/unreadable.h"
 
 /**
@@ -18,20 +19,6 @@ struct fleet_options {
     int64_t backlog_max;
     char admin[300]; /* host:port of our /task, as others reach it; or empty */
 };
-
-/** A hold as last read, kept for /readyz and /metrics. */
-struct fleet_hold {
-    enum hold_reason reason;
-    bool ours;       /* its scope is ours */
-    int64_t since_ms;
-    int64_t next_try_ms;
-    char scope[160];
-    char message[400];
-};
-
-#define FLEET_HOLDS_MAX 32
-
-struct probe;
 
 struct fleet {
     struct engine *engine;
@@ -50,22 +37,19 @@ struct fleet {
     int64_t xmin_due_ms;       /* boot clock: the oldest snapshot is asked for */
     bool leaving;
     bool asking_keys;
-    bool probing;
     bool store_up;
     bool counts;               /* ours is the lowest live lease: we count */
     bool warned_async;
     int64_t swept_ms;          /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;
-    struct fleet_hold holds[FLEET_HOLDS_MAX];
-    size_t holds_len;
+    struct holds holds;
     struct unreadable unreadable; /* rows that nobody can read */
     struct arena scratch;
     struct metric *alive;
     struct metric *queued_gauge;
     struct metric *in_flight_gauge;
     struct metric *xmin_gauge;
-    struct metric *hold_gauges[HOLD_REASONS_LEN];
     void (*on_backlog)(void *context, int64_t queued);
     void *backlog_context;
     loop_fn *on_left;

@@ -31,8 +31,8 @@ static bool list_missing(const struct status *s, struct buf *out)
 
 static void list_holds(const struct status *s, struct buf *out)
 {
-    for (size_t i = 0; i < s->fleet->holds_len; i++) {
-        const struct fleet_hold *hold = &s->fleet->holds[i];
+    for (size_t i = 0; i < s->fleet->holds.len; i++) {
+        const struct hold *hold = &s->fleet->holds.at[i];
         char since[25];
         str_time(hold->since_ms, since);
         buf_printf(out, "hold: %s%s since %s: %s\n",

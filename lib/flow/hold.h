@@ -1,0 +1,49 @@
+#ifndef FLOW_HOLD_H
+#define FLOW_HOLD_H
+
+#include "flow/engine.h"
+
+/**
+ * Holds: why nothing is submitted (DESIGN "Reasons"). They are rows that the
+ * fleet shares, read with every beat; one worker of those in a hold's scope
+ * probes whether its reason is gone, and lifts it.
+ */
+
+#define HOLDS_READ_MAX 32
+
+/** As last read, kept for /readyz and /metrics. */
+struct hold {
+    enum hold_reason reason;
+    bool ours; /* its scope is ours */
+    int64_t since_ms;
+    int64_t next_try_ms;
+    char scope[160];
+    char message[400];
+};
+
+struct holds {
+    struct engine *engine;
+    struct hold at[HOLDS_READ_MAX];
+    size_t len;
+    bool probing; /* one at a time */
+    struct arena scratch; /* of a probe */
+    struct metric *gauges[HOLD_REASONS_LEN];
+};
+
+void holds_init(struct holds *holds, struct engine *engine);
+
+/** No probe may be under way, or its edges be closed. */
+void holds_done(struct holds *holds);
+
+/** Submissions stop for that reason: the fleet is told, unless it knows. The
+ * engine was told by whoever calls. */
+void holds_set(struct holds *holds, enum hold_reason reason, struct str scope,
+               struct str message);
+
+/** What a beat has read: all that stand. */
+void holds_read(struct holds *holds, const struct hold_row *rows, size_t len);
+
+/** Begins the next probe that is due. */
+void holds_probe(struct holds *holds);
+
+#endif

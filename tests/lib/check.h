@@ -8,4 +8,50 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+/**
+ * A test stands where it is written and is named there, once:
+ *
+ *     TEST_CASE(list_pop__what_was_added__comes_in_order)
+ *     {
+ *         …
+ *     }
+ *
+ *     TESTS_RUN(NULL, NULL)
+ *
+ * They run in the order of the file. `state` is cmocka's.
+ */
+enum { CHECK_TESTS_MAX = 200 };
+
+struct check_tests {
+    struct CMUnitTest tests[CHECK_TESTS_MAX];
+    size_t len;
+};
+
+static struct check_tests check_tests __attribute__((unused));
+
+#define TEST_CASE(name) TEST_CASE_WITH(name, NULL, NULL)
+
+/** One with a set-up and a tear-down of its own. */
+#define TEST_CASE_WITH(name, begin, end)                                            \
+    static void name(void **state);                                            \
+    __attribute__((constructor)) static void name##_is_a_test(void)            \
+    {                                                                          \
+        if (check_tests.len == CHECK_TESTS_MAX) {                              \
+            abort_tests();                                                     \
+        }                                                                      \
+        check_tests.tests[check_tests.len++] =                                 \
+            (struct CMUnitTest){#name, name, begin, end, NULL};                \
+    }                                                                          \
+    static void name(void **state __attribute__((unused)))
+
+#define abort_tests() __builtin_trap() /* CHECK_TESTS_MAX is too small */
+
+/** The program: all tests of the file, between a set-up and a tear-down. */
+#define TESTS_RUN(begin, end)                                                  \
+    int main(void)                                                             \
+    {                                                                          \
+        return _cmocka_run_group_tests("tests", check_tests.tests,             \
+                                       check_tests.len, begin, end);           \
+    }
+
 #endif

@@ -32,8 +32,6 @@ static inline int tear_down(void **state)
     return 0;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 static inline struct reply whole(int status, const char *body)
 {
     return (struct reply){

@@ -10,9 +10,8 @@ struct address_row {
     bool link_local;
 };
 
-static void address_is_public__blocks__as_the_registry_says(void **state)
+TEST_CASE(address_is_public__blocks__as_the_registry_says)
 {
-    (void)state;
     static const struct address_row rows[] = {
         {"8.8.8.8", true, false},
         {"1.0.0.1", true, false},
@@ -108,10 +107,4 @@ static void address_is_public__blocks__as_the_registry_says(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(address_is_public__blocks__as_the_registry_says),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -8,9 +8,8 @@
 
 /* ---- the schema and the probes ---- */
 
-static void apimart_read_schema__each_answer__by_the_contract(void **state)
+TEST_CASE_WITH(apimart_read_schema__each_answer__by_the_contract, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         int status;
         const char *body;
@@ -54,9 +53,8 @@ static void apimart_read_schema__each_answer__by_the_contract(void **state)
     }
 }
 
-static void apimart_read_probe__each_hold__is_lifted_by_its_answer(void **state)
+TEST_CASE_WITH(apimart_read_probe__each_hold__is_lifted_by_its_answer, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         enum hold_reason hold;
         int status;
@@ -121,9 +119,8 @@ static void apimart_read_probe__each_hold__is_lifted_by_its_answer(void **state)
 
 /* ---- the account and the exchanges ---- */
 
-static void apimart_account__urls_that_are_one__have_one_name(void **state)
+TEST_CASE_WITH(apimart_account__urls_that_are_one__have_one_name, set_up, tear_down)
 {
-    (void)state;
     static const char *const same[] = {
         "https://api.apimart.ai", "https://api.apimart.ai/",
         "HTTPS://API.Apimart.AI", "https://api.apimart.ai:443",
@@ -152,9 +149,8 @@ static void apimart_account__urls_that_are_one__have_one_name(void **state)
     assert_null(strstr(first, "sk-"));
 }
 
-static void apimart__exchanges__are_as_the_provider_documents(void **state)
+TEST_CASE_WITH(apimart__exchanges__are_as_the_provider_documents, set_up, tear_down)
 {
-    (void)state;
     const struct apimart apimart = {
         .base_url = STR(" https://api.apimart.ai// "), /* as it was set */
         .key = STR("sk-one"),
@@ -185,22 +181,11 @@ static void apimart__exchanges__are_as_the_provider_documents(void **state)
                 "https://api.apimart.ai/v1/user/balance");
 }
 
-static void reply_end_name__every_end__has_a_name(void **state)
+TEST_CASE_WITH(reply_end_name__every_end__has_a_name, set_up, tear_down)
 {
-    (void)state;
     for (int end = REPLY_WHOLE; end <= REPLY_CANCELLED; end++) {
         assert_non_null(reply_end_name((enum reply_end)end));
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(apimart_read_schema__each_answer__by_the_contract),
-        TEST(apimart_read_probe__each_hold__is_lifted_by_its_answer),
-        TEST(apimart_account__urls_that_are_one__have_one_name),
-        TEST(apimart__exchanges__are_as_the_provider_documents),
-        TEST(reply_end_name__every_end__has_a_name),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -134,9 +134,8 @@ static const struct poll_row {
 };
 /* clang-format on */
 
-static void apimart_read_poll__each_answer__has_its_outcome(void **state)
+TEST_CASE_WITH(apimart_read_poll__each_answer__has_its_outcome, set_up, tear_down)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(poll_rows); i++) {
         const struct poll_row *row = &poll_rows[i];
         const struct reply reply = whole(row->status, row->body);
@@ -153,9 +152,8 @@ static void apimart_read_poll__each_answer__has_its_outcome(void **state)
     }
 }
 
-static void apimart_read_poll__any_transport_end__is_missed(void **state)
+TEST_CASE_WITH(apimart_read_poll__any_transport_end__is_missed, set_up, tear_down)
 {
-    (void)state;
     for (int end = REPLY_UNRESOLVED; end <= REPLY_CANCELLED; end++) {
         struct reply reply = whole(200, TASK("\"status\":\"failed\""));
         reply.end = (enum reply_end)end;
@@ -163,9 +161,8 @@ static void apimart_read_poll__any_transport_end__is_missed(void **state)
     }
 }
 
-static void apimart_read_poll__running__tells_status_and_progress(void **state)
+TEST_CASE_WITH(apimart_read_poll__running__tells_status_and_progress, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         const char *body;
         const char *status;
@@ -197,9 +194,8 @@ static void apimart_read_poll__running__tells_status_and_progress(void **state)
     }
 }
 
-static void apimart_read_poll__finished__has_every_url_in_order(void **state)
+TEST_CASE_WITH(apimart_read_poll__finished__has_every_url_in_order, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         const char *videos;
         const char *result; /* null: absent */
@@ -243,7 +239,7 @@ static void apimart_read_poll__finished__has_every_url_in_order(void **state)
     }
 }
 
-static void apimart_read_poll__a_cost_that_is_none__is_unknown(void **state)
+TEST_CASE_WITH(apimart_read_poll__a_cost_that_is_none__is_unknown, set_up, tear_down)
 {
     static const char *const replies[] = {
         TASK("\"status\":\"failed\",\"cost\":-0.2,\"error\":null"),
@@ -253,7 +249,6 @@ static void apimart_read_poll__a_cost_that_is_none__is_unknown(void **state)
         TASK("\"status\":\"failed\",\"cost\":\"\",\"error\":null"),
         TASK("\"status\":\"failed\",\"cost\":null,\"error\":null"),
     };
-    (void)state;
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
         struct reply reply = whole(200, replies[i]);
         struct outcome outcome = read_poll(&reply);
@@ -262,9 +257,8 @@ static void apimart_read_poll__a_cost_that_is_none__is_unknown(void **state)
     }
 }
 
-static void apimart_read_poll__amounts_as_text__are_amounts(void **state)
+TEST_CASE_WITH(apimart_read_poll__amounts_as_text__are_amounts, set_up, tear_down)
 {
-    (void)state;
     struct reply reply = whole(200, TASK("\"status\":\"failed\",\"cost\":\"0\","
                                          "\"error\":null"));
     struct outcome outcome = read_poll(&reply);
@@ -282,9 +276,8 @@ static void apimart_read_poll__amounts_as_text__are_amounts(void **state)
                 "[{\"url\":\"https://a/1\",\"expires_at\":1800086400000}]");
 }
 
-static void apimart_read_poll__relays_failures__tell_their_words(void **state)
+TEST_CASE_WITH(apimart_read_poll__relays_failures__tell_their_words, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         const char *body;
         const char *message;
@@ -311,9 +304,8 @@ static void apimart_read_poll__relays_failures__tell_their_words(void **state)
     }
 }
 
-static void apimart_read_poll__failed__tells_cost_code_and_words(void **state)
+TEST_CASE_WITH(apimart_read_poll__failed__tells_cost_code_and_words, set_up, tear_down)
 {
-    (void)state;
     struct reply reply =
         whole(200, TASK("\"status\":\"failed\",\"cost\":0,\"error\":{\"code\":"
                         "\"task_failed\",\"message\":\"pixverse error 500044: "
@@ -336,18 +328,15 @@ static void apimart_read_poll__failed__tells_cost_code_and_words(void **state)
     assert_int_equal(outcome.provider_code.len, 0);
 }
 
-static void apimart_read_poll__throttled__passes_retry_after_on(void **state)
+TEST_CASE_WITH(apimart_read_poll__throttled__passes_retry_after_on, set_up, tear_down)
 {
-    (void)state;
     struct reply reply = whole(429, "");
     reply.retry_after = STR("9");
     assert_int_equal(read_poll(&reply).retry_after_ms, 9000);
 }
 
-static void
-apimart_read_poll__mutated_replies__always_have_an_outcome(void **state)
+TEST_CASE_WITH(apimart_read_poll__mutated_replies__always_have_an_outcome, set_up, tear_down)
 {
-    (void)state;
     uint32_t random = 20261122;
     for (int round = 0; round < 40000; round++) {
         const size_t row = next_random(&random) % LENGTH(poll_rows);
@@ -360,9 +349,8 @@ apimart_read_poll__mutated_replies__always_have_an_outcome(void **state)
     }
 }
 
-static void apimart_read_poll__very_deep_reply__is_missed(void **state)
+TEST_CASE_WITH(apimart_read_poll__very_deep_reply__is_missed, set_up, tear_down)
 {
-    (void)state;
     enum { DEPTH = 100000 };
     char *body = malloc(DEPTH + 1);
     assert_non_null(body);
@@ -373,20 +361,4 @@ static void apimart_read_poll__very_deep_reply__is_missed(void **state)
     free(body);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(apimart_read_poll__each_answer__has_its_outcome),
-        TEST(apimart_read_poll__any_transport_end__is_missed),
-        TEST(apimart_read_poll__running__tells_status_and_progress),
-        TEST(apimart_read_poll__finished__has_every_url_in_order),
-        TEST(apimart_read_poll__a_cost_that_is_none__is_unknown),
-        TEST(apimart_read_poll__amounts_as_text__are_amounts),
-        TEST(apimart_read_poll__relays_failures__tell_their_words),
-        TEST(apimart_read_poll__failed__tells_cost_code_and_words),
-        TEST(apimart_read_poll__throttled__passes_retry_after_on),
-        TEST(apimart_read_poll__mutated_replies__always_have_an_outcome),
-        TEST(apimart_read_poll__very_deep_reply__is_missed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -221,9 +221,8 @@ static const struct submit_row {
 };
 /* clang-format on */
 
-static void apimart_read_submit__each_answer__has_its_outcome(void **state)
+TEST_CASE_WITH(apimart_read_submit__each_answer__has_its_outcome, set_up, tear_down)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(submit_rows); i++) {
         const struct submit_row *row = &submit_rows[i];
         const struct reply reply = whole(row->status, row->body);
@@ -246,10 +245,8 @@ static void apimart_read_submit__each_answer__has_its_outcome(void **state)
     }
 }
 
-static void
-apimart_read_submit__transport_ends__by_whether_it_was_sent(void **state)
+TEST_CASE_WITH(apimart_read_submit__transport_ends__by_whether_it_was_sent, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         enum reply_end end;
         bool sent;
@@ -277,18 +274,15 @@ apimart_read_submit__transport_ends__by_whether_it_was_sent(void **state)
     }
 }
 
-static void apimart_read_submit__broken_after_a_refusal__is_doubt(void **state)
+TEST_CASE_WITH(apimart_read_submit__broken_after_a_refusal__is_doubt, set_up, tear_down)
 {
-    (void)state;
     struct reply reply = whole(400, "{\"error\":{\"mess");
     reply.end = REPLY_BROKEN;
     assert_int_equal(read_submit(&reply).kind, OUTCOME_UNANSWERED);
 }
 
-static void
-apimart_read_submit__broken_behind_the_id__keeps_the_id(void **state)
+TEST_CASE_WITH(apimart_read_submit__broken_behind_the_id__keeps_the_id, set_up, tear_down)
 {
-    (void)state;
     struct reply reply = whole(200, ID200);
     reply.end = REPLY_BROKEN;
     const struct outcome outcome = read_submit(&reply);
@@ -296,9 +290,8 @@ apimart_read_submit__broken_behind_the_id__keeps_the_id(void **state)
     assert_text(outcome.provider_task_id, "task_1");
 }
 
-static void apimart_read_submit__id_lengths__1_to_128(void **state)
+TEST_CASE_WITH(apimart_read_submit__id_lengths__1_to_128, set_up, tear_down)
 {
-    (void)state;
     for (size_t len = 127; len <= 130; len++) {
         char body[256] = "{\"data\":[{\"task_id\":\"";
         memset(body + strlen(body), 'x', len);
@@ -311,10 +304,8 @@ static void apimart_read_submit__id_lengths__1_to_128(void **state)
     }
 }
 
-static void
-apimart_read_submit__refusal__tells_what_the_provider_said(void **state)
+TEST_CASE_WITH(apimart_read_submit__refusal__tells_what_the_provider_said, set_up, tear_down)
 {
-    (void)state;
     struct reply reply =
         whole(400, ERROR("invalid_request_error", "\"bad_duration\"",
                          "invalid duration 20\\u0000,\\nallowed: 1-15"));
@@ -336,10 +327,8 @@ apimart_read_submit__refusal__tells_what_the_provider_said(void **state)
 }
 
 /** People read it: once each, and the place of the fault before it. */
-static void
-apimart_read_submit__other_peoples_shapes__tell_their_words(void **state)
+TEST_CASE_WITH(apimart_read_submit__other_peoples_shapes__tell_their_words, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         int status;
         const char *body;
@@ -385,9 +374,8 @@ apimart_read_submit__other_peoples_shapes__tell_their_words(void **state)
 }
 
 /** Nothing that could be evidence is given up in silence. */
-static void apimart_read_submit__evidence__is_told(void **state)
+TEST_CASE_WITH(apimart_read_submit__evidence__is_told, set_up, tear_down)
 {
-    (void)state;
     struct reply reply = whole(200, "{\"data\":{\"task_id\":\"task_1\","
                                     "\"id\":\"b\"}}");
     struct outcome outcome = read_submit(&reply);
@@ -416,9 +404,8 @@ static void apimart_read_submit__evidence__is_told(void **state)
     assert_false(read_submit(&reply).unread);
 }
 
-static void apimart_read_submit__deep_errors__end(void **state)
+TEST_CASE_WITH(apimart_read_submit__deep_errors__end, set_up, tear_down)
 {
-    (void)state;
     char body[4096] = "{\"error\":{\"message\":";
     for (int i = 0; i < 100; i++) {
         strcat(body, "{\"detail\":[{\"errors\":");
@@ -432,10 +419,8 @@ static void apimart_read_submit__deep_errors__end(void **state)
     assert_int_equal(read_submit(&reply).kind, OUTCOME_REFUSED);
 }
 
-static void
-apimart_read_submit__secrets_in_a_message__are_left_out(void **state)
+TEST_CASE_WITH(apimart_read_submit__secrets_in_a_message__are_left_out, set_up, tear_down)
 {
-    (void)state;
     static const char *const rows[][2] = {
         {"Incorrect API key provided: sk-abcDEF123456-789.",
          "Incorrect API key provided: ...."},
@@ -456,10 +441,8 @@ apimart_read_submit__secrets_in_a_message__are_left_out(void **state)
     }
 }
 
-static void
-apimart_read_submit__long_message__is_cut_at_2000_points(void **state)
+TEST_CASE_WITH(apimart_read_submit__long_message__is_cut_at_2000_points, set_up, tear_down)
 {
-    (void)state;
     char *body = malloc(20000);
     assert_non_null(body);
     strcpy(body, "{\"error\":{\"message\":\"");
@@ -472,9 +455,8 @@ apimart_read_submit__long_message__is_cut_at_2000_points(void **state)
     free(body);
 }
 
-static void apimart_read_submit__retry_after__is_passed_on(void **state)
+TEST_CASE_WITH(apimart_read_submit__retry_after__is_passed_on, set_up, tear_down)
 {
-    (void)state;
     struct reply reply = whole(429, "");
     reply.retry_after = STR("12");
     assert_int_equal(read_submit(&reply).retry_after_ms, 12000);
@@ -482,10 +464,8 @@ static void apimart_read_submit__retry_after__is_passed_on(void **state)
     assert_int_equal(read_submit(&reply).retry_after_ms, 0);
 }
 
-static void
-apimart_read_submit__mutated_replies__always_have_an_outcome(void **state)
+TEST_CASE_WITH(apimart_read_submit__mutated_replies__always_have_an_outcome, set_up, tear_down)
 {
-    (void)state;
     uint32_t random = 20261122;
     for (int round = 0; round < 40000; round++) {
         const size_t row = next_random(&random) % LENGTH(submit_rows);
@@ -501,9 +481,8 @@ apimart_read_submit__mutated_replies__always_have_an_outcome(void **state)
     }
 }
 
-static void apimart_read_submit__very_deep_reply__is_doubt(void **state)
+TEST_CASE_WITH(apimart_read_submit__very_deep_reply__is_doubt, set_up, tear_down)
 {
-    (void)state;
     enum { DEPTH = 100000 };
     char *body = malloc(DEPTH + 1);
     assert_non_null(body);
@@ -514,23 +493,4 @@ static void apimart_read_submit__very_deep_reply__is_doubt(void **state)
     free(body);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(apimart_read_submit__each_answer__has_its_outcome),
-        TEST(apimart_read_submit__transport_ends__by_whether_it_was_sent),
-        TEST(apimart_read_submit__broken_after_a_refusal__is_doubt),
-        TEST(apimart_read_submit__broken_behind_the_id__keeps_the_id),
-        TEST(apimart_read_submit__id_lengths__1_to_128),
-        TEST(apimart_read_submit__refusal__tells_what_the_provider_said),
-        TEST(apimart_read_submit__other_peoples_shapes__tell_their_words),
-        TEST(apimart_read_submit__evidence__is_told),
-        TEST(apimart_read_submit__deep_errors__end),
-        TEST(apimart_read_submit__secrets_in_a_message__are_left_out),
-        TEST(apimart_read_submit__long_message__is_cut_at_2000_points),
-        TEST(apimart_read_submit__retry_after__is_passed_on),
-        TEST(apimart_read_submit__mutated_replies__always_have_an_outcome),
-        TEST(apimart_read_submit__very_deep_reply__is_doubt),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -3,9 +3,8 @@
 #include "lib/check.h"
 #include "base/arena.h"
 
-static void arena_alloc__many_sizes__are_zeroed_aligned_and_apart(void **state)
+TEST_CASE(arena_alloc__many_sizes__are_zeroed_aligned_and_apart)
 {
-    (void)state;
     struct arena arena;
     arena_init(&arena, 256, 0);
     char *last = NULL;
@@ -23,9 +22,8 @@ static void arena_alloc__many_sizes__are_zeroed_aligned_and_apart(void **state)
     arena_done(&arena);
 }
 
-static void arena_alloc__over_the_limit__fails_for_good(void **state)
+TEST_CASE(arena_alloc__over_the_limit__fails_for_good)
 {
-    (void)state;
     struct arena arena;
     arena_init(&arena, 64, 128);
     assert_non_null(arena_alloc(&arena, 100));
@@ -38,9 +36,8 @@ static void arena_alloc__over_the_limit__fails_for_good(void **state)
     arena_done(&arena);
 }
 
-static void arena_copy__bytes_with_nul__are_kept_and_ended(void **state)
+TEST_CASE(arena_copy__bytes_with_nul__are_kept_and_ended)
 {
-    (void)state;
     struct arena arena;
     arena_init(&arena, 64, 0);
     char *copy = arena_copy(&arena, "a\0b", 3);
@@ -51,12 +48,4 @@ static void arena_copy__bytes_with_nul__are_kept_and_ended(void **state)
     arena_done(&(struct arena){0});
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arena_alloc__many_sizes__are_zeroed_aligned_and_apart),
-        cmocka_unit_test(arena_alloc__over_the_limit__fails_for_good),
-        cmocka_unit_test(arena_copy__bytes_with_nul__are_kept_and_ended),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

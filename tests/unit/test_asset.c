@@ -1,11 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
 
 #include "core/asset.h"
+#include "lib/check.h"
 
 #define DEFAULT "{tenant}/{yyyy}/{mm}/{dd}/{request_id}/{index}.mp4"
 #define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -21,9 +17,8 @@ static const char *const templates[] = {
     "a{request_id}a{index}a",
 };
 
-static void asset_key_fits__what_we_make__always(void **state)
+TEST_CASE(asset_key_fits__what_we_make__always)
 {
-    (void)state;
     static const char *const ids[] = {"a", "order-1234.clip-1", "0", "2026",
                                       A64 A64};
     static const struct str tenants[] = {{NULL, 0}, {"studio-a", 8}, {"1.", 2},
@@ -49,9 +44,8 @@ static void asset_key_fits__what_we_make__always(void **state)
     arena_done(&arena);
 }
 
-static void asset_key_fits__one_row_each(void **state)
+TEST_CASE(asset_key_fits__one_row_each)
 {
-    (void)state;
     static const struct {
         const char *key_template;
         const char *key;
@@ -100,11 +94,4 @@ static void asset_key_fits__one_row_each(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(asset_key_fits__what_we_make__always),
-        cmocka_unit_test(asset_key_fits__one_row_each),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

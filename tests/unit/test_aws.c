@@ -33,9 +33,8 @@ static void is(struct str got, const char *want)
     assert_memory_equal(got.at, want, got.len);
 }
 
-static void aws_file_value__sections__only_ours(void **state)
+TEST_CASE(aws_file_value__sections__only_ours)
 {
-    (void)state;
     struct str text = str_of(credentials);
     is(aws_file_value(text, "default", false, "aws_access_key_id"), "AKIA1");
     is(aws_file_value(text, "default", false, "aws_secret_access_key"),
@@ -50,9 +49,8 @@ static void aws_file_value__sections__only_ours(void **state)
     is(aws_file_value(STR("[default"), "default", true, "region"), NULL);
 }
 
-static void aws_keys_read_json__instance__all_four(void **state)
+TEST_CASE(aws_keys_read_json__instance__all_four)
 {
-    (void)state;
     struct aws_keys keys;
     assert_true(aws_keys_read_json(
         STR("{\"Code\":\"Success\",\"AccessKeyId\":\"ASIA\",\"SecretAccessKey\""
@@ -64,9 +62,8 @@ static void aws_keys_read_json__instance__all_four(void **state)
     assert_int_equal(keys.expires_ms, 1369353601000);
 }
 
-static void aws_keys_read_json__faults__no(void **state)
+TEST_CASE(aws_keys_read_json__faults__no)
 {
-    (void)state;
     static const char *const bodies[] = {
         "",
         "[]",
@@ -82,9 +79,8 @@ static void aws_keys_read_json__faults__no(void **state)
     }
 }
 
-static void aws_keys_read_xml__sts__all_four(void **state)
+TEST_CASE(aws_keys_read_xml__sts__all_four)
 {
-    (void)state;
     struct aws_keys keys;
     assert_true(aws_keys_read_xml(
         STR("<A><R><Credentials><SessionToken>t/+=</SessionToken>"
@@ -98,13 +94,4 @@ static void aws_keys_read_xml__sts__all_four(void **state)
     assert_false(aws_keys_read_xml(STR("<Error/>"), &keys));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(aws_file_value__sections__only_ours),
-        cmocka_unit_test(aws_keys_read_json__instance__all_four),
-        cmocka_unit_test(aws_keys_read_json__faults__no),
-        cmocka_unit_test(aws_keys_read_xml__sts__all_four),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -36,9 +36,8 @@ static const struct billing_spec {
 };
 /* clang-format on */
 
-static void task_billed__each_kind__as_the_contract_says(void **state)
+TEST_CASE(task_billed__each_kind__as_the_contract_says)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof billings / sizeof *billings; i++) {
         const struct billing_spec *b = &billings[i];
         for (int by_doubt = 0; by_doubt <= b->sent; by_doubt++) {
@@ -56,10 +55,4 @@ static void task_billed__each_kind__as_the_contract_says(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(task_billed__each_kind__as_the_contract_says),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

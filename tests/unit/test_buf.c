@@ -15,9 +15,8 @@ static const char *double_text(double value)
     return buf.bytes;
 }
 
-static void buf_add_double__known_values__take_the_fewest_digits(void **state)
+TEST_CASE(buf_add_double__known_values__take_the_fewest_digits)
 {
-    (void)state;
     static const struct {
         double value;
         const char *text;
@@ -41,9 +40,8 @@ static void buf_add_double__known_values__take_the_fewest_digits(void **state)
     }
 }
 
-static void buf_add_double__any_value__reads_back_the_same(void **state)
+TEST_CASE(buf_add_double__any_value__reads_back_the_same)
 {
-    (void)state;
     uint64_t seed = 88172645463325252u;
     for (int i = 0; i < 20000; i++) {
         seed ^= seed << 13;
@@ -60,9 +58,8 @@ static void buf_add_double__any_value__reads_back_the_same(void **state)
     }
 }
 
-static void buf_add_json__odd_bytes__are_escaped_or_replaced(void **state)
+TEST_CASE(buf_add_json__odd_bytes__are_escaped_or_replaced)
 {
-    (void)state;
     struct buf buf;
     buf_init(&buf, 0);
     buf_add_json(&buf, STR("a\"\\\n\t\x01\xc3\xa9\xff\xed\xa0\x80z"));
@@ -75,9 +72,8 @@ static void buf_add_json__odd_bytes__are_escaped_or_replaced(void **state)
     buf_done(&buf);
 }
 
-static void buf_add_i64__the_ends__are_exact(void **state)
+TEST_CASE(buf_add_i64__the_ends__are_exact)
 {
-    (void)state;
     struct buf buf;
     buf_init(&buf, 0);
     buf_add_i64(&buf, INT64_MIN);
@@ -91,9 +87,8 @@ static void buf_add_i64__the_ends__are_exact(void **state)
     buf_done(&buf);
 }
 
-static void buf_add__over_the_limit__fails_for_good(void **state)
+TEST_CASE(buf_add__over_the_limit__fails_for_good)
 {
-    (void)state;
     struct buf buf;
     buf_init(&buf, 10);
     buf_add(&buf, "1234567890", 10);
@@ -110,9 +105,8 @@ static void buf_add__over_the_limit__fails_for_good(void **state)
     buf_done(&buf);
 }
 
-static void buf_take__an_empty_buffer__gives_an_empty_text(void **state)
+TEST_CASE(buf_take__an_empty_buffer__gives_an_empty_text)
 {
-    (void)state;
     struct buf buf;
     buf_init(&buf, 0);
     assert_int_equal(buf_str(&buf).len, 0);
@@ -127,15 +121,4 @@ static void buf_take__an_empty_buffer__gives_an_empty_text(void **state)
     assert_null(buf.bytes);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_add_double__known_values__take_the_fewest_digits),
-        cmocka_unit_test(buf_add_double__any_value__reads_back_the_same),
-        cmocka_unit_test(buf_add_json__odd_bytes__are_escaped_or_replaced),
-        cmocka_unit_test(buf_add_i64__the_ends__are_exact),
-        cmocka_unit_test(buf_add__over_the_limit__fails_for_good),
-        cmocka_unit_test(buf_take__an_empty_buffer__gives_an_empty_text),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -1,14 +1,10 @@
 #include "core/content_range.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 
-#include <cmocka.h>
 
-static void content_range_is_whole__rows__each_its_verdict(void **state)
+TEST_CASE(content_range_is_whole__rows__each_its_verdict)
 {
-    (void)state;
     static const struct {
         const char *value;
         int64_t bytes; /* 0: a part, or nothing that can be read */
@@ -43,10 +39,4 @@ static void content_range_is_whole__rows__each_its_verdict(void **state)
     assert_false(content_range_is_whole((struct str){0}, &bytes));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(content_range_is_whole__rows__each_its_verdict),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

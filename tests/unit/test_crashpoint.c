@@ -26,27 +26,18 @@ static int ends_by(const char *armed, const char *name, int times)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-static void crashpoint_reached__the_armed_one__kills(void **state)
+TEST_CASE(crashpoint_reached__the_armed_one__kills)
 {
-    (void)state;
     assert_int_equal(ends_by("claim", "claim", 1), SIGKILL);
     assert_int_equal(ends_by(NULL, "claim", 3), 0);
     assert_int_equal(ends_by("claim", "claim_after", 3), 0);
     assert_int_equal(ends_by("claim_after", "claim", 3), 0);
 }
 
-static void crashpoint_reached__a_count__kills_at_that_time_only(void **state)
+TEST_CASE(crashpoint_reached__a_count__kills_at_that_time_only)
 {
-    (void)state;
     assert_int_equal(ends_by("claim:3", "claim", 2), 0);
     assert_int_equal(ends_by("claim:3", "claim", 3), SIGKILL);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crashpoint_reached__the_armed_one__kills),
-        cmocka_unit_test(crashpoint_reached__a_count__kills_at_that_time_only),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

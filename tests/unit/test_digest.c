@@ -3,9 +3,8 @@
 #include "lib/check.h"
 #include "core/digest.h"
 
-static void digest_end__pieces__equal_the_whole(void **state)
+TEST_CASE(digest_end__pieces__equal_the_whole)
 {
-    (void)state;
     unsigned char sum[DIGEST_BYTES];
     char hex[DIGEST_HEX_BYTES];
     struct digest *digest = digest_new();
@@ -29,20 +28,12 @@ static void digest_end__pieces__equal_the_whole(void **state)
     digest_free(NULL);
 }
 
-static void digest_uuid5_url__a_known_name__is_the_known_uuid(void **state)
+TEST_CASE(digest_uuid5_url__a_known_name__is_the_known_uuid)
 {
-    (void)state;
     char uuid[37];
     /* Python: uuid.uuid5(uuid.NAMESPACE_URL, …) */
     digest_uuid5_url(STR("http://www.example.com/"), uuid);
     assert_string_equal(uuid, "fcde3c85-2270-590f-9e7c-ee003d65e0e2");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(digest_end__pieces__equal_the_whole),
-        cmocka_unit_test(digest_uuid5_url__a_known_name__is_the_known_uuid),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

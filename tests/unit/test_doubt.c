@@ -4,9 +4,8 @@
 
 /* What the step's rows don't show of a doubt: its limits alone. */
 
-static void replay_may_leave__each_condition__is_needed(void **state)
+TEST_CASE(replay_may_leave__each_condition__is_needed)
 {
-    (void)state;
     const struct task task = task_of(SUBMITTING, &(struct given){.doubt = true});
     const struct task foreign =
         task_of(SUBMITTING, &(struct given){.doubt = true, .foreign = true});
@@ -20,9 +19,8 @@ static void replay_may_leave__each_condition__is_needed(void **state)
     assert_false(replay_may_leave(&foreign.row, &replay, T0));
 }
 
-static void task_doubt_act__nothing_decided__names_a_later_time(void **state)
+TEST_CASE(task_doubt_act__nothing_decided__names_a_later_time)
 {
-    (void)state;
     struct task task = task_of(SUBMITTING, &(struct given){.doubt = true});
     for (int doubt = 0; doubt < 3; doubt++) {
         const struct policy policy = usual((enum submit_doubt)doubt);
@@ -37,9 +35,8 @@ static void task_doubt_act__nothing_decided__names_a_later_time(void **state)
     }
 }
 
-static void task_doubt_act__cancelled__is_never_replayed(void **state)
+TEST_CASE(task_doubt_act__cancelled__is_never_replayed)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = task_of(SUBMITTING, &(struct given){.doubt = true});
     int64_t due_ms = 0;
@@ -53,9 +50,8 @@ static void task_doubt_act__cancelled__is_never_replayed(void **state)
                      DOUBT_ACT_SETTLE);
 }
 
-static void task_is_unsent_claim__only_the_lost_claims_own_row__is(void **state)
+TEST_CASE(task_is_unsent_claim__only_the_lost_claims_own_row__is)
 {
-    (void)state;
     const struct task claimed = task_of(SUBMITTING, &(struct given){0});
     assert_true(task_is_unsent_claim(&claimed.row, T0));
     assert_false(task_is_unsent_claim(&claimed.row, T0 + 1)); /* another's */
@@ -74,14 +70,4 @@ static void task_is_unsent_claim__only_the_lost_claims_own_row__is(void **state)
     assert_false(task_is_unsent_claim(&row, T0));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replay_may_leave__each_condition__is_needed),
-        cmocka_unit_test(task_doubt_act__nothing_decided__names_a_later_time),
-        cmocka_unit_test(task_doubt_act__cancelled__is_never_replayed),
-        cmocka_unit_test(
-            task_is_unsent_claim__only_the_lost_claims_own_row__is),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

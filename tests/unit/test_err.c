@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-static void err_set__any_kind__says_it_and_is_false(void **state)
+TEST_CASE(err_set__any_kind__says_it_and_is_false)
 {
-    (void)state;
     struct err err = {0};
     assert_false(err_set(&err, ERR_PERMANENT, "row %d of %s", 7, "task"));
     assert_int_equal(err.kind, ERR_PERMANENT);
@@ -14,9 +13,8 @@ static void err_set__any_kind__says_it_and_is_false(void **state)
     assert_false(err_wrap(NULL, "nobody listens"));
 }
 
-static void err_wrap__a_context__stands_before_and_keeps_the_kind(void **state)
+TEST_CASE(err_wrap__a_context__stands_before_and_keeps_the_kind)
 {
-    (void)state;
     struct err err = {0};
     err_set(&err, ERR_TRANSIENT, "connection refused");
     assert_false(err_wrap(&err, "store %s", "open"));
@@ -25,9 +23,8 @@ static void err_wrap__a_context__stands_before_and_keeps_the_kind(void **state)
 }
 
 /** Whatever is too long is cut, and never runs over. */
-static void err__too_long__is_cut(void **state)
+TEST_CASE(err__too_long__is_cut)
 {
-    (void)state;
     struct err err = {0};
     char wide[2 * sizeof err.text];
     memset(wide, 'x', sizeof wide - 1);
@@ -45,22 +42,12 @@ static void err__too_long__is_cut(void **state)
     assert_memory_equal(err.text, "context: xxx", 12);
 }
 
-static void err_kind_name__each__has_one(void **state)
+TEST_CASE(err_kind_name__each__has_one)
 {
-    (void)state;
     assert_string_equal(err_kind_name(ERR_NONE), "none");
     assert_string_equal(err_kind_name(ERR_TRANSIENT), "transient");
     assert_string_equal(err_kind_name(ERR_PERMANENT), "permanent");
     assert_string_equal(err_kind_name(ERR_FATAL), "fatal");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(err_set__any_kind__says_it_and_is_false),
-        cmocka_unit_test(err_wrap__a_context__stands_before_and_keeps_the_kind),
-        cmocka_unit_test(err__too_long__is_cut),
-        cmocka_unit_test(err_kind_name__each__has_one),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

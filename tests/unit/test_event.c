@@ -87,9 +87,8 @@ static void assert_headers(const struct event *event,
     }
 }
 
-static void event_render__completed__is_the_contract_to_the_letter(void **state)
+TEST_CASE_WITH(event_render__completed__is_the_contract_to_the_letter, set_up, tear_down)
 {
-    (void)state;
     const struct task_row row = completed_row();
     struct facts facts = some_facts();
     facts.traceparent =
@@ -128,9 +127,8 @@ static void event_render__completed__is_the_contract_to_the_letter(void **state)
                 "\"warnings\":[],\"metadata\":{\"a\":null,\"b\":[1,2.5]}}");
 }
 
-static void event_render__twice__gives_the_same_bytes(void **state)
+TEST_CASE_WITH(event_render__twice__gives_the_same_bytes, set_up, tear_down)
 {
-    (void)state;
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();
     assert_string_equal(
@@ -138,9 +136,8 @@ static void event_render__twice__gives_the_same_bytes(void **state)
         event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
 }
 
-static void event_render__late__says_so(void **state)
+TEST_CASE_WITH(event_render__late__says_so, set_up, tear_down)
 {
-    (void)state;
     struct task_row row = completed_row();
     const struct facts facts = some_facts();
     row.late = true;
@@ -149,9 +146,8 @@ static void event_render__late__says_so(void **state)
     assert_true(str_find_nocase(event.value, STR(",\"late\":true,")) > 0);
 }
 
-static void event_render__ordered_again__has_an_id_of_its_own(void **state)
+TEST_CASE_WITH(event_render__ordered_again__has_an_id_of_its_own, set_up, tear_down)
 {
-    (void)state;
     struct task_row row = completed_row();
     const struct facts facts = some_facts();
     row.submission = 2;
@@ -160,9 +156,8 @@ static void event_render__ordered_again__has_an_id_of_its_own(void **state)
     assert_text(event.headers[3].value, "0f9181cf-1dcf-5c70-a2d6-1005ecc25bd9");
 }
 
-static void event_render__our_validation__tells_every_fault(void **state)
+TEST_CASE_WITH(event_render__our_validation__tells_every_fault, set_up, tear_down)
 {
-    (void)state;
     struct task_row row = {
         .state = FAILED,
         .received_ms = RECEIVED_MS,
@@ -203,9 +198,8 @@ static void event_render__our_validation__tells_every_fault(void **state)
         "\"message\":\"m\"}]}");
 }
 
-static void event_render__provider_failed__tells_what_it_said(void **state)
+TEST_CASE_WITH(event_render__provider_failed__tells_what_it_said, set_up, tear_down)
 {
-    (void)state;
     struct task_row row = completed_row();
     row.state = FAILED;
     row.kind = FAILURE_PROVIDER_FAILED;
@@ -272,9 +266,8 @@ static const struct kind_row {
 };
 /* clang-format on */
 
-static void event_render__each_kind__says_how_payment_stands(void **state)
+TEST_CASE_WITH(event_render__each_kind__says_how_payment_stands, set_up, tear_down)
 {
-    (void)state;
     const struct facts facts = some_facts();
     for (size_t i = 0; i < sizeof kind_rows / sizeof *kind_rows; i++) {
         const struct kind_row *kind = &kind_rows[i];
@@ -307,10 +300,8 @@ static void event_render__each_kind__says_how_payment_stands(void **state)
     }
 }
 
-static void
-event_render__traces_that_no_row_can_hold__are_left_out(void **state)
+TEST_CASE_WITH(event_render__traces_that_no_row_can_hold__are_left_out, set_up, tear_down)
 {
-    (void)state;
     const struct task_row row = completed_row();
     struct facts facts = some_facts();
     facts.traceparent = STR("a\0b");
@@ -320,10 +311,8 @@ event_render__traces_that_no_row_can_hold__are_left_out(void **state)
     assert_int_equal(event.headers_len, 7);
 }
 
-static void
-event_render__everything_at_its_limit__is_within_the_bound(void **state)
+TEST_CASE_WITH(event_render__everything_at_its_limit__is_within_the_bound, set_up, tear_down)
 {
-    (void)state;
     struct task_row row = {.state = FAILED, .settled_ms = RECEIVED_MS};
     char *wide = malloc(400001);
     assert_non_null(wide);
@@ -355,10 +344,9 @@ event_render__everything_at_its_limit__is_within_the_bound(void **state)
     free(metadata);
 }
 
-static void event_render__stored_json_is_broken__is_left_out(void **state)
+TEST_CASE_WITH(event_render__stored_json_is_broken__is_left_out, set_up, tear_down)
 {
     static const char *const broken[] = {"", "{\"a", "[", "7", "null", "{},"};
-    (void)state;
     const struct task_row row = completed_row();
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         struct facts facts = some_facts();
@@ -370,9 +358,8 @@ static void event_render__stored_json_is_broken__is_left_out(void **state)
     }
 }
 
-static void event_open__cut_or_changed__is_refused_or_whole(void **state)
+TEST_CASE_WITH(event_open__cut_or_changed__is_refused_or_whole, set_up, tear_down)
 {
-    (void)state;
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();
     const char *stored =
@@ -404,9 +391,8 @@ static void event_open__cut_or_changed__is_refused_or_whole(void **state)
     assert_false(event_open((struct str){0}, &event));
 }
 
-static void event_progress__with_and_without_a_number__is_whole(void **state)
+TEST_CASE_WITH(event_progress__with_and_without_a_number__is_whole, set_up, tear_down)
 {
-    (void)state;
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();
     unsigned char random[16];
@@ -434,23 +420,4 @@ static void event_progress__with_and_without_a_number__is_whole(void **state)
     assert_true(str_ends(event.value, STR("\"status\":\"queued\"}")));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(event_render__completed__is_the_contract_to_the_letter),
-        TEST(event_render__twice__gives_the_same_bytes),
-        TEST(event_render__late__says_so),
-        TEST(event_render__ordered_again__has_an_id_of_its_own),
-        TEST(event_render__our_validation__tells_every_fault),
-        TEST(event_render__provider_failed__tells_what_it_said),
-        TEST(event_render__each_kind__says_how_payment_stands),
-        TEST(event_render__traces_that_no_row_can_hold__are_left_out),
-        TEST(event_render__everything_at_its_limit__is_within_the_bound),
-        TEST(event_render__stored_json_is_broken__is_left_out),
-        TEST(event_open__cut_or_changed__is_refused_or_whole),
-        TEST(event_progress__with_and_without_a_number__is_whole),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

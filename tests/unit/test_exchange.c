@@ -1,9 +1,8 @@
 #include "core/exchange.h"
 #include "lib/check.h"
 
-static void reply_end_name__each_end__has_its_own(void **state)
+TEST_CASE(reply_end_name__each_end__has_its_own)
 {
-    (void)state;
     static const char *const names[] = {
         [REPLY_WHOLE] = "whole",         [REPLY_UNRESOLVED] = "unresolved",
         [REPLY_UNREACHED] = "unreached", [REPLY_UNTRUSTED] = "untrusted",
@@ -15,10 +14,4 @@ static void reply_end_name__each_end__has_its_own(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reply_end_name__each_end__has_its_own),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -11,10 +11,8 @@ static uint32_t next(uint32_t *seed)
     return *seed >> 8;
 }
 
-static void
-heap_put__random_changes__the_first_is_always_the_earliest(void **state)
+TEST_CASE(heap_put__random_changes__the_first_is_always_the_earliest)
 {
-    (void)state;
     struct heap heap;
     struct heap_entry entries[ENTRIES] = {0};
     uint32_t seed = 42;
@@ -48,9 +46,8 @@ heap_put__random_changes__the_first_is_always_the_earliest(void **state)
     assert_int_equal(entries[0].place, 0);
 }
 
-static void heap_remove__one_by_one__comes_out_in_order(void **state)
+TEST_CASE(heap_remove__one_by_one__comes_out_in_order)
 {
-    (void)state;
     struct heap heap;
     struct heap_entry entries[ENTRIES] = {0};
     uint32_t seed = 7;
@@ -71,12 +68,4 @@ static void heap_remove__one_by_one__comes_out_in_order(void **state)
     heap_done(&heap);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            heap_put__random_changes__the_first_is_always_the_earliest),
-        cmocka_unit_test(heap_remove__one_by_one__comes_out_in_order),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-static void host_to_ascii__any_script__as_browsers_write_it(void **state)
+TEST_CASE(host_to_ascii__any_script__as_browsers_write_it)
 {
-    (void)state;
     static const char *const rows[][2] = {
         {"bücher.example", "xn--bcher-kva.example"},
         {"BÜCHER.example", "xn--bcher-kva.example"},
@@ -23,9 +22,8 @@ static void host_to_ascii__any_script__as_browsers_write_it(void **state)
     }
 }
 
-static void host_to_ascii__not_certain__leaves_the_room(void **state)
+TEST_CASE(host_to_ascii__not_certain__leaves_the_room)
 {
-    (void)state;
     static const char *const rows[] = {
         "\xff\xfe.example",        /* no UTF-8 */
         "a\xe2\x80\x8d" "b.example", /* a joiner */
@@ -40,9 +38,8 @@ static void host_to_ascii__not_certain__leaves_the_room(void **state)
     }
 }
 
-static void host_to_ascii__too_long__is_none(void **state)
+TEST_CASE(host_to_ascii__too_long__is_none)
 {
-    (void)state;
     char label[64 * 2 + 1] = "";
     for (int i = 0; i < 64; i++) {
         strcat(label, "ü");
@@ -56,12 +53,4 @@ static void host_to_ascii__too_long__is_none(void **state)
     assert_false(host_to_ascii(str_of(name), out));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(host_to_ascii__any_script__as_browsers_write_it),
-        cmocka_unit_test(host_to_ascii__not_certain__leaves_the_room),
-        cmocka_unit_test(host_to_ascii__too_long__is_none),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -17,9 +17,8 @@ static struct buf canonical_of(const char *text)
     return buf;
 }
 
-static void canonical__equal_numbers__have_one_text(void **state)
+TEST_CASE(canonical__equal_numbers__have_one_text)
 {
-    (void)state;
     static const struct {
         const char *text;
         const char *canonical;
@@ -50,9 +49,8 @@ static void canonical__equal_numbers__have_one_text(void **state)
     }
 }
 
-static void canonical__read_again__has_the_same_text(void **state)
+TEST_CASE(canonical__read_again__has_the_same_text)
 {
-    (void)state;
     static const char *const texts[] = {
         "[1.8e16]",
         "[9.223372036854775e18, -9.223372036854775e18]",
@@ -70,18 +68,16 @@ static void canonical__read_again__has_the_same_text(void **state)
     }
 }
 
-static void canonical__an_object__is_sorted_without_spaces(void **state)
+TEST_CASE(canonical__an_object__is_sorted_without_spaces)
 {
-    (void)state;
     struct buf buf =
         canonical_of("{ \"b\" : 1, \"a\" : { \"d\":2, \"c\":3 } }");
     assert_string_equal(buf.bytes, "{\"a\":{\"c\":3,\"d\":2},\"b\":1}");
     buf_done(&buf);
 }
 
-static void json_read__beyond_64_bits__is_refused(void **state)
+TEST_CASE(json_read__beyond_64_bits__is_refused)
 {
-    (void)state;
     static const char *const texts[] = {
         "18446744073709551616",
         "[99999999999999999999]",
@@ -104,9 +100,8 @@ static void json_read__beyond_64_bits__is_refused(void **state)
     }
 }
 
-static void json_read__a_big_integer__is_echoed_digit_by_digit(void **state)
+TEST_CASE(json_read__a_big_integer__is_echoed_digit_by_digit)
 {
-    (void)state;
     static const char text[] =
         "{\"z\":13027471883475847893,\"a\":[18446744073709551615,"
         "9223372036854775808,\"13027471883475847893\",\"\\\\u0000\"],"
@@ -128,9 +123,8 @@ static void json_read__a_big_integer__is_echoed_digit_by_digit(void **state)
     buf_done(&buf);
 }
 
-static void json_to_amount__numbers_and_texts__none_below_zero(void **state)
+TEST_CASE(json_to_amount__numbers_and_texts__none_below_zero)
 {
-    (void)state;
     static const struct {
         const char *json;
         double amount; /* -1: none */
@@ -181,9 +175,8 @@ static void json_to_amount__numbers_and_texts__none_below_zero(void **state)
     }
 }
 
-static void json_read_where__what_is_wrong__is_said_with_its_place(void **state)
+TEST_CASE(json_read_where__what_is_wrong__is_said_with_its_place)
 {
-    (void)state;
     const struct {
         struct str text;
         const char *where;
@@ -213,17 +206,4 @@ static void json_read_where__what_is_wrong__is_said_with_its_place(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(canonical__equal_numbers__have_one_text),
-        cmocka_unit_test(canonical__read_again__has_the_same_text),
-        cmocka_unit_test(canonical__an_object__is_sorted_without_spaces),
-        cmocka_unit_test(json_read__beyond_64_bits__is_refused),
-        cmocka_unit_test(json_read__a_big_integer__is_echoed_digit_by_digit),
-        cmocka_unit_test(json_to_amount__numbers_and_texts__none_below_zero),
-        cmocka_unit_test(
-            json_read_where__what_is_wrong__is_said_with_its_place),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -1,7 +1,7 @@
 #include "core/keys.h"
 #include "lib/check.h"
 
-static void keys_doubt__each_setting_and_answer__as_promised(void **state)
+TEST_CASE(keys_doubt__each_setting_and_answer__as_promised)
 {
     static const struct {
         enum keys_answer answer;
@@ -12,7 +12,6 @@ static void keys_doubt__each_setting_and_answer__as_promised(void **state)
         {KEYS_IGNORED, DOUBT_SETTLE},
         {KEYS_BROKEN, DOUBT_SETTLE},
     };
-    (void)state;
     assert_int_equal(sizeof rows / sizeof *rows, KEYS_BROKEN + 1);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(keys_doubt(DOUBT_AUTO, rows[i].answer),
@@ -24,7 +23,7 @@ static void keys_doubt__each_setting_and_answer__as_promised(void **state)
     }
 }
 
-static void keys_answer_of__any_number__is_an_answer_or_none(void **state)
+TEST_CASE(keys_answer_of__any_number__is_an_answer_or_none)
 {
     static const struct {
         int64_t number;
@@ -34,17 +33,9 @@ static void keys_answer_of__any_number__is_an_answer_or_none(void **state)
         {3, KEYS_BROKEN},    {4, KEYS_NO_ANSWER},  {-1, KEYS_NO_ANSWER},
         {INT64_MAX, KEYS_NO_ANSWER}, {INT64_C(1) << 32 | 3, KEYS_NO_ANSWER},
     };
-    (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(keys_answer_of(rows[i].number), rows[i].answer);
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_doubt__each_setting_and_answer__as_promised),
-        cmocka_unit_test(keys_answer_of__any_number__is_an_answer_or_none),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

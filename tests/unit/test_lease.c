@@ -44,10 +44,8 @@ static int64_t suspect(const struct lease_watch *watch, int64_t boot_ms)
     return lease_watch_suspect(watch, OWN, 0, boot_ms, &counter);
 }
 
-static void
-lease_watch_suspect__counter_stands_still__after_lease_ms(void **state)
+TEST_CASE(lease_watch_suspect__counter_stands_still__after_lease_ms)
 {
-    (void)state;
     struct fleet fleet;
     int64_t counter = 0;
     fleet_start(&fleet);
@@ -67,9 +65,8 @@ lease_watch_suspect__counter_stands_still__after_lease_ms(void **state)
     lease_watch_done(&fleet.watch);
 }
 
-static void lease_watch_suspect__counter_moves__nobody(void **state)
+TEST_CASE(lease_watch_suspect__counter_moves__nobody)
 {
-    (void)state;
     struct fleet fleet;
     fleet_start(&fleet);
     for (int64_t ms = 1000; ms < 60000; ms += 1000) {
@@ -81,9 +78,8 @@ static void lease_watch_suspect__counter_moves__nobody(void **state)
 
 /** A newcomer is in no better place than one that was cut off: an outage may
  * just be over. */
-static void lease_watch_suspect__just_started__waits_twice_as_long(void **state)
+TEST_CASE(lease_watch_suspect__just_started__waits_twice_as_long)
 {
-    (void)state;
     struct fleet fleet;
     fleet_start(&fleet);
     for (int64_t ms = 1000; ms < 11000; ms += 1000) {
@@ -95,10 +91,8 @@ static void lease_watch_suspect__just_started__waits_twice_as_long(void **state)
     lease_watch_done(&fleet.watch);
 }
 
-static void
-lease_watch_suspect__reader_was_frozen__count_begins_afresh(void **state)
+TEST_CASE(lease_watch_suspect__reader_was_frozen__count_begins_afresh)
 {
-    (void)state;
     struct fleet fleet;
     fleet_start(&fleet);
     read_on(&fleet, 1000, 25000, true);
@@ -114,9 +108,8 @@ lease_watch_suspect__reader_was_frozen__count_begins_afresh(void **state)
 }
 
 /** We come back first; the other one's lanes are back 9 s later. */
-static void lease_watch_suspect__database_was_away__kills_nobody(void **state)
+TEST_CASE(lease_watch_suspect__database_was_away__kills_nobody)
 {
-    (void)state;
     struct fleet fleet;
     fleet_start(&fleet);
     read_on(&fleet, 1000, 20001, true);
@@ -131,10 +124,8 @@ static void lease_watch_suspect__database_was_away__kills_nobody(void **state)
     lease_watch_done(&fleet.watch);
 }
 
-static void
-lease_watch_suspect__asked_after_the_reading__counts_to_it_only(void **state)
+TEST_CASE(lease_watch_suspect__asked_after_the_reading__counts_to_it_only)
 {
-    (void)state;
     struct fleet fleet;
     fleet_start(&fleet);
     read_on(&fleet, 1000, 20001, true);
@@ -143,9 +134,8 @@ lease_watch_suspect__asked_after_the_reading__counts_to_it_only(void **state)
     lease_watch_done(&fleet.watch);
 }
 
-static void lease_watch_read__rows_come_and_go__are_followed_by_id(void **state)
+TEST_CASE(lease_watch_read__rows_come_and_go__are_followed_by_id)
 {
-    (void)state;
     struct lease_watch watch;
     lease_watch_init(&watch, LEASE_MS);
     int64_t counter = 0;
@@ -196,9 +186,8 @@ static size_t read_picked(struct lease_watch *watch, int64_t boot_ms,
     return picked;
 }
 
-static void lease_watch_pick__all_live__the_lowest_and_all_by_turns(void **state)
+TEST_CASE(lease_watch_pick__all_live__the_lowest_and_all_by_turns)
 {
-    (void)state;
     struct lease_watch watch;
     lease_watch_init(&watch, LEASE_MS);
     for (int64_t ms = 1000; ms <= 30000; ms += 1000) {
@@ -210,9 +199,8 @@ static void lease_watch_pick__all_live__the_lowest_and_all_by_turns(void **state
     lease_watch_done(&watch);
 }
 
-static void lease_watch_pick__many_dead__all_are_found_at_once(void **state)
+TEST_CASE(lease_watch_pick__many_dead__all_are_found_at_once)
 {
-    (void)state;
     struct lease_watch watch;
     int64_t counter = 0;
     int64_t ms = 1000;
@@ -236,9 +224,8 @@ static void lease_watch_pick__many_dead__all_are_found_at_once(void **state)
 }
 
 /** What is not read does not stand still: nor does it after a gap. */
-static void lease_watch_pick__not_read__is_not_suspected(void **state)
+TEST_CASE(lease_watch_pick__not_read__is_not_suspected)
 {
-    (void)state;
     struct lease_watch watch;
     lease_watch_init(&watch, LEASE_MS);
     struct lease_row rows[MANY];
@@ -262,9 +249,8 @@ static void lease_watch_pick__not_read__is_not_suspected(void **state)
     lease_watch_done(&watch);
 }
 
-static void lease_watch_read__a_picked_one_is_missing__it_is_gone(void **state)
+TEST_CASE(lease_watch_read__a_picked_one_is_missing__it_is_gone)
 {
-    (void)state;
     struct lease_watch watch;
     lease_watch_init(&watch, LEASE_MS);
     read_picked(&watch, 1000, 0, 0);
@@ -277,10 +263,8 @@ static void lease_watch_read__a_picked_one_is_missing__it_is_gone(void **state)
     lease_watch_done(&watch);
 }
 
-static void
-lease_watch_dead__one_is_declared__is_named_and_not_suspected(void **state)
+TEST_CASE(lease_watch_dead__one_is_declared__is_named_and_not_suspected)
 {
-    (void)state;
     struct lease_watch watch;
     lease_watch_init(&watch, LEASE_MS);
     assert_int_equal(lease_watch_dead(&watch), 0);
@@ -297,39 +281,12 @@ lease_watch_dead__one_is_declared__is_named_and_not_suspected(void **state)
     lease_watch_done(&watch);
 }
 
-static void lease_may_submit__bump_ages__ends_at_three_quarters(void **state)
+TEST_CASE(lease_may_submit__bump_ages__ends_at_three_quarters)
 {
-    (void)state;
     assert_false(lease_may_submit(0, LEASE_MS, 10)); /* never bumped */
     assert_true(lease_may_submit(1000, LEASE_MS, 1000));
     assert_true(lease_may_submit(1000, LEASE_MS, 4750));
     assert_false(lease_may_submit(1000, LEASE_MS, 4751));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            lease_watch_suspect__counter_stands_still__after_lease_ms),
-        cmocka_unit_test(lease_watch_suspect__counter_moves__nobody),
-        cmocka_unit_test(
-            lease_watch_suspect__just_started__waits_twice_as_long),
-        cmocka_unit_test(
-            lease_watch_suspect__reader_was_frozen__count_begins_afresh),
-        cmocka_unit_test(lease_watch_suspect__database_was_away__kills_nobody),
-        cmocka_unit_test(
-            lease_watch_suspect__asked_after_the_reading__counts_to_it_only),
-        cmocka_unit_test(
-            lease_watch_read__rows_come_and_go__are_followed_by_id),
-        cmocka_unit_test(
-            lease_watch_pick__all_live__the_lowest_and_all_by_turns),
-        cmocka_unit_test(lease_watch_pick__many_dead__all_are_found_at_once),
-        cmocka_unit_test(lease_watch_pick__not_read__is_not_suspected),
-        cmocka_unit_test(
-            lease_watch_read__a_picked_one_is_missing__it_is_gone),
-        cmocka_unit_test(
-            lease_watch_dead__one_is_declared__is_named_and_not_suspected),
-        cmocka_unit_test(lease_may_submit__bump_ages__ends_at_three_quarters),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

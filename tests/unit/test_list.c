@@ -12,9 +12,8 @@ static int pop(struct list *head)
     return link ? LIST_OWNER(link, struct item, link)->number : 0;
 }
 
-static void list_pop__what_was_added__comes_in_order(void **state)
+TEST_CASE(list_pop__what_was_added__comes_in_order)
 {
-    (void)state;
     struct list head;
     struct item items[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
     list_init(&head);
@@ -29,9 +28,8 @@ static void list_pop__what_was_added__comes_in_order(void **state)
     assert_true(list_is_empty(&head));
 }
 
-static void list_remove__twice__is_out_once(void **state)
+TEST_CASE(list_remove__twice__is_out_once)
 {
-    (void)state;
     struct list head;
     struct item items[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
     list_init(&head);
@@ -47,9 +45,8 @@ static void list_remove__twice__is_out_once(void **state)
     assert_int_equal(pop(&head), 0);
 }
 
-static void list_take_all__some_or_none__leaves_nothing(void **state)
+TEST_CASE(list_take_all__some_or_none__leaves_nothing)
 {
-    (void)state;
     struct list from;
     struct list head;
     struct item items[2] = {{.number = 1}, {.number = 2}};
@@ -65,12 +62,4 @@ static void list_take_all__some_or_none__leaves_nothing(void **state)
     assert_int_equal(pop(&head), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(list_pop__what_was_added__comes_in_order),
-        cmocka_unit_test(list_remove__twice__is_out_once),
-        cmocka_unit_test(list_take_all__some_or_none__leaves_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

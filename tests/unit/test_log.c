@@ -34,9 +34,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void log_line__as_json__is_one_object_with_every_field(void **state)
+TEST_CASE_WITH(log_line__as_json__is_one_object_with_every_field, set_up, tear_down)
 {
-    (void)state;
     log_open(LOG_INFO, true);
     log_at(LOG_WARN, "a \"b\"\n", LOG_TEXT("name", "v\n"), LOG_I64("n", -5),
            LOG_BOOL("yes", true), LOG_TEXT("none", NULL));
@@ -47,9 +46,8 @@ static void log_line__as_json__is_one_object_with_every_field(void **state)
                         "}\n");
 }
 
-static void log_line__as_text__never_breaks_the_line(void **state)
+TEST_CASE_WITH(log_line__as_text__never_breaks_the_line, set_up, tear_down)
 {
-    (void)state;
     log_open(LOG_INFO, false);
     log_at(LOG_ERROR, "two\nlines", LOG_TEXT("plain", "a-b"),
            LOG_TEXT("odd", "a b\nERROR"), LOG_BOOL("no", false));
@@ -58,9 +56,8 @@ static void log_line__as_text__never_breaks_the_line(void **state)
         "ERROR two lines plain=a-b odd=\"a b\\nERROR\" no=false\n");
 }
 
-static void log_line__below_the_least_level__writes_nothing(void **state)
+TEST_CASE_WITH(log_line__below_the_least_level__writes_nothing, set_up, tear_down)
 {
-    (void)state;
     log_open(LOG_WARN, false);
     assert_false(log_wants(LOG_INFO));
     log_at(LOG_INFO, "quiet");
@@ -69,9 +66,8 @@ static void log_line__below_the_least_level__writes_nothing(void **state)
     assert_true(seen.len > 0);
 }
 
-static void log_level_parse__words__known_ones_only(void **state)
+TEST_CASE(log_level_parse__words__known_ones_only)
 {
-    (void)state;
     enum log_level level = LOG_ERROR;
     assert_true(log_level_parse(STR("debug"), &level));
     assert_int_equal(level, LOG_DEBUG);
@@ -112,9 +108,8 @@ static void read_all(int fd, struct buf *text)
 
 #define LINES 6000
 
-static void log_line__nobody_reads__goes_on_and_tells_what_is_lost(void **state)
+TEST_CASE(log_line__nobody_reads__goes_on_and_tells_what_is_lost)
 {
-    (void)state;
     int ends[2];
     char pad[400];
     struct buf text;
@@ -168,9 +163,8 @@ static void log_line__nobody_reads__goes_on_and_tells_what_is_lost(void **state)
     buf_done(&text);
 }
 
-static void log_line__somebody_reads__is_out_when_it_returns(void **state)
+TEST_CASE(log_line__somebody_reads__is_out_when_it_returns)
 {
-    (void)state;
     int ends[2];
     struct buf text;
     buf_init(&text, 0);
@@ -193,9 +187,8 @@ static void log_line__somebody_reads__is_out_when_it_returns(void **state)
     buf_done(&text);
 }
 
-static void log_line__into_a_file__is_there_at_once(void **state)
+TEST_CASE(log_line__into_a_file__is_there_at_once)
 {
-    (void)state;
     FILE *file = tmpfile();
     assert_non_null(file);
     int before = swap_stderr(fileno(file));
@@ -208,21 +201,4 @@ static void log_line__into_a_file__is_there_at_once(void **state)
     fclose(file);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            log_line__as_json__is_one_object_with_every_field, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(
-            log_line__as_text__never_breaks_the_line, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            log_line__below_the_least_level__writes_nothing, set_up, tear_down),
-        cmocka_unit_test(log_level_parse__words__known_ones_only),
-        cmocka_unit_test(
-            log_line__nobody_reads__goes_on_and_tells_what_is_lost),
-        cmocka_unit_test(log_line__somebody_reads__is_out_when_it_returns),
-        cmocka_unit_test(log_line__into_a_file__is_there_at_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -14,9 +14,8 @@ static int swap_stderr(int to)
 }
 
 /** In this order: a program's standard error is looked at once. */
-static void log_writer_put__a_pipe_that_nobody_reads__loses_and_counts(void **state)
+TEST_CASE(log_writer_put__a_pipe_that_nobody_reads__loses_and_counts)
 {
-    (void)state;
     int ends[2];
     static char line[65536];
     memset(line, 'x', sizeof line);
@@ -50,11 +49,4 @@ static void log_writer_put__a_pipe_that_nobody_reads__loses_and_counts(void **st
     close(old);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            log_writer_put__a_pipe_that_nobody_reads__loses_and_counts),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -3,9 +3,8 @@
 #include "lib/check.h"
 #include "base/metric.h"
 
-static void metrics_write__all_types__is_the_prometheus_text(void **state)
+TEST_CASE(metrics_write__all_types__is_the_prometheus_text)
 {
-    (void)state;
     struct metrics *metrics = metrics_new();
     struct metric *a =
         metric_get(metrics, METRIC_GAUGE, "tasks", "state=\"a\"", "By\nstate.");
@@ -34,9 +33,8 @@ static void metrics_write__all_types__is_the_prometheus_text(void **state)
     metrics_free(NULL);
 }
 
-static void metric_observe__values__land_in_growing_buckets(void **state)
+TEST_CASE(metric_observe__values__land_in_growing_buckets)
 {
-    (void)state;
     struct metrics *metrics = metrics_new();
     struct metric *h =
         metric_get(metrics, METRIC_HISTOGRAM, "wait", "a=\"b\"", "W.");
@@ -57,11 +55,4 @@ static void metric_observe__values__land_in_growing_buckets(void **state)
     metrics_free(metrics);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(metrics_write__all_types__is_the_prometheus_text),
-        cmocka_unit_test(metric_observe__values__land_in_growing_buckets),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -31,9 +31,8 @@ static int back_to_plenty(void **state)
     return 0;
 }
 
-static void must_new__memory_is_there__zeroed(void **state)
+TEST_CASE_WITH(must_new__memory_is_there__zeroed, NULL, back_to_plenty)
 {
-    (void)state;
     struct record *record = MUST_NEW(struct record);
     for (size_t i = 0; i < sizeof record->bytes; i++) {
         assert_int_equal(record->bytes[i], 0);
@@ -42,9 +41,8 @@ static void must_new__memory_is_there__zeroed(void **state)
     must_free(NULL);
 }
 
-static void must_new__no_memory__zeroed_and_apart(void **state)
+TEST_CASE_WITH(must_new__no_memory__zeroed_and_apart, NULL, back_to_plenty)
 {
-    (void)state;
     struct record *records[MUST_SLOTS];
     none = true;
     for (int round = 0; round < 3; round++) {
@@ -62,9 +60,8 @@ static void must_new__no_memory__zeroed_and_apart(void **state)
     }
 }
 
-static void must_new__one_is_given_back__is_there_again(void **state)
+TEST_CASE_WITH(must_new__one_is_given_back__is_there_again, NULL, back_to_plenty)
 {
-    (void)state;
     struct record *records[MUST_SLOTS];
     none = true;
     for (int i = 0; i < MUST_SLOTS; i++) {
@@ -77,9 +74,8 @@ static void must_new__one_is_given_back__is_there_again(void **state)
     }
 }
 
-static void must_new__the_reserve_is_used_up__the_process_ends(void **state)
+TEST_CASE_WITH(must_new__the_reserve_is_used_up__the_process_ends, NULL, back_to_plenty)
 {
-    (void)state;
     pid_t child = fork();
     if (child == 0) {
         const struct rlimit no_core = {0};
@@ -97,17 +93,4 @@ static void must_new__the_reserve_is_used_up__the_process_ends(void **state)
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(must_new__memory_is_there__zeroed,
-                                  back_to_plenty),
-        cmocka_unit_test_teardown(must_new__no_memory__zeroed_and_apart,
-                                  back_to_plenty),
-        cmocka_unit_test_teardown(must_new__one_is_given_back__is_there_again,
-                                  back_to_plenty),
-        cmocka_unit_test_teardown(
-            must_new__the_reserve_is_used_up__the_process_ends, back_to_plenty),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -4,9 +4,8 @@
 
 #include "lib/check.h"
 
-static void offsets_finish__in_order__moves_one_by_one(void **state)
+TEST_CASE(offsets_finish__in_order__moves_one_by_one)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     assert_true(offsets_add(&o, 10, 1));
@@ -19,9 +18,8 @@ static void offsets_finish__in_order__moves_one_by_one(void **state)
     offsets_done(&o);
 }
 
-static void offsets_finish__out_of_order__waits_for_the_first(void **state)
+TEST_CASE(offsets_finish__out_of_order__waits_for_the_first)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     for (int64_t i = 0; i < 5; i++) {
@@ -38,9 +36,8 @@ static void offsets_finish__out_of_order__waits_for_the_first(void **state)
     offsets_done(&o);
 }
 
-static void offsets_finish__gaps__are_passed(void **state)
+TEST_CASE(offsets_finish__gaps__are_passed)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     assert_true(offsets_add(&o, 3, 1));
@@ -52,9 +49,8 @@ static void offsets_finish__gaps__are_passed(void **state)
     offsets_done(&o);
 }
 
-static void offsets_finish__unknown_or_repeated__changes_nothing(void **state)
+TEST_CASE(offsets_finish__unknown_or_repeated__changes_nothing)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     assert_false(offsets_finish(&o, 0, 1));
@@ -67,9 +63,8 @@ static void offsets_finish__unknown_or_repeated__changes_nothing(void **state)
     offsets_done(&o);
 }
 
-static void offsets_add__not_above_the_last__is_refused(void **state)
+TEST_CASE(offsets_add__not_above_the_last__is_refused)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     assert_true(offsets_add(&o, 5, 1));
@@ -80,9 +75,8 @@ static void offsets_add__not_above_the_last__is_refused(void **state)
     offsets_done(&o);
 }
 
-static void offsets_finish__failed_tracker__never_moves_past_it(void **state)
+TEST_CASE(offsets_finish__failed_tracker__never_moves_past_it)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     assert_true(offsets_add(&o, 1, 1));
@@ -94,10 +88,8 @@ static void offsets_finish__failed_tracker__never_moves_past_it(void **state)
     offsets_done(&o);
 }
 
-static void offsets_rewind__into_the_middle__what_is_before_still_counts(
-    void **state)
+TEST_CASE(offsets_rewind__into_the_middle__what_is_before_still_counts)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     for (int64_t i = 100; i < 110; i++) {
@@ -130,9 +122,8 @@ static void offsets_rewind__into_the_middle__what_is_before_still_counts(
     offsets_done(&o);
 }
 
-static void offsets_rewind__to_the_beginning__forgets_all(void **state)
+TEST_CASE(offsets_rewind__to_the_beginning__forgets_all)
 {
-    (void)state;
     struct offsets o;
     offsets_init(&o);
     assert_true(offsets_add(&o, 50, 1));
@@ -149,9 +140,8 @@ static void offsets_rewind__to_the_beginning__forgets_all(void **state)
 }
 
 /** Against the plain definition, over random orders and a ring that wraps. */
-static void offsets_finish__random_orders__agree_with_the_definition(void **s)
+TEST_CASE(offsets_finish__random_orders__agree_with_the_definition)
 {
-    (void)s;
     enum { COUNT = 3000, WINDOW = 300 };
     static bool finished[COUNT];
     srand(7);
@@ -182,20 +172,4 @@ static void offsets_finish__random_orders__agree_with_the_definition(void **s)
     offsets_done(&o);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offsets_finish__in_order__moves_one_by_one),
-        cmocka_unit_test(offsets_finish__out_of_order__waits_for_the_first),
-        cmocka_unit_test(offsets_finish__gaps__are_passed),
-        cmocka_unit_test(offsets_finish__unknown_or_repeated__changes_nothing),
-        cmocka_unit_test(offsets_add__not_above_the_last__is_refused),
-        cmocka_unit_test(offsets_finish__failed_tracker__never_moves_past_it),
-        cmocka_unit_test(
-            offsets_rewind__into_the_middle__what_is_before_still_counts),
-        cmocka_unit_test(offsets_rewind__to_the_beginning__forgets_all),
-        cmocka_unit_test(
-            offsets_finish__random_orders__agree_with_the_definition),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

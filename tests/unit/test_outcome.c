@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-static void outcome_kind_name__each__is_the_word_of_the_list(void **state)
+TEST_CASE(outcome_kind_name__each__is_the_word_of_the_list)
 {
-    (void)state;
     static const char *const words[] = {
 #define X(name) #name,
         OUTCOMES(X)
@@ -21,9 +20,8 @@ static void outcome_kind_name__each__is_the_word_of_the_list(void **state)
 }
 
 /** The names stand in the table of holds. */
-static void hold_reason_parse__each_name__comes_back(void **state)
+TEST_CASE(hold_reason_parse__each_name__comes_back)
 {
-    (void)state;
     for (int i = 1; i < HOLD_REASONS_LEN; i++) {
         enum hold_reason reason = HOLD_NONE;
         const char *name = hold_reason_name((enum hold_reason)i);
@@ -34,9 +32,8 @@ static void hold_reason_parse__each_name__comes_back(void **state)
     assert_string_equal(hold_reason_name(HOLD_NONE), "");
 }
 
-static void hold_reason_parse__no_name__leaves_it(void **state)
+TEST_CASE(hold_reason_parse__no_name__leaves_it)
 {
-    (void)state;
     static const char *const odd[] = {"", "Auth", "auth ", "operators", "au"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         enum hold_reason reason = HOLD_STORAGE;
@@ -45,9 +42,8 @@ static void hold_reason_parse__no_name__leaves_it(void **state)
     }
 }
 
-static void outcome_is_doubt__a_documented_answer__is_none(void **state)
+TEST_CASE(outcome_is_doubt__a_documented_answer__is_none)
 {
-    (void)state;
     for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
         assert_int_equal(outcome_is_doubt((enum outcome_kind)kind),
                          kind == OUTCOME_UNANSWERED ||
@@ -55,13 +51,4 @@ static void outcome_is_doubt__a_documented_answer__is_none(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(outcome_kind_name__each__is_the_word_of_the_list),
-        cmocka_unit_test(hold_reason_parse__each_name__comes_back),
-        cmocka_unit_test(hold_reason_parse__no_name__leaves_it),
-        cmocka_unit_test(outcome_is_doubt__a_documented_answer__is_none),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

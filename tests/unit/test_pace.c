@@ -1,9 +1,8 @@
 #include "lib/check.h"
 #include "core/pace.h"
 
-static void pace_room__fresh__all_slots_that_are_free(void **state)
+TEST_CASE(pace_room__fresh__all_slots_that_are_free)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 32);
     assert_int_equal(pace_room(&pace, 0, 1000), 32);
@@ -12,9 +11,8 @@ static void pace_room__fresh__all_slots_that_are_free(void **state)
     assert_int_equal(pace_room(&pace, 40, 1000), 0);
 }
 
-static void pace_pushed_back__once__halves_and_shuts(void **state)
+TEST_CASE(pace_pushed_back__once__halves_and_shuts)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 32);
     pace_pushed_back(&pace, 0, 1000, UINT32_MAX);
@@ -22,9 +20,8 @@ static void pace_pushed_back__once__halves_and_shuts(void **state)
     assert_int_equal(pace_room(&pace, 0, 2000), 16);
 }
 
-static void pace_pushed_back__while_shut__counts_once(void **state)
+TEST_CASE(pace_pushed_back__while_shut__counts_once)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 32);
     for (int i = 0; i < 32; i++) {
@@ -34,9 +31,8 @@ static void pace_pushed_back__while_shut__counts_once(void **state)
     assert_int_equal(pace.failures, 1);
 }
 
-static void pace_pushed_back__retry_after__is_never_cut_short(void **state)
+TEST_CASE(pace_pushed_back__retry_after__is_never_cut_short)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 4);
     pace_pushed_back(&pace, 0, 1000, 0);
@@ -47,10 +43,8 @@ static void pace_pushed_back__retry_after__is_never_cut_short(void **state)
     assert_int_equal(pace_room(&pace, 0, 32100), 2);
 }
 
-static void
-pace_pushed_back__again_and_again__waits_longer_up_to_a_minute(void **state)
+TEST_CASE(pace_pushed_back__again_and_again__waits_longer_up_to_a_minute)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 32);
     int64_t now_ms = 1000;
@@ -66,9 +60,8 @@ pace_pushed_back__again_and_again__waits_longer_up_to_a_minute(void **state)
     assert_int_equal(before_ms, 60000);
 }
 
-static void pace_accepted__after_a_throttle__grows_by_one_a_round(void **state)
+TEST_CASE(pace_accepted__after_a_throttle__grows_by_one_a_round)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 4);
     pace_pushed_back(&pace, 0, 1000, 0);
@@ -83,9 +76,8 @@ static void pace_accepted__after_a_throttle__grows_by_one_a_round(void **state)
     assert_int_equal(pace_room(&pace, 0, 200000), 4);
 }
 
-static void pace_restart__after_a_hold__one_at_a_time(void **state)
+TEST_CASE(pace_restart__after_a_hold__one_at_a_time)
 {
-    (void)state;
     struct pace pace;
     pace_init(&pace, 32);
     pace_pushed_back(&pace, 600000, 1000, 0);
@@ -94,9 +86,8 @@ static void pace_restart__after_a_hold__one_at_a_time(void **state)
     assert_int_equal(pace_room(&pace, 1, 1001), 0);
 }
 
-static void pace_news_of__each_outcome__speaks_for_itself_or_for_all(void **state)
+TEST_CASE(pace_news_of__each_outcome__speaks_for_itself_or_for_all)
 {
-    (void)state;
     for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
         for (int hold = 0; hold < HOLD_REASONS_LEN; hold++) {
             const struct outcome outcome = {.kind = (enum outcome_kind)kind,
@@ -112,19 +103,4 @@ static void pace_news_of__each_outcome__speaks_for_itself_or_for_all(void **stat
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            pace_news_of__each_outcome__speaks_for_itself_or_for_all),
-        cmocka_unit_test(pace_room__fresh__all_slots_that_are_free),
-        cmocka_unit_test(pace_pushed_back__once__halves_and_shuts),
-        cmocka_unit_test(pace_pushed_back__while_shut__counts_once),
-        cmocka_unit_test(pace_pushed_back__retry_after__is_never_cut_short),
-        cmocka_unit_test(
-            pace_pushed_back__again_and_again__waits_longer_up_to_a_minute),
-        cmocka_unit_test(pace_accepted__after_a_throttle__grows_by_one_a_round),
-        cmocka_unit_test(pace_restart__after_a_hold__one_at_a_time),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -1,15 +1,10 @@
 #include "core/provider_error.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 
-#include <cmocka.h>
 
-static void
-provider_error_read__body_that_cant_be_read__says_why(void **state)
+TEST_CASE(provider_error_read__body_that_cant_be_read__says_why)
 {
-    (void)state;
     struct arena arena;
     struct provider_error error;
     arena_init(&arena, 4096, 0);
@@ -31,10 +26,4 @@ provider_error_read__body_that_cant_be_read__says_why(void **state)
     arena_done(&arena);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(provider_error_read__body_that_cant_be_read__says_why),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

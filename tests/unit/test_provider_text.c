@@ -13,9 +13,8 @@ static void expect(const char *text, const char *wanted)
     }
 }
 
-static void provider_text__secrets__are_dots(void **state)
+TEST_CASE(provider_text__secrets__are_dots)
 {
-    (void)state;
     expect("no route", "no route");
     expect("  \n", "");
     expect("a\nb\tc\x7f" "d", "a b c d");
@@ -27,18 +26,16 @@ static void provider_text__secrets__are_dots(void **state)
     expect("task-abcdefghijklmnop", "task-abcdefghijklmnop");
 }
 
-static void provider_text__too_long__is_cut_between_letters(void **state)
+TEST_CASE(provider_text__too_long__is_cut_between_letters)
 {
-    (void)state;
     struct str got = provider_text(STR("视频视频"), 3, &arena);
     assert_true(str_eq(got, STR("视频视")));
     got = provider_text(STR("ab   cd"), 4, &arena);
     assert_true(str_eq(got, STR("ab")));
 }
 
-static void provider_json__any_bytes__are_made_utf8(void **state)
+TEST_CASE(provider_json__any_bytes__are_made_utf8)
 {
-    (void)state;
     struct str got = provider_json(STR("\xef\xbb\xbf{}"), &arena);
     assert_true(str_eq(got, STR("{}")));
     got = provider_json(STR("{\"a\":\"\xff\xe8\xa7\"}"), &arena);
@@ -48,15 +45,18 @@ static void provider_json__any_bytes__are_made_utf8(void **state)
     assert_int_equal(got.len, 0);
 }
 
-int main(void)
+static int begin(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(provider_text__secrets__are_dots),
-        cmocka_unit_test(provider_text__too_long__is_cut_between_letters),
-        cmocka_unit_test(provider_json__any_bytes__are_made_utf8),
-    };
+    (void)state;
     arena_init(&arena, 4096, 0);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    arena_done(&arena);
-    return failed;
+    return 0;
 }
+
+static int end(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+TESTS_RUN(begin, end)

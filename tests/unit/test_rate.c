@@ -1,10 +1,7 @@
 #include "core/rate.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 
-#include <cmocka.h>
 
 static struct rate begun(void)
 {
@@ -13,9 +10,8 @@ static struct rate begun(void)
     return rate;
 }
 
-static void rate_is_low__a_byte_a_second__is_told_after_a_window(void **state)
+TEST_CASE(rate_is_low__a_byte_a_second__is_told_after_a_window)
 {
-    (void)state;
     struct rate rate = begun();
     for (int64_t at_ms = 2000; at_ms < 61000; at_ms += 1000) {
         rate_add(&rate, 1);
@@ -25,9 +21,8 @@ static void rate_is_low__a_byte_a_second__is_told_after_a_window(void **state)
     assert_true(rate_is_low(&rate, 61000));
 }
 
-static void rate_is_low__enough_bytes__never(void **state)
+TEST_CASE(rate_is_low__enough_bytes__never)
 {
-    (void)state;
     struct rate rate = begun();
     for (int64_t at_ms = 2000; at_ms < 600000; at_ms += 1000) {
         rate_add(&rate, 100);
@@ -35,9 +30,8 @@ static void rate_is_low__enough_bytes__never(void **state)
     }
 }
 
-static void rate_is_low__each_window__counts_alone(void **state)
+TEST_CASE(rate_is_low__each_window__counts_alone)
 {
-    (void)state;
     struct rate rate = begun();
     rate_add(&rate, 1000000);
     assert_false(rate_is_low(&rate, 61000));
@@ -47,9 +41,8 @@ static void rate_is_low__each_window__counts_alone(void **state)
     assert_false(rate_is_low(&rate, 121001)); /* told once a window */
 }
 
-static void rate_is_low__our_own_pause__counts_nothing(void **state)
+TEST_CASE(rate_is_low__our_own_pause__counts_nothing)
 {
-    (void)state;
     struct rate rate = begun();
     rate_pause(&rate, 2000);
     rate_pause(&rate, 500000); /* the first counts */
@@ -61,13 +54,4 @@ static void rate_is_low__our_own_pause__counts_nothing(void **state)
     assert_true(rate_is_low(&rate, 1061000));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rate_is_low__a_byte_a_second__is_told_after_a_window),
-        cmocka_unit_test(rate_is_low__enough_bytes__never),
-        cmocka_unit_test(rate_is_low__each_window__counts_alone),
-        cmocka_unit_test(rate_is_low__our_own_pause__counts_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

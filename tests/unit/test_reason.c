@@ -14,9 +14,8 @@ static struct step at(enum task_state state, bool result)
     return step;
 }
 
-static void reason_act__each_outcome__says_what_it_means(void **state)
+TEST_CASE(reason_act__each_outcome__says_what_it_means)
 {
-    (void)state;
     static const struct {
         enum task_state from;
         enum outcome_kind kind;
@@ -63,9 +62,8 @@ static void reason_act__each_outcome__says_what_it_means(void **state)
     }
 }
 
-static void reason_note__tries__are_counted_since_the_first(void **state)
+TEST_CASE(reason_note__tries__are_counted_since_the_first)
 {
-    (void)state;
     struct reason reason = {0};
     struct outcome outcome = {.kind = OUTCOME_FETCH_FAILED,
                               .message = STR("connection refused")};
@@ -83,9 +81,8 @@ static void reason_note__tries__are_counted_since_the_first(void **state)
     assert_false(reason.shared);
 }
 
-static void reason_note__a_hold__is_shared(void **state)
+TEST_CASE(reason_note__a_hold__is_shared)
 {
-    (void)state;
     struct reason reason = {0};
     const struct outcome outcome = {.kind = OUTCOME_STORE_FAILED};
     struct step step = at(READY, true);
@@ -94,9 +91,8 @@ static void reason_note__a_hold__is_shared(void **state)
     assert_true(reason.shared);
 }
 
-static void reason_note__a_doubt__answered_or_not__are_two_words(void **state)
+TEST_CASE(reason_note__a_doubt__answered_or_not__are_two_words)
 {
-    (void)state;
     struct outcome outcome = {.kind = OUTCOME_UNANSWERED,
                               .message = STR("names no single task")};
     const struct step step = at(SUBMITTING, false);
@@ -113,9 +109,8 @@ static void reason_note__a_doubt__answered_or_not__are_two_words(void **state)
     assert_non_null(strstr(reason.answer, "ended before"));
 }
 
-static void reason_answer__any_bytes__are_text_that_fits(void **state)
+TEST_CASE(reason_answer__any_bytes__are_text_that_fits)
 {
-    (void)state;
     char out[40];
     reason_answer(out, sizeof out, 0, (struct str){0});
     assert_string_equal(out, "");
@@ -135,9 +130,8 @@ static void reason_answer__any_bytes__are_text_that_fits(void **state)
     assert_true(str_is_utf8(str_of(out)));
 }
 
-static void reason_word__all_of_them__differ(void **state)
+TEST_CASE(reason_word__all_of_them__differ)
 {
-    (void)state;
     size_t n = 0;
     for (; reason_word(n); n++) {
         for (size_t k = 0; k < n; k++) {
@@ -150,15 +144,4 @@ static void reason_word__all_of_them__differ(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reason_act__each_outcome__says_what_it_means),
-        cmocka_unit_test(reason_note__tries__are_counted_since_the_first),
-        cmocka_unit_test(reason_note__a_hold__is_shared),
-        cmocka_unit_test(reason_note__a_doubt__answered_or_not__are_two_words),
-        cmocka_unit_test(reason_answer__any_bytes__are_text_that_fits),
-        cmocka_unit_test(reason_word__all_of_them__differ),
-    };
-    return cmocka_run_group_tests_name("reason", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -149,21 +149,18 @@ static int try_rows(const char *name)
     return line;
 }
 
-static void request_read__bad_requests__give_exactly_the_faults(void **state)
+TEST_CASE_WITH(request_read__bad_requests__give_exactly_the_faults, set_up, tear_down)
 {
-    (void)state;
     assert_true(try_rows("bad.jsonl") >= 220);
 }
 
-static void request_read__good_requests__give_exactly_the_body(void **state)
+TEST_CASE_WITH(request_read__good_requests__give_exactly_the_body, set_up, tear_down)
 {
-    (void)state;
     assert_true(try_rows("good.jsonl") >= 80);
 }
 
-static void request_read__bytes_that_no_json_has__are_not_json(void **state)
+TEST_CASE_WITH(request_read__bytes_that_no_json_has__are_not_json, set_up, tear_down)
 {
-    (void)state;
     static const struct {
         const char *bytes;
         size_t len;
@@ -185,9 +182,8 @@ static void request_read__bytes_that_no_json_has__are_not_json(void **state)
     }
 }
 
-static void request_read__around_one_mebibyte__size_decides_first(void **state)
+TEST_CASE_WITH(request_read__around_one_mebibyte__size_decides_first, set_up, tear_down)
 {
-    (void)state;
     size_t len = REQUEST_BYTES_MAX + 1;
     char *text = malloc(len);
     memset(text, ' ', len);
@@ -206,9 +202,8 @@ static void request_read__around_one_mebibyte__size_decides_first(void **state)
     free(text);
 }
 
-static void request_read__without_memory__leaves_the_result_alone(void **state)
+TEST_CASE_WITH(request_read__without_memory__leaves_the_result_alone, set_up, tear_down)
 {
-    (void)state;
     struct arena small;
     arena_init(&small, 64, 64);
     struct request got = {.priority = 4711};
@@ -221,9 +216,8 @@ static void request_read__without_memory__leaves_the_result_alone(void **state)
 
 #define CONTENT(text) read_text("{\"request_id\":\"r\"," text "}").content
 
-static void request_content__equal_json_values__have_one_digest(void **state)
+TEST_CASE_WITH(request_content__equal_json_values__have_one_digest, set_up, tear_down)
 {
-    (void)state;
     unsigned char base[DIGEST_BYTES];
     memcpy(
         base,
@@ -261,9 +255,8 @@ static void request_content__equal_json_values__have_one_digest(void **state)
 }
 
 /** Equal by value beyond 2^63, too, and told apart digit by digit. */
-static void request_content__big_integers__are_values(void **state)
+TEST_CASE_WITH(request_content__big_integers__are_values, set_up, tear_down)
 {
-    (void)state;
     unsigned char base[DIGEST_BYTES];
     memcpy(base, CONTENT("\"request\":{\"x\":10000000000000000000}"),
            sizeof base);
@@ -296,9 +289,8 @@ static size_t fill_message(char *text, const char *head, const char *piece,
 }
 
 /** Counted, not timed: what is kept of a message doesn't grow with its faults. */
-static void request_read__a_mebibyte_of_faults__keeps_a_hundred(void **state)
+TEST_CASE_WITH(request_read__a_mebibyte_of_faults__keeps_a_hundred, set_up, tear_down)
 {
-    (void)state;
 #define HEAD "{\"request_id\":\"a\",\"request\":{\"prompt\":\"x\","
     static const struct {
         const char *head;
@@ -343,10 +335,8 @@ static void request_read__a_mebibyte_of_faults__keeps_a_hundred(void **state)
     free(text);
 }
 
-static void
-request_add_fault__a_good_request__becomes_a_faulty_one(void **state)
+TEST_CASE_WITH(request_add_fault__a_good_request__becomes_a_faulty_one, set_up, tear_down)
 {
-    (void)state;
     struct request got =
         read_text("{\"request_id\":\"r\",\"request\":{\"prompt\":\"a\","
                   "\"extend_from_task_id\":\"task_1\"}}");
@@ -362,9 +352,8 @@ request_add_fault__a_good_request__becomes_a_faulty_one(void **state)
                 text);
 }
 
-static void request_details__the_worst_case__fits_an_event(void **state)
+TEST_CASE_WITH(request_details__the_worst_case__fits_an_event, set_up, tear_down)
 {
-    (void)state;
     /* 150 unknown names of 200 signs each, every one six bytes in JSON. */
     char *text = malloc(1 << 20);
     size_t len = (size_t)sprintf(text, "{\"request_id\":\"r\",\"request\":{");
@@ -384,9 +373,8 @@ static void request_details__the_worst_case__fits_an_event(void **state)
     free(text);
 }
 
-static void request_words__names__are_those_of_the_contract(void **state)
+TEST_CASE_WITH(request_words__names__are_those_of_the_contract, set_up, tear_down)
 {
-    (void)state;
     assert_string_equal(request_reject_name(REQUEST_ID_REUSED),
                         "request_id_reused");
     assert_int_equal(request_mode_parse(STR("fusion")), MODE_FUSION);
@@ -394,22 +382,4 @@ static void request_words__names__are_those_of_the_contract(void **state)
     assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);
 }
 
-#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        ROW(request_read__bad_requests__give_exactly_the_faults),
-        ROW(request_read__good_requests__give_exactly_the_body),
-        ROW(request_read__bytes_that_no_json_has__are_not_json),
-        ROW(request_read__around_one_mebibyte__size_decides_first),
-        ROW(request_read__without_memory__leaves_the_result_alone),
-        ROW(request_content__equal_json_values__have_one_digest),
-        ROW(request_content__big_integers__are_values),
-        ROW(request_read__a_mebibyte_of_faults__keeps_a_hundred),
-        ROW(request_add_fault__a_good_request__becomes_a_faulty_one),
-        ROW(request_details__the_worst_case__fits_an_event),
-        ROW(request_words__names__are_those_of_the_contract),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

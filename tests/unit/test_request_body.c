@@ -18,9 +18,8 @@ static struct request read_body(const char *json, struct reading *reading)
     return request;
 }
 
-static void body_read__what_is_there__tells_the_mode(void **state)
+TEST_CASE(body_read__what_is_there__tells_the_mode)
 {
-    (void)state;
     static const struct {
         const char *json;
         enum request_mode mode;
@@ -51,9 +50,8 @@ static void body_read__what_is_there__tells_the_mode(void **state)
     assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);
 }
 
-static void body_read__two_modes_or_half_a_pair__is_a_fault(void **state)
+TEST_CASE(body_read__two_modes_or_half_a_pair__is_a_fault)
 {
-    (void)state;
     static const char *const rows[][2] = {
         {"{\"prompt\":\"a\",\"image_urls\":[\"https://e.com/a.png\"],"
          "\"extend_from_task_id\":\"task_1\"}",
@@ -71,14 +69,18 @@ static void body_read__two_modes_or_half_a_pair__is_a_fault(void **state)
     }
 }
 
-int main(void)
+static int begin(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(body_read__what_is_there__tells_the_mode),
-        cmocka_unit_test(body_read__two_modes_or_half_a_pair__is_a_fault),
-    };
+    (void)state;
     arena_init(&arena, 4096, 0);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    arena_done(&arena);
-    return failed;
+    return 0;
 }
+
+static int end(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+TESTS_RUN(begin, end)

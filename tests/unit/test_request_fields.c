@@ -23,9 +23,8 @@ static const char *judge(const char *name, const char *json)
     return good ? NULL : reading.faults.items[0].code;
 }
 
-static void field_judge__limits__on_both_sides(void **state)
+TEST_CASE(field_judge__limits__on_both_sides)
 {
-    (void)state;
     assert_null(judge("duration", "1"));
     assert_null(judge("duration", "15"));
     assert_non_null(judge("duration", "0"));
@@ -39,9 +38,8 @@ static void field_judge__limits__on_both_sides(void **state)
     assert_non_null(judge("first_frame_image", "\"https://127.0.0.1/a.png\""));
 }
 
-static void field_find__its_table__and_no_other(void **state)
+TEST_CASE(field_find__its_table__and_no_other)
 {
-    (void)state;
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
         assert_ptr_equal(field_find(&body_fields, str_of(field->name)), field);
@@ -51,18 +49,16 @@ static void field_find__its_table__and_no_other(void **state)
     assert_null(field_find(&body_fields, STR("Prompt")));
 }
 
-static void field_nearest__a_slip__names_what_was_meant(void **state)
+TEST_CASE(field_nearest__a_slip__names_what_was_meant)
 {
-    (void)state;
     assert_string_equal(field_nearest(&body_fields, STR("promt")), "prompt");
     assert_string_equal(field_nearest(&body_fields, STR("Duration")),
                         "duration");
     assert_null(field_nearest(&body_fields, STR("colour_of_the_sky")));
 }
 
-static void reading_fault__past_the_limit__is_only_counted(void **state)
+TEST_CASE(reading_fault__past_the_limit__is_only_counted)
 {
-    (void)state;
     struct reading reading = {.arena = &arena};
     for (size_t i = 0; i < REQUEST_DETAILS_MAX + 20; i++) {
         reading_fault(&reading, STR("a"), "not_allowed", "number %zu", i);
@@ -72,16 +68,18 @@ static void reading_fault__past_the_limit__is_only_counted(void **state)
     assert_int_equal(reading.faults_all, REQUEST_DETAILS_MAX + 20);
 }
 
-int main(void)
+static int begin(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(field_judge__limits__on_both_sides),
-        cmocka_unit_test(field_find__its_table__and_no_other),
-        cmocka_unit_test(field_nearest__a_slip__names_what_was_meant),
-        cmocka_unit_test(reading_fault__past_the_limit__is_only_counted),
-    };
+    (void)state;
     arena_init(&arena, 4096, 0);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    arena_done(&arena);
-    return failed;
+    return 0;
 }
+
+static int end(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+TESTS_RUN(begin, end)

@@ -3,9 +3,8 @@
 
 #define NOW_MS INT64_C(784111777000) /* Sun, 06 Nov 1994 08:49:37 GMT */
 
-static void retry_wait_ms__tries_grow__waits_double_up_to_the_cap(void **state)
+TEST_CASE(retry_wait_ms__tries_grow__waits_double_up_to_the_cap)
 {
-    (void)state;
     static const struct {
         int tries;
         int64_t least_ms;
@@ -24,16 +23,13 @@ static void retry_wait_ms__tries_grow__waits_double_up_to_the_cap(void **state)
     }
 }
 
-static void retry_wait_ms__base_above_the_cap__is_the_cap(void **state)
+TEST_CASE(retry_wait_ms__base_above_the_cap__is_the_cap)
 {
-    (void)state;
     assert_int_equal(retry_wait_ms(1, 100000, 60000, UINT32_MAX), 60000);
 }
 
-static void backoff_fail__again_and_again__waits_longer_up_to_the_cap(
-    void **state)
+TEST_CASE(backoff_fail__again_and_again__waits_longer_up_to_the_cap)
 {
-    (void)state;
     struct backoff backoff = {0};
     int64_t before_ms = 0;
     for (int i = 0; i < 100; i++) {
@@ -49,18 +45,15 @@ static void backoff_fail__again_and_again__waits_longer_up_to_the_cap(
                      BACKOFF_FIRST_MS);
 }
 
-static void backoff_fail__least_cap_and_most_fails__waits_all_the_same(
-    void **state)
+TEST_CASE(backoff_fail__least_cap_and_most_fails__waits_all_the_same)
 {
-    (void)state;
     struct backoff backoff = {.fails = INT32_MAX};
     assert_int_equal(backoff_fail(&backoff, 1, 0), 1);
     assert_int_equal(backoff_fail(&backoff, 60000, UINT32_MAX), 60000);
 }
 
-static void retry_jitter_ms__any_random__stays_within_a_fifth(void **state)
+TEST_CASE(retry_jitter_ms__any_random__stays_within_a_fifth)
 {
-    (void)state;
     assert_int_equal(retry_jitter_ms(5000, 0), 4000);
     assert_int_equal(retry_jitter_ms(5000, UINT32_MAX), 6000);
     for (uint32_t i = 0; i < 1000; i++) {
@@ -69,9 +62,8 @@ static void retry_jitter_ms__any_random__stays_within_a_fifth(void **state)
     }
 }
 
-static void retry_after_ms__each_form__is_milliseconds_from_now(void **state)
+TEST_CASE(retry_after_ms__each_form__is_milliseconds_from_now)
 {
-    (void)state;
     static const struct {
         const char *header;
         int64_t wait_ms;
@@ -106,17 +98,4 @@ static void retry_after_ms__each_form__is_milliseconds_from_now(void **state)
     assert_int_equal(retry_after_ms((struct str){0}, NOW_MS), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(retry_wait_ms__tries_grow__waits_double_up_to_the_cap),
-        cmocka_unit_test(retry_wait_ms__base_above_the_cap__is_the_cap),
-        cmocka_unit_test(
-            backoff_fail__again_and_again__waits_longer_up_to_the_cap),
-        cmocka_unit_test(
-            backoff_fail__least_cap_and_most_fails__waits_all_the_same),
-        cmocka_unit_test(retry_jitter_ms__any_random__stays_within_a_fifth),
-        cmocka_unit_test(retry_after_ms__each_form__is_milliseconds_from_now),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

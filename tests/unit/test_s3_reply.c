@@ -6,9 +6,8 @@
 
 #define HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 
-static void s3_reply_read__one_row_each__verdict(void **state)
+TEST_CASE(s3_reply_read__one_row_each__verdict)
 {
-    (void)state;
     static const struct {
         int status;
         const char *code; /* null: no body */
@@ -63,9 +62,8 @@ static void s3_reply_read__one_row_each__verdict(void **state)
 }
 
 /** What another form of the same request may mend, and what none can. */
-static void s3_reply_read__refusals__of_the_form_or_not(void **state)
+TEST_CASE(s3_reply_read__refusals__of_the_form_or_not)
 {
-    (void)state;
     static const struct {
         int status;
         const char *code; /* null: no body */
@@ -111,9 +109,8 @@ static void s3_reply_read__refusals__of_the_form_or_not(void **state)
     }
 }
 
-static void s3_reply_read__cut_or_odd_body__status_decides(void **state)
+TEST_CASE(s3_reply_read__cut_or_odd_body__status_decides)
 {
-    (void)state;
     static const char *const bodies[] = {
         "",
         "<Error>",
@@ -129,9 +126,8 @@ static void s3_reply_read__cut_or_odd_body__status_decides(void **state)
     }
 }
 
-static void s3_reply_words__an_error__status_code_message(void **state)
+TEST_CASE(s3_reply_words__an_error__status_code_message)
 {
-    (void)state;
     struct s3_reply reply;
     s3_reply_read(404,
                   STR("<Error><Code>NoSuchBucket</Code><Message>none such"
@@ -145,9 +141,8 @@ static void s3_reply_words__an_error__status_code_message(void **state)
     assert_string_equal(words, "S3 answered 502");
 }
 
-static void s3_xml__several__one_after_the_other(void **state)
+TEST_CASE(s3_xml__several__one_after_the_other)
 {
-    (void)state;
     struct str body = STR("<R><Upload><Key>a&amp;b</Key></Upload><Upload><Key>"
                           "c</Key></Upload><Key>open</R>");
     size_t at = 0;
@@ -165,9 +160,8 @@ static void s3_xml__several__one_after_the_other(void **state)
     buf_done(&text);
 }
 
-static void s3_time__both_forms__milliseconds(void **state)
+TEST_CASE(s3_time__both_forms__milliseconds)
 {
-    (void)state;
     assert_int_equal(s3_time(STR("2013-05-24T00:00:01.000Z")), 1369353601000);
     assert_int_equal(s3_time(STR("2013-05-24T00:00:01Z")), 1369353601000);
     assert_int_equal(s3_time(STR("yesterday")), -1);
@@ -177,9 +171,8 @@ static void s3_time__both_forms__milliseconds(void **state)
     assert_int_equal(s3_http_date(STR("")), -1);
 }
 
-static void s3_base64_of_hex__hash__base64(void **state)
+TEST_CASE(s3_base64_of_hex__hash__base64)
 {
-    (void)state;
     char out[45];
     assert_true(s3_base64_of_hex(
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -189,16 +182,4 @@ static void s3_base64_of_hex__hash__base64(void **state)
     assert_false(s3_base64_of_hex(NULL, out));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(s3_reply_read__one_row_each__verdict),
-        cmocka_unit_test(s3_reply_read__refusals__of_the_form_or_not),
-        cmocka_unit_test(s3_reply_read__cut_or_odd_body__status_decides),
-        cmocka_unit_test(s3_reply_words__an_error__status_code_message),
-        cmocka_unit_test(s3_xml__several__one_after_the_other),
-        cmocka_unit_test(s3_time__both_forms__milliseconds),
-        cmocka_unit_test(s3_base64_of_hex__hash__base64),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -12,9 +12,8 @@ static struct s3_url read_url(struct arena *arena, const char *text)
     return url;
 }
 
-static void s3_url_read__bucket_alone__defaults(void **state)
+TEST_CASE(s3_url_read__bucket_alone__defaults)
 {
-    (void)state;
     struct arena arena;
     struct s3_url url = read_url(&arena, "s3://videos");
     assert_true(str_eq(url.bucket, STR("videos")));
@@ -28,9 +27,8 @@ static void s3_url_read__bucket_alone__defaults(void **state)
     arena_done(&arena);
 }
 
-static void s3_url_read__all_options__each_in_its_field(void **state)
+TEST_CASE(s3_url_read__all_options__each_in_its_field)
 {
-    (void)state;
     struct arena arena;
     struct s3_url url = read_url(
         &arena, "s3://videos/a/b/?endpoint=https://s3.example:9000/&region=eu-1"
@@ -53,10 +51,8 @@ static void s3_url_read__all_options__each_in_its_field(void **state)
     arena_done(&arena);
 }
 
-static void s3_url_read__slashes_around_a_prefix__go_however_written(
-    void **state)
+TEST_CASE(s3_url_read__slashes_around_a_prefix__go_however_written)
 {
-    (void)state;
     static const char *const texts[] = {
         "s3://videos/a/b",   "s3://videos//a/b//", "s3://videos/a%2Fb%2F",
         "s3://videos/%2Fa/b/", "s3://videos/%2F/a/b/%2f",
@@ -70,18 +66,16 @@ static void s3_url_read__slashes_around_a_prefix__go_however_written(
     }
 }
 
-static void s3_url_read__tags_with_equals__cut_at_the_first(void **state)
+TEST_CASE(s3_url_read__tags_with_equals__cut_at_the_first)
 {
-    (void)state;
     struct arena arena;
     struct s3_url url = read_url(&arena, "s3://videos?tags=team=film");
     assert_string_equal(url.tags, "team=film");
     arena_done(&arena);
 }
 
-static void s3_url_read__long_names__cut_and_told_apart(void **state)
+TEST_CASE(s3_url_read__long_names__cut_and_told_apart)
 {
-    (void)state;
     char one[300];
     char other[300];
     memset(one, 'x', sizeof one);
@@ -100,9 +94,8 @@ static void s3_url_read__long_names__cut_and_told_apart(void **state)
     arena_done(&arena_2);
 }
 
-static void s3_url_read__other_scheme__no(void **state)
+TEST_CASE(s3_url_read__other_scheme__no)
 {
-    (void)state;
     struct arena arena;
     struct s3_url url;
     arena_init(&arena, 1024, 0);
@@ -111,9 +104,8 @@ static void s3_url_read__other_scheme__no(void **state)
     arena_done(&arena);
 }
 
-static void s3_url_place__one_row_each__host_and_root(void **state)
+TEST_CASE(s3_url_place__one_row_each__host_and_root)
 {
-    (void)state;
     static const struct {
         const char *url;
         const char *region;
@@ -163,17 +155,4 @@ static void s3_url_place__one_row_each__host_and_root(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(s3_url_read__bucket_alone__defaults),
-        cmocka_unit_test(s3_url_read__all_options__each_in_its_field),
-        cmocka_unit_test(
-            s3_url_read__slashes_around_a_prefix__go_however_written),
-        cmocka_unit_test(s3_url_read__tags_with_equals__cut_at_the_first),
-        cmocka_unit_test(s3_url_read__long_names__cut_and_told_apart),
-        cmocka_unit_test(s3_url_read__other_scheme__no),
-        cmocka_unit_test(s3_url_place__one_row_each__host_and_root),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

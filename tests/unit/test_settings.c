@@ -34,9 +34,8 @@ static void done(struct outcome *got)
 
 #define READ(...) read_env((const char *const[]){__VA_ARGS__, NULL})
 
-static void settings_read__the_key_alone__gives_the_defaults(void **state)
+TEST_CASE(settings_read__the_key_alone__gives_the_defaults)
 {
-    (void)state;
     struct outcome got = READ(KEY, "PATH=/bin");
     assert_true(got.fine);
     assert_string_equal(got.settings.kafka_brokers, "127.0.0.1:9092");
@@ -53,9 +52,8 @@ static void settings_read__the_key_alone__gives_the_defaults(void **state)
     done(&got);
 }
 
-static void settings_read__many_faults__are_all_told(void **state)
+TEST_CASE(settings_read__many_faults__are_all_told)
 {
-    (void)state;
     struct outcome got =
         READ("POLL_INTERVAL_MS=soon", "TASKS_MAX=0", "LOG_FORMAT=xml",
              "APIMART_BASE_URL=http://example.com", "STORAGE_URL=/videos",
@@ -82,9 +80,8 @@ static void settings_read__many_faults__are_all_told(void **state)
     done(&got);
 }
 
-static void settings_read__a_bad_secret__is_not_shown(void **state)
+TEST_CASE(settings_read__a_bad_secret__is_not_shown)
 {
-    (void)state;
     struct outcome got = READ("APIMART_API_KEY=canary\x01",
                               "APIMART_BASE_URL=https://u:canary@host",
                               "STORAGE_URL=https://u:canary@bucket");
@@ -105,9 +102,8 @@ static char *file_with(const char *bytes)
     return path;
 }
 
-static void settings_read__name_file__reads_the_file(void **state)
+TEST_CASE(settings_read__name_file__reads_the_file)
 {
-    (void)state;
     char *path = file_with("sk-from-file\n");
     char entry[64];
     char conf[64];
@@ -133,9 +129,8 @@ static void settings_read__name_file__reads_the_file(void **state)
     free(path);
 }
 
-static void settings_read__kafka_conf_against_a_promise__is_refused(void **s)
+TEST_CASE(settings_read__kafka_conf_against_a_promise__is_refused)
 {
-    (void)s;
     static const char *const wrong[] = {
         "GROUP_INSTANCE_ID=pixverse",
         "GROUP_ID=mine",
@@ -169,9 +164,8 @@ static void settings_read__kafka_conf_against_a_promise__is_refused(void **s)
     }
 }
 
-static void settings_read__kafka_conf_as_it_is_anyway__is_taken(void **s)
+TEST_CASE(settings_read__kafka_conf_as_it_is_anyway__is_taken)
 {
-    (void)s;
     char host[256] = "";
     char seat[400];
     assert_int_equal(gethostname(host, sizeof host - 1), 0);
@@ -187,10 +181,8 @@ static void settings_read__kafka_conf_as_it_is_anyway__is_taken(void **s)
 }
 
 /** A key among a URL's options, the wrong file, the secret for its path. */
-static void settings_read__a_secret_in_the_wrong_place__is_not_shown(
-    void **state)
+TEST_CASE(settings_read__a_secret_in_the_wrong_place__is_not_shown)
 {
-    (void)state;
     char *path = file_with("canary\n");
     char number[64];
     char word[64];
@@ -224,9 +216,8 @@ static void settings_read__a_secret_in_the_wrong_place__is_not_shown(
     free(path);
 }
 
-static void settings_read__kafka_conf__becomes_properties(void **state)
+TEST_CASE(settings_read__kafka_conf__becomes_properties)
 {
-    (void)state;
     struct outcome got = READ(KEY, "KAFKA_CONF_SECURITY_PROTOCOL=SASL_SSL",
                               "KAFKA_CONF_A__B_C=1", "KAFKA_CONF_=x");
     assert_false(got.fine);
@@ -238,9 +229,8 @@ static void settings_read__kafka_conf__becomes_properties(void **state)
     done(&got);
 }
 
-static void settings_read__a_near_name__is_warned_of(void **state)
+TEST_CASE(settings_read__a_near_name__is_warned_of)
 {
-    (void)state;
     struct outcome got = READ(KEY, "TASK_MAX=5", "HOSTNAME=x",
                               "APIMART_BASE_URL=http://127.0.0.1:8080//");
     assert_true(got.fine);
@@ -252,9 +242,8 @@ static void settings_read__a_near_name__is_warned_of(void **state)
     done(&got);
 }
 
-static void setting_check__forms__tell_good_from_bad(void **state)
+TEST_CASE(setting_check__forms__tell_good_from_bad)
 {
-    (void)state;
     static const struct {
         enum setting_form form;
         const char *value;
@@ -336,9 +325,8 @@ static void setting_check__forms__tell_good_from_bad(void **state)
     }
 }
 
-static void settings_hide_secrets__afterwards__nothing_is_left(void **state)
+TEST_CASE(settings_hide_secrets__afterwards__nothing_is_left)
 {
-    (void)state;
     setenv("APIMART_API_KEY", "canary", 1);
     setenv("KAFKA_CONF_SASL_PASSWORD", "canary", 1);
     setenv("TASKS_MAX", "7", 1);
@@ -350,9 +338,8 @@ static void settings_hide_secrets__afterwards__nothing_is_left(void **state)
     assert_int_equal(value[0], 0);
 }
 
-static void settings_print_help__every_name__is_there(void **state)
+TEST_CASE(settings_print_help__every_name__is_there)
 {
-    (void)state;
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
@@ -395,23 +382,4 @@ static void settings_print_help__every_name__is_there(void **state)
     free(text);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settings_read__the_key_alone__gives_the_defaults),
-        cmocka_unit_test(settings_read__many_faults__are_all_told),
-        cmocka_unit_test(settings_read__a_bad_secret__is_not_shown),
-        cmocka_unit_test(
-            settings_read__a_secret_in_the_wrong_place__is_not_shown),
-        cmocka_unit_test(settings_read__name_file__reads_the_file),
-        cmocka_unit_test(
-            settings_read__kafka_conf_against_a_promise__is_refused),
-        cmocka_unit_test(settings_read__kafka_conf_as_it_is_anyway__is_taken),
-        cmocka_unit_test(settings_read__kafka_conf__becomes_properties),
-        cmocka_unit_test(settings_read__a_near_name__is_warned_of),
-        cmocka_unit_test(setting_check__forms__tell_good_from_bad),
-        cmocka_unit_test(settings_hide_secrets__afterwards__nothing_is_left),
-        cmocka_unit_test(settings_print_help__every_name__is_there),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -13,9 +13,8 @@ static void expect(enum setting_form form, const char *value, bool good)
     }
 }
 
-static void setting_check__each_form__takes_what_it_names(void **state)
+TEST_CASE(setting_check__each_form__takes_what_it_names)
 {
-    (void)state;
     static const struct {
         enum setting_form form;
         const char *value;
@@ -57,9 +56,8 @@ static void setting_check__each_form__takes_what_it_names(void **state)
     }
 }
 
-static void host_is_private__by_its_text__as_said(void **state)
+TEST_CASE(host_is_private__by_its_text__as_said)
 {
-    (void)state;
     static const char *const private[] = {
         "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "localhost",
         "sim", "a.internal", "b.local", "c.svc", "d.svc.cluster.local"};
@@ -78,11 +76,4 @@ static void host_is_private__by_its_text__as_said(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(setting_check__each_form__takes_what_it_names),
-        cmocka_unit_test(host_is_private__by_its_text__as_said),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -11,9 +11,8 @@ static bool may(const char *name, const char *value)
     return !verdict.fault;
 }
 
-static void settings_kafka_check__what_a_promise_needs__stays(void **state)
+TEST_CASE(settings_kafka_check__what_a_promise_needs__stays)
 {
-    (void)state;
     assert_false(may("bootstrap.servers", "elsewhere:9092"));
     assert_false(may("group.id", "mine"));
     assert_false(may("enable.auto.offset.store", "true"));
@@ -28,18 +27,16 @@ static void settings_kafka_check__what_a_promise_needs__stays(void **state)
     assert_false(may("transactional.id", "x"));
 }
 
-static void settings_kafka_check__all_else__is_free(void **state)
+TEST_CASE(settings_kafka_check__all_else__is_free)
 {
-    (void)state;
     assert_true(may("security.protocol", "sasl_ssl"));
     assert_true(may("sasl.password", "anything"));
     assert_true(may("group.ids", "mine")); /* librdkafka will know */
     assert_true(may("", ""));
 }
 
-static void settings_kafka_check__one_text_for_all__names_no_member(void **state)
+TEST_CASE(settings_kafka_check__one_text_for_all__names_no_member)
 {
-    (void)state;
     assert_true(may("group.instance.id", "worker-pod-7"));
     assert_false(may("group.instance.id", "worker"));
     assert_non_null(settings_kafka_check(STR("group.instance.id"),
@@ -47,13 +44,4 @@ static void settings_kafka_check__one_text_for_all__names_no_member(void **state
                         .fault);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settings_kafka_check__what_a_promise_needs__stays),
-        cmocka_unit_test(settings_kafka_check__all_else__is_free),
-        cmocka_unit_test(
-            settings_kafka_check__one_text_for_all__names_no_member),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -36,9 +36,8 @@ static void sign(const char *method, struct str path, struct str query,
     sigv4_sign(&request, &key, &scope, authorization, signature);
 }
 
-static void sigv4_sign__get_object__as_published(void **state)
+TEST_CASE(sigv4_sign__get_object__as_published)
 {
-    (void)state;
     const struct sigv4_header headers[] = {
         {"x-amz-date", STR("20130524T000000Z")},
         {"host", STR("examplebucket.s3.amazonaws.com")},
@@ -61,9 +60,8 @@ static void sigv4_sign__get_object__as_published(void **state)
     buf_done(&out);
 }
 
-static void sigv4_sign__put_object__as_published(void **state)
+TEST_CASE(sigv4_sign__put_object__as_published)
 {
-    (void)state;
     const char *hash =
         "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
     const struct sigv4_header headers[] = {
@@ -87,9 +85,8 @@ static void sigv4_sign__put_object__as_published(void **state)
     buf_done(&out);
 }
 
-static void sigv4_sign__parameters__as_published(void **state)
+TEST_CASE(sigv4_sign__parameters__as_published)
 {
-    (void)state;
     const struct sigv4_header headers[] = {
         {"host", STR("examplebucket.s3.amazonaws.com")},
         {"x-amz-content-sha256", STR(EMPTY)},
@@ -111,9 +108,8 @@ static void sigv4_sign__parameters__as_published(void **state)
     buf_done(&out);
 }
 
-static void sigv4_chain__chunked_upload__as_published(void **state)
+TEST_CASE(sigv4_chain__chunked_upload__as_published)
 {
-    (void)state;
     const struct sigv4_header headers[] = {
         {"host", STR("s3.amazonaws.com")},
         {"x-amz-date", STR("20130524T000000Z")},
@@ -151,9 +147,8 @@ static void sigv4_chain__chunked_upload__as_published(void **state)
     free(body);
 }
 
-static void sigv4_chain__trailing_checksum__as_published(void **state)
+TEST_CASE(sigv4_chain__trailing_checksum__as_published)
 {
-    (void)state;
     const struct sigv4_header headers[] = {
         {"host", STR("s3.amazonaws.com")},
         {"x-amz-date", STR("20130524T000000Z")},
@@ -195,9 +190,8 @@ static void sigv4_chain__trailing_checksum__as_published(void **state)
     free(body);
 }
 
-static void sigv4_sign__spaces_in_values__count_once(void **state)
+TEST_CASE(sigv4_sign__spaces_in_values__count_once)
 {
-    (void)state;
     struct sigv4_header headers[] = {{"host", STR("h")},
                                      {"x-amz-meta-a", STR("  a  b ")}};
     char spaced[SIGV4_HEX_BYTES];
@@ -211,9 +205,8 @@ static void sigv4_sign__spaces_in_values__count_once(void **state)
     assert_string_equal(spaced, plain);
 }
 
-static void sigv4_sign__one_name_begins_another__names_decide(void **state)
+TEST_CASE(sigv4_sign__one_name_begins_another__names_decide)
 {
-    (void)state;
     const struct sigv4_header headers[] = {{"host", STR("h")}};
     char one[SIGV4_HEX_BYTES];
     char other[SIGV4_HEX_BYTES];
@@ -226,16 +219,4 @@ static void sigv4_sign__one_name_begins_another__names_decide(void **state)
     assert_string_equal(one, other);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sigv4_sign__get_object__as_published),
-        cmocka_unit_test(sigv4_sign__put_object__as_published),
-        cmocka_unit_test(sigv4_sign__parameters__as_published),
-        cmocka_unit_test(sigv4_chain__chunked_upload__as_published),
-        cmocka_unit_test(sigv4_chain__trailing_checksum__as_published),
-        cmocka_unit_test(sigv4_sign__spaces_in_values__count_once),
-        cmocka_unit_test(sigv4_sign__one_name_begins_another__names_decide),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

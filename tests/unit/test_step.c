@@ -266,9 +266,8 @@ static void check(const struct spec *spec)
     task_row_done(&step.next.row);
 }
 
-static void task_step__each_row__as_specified(void **state)
+TEST_CASE(task_step__each_row__as_specified)
 {
-    (void)state;
     for (size_t i = 0; i < SPECS_LEN; i++) {
         check(&specs[i]);
     }
@@ -283,9 +282,8 @@ static const enum task_state moves[][2] = {
     {FAILED, CLOSED},     {FAILED, LATE},       {LATE, CLOSED},
 };
 
-static void task_step__each_row__moves_as_the_picture_says(void **state)
+TEST_CASE(task_step__each_row__moves_as_the_picture_says)
 {
-    (void)state;
     enum { LEN = sizeof moves / sizeof *moves };
     bool seen[LEN] = {false};
     for (size_t i = 0; i < SPECS_LEN; i++) {
@@ -320,9 +318,8 @@ static bool is_specified(enum task_state from, enum outcome_kind kind)
     return false;
 }
 
-static void step_is_possible__each_cell__listed_and_specified(void **state)
+TEST_CASE(step_is_possible__each_cell__listed_and_specified)
 {
-    (void)state;
     for (int from = 0; from < TASK_STATES_LEN; from++) {
         const char *mark = possible[from];
         for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
@@ -349,9 +346,8 @@ static struct task go(struct task task, struct outcome outcome,
     return task_step(&task, &outcome, policy, T0 + at).next;
 }
 
-static void requeued__put_off__waits_as_long_as_was_asked(void **state)
+TEST_CASE(requeued__put_off__waits_as_long_as_was_asked)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = task_of(SUBMITTING, &G(.sends = 1));
     task = go(task, O(PUT_OFF, .hold = HOLD_THROTTLE, .retry_after_ms = M),
@@ -364,9 +360,8 @@ static void requeued__put_off__waits_as_long_as_was_asked(void **state)
     assert_int_equal(task.row.not_before_ms, 0); /* the hold holds it */
 }
 
-static void in_doubt__all_kinds_of_no__wears_no_replay_out(void **state)
+TEST_CASE(in_doubt__all_kinds_of_no__wears_no_replay_out)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     const struct outcome noes[] = {
         O(PUT_OFF, .hold = HOLD_THROTTLE),
@@ -392,9 +387,8 @@ static void in_doubt__all_kinds_of_no__wears_no_replay_out(void **state)
     }
 }
 
-static void in_doubt__three_replays_unanswered__is_settled(void **state)
+TEST_CASE(in_doubt__three_replays_unanswered__is_settled)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = task_of(SUBMITTING, &G(.sends = 1));
     int64_t due_ms = 0;
@@ -413,9 +407,8 @@ static void in_doubt__three_replays_unanswered__is_settled(void **state)
                      DOUBT_ACT_SETTLE);
 }
 
-static void in_doubt__a_retry_after__holds_the_replay_not_the_look(void **state)
+TEST_CASE(in_doubt__a_retry_after__holds_the_replay_not_the_look)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = task_of(SUBMITTING, &G(.sends = 2, .doubt = true));
     int64_t due_ms = 0;
@@ -428,11 +421,10 @@ static void in_doubt__a_retry_after__holds_the_replay_not_the_look(void **state)
                      DOUBT_ACT_REPLAY);
 }
 
-static void running__without_a_deadline__gets_one(void **state)
+TEST_CASE(running__without_a_deadline__gets_one)
 {
     static const enum outcome_kind kinds[] = {OUTCOME_TAKEN_OVER,
                                               OUTCOME_TIME_UP};
-    (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct given given = {0};
         struct task task = task_of(RUNNING, &given);
@@ -448,10 +440,8 @@ static void running__without_a_deadline__gets_one(void **state)
 }
 
 /** An owner that was merely cut off may have the id, and writes it. */
-static void
-in_doubt__taken_over__settles_after_another_look_15_s_later(void **state)
+TEST_CASE(in_doubt__taken_over__settles_after_another_look_15_s_later)
 {
-    (void)state;
     static const struct given cases[] = {
         {.sends = 1, .policy = DOUBT_SETTLE},
         {.sends = 1 + REPLAYS_MAX, .policy = DOUBT_REPLAY},
@@ -487,9 +477,8 @@ in_doubt__taken_over__settles_after_another_look_15_s_later(void **state)
     }
 }
 
-static void an_id__learnt_after_the_failure_was_settled__is_polled(void **state)
+TEST_CASE(an_id__learnt_after_the_failure_was_settled__is_polled)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task =
         task_of(FAILED, &G(.kind = FAILURE_SUBMIT_UNKNOWN, .id = true));
@@ -499,9 +488,8 @@ static void an_id__learnt_after_the_failure_was_settled__is_polled(void **state)
     assert_int_equal(task.row.submitted_ms, T0 + 30 * H);
 }
 
-static void denied__with_a_miss_between__is_lost_all_the_same(void **state)
+TEST_CASE(denied__with_a_miss_between__is_lost_all_the_same)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = task_of(RUNNING, &G(0));
     for (int i = 0; i < 4; i++) {
@@ -514,9 +502,8 @@ static void denied__with_a_miss_between__is_lost_all_the_same(void **state)
     assert_true(task.row.billed_open);
 }
 
-static void denied__then_running_again__counts_from_the_start(void **state)
+TEST_CASE(denied__then_running_again__counts_from_the_start)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = task_of(RUNNING, &G(0));
     for (int i = 0; i < 4; i++) {
@@ -527,10 +514,8 @@ static void denied__then_running_again__counts_from_the_start(void **state)
     assert_int_equal(task.row.state, RUNNING);
 }
 
-static void
-a_late_task__that_fails_in_any_way__tells_no_second_failure(void **state)
+TEST_CASE(a_late_task__that_fails_in_any_way__tells_no_second_failure)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     for (int from = 0; from < TASK_STATES_LEN; from++) {
         for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
@@ -555,9 +540,8 @@ a_late_task__that_fails_in_any_way__tells_no_second_failure(void **state)
     }
 }
 
-static void task_time_is_up__who_polls__asks_as_the_step_does(void **state)
+TEST_CASE(task_time_is_up__who_polls__asks_as_the_step_does)
 {
-    (void)state;
     static const enum task_state froms[] = {RUNNING, LATE};
     const struct policy policy = usual(DOUBT_REPLAY);
     for (size_t i = 0; i < 2; i++) {
@@ -572,9 +556,8 @@ static void task_time_is_up__who_polls__asks_as_the_step_does(void **state)
     }
 }
 
-static void a_cost__of_a_poll__is_kept(void **state)
+TEST_CASE(a_cost__of_a_poll__is_kept)
 {
-    (void)state;
     const struct policy policy = usual(DOUBT_REPLAY);
     struct task task = go(task_of(RUNNING, &G(0)),
                           O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED,
@@ -585,28 +568,4 @@ static void a_cost__of_a_poll__is_kept(void **state)
     assert_true(task_retry_safe(&task.row, task.row.kind));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(task_step__each_row__as_specified),
-        cmocka_unit_test(task_step__each_row__moves_as_the_picture_says),
-        cmocka_unit_test(step_is_possible__each_cell__listed_and_specified),
-        cmocka_unit_test(requeued__put_off__waits_as_long_as_was_asked),
-        cmocka_unit_test(in_doubt__all_kinds_of_no__wears_no_replay_out),
-        cmocka_unit_test(in_doubt__three_replays_unanswered__is_settled),
-        cmocka_unit_test(running__without_a_deadline__gets_one),
-        cmocka_unit_test(
-            in_doubt__taken_over__settles_after_another_look_15_s_later),
-        cmocka_unit_test(
-            in_doubt__a_retry_after__holds_the_replay_not_the_look),
-        cmocka_unit_test(
-            an_id__learnt_after_the_failure_was_settled__is_polled),
-        cmocka_unit_test(denied__with_a_miss_between__is_lost_all_the_same),
-        cmocka_unit_test(denied__then_running_again__counts_from_the_start),
-        cmocka_unit_test(
-            a_late_task__that_fails_in_any_way__tells_no_second_failure),
-        cmocka_unit_test(task_time_is_up__who_polls__asks_as_the_step_does),
-        cmocka_unit_test(a_cost__of_a_poll__is_kept),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

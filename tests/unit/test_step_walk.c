@@ -91,9 +91,8 @@ static void walk(uint64_t seed)
     task_row_done(&task.row);
 }
 
-static void task_step__walks_of_many_seeds__keep_the_rules(void **state)
+TEST_CASE(task_step__walks_of_many_seeds__keep_the_rules)
 {
-    (void)state;
     for (uint64_t seed = 1; seed <= 20000; seed++) {
         walk(seed);
     }
@@ -145,9 +144,8 @@ static struct task odd_task(uint64_t *seed)
 }
 
 /** Bugs trip asserts, rows never: any row, any outcome that its state takes. */
-static void task_step__rows_of_any_kind__trip_nothing(void **state)
+TEST_CASE(task_step__rows_of_any_kind__trip_nothing)
 {
-    (void)state;
     uint64_t seed = 7;
     for (int i = 0; i < 300000; i++) {
         struct task task = odd_task(&seed);
@@ -167,11 +165,4 @@ static void task_step__rows_of_any_kind__trip_nothing(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(task_step__rows_of_any_kind__trip_nothing),
-        cmocka_unit_test(task_step__walks_of_many_seeds__keep_the_rules),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -3,9 +3,8 @@
 #include "lib/check.h"
 #include "base/str.h"
 
-static void str_to_i64__texts__digits_within_the_range_only(void **state)
+TEST_CASE(str_to_i64__texts__digits_within_the_range_only)
 {
-    (void)state;
     static const struct {
         const char *text;
         int64_t min, max;
@@ -38,10 +37,8 @@ static void str_to_i64__texts__digits_within_the_range_only(void **state)
     }
 }
 
-static void
-str_is_utf8__byte_sequences__are_judged_by_the_standard(void **state)
+TEST_CASE(str_is_utf8__byte_sequences__are_judged_by_the_standard)
 {
-    (void)state;
     assert_true(str_is_utf8(STR("")));
     assert_true(str_is_utf8(STR("a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x8e\xac")));
     assert_true(str_is_utf8(STR("\xf4\x8f\xbf\xbf")));
@@ -55,10 +52,8 @@ str_is_utf8__byte_sequences__are_judged_by_the_standard(void **state)
     assert_false(str_is_utf8(STR("\xff")));
 }
 
-static void
-str_cut_points__many_byte_letters__are_never_cut_through(void **state)
+TEST_CASE(str_cut_points__many_byte_letters__are_never_cut_through)
 {
-    (void)state;
     struct str text = STR("a\xc3\xa9\xe6\xbc\xa2z");
     assert_int_equal(str_code_points(text), 4);
     assert_int_equal(str_cut_points(text, 0).len, 0);
@@ -68,9 +63,8 @@ str_cut_points__many_byte_letters__are_never_cut_through(void **state)
     assert_int_equal(str_cut_points(text, 9).len, 7);
 }
 
-static void str_distance__pairs__counts_slips_and_swaps(void **state)
+TEST_CASE(str_distance__pairs__counts_slips_and_swaps)
 {
-    (void)state;
     assert_int_equal(str_distance(STR("prompt"), STR("prompt")), 0);
     assert_int_equal(str_distance(STR("promt"), STR("prompt")), 1);
     assert_int_equal(str_distance(STR("pormpt"), STR("prompt")), 1);
@@ -86,9 +80,8 @@ static void str_distance__pairs__counts_slips_and_swaps(void **state)
         str_distance((struct str){longer, 63}, (struct str){longer, 63}), 0);
 }
 
-static void str_time__moments__are_rfc_3339(void **state)
+TEST_CASE(str_time__moments__are_rfc_3339)
 {
-    (void)state;
     char text[25];
     str_time(1795327200123, text);
     assert_string_equal(text, "2026-11-22T06:00:00.123Z");
@@ -102,9 +95,8 @@ static void str_time__moments__are_rfc_3339(void **state)
     assert_string_equal(text, "0000-00-00T00:00:00.000Z");
 }
 
-static void str_words__small_helpers__do_as_they_say(void **state)
+TEST_CASE(str_words__small_helpers__do_as_they_say)
 {
-    (void)state;
     assert_true(str_eq(str_trim(STR(" \t a b\r\n")), STR("a b")));
     assert_int_equal(str_trim(STR(" \n ")).len, 0);
     assert_true(str_eq_nocase(STR("AbC"), STR("aBc")));
@@ -120,17 +112,4 @@ static void str_words__small_helpers__do_as_they_say(void **state)
     assert_string_equal(hex, "00ff1a");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(str_to_i64__texts__digits_within_the_range_only),
-        cmocka_unit_test(
-            str_is_utf8__byte_sequences__are_judged_by_the_standard),
-        cmocka_unit_test(
-            str_cut_points__many_byte_letters__are_never_cut_through),
-        cmocka_unit_test(str_distance__pairs__counts_slips_and_swaps),
-        cmocka_unit_test(str_time__moments__are_rfc_3339),
-        cmocka_unit_test(str_words__small_helpers__do_as_they_say),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

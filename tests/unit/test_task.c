@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void task_state_parse__each_name__comes_back(void **state)
+TEST_CASE(task_state_parse__each_name__comes_back)
 {
-    (void)state;
     for (int i = 0; i < TASK_STATES_LEN; i++) {
         enum task_state got = i == QUEUED ? CLOSED : QUEUED;
         assert_true(
@@ -20,9 +19,8 @@ static void task_state_parse__each_name__comes_back(void **state)
     assert_int_equal(got, READY);
 }
 
-static void failure_kind_parse__each_name__comes_back(void **state)
+TEST_CASE(failure_kind_parse__each_name__comes_back)
 {
-    (void)state;
     for (int i = 1; i < FAILURE_KINDS_LEN; i++) {
         enum failure_kind got = FAILURE_NONE;
         assert_true(failure_kind_parse(
@@ -36,9 +34,8 @@ static void failure_kind_parse__each_name__comes_back(void **state)
 }
 
 /** Stored: an old row must never mean another thing (sql/README.md). */
-static void task_numbers__what_is_stored__never_changes(void **state)
+TEST_CASE(task_numbers__what_is_stored__never_changes)
 {
-    (void)state;
     static const char *const states[] = {"queued",    "submitting", "running",
                                          "ready",     "succeeded",  "failed",
                                          "late",      "closed"};
@@ -56,9 +53,8 @@ static void task_numbers__what_is_stored__never_changes(void **state)
     }
 }
 
-static void task_owes__each_state__one_effect(void **state)
+TEST_CASE(task_owes__each_state__one_effect)
 {
-    (void)state;
     static const char *const owed[] = {
         [QUEUED] = "claim",       [SUBMITTING] = "submit",
         [RUNNING] = "poll",       [READY] = "transfer",
@@ -71,9 +67,8 @@ static void task_owes__each_state__one_effect(void **state)
     }
 }
 
-static void task_row_done__twice__frees_once(void **state)
+TEST_CASE(task_row_done__twice__frees_once)
 {
-    (void)state;
     struct task_row row = {.result = strdup("[]"), .event = strdup("{}")};
     task_row_done(&row);
     assert_null(row.result);
@@ -81,14 +76,4 @@ static void task_row_done__twice__frees_once(void **state)
     task_row_done(&row);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(task_state_parse__each_name__comes_back),
-        cmocka_unit_test(failure_kind_parse__each_name__comes_back),
-        cmocka_unit_test(task_numbers__what_is_stored__never_changes),
-        cmocka_unit_test(task_owes__each_state__one_effect),
-        cmocka_unit_test(task_row_done__twice__frees_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

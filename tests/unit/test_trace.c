@@ -1,12 +1,9 @@
 #include "core/trace.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define SPAN "b7ad6b7169203331"
@@ -30,7 +27,7 @@ static void check(const struct sample *samples, size_t len,
     }
 }
 
-static void a_parent__each_shape(void **state)
+TEST_CASE(a_parent__each_shape)
 {
     static const struct sample samples[] = {
         {TEXT(PARENT), true},
@@ -58,7 +55,6 @@ static void a_parent__each_shape(void **state)
         {{NULL, 0}, false},
     };
     char far[TRACE_HEADER_MAX + 2] = "cc-" TRACE "-" SPAN "-01-";
-    (void)state;
     check(samples, sizeof samples / sizeof *samples, trace_parent_fits);
     memset(far + strlen(far), 'x', sizeof far - strlen(far) - 1);
     far[TRACE_HEADER_MAX + 1] = '\0';
@@ -66,7 +62,7 @@ static void a_parent__each_shape(void **state)
     assert_false(trace_parent_fits((struct str){far, TRACE_HEADER_MAX + 1}));
 }
 
-static void a_state__each_shape(void **state)
+TEST_CASE(a_state__each_shape)
 {
     static const struct sample samples[] = {
         {TEXT("congo=t61rcWkgMzE"), true},
@@ -92,7 +88,6 @@ static void a_state__each_shape(void **state)
         {TEXT("good=1,bad"), false},
     };
     char text[TRACE_HEADER_MAX + 2] = "";
-    (void)state;
     check(samples, sizeof samples / sizeof *samples, trace_state_fits);
     for (int i = 0; i < 33; i++) {
         assert_int_equal(trace_state_fits(str_of(text)), i > 0);
@@ -109,11 +104,4 @@ static void a_state__each_shape(void **state)
     assert_false(trace_state_fits((struct str){text, TRACE_HEADER_MAX + 1}));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_parent__each_shape),
-        cmocka_unit_test(a_state__each_shape),
-    };
-    return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -8,10 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void
-url_judge__ipv6_texts__are_read_as_the_library_reads_them(void **state)
+TEST_CASE(url_judge__ipv6_texts__are_read_as_the_library_reads_them)
 {
-    (void)state;
     /* Random texts of likely signs: whatever inet_pton() takes and calls
      * private must not pass, and what it refuses must not pass either. */
     static const char *const signs[] = {":",    "::",      "0",        "1",
@@ -45,9 +43,8 @@ url_judge__ipv6_texts__are_read_as_the_library_reads_them(void **state)
     assert_true(taken > 100);
 }
 
-static void url_judge__ipv4_in_any_writing__is_seen_through(void **state)
+TEST_CASE(url_judge__ipv4_in_any_writing__is_seen_through)
 {
-    (void)state;
     uint32_t seed = 99;
     for (int turn = 0; turn < 20000; turn++) {
         seed = seed * 1664525u + 1013904223u;
@@ -77,9 +74,8 @@ static void url_judge__ipv4_in_any_writing__is_seen_through(void **state)
     }
 }
 
-static void url_ascii_host__any_script__as_browsers_write_it(void **state)
+TEST_CASE(url_ascii_host__any_script__as_browsers_write_it)
 {
-    (void)state;
     static const struct {
         const char *url;
         const char *ascii; /* null: none, or not certain */
@@ -137,9 +133,8 @@ static void url_ascii_host__any_script__as_browsers_write_it(void **state)
 }
 
 /** Labels of 63 bytes and names of 253 are the longest that there are. */
-static void url_ascii_host__too_long__has_none(void **state)
+TEST_CASE(url_ascii_host__too_long__has_none)
 {
-    (void)state;
     for (size_t len = 50; len < 70; len++) {
         char url[256] = "http://\xc3\xbc";
         char host[URL_HOST_BYTES] = "";
@@ -158,9 +153,8 @@ static void url_ascii_host__too_long__has_none(void **state)
     assert_false(url_ascii_host(str_of(url), host));
 }
 
-static void url_judge__random_bytes__never_harm(void **state)
+TEST_CASE(url_judge__random_bytes__never_harm)
 {
-    (void)state;
     static const char signs[] = "htps:/@.[]%0x19afFcom-?#:\\ \xc3\xa9";
     uint32_t seed = 4;
     for (int turn = 0; turn < 200000; turn++) {
@@ -180,15 +174,4 @@ static void url_judge__random_bytes__never_harm(void **state)
     assert_int_equal(url_judge((struct str){0}, &why), URL_BAD);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            url_judge__ipv6_texts__are_read_as_the_library_reads_them),
-        cmocka_unit_test(url_ascii_host__any_script__as_browsers_write_it),
-        cmocka_unit_test(url_ascii_host__too_long__has_none),
-        cmocka_unit_test(url_judge__ipv4_in_any_writing__is_seen_through),
-        cmocka_unit_test(url_judge__random_bytes__never_harm),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -1,15 +1,10 @@
 #include "core/url_clean.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
 
-static void url_clean__rows__are_as_a_browser_sends_them(void **state)
+TEST_CASE(url_clean__rows__are_as_a_browser_sends_them)
 {
-    (void)state;
     static const char *const rows[][2] = {
         {"https://c.example/my video/0.mp4", "https://c.example/my%20video/0.mp4"},
         {"  https://c.example/a \n", "https://c.example/a"},
@@ -59,10 +54,4 @@ static void url_clean__rows__are_as_a_browser_sends_them(void **state)
     buf_done(&out);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(url_clean__rows__are_as_a_browser_sends_them),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -187,9 +187,8 @@ static void whole_film(struct film *film)
     box(film, "mdat", 100);
 }
 
-static void video_check_end__whole_films__no_fault(void **state)
+TEST_CASE(video_check_end__whole_films__no_fault)
 {
-    (void)state;
     struct film film;
     whole_film(&film);
     assert_null(verdict(&film));
@@ -210,9 +209,8 @@ static void video_check_end__whole_films__no_fault(void **state)
     assert_null(verdict(&film));
 }
 
-static void video_check_end__cut_anywhere__is_found(void **state)
+TEST_CASE(video_check_end__cut_anywhere__is_found)
 {
-    (void)state;
     struct film film;
     whole_film(&film);
     const size_t whole = film.len;
@@ -229,9 +227,8 @@ static void add(struct film *film, const void *bytes, size_t len)
 }
 
 /** Complete by its length, whole, and something behind it that is no film. */
-static void video_check_end__bytes_behind_a_whole_film__do_no_harm(void **state)
+TEST_CASE(video_check_end__bytes_behind_a_whole_film__do_no_harm)
 {
-    (void)state;
     static const char tag[128] = "TAGa title, an artist, an album";
     static const unsigned char ee[20] = {0xee, 0xee, 0xee, 0xee, 0xee};
     static const char zeros[200];
@@ -263,9 +260,8 @@ static void video_check_end__bytes_behind_a_whole_film__do_no_harm(void **state)
     assert_non_null(judge(&film, true).fault);
 }
 
-static void video_check_end__odd_beginnings__are_taken(void **state)
+TEST_CASE(video_check_end__odd_beginnings__are_taken)
 {
-    (void)state;
     static const char *const firsts[] = {"free", "skip", "wide", "ftyp"};
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
         struct film film = {0};
@@ -286,9 +282,8 @@ static void video_check_end__odd_beginnings__are_taken(void **state)
 }
 
 /** Without a length, what the tables point to has to be there. */
-static void video_check_end__cut_without_a_length__never_proven(void **state)
+TEST_CASE(video_check_end__cut_without_a_length__never_proven)
 {
-    (void)state;
     for (int layout = FASTSTART; layout <= FRAGMENTS; layout++) {
         struct film film;
         film_of(&film, (enum layout)layout);
@@ -307,9 +302,8 @@ static void video_check_end__cut_without_a_length__never_proven(void **state)
     }
 }
 
-static void video_check_end__media_elsewhere__says_nothing(void **state)
+TEST_CASE(video_check_end__media_elsewhere__says_nothing)
 {
-    (void)state;
     struct film film = {0};
     box(&film, "ftyp", 16);
     tables(&film, 1000000, false, true);
@@ -324,9 +318,8 @@ static void video_check_end__media_elsewhere__says_nothing(void **state)
     assert_non_null(judge(&film, true).fault);
 }
 
-static void video_check_end__index_of_fragments__proves_the_last(void **state)
+TEST_CASE(video_check_end__index_of_fragments__proves_the_last)
 {
-    (void)state;
     struct film film;
     film_of(&film, FRAGMENTS);
     size_t mfra = begin(&film, "mfra");
@@ -355,9 +348,8 @@ static void video_check_end__index_of_fragments__proves_the_last(void **state)
     assert_false(judge(&film, false).proven); /* others may follow */
 }
 
-static void video_check_end__faulty_boxes__say_what_is_wrong(void **state)
+TEST_CASE(video_check_end__faulty_boxes__say_what_is_wrong)
 {
-    (void)state;
     struct film film = {0};
     assert_string_equal(verdict(&film), "it is empty");
 
@@ -406,9 +398,8 @@ static void video_check_end__faulty_boxes__say_what_is_wrong(void **state)
     assert_string_equal(verdict(&film), "it has no mdat box");
 }
 
-static void video_check_add__box_of_many_gigabytes__is_followed(void **state)
+TEST_CASE(video_check_add__box_of_many_gigabytes__is_followed)
 {
-    (void)state;
     static const unsigned char piece[1 << 20];
     struct film film = {0};
     box(&film, "ftyp", 16);
@@ -428,10 +419,8 @@ static void video_check_add__box_of_many_gigabytes__is_followed(void **state)
     video_check_done(&check);
 }
 
-static void
-video_check_end__random_bytes__agree_however_they_are_cut(void **state)
+TEST_CASE(video_check_end__random_bytes__agree_however_they_are_cut)
 {
-    (void)state;
     uint32_t random = 12345;
     for (int round = 0; round < 20000; round++) {
         struct film film;
@@ -445,21 +434,4 @@ video_check_end__random_bytes__agree_however_they_are_cut(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(video_check_end__whole_films__no_fault),
-        cmocka_unit_test(video_check_end__cut_anywhere__is_found),
-        cmocka_unit_test(
-            video_check_end__bytes_behind_a_whole_film__do_no_harm),
-        cmocka_unit_test(video_check_end__odd_beginnings__are_taken),
-        cmocka_unit_test(video_check_end__cut_without_a_length__never_proven),
-        cmocka_unit_test(video_check_end__media_elsewhere__says_nothing),
-        cmocka_unit_test(video_check_end__index_of_fragments__proves_the_last),
-        cmocka_unit_test(video_check_end__faulty_boxes__say_what_is_wrong),
-        cmocka_unit_test(video_check_add__box_of_many_gigabytes__is_followed),
-        cmocka_unit_test(
-            video_check_end__random_bytes__agree_however_they_are_cut),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -75,7 +75,7 @@ def check_objects(world, ids):
         if not told == there == hashes[event["provider_task_id"]]:
             wrong.append((identity, told, there))
     coded = [path for path in (object_of(video["uri"]) for identity in ids
-                               for video in world.events[identity][0].get("videos", []))
+                               for video in world.events[identity][0].value.get("videos", []))
              if any(b"aws-chunked" in os.getxattr(path, name)
                     for name in os.listxattr(path))]
     tap.equal(coded, [], "no object says that its content is in a coding")

@@ -80,7 +80,7 @@ static void answer_submitted(struct site *site)
     buf_printf(&site->reply->body,
                "{\"code\":200,\"data\":[{\"status\":\"submitted\","
                "\"task_id\":\"%s\"}]}",
-               site->task->id);
+               site->sale->id);
 }
 
 /** Whether an earlier call under the same key already settles this one. */
@@ -91,7 +91,7 @@ static bool is_replay(struct site *site)
         return false;
     }
     const struct replay *replay = &world->replays[site->replay];
-    if (replay->task == INDEX_NONE || world->now_ms - replay->accepted_ms >=
+    if (replay->sale == INDEX_NONE || world->now_ms - replay->accepted_ms >=
                                           world->options.retention_s * 1000) {
         return false;
     }
@@ -109,7 +109,7 @@ static bool is_replay(struct site *site)
                     NULL);
         reply_header(site->reply, "Retry-After", "1");
     } else {
-        site->task = world->tasks[replay->task];
+        site->sale = world->sales[replay->sale];
         world->counts.replayed++;
         answer_submitted(site);
         reply_header(site->reply, "Idempotency-Replayed", "true");
@@ -123,10 +123,10 @@ static bool source_is_there(struct site *site, const struct order *order)
         return true;
     }
     char text[RULE_TEXT_BYTES];
-    const struct task *source =
-        world_task(site->world, str_of(order->extend_from));
+    const struct sale *source =
+        world_sale(site->world, str_of(order->extend_from));
     if (source && source->key == site->api_key &&
-        task_is_over(source, site->world->now_ms) &&
+        sale_is_over(source, site->world->now_ms) &&
         source->fate == FATE_COMPLETE) {
         return true;
     }
@@ -150,9 +150,9 @@ static bool can_pay(struct site *site, const struct order *order)
     struct buf text;
     buf_init(&text, 0);
     buf_add_text(&text, "insufficient quota: balance=");
-    task_write_micros(&text, balance - world->spent_micros);
+    sale_write_micros(&text, balance - world->spent_micros);
     buf_add_text(&text, ", required=");
-    task_write_micros(&text, order->cost_micros);
+    sale_write_micros(&text, order->cost_micros);
     world_error(site, 403, "quota_not_enough", "403", text.bytes, NULL);
     buf_done(&text);
     return false;
@@ -161,20 +161,20 @@ static bool can_pay(struct site *site, const struct order *order)
 static void accept_order(struct site *site, const struct order *order)
 {
     struct world *world = site->world;
-    struct task *task =
+    struct sale *sale =
         world_accept(world, order, site->request->body, site->api_key);
-    task->replay = site->replay;
-    site->task = task;
+    sale->replay = site->replay;
+    site->sale = sale;
     site->accepted = true;
     if (site->replay != INDEX_NONE) {
         struct replay *replay = &world->replays[site->replay];
-        replay->task = task->number;
+        replay->sale = sale->number;
         replay->accepted_ms = world->now_ms;
-        memcpy(replay->digest, task->digest, sizeof(replay->digest));
+        memcpy(replay->digest, sale->digest, sizeof(replay->digest));
     }
     const struct options *options = &world->options;
     site->reply->delay_ms =
-        (uint32_t)draw_between(task->seed, 1, (uint64_t)options->submit_min_ms,
+        (uint32_t)draw_between(sale->seed, 1, (uint64_t)options->submit_min_ms,
                                (uint64_t)options->submit_max_ms);
     answer_submitted(site);
 }
@@ -239,32 +239,32 @@ static void find_polled(struct site *site)
     struct str id = site->request->path;
     id.at += strlen("/v1/tasks/");
     id.len -= strlen("/v1/tasks/");
-    struct task *task = world_task(site->world, id);
-    if (task && task->key == site->api_key) {
-        site->task = task;
+    struct sale *sale = world_sale(site->world, id);
+    if (sale && sale->key == site->api_key) {
+        site->sale = sale;
     }
 }
 
 static void note_poll(struct site *site)
 {
     struct world *world = site->world;
-    struct task *task = site->task;
+    struct sale *sale = site->sale;
     world->counts.polls++;
-    if (!task) {
+    if (!sale) {
         world->counts.polls_unknown++;
         return;
     }
-    int64_t gap = world->now_ms - task->last_poll_ms;
+    int64_t gap = world->now_ms - sale->last_poll_ms;
     const bool late = gap * 2 > world->options.poll_interval_ms * 3;
     gap = gap < 0 ? 0 : gap > GAP_MS_MAX ? GAP_MS_MAX : gap;
     world->counts.gaps[gap]++;
     world->counts.polls_late += late;
-    task->polls_late += late;
-    task->polls++;
-    task->last_poll_ms = world->now_ms;
-    task->last_poll_us = world->now_us;
-    if (task->first_poll_us == 0) {
-        task->first_poll_us = world->now_us;
+    sale->polls_late += late;
+    sale->polls++;
+    sale->last_poll_ms = world->now_ms;
+    sale->last_poll_us = world->now_us;
+    if (sale->first_poll_us == 0) {
+        sale->first_poll_us = world->now_us;
     }
 }
 
@@ -274,30 +274,30 @@ static void serve_poll(struct site *site)
     if (!is_authorized(site)) {
         return;
     }
-    if (!site->task) {
+    if (!site->sale) {
         world_error(site, 400, "invalid_request_error", "400",
                     say(site, &bad_id), NULL);
         return;
     }
-    struct task *task = site->task;
-    task_view(&site->view, task, world->now_ms, world->options.url_ttl_s,
+    struct sale *sale = site->sale;
+    sale_view(&site->view, sale, world->now_ms, world->options.url_ttl_s,
               world->base);
     site->viewed = true;
-    world_settle(world, task);
+    world_settle(world, sale);
     if (site->view.failed && say(site, &generation_failed)) {
         site->view.message = say(site, &generation_failed);
     }
     answer_ok(site);
-    task_view_write(&site->view, &site->reply->body);
+    sale_view_write(&site->view, &site->reply->body);
 }
 
 /** When it was first said, in whatever shape, that the video is there. */
 static void note_polled(struct site *site)
 {
     if (site->viewed && site->reply->status == 200 && site->view.with_videos &&
-        site->task->first_completed_us == 0 &&
+        site->sale->first_completed_us == 0 &&
         strcmp(site->view.status, "completed") == 0) {
-        site->task->first_completed_us = site->world->now_us;
+        site->sale->first_completed_us = site->world->now_us;
     }
 }
 
@@ -336,15 +336,15 @@ static void serve_balance(struct site *site)
     if (!is_authorized(site)) {
         return;
     }
-    for (uint32_t i = 0; balance >= 0 && i < world->tasks_count; i++) {
-        world_settle(site->world, world->tasks[i]);
+    for (uint32_t i = 0; balance >= 0 && i < world->sales_count; i++) {
+        world_settle(site->world, world->sales[i]);
     }
     answer_ok(site);
     buf_add_text(out, "{\"success\":true,\"remain_balance\":");
-    task_write_micros(out,
+    sale_write_micros(out,
                       balance < 0 ? -1000000 : balance - world->spent_micros);
     buf_add_text(out, ",\"used_balance\":");
-    task_write_micros(out, world->spent_micros);
+    sale_write_micros(out, world->spent_micros);
     buf_add_text(out, balance < 0 ? ",\"unlimited_quota\":true}"
                                   : ",\"unlimited_quota\":false}");
 }
@@ -452,15 +452,15 @@ static void serve_call(struct site *site, const struct route *route)
                    (unsigned long long)site->world->request_number);
     }
     find_subject(site);
-    if (site->task) {
-        strike(site, pick(site, STAGE_TASK));
+    if (site->sale) {
+        strike(site, pick(site, STAGE_SALE));
     }
     site->fault = pick(site, STAGE_REPLY);
     if (!site->fault || site->fault->handled) {
         route->serve(site);
     }
     if (site->accepted) {
-        strike(site, pick(site, STAGE_TASK));
+        strike(site, pick(site, STAGE_SALE));
     }
     strike(site, site->fault);
     if (site->on == ON_SUBMIT) {

@@ -78,20 +78,20 @@ static void write_totals(const struct world *world, struct buf *out)
     add_count(out, "faults", counts->faults);
     add_count(out, "running_peak", world->running_peak);
     buf_add_text(out, ",\"cost\":");
-    task_write_micros(out, world->spent_micros);
+    sale_write_micros(out, world->spent_micros);
     buf_add_char(out, '}');
 }
 
-static void write_file(struct world *world, struct task *task, uint32_t index,
+static void write_file(struct world *world, struct sale *sale, uint32_t index,
                        bool with_hash, struct buf *out)
 {
-    const struct task_file *file = &video_files(task)[index];
+    const struct sale_file *file = &video_files(sale)[index];
     buf_add_text(out, index > 0 ? ",{\"url\":\"" : "{\"url\":\"");
     buf_add_text(out, world->base);
-    task_file_path(task, index, false, out);
+    sale_file_path(sale, index, false, out);
     buf_add_char(out, '"');
     if (with_hash) {
-        video_measure(world, task, index);
+        video_measure(world, sale, index);
         add_count(out, "bytes", file->bytes);
         buf_add_text(out, ",\"sha256\":\"");
         buf_add_text(out, file->sha256);
@@ -102,50 +102,50 @@ static void write_file(struct world *world, struct task *task, uint32_t index,
     buf_add_char(out, '}');
 }
 
-static void write_key(const struct world *world, const struct task *task,
+static void write_key(const struct world *world, const struct sale *sale,
                       struct buf *out)
 {
     buf_add_text(out, ",\"key\":");
-    if (task->replay == INDEX_NONE) {
+    if (sale->replay == INDEX_NONE) {
         buf_add_text(out, "null,\"sends\":1");
         return;
     }
-    const struct replay *replay = &world->replays[task->replay];
+    const struct replay *replay = &world->replays[sale->replay];
     buf_add_json(out, str_of(replay->key));
     add_count(out, "sends", replay->sends);
 }
 
-static void write_task(struct world *world, struct task *task, bool with_hash,
+static void write_sale(struct world *world, struct sale *sale, bool with_hash,
                        struct buf *out)
 {
-    struct task_view view;
-    task_view(&view, task, world->now_ms, world->options.url_ttl_s, "");
-    world_settle(world, task);
+    struct sale_view view;
+    sale_view(&view, sale, world->now_ms, world->options.url_ttl_s, "");
+    world_settle(world, sale);
     buf_add_text(out, "{\"task_id\":\"");
-    buf_add_text(out, task->id);
+    buf_add_text(out, sale->id);
     buf_add_char(out, '"');
-    write_key(world, task, out);
+    write_key(world, sale, out);
     buf_printf(out, ",\"api_key\":\"%s\",\"digest\":\"%s\",\"mode\":\"%s\"",
-               world->keys[task->key].fingerprint, task->digest,
-               rules_mode_name(task->mode));
+               world->keys[sale->key].fingerprint, sale->digest,
+               rules_mode_name(sale->mode));
     buf_add_text(out, ",\"request\":");
-    buf_add(out, task->body, task->body_bytes);
-    add_ms(out, "at_ms", task->accepted_us);
+    buf_add(out, sale->body, sale->body_bytes);
+    add_ms(out, "at_ms", sale->accepted_us);
     buf_add_text(out, ",\"billed\":true,\"refunded\":");
-    buf_add_text(out, task->refunded ? "true" : "false");
+    buf_add_text(out, sale->refunded ? "true" : "false");
     buf_add_text(out, ",\"cost\":");
-    task_write_micros(out, task->cost_micros);
+    sale_write_micros(out, sale->cost_micros);
     buf_printf(out, ",\"status\":\"%s\"", view.status);
-    add_count(out, "latency_ms", (uint64_t)task->latency_ms);
-    add_count(out, "polls", task->polls);
-    add_count(out, "polls_late", task->polls_late);
-    add_ms(out, "first_poll_ms", task->first_poll_us);
-    add_ms(out, "last_poll_ms", task->last_poll_us);
-    add_ms(out, "first_completed_at_ms", task->first_completed_us);
+    add_count(out, "latency_ms", (uint64_t)sale->latency_ms);
+    add_count(out, "polls", sale->polls);
+    add_count(out, "polls_late", sale->polls_late);
+    add_ms(out, "first_poll_ms", sale->first_poll_us);
+    add_ms(out, "last_poll_ms", sale->last_poll_us);
+    add_ms(out, "first_completed_at_ms", sale->first_completed_us);
     buf_add_text(out, ",\"videos\":[");
     if (view.with_videos) {
-        for (uint32_t i = 0; i < task->videos * task->urls; i++) {
-            write_file(world, task, i, with_hash, out);
+        for (uint32_t i = 0; i < sale->videos * sale->urls; i++) {
+            write_file(world, sale, i, with_hash, out);
         }
     }
     buf_add_text(out, "]}");
@@ -158,7 +158,7 @@ static void write_unbilled(const struct world *world, struct buf *out)
     buf_add_text(out, ",\"unbilled\":[");
     for (uint32_t i = 0; i < world->replays_count; i++) {
         const struct replay *replay = &world->replays[i];
-        if (replay->task == INDEX_NONE) {
+        if (replay->sale == INDEX_NONE) {
             buf_add_text(out, comma);
             buf_add_text(out, "{\"key\":");
             buf_add_json(out, str_of(replay->key));
@@ -170,16 +170,16 @@ static void write_unbilled(const struct world *world, struct buf *out)
 }
 
 /** Those that were polled at that time or later; all, if it is 0. */
-static void write_tasks(struct world *world, int64_t since_ms, bool with_hash,
+static void write_sales(struct world *world, int64_t since_ms, bool with_hash,
                         struct buf *out)
 {
     const char *comma = "";
     buf_add_text(out, ",\"tasks\":[");
-    for (uint32_t i = 0; i < world->tasks_count; i++) {
-        if (world->tasks[i]->last_poll_us >= since_ms * 1000) {
+    for (uint32_t i = 0; i < world->sales_count; i++) {
+        if (world->sales[i]->last_poll_us >= since_ms * 1000) {
             buf_add_text(out, comma);
             buf_add_char(out, '\n');
-            write_task(world, world->tasks[i], with_hash, out);
+            write_sale(world, world->sales[i], with_hash, out);
             comma = ",";
         }
     }
@@ -198,7 +198,7 @@ static void serve_ledger(struct site *site)
     buf_add_text(out, "{\"totals\":");
     write_totals(world, out);
     if (!str_eq(summary, STR("1"))) {
-        write_tasks(world, since_ms, !str_eq(hash, STR("0")), out);
+        write_sales(world, since_ms, !str_eq(hash, STR("0")), out);
         write_unbilled(world, out);
     }
     buf_add_text(out, "}\n");
@@ -209,7 +209,7 @@ static void serve_stats(struct site *site)
     struct world *world = site->world;
     const struct counts *counts = &world->counts;
     struct buf *out = &site->reply->body;
-    buf_printf(out, "{\"tasks\":%u", world->tasks_count);
+    buf_printf(out, "{\"tasks\":%u", world->sales_count);
     add_count(out, "running", world_running(world));
     add_count(out, "running_peak", world->running_peak);
     add_count(out, "posts", counts->posts);

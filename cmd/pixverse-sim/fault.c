@@ -351,7 +351,7 @@ bool faults_add_spec(struct faults *faults, const char *spec, struct err *err)
     return added;
 }
 
-static bool holds(struct str text, const char *part)
+static bool has_text(struct str text, const char *part)
 {
     return text.len > 0 && memmem(text.at, text.len, part, strlen(part));
 }
@@ -362,18 +362,18 @@ static bool matches(const struct fault *fault, const struct site *site)
         return true;
     }
     const struct http_request *request = site->request;
-    if (holds(request->path, fault->match) ||
-        holds(request->body, fault->match) ||
-        holds(http_request_field(request, "idempotency-key"), fault->match)) {
+    if (has_text(request->path, fault->match) ||
+        has_text(request->body, fault->match) ||
+        has_text(http_request_field(request, "idempotency-key"), fault->match)) {
         return true;
     }
-    const struct task *task = site->task;
-    if (!task) {
+    const struct sale *sale = site->sale;
+    if (!sale) {
         return false;
     }
-    return holds((struct str){task->body, task->body_bytes}, fault->match) ||
-           (task->replay != INDEX_NONE &&
-            holds(str_of(site->world->replays[task->replay].key),
+    return has_text((struct str){sale->body, sale->body_bytes}, fault->match) ||
+           (sale->replay != INDEX_NONE &&
+            has_text(str_of(site->world->replays[sale->replay].key),
                   fault->match));
 }
 
@@ -393,8 +393,8 @@ static bool fits(const struct fault *fault, enum fault_stage stage,
     if (!kind->when_over && !kind->when_running) {
         return true;
     }
-    return site->task &&
-           task_is_over(site->task, site->world->now_ms) == kind->when_over;
+    return site->sale &&
+           sale_is_over(site->sale, site->world->now_ms) == kind->when_over;
 }
 
 const struct fault *faults_pick(struct faults *faults, enum fault_stage stage,

@@ -20,7 +20,7 @@ enum fault_on {
 enum fault_stage {
     STAGE_ACCEPT, /* a connection came */
     STAGE_HEAD,   /* the head of a request was read */
-    STAGE_TASK,   /* it changes the task or file: before a poll or download is
+    STAGE_SALE,   /* it changes the sale or file: before a poll or download is
                      answered, after a submission was accepted */
     STAGE_REPLY,  /* it changes the answer or takes its place */
 };
@@ -36,8 +36,8 @@ struct fault_kind {
     enum fault_stage stage;
     unsigned int on;   /* the calls it makes sense for */
     bool handled;      /* by default the call is carried out (and billed) */
-    bool when_over;    /* strikes only polls of tasks that are over */
-    bool when_running; /* strikes only polls of tasks that are not */
+    bool when_over;    /* strikes only polls of sales that are over */
+    bool when_running; /* strikes only polls of sales that are not */
     void (*strike)(const struct fault *fault, struct site *site);
     int status;          /* for kinds that stand for a status */
     const char *type;    /* its error.type */

@@ -4,7 +4,7 @@
 
 enum {
     API = ON_SUBMIT | ON_POLL | ON_SCHEMA | ON_BALANCE,
-    TASK = ON_SUBMIT | ON_POLL,
+    SALE = ON_SUBMIT | ON_POLL,
 };
 
 // clang-format off
@@ -119,13 +119,13 @@ static const struct fault_kind kinds[] = {
     {"error_code_null", OVER, .strike = strike_code_shape, .status = CODE_NULL},
     {"error_code_absent", OVER, .strike = strike_code_shape, .status = CODE_ABSENT},
 
-    {"fail", .stage = STAGE_TASK, .on = TASK, .strike = strike_fail},
-    {"cancel", .stage = STAGE_TASK, .on = TASK, .strike = strike_cancel},
-    {"slow_job", .stage = STAGE_TASK, .on = TASK, .strike = strike_slow_job},
-    {"videos", .stage = STAGE_TASK, .on = TASK, .strike = strike_videos},
-    {"urls", .stage = STAGE_TASK, .on = TASK, .strike = strike_urls},
+    {"fail", .stage = STAGE_SALE, .on = SALE, .strike = strike_fail},
+    {"cancel", .stage = STAGE_SALE, .on = SALE, .strike = strike_cancel},
+    {"slow_job", .stage = STAGE_SALE, .on = SALE, .strike = strike_slow_job},
+    {"videos", .stage = STAGE_SALE, .on = SALE, .strike = strike_videos},
+    {"urls", .stage = STAGE_SALE, .on = SALE, .strike = strike_urls},
 
-    {"different_bytes", .stage = STAGE_TASK, .on = ON_DOWNLOAD,
+    {"different_bytes", .stage = STAGE_SALE, .on = ON_DOWNLOAD,
      .strike = strike_different},
     {"gzip", DONE, .on = ON_ANY, .strike = strike_gzip},
     {"gzip_bomb", DONE, .on = ON_ANY, .strike = strike_gzip_bomb},

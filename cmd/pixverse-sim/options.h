@@ -28,7 +28,7 @@ struct options {
     const char *faults;       /* JSON or a file's name; null: none */
     const char *keys[OPTION_KEYS_MAX]; /* accepted; none: any */
     size_t keys_count;
-    int64_t concurrency;    /* tasks at once, above it they fail; 0: any */
+    int64_t concurrency;    /* sales at once, above it they fail; 0: any */
     int64_t balance_micros; /* -1: unlimited */
     bool idempotency;       /* keys are honoured */
     int64_t retention_s;    /* of idempotency keys */

@@ -35,7 +35,7 @@ struct refusal {
 
 /**
  * Check a body by the rules of the provider's page. Fields that it doesn't
- * know are ignored. Whether the task to extend exists is the caller's to see.
+ * know are ignored. Whether the sale to extend exists is the caller's to see.
  *
  * @return  false, with *refusal set, for a body that it refuses.
  */

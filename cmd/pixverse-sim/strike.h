@@ -68,7 +68,7 @@ void strike_object_id(const struct fault *fault, struct site *site);
 void strike_object_task_id(const struct fault *fault, struct site *site);
 void strike_other_success(const struct fault *fault, struct site *site);
 
-/* --- strike_task.c: what a poll says; what becomes of a task --- */
+/* --- strike_sale.c: what a poll says; what becomes of a sale --- */
 
 void strike_unknown_status(const struct fault *fault, struct site *site);
 void strike_backwards(const struct fault *fault, struct site *site);

@@ -67,7 +67,7 @@ void strike_html(const struct fault *fault, struct site *site)
     site->reply->status = (int)(fault->status ? fault->status : 200);
 }
 
-/** `{id}` becomes the task's id, so that any shape can tell it. */
+/** `{id}` becomes the sale's id, so that any shape can tell it. */
 static void add_with_id(struct buf *out, const char *text, const char *id)
 {
     static const char mark[] = "{id}";
@@ -84,7 +84,7 @@ void strike_json(const struct fault *fault, struct site *site)
     add_with_id(new_body(site, "application/json"),
                 given_text(fault->body, "{\"success\":false,\"message\":"
                                         "\"file is being prepared\"}"),
-                site->task ? site->task->id : "task_unknown");
+                site->sale ? site->sale->id : "task_unknown");
     site->reply->status = (int)(fault->status ? fault->status : 200);
 }
 
@@ -138,7 +138,7 @@ void strike_not_utf8(const struct fault *fault, struct site *site)
 
 void strike_dup_keys(const struct fault *fault, struct site *site)
 {
-    const char *id = site->task ? site->task->id : "task_unknown";
+    const char *id = site->sale ? site->sale->id : "task_unknown";
     (void)fault;
     buf_printf(new_body(site, "application/json"),
                "{\"code\":200,\"code\":500,\"data\":[{\"task_id\":\"%s\","
@@ -163,7 +163,7 @@ void strike_wrong_types(const struct fault *fault, struct site *site)
 
 static struct buf *told(struct site *site)
 {
-    return site->task && site->reply->status == 200
+    return site->sale && site->reply->status == 200
                ? new_body(site, "application/json")
                : NULL;
 }
@@ -220,9 +220,9 @@ void strike_odd_task_id(const struct fault *fault, struct site *site)
 void strike_same_task_id(const struct fault *fault, struct site *site)
 {
     (void)fault;
-    if (site->task) {
-        const uint32_t number = site->task->number;
-        tell_id(site, site->world->tasks[number > 0 ? number - 1 : 0]->id);
+    if (site->sale) {
+        const uint32_t number = site->sale->number;
+        tell_id(site, site->world->sales[number > 0 ? number - 1 : 0]->id);
     }
 }
 
@@ -235,7 +235,7 @@ void strike_two_ids(const struct fault *fault, struct site *site)
                    "{\"code\":200,\"data\":[{\"status\":\"submitted\","
                    "\"task_id\":\"%s\"},{\"status\":\"submitted\","
                    "\"task_id\":\"task_01AAAAAAAAAAAAAAAAAAAAAAAA\"}]}",
-                   site->task->id);
+                   site->sale->id);
     }
 }
 
@@ -247,7 +247,7 @@ static void tell_object(struct site *site, const char *field)
         buf_printf(out,
                    "{\"code\":200,\"data\":{\"status\":\"submitted\","
                    "\"%s\":\"%s\"}}",
-                   field, site->task->id);
+                   field, site->sale->id);
     }
 }
 

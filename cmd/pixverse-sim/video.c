@@ -12,43 +12,43 @@ struct stream {
     struct buf front; /* the file but for its padding */
     uint64_t padding_seed;
     uint64_t first;       /* the byte of the file that is sent first */
-    uint32_t task, index; /* whose file */
-    uint64_t salt;        /* the world's: another one knows no such task */
+    uint32_t sale, index; /* whose file */
+    uint64_t salt;        /* the world's: another one knows no such sale */
     EVP_MD_CTX *hash;     /* null unless the whole true file is sent */
     struct world *world;
 };
 
-static uint64_t make_file(const struct world *world, const struct task *task,
+static uint64_t make_file(const struct world *world, const struct sale *sale,
                           uint32_t index, uint64_t salt, struct buf *front,
                           uint64_t *padding_seed)
 {
     const struct options *options = &world->options;
-    const uint64_t seed = draw(task->seed, 100 + index + (salt << 32));
+    const uint64_t seed = draw(sale->seed, 100 + index + (salt << 32));
     const struct mp4_spec spec = {
-        .width = task->width,
-        .height = task->height,
-        .seconds = task->seconds,
-        .audio = task->audio,
+        .width = sale->width,
+        .height = sale->height,
+        .seconds = sale->seconds,
+        .audio = sale->audio,
         .seed = seed,
-        .label = task->id,
+        .label = sale->id,
         .bytes =
-            draw_between(draw(task->seed, 100 + index), 0,
+            draw_between(draw(sale->seed, 100 + index), 0,
                          options->video_bytes_min, options->video_bytes_max),
     };
     *padding_seed = seed;
     return mp4_make(front, &spec);
 }
 
-struct task_file *video_files(struct task *task)
+struct sale_file *video_files(struct sale *sale)
 {
-    if (!task->files) {
-        task->files =
-            calloc((size_t)task->videos * task->urls, sizeof(*task->files));
-        if (!task->files) {
+    if (!sale->files) {
+        sale->files =
+            calloc((size_t)sale->videos * sale->urls, sizeof(*sale->files));
+        if (!sale->files) {
             abort();
         }
     }
-    return task->files;
+    return sale->files;
 }
 
 static EVP_MD_CTX *hash_begin(void)
@@ -69,16 +69,16 @@ static void hash_end(EVP_MD_CTX *hash, char out[65])
     str_hex(digest, sizeof(digest), out);
 }
 
-void video_measure(const struct world *world, struct task *task, uint32_t index)
+void video_measure(const struct world *world, struct sale *sale, uint32_t index)
 {
-    struct task_file *file = &video_files(task)[index];
+    struct sale_file *file = &video_files(sale)[index];
     if (file->sha256[0] != '\0') {
         return;
     }
     struct buf front;
     uint64_t padding_seed = 0;
     buf_init(&front, 0);
-    uint64_t padding = make_file(world, task, index, 0, &front, &padding_seed);
+    uint64_t padding = make_file(world, sale, index, 0, &front, &padding_seed);
     EVP_MD_CTX *hash = hash_begin();
     EVP_DigestUpdate(hash, front.bytes, front.len);
     char part[16384];
@@ -100,14 +100,14 @@ void video_find(struct site *site)
     const size_t start = strlen("/f/video/");
     name.at += start;
     name.len -= start;
-    if (name.len < TASK_ID_TAIL + 6 || name.at[TASK_ID_TAIL] != '-' ||
+    if (name.len < SALE_ID_TAIL + 6 || name.at[SALE_ID_TAIL] != '-' ||
         !str_ends(name, STR(".mp4"))) {
         return;
     }
-    const uint32_t number = index_find(&site->world->tasks_by_tail,
-                                       (struct str){name.at, TASK_ID_TAIL});
-    struct str index = {name.at + TASK_ID_TAIL + 1,
-                        name.len - TASK_ID_TAIL - 5};
+    const uint32_t number = index_find(&site->world->sales_by_tail,
+                                       (struct str){name.at, SALE_ID_TAIL});
+    struct str index = {name.at + SALE_ID_TAIL + 1,
+                        name.len - SALE_ID_TAIL - 5};
     if (index.at[index.len - 1] == 'x') {
         site->file_expired = true;
         index.len--;
@@ -116,9 +116,9 @@ void video_find(struct site *site)
     if (number == INDEX_NONE || !str_to_i64(index, 0, UINT32_MAX, &file)) {
         return;
     }
-    struct task *task = site->world->tasks[number];
-    if (file < (int64_t)task->videos * task->urls) {
-        site->task = task;
+    struct sale *sale = site->world->sales[number];
+    if (file < (int64_t)sale->videos * sale->urls) {
+        site->sale = sale;
         site->file = (uint32_t)file;
     }
 }
@@ -151,8 +151,8 @@ static void on_fill_done(void *context, bool whole)
     struct stream *stream = context;
     struct world *world = stream->world;
     if (whole && world->salt == stream->salt) {
-        struct task_file *file =
-            &video_files(world->tasks[stream->task])[stream->index];
+        struct sale_file *file =
+            &video_files(world->sales[stream->sale])[stream->index];
         file->whole++;
         world->counts.downloads_whole++;
         if (stream->hash) {
@@ -208,8 +208,8 @@ static bool read_range(struct str range, uint64_t whole, uint64_t *first,
 static bool may_be_had(const struct site *site)
 {
     const struct world *world = site->world;
-    const struct task *task = site->task;
-    const int64_t expires_ms = task->accepted_us / 1000 + task->latency_ms +
+    const struct sale *sale = site->sale;
+    const int64_t expires_ms = sale->accepted_us / 1000 + sale->latency_ms +
                                world->options.url_ttl_s * 1000;
     return !site->file_expired && world->now_us / 1000 < expires_ms;
 }
@@ -222,7 +222,7 @@ static void send_stream(struct site *site, struct stream *stream,
     uint64_t first = 0;
     uint64_t last = whole - 1;
     char etag[64];
-    snprintf(etag, sizeof(etag), "\"%s-%u\"", site->task->id + 5, site->file);
+    snprintf(etag, sizeof(etag), "\"%s-%u\"", site->sale->id + 5, site->file);
     const struct str range = http_request_field(request, "range");
     const struct str if_range = http_request_field(request, "if-range");
     const bool ranged = range.at &&
@@ -247,7 +247,7 @@ static void send_stream(struct site *site, struct stream *stream,
     stream->first = first;
     if (first == 0 && last == whole - 1 && site->file_salt == 0 &&
         !reply->without_body &&
-        video_files(site->task)[site->file].sha256[0] == '\0') {
+        video_files(site->sale)[site->file].sha256[0] == '\0') {
         stream->hash = hash_begin();
     }
     reply->fill = on_fill;
@@ -258,9 +258,9 @@ static void send_stream(struct site *site, struct stream *stream,
 
 void video_serve(struct site *site)
 {
-    struct task *task = site->task;
-    if (!task || !task_is_over(task, site->world->now_ms) ||
-        task->fate != FATE_COMPLETE) {
+    struct sale *sale = site->sale;
+    if (!sale || !sale_is_over(sale, site->world->now_ms) ||
+        sale->fate != FATE_COMPLETE) {
         refuse(site, 404, "no such file");
         return;
     }
@@ -274,13 +274,13 @@ void video_serve(struct site *site)
     }
     stream->world = site->world;
     stream->salt = site->world->salt;
-    stream->task = task->number;
+    stream->sale = sale->number;
     stream->index = site->file;
-    struct task_file *file = &video_files(task)[site->file];
+    struct sale_file *file = &video_files(sale)[site->file];
     file->downloads++;
     buf_init(&stream->front, 0);
     const uint64_t padding =
-        make_file(site->world, task, site->file, site->file_salt,
+        make_file(site->world, sale, site->file, site->file_salt,
                   &stream->front, &stream->padding_seed);
     const uint64_t whole = stream->front.len + padding;
     file->bytes = whole;

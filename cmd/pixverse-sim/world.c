@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { REFUSED_MS = 1000 /* until a task above the limit fails */ };
+enum { REFUSED_MS = 1000 /* until a sale above the limit fails */ };
 
 static void *grown(void *list, uint32_t count, uint32_t *room, size_t each)
 {
@@ -46,10 +46,10 @@ void world_init(struct world *world, const struct options *options)
 
 static void forget(struct world *world)
 {
-    heap_done(&world->running); /* it writes into the tasks: before them */
-    for (uint32_t i = 0; i < world->tasks_count; i++) {
-        task_done(world->tasks[i]);
-        free(world->tasks[i]);
+    heap_done(&world->running); /* it writes into the sales: before them */
+    for (uint32_t i = 0; i < world->sales_count; i++) {
+        sale_done(world->sales[i]);
+        free(world->sales[i]);
     }
     for (uint32_t i = 0; i < world->replays_count; i++) {
         free(world->replays[i].key);
@@ -57,10 +57,10 @@ static void forget(struct world *world)
     for (uint32_t i = 0; i < world->keys_count; i++) {
         free(world->keys[i].text);
     }
-    free(world->tasks);
+    free(world->sales);
     free(world->replays);
     free(world->keys);
-    index_done(&world->tasks_by_tail);
+    index_done(&world->sales_by_tail);
     index_done(&world->replays_by_key);
     faults_clear(&world->faults);
 }
@@ -125,21 +125,21 @@ uint32_t world_key(struct world *world, struct str key)
     return world->keys_count++;
 }
 
-struct task *world_task(const struct world *world, struct str id)
+struct sale *world_sale(const struct world *world, struct str id)
 {
     if (!str_starts(id, STR("task_"))) {
         return NULL;
     }
     const uint32_t at =
-        index_find(&world->tasks_by_tail, (struct str){id.at + 5, id.len - 5});
-    return at == INDEX_NONE ? NULL : world->tasks[at];
+        index_find(&world->sales_by_tail, (struct str){id.at + 5, id.len - 5});
+    return at == INDEX_NONE ? NULL : world->sales[at];
 }
 
 /** "task_" and a ULID: 10 digits of time, 16 of chance, in Crockford's 32. */
-static void make_id(const struct world *world, struct task *task)
+static void make_id(const struct world *world, struct sale *sale)
 {
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    char *out = task->id;
+    char *out = sale->id;
     memcpy(out, "task_", 5);
     out += 5;
     const uint64_t ms = (uint64_t)(world->now_us / 1000);
@@ -147,7 +147,7 @@ static void make_id(const struct world *world, struct task *task)
         *out++ = digits[(ms >> (5 * i)) & 31];
     }
     for (uint64_t part = 0; part < 2; part++) {
-        const uint64_t chance = draw(world->salt + part, task->number);
+        const uint64_t chance = draw(world->salt + part, sale->number);
         for (int i = 0; i < 8; i++) {
             *out++ = digits[(chance >> (5 * i)) & 31];
         }
@@ -165,73 +165,73 @@ size_t world_running(struct world *world)
     return world->running.len;
 }
 
-void world_run(struct world *world, struct task *task)
+void world_run(struct world *world, struct sale *sale)
 {
     if (!heap_reserve(&world->running, world->running.len + 1)) {
         abort();
     }
-    heap_put(&world->running, &task->running,
-             task->start_ms + task->latency_ms);
+    heap_put(&world->running, &sale->running,
+             sale->start_ms + sale->latency_ms);
     const size_t running = world_running(world);
     if (running > world->running_peak) {
         world->running_peak = (uint32_t)running;
     }
 }
 
-/** Above the plan's limit the provider accepts a task, and fails it. */
-static void check_limit(struct world *world, struct task *task)
+/** Above the plan's limit the provider accepts a sale, and fails it. */
+static void check_limit(struct world *world, struct sale *sale)
 {
     const int64_t limit = world->options.concurrency;
     if (limit == 0 || world_running(world) < (size_t)limit) {
-        world_run(world, task);
+        world_run(world, sale);
         return;
     }
-    task->fate = FATE_FAIL;
-    task->fail_message =
+    sale->fate = FATE_FAIL;
+    sale->fail_message =
         copy_of(STR("pixverse error 500044: reached the limit for concurrent "
                     "generations"));
-    task->latency_ms =
-        task->latency_ms < REFUSED_MS ? task->latency_ms : REFUSED_MS;
+    sale->latency_ms =
+        sale->latency_ms < REFUSED_MS ? sale->latency_ms : REFUSED_MS;
 }
 
-struct task *world_accept(struct world *world, const struct order *order,
+struct sale *world_accept(struct world *world, const struct order *order,
                           struct str body, uint32_t api_key)
 {
-    struct task *task = calloc(1, sizeof(*task));
-    if (!task) {
+    struct sale *sale = calloc(1, sizeof(*sale));
+    if (!sale) {
         abort();
     }
     const struct options *options = &world->options;
-    task->number = world->tasks_count;
-    task->seed = draw(options->seed, task->number);
-    task->key = api_key;
-    task->replay = INDEX_NONE;
-    task->mode = order->mode;
-    task->width = order->width;
-    task->height = order->height;
-    task->seconds = order->seconds;
-    task->audio = order->audio;
-    task->cost_micros = order->cost_micros;
-    task->body = copy_of(body);
-    task->body_bytes = body.len;
-    world_digest(body, task->digest);
-    task->accepted_us = world->now_us;
-    task->start_ms = world->now_ms;
-    task->last_poll_ms = world->now_ms;
-    task->latency_ms =
-        (int64_t)draw_between(task->seed, 0, (uint64_t)options->latency_min_ms,
+    sale->number = world->sales_count;
+    sale->seed = draw(options->seed, sale->number);
+    sale->key = api_key;
+    sale->replay = INDEX_NONE;
+    sale->mode = order->mode;
+    sale->width = order->width;
+    sale->height = order->height;
+    sale->seconds = order->seconds;
+    sale->audio = order->audio;
+    sale->cost_micros = order->cost_micros;
+    sale->body = copy_of(body);
+    sale->body_bytes = body.len;
+    world_digest(body, sale->digest);
+    sale->accepted_us = world->now_us;
+    sale->start_ms = world->now_ms;
+    sale->last_poll_ms = world->now_ms;
+    sale->latency_ms =
+        (int64_t)draw_between(sale->seed, 0, (uint64_t)options->latency_min_ms,
                               (uint64_t)options->latency_max_ms);
-    task->videos = 1;
-    task->urls = 1;
-    make_id(world, task);
-    check_limit(world, task);
-    world->tasks = grown(world->tasks, world->tasks_count, &world->tasks_room,
-                         sizeof(struct task *));
-    world->tasks[world->tasks_count++] = task;
-    index_put(&world->tasks_by_tail, str_of(task->id + 5), task->number);
-    world->spent_micros += task->cost_micros;
+    sale->videos = 1;
+    sale->urls = 1;
+    make_id(world, sale);
+    check_limit(world, sale);
+    world->sales = grown(world->sales, world->sales_count, &world->sales_room,
+                         sizeof(struct sale *));
+    world->sales[world->sales_count++] = sale;
+    index_put(&world->sales_by_tail, str_of(sale->id + 5), sale->number);
+    world->spent_micros += sale->cost_micros;
     world->counts.accepted++;
-    return task;
+    return sale;
 }
 
 uint32_t world_replay(struct world *world, uint32_t api_key, struct str key)
@@ -248,19 +248,19 @@ uint32_t world_replay(struct world *world, uint32_t api_key, struct str key)
                            &world->replays_room, sizeof(struct replay));
     at = world->replays_count++;
     world->replays[at] = (struct replay){
-        .key = copy_of(key), .api_key = api_key, .task = INDEX_NONE};
+        .key = copy_of(key), .api_key = api_key, .sale = INDEX_NONE};
     index_put(&world->replays_by_key, full, at);
     return at;
 }
 
-void world_settle(struct world *world, struct task *task)
+void world_settle(struct world *world, struct sale *sale)
 {
-    if (task->refunded || task->fate == FATE_COMPLETE ||
-        task->fail_cost_micros > 0 || !task_is_over(task, world->now_ms)) {
+    if (sale->refunded || sale->fate == FATE_COMPLETE ||
+        sale->fail_cost_micros > 0 || !sale_is_over(sale, world->now_ms)) {
         return;
     }
-    task->refunded = true;
-    world->spent_micros -= task->cost_micros;
+    sale->refunded = true;
+    world->spent_micros -= sale->cost_micros;
 }
 
 void world_error(struct site *site, int status, const char *type,

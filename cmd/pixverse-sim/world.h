@@ -6,7 +6,7 @@
 #include "index.h"
 #include "options.h"
 #include "reply.h"
-#include "task.h"
+#include "sale.h"
 
 enum { GAP_MS_MAX = 60000, STATUS_MAX = 600 };
 
@@ -20,7 +20,7 @@ struct api_key {
 struct replay {
     char *key;
     uint32_t api_key;
-    uint32_t task;            /* INDEX_NONE: nothing accepted under it */
+    uint32_t sale;            /* INDEX_NONE: nothing accepted under it */
     char digest[65];          /* of the body that was accepted */
     int64_t accepted_ms;      /* monotonic */
     int64_t running_until_ms; /* the first call is under way */
@@ -34,23 +34,23 @@ struct counts {
     uint64_t polls, polls_late, polls_unknown;
     uint64_t downloads, downloads_whole, download_bytes;
     uint64_t schema, balance, faults;
-    uint32_t gaps[GAP_MS_MAX + 1]; /* between polls of a task, by ms */
+    uint32_t gaps[GAP_MS_MAX + 1]; /* between polls of a sale, by ms */
 };
 
 /** Everything the simulated provider knows. */
 struct world {
     struct options options;
     struct faults faults;
-    struct task **tasks;
-    uint32_t tasks_count, tasks_room;
-    struct index tasks_by_tail; /* the id after "task_" */
+    struct sale **sales;
+    uint32_t sales_count, sales_room;
+    struct index sales_by_tail; /* the id after "task_" */
     struct replay *replays;
     uint32_t replays_count, replays_room;
     struct index replays_by_key;
     struct api_key *keys;
     uint32_t keys_count;
     int64_t spent_micros;
-    struct heap running;   /* tasks that are not over, by their end */
+    struct heap running;   /* sales that are not over, by their end */
     uint32_t running_peak; /* the most of them at once */
     struct counts counts;
     uint64_t salt; /* ids of two runs differ */
@@ -68,42 +68,42 @@ struct site {
     struct reply *reply;
     uint32_t api_key;      /* whose; INDEX_NONE: not accepted */
     uint32_t replay;       /* its Idempotency-Key's record, or INDEX_NONE */
-    struct task *task;     /* found or made; null: none */
-    uint32_t file;         /* of the task, for a download */
+    struct sale *sale;     /* found or made; null: none */
+    uint32_t file;         /* of the sale, for a download */
     bool file_expired;     /* by its name */
     uint64_t file_salt;    /* above 0: serve other bytes than the true ones */
-    struct task_view view; /* a poll's answer, if `viewed` */
+    struct sale_view view; /* a poll's answer, if `viewed` */
     bool viewed;
-    bool accepted;             /* this POST made the task */
+    bool accepted;             /* this POST made the sale */
     const struct fault *fault; /* the one that spoils this call, or null */
 };
 
 void world_init(struct world *world, const struct options *options);
 void world_done(struct world *world);
-/** Forget tasks, keys and counts; faults too. */
+/** Forget sales, keys and counts; faults too. */
 void world_reset(struct world *world);
 
 /** The key's index, noted if new; INDEX_NONE if it is not accepted. */
 uint32_t world_key(struct world *world, struct str key);
 
-/** The task of an id, or null. */
-struct task *world_task(const struct world *world, struct str id);
+/** The sale of an id, or null. */
+struct sale *world_sale(const struct world *world, struct str id);
 
-/** Accept an order: a task, billed. */
-struct task *world_accept(struct world *world, const struct order *order,
+/** Accept an order: a sale, billed. */
+struct sale *world_accept(struct world *world, const struct order *order,
                           struct str body, uint32_t api_key);
 
-/** How many tasks run now; those that are over leave the count. */
+/** How many sales run now; those that are over leave the count. */
 size_t world_running(struct world *world);
 
-/** Puts a task among those that run, or where its new end belongs. */
-void world_run(struct world *world, struct task *task);
+/** Puts a sale among those that run, or where its new end belongs. */
+void world_run(struct world *world, struct sale *sale);
 
 /** The record under an Idempotency-Key, made if there is none (index). */
 uint32_t world_replay(struct world *world, uint32_t api_key, struct str key);
 
-/** A task that failed without cost gives the money back, once. */
-void world_settle(struct world *world, struct task *task);
+/** A sale that failed without cost gives the money back, once. */
+void world_settle(struct world *world, struct sale *sale);
 
 /** SHA-256 in hex. */
 void world_digest(struct str bytes, char out[65]);

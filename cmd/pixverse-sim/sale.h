@@ -1,5 +1,5 @@
-#ifndef SIM_TASK_H
-#define SIM_TASK_H
+#ifndef SIM_SALE_H
+#define SIM_SALE_H
 
 #include "index.h"
 #include "rules.h"
@@ -8,12 +8,12 @@
 #include "base/heap.h"
 
 enum {
-    TASK_ID_BYTES = 48,
-    TASK_ID_TAIL = 26, /* characters after "task_" */
-    TASK_FILES_MAX = 64,
+    SALE_ID_BYTES = 48,
+    SALE_ID_TAIL = 26, /* characters after "task_" */
+    SALE_FILES_MAX = 64,
 };
 
-/** How a task ends. */
+/** How a sale ends. */
 enum fate {
     FATE_COMPLETE,
     FATE_FAIL,
@@ -23,7 +23,7 @@ enum fate {
 #define COST_ABSENT (-1) /* a cost that is not told */
 
 /** A file of a result, remembered once somebody asked. */
-struct task_file {
+struct sale_file {
     uint64_t bytes;     /* 0: not known yet */
     uint32_t downloads; /* GETs, of any part */
     uint32_t whole;     /* that got the last byte */
@@ -31,8 +31,8 @@ struct task_file {
 };
 
 /** A generation that was accepted, and billed. */
-struct task {
-    char id[TASK_ID_BYTES];
+struct sale {
+    char id[SALE_ID_BYTES];
     uint32_t number; /* from 0, in order of acceptance */
     uint32_t key;    /* the API key, an index of world.keys */
     uint32_t replay; /* its Idempotency-Key's record, or INDEX_NONE */
@@ -58,7 +58,7 @@ struct task {
     int64_t last_poll_ms; /* monotonic; start_ms before the first */
     int64_t first_poll_us, last_poll_us; /* Unix time; 0: none */
     int64_t first_completed_us; /* when `completed` was first answered */
-    struct task_file *files;    /* videos * urls of them, or null */
+    struct sale_file *files;    /* videos * urls of them, or null */
 };
 
 /** How the URL of a video is written. */
@@ -81,8 +81,8 @@ enum code_shape {
 };
 
 /** The answer to a poll, as data that faults may spoil. */
-struct task_view {
-    const struct task *task;
+struct sale_view {
+    const struct sale *sale;
     const char *id;
     const char *status;
     int64_t progress;
@@ -107,22 +107,22 @@ struct task_view {
 };
 
 /** Whether its latency has passed: it has ended, whatever way. */
-bool task_is_over(const struct task *task, int64_t now_ms);
+bool sale_is_over(const struct sale *sale, int64_t now_ms);
 
 /** What the provider would say of it now. */
-void task_view(struct task_view *view, const struct task *task, int64_t now_ms,
+void sale_view(struct sale_view *view, const struct sale *sale, int64_t now_ms,
                int64_t url_ttl_s, const char *base);
 
 /** The body of the answer. */
-void task_view_write(const struct task_view *view, struct buf *out);
+void sale_view_write(const struct sale_view *view, struct buf *out);
 
 /** Millionths as the fewest decimal digits. */
-void task_write_micros(struct buf *out, int64_t micros);
+void sale_write_micros(struct buf *out, int64_t micros);
 
-/** Where a file of a task is served: /f/video/<tail>-<index>[x].mp4. */
-void task_file_path(const struct task *task, uint32_t index, bool expired,
+/** Where a file of a sale is served: /f/video/<tail>-<index>[x].mp4. */
+void sale_file_path(const struct sale *sale, uint32_t index, bool expired,
                     struct buf *out);
 
-void task_done(struct task *task);
+void sale_done(struct sale *sale);
 
 #endif

@@ -13,13 +13,13 @@ static void view_again(struct site *site)
 {
     if (site->viewed) {
         reply_no_body(site->reply);
-        task_view_write(&site->view, &site->reply->body);
+        sale_view_write(&site->view, &site->reply->body);
     }
 }
 
 void strike_unknown_status(const struct fault *fault, struct site *site)
 {
-    struct task_view *view = &site->view;
+    struct sale_view *view = &site->view;
     view->status = given_text(fault->text, "rendering_remix");
     view->with_result = false;
     view->failed = false;
@@ -114,7 +114,7 @@ void strike_code_shape(const struct fault *fault, struct site *site)
     view_again(site);
 }
 
-/* --- what becomes of a task --- */
+/* --- what becomes of a sale --- */
 
 static char *copy_or_null(const char *text)
 {
@@ -123,56 +123,56 @@ static char *copy_or_null(const char *text)
 
 void strike_fail(const struct fault *fault, struct site *site)
 {
-    struct task *task = site->task;
+    struct sale *sale = site->sale;
     char message[600];
-    task->fate = FATE_FAIL;
-    task->fail_cost_micros = fault->cost_micros == -2 ? 0 : fault->cost_micros;
-    free(task->fail_message);
-    task->fail_message = NULL;
+    sale->fate = FATE_FAIL;
+    sale->fail_cost_micros = fault->cost_micros == -2 ? 0 : fault->cost_micros;
+    free(sale->fail_message);
+    sale->fail_message = NULL;
     if (fault->code || fault->text) {
         snprintf(message, sizeof(message), "pixverse error %s: %s",
                  given_text(fault->code, "99999"),
                  given_text(fault->text, "generation failed"));
         /* `body` is the whole message, for texts of another form. */
-        task->fail_message = strdup(message);
+        sale->fail_message = strdup(message);
     }
     if (fault->body) {
-        free(task->fail_message);
-        task->fail_message = copy_or_null(fault->body);
+        free(sale->fail_message);
+        sale->fail_message = copy_or_null(fault->body);
     }
 }
 
 void strike_cancel(const struct fault *fault, struct site *site)
 {
-    site->task->fate = FATE_CANCEL;
-    site->task->fail_cost_micros =
+    site->sale->fate = FATE_CANCEL;
+    site->sale->fail_cost_micros =
         fault->cost_micros == -2 ? 0 : fault->cost_micros;
 }
 
 void strike_slow_job(const struct fault *fault, struct site *site)
 {
-    site->task->latency_ms = given(fault->delay_ms, SLOW_JOB_MS);
-    world_run(site->world, site->task);
+    site->sale->latency_ms = given(fault->delay_ms, SLOW_JOB_MS);
+    world_run(site->world, site->sale);
 }
 
-static void set_files(struct task *task, uint32_t videos, uint32_t urls)
+static void set_files(struct sale *sale, uint32_t videos, uint32_t urls)
 {
-    if (videos < 1 || urls < 1 || videos * urls > TASK_FILES_MAX) {
+    if (videos < 1 || urls < 1 || videos * urls > SALE_FILES_MAX) {
         return;
     }
-    free(task->files);
-    task->files = NULL;
-    task->videos = videos;
-    task->urls = urls;
+    free(sale->files);
+    sale->files = NULL;
+    sale->videos = videos;
+    sale->urls = urls;
 }
 
 void strike_videos(const struct fault *fault, struct site *site)
 {
-    set_files(site->task, (uint32_t)given(fault->number, 2), site->task->urls);
+    set_files(site->sale, (uint32_t)given(fault->number, 2), site->sale->urls);
 }
 
 void strike_urls(const struct fault *fault, struct site *site)
 {
-    set_files(site->task, site->task->videos,
+    set_files(site->sale, site->sale->videos,
               (uint32_t)given(fault->number, 2));
 }

@@ -1,4 +1,4 @@
-#include "task.h"
+#include "sale.h"
 
 #include <stdlib.h>
 
@@ -7,20 +7,20 @@ enum {
     PROCESSING_PERCENT = 15, /* `pending` until then */
 };
 
-bool task_is_over(const struct task *task, int64_t now_ms)
+bool sale_is_over(const struct sale *sale, int64_t now_ms)
 {
-    return now_ms - task->start_ms >= task->latency_ms;
+    return now_ms - sale->start_ms >= sale->latency_ms;
 }
 
-static int64_t percent(const struct task *task, int64_t now_ms)
+static int64_t percent(const struct sale *sale, int64_t now_ms)
 {
-    if (task_is_over(task, now_ms)) {
+    if (sale_is_over(sale, now_ms)) {
         return 100;
     }
-    return (now_ms - task->start_ms) * 100 / task->latency_ms;
+    return (now_ms - sale->start_ms) * 100 / sale->latency_ms;
 }
 
-static void view_running(struct task_view *view, int64_t share)
+static void view_running(struct sale_view *view, int64_t share)
 {
     if (share < QUEUED_PERCENT) {
         view->status = "submitted";
@@ -32,13 +32,13 @@ static void view_running(struct task_view *view, int64_t share)
     }
 }
 
-static void view_over(struct task_view *view, const struct task *task,
+static void view_over(struct sale_view *view, const struct sale *sale,
                       int64_t url_ttl_s)
 {
-    view->completed_s = (task->accepted_us / 1000 + task->latency_ms) / 1000;
+    view->completed_s = (sale->accepted_us / 1000 + sale->latency_ms) / 1000;
     view->actual_s = view->completed_s - view->created_s;
     view->progress = 100;
-    switch (task->fate) {
+    switch (sale->fate) {
     case FATE_COMPLETE:
         view->status = "completed";
         view->with_result = true;
@@ -48,40 +48,40 @@ static void view_over(struct task_view *view, const struct task *task,
     case FATE_FAIL:
         view->status = "failed";
         view->failed = true;
-        view->code = task->fail_code ? task->fail_code : "task_failed";
-        view->message = task->fail_message
-                            ? task->fail_message
+        view->code = sale->fail_code ? sale->fail_code : "task_failed";
+        view->message = sale->fail_message
+                            ? sale->fail_message
                             : "pixverse error 500069: system high load";
-        view->cost_micros = task->fail_cost_micros;
+        view->cost_micros = sale->fail_cost_micros;
         break;
     case FATE_CANCEL:
         view->status = "cancelled";
-        view->cost_micros = task->fail_cost_micros;
+        view->cost_micros = sale->fail_cost_micros;
         break;
     }
 }
 
-void task_view(struct task_view *view, const struct task *task, int64_t now_ms,
+void sale_view(struct sale_view *view, const struct sale *sale, int64_t now_ms,
                int64_t url_ttl_s, const char *base)
 {
-    *view = (struct task_view){
-        .task = task,
-        .id = task->id,
-        .cost_micros = task->cost_micros,
-        .created_s = task->accepted_us / 1000000,
+    *view = (struct sale_view){
+        .sale = sale,
+        .id = sale->id,
+        .cost_micros = sale->cost_micros,
+        .created_s = sale->accepted_us / 1000000,
         .estimated_s = 100,
-        .videos = task->videos,
-        .urls = task->urls,
+        .videos = sale->videos,
+        .urls = sale->urls,
         .base = base,
     };
-    if (task_is_over(task, now_ms)) {
-        view_over(view, task, url_ttl_s);
+    if (sale_is_over(sale, now_ms)) {
+        view_over(view, sale, url_ttl_s);
     } else {
-        view_running(view, percent(task, now_ms));
+        view_running(view, percent(sale, now_ms));
     }
 }
 
-void task_write_micros(struct buf *out, int64_t micros)
+void sale_write_micros(struct buf *out, int64_t micros)
 {
     char digits[8];
     size_t len = 6;
@@ -101,17 +101,17 @@ void task_write_micros(struct buf *out, int64_t micros)
     buf_add(out, digits, len);
 }
 
-void task_file_path(const struct task *task, uint32_t index, bool expired,
+void sale_file_path(const struct sale *sale, uint32_t index, bool expired,
                     struct buf *out)
 {
     buf_add_text(out, "/f/video/");
-    buf_add_text(out, task->id + strlen("task_"));
+    buf_add_text(out, sale->id + strlen("task_"));
     buf_add_char(out, '-');
     buf_add_i64(out, index);
     buf_add_text(out, expired ? "x.mp4" : ".mp4");
 }
 
-static void write_url(const struct task_view *view, uint32_t index,
+static void write_url(const struct sale_view *view, uint32_t index,
                       struct buf *out)
 {
     if (view->url) {
@@ -120,12 +120,12 @@ static void write_url(const struct task_view *view, uint32_t index,
     }
     buf_add_char(out, '"');
     buf_add_text(out, view->base);
-    task_file_path(view->task, index, view->url_expired, out);
+    sale_file_path(view->sale, index, view->url_expired, out);
     buf_add_text(out, view->url_shape == URL_SPACED ? "?name=my video" : "");
     buf_add_char(out, '"');
 }
 
-static void write_urls(const struct task_view *view, uint32_t first,
+static void write_urls(const struct sale_view *view, uint32_t first,
                        struct buf *out)
 {
     switch (view->url_shape) {
@@ -153,7 +153,7 @@ static void write_urls(const struct task_view *view, uint32_t first,
     }
 }
 
-static void write_result(const struct task_view *view, struct buf *out)
+static void write_result(const struct sale_view *view, struct buf *out)
 {
     buf_add_text(out, ",\"result\":{");
     if (view->with_videos) {
@@ -172,7 +172,7 @@ static void write_result(const struct task_view *view, struct buf *out)
     buf_add_char(out, '}');
 }
 
-static void write_error(const struct task_view *view, struct buf *out)
+static void write_error(const struct sale_view *view, struct buf *out)
 {
     buf_add_text(out, ",\"error\":{");
     switch (view->code_shape) {
@@ -198,7 +198,7 @@ static void write_error(const struct task_view *view, struct buf *out)
     buf_add_text(out, ",\"type\":\"task_failed\"}");
 }
 
-void task_view_write(const struct task_view *view, struct buf *out)
+void sale_view_write(const struct sale_view *view, struct buf *out)
 {
     buf_add_text(out, "{\"code\":200,\"data\":{\"id\":");
     buf_add_json(out, str_of(view->id));
@@ -209,9 +209,9 @@ void task_view_write(const struct task_view *view, struct buf *out)
     if (view->cost_micros != COST_ABSENT) {
         const char *quote = view->cost_as_text ? "\"" : "";
         buf_printf(out, ",\"cost\":%s", quote);
-        task_write_micros(out, view->cost_micros);
+        sale_write_micros(out, view->cost_micros);
         buf_printf(out, "%s,\"credits_cost\":%s", quote, quote);
-        task_write_micros(out, view->cost_micros * 10);
+        sale_write_micros(out, view->cost_micros * 10);
         buf_add_text(out, quote);
     }
     buf_add_text(out, ",\"created\":");
@@ -237,10 +237,10 @@ void task_view_write(const struct task_view *view, struct buf *out)
     buf_add_text(out, "}}");
 }
 
-void task_done(struct task *task)
+void sale_done(struct sale *sale)
 {
-    free(task->body);
-    free(task->fail_message);
-    free(task->fail_code);
-    free(task->files);
+    free(sale->body);
+    free(sale->fail_message);
+    free(sale->fail_code);
+    free(sale->files);
 }

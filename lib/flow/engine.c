@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "core/event.h"
 #include "core/retry.h"
-#include "flow/learn.h"
 #include "flow/owe.h"
 #include "flow/stage.h"
 #include "flow/tidy.h"
@@ -62,11 +61,11 @@ static void metrics_init(struct engine *engine)
         metric_get(m, METRIC_COUNTER, "pixverse_polls_total", NULL, "GETs begun.");
     e->video_bytes = metric_get(m, METRIC_COUNTER, "pixverse_video_bytes_total",
                                 NULL, "Bytes of videos fetched.");
-    e->learnt_waiting =
-        metric_get(m, METRIC_GAUGE, "pixverse_ids_unwritten", NULL,
-                   "Provider ids that the store does not have yet.");
-    e->keys_broken = metric_get(m, METRIC_COUNTER, "pixverse_keys_broken_total",
-                                NULL, "Keys under which two ids were bought.");
+}
+
+static void adopt_again(void *context)
+{
+    engine_want_adopts(context);
 }
 
 static void claim_again(void *context)
@@ -85,7 +84,6 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
     list_init(&engine->starved);
     list_init(&engine->put_back);
     list_init(&engine->sends);
-    list_init(&engine->learnts);
     arena_init(&engine->scratch, 16384, 0);
     arena_init(&engine->flight.arena, 16384, 0);
     const struct gate_options gate = {.submits_max = options->submits_max,
@@ -93,15 +91,21 @@ bool engine_init(struct engine *engine, const struct engine_options *options,
                                       .lease_ms = options->lease_ms};
     clock_init(&engine->clock, edges->loop);
     gate_init(&engine->gate, &engine->clock, &gate, owe_fill_slots, engine);
-    engine->key_lifetime_ms = INT64_C(86400000);
-    engine->learn_timer = loop_timer_new(edges->loop, learn_retry, engine);
+    const struct keys_options keys = {.loop = edges->loop,
+                                      .store = edges->store,
+                                      .http = edges->poll_http,
+                                      .apimart = &engine->options.apimart,
+                                      .submit_doubt = options->submit_doubt};
+    bool fine = keys_init(&engine->keys, &keys, edges->metrics);
+    fine = learn_init(&engine->learn, edges->loop, edges->store, &engine->keys,
+                      edges->metrics, adopt_again, engine) && fine;
     engine->memory_timer = loop_timer_new(edges->loop, turn_again, engine);
     engine->pause_timer = loop_timer_new(edges->loop, turn_go_on, engine);
     engine->claim_timer = loop_timer_new(edges->loop, claim_again, engine);
     engine->save_timer = loop_timer_new(edges->loop, turn_save_again, engine);
-    if (!due_init(&engine->due, &engine->clock, slots, owe_timer, engine) ||
+    if (!fine || !due_init(&engine->due, &engine->clock, slots, owe_timer, engine) ||
         !reasons_init(&engine->reasons, edges->loop, why_tick, engine) ||
-        !engine->learn_timer || !engine->memory_timer ||
+        !engine->memory_timer ||
         !engine->pause_timer || !engine->claim_timer || !engine->save_timer ||
         !jobs_init(&engine->jobs, slots)) {
         engine_done(engine);
@@ -133,8 +137,8 @@ void engine_done(struct engine *engine)
         reasons_done(&engine->reasons);
     }
     due_done(&engine->due);
-    learn_done(engine);
-    loop_timer_free(engine->learn_timer);
+    learn_done(&engine->learn);
+    keys_done(&engine->keys);
     loop_timer_free(engine->memory_timer);
     loop_timer_free(engine->pause_timer);
     loop_timer_free(engine->claim_timer);
@@ -158,8 +162,8 @@ struct policy engine_policy(struct engine *engine)
         .submit_timeout_ms = o->submit_timeout_ms,
         .deadline_ms = o->deadline_ms,
         .late_ms = o->late_ms,
-        .doubt = keys_doubt(o->submit_doubt, engine->keys),
-        .key_lifetime_ms = engine->key_lifetime_ms,
+        .doubt = keys_policy(&engine->keys),
+        .key_lifetime_ms = engine->keys.lifetime_ms,
         .account = o->apimart.account,
         .jitter = loop_random(engine->edges.loop),
     };
@@ -405,7 +409,7 @@ void engine_row_came(struct engine *engine, struct job *job,
         engine_drop(engine, job);
         return;
     }
-    learn_compare(engine, job, row);
+    keys_compare(&engine->keys, job, row);
     bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
     if ((learnt || own->version != row->version) &&
         !engine_replace_row(job, row)) {
@@ -436,9 +440,9 @@ void engine_drop(struct engine *engine, struct job *job)
         job->phase == JOB_SAVING || job->phase == JOB_REREADING;
     if (unsaved && row->state == RUNNING && job->effect &&
         job->effect->facts) {
-        engine_learn(engine, row->id, str_of(job_request_id(job)),
-                     job->effect->facts->idempotency_key,
-                     str_of(row->provider_task_id));
+        learn_id(&engine->learn, row->id, str_of(job_request_id(job)),
+                 job->effect->facts->idempotency_key,
+                 str_of(row->provider_task_id));
     }
     if (job->phase == JOB_ACTING && row->state == READY &&
         !job->task.memo.wants_refresh) {
@@ -502,13 +506,15 @@ void engine_want_expiry(struct engine *engine)
 
 void engine_store_is_back(struct engine *engine)
 {
-    learn_retry(engine);
+    keys_tell(&engine->keys);
+    learn_retry(&engine->learn);
     turn_go_on(engine);
 }
 
 void engine_drain(struct engine *engine, loop_fn *on_idle, void *context)
 {
     gate_drain(&engine->gate);
+    keys_stop(&engine->keys);
     engine->on_idle = on_idle;
     engine->idle_context = context;
     turn_soon(engine);

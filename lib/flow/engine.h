@@ -13,6 +13,8 @@
 #include "flow/due.h"
 #include "flow/gate.h"
 #include "flow/job.h"
+#include "flow/keys.h"
+#include "flow/learn.h"
 #include "flow/reason.h"
 
 /**
@@ -55,7 +57,6 @@ struct engine_edges {
     struct metrics *metrics;
 };
 
-struct learnt;
 struct send;
 
 /** A walk through the table that takes over what has no living owner. */
@@ -98,8 +99,6 @@ struct engine_metrics {
     struct metric *doubts;
     struct metric *polls;
     struct metric *video_bytes;
-    struct metric *learnt_waiting;
-    struct metric *keys_broken;
 };
 
 struct engine {
@@ -110,14 +109,14 @@ struct engine {
     struct jobs jobs;
     struct due due;        /* jobs that wait */
     struct gate gate;      /* of the account */
+    struct keys keys;      /* of the account */
+    struct learn learn;
     struct list dirty;     /* JOB_SAVING, not yet under way */
     struct list readers;   /* JOB_READING */
     struct list rereaders; /* JOB_REREADING */
     struct list starved;   /* JOB_READING: there was no memory for its facts */
     struct list put_back;  /* JOB_SAVING: the store does not take it now */
     struct list sends;     /* every POST under way, whoever its job is now */
-    struct list learnts;   /* ids that could not be written yet */
-    struct loop_timer *learn_timer;
     struct loop_timer *memory_timer; /* what there was no memory for: again */
     struct loop_timer *pause_timer;  /* ends a pause of turns */
     struct loop_timer *claim_timer;  /* another's claim was in the way: again */
@@ -138,15 +137,11 @@ struct engine {
     int64_t claim_ms;      /* now of the last claim; each has its own */
     int64_t lost_claim_ms; /* of one of whose rows no job knows; 0: none */
     struct err announce_err; /* why the last event was not taken; NONE: it was */
-    enum keys_answer keys;
-    bool keys_untold;      /* KEYS_BROKEN, which the store does not know yet */
-    int64_t key_lifetime_ms;
     loop_fn *on_idle;      /* draining: nothing is under way any more */
     void *idle_context;
     /** Others' part in what the engine learns; set by the fleet. */
     void (*on_hold)(void *context, enum hold_reason reason, struct str scope,
                     struct str message);
-    void (*on_doubt)(void *context);
     void (*on_lease_dead)(void *context);
     void *fleet_context;
 };
@@ -209,9 +204,5 @@ void engine_read_facts(struct engine *engine, struct job *job);
 /** Tell the fleet that submissions should stop. */
 void engine_hold(struct engine *engine, enum hold_reason reason,
                  struct str message);
-
-/** A provider id that can't be written through its job. Copies everything. */
-void engine_learn(struct engine *engine, int64_t task, struct str request_id,
-                  struct str idempotency_key, struct str provider_task_id);
 
 #endif

@@ -7,19 +7,14 @@
 
 #include <assert.h>
 
-#define ASK_TIMEOUT_MS 15000
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
-#define ASK_EVERY_MS INT64_C(3600000)
-#define ASK_AGAIN_MS INT64_C(60000) /* no answer yet */
 #define COUNT_REST 20               /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
 
 static void beat(void *context);
-static void ask_keys(void *context);
 
 static void on_hold(void *context, enum hold_reason reason, struct str scope,
                     struct str message);
-static void on_doubt(void *context);
 static void on_lease_dead(void *context);
 
 /* ---- life ---------------------------------------------------------------------- */
@@ -47,8 +42,7 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
     lease_watch_init(&fleet->watch, options->lease_ms);
     arena_init(&fleet->scratch, 4096, 0);
     fleet->timer = loop_timer_new(engine->edges.loop, beat, fleet);
-    fleet->ask_timer = loop_timer_new(engine->edges.loop, ask_keys, fleet);
-    if (!fleet->timer || !fleet->ask_timer) {
+    if (!fleet->timer) {
         return err_set(err, ERR_FATAL, "no memory for the fleet");
     }
     metrics_init(fleet, engine->edges.metrics);
@@ -56,7 +50,6 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
     unreadable_init(&fleet->unreadable, engine);
     fleet->bury = (struct bury){.engine = engine, .watch = &fleet->watch};
     engine->on_hold = on_hold;
-    engine->on_doubt = on_doubt;
     engine->on_lease_dead = on_lease_dead;
     engine->fleet_context = fleet;
     return true;
@@ -65,7 +58,6 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
 void fleet_done(struct fleet *fleet)
 {
     loop_timer_free(fleet->timer);
-    loop_timer_free(fleet->ask_timer);
     holds_done(&fleet->holds);
     lease_watch_done(&fleet->watch);
     arena_done(&fleet->scratch);
@@ -140,65 +132,6 @@ static void ignore_done(void *context, bool done, const struct err *err)
     (void)context;
     (void)done;
     (void)err;
-}
-
-/* ---- does the provider honour keys? ---------------------------------------------------- */
-
-static void on_schema(void *context, const struct reply *reply)
-{
-    struct fleet *fleet = context;
-    struct engine *engine = fleet->engine;
-    int64_t retention_ms = engine->key_lifetime_ms;
-    enum keys_answer answer = apimart_read_schema(reply, &retention_ms);
-    fleet->asking_keys = false;
-    if (answer == KEYS_NO_ANSWER) {
-        loop_timer_set(fleet->ask_timer, ASK_AGAIN_MS);
-        return;
-    }
-    if (engine->keys == KEYS_BROKEN) {
-        loop_timer_set(fleet->ask_timer, ASK_EVERY_MS);
-        return; /* it was caught: its word counts for nothing */
-    }
-    if (answer != engine->keys &&
-        engine->options.submit_doubt == DOUBT_AUTO) {
-        log_at(LOG_INFO, answer == KEYS_HONOURED
-                             ? "the provider says that it honours keys: doubts "
-                               "are replayed"
-                             : "the provider does not say that it honours keys: "
-                               "doubts are settled");
-    }
-    engine->keys = answer;
-    engine->key_lifetime_ms = retention_ms;
-    store_keys_answer(engine->edges.store, engine->options.apimart.account,
-                      answer, retention_ms, ignore_done, fleet);
-    loop_timer_set(fleet->ask_timer, ASK_EVERY_MS);
-}
-
-static void ask_keys(void *context)
-{
-    struct fleet *fleet = context;
-    struct engine *engine = fleet->engine;
-    /* Where all is replayed, only the keys' lifetime is asked for. */
-    if (fleet->asking_keys || engine->gate.draining ||
-        engine->options.submit_doubt == DOUBT_SETTLE) {
-        return;
-    }
-    arena_reset(&fleet->scratch);
-    struct exchange exchange =
-        apimart_ask_schema(&engine->options.apimart, &fleet->scratch);
-    struct err err = {0};
-    fleet->asking_keys = true;
-    if (fleet->scratch.failed ||
-        !http_send(engine->edges.poll_http, &exchange, ASK_TIMEOUT_MS, NULL,
-                   on_schema, fleet, &err)) {
-        fleet->asking_keys = false;
-        loop_timer_set(fleet->ask_timer, ASK_AGAIN_MS);
-    }
-}
-
-static void on_doubt(void *context)
-{
-    ask_keys(context);
 }
 
 /* ---- the count ----------------------------------------------------------------------------- */
@@ -300,12 +233,7 @@ static void on_beat(void *context, const struct beat_result *result)
     }
     CRASHPOINT("beat_after");
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
-    if (result->keys_answer != KEYS_NO_ANSWER && engine->keys != KEYS_BROKEN) {
-        engine->keys = result->keys_answer;
-        if (result->key_retention_ms > 0) {
-            engine->key_lifetime_ms = result->key_retention_ms;
-        }
-    }
+    keys_told(&engine->keys, result->keys_answer, result->key_retention_ms);
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
                          fleet->beat_of_all, boot_ms)) {
         bury_look(&fleet->bury);
@@ -351,7 +279,7 @@ void fleet_store_state(struct fleet *fleet, bool up)
     fleet->store_up = up;
     if (up) {
         beat(fleet);
-        ask_keys(fleet);
+        keys_ask(&fleet->engine->keys);
     }
 }
 
@@ -375,7 +303,7 @@ void fleet_leave(struct fleet *fleet, loop_fn *callback, void *context)
     fleet->on_left = callback;
     fleet->left_context = context;
     loop_timer_stop(fleet->timer);
-    loop_timer_stop(fleet->ask_timer);
+    keys_stop(&fleet->engine->keys);
     if (!fleet->store_up || !fleet->engine->owner) {
         callback(context);
         return;

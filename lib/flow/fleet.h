@@ -25,7 +25,6 @@ struct fleet {
     struct fleet_options options;
     struct lease_watch watch;
     struct loop_timer *timer;  /* the next beat */
-    struct loop_timer *ask_timer; /* the next question about keys */
     int64_t beat_started_ms;   /* boot clock */
     bool beating;
     bool beat_of_all;          /* the one under way reads all leases */
@@ -36,7 +35,6 @@ struct fleet {
     int64_t count_due_ms;      /* boot clock */
     int64_t xmin_due_ms;       /* boot clock: the oldest snapshot is asked for */
     bool leaving;
-    bool asking_keys;
     bool store_up;
     bool counts;               /* ours is the lowest live lease: we count */
     bool warned_async;

@@ -2,8 +2,7 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
-#include "flow/turn.h"
-
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 
 struct learnt {
     struct list link;
-    struct engine *engine;
+    struct learn *learn;
     int64_t task;
     bool asking; /* a store_learn() is under way */
     char *request_id;
@@ -28,67 +27,40 @@ static void free_learnt(struct learnt *learnt)
     free(learnt);
 }
 
-static void on_keys_told(void *context, bool done, const struct err *err)
+bool learn_init(struct learn *learn, struct loop *loop, struct store *store,
+                struct keys *keys, struct metrics *metrics, loop_fn *on_written,
+                void *context)
 {
-    struct engine *engine = context;
-    (void)done; /* false: somebody else has told it */
-    if (err && err->kind != ERR_NONE) {
-        engine->keys_untold = true;
-        loop_timer_set(engine->learn_timer, RETRY_MS);
-    }
-}
-
-/** All workers of the account must know, and those that come after us. */
-static void tell_keys(struct engine *engine)
-{
-    if (engine->keys_untold && store_is_up(engine->edges.store)) {
-        engine->keys_untold = false;
-        store_keys_answer(engine->edges.store, engine->options.apimart.account,
-                          KEYS_BROKEN, engine->key_lifetime_ms, on_keys_told,
-                          engine);
-    }
-}
-
-/** One key has bought two videos: nothing is replayed here any more. */
-static void keys_broken(struct engine *engine, const char *request_id,
-                        const char *provider_task_id, const char *other)
-{
-    metric_add(engine->metrics.keys_broken, 1);
-    log_at(LOG_ERROR,
-           "the provider does not honour keys, whatever it says: one key has "
-           "bought two videos, and SUBMIT_DOUBT=auto settles from now on",
-           LOG_TEXT("request_id", request_id),
-           LOG_TEXT("provider_task_id", provider_task_id),
-           LOG_TEXT("other", other));
-    engine->keys = KEYS_BROKEN;
-    engine->keys_untold = true;
-    tell_keys(engine);
-}
-
-void learn_compare(struct engine *engine, const struct job *job,
-                   const struct task_row *row)
-{
-    const char *own = job->task.row.provider_task_id;
-    if (own[0] && row->provider_task_id[0] &&
-        strcmp(own, row->provider_task_id) != 0 &&
-        row->submission == job->task.row.submission) {
-        keys_broken(engine, job_request_id(job), own, row->provider_task_id);
-    }
+    assert(loop && store && keys && on_written);
+    *learn = (struct learn){
+        .loop = loop,
+        .store = store,
+        .keys = keys,
+        .on_written = on_written,
+        .context = context,
+    };
+    list_init(&learn->learnts);
+    learn->waiting = metric_get(metrics, METRIC_GAUGE, "pixverse_ids_unwritten",
+                                NULL,
+                                "Provider ids that the store does not have yet.");
+    learn->timer = loop_timer_new(loop, learn_retry, learn);
+    return learn->timer != NULL;
 }
 
 static void on_learnt(void *context, bool done, const struct err *err)
 {
     struct learnt *learnt = context;
-    struct engine *engine = learnt->engine;
+    struct learn *learn = learnt->learn;
+    assert(learnt->asking);
     learnt->asking = false;
     const bool other = err && err->kind == ERR_PERMANENT;
     if (err && err->kind != ERR_NONE && !other) {
-        loop_timer_set(engine->learn_timer, RETRY_MS);
+        loop_timer_set(learn->timer, RETRY_MS);
         return;
     }
     CRASHPOINT("learn_written");
     if (other) {
-        keys_broken(engine, learnt->request_id, learnt->provider_task_id,
+        keys_caught(learn->keys, learnt->request_id, learnt->provider_task_id,
                     err->text);
     } else {
         log_at(LOG_WARN, done ? "a provider id was written after all"
@@ -96,15 +68,14 @@ static void on_learnt(void *context, bool done, const struct err *err)
                LOG_TEXT("request_id", learnt->request_id),
                LOG_TEXT("provider_task_id", learnt->provider_task_id));
     }
-    metric_add(engine->metrics.learnt_waiting, -1);
+    metric_add(learn->waiting, -1);
     free_learnt(learnt);
-    engine_want_adopts(engine); /* it may have opened again as LATE */
-    turn_soon(engine);
+    learn->on_written(learn->context);
 }
 
 static void ask(struct learnt *learnt)
 {
-    struct store *store = learnt->engine->edges.store;
+    struct store *store = learnt->learn->store;
     if (learnt->asking || !store_is_up(store)) {
         return;
     }
@@ -116,9 +87,9 @@ static void ask(struct learnt *learnt)
 
 void learn_retry(void *context)
 {
-    struct engine *engine = context;
-    tell_keys(engine);
-    for (struct list *at = engine->learnts.next; at != &engine->learnts;) {
+    struct learn *learn = context;
+    assert(learn->timer);
+    for (struct list *at = learn->learnts.next; at != &learn->learnts;) {
         struct learnt *learnt = LIST_OWNER(at, struct learnt, link);
         at = at->next;
         ask(learnt);
@@ -141,23 +112,24 @@ void learn_warn(int64_t task, struct str request_id,
            LOG_I64("task", task));
 }
 
-void engine_learn(struct engine *engine, int64_t task, struct str request_id,
-                  struct str idempotency_key, struct str provider_task_id)
+void learn_id(struct learn *learn, int64_t task, struct str request_id,
+              struct str idempotency_key, struct str provider_task_id)
 {
+    assert(task > 0);
     learn_warn(task, request_id, provider_task_id);
     struct learnt *learnt = calloc(1, sizeof *learnt);
     if (!learnt) {
         return;
     }
     *learnt = (struct learnt){
-        .engine = engine,
+        .learn = learn,
         .task = task,
         .request_id = text_of(request_id),
         .idempotency_key = text_of(idempotency_key),
         .provider_task_id = text_of(provider_task_id),
     };
-    list_add_tail(&engine->learnts, &learnt->link);
-    metric_add(engine->metrics.learnt_waiting, 1);
+    list_add_tail(&learn->learnts, &learnt->link);
+    metric_add(learn->waiting, 1);
     if (!learnt->request_id || !learnt->idempotency_key ||
         !learnt->provider_task_id) {
         free_learnt(learnt);
@@ -166,19 +138,20 @@ void engine_learn(struct engine *engine, int64_t task, struct str request_id,
     ask(learnt);
 }
 
-size_t learn_waiting(const struct engine *engine)
+size_t learn_waiting(const struct learn *learn)
 {
     size_t n = 0;
-    for (const struct list *at = engine->learnts.next; at != &engine->learnts;
+    for (const struct list *at = learn->learnts.next; at != &learn->learnts;
          at = at->next) {
         n++;
     }
     return n;
 }
 
-void learn_done(struct engine *engine)
+void learn_done(struct learn *learn)
 {
-    while (engine->learnts.next && !list_is_empty(&engine->learnts)) {
-        free_learnt(LIST_OWNER(engine->learnts.next, struct learnt, link));
+    while (learn->learnts.next && !list_is_empty(&learn->learnts)) {
+        free_learnt(LIST_OWNER(learn->learnts.next, struct learnt, link));
     }
+    loop_timer_free(learn->timer);
 }

@@ -1,7 +1,7 @@
 #ifndef FLOW_LEARN_H
 #define FLOW_LEARN_H
 
-#include "flow/engine.h"
+#include "flow/keys.h"
 
 /**
  * Provider ids that could not be written through their job: the job is gone
@@ -9,23 +9,40 @@
  * ERROR line, because a lost id is a paid video lost.
  */
 
+struct learn {
+    struct loop *loop;
+    struct store *store;
+    struct keys *keys;   /* of the account that they were sent to */
+    struct list learnts; /* ids that could not be written yet */
+    struct loop_timer *timer;
+    struct metric *waiting;
+    loop_fn *on_written;
+    void *context;
+};
+
+/**
+ * @param on_written  Called after each that the store has: a task may have
+ *                    opened again, and be nobody's.
+ * @return            false: no memory; learn_done() is still allowed.
+ */
+MUST_CHECK bool learn_init(struct learn *learn, struct loop *loop,
+                           struct store *store, struct keys *keys,
+                           struct metrics *metrics, loop_fn *on_written,
+                           void *context);
+void learn_done(struct learn *learn);
+
+/** A provider id that can't be written through its job. Copies everything. */
+void learn_id(struct learn *learn, int64_t task, struct str request_id,
+              struct str idempotency_key, struct str provider_task_id);
+
 /** A loop_fn: try all of them. */
-void learn_retry(void *engine);
+void learn_retry(void *learn);
 
 /** The ERROR line: an id that only this process knows so far. */
 void learn_warn(int64_t task, struct str request_id,
                 struct str provider_task_id);
 
 /** How many are kept. */
-size_t learn_waiting(const struct engine *engine);
-
-void learn_done(struct engine *engine);
-
-/**
- * The row of a job as the store has it: an id in it that is not the one that
- * our own send brought shows that the provider does not honour keys.
- */
-void learn_compare(struct engine *engine, const struct job *job,
-                   const struct task_row *row);
+size_t learn_waiting(const struct learn *learn);
 
 #endif

@@ -3,7 +3,6 @@
 #include "base/crashpoint.h"
 #include "base/log.h"
 #include "core/doubt.h"
-#include "flow/learn.h"
 #include "flow/why.h"
 
 #include <stdlib.h>
@@ -69,7 +68,7 @@ static void judge_pace(struct engine *engine, const struct outcome *outcome)
     }
     if (outcome_is_doubt(outcome->kind)) {
         metric_add(engine->metrics.doubts, 1);
-        engine->on_doubt(engine->fleet_context);
+        keys_ask(&engine->keys);
     }
     engine_hold(engine, outcome->hold, outcome->message);
 }
@@ -112,8 +111,8 @@ static void on_reply(void *context, const struct reply *reply)
     }
     tell_evidence(send, &outcome);
     if (!job && outcome.kind == OUTCOME_ACCEPTED) {
-        engine_learn(engine, send->task, str_of(send->request_id),
-                     str_of(send->idempotency_key), outcome.provider_task_id);
+        learn_id(&engine->learn, send->task, str_of(send->request_id),
+                 str_of(send->idempotency_key), outcome.provider_task_id);
     }
     if (job && outcome.kind == OUTCOME_ACCEPTED &&
         !store_is_up(engine->edges.store)) {

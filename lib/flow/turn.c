@@ -2,7 +2,6 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
-#include "flow/learn.h"
 #include "flow/why.h"
 
 #include <assert.h>
@@ -178,7 +177,7 @@ static bool is_idle(const struct engine *engine)
     return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
            list_is_empty(&engine->rereaders) &&
            list_is_empty(&engine->put_back) && !engine->resync &&
-           gate_is_idle(&engine->gate) && learn_waiting(engine) == 0;
+           gate_is_idle(&engine->gate) && learn_waiting(&engine->learn) == 0;
 }
 
 static void tell_idle(struct engine *engine)

@@ -7,10 +7,10 @@
 static void on_delivered(void *context, const struct err *err)
 {
     struct ticket *ticket = context;
-    struct engine *engine = ticket->engine;
-    gate_leave(&engine->gate, SLOT_ANNOUNCE);
+    struct stage *stage = ticket->stage;
+    gate_leave(stage->gate, SLOT_ANNOUNCE);
     struct job *job = ticket_end(ticket);
-    engine->announce_err = err ? *err : (struct err){0};
+    stage->announce_err = err ? *err : (struct err){0};
     if (!job) {
         return;
     }
@@ -26,48 +26,46 @@ static void on_delivered(void *context, const struct err *err)
     } else {
         CRASHPOINT("announce_acknowledged");
         metric_observe(
-            engine->metrics.announce_latency,
-            (double)(engine_now_ms(engine) - job->task.row.settled_ms) / 1e3);
+            stage->metrics.announce_latency,
+            (double)(clock_now_ms(stage->clock) - job->task.row.settled_ms) / 1e3);
     }
-    engine_outcome(engine, job, &outcome);
+    stage_outcome(stage, job, &outcome);
 }
 
-static void unannounced(struct engine *engine, struct job *job, const char *why)
+static void unannounced(struct stage *stage, struct job *job, const char *why)
 {
-    const struct outcome outcome = {.kind = OUTCOME_UNANNOUNCED,
-                                    .message = str_of(why)};
-    engine_outcome(engine, job, &outcome);
+    stage_outcome_why(stage, job, OUTCOME_UNANNOUNCED, why);
 }
 
-void announce_begin(struct engine *engine, struct job *job)
+void announce_begin(struct stage *stage, struct job *job)
 {
     struct event event;
     if (!event_open(str_of(job->task.row.event), &event)) {
         log_at(LOG_ERROR, "the stored event of a task can't be read",
                LOG_TEXT("request_id", job_request_id(job)));
-        unannounced(engine, job, "the stored event can't be read");
+        unannounced(stage, job, "the stored event can't be read");
         return;
     }
     const struct outgoing outgoing = {
-        .topic = engine->options.event_topic,
+        .topic = stage->options->event_topic,
         .key = event.key,
         .value = event.value,
         .headers = event.headers,
         .headers_len = event.headers_len,
-        .at_ms = engine_now_ms(engine),
+        .at_ms = clock_now_ms(stage->clock),
     };
-    struct ticket *ticket = ticket_new(engine, job);
+    struct ticket *ticket = ticket_new(stage, job);
     struct err err = {0};
     if (!ticket) {
-        unannounced(engine, job, "no memory");
+        unannounced(stage, job, "no memory");
         return;
     }
     CRASHPOINT("announce_before");
-    gate_enter(&engine->gate, SLOT_ANNOUNCE);
-    if (!producer_send(engine->edges.producer, &outgoing, on_delivered, ticket,
+    gate_enter(stage->gate, SLOT_ANNOUNCE);
+    if (!producer_send(stage->edges->producer, &outgoing, on_delivered, ticket,
                        &err)) {
-        gate_leave(&engine->gate, SLOT_ANNOUNCE);
-        unannounced(engine, ticket_end(ticket), err.text);
+        gate_leave(stage->gate, SLOT_ANNOUNCE);
+        unannounced(stage, ticket_end(ticket), err.text);
         return;
     }
     CRASHPOINT("announce_sent");

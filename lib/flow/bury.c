@@ -2,6 +2,7 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
+#include "flow/engine_told.h"
 
 static void next(struct bury *bury);
 
@@ -25,8 +26,8 @@ static void next(struct bury *bury)
     const struct engine *engine = bury->engine;
     int64_t counter = 0;
     int64_t suspect = 0;
-    if (store_is_up(engine->edges.store) && engine->owner) {
-        suspect = lease_watch_suspect(bury->watch, engine->owner, bury->after,
+    if (store_is_up(engine->edges.store) && engine->turns.owner) {
+        suspect = lease_watch_suspect(bury->watch, engine->turns.owner, bury->after,
                                       loop_boot_ms(engine->edges.loop),
                                       &counter);
     }

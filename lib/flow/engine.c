@@ -1,255 +1,130 @@
 #include "flow/engine.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
-#include "core/event.h"
-#include "core/retry.h"
+#include "core/doubt.h"
+#include "flow/mine.h"
 #include "flow/owe.h"
-#include "flow/stage.h"
+#include "flow/render.h"
+#include "flow/take.h"
 #include "flow/tidy.h"
-#include "flow/turn.h"
 #include "flow/why.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define OVERLOAD_WAIT_MS 1000
 
-/* ---- life ------------------------------------------------------------------ */
+/*
+ * claim   on_claimed, on_taken: a row became ours
+ * do      owe: its state owes an effect, whose stage begins it
+ * step    engine_outcome: what came of it makes the next row
+ * save    turn_save, and on_saved: committed, so that the next one may begin
+ */
 
-static void metrics_init(struct engine *engine)
+/* ---- do ---- */
+
+static void step_by(struct engine *engine, struct job *job,
+                    enum outcome_kind kind)
 {
-    struct metrics *m = engine->edges.metrics;
-    struct engine_metrics *e = &engine->metrics;
-    char labels[64];
-    for (int i = 0; i < OUTCOMES_LEN; i++) {
-        snprintf(labels, sizeof labels, "outcome=\"%s\"",
-                 outcome_kind_name((enum outcome_kind)i));
-        e->outcomes[i] = metric_get(m, METRIC_COUNTER, "pixverse_outcomes_total",
-                                    labels, "What came of effects.");
-    }
-    for (int i = 0; i < TASK_STATES_LEN; i++) {
-        snprintf(labels, sizeof labels, "state=\"%s\"",
-                 task_state_name((enum task_state)i));
-        e->states[i] = metric_get(m, METRIC_GAUGE, "pixverse_tasks", labels,
-                                  "Tasks of this worker by state.");
-    }
-    for (int i = 0; i < FAILURE_KINDS_LEN; i++) {
-        snprintf(labels, sizeof labels, "kind=\"%s\"",
-                 i ? failure_kind_name((enum failure_kind)i) : "completed");
-        e->ended[i] = metric_get(m, METRIC_COUNTER, "pixverse_ended_total",
-                                 labels, "Tasks settled, by their end.");
-    }
-    e->poll_lateness = metric_get(m, METRIC_HISTOGRAM,
-                                  "pixverse_poll_lateness_seconds", NULL,
-                                  "From a poll's due time to its start.");
-    e->announce_latency =
-        metric_get(m, METRIC_HISTOGRAM, "pixverse_announce_seconds", NULL,
-                   "From settling a task to the broker's acknowledgement.");
-    e->store_latency = metric_get(m, METRIC_HISTOGRAM,
-                                  "pixverse_store_turn_seconds", NULL,
-                                  "One round trip with the store.");
-    e->commits = metric_get(m, METRIC_COUNTER, "pixverse_store_commits_total",
-                            NULL, "Transactions of the engine that wrote.");
-    e->rows = metric_get(m, METRIC_COUNTER, "pixverse_store_rows_total", NULL,
-                         "Rows that the engine wrote.");
-    e->submits = metric_get(m, METRIC_COUNTER, "pixverse_submits_total", NULL,
-                            "POSTs begun.");
-    e->doubts = metric_get(m, METRIC_COUNTER, "pixverse_doubts_total", NULL,
-                           "Submissions whose answer did not come.");
-    e->polls =
-        metric_get(m, METRIC_COUNTER, "pixverse_polls_total", NULL, "GETs begun.");
-    e->video_bytes = metric_get(m, METRIC_COUNTER, "pixverse_video_bytes_total",
-                                NULL, "Bytes of videos fetched.");
+    const struct outcome outcome = {.kind = kind};
+    engine_outcome(engine, job, &outcome);
 }
 
-static void adopt_again(void *context)
+static void begin(struct engine *engine, struct job *job, enum task_owes effect)
 {
-    engine_want_adopts(context);
+#define STAGE(owes, begin) [owes] = begin,
+    static stage_begin_fn *const stages[] = {STAGES(STAGE)};
+#undef STAGE
+    assert(effect < sizeof stages / sizeof *stages && stages[effect]);
+    job_enter(job, JOB_ACTING);
+    job->began_ms = clock_boot_ms(&engine->clock);
+    stages[effect](&engine->stage, job);
 }
 
-static void claim_again(void *context)
+/** Whatever the job owes now: it is in no line. */
+static void owe(struct engine *engine, struct job *job)
 {
-    engine_want_claims(context);
-}
-
-bool engine_init(struct engine *engine, const struct engine_options *options,
-                 const struct engine_edges *edges, struct err *err)
-{
-    *engine = (struct engine){.options = *options, .edges = *edges};
-    const size_t slots = (size_t)options->tasks_max * 2;
-    list_init(&engine->dirty);
-    list_init(&engine->readers);
-    list_init(&engine->rereaders);
-    list_init(&engine->starved);
-    list_init(&engine->put_back);
-    list_init(&engine->sends);
-    arena_init(&engine->scratch, 16384, 0);
-    arena_init(&engine->flight.arena, 16384, 0);
-    const struct gate_options gate = {.submits_max = options->submits_max,
-                                      .transfers_max = options->transfers_max,
-                                      .lease_ms = options->lease_ms};
-    clock_init(&engine->clock, edges->loop);
-    gate_init(&engine->gate, &engine->clock, &gate, owe_fill_slots, engine);
-    const struct keys_options keys = {.loop = edges->loop,
-                                      .store = edges->store,
-                                      .http = edges->poll_http,
-                                      .apimart = &engine->options.apimart,
-                                      .submit_doubt = options->submit_doubt};
-    bool fine = keys_init(&engine->keys, &keys, edges->metrics);
-    fine = learn_init(&engine->learn, edges->loop, edges->store, &engine->keys,
-                      edges->metrics, adopt_again, engine) && fine;
-    engine->memory_timer = loop_timer_new(edges->loop, turn_again, engine);
-    engine->pause_timer = loop_timer_new(edges->loop, turn_go_on, engine);
-    engine->claim_timer = loop_timer_new(edges->loop, claim_again, engine);
-    engine->save_timer = loop_timer_new(edges->loop, turn_save_again, engine);
-    if (!fine || !due_init(&engine->due, &engine->clock, slots, owe_timer, engine) ||
-        !reasons_init(&engine->reasons, edges->loop, why_tick, engine) ||
-        !engine->memory_timer ||
-        !engine->pause_timer || !engine->claim_timer || !engine->save_timer ||
-        !jobs_init(&engine->jobs, slots)) {
-        engine_done(engine);
-        return err_set(err, ERR_FATAL, "no memory for %zu tasks", slots);
+    const struct owed owed = owe_now(&engine->stage, job);
+    switch (owed.act) {
+    case OWED_BEGIN:
+        begin(engine, job, owed.effect);
+        return;
+    case OWED_FACTS:
+        turn_read(&engine->turns, job);
+        return;
+    case OWED_ROW:
+        job->task.memo.reread_ms =
+            clock_now_ms(&engine->clock) + DOUBT_REREAD_MS;
+        turn_reread(&engine->turns, job);
+        return;
+    case OWED_ELSEWHERE:
+        job->hold = HOLD_ACCOUNT;
+        due_from(&engine->due, job, owed.due_ms);
+        return;
+    case OWED_WAIT:
+        due_from(&engine->due, job, owed.due_ms);
+        return;
+    case OWED_REPLAY_SLOT:
+        due_from(&engine->due, job, owed.due_ms);
+        due_line_up_replay(&engine->due, job);
+        gate_look(&engine->gate);
+        return;
+    case OWED_TRANSFER_SLOT:
+        due_line_up(&engine->due, job, owed.rank_ms);
+        gate_look(&engine->gate);
+        return;
+    case OWED_TIME_UP:
+        step_by(engine, job, OUTCOME_TIME_UP);
+        return;
+    case OWED_NO_NEWS:
+        step_by(engine, job, OUTCOME_STILL_RUNNING);
+        return;
     }
-    metrics_init(engine);
-    return true;
 }
 
-static void forget_job(void *context, struct job *job)
+/** A loop_fn: whatever is due by now. */
+static void on_time(void *context)
 {
     struct engine *engine = context;
-    gate_give_back(&engine->gate, job);
-    due_remove(&engine->due, job);
-    reasons_drop(&engine->reasons, job);
-    if (job->effect) {
-        job->effect->stage = NULL;
+    int64_t boot_ms = clock_boot_ms(&engine->clock);
+    struct job *job;
+    while ((job = due_pop(&engine->due, boot_ms))) {
+        owe(engine, job);
     }
-    jobs_remove(&engine->jobs, job);
 }
 
-void engine_done(struct engine *engine)
+/** The intent of a replay is stored before it leaves. */
+static void start_replay(struct engine *engine, struct job *job)
 {
-    if (engine->jobs.pages) {
-        jobs_each(&engine->jobs, forget_job, engine);
+    if (!owe_is_replay(&engine->stage, job)) {
+        owe(engine, job);
+        return;
     }
-    jobs_done(&engine->jobs);
-    if (engine->reasons.timer) {
-        reasons_done(&engine->reasons);
-    }
-    due_done(&engine->due);
-    learn_done(&engine->learn);
-    keys_done(&engine->keys);
-    loop_timer_free(engine->memory_timer);
-    loop_timer_free(engine->pause_timer);
-    loop_timer_free(engine->claim_timer);
-    loop_timer_free(engine->save_timer);
-    arena_done(&engine->scratch);
-    arena_done(&engine->flight.arena);
+    CRASHPOINT("replay_before_intent");
+    gate_lend(&engine->gate, job, SLOT_SUBMIT);
+    job->send_next = true;
+    step_by(engine, job, OUTCOME_REPLAY_INTENT);
 }
 
-/* ---- time -------------------------------------------------------------------- */
-
-int64_t engine_now_ms(const struct engine *engine)
+/** A loop_fn: whoever is in line for a slot, as far as the gate is open. */
+static void fill_slots(void *context)
 {
-    return clock_now_ms(&engine->clock);
+    struct engine *engine = context;
+    struct gate *gate = &engine->gate;
+    while (due_has_transfer(&engine->due) && gate_transfers_room(gate) > 0 &&
+           !gate->draining) {
+        struct job *job = due_pop_transfer(&engine->due);
+        gate_lend(gate, job, SLOT_TRANSFER);
+        begin(engine, job, OWES_TRANSFER);
+    }
+    while (due_has_replay(&engine->due) && gate_may_submit(gate) &&
+           gate_submits_room(gate) > 0) {
+        start_replay(engine, due_pop_replay(&engine->due));
+    }
+    turn_soon(&engine->turns);
 }
 
-struct policy engine_policy(struct engine *engine)
-{
-    const struct engine_options *o = &engine->options;
-    return (struct policy){
-        .poll_interval_ms = o->poll_interval_ms,
-        .submit_timeout_ms = o->submit_timeout_ms,
-        .deadline_ms = o->deadline_ms,
-        .late_ms = o->late_ms,
-        .doubt = keys_policy(&engine->keys),
-        .key_lifetime_ms = engine->keys.lifetime_ms,
-        .account = o->apimart.account,
-        .jitter = loop_random(engine->edges.loop),
-    };
-}
-
-/* ---- outcomes --------------------------------------------------------------------- */
-
-void engine_read_facts(struct engine *engine, struct job *job)
-{
-    job_enter(job, JOB_READING);
-    list_add_tail(&engine->readers, &job->link);
-    turn_soon(engine);
-}
-
-static void log_step(const struct job *job, enum task_state from,
-                     const struct outcome *outcome, const struct step *step)
-{
-    const struct task_row *row = &step->next.row;
-    enum log_level level = step->settles && row->state == FAILED &&
-                                   row->kind != FAILURE_INVALID_REQUEST
-                               ? LOG_WARN
-                               : LOG_INFO;
-    const struct log_field end = {0};
-    char cost[32];
-    struct log_field fields[16];
-    size_t n = 0;
-    fields[n++] = LOG_TEXT("request_id", job_request_id(job));
-    fields[n++] = LOG_I64("task", row->id);
-    fields[n++] = LOG_TEXT("from", task_state_name(from));
-    fields[n++] = LOG_TEXT("to", task_state_name(row->state));
-    fields[n++] = LOG_TEXT("outcome", outcome_kind_name(outcome->kind));
-    if (row->provider_task_id[0]) {
-        fields[n++] = LOG_TEXT("provider_task_id", row->provider_task_id);
-    }
-    if (row->state == FAILED) {
-        fields[n++] = LOG_TEXT("kind", failure_kind_name(row->kind));
-    }
-    if (outcome->message.at) {
-        fields[n++] = LOG_STR("why", outcome->message);
-    }
-    if (outcome->kind == OUTCOME_STORED && outcome->videos_len) {
-        int64_t bytes = 0;
-        for (size_t i = 0; i < outcome->videos_len; i++) {
-            bytes += outcome->videos[i].bytes;
-        }
-        fields[n++] = LOG_STR("uri", outcome->videos[0].uri);
-        fields[n++] = LOG_I64("videos", outcome->videos_len);
-        fields[n++] = LOG_I64("bytes", bytes);
-        if (row->has_cost) {
-            snprintf(cost, sizeof cost, "%.6g", row->cost);
-            fields[n++] = LOG_TEXT("cost", cost);
-        }
-    }
-    if (step->hold != HOLD_NONE) {
-        fields[n++] = LOG_TEXT("hold", hold_reason_name(step->hold));
-    }
-    fields[n] = end;
-    log_line(level, "task", fields);
-}
-
-/** The event's bytes go into the row that settles; false: no memory. */
-static bool render(struct job *job, const struct outcome *outcome,
-                   struct step *step)
-{
-    struct arena *arena = &job->effect->arena;
-    const char *text = event_render(
-        &step->next.row, &job->effect->facts->facts,
-        step->next.row.state == FAILED ? &step->failure : NULL, NULL,
-        outcome->videos, outcome->videos_len, arena);
-    char *event = text ? strdup(text) : NULL;
-    if (event) {
-        free(step->next.row.event);
-        step->next.row.event = event;
-    }
-    return event != NULL;
-}
-
-static void save(struct engine *engine, struct job *job, int64_t then_ms)
-{
-    job_enter(job, JOB_SAVING);
-    job->in_flush = false;
-    job->unsure = false;
-    job->then_ms = then_ms;
-    list_add_tail(&engine->dirty, &job->link);
-    turn_soon(engine);
-}
+/* ---- step ---- */
 
 /** What the effect holds is needed again by the very next one. */
 static bool keeps_facts(const struct job *job)
@@ -258,17 +133,26 @@ static bool keeps_facts(const struct job *job)
     return job->send_next || state == RUNNING || state == READY;
 }
 
+/** In doubt it is not the next look at the row that people wait for. */
+static int64_t next_try_ms(struct engine *engine, const struct step *step)
+{
+    int64_t due_ms = step->due_ms;
+    if (step->next.row.state == SUBMITTING && step->next.row.doubt) {
+        struct policy policy = stage_policy(&engine->stage);
+        (void)task_doubt_act(&step->next, &policy,
+                             clock_now_ms(&engine->clock), &due_ms);
+    }
+    return due_ms;
+}
+
 static void apply(struct engine *engine, struct job *job,
                   const struct outcome *outcome, struct step *step)
 {
-    metric_add(engine->metrics.outcomes[outcome->kind], 1);
-    enum task_state from = job->task.row.state;
-    if (step->next.row.state != from) {
-        log_step(job, from, outcome, step);
-    }
-    why_outcome(engine, job, outcome, step);
-    if (step->settles) {
-        metric_add(engine->metrics.ended[step->next.row.kind], 1);
+    tally_step(&engine->tally, job, outcome, step);
+    reasons_outcome(&engine->reasons, job, outcome, step,
+                    clock_now_ms(&engine->clock), next_try_ms(engine, step));
+    if (step->hold == HOLD_THROTTLE) {
+        why_shared(&engine->reasons, &engine->gate, SHARED_THROTTLE, outcome);
     }
     job->task = step->next;
     job->hold = step->hold;
@@ -279,7 +163,7 @@ static void apply(struct engine *engine, struct job *job,
         }
     }
     if (step->save) {
-        save(engine, job, step->due_ms);
+        turn_save(&engine->turns, job, step->due_ms);
     } else {
         due_from(&engine->due, job, step->due_ms);
     }
@@ -293,21 +177,23 @@ static void postpone(struct engine *engine, struct job *job,
     bool kept = effect && (outcome == &effect->outcome ||
                            effect_stash(effect, outcome));
     if (kept) {
-        engine_read_facts(engine, job);
+        turn_read(&engine->turns, job);
         return;
     }
     log_at(LOG_ERROR, "no memory to settle a task; its effect is done again",
            LOG_TEXT("request_id", job_request_id(job)));
     job_effect_done(job);
-    due_from(&engine->due, job, engine_now_ms(engine) + OVERLOAD_WAIT_MS);
+    due_from(&engine->due, job,
+             clock_now_ms(&engine->clock) + OVERLOAD_WAIT_MS);
 }
 
 void engine_outcome(struct engine *engine, struct job *job,
                     const struct outcome *outcome)
 {
     assert(step_is_possible(job->task.row.state, outcome->kind));
-    struct policy policy = engine_policy(engine);
-    int64_t now_ms = engine_now_ms(engine);
+    assert(job->due.place == 0 && list_is_empty(&job->link));
+    struct policy policy = stage_policy(&engine->stage);
+    int64_t now_ms = clock_now_ms(&engine->clock);
     enum task_state next;
     bool settles =
         task_step_settles(&job->task, outcome, &policy, now_ms, &next);
@@ -316,11 +202,12 @@ void engine_outcome(struct engine *engine, struct job *job,
         postpone(engine, job, outcome);
         return;
     }
-    if (untidy && tidy_begin(engine, job, outcome)) {
+    if (untidy && tidy_begin(&engine->stage, job, outcome)) {
         return;
     }
     struct step step = task_step(&job->task, outcome, &policy, now_ms);
-    if (step.settles && !render(job, outcome, &step)) {
+    assert(step.settles == settles);
+    if (step.settles && !render_event(job, outcome, &step)) {
         job->effect->facts = NULL;
         postpone(engine, job, outcome);
         return;
@@ -344,23 +231,104 @@ void engine_hold(struct engine *engine, enum hold_reason reason,
     engine->on_hold(engine->fleet_context, reason, scope, message);
 }
 
-void engine_set_hold(struct engine *engine, enum hold_reason worst)
+void engine_generations(struct engine *engine, bool full)
 {
-    if (gate_set_hold(&engine->gate, worst)) {
-        engine->claim_wanted = true;
+    why_generations(&engine->reasons, &engine->clock,
+                    engine->options.generations_max, full);
+}
+
+static void on_outcome(void *context, struct job *job,
+                       const struct outcome *outcome)
+{
+    engine_outcome(context, job, outcome);
+}
+
+static void on_read(void *context, struct job *job)
+{
+    struct engine *engine = context;
+    turn_read(&engine->turns, job);
+}
+
+static void on_stage_hold(void *context, enum hold_reason reason,
+                          struct str message)
+{
+    engine_hold(context, reason, message);
+}
+
+static const struct stage_hooks stage_hooks = {
+    .on_outcome = on_outcome,
+    .on_read = on_read,
+    .on_hold = on_stage_hold,
+};
+
+/* ---- claim ---- */
+
+/** A row of ours becomes a job; null: it can't be read, or no memory. */
+static struct job *take(struct engine *engine, const struct task_read *read)
+{
+    if (read->unreadable) {
+        take_leave_alone(read->row.id);
+        return NULL;
+    }
+    struct job *job = take_in(&engine->jobs, read);
+    if (!job) {
+        turn_short_of_memory(&engine->turns);
+    }
+    return job;
+}
+
+static bool on_claimed(void *context, const struct task_read *read,
+                       const struct facts_row *facts)
+{
+    struct engine *engine = context;
+    struct job *job = take(engine, read);
+    if (!job) {
+        return false;
+    }
+    job->send_next = true;
+    tally_claim(job);
+    if (facts) {
+        take_facts(facts, job);
+    }
+    gate_lend(&engine->gate, job, SLOT_SUBMIT);
+    owe(engine, job);
+    return true;
+}
+
+static void on_taken(void *context, const struct task_read *read)
+{
+    struct engine *engine = context;
+    struct job *job = take(engine, read);
+    if (!job) {
+        return;
+    }
+    step_by(engine, job, OUTCOME_TAKEN_OVER);
+    int64_t wait_ms = job->phase == JOB_WAITING
+                          ? take_suspect_ms(job, engine->edges.loop)
+                          : 0;
+    if (wait_ms > 0) {
+        due_from(&engine->due, job, clock_now_ms(&engine->clock) + wait_ms);
     }
 }
 
-void engine_storage_tried(struct engine *engine)
+/* ---- save, and what else the store answers ---- */
+
+static void forget_job(void *context, struct job *job)
 {
-    engine->claim_wanted = true;
-    gate_storage_tried(&engine->gate);
+    struct engine *engine = context;
+    gate_give_back(&engine->gate, job);
+    due_remove(&engine->due, job);
+    reasons_drop(&engine->reasons, job);
+    if (job->effect) {
+        job->effect->stage = NULL;
+    }
+    jobs_remove(&engine->jobs, job);
 }
 
-/* ---- what the turn brings ------------------------------------------------------------ */
-
-void engine_saved(struct engine *engine, struct job *job)
+static void on_saved(void *context, struct job *job)
 {
+    struct engine *engine = context;
+    assert(job->phase == JOB_SAVING);
     job->in_flush = false;
     job->unsure = false;
     enum task_state state = job->task.row.state;
@@ -369,53 +337,76 @@ void engine_saved(struct engine *engine, struct job *job)
         return;
     }
     if (state == SUBMITTING && job->send_next) {
-        owe_now(engine, job);
+        owe(engine, job);
         return;
     }
     if (state != READY) {
         job_effect_done(job);
     }
-    int64_t now_ms = engine_now_ms(engine);
-    if (job->then_ms <= now_ms) {
-        owe_now(engine, job);
+    if (job->then_ms <= clock_now_ms(&engine->clock)) {
+        owe(engine, job);
     } else {
         due_from(&engine->due, job, job->then_ms);
     }
 }
 
-void engine_save_again(struct engine *engine, struct job *job)
+static void on_facts(void *context, struct job *job)
 {
-    save(engine, job, job->then_ms);
-}
-
-void engine_facts_came(struct engine *engine, struct job *job)
-{
+    struct engine *engine = context;
+    assert(job->phase == JOB_READING && job->effect && job->effect->facts);
     if (job->effect->has_outcome) {
         struct outcome outcome = job->effect->outcome;
         engine_outcome(engine, job, &outcome);
     } else if (job->task.row.state == READY) {
-        owe_act(engine, job, transfer_begin);
+        begin(engine, job, OWES_TRANSFER);
     } else {
-        owe_now(engine, job);
+        owe(engine, job);
     }
 }
 
-/** A row read again: what somebody else wrote into it counts. */
-void engine_row_came(struct engine *engine, struct job *job,
-                     const struct task_row *row)
+void engine_hurry_job(void *context, struct job *job)
 {
+    (void)context;
+    /* A job in READY may also poll, for a fresh URL. */
+    if (job->phase == JOB_ACTING && job->task.row.state == READY &&
+        !job->task.memo.wants_refresh) {
+        transfer_cancel(job);
+    }
+}
+
+/** Not ours any more. What only we know of it is kept. */
+void engine_drop(void *context, struct job *job)
+{
+    struct engine *engine = context;
+    const struct task_row *row = &job->task.row;
+    const bool unsaved =
+        job->phase == JOB_SAVING || job->phase == JOB_REREADING;
+    if (unsaved && row->state == RUNNING && job->effect &&
+        job->effect->facts) {
+        learn_id(&engine->learn, row->id, str_of(job_request_id(job)),
+                 job->effect->facts->idempotency_key,
+                 str_of(row->provider_task_id));
+    }
+    engine_hurry_job(NULL, job);
+    forget_job(engine, job);
+}
+
+/** A row read again: what somebody else wrote into it counts. */
+static void on_row(void *context, struct job *job, const struct task_row *row)
+{
+    struct engine *engine = context;
     struct task_row *own = &job->task.row;
-    if (row->owner != engine->owner || row->fence != own->fence) {
+    assert(job->phase == JOB_REREADING && row->id == own->id);
+    if (row->owner != engine->turns.owner || row->fence != own->fence) {
         engine_drop(engine, job);
         return;
     }
     keys_compare(&engine->keys, job, row);
     bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
-    if ((learnt || own->version != row->version) &&
-        !engine_replace_row(job, row)) {
+    if ((learnt || own->version != row->version) && !take_row(job, row)) {
         /* What we have of it is not what is stored: it is read anew. */
         engine_drop(engine, job);
-        turn_short_of_memory(engine);
+        turn_short_of_memory(&engine->turns);
         return;
     }
     job->send_next = false; /* an intent that was not taken is none */
@@ -429,107 +420,171 @@ void engine_row_came(struct engine *engine, struct job *job,
         engine_outcome(engine, job, &outcome);
         return;
     }
-    due_from(&engine->due, job, engine_now_ms(engine));
+    due_from(&engine->due, job, clock_now_ms(&engine->clock));
 }
 
-/** Not ours any more. What only we know of it is kept. */
-void engine_drop(struct engine *engine, struct job *job)
+static void on_mine(void *context, const struct turn_result *result)
 {
-    const struct task_row *row = &job->task.row;
-    const bool unsaved =
-        job->phase == JOB_SAVING || job->phase == JOB_REREADING;
-    if (unsaved && row->state == RUNNING && job->effect &&
-        job->effect->facts) {
-        learn_id(&engine->learn, row->id, str_of(job_request_id(job)),
-                 job->effect->facts->idempotency_key,
-                 str_of(row->provider_task_id));
-    }
-    if (job->phase == JOB_ACTING && row->state == READY &&
-        !job->task.memo.wants_refresh) {
-        transfer_cancel(job);
-    }
-    forget_job(engine, job);
+    struct engine *engine = context;
+    mine_came(&engine->turns, result);
 }
 
-/* ---- the fleet tells -------------------------------------------------------------------- */
-
-void engine_joined(struct engine *engine, int64_t owner)
+static void on_generations(void *context, bool full)
 {
-    engine->owner = owner;
-    gate_joined(&engine->gate);
-    engine->adopt_wanted = true;
-    engine->claim_wanted = true;
+    engine_generations(context, full);
 }
 
-void engine_bumped(struct engine *engine, int64_t bump_started_ms,
-                   int64_t now_ms)
+static void on_lease_dead(void *context)
 {
-    clock_told(&engine->clock, now_ms);
-    gate_bumped(&engine->gate, bump_started_ms);
-    turn_soon(engine);
+    struct engine *engine = context;
+    engine->on_lease_dead(engine->fleet_context);
 }
 
-static void drop_job(void *context, struct job *job)
+/** Draining ends when nothing is under way whose end only we know. */
+static void on_idle(void *context)
 {
-    engine_drop(context, job);
-}
-
-void engine_lost(struct engine *engine)
-{
-    gate_lost(&engine->gate);
-    engine->owner = 0;
-    engine->pass = (struct adopt_pass){0};
-    engine->forget_wanted = false;
-    jobs_each(&engine->jobs, drop_job, engine);
-    reasons_reset(&engine->reasons);
-    engine->resync = false;
-    engine->lost_claim_ms = 0;
-}
-
-void engine_want_claims(struct engine *engine)
-{
-    engine->claim_wanted = true;
-    turn_soon(engine);
-}
-
-void engine_want_adopts(struct engine *engine)
-{
-    engine->adopt_wanted = true;
-    turn_soon(engine);
-}
-
-void engine_want_expiry(struct engine *engine)
-{
-    engine->expire_wanted = true;
-    turn_soon(engine);
-}
-
-void engine_store_is_back(struct engine *engine)
-{
-    keys_tell(&engine->keys);
-    learn_retry(&engine->learn);
-    turn_go_on(engine);
-}
-
-void engine_drain(struct engine *engine, loop_fn *on_idle, void *context)
-{
-    gate_drain(&engine->gate);
-    keys_stop(&engine->keys);
-    engine->on_idle = on_idle;
-    engine->idle_context = context;
-    turn_soon(engine);
-}
-
-static void hurry(void *context, struct job *job)
-{
-    (void)context;
-    if (job->phase == JOB_ACTING && job->task.row.state == READY &&
-        !job->task.memo.wants_refresh) {
-        transfer_cancel(job);
+    struct engine *engine = context;
+    if (engine->gate.draining && engine->on_idle &&
+        gate_is_idle(&engine->gate) && learn_waiting(&engine->learn) == 0) {
+        loop_fn *callback = engine->on_idle;
+        engine->on_idle = NULL;
+        callback(engine->idle_context);
     }
 }
 
-void engine_hurry(struct engine *engine)
+static const struct turn_hooks turn_hooks = {
+    .on_facts = on_facts,
+    .on_saved = on_saved,
+    .on_row = on_row,
+    .on_gone = engine_drop,
+    .on_claimed = on_claimed,
+    .on_taken = on_taken,
+    .on_generations = on_generations,
+    .on_mine = on_mine,
+    .on_lease_dead = on_lease_dead,
+    .on_idle = on_idle,
+};
+
+/* ---- life ---- */
+
+/** A loop_fn: every few seconds. */
+static void on_tick(void *context)
 {
-    jobs_each(&engine->jobs, hurry, engine);
+    struct engine *engine = context;
+    const struct engine_options *o = &engine->options;
+    why_full(&engine->reasons, &engine->clock, SHARED_TRANSFERS_FULL,
+             due_has_transfer(&engine->due) &&
+                 gate_transfers_room(&engine->gate) <= 0,
+             "TRANSFERS_MAX", o->transfers_max);
+    why_full(&engine->reasons, &engine->clock, SHARED_TASKS_FULL,
+             engine->turns.claim_wanted &&
+                 engine->jobs.used >= (size_t)o->tasks_max,
+             "TASKS_MAX", o->tasks_max);
+    if (reasons_tick(&engine->reasons, clock_now_ms(&engine->clock))) {
+        turn_soon(&engine->turns);
+    }
+}
+
+/** A task may have opened again as LATE, and is nobody's. */
+static void on_written(void *context)
+{
+    struct engine *engine = context;
+    turn_want_adopts(&engine->turns);
+}
+
+static bool account_init(struct engine *engine)
+{
+    const struct engine_options *o = &engine->options;
+    const struct engine_edges *edges = &engine->edges;
+    const struct gate_options gate = {.submits_max = o->submits_max,
+                                      .transfers_max = o->transfers_max,
+                                      .lease_ms = o->lease_ms};
+    const struct keys_options keys = {.loop = edges->loop,
+                                      .store = edges->store,
+                                      .http = edges->poll_http,
+                                      .apimart = &o->apimart,
+                                      .submit_doubt = o->submit_doubt};
+    gate_init(&engine->gate, &engine->clock, &gate, fill_slots, engine);
+    bool fine = keys_init(&engine->keys, &keys, edges->metrics);
+    return learn_init(&engine->learn, edges->loop, edges->store, &engine->keys,
+                      edges->metrics, on_written, engine) &&
+           fine;
+}
+
+static bool turns_init(struct engine *engine)
+{
+    const struct turn_options options = {
+        .account = engine->options.apimart.account,
+        .bucket = bucket_name(engine->edges.bucket),
+        .tasks_max = engine->options.tasks_max,
+        .generations_max = engine->options.generations_max,
+    };
+    const struct turn_parts parts = {
+        .store = engine->edges.store,
+        .jobs = &engine->jobs,
+        .gate = &engine->gate,
+        .reasons = &engine->reasons,
+        .clock = &engine->clock,
+        .metrics = engine->edges.metrics,
+    };
+    return turn_init(&engine->turns, &options, &parts, &turn_hooks, engine);
+}
+
+static void hand_to_stages(struct engine *engine)
+{
+    engine->stage = (struct stage){
+        .options = &engine->options,
+        .edges = &engine->edges,
+        .clock = &engine->clock,
+        .jobs = &engine->jobs,
+        .due = &engine->due,
+        .gate = &engine->gate,
+        .keys = &engine->keys,
+        .learn = &engine->learn,
+        .reasons = &engine->reasons,
+        .hooks = &stage_hooks,
+        .context = engine,
+    };
+    stage_init(&engine->stage);
+}
+
+bool engine_init(struct engine *engine, const struct engine_options *options,
+                 const struct engine_edges *edges, struct err *err)
+{
+    assert(options->tasks_max > 0);
+    *engine = (struct engine){.options = *options, .edges = *edges};
+    const size_t slots = (size_t)options->tasks_max * 2;
+    clock_init(&engine->clock, edges->loop);
+    tally_init(&engine->tally, edges->metrics);
+    bool fine = account_init(engine);
+    fine = turns_init(engine) && fine;
+    hand_to_stages(engine);
+    if (!due_init(&engine->due, &engine->clock, slots, on_time, engine) ||
+        !fine || !jobs_init(&engine->jobs, slots) ||
+        !reasons_init(&engine->reasons, edges->loop, on_tick, engine)) {
+        engine_done(engine);
+        return err_set(err, ERR_FATAL, "no memory for %zu tasks", slots);
+    }
+    return true;
+}
+
+void engine_done(struct engine *engine)
+{
+    if (engine->jobs.pages) {
+        jobs_each(&engine->jobs, forget_job, engine);
+    }
+    jobs_done(&engine->jobs);
+    if (engine->reasons.timer) {
+        reasons_done(&engine->reasons);
+    }
+    due_done(&engine->due);
+    turn_done(&engine->turns);
+    learn_done(&engine->learn);
+    keys_done(&engine->keys);
+    stage_done(&engine->stage);
+}
+
+int64_t engine_now_ms(const struct engine *engine)
+{
+    return clock_now_ms(&engine->clock);
 }

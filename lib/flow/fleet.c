@@ -2,8 +2,8 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
+#include "flow/engine_told.h"
 #include "flow/order.h"
-#include "flow/why.h"
 
 #include <assert.h>
 
@@ -108,12 +108,12 @@ static void join(struct fleet *fleet)
 static void on_lease_dead(void *context)
 {
     struct fleet *fleet = context;
-    if (!fleet->engine->owner) {
+    if (!fleet->engine->turns.owner) {
         return;
     }
     log_at(LOG_ERROR, "this worker was taken for dead; it drops its tasks and "
                       "begins again under a new lease",
-           LOG_I64("lease", fleet->engine->owner),
+           LOG_I64("lease", fleet->engine->turns.owner),
            LOG_I64("tasks", fleet->engine->jobs.used));
     engine_lost(fleet->engine);
     fleet->counts = false;
@@ -146,7 +146,7 @@ static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight)
         engine_want_claims(fleet->engine);
         engine_want_expiry(fleet->engine);
     } else {
-        why_generations(fleet->engine, false);
+        engine_generations(fleet->engine, false);
     }
     if (fleet->on_backlog) {
         fleet->on_backlog(fleet->backlog_context, queued);
@@ -239,7 +239,7 @@ static void on_beat(void *context, const struct beat_result *result)
         bury_look(&fleet->bury);
     }
     metric_set(fleet->alive, (double)fleet_alive(fleet));
-    fleet->counts = lease_watch_lowest(&fleet->watch) == engine->owner;
+    fleet->counts = lease_watch_lowest(&fleet->watch) == engine->turns.owner;
     holds_read(&fleet->holds, result->holds, result->holds_len);
     take_counts(fleet, result->queued, result->in_flight);
     count(fleet);
@@ -255,7 +255,7 @@ static void beat(void *context)
     if (!fleet->store_up || fleet->beating || fleet->leaving) {
         return;
     }
-    if (!fleet->engine->owner) {
+    if (!fleet->engine->turns.owner) {
         join(fleet);
         return;
     }
@@ -264,7 +264,7 @@ static void beat(void *context)
     fleet->beat_started_ms = loop_boot_ms(fleet->engine->edges.loop);
     int64_t picks[LEASE_PICKS_MAX];
     const struct beat ask = {
-        .owner = fleet->engine->owner,
+        .owner = fleet->engine->turns.owner,
         .tasks = fleet->engine->jobs.used,
         .leases = picks,
         .leases_len =
@@ -304,11 +304,11 @@ void fleet_leave(struct fleet *fleet, loop_fn *callback, void *context)
     fleet->left_context = context;
     loop_timer_stop(fleet->timer);
     keys_stop(&fleet->engine->keys);
-    if (!fleet->store_up || !fleet->engine->owner) {
+    if (!fleet->store_up || !fleet->engine->turns.owner) {
         callback(context);
         return;
     }
     CRASHPOINT("leave_before");
-    store_leave(fleet->engine->edges.store, fleet->engine->owner, on_left,
+    store_leave(fleet->engine->edges.store, fleet->engine->turns.owner, on_left,
                 fleet);
 }

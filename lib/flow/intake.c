@@ -6,6 +6,7 @@
 #include "core/request.h"
 #include "core/retry.h"
 #include "core/trace.h"
+#include "flow/engine_told.h"
 #include "flow/item.h"
 #include "flow/reject.h"
 

@@ -1,9 +1,8 @@
-#include "core/doubt.h"
-#include "flow/turn.h"
+#include "flow/mine.h"
 
-/*
- * After an absence: what is ours, and what became of what we had sent.
- */
+#include "core/doubt.h"
+
+#include <assert.h>
 
 static void unsee(void *context, struct job *job)
 {
@@ -11,54 +10,61 @@ static void unsee(void *context, struct job *job)
     job->seen = false;
 }
 
-static void was_saved(struct engine *engine, struct job *job,
+static void was_saved(struct turns *turns, struct job *job,
                       const struct task_row *row)
 {
     if (row->version == job->task.row.version) {
-        engine_saved(engine, job);
+        turns->hooks->on_saved(turns->context, job);
     } else {
-        engine_save_again(engine, job);
+        turn_save(turns, job, job->then_ms);
     }
 }
 
 static void drop_unseen(void *context, struct job *job)
 {
-    struct engine *engine = context;
+    struct turns *turns = context;
     if (job->seen) {
         return;
     }
     const struct task_row *row = &job->task.row;
     bool gone = row->state == CLOSED || (row->state == QUEUED && !row->owner);
     if (job->phase == JOB_SAVING && job->unsure && gone) {
-        engine_saved(engine, job);
+        turns->hooks->on_saved(turns->context, job);
     } else {
-        engine_drop(engine, job);
+        turns->hooks->on_gone(turns->context, job);
     }
 }
 
-void turn_mine_came(struct engine *engine, const struct turn_result *result)
+/** No job of ours knows it: a claim or a takeover whose answer was lost. */
+static void take_anew(struct turns *turns, const struct task_read *read)
 {
-    jobs_each(&engine->jobs, unsee, NULL);
+    if (task_is_unsent_claim(&read->row, turns->lost_claim_ms)) {
+        (void)turns->hooks->on_claimed(turns->context, read, NULL);
+    } else {
+        turns->hooks->on_taken(turns->context, read);
+    }
+    struct job *job = jobs_find(turns->jobs, read->row.id);
+    if (job) {
+        job->seen = true;
+    }
+}
+
+void mine_came(struct turns *turns, const struct turn_result *result)
+{
+    assert(!turns->in_flight && turns->owner);
+    jobs_each(turns->jobs, unsee, NULL);
     for (size_t i = 0; i < result->mine_len; i++) {
         const struct task_read *read = &result->mine[i];
-        struct job *job = jobs_find(&engine->jobs, read->row.id);
+        struct job *job = jobs_find(turns->jobs, read->row.id);
         if (job && !read->unreadable &&
             read->row.fence != job->task.row.fence) {
             /* Given back and claimed again in one commit: what we knew of it
              * is over, and it is ours as if it came anew. */
-            drop_unseen(engine, job);
+            drop_unseen(turns, job);
             job = NULL;
         }
         if (!job) {
-            bool claimed =
-                task_is_unsent_claim(&read->row, engine->lost_claim_ms);
-            job = engine_take_in(engine, read, claimed);
-            if (job) {
-                job->seen = true;
-            }
-            if (job && claimed) {
-                engine_start_claimed(engine, job);
-            }
+            take_anew(turns, read);
             continue;
         }
         if (read->unreadable) {
@@ -66,12 +72,12 @@ void turn_mine_came(struct engine *engine, const struct turn_result *result)
         }
         job->seen = true;
         if (job->phase == JOB_SAVING && job->unsure) {
-            was_saved(engine, job, &read->row);
+            was_saved(turns, job, &read->row);
         }
     }
-    jobs_each(&engine->jobs, drop_unseen, engine);
-    engine->resync = false;
-    if (!engine->resync_later) {
-        engine->lost_claim_ms = 0; /* else some of its rows had no memory */
+    jobs_each(turns->jobs, drop_unseen, turns);
+    turns->resync = false;
+    if (!turns->resync_later) {
+        turns->lost_claim_ms = 0; /* else some of its rows had no memory */
     }
 }

@@ -1,58 +1,44 @@
 #include "flow/owe.h"
 
-#include "base/crashpoint.h"
 #include "core/doubt.h"
-#include "flow/stage.h"
-#include "flow/turn.h"
 
 #include <assert.h>
 
 #define FAIL_RANK_MS INT64_C(3600000)
 #define FAILS_COUNTED_MAX 4
 #define ELSEWHERE_MS 60000 /* a task that only another worker can ask for */
+#define DRAINING_MS 1000   /* a draining worker asks for nothing any more */
 
-/* ---- what is due ---------------------------------------------------------------- */
-
-static void time_up(struct engine *engine, struct job *job)
+static struct owed effect(enum task_owes what)
 {
-    const struct outcome outcome = {.kind = OUTCOME_TIME_UP};
-    engine_outcome(engine, job, &outcome);
+    return (struct owed){.act = OWED_BEGIN, .effect = what};
 }
 
-void owe_act(struct engine *engine, struct job *job,
-             void (*begin)(struct engine *engine, struct job *job))
+static struct owed act(enum owed_act act, int64_t due_ms)
 {
-    job_enter(job, JOB_ACTING);
-    job->began_ms = clock_boot_ms(&engine->clock);
-    begin(engine, job);
+    return (struct owed){.act = act, .due_ms = due_ms};
 }
 
-static bool is_of_our_url(const struct engine *engine,
-                          const struct task_row *row)
+static bool is_of_our_url(const struct stage *stage, const struct task_row *row)
 {
-    return apimart_same_url(row->account, engine->options.apimart.account);
+    return apimart_same_url(row->account, stage->options->apimart.account);
 }
 
-/** Submitted elsewhere: a worker with that URL has to ask. */
-static void wait_for_its_url(struct engine *engine, struct job *job)
-{
-    job->hold = HOLD_ACCOUNT;
-    due_from(&engine->due, job, engine_now_ms(engine) + ELSEWHERE_MS);
-}
-
-static void poll_due(struct engine *engine, struct job *job)
+static struct owed poll_due(const struct stage *stage, const struct job *job)
 {
     const struct task_row *row = &job->task.row;
-    int64_t now_ms = engine_now_ms(engine);
-    if (task_time_is_up(row, engine->options.late_ms, now_ms)) {
-        time_up(engine, job);
-    } else if (engine->gate.draining) {
-        due_from(&engine->due, job, now_ms + engine->options.poll_interval_ms);
-    } else if (!is_of_our_url(engine, row)) {
-        wait_for_its_url(engine, job);
-    } else {
-        owe_act(engine, job, poll_begin);
+    assert(row->state == RUNNING || row->state == LATE);
+    int64_t now_ms = clock_now_ms(stage->clock);
+    if (task_time_is_up(row, stage->options->late_ms, now_ms)) {
+        return act(OWED_TIME_UP, now_ms);
     }
+    if (stage->gate->draining) {
+        return act(OWED_WAIT, now_ms + stage->options->poll_interval_ms);
+    }
+    if (!is_of_our_url(stage, row)) {
+        return act(OWED_ELSEWHERE, now_ms + ELSEWHERE_MS);
+    }
+    return effect(OWES_POLL);
 }
 
 /**
@@ -63,159 +49,97 @@ static void poll_due(struct engine *engine, struct job *job)
 static int64_t transfer_rank(const struct task *task)
 {
     int32_t fails = task->memo.misses;
+    assert(fails >= 0);
     fails = fails < FAILS_COUNTED_MAX ? fails : FAILS_COUNTED_MAX;
     return task_expires_ms(&task->row) + fails * FAIL_RANK_MS;
 }
 
-static void line_up_transfer(struct engine *engine, struct job *job)
-{
-    due_line_up(&engine->due, job, transfer_rank(&job->task));
-    gate_look(&engine->gate);
-}
-
-static void ready_due(struct engine *engine, struct job *job)
+static struct owed transfer_due(const struct stage *stage,
+                                const struct job *job)
 {
     const struct task_row *row = &job->task.row;
-    int64_t now_ms = engine_now_ms(engine);
+    assert(row->state == READY);
+    int64_t now_ms = clock_now_ms(stage->clock);
     if (row->result && !job->task.memo.wants_refresh) {
-        line_up_transfer(engine, job);
-    } else if (engine->gate.draining) {
-        due_from(&engine->due, job, now_ms + 1000);
-    } else if (!is_of_our_url(engine, row) &&
-               now_ms <
-                   task_late_until_ms(row, engine->options.late_ms)) {
-        wait_for_its_url(engine, job);
-    } else if (!is_of_our_url(engine, row)) {
-        /* As long as anybody would look for a late video: nobody came. */
-        const struct outcome outcome = {.kind = OUTCOME_STILL_RUNNING};
-        engine_outcome(engine, job, &outcome);
-    } else {
-        owe_act(engine, job, poll_begin);
+        return (struct owed){.act = OWED_TRANSFER_SLOT,
+                             .rank_ms = transfer_rank(&job->task)};
     }
+    if (stage->gate->draining) {
+        return act(OWED_WAIT, now_ms + DRAINING_MS);
+    }
+    if (is_of_our_url(stage, row)) {
+        return effect(OWES_POLL); /* for a fresh URL */
+    }
+    /* As long as anybody would look for a late video, a worker with its URL may
+     * come; then nobody came. */
+    bool may_come = now_ms < task_late_until_ms(row, stage->options->late_ms);
+    return may_come ? act(OWED_ELSEWHERE, now_ms + ELSEWHERE_MS)
+                    : act(OWED_NO_NEWS, now_ms);
 }
 
-static void reread(struct engine *engine, struct job *job)
+static struct owed doubt_due(struct stage *stage, const struct job *job)
 {
-    job_enter(job, JOB_REREADING);
-    list_add_tail(&engine->rereaders, &job->link);
-    turn_soon(engine);
-}
-
-/** For a slot. Meanwhile it waits like any other doubt: its row is read again,
- * and it settles in time, however long submissions are stopped. */
-static void line_up_replay(struct engine *engine, struct job *job,
-                           const struct policy *policy)
-{
-    int64_t until_ms = replay_until_ms(&job->task.row, policy);
+    const struct policy policy = stage_policy(stage);
+    int64_t now_ms = clock_now_ms(stage->clock);
     int64_t look_ms = job->task.memo.reread_ms;
-    due_from(&engine->due, job, until_ms < look_ms ? until_ms : look_ms);
-    due_line_up_replay(&engine->due, job);
-    gate_look(&engine->gate);
-}
-
-static void doubt_due(struct engine *engine, struct job *job)
-{
-    struct policy policy = engine_policy(engine);
-    int64_t now_ms = engine_now_ms(engine);
     int64_t due_ms = now_ms;
+    assert(job->task.row.state == SUBMITTING);
     enum doubt_act next = task_doubt_act(&job->task, &policy, now_ms, &due_ms);
     if (next == DOUBT_ACT_SETTLE) {
         /* The save finds an id that somebody wrote meanwhile: it then matches
          * nothing and the row is read again. */
-        time_up(engine, job);
-    } else if (next == DOUBT_ACT_REREAD ||
-               job->task.memo.reread_ms <= now_ms) {
-        job->task.memo.reread_ms = now_ms + DOUBT_REREAD_MS;
-        reread(engine, job);
-    } else if (next == DOUBT_ACT_REPLAY) {
-        line_up_replay(engine, job, &policy);
-    } else {
-        int64_t look_ms = job->task.memo.reread_ms;
-        due_from(&engine->due, job, due_ms < look_ms ? due_ms : look_ms);
+        return act(OWED_TIME_UP, now_ms);
     }
+    if (next == DOUBT_ACT_REREAD || look_ms <= now_ms) {
+        return act(OWED_ROW, now_ms);
+    }
+    if (next == DOUBT_ACT_REPLAY) {
+        /* In line it waits like any other doubt: its row is read again, and it
+         * settles in time, however long submissions are stopped. */
+        int64_t until_ms = replay_until_ms(&job->task.row, &policy);
+        return act(OWED_REPLAY_SLOT, until_ms < look_ms ? until_ms : look_ms);
+    }
+    return act(OWED_WAIT, due_ms < look_ms ? due_ms : look_ms);
 }
 
-static void submit_due(struct engine *engine, struct job *job)
+static struct owed submit_due(struct stage *stage, const struct job *job)
 {
     if (!job->send_next) {
-        doubt_due(engine, job);
-        return;
+        return doubt_due(stage, job);
     }
     if (!job->effect || !job->effect->facts) {
-        engine_read_facts(engine, job);
-        return;
+        return act(OWED_FACTS, 0);
     }
-    job->send_next = false;
-    owe_act(engine, job, submit_begin);
+    return effect(OWES_SUBMIT);
 }
 
-void owe_now(struct engine *engine, struct job *job)
+struct owed owe_now(struct stage *stage, const struct job *job)
 {
-    switch (task_owes(job->task.row.state)) {
+    assert(job->due.place == 0 && list_is_empty(&job->link));
+    enum task_owes what = task_owes(job->task.row.state);
+    switch (what) {
     case OWES_CLAIM: /* ours without one: it expired, or was cancelled */
-        time_up(engine, job);
-        return;
+        return act(OWED_TIME_UP, 0);
     case OWES_SUBMIT:
-        submit_due(engine, job);
-        return;
+        return submit_due(stage, job);
     case OWES_POLL:
-        poll_due(engine, job);
-        return;
+        return poll_due(stage, job);
     case OWES_TRANSFER:
-        ready_due(engine, job);
-        return;
+        return transfer_due(stage, job);
     case OWES_ANNOUNCE:
-        owe_act(engine, job, announce_begin);
-        return;
+        return effect(OWES_ANNOUNCE);
     case OWES_NOTHING:
         break;
     }
     assert(!"nothing is owed in this state");
+    return act(OWED_WAIT, 0);
 }
 
-void owe_timer(void *context)
+bool owe_is_replay(struct stage *stage, const struct job *job)
 {
-    struct engine *engine = context;
-    int64_t boot_ms = clock_boot_ms(&engine->clock);
-    struct job *job;
-    while ((job = due_pop(&engine->due, boot_ms))) {
-        owe_now(engine, job);
-    }
-}
-
-/* ---- slots ---------------------------------------------------------------------- */
-
-/** The head of the line has a slot, if it still wants one: time has passed. */
-static void start_replay(struct engine *engine)
-{
-    const struct outcome outcome = {.kind = OUTCOME_REPLAY_INTENT};
-    struct job *job = due_pop_replay(&engine->due);
-    struct policy policy = engine_policy(engine);
+    const struct policy policy = stage_policy(stage);
     int64_t due_ms = 0;
-    if (task_doubt_act(&job->task, &policy, engine_now_ms(engine), &due_ms) !=
-        DOUBT_ACT_REPLAY) {
-        owe_now(engine, job);
-        return;
-    }
-    CRASHPOINT("replay_before_intent");
-    gate_lend(&engine->gate, job, SLOT_SUBMIT);
-    job->send_next = true;
-    engine_outcome(engine, job, &outcome);
-}
-
-void owe_fill_slots(void *context)
-{
-    struct engine *engine = context;
-    struct gate *gate = &engine->gate;
-    while (due_has_transfer(&engine->due) && gate_transfers_room(gate) > 0 &&
-           !gate->draining) {
-        struct job *job = due_pop_transfer(&engine->due);
-        gate_lend(gate, job, SLOT_TRANSFER);
-        owe_act(engine, job, transfer_begin);
-    }
-    while (due_has_replay(&engine->due) && gate_may_submit(gate) &&
-           gate_submits_room(gate) > 0) {
-        start_replay(engine);
-    }
-    turn_soon(engine);
+    assert(job->task.row.state == SUBMITTING && !job->send_next);
+    return task_doubt_act(&job->task, &policy, clock_now_ms(stage->clock),
+                          &due_ms) == DOUBT_ACT_REPLAY;
 }

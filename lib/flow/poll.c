@@ -16,7 +16,7 @@ static void on_told(void *context, const struct err *err)
 }
 
 /** On change only, best effort. */
-static void tell_progress(struct engine *engine, struct job *job,
+static void tell_progress(struct stage *stage, struct job *job,
                           const struct outcome *outcome)
 {
     struct task_memo *memo = &job->task.memo;
@@ -29,11 +29,11 @@ static void tell_progress(struct engine *engine, struct job *job,
     }
     memo->progress = outcome->progress;
     memcpy(memo->status, status, sizeof status);
-    if (!engine->options.progress_topic) {
+    if (!stage->options->progress_topic) {
         return;
     }
     unsigned char random[16];
-    loop_random_bytes(engine->edges.loop, random, sizeof random);
+    loop_random_bytes(stage->edges->loop, random, sizeof random);
     const struct facts facts = {
         .request_id = str_of(job_request_id(job)),
         .tenant = str_of(job_tenant(job)),
@@ -42,20 +42,20 @@ static void tell_progress(struct engine *engine, struct job *job,
     };
     struct event event;
     if (!event_progress(&job->task.row, &facts, outcome->status,
-                        outcome->progress, engine_now_ms(engine), random,
-                        &engine->scratch, &event)) {
+                        outcome->progress, clock_now_ms(stage->clock), random,
+                        &stage->scratch, &event)) {
         return;
     }
     const struct outgoing outgoing = {
-        .topic = engine->options.progress_topic,
+        .topic = stage->options->progress_topic,
         .key = event.key,
         .value = event.value,
         .headers = event.headers,
         .headers_len = event.headers_len,
-        .at_ms = engine_now_ms(engine),
+        .at_ms = clock_now_ms(stage->clock),
     };
     struct err err;
-    if (!producer_send(engine->edges.producer, &outgoing, on_told, NULL,
+    if (!producer_send(stage->edges->producer, &outgoing, on_told, NULL,
                        &err)) {
         return; /* a full window is no reason to wait */
     }
@@ -65,67 +65,65 @@ static void tell_progress(struct engine *engine, struct job *job,
 static bool note_start(void *context)
 {
     const struct ticket *ticket = context;
-    struct engine *engine = ticket->engine;
-    int64_t late_ms = loop_boot_us(engine->edges.loop) / 1000 - ticket->due_ms;
-    metric_observe(engine->metrics.poll_lateness, (double)late_ms / 1e3);
+    struct stage *stage = ticket->stage;
+    int64_t late_ms = loop_boot_us(stage->edges->loop) / 1000 - ticket->due_ms;
+    metric_observe(stage->metrics.poll_lateness, (double)late_ms / 1e3);
     return true;
 }
 
 static void on_reply(void *context, const struct reply *reply)
 {
     struct ticket *ticket = context;
-    struct engine *engine = ticket->engine;
-    gate_leave(&engine->gate, SLOT_POLL);
+    struct stage *stage = ticket->stage;
+    gate_leave(stage->gate, SLOT_POLL);
     struct job *job = ticket_end(ticket);
     if (!job) {
         return;
     }
     const struct task_row *row = &job->task.row;
     struct outcome outcome = {0};
-    arena_reset(&engine->scratch);
+    arena_reset(&stage->scratch);
     apimart_read_poll(reply, str_of(row->provider_task_id),
-                      engine_now_ms(engine), &engine->scratch, &outcome);
+                      clock_now_ms(stage->clock), &stage->scratch, &outcome);
     CRASHPOINT_IF(outcome.kind == OUTCOME_FINISHED, "poll_finished");
     outcome.same_key =
-        strcmp(row->account, engine->options.apimart.account) == 0;
+        strcmp(row->account, stage->options->apimart.account) == 0;
     if (outcome.hold == HOLD_AUTH || outcome.hold == HOLD_CHANNEL) {
-        engine_hold(engine, outcome.hold, outcome.message);
+        stage->hooks->on_hold(stage->context, outcome.hold, outcome.message);
     }
     if (outcome.kind == OUTCOME_STILL_RUNNING) {
-        tell_progress(engine, job, &outcome);
+        tell_progress(stage, job, &outcome);
     }
-    engine_outcome(engine, job, &outcome);
+    stage_outcome(stage, job, &outcome);
 }
 
-static void missed(struct engine *engine, struct job *job, const char *why)
+static void missed(struct stage *stage, struct job *job, const char *why)
 {
-    const struct outcome outcome = {.kind = OUTCOME_MISSED,
-                                    .message = str_of(why)};
-    engine_outcome(engine, job, &outcome);
+    stage_outcome_why(stage, job, OUTCOME_MISSED, why);
 }
 
-void poll_begin(struct engine *engine, struct job *job)
+void poll_begin(struct stage *stage, struct job *job)
 {
-    struct ticket *ticket = ticket_new(engine, job);
+    struct ticket *ticket = ticket_new(stage, job);
     if (!ticket) {
-        missed(engine, job, "no memory");
+        missed(stage, job, "no memory");
         return;
     }
     ticket->due_ms = job->due.due_ms;
-    metric_add(engine->metrics.polls, 1);
-    arena_reset(&engine->scratch);
+    metric_add(stage->metrics.polls, 1);
+    arena_reset(&stage->scratch);
     struct exchange exchange =
-        apimart_poll(&engine->options.apimart,
-                     str_of(job->task.row.provider_task_id), &engine->scratch);
-    if (engine->scratch.failed) {
-        missed(engine, ticket_end(ticket), "no memory");
+        apimart_poll(&stage->options->apimart,
+                     str_of(job->task.row.provider_task_id), &stage->scratch);
+    if (stage->scratch.failed) {
+        missed(stage, ticket_end(ticket), "no memory");
         return;
     }
     struct err err = {0};
-    gate_enter(&engine->gate, SLOT_POLL);
-    if (!http_send(engine->edges.poll_http, &exchange, POLL_TIMEOUT_MS,
+    gate_enter(stage->gate, SLOT_POLL);
+    if (!http_send(stage->edges->poll_http, &exchange, POLL_TIMEOUT_MS,
                    note_start, on_reply, ticket, &err)) {
-        gate_leave(&engine->gate, SLOT_POLL);
-        missed(engine, ticket_end(ticket), err.text);
+        gate_leave(stage->gate, SLOT_POLL);
+        missed(stage, ticket_end(ticket), err.text);
     }
 }

@@ -1,46 +1,148 @@
 #ifndef FLOW_STAGE_H
 #define FLOW_STAGE_H
 
-#include "flow/engine.h"
+#include "core/apimart.h"
+#include "core/policy.h"
+#include "edge/bucket.h"
+#include "edge/fetch.h"
+#include "edge/http.h"
+#include "edge/producer.h"
+#include "flow/due.h"
+#include "flow/gate.h"
+#include "flow/keys.h"
+#include "flow/learn.h"
+#include "flow/reason.h"
 
 /**
  * A stage begins the effect that a state owes. `begin` is called with the job
- * in JOB_ACTING and ends, later, in engine_outcome(); between the two the
- * stage remembers the job by its job_ref only. Where the effect can't even be
- * started it may call engine_outcome() at once.
- *
- *   owes (core/task.h)  stage
- *   claim               the engine itself, in its turn with the store
- *   submit              submit.c
- *   poll                poll.c, slowly in LATE
- *   transfer            transfer.c (and poll.c for a fresh URL)
- *   announce            announce.c
+ * in JOB_ACTING and ends, later, in stage_outcome(); between the two the stage
+ * remembers the job by its job_ref only. Where the effect can't even be started
+ * it may call stage_outcome() at once. A stage knows what it is handed here,
+ * and nothing of who hands it.
  */
 
-/** One POST. The facts (body and key) must be there, the intent stored. */
-void submit_begin(struct engine *engine, struct job *job);
+/** What the settings say. Texts outlive the engine. */
+struct engine_options {
+    struct apimart apimart;
+    enum submit_doubt submit_doubt;
+    const char *event_topic;
+    const char *progress_topic; /* null: off */
+    const char *key_template;
+    int tasks_max;
+    int submits_max;
+    int transfers_max;
+    int generations_max;
+    int64_t poll_interval_ms;
+    int64_t submit_timeout_ms;
+    int64_t deadline_ms;
+    int64_t late_ms;
+    int64_t lease_ms;
+};
+
+/** The doors; opened and closed by the worker. */
+struct engine_edges {
+    struct loop *loop;
+    struct store *store;
+    struct http *submit_http;
+    struct http *poll_http;
+    struct fetcher *fetcher;
+    struct bucket *bucket;
+    struct producer *producer;
+    struct metrics *metrics;
+};
+
+struct stage_metrics {
+    struct metric *poll_lateness;
+    struct metric *announce_latency;
+    struct metric *submits;
+    struct metric *doubts;
+    struct metric *polls;
+    struct metric *video_bytes;
+};
+
+struct stage_hooks {
+    /** What came of a job's effect. Slices are used before it returns. */
+    void (*on_outcome)(void *context, struct job *job,
+                       const struct outcome *outcome);
+    /** The job wants its facts, and to begin again when they are there. */
+    void (*on_read)(void *context, struct job *job);
+    /** Submissions should stop, for all of the scope. */
+    void (*on_hold)(void *context, enum hold_reason reason, struct str message);
+};
+
+/** What the stages get: the worker's, and those of the job's account. */
+struct stage {
+    const struct engine_options *options;
+    const struct engine_edges *edges;
+    const struct clock *clock;
+    const struct jobs *jobs;
+    const struct due *due; /* who waits for a slot */
+    struct gate *gate;     /* of the account, as the two below */
+    struct keys *keys;
+    struct learn *learn;
+    struct reasons *reasons;
+    const struct stage_hooks *hooks;
+    void *context; /* of the hooks */
+    struct list sends;     /* every POST under way, whoever its job is now */
+    struct arena scratch;  /* of one callback */
+    struct err announce_err; /* why the last event was not taken; NONE: it was */
+    struct stage_metrics metrics;
+};
+
+/** The members above `sends` are set; the others become empty. */
+void stage_init(struct stage *stage);
+void stage_done(struct stage *stage);
+
+/** Fresh jitter in each. */
+struct policy stage_policy(const struct stage *stage);
+
+void stage_outcome(struct stage *stage, struct job *job,
+                   const struct outcome *outcome);
+
+/** Ends in `kind`, for a reason of our own. */
+void stage_outcome_why(struct stage *stage, struct job *job,
+                       enum outcome_kind kind, const char *why);
+
+/**
+ * The table: who begins what a state owes (core/task.h). A claim is the
+ * engine's own, in its turn with the store.
+ *
+ *   poll      slowly in LATE; also in READY, for a fresh URL
+ */
+#define STAGES(X)                                                              \
+    X(OWES_SUBMIT, submit_begin)                                               \
+    X(OWES_POLL, poll_begin)                                                   \
+    X(OWES_TRANSFER, transfer_begin)                                           \
+    X(OWES_ANNOUNCE, announce_begin)
+
+typedef void stage_begin_fn(struct stage *stage, struct job *job);
+
+/** One POST. The facts (body and key) must be there, the intent stored, and the
+ * job have a slot. */
+stage_begin_fn submit_begin;
 
 /** One GET of the task's status. */
-void poll_begin(struct engine *engine, struct job *job);
+stage_begin_fn poll_begin;
 
-/** All videos of the result, one after the other. The facts must be there. */
-void transfer_begin(struct engine *engine, struct job *job);
+/** All videos of the result, one after the other. The job has a slot; without
+ * facts it keeps that and asks for them. */
+stage_begin_fn transfer_begin;
 
 /** Ends a transfer that is under way; its outcome still comes. */
 void transfer_cancel(struct job *job);
 
 /** The stored event to the broker. */
-void announce_begin(struct engine *engine, struct job *job);
+stage_begin_fn announce_begin;
 
-/** A job and its engine across a wait: the context of a stage's callbacks. */
+/** A job and its stage across a wait: the context of a stage's callbacks. */
 struct ticket {
-    struct engine *engine;
+    struct stage *stage;
     struct job_ref ref;
     int64_t due_ms; /* polls: when it was owed, boot clock */
 };
 
 /** null: no memory. */
-struct ticket *ticket_new(struct engine *engine, const struct job *job);
+struct ticket *ticket_new(struct stage *stage, const struct job *job);
 
 /** The job, or null if it is another's by now; the ticket is gone. */
 struct job *ticket_end(struct ticket *ticket);

@@ -163,7 +163,7 @@ static void list_odd(const struct status *s, struct buf *out)
     }
     if (odd.untold > 0) {
         char since[25];
-        const char *why = s->engine->announce_err.text;
+        const char *why = s->engine->stage.announce_err.text;
         str_time(odd.oldest_ms, since);
         buf_printf(out, "untold: %zu ends wait to be announced, since %s%s%s\n",
                    odd.untold, since, why[0] ? ": " : "", why);
@@ -231,7 +231,7 @@ static void answer_metrics(const struct status *s, struct admin_answer *answer)
     size_t counts[TASK_STATES_LEN] = {0};
     jobs_each(&s->engine->jobs, count_state, counts);
     for (int i = 0; i < TASK_STATES_LEN; i++) {
-        metric_set(s->engine->metrics.states[i], (double)counts[i]);
+        metric_set(s->engine->tally.states[i], (double)counts[i]);
     }
     struct metrics *m = s->engine->edges.metrics;
     const struct odd odd = tasks_odd(s);
@@ -333,7 +333,7 @@ static void answer_task(const struct status *s, struct str id,
     answer->content_type = "application/json";
     answer->status = job ? 200 : 404;
     buf_printf(answer->body, "{\"lease\":%lld,\"task\":%lld,\"now_ms\":%lld",
-               (long long)s->engine->owner, (long long)task,
+               (long long)s->engine->turns.owner, (long long)task,
                (long long)engine_now_ms(s->engine));
     add_text(answer->body, "worker", s->name);
     if (job) {

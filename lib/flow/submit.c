@@ -5,6 +5,7 @@
 #include "core/doubt.h"
 #include "flow/why.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@
 
 struct send {
     struct list link;
-    struct engine *engine;
+    struct stage *stage;
     struct job_ref ref;
     int64_t task;
     char *request_id;
@@ -24,7 +25,7 @@ struct send {
 
 static void free_send(struct send *send)
 {
-    gate_leave(&send->engine->gate, SLOT_SUBMIT);
+    gate_leave(send->stage->gate, SLOT_SUBMIT);
     list_remove(&send->link);
     free(send->request_id);
     free(send->idempotency_key);
@@ -35,42 +36,42 @@ static void free_send(struct send *send)
 static bool may_send(void *context)
 {
     const struct send *send = context;
-    const struct engine *engine = send->engine;
-    const struct job *job = jobs_get(&engine->jobs, send->ref);
+    const struct stage *stage = send->stage;
+    const struct job *job = jobs_get(stage->jobs, send->ref);
     bool may =
-        job && !job->task.memo.cancel && gate_may_send(&engine->gate);
+        job && !job->task.memo.cancel && gate_may_send(stage->gate);
     CRASHPOINT_IF(may, "post_may_send");
     return may;
 }
 
 /** What the reply says about all submissions, not only this one. */
-static void judge_pace(struct engine *engine, const struct outcome *outcome)
+static void judge_pace(struct stage *stage, const struct outcome *outcome)
 {
-    int64_t boot_ms = loop_boot_ms(engine->edges.loop);
-    uint32_t random = loop_random(engine->edges.loop);
+    int64_t boot_ms = loop_boot_ms(stage->edges->loop);
+    uint32_t random = loop_random(stage->edges->loop);
     switch (pace_news_of(outcome)) {
     case PACE_ACCEPTED:
-        pace_accepted(&engine->gate.pace);
-        reasons_shared_over(&engine->reasons, SHARED_THROTTLE);
-        reasons_shared_over(&engine->reasons, SHARED_UNREACHED);
+        pace_accepted(&stage->gate->pace);
+        reasons_shared_over(stage->reasons, SHARED_THROTTLE);
+        reasons_shared_over(stage->reasons, SHARED_UNREACHED);
         return;
     case PACE_UNREACHED:
-        pace_pushed_back(&engine->gate.pace, 0, boot_ms, random);
-        why_shared(engine, SHARED_UNREACHED, outcome);
+        pace_pushed_back(&stage->gate->pace, 0, boot_ms, random);
+        why_shared(stage->reasons, stage->gate, SHARED_UNREACHED, outcome);
         break;
     case PACE_THROTTLED:
-        pace_pushed_back(&engine->gate.pace, outcome->retry_after_ms, boot_ms,
+        pace_pushed_back(&stage->gate->pace, outcome->retry_after_ms, boot_ms,
                          random);
-        why_shared(engine, SHARED_THROTTLE, outcome);
+        why_shared(stage->reasons, stage->gate, SHARED_THROTTLE, outcome);
         break;
     case PACE_NO_NEWS:
         break;
     }
     if (outcome_is_doubt(outcome->kind)) {
-        metric_add(engine->metrics.doubts, 1);
-        keys_ask(&engine->keys);
+        metric_add(stage->metrics.doubts, 1);
+        keys_ask(stage->keys);
     }
-    engine_hold(engine, outcome->hold, outcome->message);
+    stage->hooks->on_hold(stage->context, outcome->hold, outcome->message);
 }
 
 /** Evidence that we make nothing of is somebody's to look at. */
@@ -93,17 +94,17 @@ static void tell_evidence(const struct send *send,
 static void on_reply(void *context, const struct reply *reply)
 {
     struct send *send = context;
-    struct engine *engine = send->engine;
+    struct stage *stage = send->stage;
     struct outcome outcome = {0};
-    arena_reset(&engine->scratch);
-    apimart_read_submit(reply, engine_now_ms(engine), &engine->scratch,
+    arena_reset(&stage->scratch);
+    apimart_read_submit(reply, clock_now_ms(stage->clock), &stage->scratch,
                         &outcome);
     CRASHPOINT_IF(outcome.kind == OUTCOME_ACCEPTED, "post_accepted");
     CRASHPOINT_IF(outcome.kind == OUTCOME_UNANSWERED, "post_unanswered");
-    struct job *job = jobs_get(&engine->jobs, send->ref);
+    struct job *job = jobs_get(stage->jobs, send->ref);
     bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
     if (!gate) {
-        judge_pace(engine, &outcome);
+        judge_pace(stage, &outcome);
     }
     if (reply->replayed && outcome.kind == OUTCOME_ACCEPTED) {
         log_at(LOG_INFO, "the provider replayed an earlier submission",
@@ -111,40 +112,41 @@ static void on_reply(void *context, const struct reply *reply)
     }
     tell_evidence(send, &outcome);
     if (!job && outcome.kind == OUTCOME_ACCEPTED) {
-        learn_id(&engine->learn, send->task, str_of(send->request_id),
+        learn_id(stage->learn, send->task, str_of(send->request_id),
                  str_of(send->idempotency_key), outcome.provider_task_id);
     }
     if (job && outcome.kind == OUTCOME_ACCEPTED &&
-        !store_is_up(engine->edges.store)) {
+        !store_is_up(stage->edges->store)) {
         learn_warn(send->task, str_of(send->request_id),
                    outcome.provider_task_id);
     }
     free_send(send);
     if (job) {
-        engine_outcome(engine, job, &outcome);
+        stage_outcome(stage, job, &outcome);
     }
 }
 
-static void not_started(struct engine *engine, struct job *job, const char *why)
+static void not_started(struct stage *stage, struct job *job, const char *why)
 {
-    gate_give_back(&engine->gate, job);
-    const struct outcome outcome = {.kind = OUTCOME_NOT_SENT,
-                                    .message = str_of(why)};
-    engine_outcome(engine, job, &outcome);
+    gate_give_back(stage->gate, job);
+    stage_outcome_why(stage, job, OUTCOME_NOT_SENT, why);
 }
 
-void submit_begin(struct engine *engine, struct job *job)
+void submit_begin(struct stage *stage, struct job *job)
 {
+    assert(job->takes == SLOT_SUBMIT);
+    assert(job->send_next && job->effect && job->effect->facts);
     const struct facts_row *facts = job->effect->facts;
     const struct task_row *row = &job->task.row;
-    struct policy policy = engine_policy(engine);
-    if (row->doubt && !replay_may_leave(row, &policy, engine_now_ms(engine))) {
+    struct policy policy = stage_policy(stage);
+    job->send_next = false; /* whatever comes of it, it was used */
+    if (row->doubt && !replay_may_leave(row, &policy, clock_now_ms(stage->clock))) {
         /* Storing the intent took long, or another word on keys came. */
-        not_started(engine, job, "the time for a replay is over");
+        not_started(stage, job, "the time for a replay is over");
         return;
     }
-    if (!gate_may_submit(&engine->gate) || job->task.memo.cancel) {
-        not_started(engine, job, "submissions are stopped");
+    if (!gate_may_submit(stage->gate) || job->task.memo.cancel) {
+        not_started(stage, job, "submissions are stopped");
         return;
     }
     struct send *send = calloc(1, sizeof *send);
@@ -159,31 +161,31 @@ void submit_begin(struct engine *engine, struct job *job)
             free(send->idempotency_key);
         }
         free(send);
-        not_started(engine, job, "no memory");
+        not_started(stage, job, "no memory");
         return;
     }
-    send->engine = engine;
+    send->stage = stage;
     send->ref = job_ref(job);
     send->task = job->task.row.id;
-    list_add_tail(&engine->sends, &send->link);
-    gate_pass(&engine->gate, job);
+    list_add_tail(&stage->sends, &send->link);
+    gate_pass(stage->gate, job);
 
     struct exchange exchange =
-        apimart_submit(&engine->options.apimart, facts->body,
+        apimart_submit(&stage->options->apimart, facts->body,
                        facts->idempotency_key, &job->effect->arena);
     struct err err = {0};
-    metric_add(engine->metrics.submits, 1);
+    metric_add(stage->metrics.submits, 1);
     CRASHPOINT("post_before");
     if (!exchange.url.at) {
         free_send(send);
-        not_started(engine, job, "no memory");
+        not_started(stage, job, "no memory");
         return;
     }
-    if (!http_send(engine->edges.submit_http, &exchange,
-                   engine->options.submit_timeout_ms, may_send, on_reply, send,
+    if (!http_send(stage->edges->submit_http, &exchange,
+                   stage->options->submit_timeout_ms, may_send, on_reply, send,
                    &err)) {
-        struct job *same = jobs_get(&engine->jobs, send->ref);
+        struct job *same = jobs_get(stage->jobs, send->ref);
         free_send(send);
-        not_started(engine, same, err.text);
+        not_started(stage, same, err.text);
     }
 }

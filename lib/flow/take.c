@@ -1,23 +1,18 @@
-#include "flow/turn.h"
+#include "flow/take.h"
 
 #include "base/log.h"
 #include "core/retry.h"
-#include "flow/owe.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * Rows that become ours: claimed, taken over, or found to be ours. A row that
- * this program can't read is left alone; one that took worker after worker with
- * it is tried late.
- */
 
 #define SUSPECT_WAIT_MS 30000
 #define SUSPECT_WAIT_MAX_MS 1800000
 
-bool engine_replace_row(struct job *job, const struct task_row *row)
+bool take_row(struct job *job, const struct task_row *row)
 {
+    assert(row->id == job->task.row.id);
     char *result = row->result ? strdup(row->result) : NULL;
     char *event = row->event ? strdup(row->event) : NULL;
     if ((row->result && !result) || (row->event && !event)) {
@@ -52,20 +47,19 @@ static char *names_of(const struct task_read *read)
     return names;
 }
 
-/** A row that took worker after worker with it is tried late and rarely. */
-static void suspect(struct engine *engine, struct job *job)
+int64_t take_suspect_ms(const struct job *job, struct loop *loop)
 {
     int over = job->task.row.takeovers - SUSPECT_TAKEOVERS;
-    if (over <= 0 || job->phase != JOB_WAITING) {
-        return;
+    if (over <= 0) {
+        return 0;
     }
     int64_t wait_ms = retry_wait_ms(over, SUSPECT_WAIT_MS, SUSPECT_WAIT_MAX_MS,
-                                    loop_random(engine->edges.loop));
+                                    loop_random(loop));
     log_at(LOG_ERROR, "suspect: a task was taken over again and again; it waits",
            LOG_TEXT("request_id", job_request_id(job)),
            LOG_I64("takeovers", job->task.row.takeovers),
            LOG_I64("wait_ms", wait_ms));
-    due_from(&engine->due, job, engine_now_ms(engine) + wait_ms);
+    return wait_ms;
 }
 
 void take_leave_alone(int64_t task)
@@ -75,40 +69,48 @@ void take_leave_alone(int64_t task)
            LOG_I64("task", task));
 }
 
-struct job *engine_take_in(struct engine *engine, const struct task_read *read,
-                           bool fresh_claim)
+struct job *take_in(struct jobs *jobs, const struct task_read *read)
 {
-    if (read->unreadable) {
-        take_leave_alone(read->row.id);
-        return NULL;
-    }
-    struct job *job = jobs_add(&engine->jobs, read->row.id);
+    assert(!read->unreadable);
+    struct job *job = jobs_add(jobs, read->row.id);
     if (!job) {
-        turn_short_of_memory(engine);
         return NULL;
     }
     job->names = names_of(read);
-    if (!job->names || !engine_replace_row(job, &read->row)) {
-        jobs_remove(&engine->jobs, job);
-        turn_short_of_memory(engine);
+    if (!job->names || !take_row(job, &read->row)) {
+        jobs_remove(jobs, job);
         return NULL;
     }
     job->task.memo.cancel = read->cancel;
-    if (fresh_claim) {
-        job->send_next = true;
-        log_at(LOG_INFO, "task", LOG_TEXT("request_id", job_request_id(job)),
-               LOG_I64("task", job->task.row.id), LOG_TEXT("from", "queued"),
-               LOG_TEXT("to", "submitting"), LOG_TEXT("outcome", "CLAIMED"));
-        return job;
-    }
-    const struct outcome outcome = {.kind = OUTCOME_TAKEN_OVER};
-    engine_outcome(engine, job, &outcome);
-    suspect(engine, job);
     return job;
 }
 
-void engine_start_claimed(struct engine *engine, struct job *job)
+void take_facts(const struct facts_row *row, struct job *job)
 {
-    gate_lend(&engine->gate, job, SLOT_SUBMIT);
-    owe_now(engine, job);
+    assert(row->id == job->task.row.id);
+    struct effect *effect = job_effect(job);
+    struct arena *arena = effect ? &effect->arena : NULL;
+    if (!arena) {
+        return;
+    }
+    arena->failed = false; /* this try is another one */
+    struct facts_row *copy = arena_alloc(arena, sizeof *copy);
+    if (!copy) {
+        return;
+    }
+    *copy = *row;
+    struct str *texts[] = {
+        &copy->body,           &copy->idempotency_key,
+        &copy->facts.metadata, &copy->facts.request_id,
+        &copy->facts.tenant,   &copy->facts.warnings,
+        &copy->facts.tracestate, &copy->facts.traceparent,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i]->at) {
+            texts[i]->at = arena_copy(arena, texts[i]->at, texts[i]->len);
+        }
+    }
+    if (!arena->failed) {
+        effect->facts = copy;
+    }
 }

@@ -4,11 +4,12 @@
 #include "base/log.h"
 #include "core/asset.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /** One key after the other; the job waits with the outcome stashed. */
 struct tidy {
-    struct engine *engine;
+    struct stage *stage;
     struct job_ref ref;
     struct arena arena;
     struct str *keys;
@@ -25,16 +26,16 @@ bool tidy_is_due(const struct job *job, enum task_state next)
 
 static void tidy_end(struct tidy *tidy)
 {
-    struct engine *engine = tidy->engine;
-    struct job *job = jobs_get(&engine->jobs, tidy->ref);
+    struct stage *stage = tidy->stage;
+    struct job *job = jobs_get(stage->jobs, tidy->ref);
     arena_done(&tidy->arena);
     free(tidy);
-    gate_leave(&engine->gate, SLOT_TRANSFER);
+    gate_leave(stage->gate, SLOT_TRANSFER);
     if (job) {
         job->effect->tidied = true;
         CRASHPOINT("tidy_after");
         const struct outcome outcome = job->effect->outcome;
-        engine_outcome(engine, job, &outcome);
+        stage_outcome(stage, job, &outcome);
     }
 }
 
@@ -55,7 +56,7 @@ static void on_forgotten(void *context, const struct bucket_result *result)
 static void tidy_next(struct tidy *tidy)
 {
     while (tidy->at < tidy->keys_len) {
-        if (bucket_forget(tidy->engine->edges.bucket, tidy->keys[tidy->at],
+        if (bucket_forget(tidy->stage->edges->bucket, tidy->keys[tidy->at],
                           on_forgotten, tidy)) {
             return;
         }
@@ -72,7 +73,7 @@ static bool read_keys(struct tidy *tidy, const struct job *job)
     len = len ? len : 1;
     tidy->keys = arena_alloc(&tidy->arena, len * sizeof *tidy->keys);
     for (size_t i = 0; tidy->keys && i < len; i++) {
-        tidy->keys[i] = asset_key(tidy->engine->options.key_template,
+        tidy->keys[i] = asset_key(tidy->stage->options->key_template,
                                   &job->effect->facts->facts,
                                   job->task.row.submission, i, &tidy->arena);
     }
@@ -80,15 +81,17 @@ static bool read_keys(struct tidy *tidy, const struct job *job)
     return !tidy->arena.failed;
 }
 
-bool tidy_begin(struct engine *engine, struct job *job,
+bool tidy_begin(struct stage *stage, struct job *job,
                 const struct outcome *outcome)
 {
     struct effect *effect = job->effect;
+    assert(job->task.row.state == READY);
+    assert(effect && effect->facts && !effect->tidied);
     struct tidy *tidy = calloc(1, sizeof *tidy);
     if (!tidy) {
         return false;
     }
-    *tidy = (struct tidy){.engine = engine, .ref = job_ref(job)};
+    *tidy = (struct tidy){.stage = stage, .ref = job_ref(job)};
     arena_init(&tidy->arena, 4096, 0);
     bool kept = read_keys(tidy, job) &&
                 (outcome == &effect->outcome || effect_stash(effect, outcome));
@@ -99,7 +102,7 @@ bool tidy_begin(struct engine *engine, struct job *job,
     }
     CRASHPOINT("tidy_before");
     job_enter(job, JOB_ACTING);
-    gate_enter(&engine->gate, SLOT_TRANSFER);
+    gate_enter(stage->gate, SLOT_TRANSFER);
     tidy_next(tidy);
     return true;
 }

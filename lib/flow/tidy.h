@@ -1,7 +1,7 @@
 #ifndef FLOW_TIDY_H
 #define FLOW_TIDY_H
 
-#include "flow/engine.h"
+#include "flow/stage.h"
 
 /**
  * What is left in storage of videos that will not come: uploads that a dead
@@ -13,11 +13,11 @@
 bool tidy_is_due(const struct job *job, enum task_state next);
 
 /**
- * The facts must be there. Ends in engine_outcome() with the same outcome.
+ * The facts must be there. Ends in stage_outcome() with the same outcome.
  *
  * @return  false: nothing was begun, no memory.
  */
-MUST_CHECK bool tidy_begin(struct engine *engine, struct job *job,
+MUST_CHECK bool tidy_begin(struct stage *stage, struct job *job,
                            const struct outcome *outcome);
 
 #endif

@@ -22,7 +22,7 @@
  * nobody's.
  */
 struct transfer {
-    struct engine *engine;
+    struct stage *stage;
     struct job_ref ref;
     struct arena arena;
     struct asset *assets;
@@ -52,14 +52,14 @@ static void next_video(void *context);
 
 static void finish(struct transfer *t, const struct outcome *outcome)
 {
-    struct engine *engine = t->engine;
-    struct job *job = jobs_get(&engine->jobs, t->ref);
+    struct stage *stage = t->stage;
+    struct job *job = jobs_get(stage->jobs, t->ref);
     assert(!t->fetch && !t->put);
-    gate_leave(&engine->gate, SLOT_TRANSFER);
+    gate_leave(stage->gate, SLOT_TRANSFER);
     if (job) {
         job->effect->stage = NULL;
-        engine_hold(engine, outcome->hold, outcome->message);
-        engine_outcome(engine, job, outcome);
+        stage->hooks->on_hold(stage->context, outcome->hold, outcome->message);
+        stage_outcome(stage, job, outcome);
     }
     digest_free(t->digest);
     video_check_done(&t->check);
@@ -107,7 +107,7 @@ static void all_stored(struct transfer *t)
         .kind = OUTCOME_STORED,
         .videos = t->videos,
         .videos_len = t->assets_len,
-        .stored_ms = engine_now_ms(t->engine),
+        .stored_ms = clock_now_ms(t->stage->clock),
     };
     CRASHPOINT("transfer_stored");
     finish(t, &outcome);
@@ -117,7 +117,7 @@ static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
 {
     struct stored_video *video = &t->videos[t->at];
     char uri[4096];
-    bucket_uri(t->engine->edges.bucket, t->key, uri, sizeof uri);
+    bucket_uri(t->stage->edges->bucket, t->key, uri, sizeof uri);
     char *copy = arena_copy(&t->arena, uri, strlen(uri));
     if (!copy) {
         finish_with(t, OUTCOME_FETCH_FAILED, HOLD_NONE, "no memory");
@@ -202,12 +202,12 @@ static void on_put_end(void *context, const struct bucket_result *result)
     switch (result->end) {
     case BUCKET_DONE:
         if (result->nearly_full) { /* what is paid goes on, nothing is bought */
-            engine_hold(t->engine, HOLD_STORAGE, str_of(result->why));
+            t->stage->hooks->on_hold(t->stage->context, HOLD_STORAGE, str_of(result->why));
         }
         video_stored(t, t->fetch_end.bytes, t->sha256);
         return;
     case BUCKET_EXISTS:
-        bucket_check(t->engine->edges.bucket, t->key, on_found, t);
+        bucket_check(t->stage->edges->bucket, t->key, on_found, t);
         return;
     case BUCKET_UNUSABLE:
         finish_with(t, OUTCOME_STORE_FAILED, HOLD_STORAGE, result->why);
@@ -232,7 +232,7 @@ static bool brings_video(int status)
 static bool on_slow(void *context)
 {
     const struct transfer *t = context;
-    return !due_has_transfer(&t->engine->due);
+    return !due_has_transfer(t->stage->due);
 }
 
 static bool on_head(void *context, int status, int64_t length,
@@ -247,7 +247,7 @@ static bool on_head(void *context, int status, int64_t length,
         return t->put != NULL;
     }
     struct err err = {0};
-    t->put = bucket_put(t->engine->edges.bucket, t->key, length, on_put_ready,
+    t->put = bucket_put(t->stage->edges->bucket, t->key, length, on_put_ready,
                         on_put_end, t, &err);
     if (!t->put && !t->has_end) {
         char *why = arena_copy(&t->arena, err.text, strlen(err.text));
@@ -261,7 +261,7 @@ static bool on_head(void *context, int status, int64_t length,
 static bool on_data(void *context, const char *bytes, size_t len)
 {
     struct transfer *t = context;
-    metric_add(t->engine->metrics.video_bytes, (double)len);
+    metric_add(t->stage->metrics.video_bytes, (double)len);
     if (!t->put) {
         return true; /* storage has given up; the cancel is on its way */
     }
@@ -283,7 +283,7 @@ static void fetch_one(struct transfer *t);
 static void not_whole(struct transfer *t, const struct fetch_end *end,
                       enum outcome_kind kind, const char *why)
 {
-    const struct job *job = jobs_get(&t->engine->jobs, t->ref);
+    const struct job *job = jobs_get(t->stage->jobs, t->ref);
     log_at(LOG_WARN, "a video failed the check; it is fetched again",
            LOG_TEXT("request_id", job ? job_request_id(job) : ""),
            LOG_I64("index", (int64_t)t->at), LOG_TEXT("why", why),
@@ -353,7 +353,7 @@ static void on_fetch_end(void *context, const struct fetch_end *end)
     t->fetch = NULL;
     t->fetch_end = *end;
     if (t->found) {
-        bucket_check(t->engine->edges.bucket, t->key, on_found, t);
+        bucket_check(t->stage->edges->bucket, t->key, on_found, t);
     } else if (t->has_end) {
         end_after_put(t, t->end.kind, "", 0);
     } else if (t->cancelled) {
@@ -387,7 +387,7 @@ static const struct fetch_hooks hooks = {
 static void fetch_one(struct transfer *t)
 {
     struct err err = {0};
-    t->fetch = t->key.at ? fetch_start(t->engine->edges.fetcher,
+    t->fetch = t->key.at ? fetch_start(t->stage->edges->fetcher,
                                        t->assets[t->at].url, CONNECT_MS,
                                        STALL_MS, &hooks, t, &err)
                          : NULL;
@@ -402,13 +402,13 @@ static void fetch_one(struct transfer *t)
 static void next_video(void *context)
 {
     struct transfer *t = context;
-    struct engine *engine = t->engine;
-    struct job *job = jobs_get(&engine->jobs, t->ref);
+    struct stage *stage = t->stage;
+    struct job *job = jobs_get(stage->jobs, t->ref);
     if (!job || t->cancelled) {
         finish_with(t, OUTCOME_FETCH_FAILED, HOLD_NONE, "stopped");
         return;
     }
-    t->key = asset_key(engine->options.key_template,
+    t->key = asset_key(stage->options->key_template,
                        &job->effect->facts->facts, job->task.row.submission,
                        t->at, &t->arena);
     t->sha256[0] = '\0';
@@ -421,13 +421,13 @@ static void next_video(void *context)
 
 /* ---- begin and cancel ------------------------------------------------------------------ */
 
-static struct transfer *transfer_new(struct engine *engine, struct job *job)
+static struct transfer *transfer_new(struct stage *stage, struct job *job)
 {
     struct transfer *t = calloc(1, sizeof *t);
     if (!t) {
         return NULL;
     }
-    *t = (struct transfer){.engine = engine, .ref = job_ref(job)};
+    *t = (struct transfer){.stage = stage, .ref = job_ref(job)};
     arena_init(&t->arena, 4096, 0);
     t->digest = digest_new();
     t->assets_len = assets_read(job->task.row.result, &t->arena, &t->assets);
@@ -442,15 +442,15 @@ static struct transfer *transfer_new(struct engine *engine, struct job *job)
     return t;
 }
 
-void transfer_begin(struct engine *engine, struct job *job)
+void transfer_begin(struct stage *stage, struct job *job)
 {
     assert(job->takes == SLOT_TRANSFER);
     if (!job->effect || !job->effect->facts) {
-        engine_read_facts(engine, job); /* the slot stays the job's meanwhile */
+        stage->hooks->on_read(stage->context, job); /* the slot stays the job's meanwhile */
         return;
     }
     CRASHPOINT("transfer_begins");
-    struct transfer *t = transfer_new(engine, job);
+    struct transfer *t = transfer_new(stage, job);
     if (!t || t->assets_len == 0) {
         const struct outcome outcome = {
             .kind = t ? OUTCOME_FETCH_REFUSED : OUTCOME_FETCH_FAILED,
@@ -461,11 +461,11 @@ void transfer_begin(struct engine *engine, struct job *job)
             arena_done(&t->arena);
             free(t);
         }
-        gate_give_back(&engine->gate, job);
-        engine_outcome(engine, job, &outcome);
+        gate_give_back(stage->gate, job);
+        stage_outcome(stage, job, &outcome);
         return;
     }
-    gate_pass(&engine->gate, job);
+    gate_pass(stage->gate, job);
     job->effect->stage = t;
     next_video(t);
 }

@@ -2,7 +2,10 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
-#include "flow/why.h"
+#include "flow/learn.h"
+#include "flow/line.h"
+#include "flow/take.h"
+#include "flow/turn_crash.h"
 
 #include <assert.h>
 #include <string.h>
@@ -18,85 +21,54 @@
 
 /* ---- asking ------------------------------------------------------------------ */
 
-static int room_for_claims(struct engine *engine)
+static int room_for_claims(struct turns *turns)
 {
-    if (!engine->claim_wanted || !gate_may_submit(&engine->gate) ||
-        !engine->clock.known || engine->lost_claim_ms) {
+    if (!turns->claim_wanted || !gate_may_submit(turns->gate) ||
+        !turns->clock->known || turns->lost_claim_ms) {
         return 0;
     }
-    int room = gate_submits_room(&engine->gate);
-    int left = engine->options.tasks_max - (int)engine->jobs.used;
+    int room = gate_submits_room(turns->gate);
+    int left = turns->options.tasks_max - (int)turns->jobs->used;
     return room < left ? room : left > 0 ? left : 0;
 }
 
-static int room_for_adopts(const struct engine *engine)
+static int room_for_adopts(const struct turns *turns)
 {
-    if (!(engine->adopt_wanted || engine->pass.under_way) ||
-        !engine->gate.lease_ok || engine->gate.draining || !engine->clock.known) {
+    if (!(turns->pass.wanted || turns->pass.under_way) ||
+        !turns->gate->lease_ok || turns->gate->draining ||
+        !turns->clock->known) {
         return 0;
     }
-    size_t left = engine->jobs.slots_max - engine->jobs.used;
+    size_t left = turns->jobs->slots_max - turns->jobs->used;
     return left < ADOPTS_MAX ? (int)left : ADOPTS_MAX;
 }
 
 /** They settle without a submission: the room for jobs bounds them, of which a
  * part is left to takeovers. */
-static int room_for_expired(const struct engine *engine)
+static int room_for_expired(const struct turns *turns)
 {
-    if (!engine->expire_wanted || !engine->gate.lease_ok || engine->gate.draining) {
+    if (!turns->expire_wanted || !turns->gate->lease_ok ||
+        turns->gate->draining) {
         return 0;
     }
-    size_t max = engine->jobs.slots_max - engine->jobs.slots_max / 4;
-    size_t left = max > engine->jobs.used ? max - engine->jobs.used : 0;
+    size_t max = turns->jobs->slots_max - turns->jobs->slots_max / 4;
+    size_t left = max > turns->jobs->used ? max - turns->jobs->used : 0;
     return left < EXPIRES_MAX ? (int)left : EXPIRES_MAX;
 }
 
-static size_t list_len(const struct list *head, size_t max)
+static void gather_saves(struct turns *turns, struct turn *turn)
 {
-    size_t len = 0;
-    for (const struct list *at = head->next; at != head && len < max;
-         at = at->next) {
-        len++;
-    }
-    return len;
-}
-
-/** Tests kill the worker before and after every kind of save. */
-static void save_point(const struct task_row *row, bool saved)
-{
-    (void)row;
-    (void)saved;
-    CRASHPOINT_IF(!saved && row->state == QUEUED, "hand_back_before");
-    CRASHPOINT_IF(saved && row->state == QUEUED, "hand_back_after");
-    CRASHPOINT_IF(!saved && row->state == SUBMITTING, "replay_save_before");
-    CRASHPOINT_IF(saved && row->state == SUBMITTING, "replay_save_after");
-    CRASHPOINT_IF(!saved && row->state == RUNNING, "running_save_before");
-    CRASHPOINT_IF(saved && row->state == RUNNING, "running_save_after");
-    CRASHPOINT_IF(!saved && row->state == READY, "ready_save_before");
-    CRASHPOINT_IF(saved && row->state == READY, "ready_save_after");
-    CRASHPOINT_IF(!saved && row->state == SUCCEEDED, "stored_save_before");
-    CRASHPOINT_IF(saved && row->state == SUCCEEDED, "stored_save_after");
-    CRASHPOINT_IF(!saved && row->state == FAILED, "failed_save_before");
-    CRASHPOINT_IF(saved && row->state == FAILED, "failed_save_after");
-    CRASHPOINT_IF(!saved && row->state == LATE, "late_save_before");
-    CRASHPOINT_IF(saved && row->state == LATE, "late_save_after");
-    CRASHPOINT_IF(!saved && row->state == CLOSED, "close_save_before");
-    CRASHPOINT_IF(saved && row->state == CLOSED, "close_save_after");
-}
-
-static void gather_saves(struct engine *engine, struct turn *turn)
-{
-    struct flight *flight = &engine->flight;
-    size_t max = list_len(&engine->dirty, SAVES_MAX);
+    struct flight *flight = &turns->flight;
+    size_t max = line_len(&turns->dirty, SAVES_MAX);
     const struct task_row **rows =
         arena_alloc(&flight->arena, (max + 1) * sizeof *rows);
     flight->saves = arena_alloc(&flight->arena, (max + 1) * sizeof(*flight->saves));
     flight->saves_len = 0;
     while (rows && flight->saves && flight->saves_len < max) {
         struct job *job =
-            LIST_OWNER(list_pop(&engine->dirty), struct job, link);
+            LIST_OWNER(list_pop(&turns->dirty), struct job, link);
         job->in_flush = true;
-        save_point(&job->task.row, false);
+        turn_crashpoint(&job->task.row, false);
         rows[flight->saves_len] = &job->task.row;
         flight->saves[flight->saves_len++] = job_ref(job);
     }
@@ -104,32 +76,15 @@ static void gather_saves(struct engine *engine, struct turn *turn)
     turn->saves_len = flight->saves_len;
 }
 
-/** Moves the head of a line into the flight; returns their ids, with room. */
-static int64_t *take_line(struct engine *engine, struct list *line,
-                          struct job_ref **refs, size_t *refs_len, size_t room)
-{
-    struct arena *arena = &engine->flight.arena;
-    size_t max = list_len(line, READS_MAX);
-    int64_t *ids = arena_alloc(arena, (max + room + 1) * sizeof *ids);
-    *refs = arena_alloc(arena, (max + 1) * sizeof **refs);
-    *refs_len = 0;
-    while (ids && *refs && *refs_len < max) {
-        struct job *job = LIST_OWNER(list_pop(line), struct job, link);
-        job->seen = false;
-        ids[*refs_len] = job->task.row.id;
-        (*refs)[(*refs_len)++] = job_ref(job);
-    }
-    return ids;
-}
-
 /** Jobs that wait for their facts, and those that will need them right after
  * this save, because a transfer can begin at once. */
-static void gather_facts(struct engine *engine, struct turn *turn)
+static void gather_facts(struct turns *turns, struct turn *turn)
 {
-    struct flight *flight = &engine->flight;
-    int slots = gate_transfers_room(&engine->gate);
-    int64_t *ids = take_line(engine, &engine->readers, &flight->readers,
-                             &flight->readers_len, flight->saves_len);
+    struct flight *flight = &turns->flight;
+    int slots = gate_transfers_room(turns->gate);
+    int64_t *ids = line_take(&turns->readers, &flight->arena, &flight->readers,
+                             &flight->readers_len, READS_MAX,
+                             flight->saves_len);
     size_t len = flight->readers_len;
     for (size_t i = 0; ids && i < flight->saves_len && slots > 0; i++) {
         const struct task_row *row = turn->saves[i];
@@ -142,50 +97,25 @@ static void gather_facts(struct engine *engine, struct turn *turn)
     turn->facts_len = len;
 }
 
-static void gather_rereads(struct engine *engine, struct turn *turn)
+static void gather_rereads(struct turns *turns, struct turn *turn)
 {
-    struct flight *flight = &engine->flight;
-    turn->rereads = take_line(engine, &engine->rereaders, &flight->rereaders,
-                              &flight->rereaders_len, 0);
+    struct flight *flight = &turns->flight;
+    turn->rereads = line_take(&turns->rereaders, &flight->arena, &flight->rereaders,
+                              &flight->rereaders_len, READS_MAX, 0);
     turn->rereads_len = flight->rereaders_len;
 }
 
-/** A pass goes on where it stood, or begins; what is wanted meanwhile may lie
- * behind it and is for the next one. */
-static void gather_adopts(struct engine *engine, struct turn *turn)
+static bool is_idle(const struct turns *turns)
 {
-    struct adopt_pass *pass = &engine->pass;
-    if (engine->forget_wanted) {
-        int64_t *dead = arena_alloc(&engine->flight.arena, sizeof pass->dead);
-        if (dead) {
-            memcpy(dead, pass->dead, sizeof pass->dead);
-        }
-        turn->forget = dead;
-        turn->forget_len = dead ? pass->dead_len : 0;
-        engine->forget_wanted = false;
-    }
-    turn->adopts_max = room_for_adopts(engine);
-    if (turn->adopts_max > 0 && !pass->under_way) {
-        *pass = (struct adopt_pass){.under_way = true, .clean = true};
-        engine->adopt_wanted = false;
-    }
-    turn->adopt_after = pass->after;
+    return list_is_empty(&turns->dirty) && list_is_empty(&turns->readers) &&
+           list_is_empty(&turns->rereaders) &&
+           list_is_empty(&turns->put_back) && !turns->resync;
 }
 
-static bool is_idle(const struct engine *engine)
+static void tell_idle(struct turns *turns)
 {
-    return list_is_empty(&engine->dirty) && list_is_empty(&engine->readers) &&
-           list_is_empty(&engine->rereaders) &&
-           list_is_empty(&engine->put_back) && !engine->resync &&
-           gate_is_idle(&engine->gate) && learn_waiting(&engine->learn) == 0;
-}
-
-static void tell_idle(struct engine *engine)
-{
-    if (engine->gate.draining && engine->on_idle && is_idle(engine)) {
-        loop_fn *on_idle = engine->on_idle;
-        engine->on_idle = NULL;
-        on_idle(engine->idle_context);
+    if (is_idle(turns)) {
+        turns->hooks->on_idle(turns->context);
     }
 }
 
@@ -193,40 +123,41 @@ static void on_turn(void *context, const struct turn_result *result);
 
 static void ask(void *context)
 {
-    struct engine *engine = context;
-    if (engine->in_flight || engine->paused) {
+    struct turns *turns = context;
+    if (turns->in_flight || turns->paused) {
         return; /* its answer, or the end of the pause, asks again */
     }
-    if (!store_is_up(engine->edges.store) || !engine->owner) {
-        tell_idle(engine);
+    if (!store_is_up(turns->store) || !turns->owner) {
+        tell_idle(turns);
         return;
     }
-    struct flight *flight = &engine->flight;
+    struct flight *flight = &turns->flight;
     arena_reset(&flight->arena);
     *flight = (struct flight){.arena = flight->arena};
     struct turn turn = {
-        .owner = engine->owner,
-        .now_ms = engine_now_ms(engine),
-        .account = engine->options.apimart.account,
-        .bucket = bucket_name(engine->edges.bucket),
-        .generations_max = engine->options.generations_max,
-        .mine = engine->resync,
+        .owner = turns->owner,
+        .now_ms = clock_now_ms(turns->clock),
+        .account = turns->options.account,
+        .bucket = turns->options.bucket,
+        .generations_max = turns->options.generations_max,
+        .mine = turns->resync,
     };
     if (!turn.mine) {
-        gather_saves(engine, &turn);
-        gather_facts(engine, &turn);
-        gather_rereads(engine, &turn);
-        turn.claims_max = room_for_claims(engine);
-        gather_adopts(engine, &turn);
+        gather_saves(turns, &turn);
+        gather_facts(turns, &turn);
+        gather_rereads(turns, &turn);
+        turn.claims_max = room_for_claims(turns);
+        pass_gather(&turns->pass, &turn, room_for_adopts(turns),
+                    &flight->arena);
         turn.expires_max =
-            turn.adopts_max == 0 ? room_for_expired(engine) : 0;
-        reasons_gather(&engine->reasons, &turn, &flight->arena, turn.now_ms);
+            turn.adopts_max == 0 ? room_for_expired(turns) : 0;
+        reasons_gather(turns->reasons, &turn, &flight->arena, turn.now_ms);
     }
     if (!turn.mine && !turn.saves_len && !turn.facts_len &&
         !turn.rereads_len && turn.claims_max <= 0 && turn.adopts_max <= 0 &&
         turn.expires_max <= 0 && !turn.reasons_len && !turn.reasons_gone_len &&
         !turn.shared_changed && !turn.forget_len) {
-        tell_idle(engine);
+        tell_idle(turns);
         return;
     }
     if (turn.claims_max < 0) {
@@ -234,8 +165,8 @@ static void ask(void *context)
     }
     if (turn.claims_max > 0) {
         /* By its time its rows are known again: the last one had another. */
-        turn.now_ms += turn.now_ms == engine->claim_ms;
-        engine->claim_ms = turn.now_ms;
+        turn.now_ms += turn.now_ms == turns->claim_ms;
+        turns->claim_ms = turn.now_ms;
     }
     flight->owner = turn.owner;
     flight->now_ms = turn.now_ms;
@@ -243,80 +174,198 @@ static void ask(void *context)
     flight->adopts = turn.adopts_max;
     flight->expires = turn.expires_max;
     flight->mine = turn.mine;
-    flight->began_us = loop_boot_us(engine->edges.loop);
-    gate_reserve(&engine->gate, turn.claims_max);
-    engine->claim_wanted = engine->claim_wanted && turn.claims_max == 0;
-    engine->expire_wanted = engine->expire_wanted && turn.expires_max == 0;
-    engine->in_flight = true;
+    flight->began_us = loop_boot_us(turns->clock->loop);
+    gate_reserve(turns->gate, turn.claims_max);
+    turns->claim_wanted = turns->claim_wanted && turn.claims_max == 0;
+    turns->expire_wanted = turns->expire_wanted && turn.expires_max == 0;
+    turns->in_flight = true;
     CRASHPOINT_IF(turn.claims_max > 0, "claim_before");
     CRASHPOINT_IF(turn.adopts_max > 0, "adopt_before");
-    store_turn(engine->edges.store, &turn, on_turn, engine);
+    store_turn(turns->store, &turn, on_turn, turns);
     CRASHPOINT_IF(turn.claims_max > 0, "claim_sent");
     CRASHPOINT_IF(turn.adopts_max > 0, "adopt_sent");
     CRASHPOINT_IF(turn.saves_len > 0, "save_sent");
 }
 
-void turn_soon(struct engine *engine)
+void turn_soon(struct turns *turns)
 {
-    loop_defer(engine->edges.loop, ask, engine);
+    assert(turns->clock->loop);
+    loop_defer(turns->clock->loop, ask, turns);
 }
 
-void turn_short_of_memory(struct engine *engine)
+void turn_short_of_memory(struct turns *turns)
 {
     log_at(LOG_ERROR, "no memory for a task of ours; it is read again soon");
-    engine->resync_later = true;
-    loop_timer_set(engine->memory_timer, MEMORY_MS);
+    turns->resync_later = true;
+    loop_timer_set(turns->memory_timer, MEMORY_MS);
 }
 
-void turn_again(void *context)
+/** There may be memory by now. */
+static void read_again(void *context)
 {
-    struct engine *engine = context;
-    while (!list_is_empty(&engine->starved)) {
-        list_add_tail(&engine->readers, list_pop(&engine->starved));
+    struct turns *turns = context;
+    while (!list_is_empty(&turns->starved)) {
+        list_add_tail(&turns->readers, list_pop(&turns->starved));
     }
-    engine->resync = engine->resync || engine->resync_later;
-    engine->resync_later = false;
-    turn_soon(engine);
+    turns->resync = turns->resync || turns->resync_later;
+    turns->resync_later = false;
+    turn_soon(turns);
 }
 
-void turn_go_on(void *context)
+static void pause_over(void *context)
 {
-    struct engine *engine = context;
-    engine->paused = false;
-    turn_soon(engine);
+    turn_go_on(context);
 }
 
-void turn_save_again(void *context)
+void turn_go_on(struct turns *turns)
 {
-    struct engine *engine = context;
-    while (!list_is_empty(&engine->put_back)) {
-        list_add_tail(&engine->dirty, list_pop(&engine->put_back));
+    turns->paused = false;
+    turn_soon(turns);
+}
+
+/** What was kept out may be taken by now. */
+static void save_again(void *context)
+{
+    struct turns *turns = context;
+    while (!list_is_empty(&turns->put_back)) {
+        list_add_tail(&turns->dirty, list_pop(&turns->put_back));
     }
-    turn_soon(engine);
+    turn_soon(turns);
 }
 
-/* ---- answers ------------------------------------------------------------------- */
-
-static void line_up_again(struct engine *engine, struct list *line,
-                          const struct job_ref *refs, size_t len,
-                          enum job_phase phase)
+static void claim_again(void *context)
 {
-    for (size_t i = 0; i < len; i++) {
-        struct job *job = jobs_get(&engine->jobs, refs[i]);
-        if (job && job->phase == phase) {
-            list_remove(&job->link);
-            list_add_tail(line, &job->link);
-        }
-    }
+    turn_want_claims(context);
 }
 
-static void lost_answers(struct engine *engine, const struct err *err)
+/* ---- life ---- */
+
+static void metrics_init(struct turns *turns, struct metrics *m)
 {
-    const struct flight *flight = &engine->flight;
+    turns->latency = metric_get(m, METRIC_HISTOGRAM,
+                                "pixverse_store_turn_seconds", NULL,
+                                "One round trip with the store.");
+    turns->commits =
+        metric_get(m, METRIC_COUNTER, "pixverse_store_commits_total", NULL,
+                   "Transactions of the engine that wrote.");
+    turns->rows = metric_get(m, METRIC_COUNTER, "pixverse_store_rows_total",
+                             NULL, "Rows that the engine wrote.");
+}
+
+bool turn_init(struct turns *turns, const struct turn_options *options,
+               const struct turn_parts *parts, const struct turn_hooks *hooks,
+               void *context)
+{
+    assert(options->account && options->bucket);
+    assert(options->tasks_max > 0 && options->generations_max >= 0);
+    assert(parts->store && parts->jobs && parts->gate && parts->reasons);
+    *turns = (struct turns){
+        .options = *options,
+        .hooks = hooks,
+        .context = context,
+        .store = parts->store,
+        .jobs = parts->jobs,
+        .gate = parts->gate,
+        .reasons = parts->reasons,
+        .clock = parts->clock,
+    };
+    list_init(&turns->dirty);
+    list_init(&turns->readers);
+    list_init(&turns->rereaders);
+    list_init(&turns->starved);
+    list_init(&turns->put_back);
+    arena_init(&turns->flight.arena, 16384, 0);
+    struct loop *loop = parts->clock->loop;
+    turns->memory_timer = loop_timer_new(loop, read_again, turns);
+    turns->pause_timer = loop_timer_new(loop, pause_over, turns);
+    turns->claim_timer = loop_timer_new(loop, claim_again, turns);
+    turns->save_timer = loop_timer_new(loop, save_again, turns);
+    metrics_init(turns, parts->metrics);
+    return turns->memory_timer && turns->pause_timer && turns->claim_timer &&
+           turns->save_timer;
+}
+
+void turn_done(struct turns *turns)
+{
+    loop_timer_free(turns->memory_timer);
+    loop_timer_free(turns->pause_timer);
+    loop_timer_free(turns->claim_timer);
+    loop_timer_free(turns->save_timer);
+    arena_done(&turns->flight.arena);
+}
+
+/* ---- what goes into it ---- */
+
+void turn_save(struct turns *turns, struct job *job, int64_t then_ms)
+{
+    assert(job->phase != JOB_SAVING || job->unsure);
+    job_enter(job, JOB_SAVING);
+    job->in_flush = false;
+    job->unsure = false;
+    job->then_ms = then_ms;
+    list_add_tail(&turns->dirty, &job->link);
+    turn_soon(turns);
+}
+
+void turn_read(struct turns *turns, struct job *job)
+{
+    job_enter(job, JOB_READING);
+    list_add_tail(&turns->readers, &job->link);
+    turn_soon(turns);
+}
+
+void turn_reread(struct turns *turns, struct job *job)
+{
+    job_enter(job, JOB_REREADING);
+    list_add_tail(&turns->rereaders, &job->link);
+    turn_soon(turns);
+}
+
+void turn_want_claims(struct turns *turns)
+{
+    turns->claim_wanted = true;
+    turn_soon(turns);
+}
+
+void turn_want_adopts(struct turns *turns)
+{
+    turns->pass.wanted = true;
+    turn_soon(turns);
+}
+
+void turn_want_expiry(struct turns *turns)
+{
+    turns->expire_wanted = true;
+    turn_soon(turns);
+}
+
+/* ---- what is told ---- */
+
+void turn_joined(struct turns *turns, int64_t owner)
+{
+    assert(owner > 0 && !turns->owner);
+    turns->owner = owner;
+    turns->pass.wanted = true;
+    turns->claim_wanted = true;
+}
+
+void turn_lost(struct turns *turns)
+{
+    turns->owner = 0;
+    turns->pass = (struct pass){0};
+    turns->resync = false;
+    turns->lost_claim_ms = 0;
+}
+
+/* ---- answers ---- */
+
+static void lost_answers(struct turns *turns, const struct err *err)
+{
+    const struct flight *flight = &turns->flight;
     log_at(LOG_WARN, "the store's answer was lost; its rows are read again",
            LOG_I64("rows", flight->saves_len), LOG_TEXT("why", err->text));
     for (size_t i = 0; i < flight->saves_len; i++) {
-        struct job *job = jobs_get(&engine->jobs, flight->saves[i]);
+        struct job *job = jobs_get(turns->jobs, flight->saves[i]);
         if (!job) {
             continue;
         }
@@ -328,46 +377,45 @@ static void lost_answers(struct engine *engine, const struct err *err)
                        str_of(row->provider_task_id));
         }
     }
-    line_up_again(engine, &engine->readers, flight->readers,
+    line_again(turns->jobs, &turns->readers, flight->readers,
                   flight->readers_len, JOB_READING);
-    line_up_again(engine, &engine->rereaders, flight->rereaders,
+    line_again(turns->jobs, &turns->rereaders, flight->rereaders,
                   flight->rereaders_len, JOB_REREADING);
-    reasons_written(&engine->reasons, false);
-    gate_unreserve(&engine->gate, flight->claims);
-    if (flight->claims && flight->owner == engine->owner) {
-        engine->lost_claim_ms = flight->now_ms;
+    reasons_written(turns->reasons, false);
+    gate_unreserve(turns->gate, flight->claims);
+    if (flight->claims && flight->owner == turns->owner) {
+        turns->lost_claim_ms = flight->now_ms;
     }
-    engine->claim_wanted = true;
+    turns->claim_wanted = true;
     if (flight->adopts > 0) {
-        engine->pass = (struct adopt_pass){0};
-        engine->adopt_wanted = true;
+        turns->pass = (struct pass){.wanted = true};
     }
-    engine->expire_wanted = engine->expire_wanted || flight->expires > 0;
-    engine->resync = true;
-    if (store_is_up(engine->edges.store)) {
-        engine->paused = true; /* else the same error comes at once */
-        loop_timer_set(engine->pause_timer, PAUSE_MS);
+    turns->expire_wanted = turns->expire_wanted || flight->expires > 0;
+    turns->resync = true;
+    if (store_is_up(turns->store)) {
+        turns->paused = true; /* else the same error comes at once */
+        loop_timer_set(turns->pause_timer, PAUSE_MS);
     }
 }
 
-static void saves_came(struct engine *engine, const struct turn_result *result)
+static void saves_came(struct turns *turns, const struct turn_result *result)
 {
-    const struct flight *flight = &engine->flight;
+    const struct flight *flight = &turns->flight;
     for (size_t i = 0; i < flight->saves_len; i++) {
-        struct job *job = jobs_get(&engine->jobs, flight->saves[i]);
+        struct job *job = jobs_get(turns->jobs, flight->saves[i]);
         if (!job || job->phase != JOB_SAVING || !job->in_flush) {
             continue;
         }
         switch (result->saves[i]) {
         case SAVE_DONE:
-            metric_add(engine->metrics.rows, 1);
-            save_point(&job->task.row, true);
-            engine_saved(engine, job);
+            metric_add(turns->rows, 1);
+            turn_crashpoint(&job->task.row, true);
+            turns->hooks->on_saved(turns->context, job);
             break;
         case SAVE_FENCED:
             job->in_flush = false;
             job_enter(job, JOB_REREADING);
-            list_add_tail(&engine->rereaders, &job->link);
+            list_add_tail(&turns->rereaders, &job->link);
             break;
         case SAVE_POISON:
             log_at(LOG_ERROR,
@@ -382,63 +430,35 @@ static void saves_came(struct engine *engine, const struct turn_result *result)
                    "saved again soon: pixverse-worker check may know why",
                    LOG_TEXT("request_id", job_request_id(job)));
             job->in_flush = false;
-            list_add_tail(&engine->put_back, &job->link);
-            loop_timer_set(engine->save_timer, PUT_BACK_MS);
+            list_add_tail(&turns->put_back, &job->link);
+            loop_timer_set(turns->save_timer, PUT_BACK_MS);
             break;
         }
     }
 }
 
-/** Without memory the job has none, and asks again. */
-static void keep_facts(const struct facts_row *row, struct job *job)
-{
-    struct effect *effect = job_effect(job);
-    struct arena *arena = effect ? &effect->arena : NULL;
-    if (!arena) {
-        return;
-    }
-    arena->failed = false; /* this try is another one */
-    struct facts_row *copy = arena_alloc(arena, sizeof *copy);
-    if (!copy) {
-        return;
-    }
-    *copy = *row;
-    struct str *texts[] = {
-        &copy->body,           &copy->idempotency_key,
-        &copy->facts.metadata, &copy->facts.request_id,
-        &copy->facts.tenant,   &copy->facts.warnings,
-        &copy->facts.tracestate, &copy->facts.traceparent,
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (texts[i]->at) {
-            texts[i]->at = arena_copy(arena, texts[i]->at, texts[i]->len);
-        }
-    }
-    if (!arena->failed) {
-        effect->facts = copy;
-    }
-}
-
-static void facts_came(struct engine *engine, const struct turn_result *result)
+static void facts_came(struct turns *turns, const struct turn_result *result)
 {
     for (size_t i = 0; i < result->facts_len; i++) {
-        struct job *job = jobs_find(&engine->jobs, result->facts[i].id);
+        struct job *job = jobs_find(turns->jobs, result->facts[i].id);
         if (!job) {
             continue;
         }
-        keep_facts(&result->facts[i], job);
+        take_facts(&result->facts[i], job);
         if (job->phase != JOB_READING) {
             continue;
         }
+        /* Claimed anew since this was asked, it may stand in line already. */
+        list_remove(&job->link);
         if (job->effect && job->effect->facts) {
-            engine_facts_came(engine, job);
+            turns->hooks->on_facts(turns->context, job);
         } else {
-            list_add_tail(&engine->starved, &job->link);
-            loop_timer_set(engine->memory_timer, MEMORY_MS);
+            list_add_tail(&turns->starved, &job->link);
+            loop_timer_set(turns->memory_timer, MEMORY_MS);
         }
     }
-    for (size_t i = 0; i < engine->flight.readers_len; i++) {
-        struct job *job = jobs_get(&engine->jobs, engine->flight.readers[i]);
+    for (size_t i = 0; i < turns->flight.readers_len; i++) {
+        struct job *job = jobs_get(turns->jobs, turns->flight.readers[i]);
         if (job && job->phase == JOB_READING && list_is_empty(&job->link) &&
             (!job->effect || !job->effect->facts)) {
             job_enter(job, JOB_PARKED);
@@ -448,93 +468,67 @@ static void facts_came(struct engine *engine, const struct turn_result *result)
     }
 }
 
-static void rows_came(struct engine *engine, const struct turn_result *result)
+static void rows_came(struct turns *turns, const struct turn_result *result)
 {
     for (size_t i = 0; i < result->rereads_len; i++) {
         const struct task_row *row = &result->rereads[i].row;
-        struct job *job = jobs_find(&engine->jobs, row->id);
+        struct job *job = jobs_find(turns->jobs, row->id);
         if (!job || job->phase != JOB_REREADING) {
             continue;
         }
         job->seen = true;
+        list_remove(&job->link); /* as with facts */
         if (result->rereads[i].unreadable) {
             take_leave_alone(row->id);
-            engine_drop(engine, job);
+            turns->hooks->on_gone(turns->context, job);
             continue;
         }
         job->task.memo.cancel |= result->rereads[i].cancel;
-        job->task.memo.read_ms = engine->flight.now_ms;
-        engine_row_came(engine, job, row);
+        job->task.memo.read_ms = turns->flight.now_ms;
+        turns->hooks->on_row(turns->context, job, row);
     }
-    for (size_t i = 0; i < engine->flight.rereaders_len; i++) {
-        struct job *job = jobs_get(&engine->jobs, engine->flight.rereaders[i]);
+    for (size_t i = 0; i < turns->flight.rereaders_len; i++) {
+        struct job *job = jobs_get(turns->jobs, turns->flight.rereaders[i]);
         if (job && job->phase == JOB_REREADING && !job->seen) {
-            engine_drop(engine, job); /* it has left the table */
+            turns->hooks->on_gone(turns->context, job); /* it has left the table */
         }
     }
 }
 
-static void claims_came(struct engine *engine, const struct turn_result *result)
+static void claims_came(struct turns *turns, const struct turn_result *result)
 {
-    int asked = engine->flight.claims;
+    int asked = turns->flight.claims;
     CRASHPOINT_IF(result->claimed_len > 0, "claim_after");
     for (size_t i = 0; i < result->claimed_len; i++) {
-        struct job *job = engine_take_in(engine, &result->claimed[i], true);
-        if (!job) { /* no memory: it is found again as what was lost */
-            engine->lost_claim_ms = engine->flight.now_ms;
-            continue;
+        if (!turns->hooks->on_claimed(turns->context, &result->claimed[i],
+                                      &result->claimed_facts[i])) {
+            /* no memory: it is found again as what was lost */
+            turns->lost_claim_ms = turns->flight.now_ms;
         }
-        keep_facts(&result->claimed_facts[i], job);
-        engine_start_claimed(engine, job);
     }
     if (asked && !result->generations_busy) {
-        why_generations(engine, result->generations_full);
+        turns->hooks->on_generations(turns->context,
+                                      result->generations_full);
     }
     if (asked && (int)result->claimed_len == asked) {
-        engine->claim_wanted = true; /* more may wait */
+        turns->claim_wanted = true; /* more may wait */
     }
     if (result->generations_busy) {
-        loop_timer_set(engine->claim_timer,
-                       BUSY_MS + loop_random(engine->edges.loop) % BUSY_MS);
+        loop_timer_set(turns->claim_timer,
+                       BUSY_MS + loop_random(turns->clock->loop) % BUSY_MS);
     }
 }
 
-static void pass_goes_on(struct engine *engine,
-                         const struct turn_result *result)
-{
-    struct adopt_pass *pass = &engine->pass;
-    if (!engine->flight.adopts || !pass->under_way) {
-        return;
-    }
-    if (result->lease_dead) {
-        *pass = (struct adopt_pass){0}; /* nothing was looked for */
-        return;
-    }
-    assert(result->dead_len <= DEAD_MAX);
-    if (result->dead_len) {
-        memcpy(pass->dead, result->dead,
-               result->dead_len * sizeof(*result->dead));
-        pass->dead_len = result->dead_len;
-    }
-    pass->clean &= (int)result->adopted_len == result->adopts_seen;
-    pass->after = result->adopt_last;
-    if (result->adopts_seen < engine->flight.adopts) {
-        pass->under_way = false;
-        pass->after = 0;
-        engine->forget_wanted = pass->clean && pass->dead_len > 0;
-    }
-}
-
-static void adopts_came(struct engine *engine, const struct turn_result *result)
+static void adopts_came(struct turns *turns, const struct turn_result *result)
 {
     CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
     int64_t orphans = 0;
     for (size_t i = 0; i < result->adopted_len; i++) {
         orphans += result->adopted[i].orphan;
-        (void)engine_take_in(engine, &result->adopted[i], false);
+        turns->hooks->on_taken(turns->context, &result->adopted[i]);
     }
     for (size_t i = 0; i < result->expired_len; i++) {
-        (void)engine_take_in(engine, &result->expired[i], false);
+        turns->hooks->on_taken(turns->context, &result->expired[i]);
     }
     int64_t nobodys = (int64_t)result->adopted_len - orphans;
     if (orphans) {
@@ -545,45 +539,45 @@ static void adopts_came(struct engine *engine, const struct turn_result *result)
         log_at(LOG_INFO, "took up tasks that nobody worked on",
                LOG_I64("tasks", nobodys));
     }
-    pass_goes_on(engine, result);
-    if (engine->flight.expires &&
-        (int)result->expired_len == engine->flight.expires) {
-        engine->expire_wanted = true;
+    pass_came(&turns->pass, result, turns->flight.adopts);
+    if (turns->flight.expires &&
+        (int)result->expired_len == turns->flight.expires) {
+        turns->expire_wanted = true;
     }
 }
 
 static void on_turn(void *context, const struct turn_result *result)
 {
-    struct engine *engine = context;
-    engine->in_flight = false;
-    metric_observe(engine->metrics.store_latency,
-                   (double)(loop_boot_us(engine->edges.loop) -
-                            engine->flight.began_us) /
+    struct turns *turns = context;
+    turns->in_flight = false;
+    metric_observe(turns->latency,
+                   (double)(loop_boot_us(turns->clock->loop) -
+                            turns->flight.began_us) /
                        1e6);
-    metric_add(engine->metrics.commits, (double)result->commits);
+    metric_add(turns->commits, (double)result->commits);
     if (result->err.kind != ERR_NONE) {
-        lost_answers(engine, &result->err);
-        turn_soon(engine);
+        lost_answers(turns, &result->err);
+        turn_soon(turns);
         return;
     }
-    if (engine->flight.mine) {
-        if (engine->owner == engine->flight.owner) {
-            turn_mine_came(engine, result);
+    if (turns->flight.mine) {
+        if (turns->owner == turns->flight.owner) {
+            turns->hooks->on_mine(turns->context, result);
         }
     } else {
-        reasons_written(&engine->reasons, true);
-        facts_came(engine, result);
-        saves_came(engine, result);
-        rows_came(engine, result);
-        gate_unreserve(&engine->gate, engine->flight.claims);
-        if (engine->owner == engine->flight.owner) {
-            claims_came(engine, result);
-            adopts_came(engine, result);
+        reasons_written(turns->reasons, true);
+        facts_came(turns, result);
+        saves_came(turns, result);
+        rows_came(turns, result);
+        gate_unreserve(turns->gate, turns->flight.claims);
+        if (turns->owner == turns->flight.owner) {
+            claims_came(turns, result);
+            adopts_came(turns, result);
         }
     }
     /* That of a lease which we have lost already says nothing of the new one. */
-    if (result->lease_dead && engine->owner == engine->flight.owner) {
-        engine->on_lease_dead(engine->fleet_context);
+    if (result->lease_dead && turns->owner == turns->flight.owner) {
+        turns->hooks->on_lease_dead(turns->context);
     }
-    turn_soon(engine);
+    turn_soon(turns);
 }

@@ -1,6 +1,7 @@
 #include "flow/unreadable.h"
 
 #include "base/log.h"
+#include "flow/engine_told.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -118,7 +119,7 @@ void unreadable_look(struct unreadable *unreadable, bool ours)
     } else if (!unreadable->looking && boot_ms >= unreadable->due_ms) {
         unreadable->looking = true;
         unreadable->asked_ms = boot_ms;
-        store_unreadable(engine->edges.store, engine->owner,
+        store_unreadable(engine->edges.store, engine->turns.owner,
                          unreadable->pass.after, PART_MAX,
                          UNREADABLE_NAMED_MAX, on_rows, unreadable);
     }

@@ -1,23 +1,22 @@
 #ifndef FLOW_WHY_H
 #define FLOW_WHY_H
 
-#include "flow/engine.h"
+#include "flow/gate.h"
+#include "flow/reason.h"
 
-/** The engine's part in reasons (flow/reason.h): what it sees that tasks wait
- * for. */
-
-/** Before the step is applied to the job's row. */
-void why_outcome(struct engine *engine, struct job *job,
-                 const struct outcome *outcome, const struct step *step);
+/** What many tasks wait for, as the worker sees it: into reasons. */
 
 /** A submission met what is in the way of all of them. */
-void why_shared(struct engine *engine, enum shared_reason reason,
-                const struct outcome *outcome);
+void why_shared(struct reasons *reasons, const struct gate *gate,
+                enum shared_reason reason, const struct outcome *outcome);
 
-/** Whether a claim found GENERATIONS_MAX reached. */
-void why_generations(struct engine *engine, bool full);
+/** Whether a claim found GENERATIONS_MAX, which is `most`, reached. */
+void why_generations(struct reasons *reasons, const struct clock *clock,
+                     int most, bool full);
 
-/** A loop_fn; every few seconds. */
-void why_tick(void *engine);
+/** Whether what `setting` bounds is used up. */
+void why_full(struct reasons *reasons, const struct clock *clock,
+              enum shared_reason reason, bool full, const char *setting,
+              int most);
 
 #endif

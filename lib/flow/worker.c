@@ -1,6 +1,7 @@
 #include "flow/worker.h"
 
 #include "base/log.h"
+#include "flow/engine_told.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "sim/scene.h"
 
 #include "fake/store_call.h"
+#include "flow/engine_told.h"
 
 /* Workers that die, freeze, drain, and lose the store. */
 
@@ -16,7 +17,7 @@ a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(void **state)
     until_state(world, "a", RUNNING, MINUTE_MS);
     const struct record_of *record = tables_find(world->tables, "a");
     const int fence = record->row.fence;
-    bool first = record->row.owner == w1->worker.engine.owner;
+    bool first = record->row.owner == w1->worker.engine.turns.owner;
     node_kill(first ? w1 : w2);
     world_run_for(world, 10000);
     assert_true(record->row.fence > fence);
@@ -42,7 +43,7 @@ static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
     world_ask(world, "a");
     until_state(world, "a", SUBMITTING, MINUTE_MS);
     world_run_for(world, 1000);
-    bool first = tables_find(world->tables, "a")->row.owner == w1->worker.engine.owner;
+    bool first = tables_find(world->tables, "a")->row.owner == w1->worker.engine.turns.owner;
     node_kill(first ? w1 : w2);
     until_closed(world, 2 * MINUTE_MS);
     assert_int_equal(times_told(world, "provider replays task_1"), 1);
@@ -82,10 +83,10 @@ static void a_frozen_worker__comes_back__finds_itself_dead(void **state)
     until_state(world, "a", RUNNING, MINUTE_MS);
     struct node *w2 = node_start(world, "w2", NULL);
     world_run_for(world, 3000);
-    int64_t lease = w1->worker.engine.owner;
+    int64_t lease = w1->worker.engine.turns.owner;
     node_freeze(w1, 30000);
     world_run_for(world, 35000);
-    assert_int_not_equal(w1->worker.engine.owner, lease);
+    assert_int_not_equal(w1->worker.engine.turns.owner, lease);
     assert_int_equal(times_told(world, "lease 1 is dead"), 1);
     until_closed(world, MINUTE_MS);
     assert_int_equal(times_told(world, "event a completed\n"), 1);
@@ -113,7 +114,7 @@ static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
     node_freeze(w1, 30000); /* the reply is in its socket */
     world_run_for(world, 25000);
     assert_int_equal(tables_find(world->tables, "a")->row.owner,
-                     w2->worker.engine.owner);
+                     w2->worker.engine.turns.owner);
     until_closed(world, 2 * MINUTE_MS);
     assert_int_equal(provider_sold(world->provider, "a"), 1);
     assert_int_equal(times_told(world, "w2: a submitting > running"), 1);
@@ -136,7 +137,7 @@ static void a_frozen_worker__right_after_its_claim__sends_nothing(void **state)
     struct node *w2 = node_start(world, "w2", NULL);
     world_run_for(world, 5 * MINUTE_MS);
     assert_int_equal(tables_find(world->tables, "a")->row.owner,
-                     w2->worker.engine.owner);
+                     w2->worker.engine.turns.owner);
     assert_int_equal(world->provider->sales_len, 0);
     node_free(w1);
     node_free(w2);
@@ -189,7 +190,7 @@ static void a_drained_worker__hands_over_at_once(void **state)
     for (size_t i = 0; i < world->tables->len; i++) {
         const struct record_of *record = world->tables->records[i];
         assert_true(record->closed || record->waiting ||
-                    record->row.owner == w2->worker.engine.owner);
+                    record->row.owner == w2->worker.engine.turns.owner);
     }
     node_free(w1);
     until_closed(world, 3 * MINUTE_MS);
@@ -253,12 +254,12 @@ static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
         world_ask(world, id);
     }
     world_run_for(world, 8000);
-    int64_t first = w1->worker.engine.owner;
-    int64_t second = w2->worker.engine.owner;
+    int64_t first = w1->worker.engine.turns.owner;
+    int64_t second = w2->worker.engine.turns.owner;
     tables_away(world, 60000);
     world_run_for(world, 90000);
-    assert_int_equal(w1->worker.engine.owner, first);
-    assert_int_equal(w2->worker.engine.owner, second);
+    assert_int_equal(w1->worker.engine.turns.owner, first);
+    assert_int_equal(w2->worker.engine.turns.owner, second);
     assert_int_equal(times_told(world, "is dead"), 0);
     until_closed(world, 3 * MINUTE_MS);
     assert_int_equal(times_told(world, "completed\n"), 30);
@@ -283,7 +284,7 @@ static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
     tables_lose(world, UNIT_CLAIM, QUEUED, true);
-    w1->worker.engine.claim_wanted = false; /* the loss is the next claim's */
+    w1->worker.engine.turns.claim_wanted = false; /* the loss is the next claim's */
     world_ask(world, "a");
     until_closed(world, 2 * MINUTE_MS);
     assert_int_equal(world->tables->failed, 1);
@@ -308,7 +309,7 @@ static void a_submission__of_another_under_our_number__is_in_doubt(void **state)
         struct record_of *record = world->tables->records[0];
         record->waiting = false;
         record->row.state = SUBMITTING;
-        record->row.owner = w1->worker.engine.owner;
+        record->row.owner = w1->worker.engine.turns.owner;
         record->row.fence += 1;
         record->row.version += 1;
         record->row.sends = 1;
@@ -434,7 +435,7 @@ static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
         }
         tables_lose(world, cases[i / 2].unit, cases[i / 2].of, i % 2);
         if (cases[i / 2].unit == UNIT_CLAIM) {
-            w1->worker.engine.claim_wanted = false; /* the loss is the next claim's */
+            w1->worker.engine.turns.claim_wanted = false; /* the loss is the next claim's */
         }
         world_ask(world, "a");
         world_run_for(world, 1000);
@@ -517,18 +518,18 @@ static void a_claim__of_a_lost_lease__says_nothing_of_the_new_one(void **state)
     struct node *w2 = node_start(world, "w2", NULL);
     world_run_for(world, 15000);
     /* What goes out on the data lane comes late: a turn that takes. */
-    int64_t lost = w1->worker.engine.owner;
+    int64_t lost = w1->worker.engine.turns.owner;
     w1->edges.store->free_ms[LANE_DATA] = world->now_ms + 16000;
     engine_want_adopts(&w1->worker.engine);
     world_run_for(world, 100);
     node_freeze(w1, 13000);
     world_run_for(world, 15000);
     assert_int_equal(times_told(world, "is dead"), 1);
-    int64_t next = w1->worker.engine.owner;
+    int64_t next = w1->worker.engine.turns.owner;
     assert_true(next > lost);
     world_ask(world, "a");
     until_closed(world, 10 * MINUTE_MS);
-    assert_int_equal(w1->worker.engine.owner, next);
+    assert_int_equal(w1->worker.engine.turns.owner, next);
     node_free(w1);
     node_free(w2);
     close_world(world);
@@ -608,7 +609,7 @@ static void a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state
     }
     /* Accepted; the reply is in its owner's socket. */
     const struct record_of *record = tables_find(world->tables, "a");
-    bool first = record->row.owner == nodes[0]->worker.engine.owner;
+    bool first = record->row.owner == nodes[0]->worker.engine.turns.owner;
     node_freeze(nodes[first ? 0 : 1], 18000);
     until_closed(world, 5 * MINUTE_MS);
     assert_int_equal(times_told(world, "is dead"), 1);

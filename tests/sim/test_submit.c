@@ -346,7 +346,7 @@ static void a_video__of_another_url__is_not_asked_for_here(void **state)
     world_run_for(world, HOUR_MS);
     assert_int_equal(state_of(world, "a"), READY);
     until_closed(world, 30 * HOUR_MS);
-    assert_true(metric_value(w2->worker.engine.metrics.polls) == 0);
+    assert_true(metric_value(w2->worker.engine.stage.metrics.polls) == 0);
     assert_int_equal(times_told(world, "event a failed asset_unusable"), 1);
     node_free(w2);
     end(world, w1);

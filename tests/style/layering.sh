@@ -124,6 +124,32 @@ not_doors() {
     grep -nE 'include "edge/.*/' lib/edge/*.h
 }
 
+# flow's files as its README has them, from the ground up: "ROW FILE".
+flow_rows() {
+    awk -F '|' '/^\| `/ {
+        row++
+        n = split($2, files, "`")
+        for (i = 2; i <= n; i += 2) print row " " files[i]
+    }' lib/flow/README.md
+}
+
+flow_unlisted() {
+    diff <(flow_rows | cut -d ' ' -f 2 | sort) \
+        <(find lib/flow -name '*.[ch]' -printf '%f\n' | cut -d . -f 1 | sort -u)
+}
+
+# A file includes its own row's and those of the rows before it: no circle, and
+# no part or stage that knows the engine.
+flow_upward() {
+    grep -rnoE '^ *# *include "flow/[a-z_]+' --include='*.[ch]' lib/flow |
+        awk -F '[ /:"]' 'NR == FNR {row[$2] = $1; next}
+        {
+            from = $3; sub(/\.[ch]$/, "", from)
+            if (row[$NF] > row[from])
+                print "lib/flow/" $3 ":" $4 " includes flow/" $NF ".h"
+        }' <(flow_rows) -
+}
+
 tap_check "a file includes only its own folder and those before it" \
     tap_empty "$(wrong_way)"
 tap_check "includes are written from lib/" tap_empty "$(odd_paths)"
@@ -148,4 +174,8 @@ tap_check "a room's header is included only where the README names the room" \
 tap_check "a room names no other in vain" tap_empty "$(rooms_named_in_vain)"
 tap_check "a room includes no library but those that the README names" \
     tap_empty "$(room_libraries)"
+tap_check "lib/flow/README.md lists lib/flow's files" \
+    tap_empty "$(flow_unlisted)"
+tap_check "lib/flow's files stand on those before them alone" \
+    tap_empty "$(flow_upward)"
 tap_end

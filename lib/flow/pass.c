@@ -1,0 +1,56 @@
+#include "flow/pass.h"
+
+#include <assert.h>
+#include <string.h>
+
+/** Without memory for them it is tried with the next turn's pass. */
+static void gather_forget(struct pass *pass, struct turn *turn,
+                          struct arena *arena)
+{
+    int64_t *dead = arena_alloc(arena, sizeof pass->dead);
+    assert(pass->dead_len > 0 && pass->dead_len <= DEAD_MAX);
+    if (dead) {
+        memcpy(dead, pass->dead, sizeof pass->dead);
+    }
+    turn->forget = dead;
+    turn->forget_len = dead ? pass->dead_len : 0;
+    pass->forget_wanted = false;
+}
+
+void pass_gather(struct pass *pass, struct turn *turn, int room,
+                 struct arena *arena)
+{
+    assert(pass->under_way || pass->after == 0);
+    if (pass->forget_wanted) {
+        gather_forget(pass, turn, arena);
+    }
+    turn->adopts_max = room;
+    if (room > 0 && !pass->under_way) {
+        *pass = (struct pass){.under_way = true, .clean = true};
+    }
+    turn->adopt_after = pass->after;
+}
+
+void pass_came(struct pass *pass, const struct turn_result *result, int asked)
+{
+    if (asked <= 0 || !pass->under_way) {
+        return;
+    }
+    if (result->lease_dead) {
+        *pass = (struct pass){.wanted = pass->wanted}; /* nothing was looked for */
+        return;
+    }
+    assert(result->dead_len <= DEAD_MAX);
+    if (result->dead_len) {
+        memcpy(pass->dead, result->dead,
+               result->dead_len * sizeof(*result->dead));
+        pass->dead_len = result->dead_len;
+    }
+    pass->clean &= (int)result->adopted_len == result->adopts_seen;
+    pass->after = result->adopt_last;
+    if (result->adopts_seen < asked) {
+        pass->under_way = false;
+        pass->after = 0;
+        pass->forget_wanted = pass->clean && pass->dead_len > 0;
+    }
+}

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "flow/engine_told.h"
 
+#include <assert.h>
+
 static void next(struct bury *bury);
 
 /** One after the other, so that no bump of ours ever waits behind more than
@@ -11,6 +13,7 @@ static void next(struct bury *bury);
 static void on_buried(void *context, bool done, const struct err *err)
 {
     struct bury *bury = context;
+    assert(bury->under_way && bury->after > 0);
     bury->under_way = false;
     if (done && (!err || err->kind == ERR_NONE)) {
         CRASHPOINT("bury_after");
@@ -34,6 +37,7 @@ static void next(struct bury *bury)
     if (!suspect) {
         return;
     }
+    assert(suspect > bury->after && !bury->under_way);
     CRASHPOINT("bury_before");
     bury->under_way = true;
     bury->after = suspect;

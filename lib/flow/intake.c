@@ -8,7 +8,6 @@
 #include "core/trace.h"
 #include "flow/engine_told.h"
 #include "flow/item.h"
-#include "flow/reject.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -26,6 +25,7 @@
 #define AHEAD_BYTES_MAX INT64_C(16777216)
 
 static void flush(void *context);
+static void go_on(void *context);
 
 /* ---- life ------------------------------------------------------------------------ */
 
@@ -37,14 +37,25 @@ static void on_retry(void *context)
 }
 
 bool intake_init(struct intake *intake, struct engine *engine,
+                 struct consumer *consumer,
                  const struct intake_options *options, struct err *err)
 {
-    *intake = (struct intake){.engine = engine, .options = *options};
+    const struct rejects_options rejects = {
+        .loop = engine->edges.loop,
+        .producer = engine->edges.producer,
+        .consumer = consumer,
+        .clock = &engine->clock,
+        .topic = options->rejected_topic,
+        .on_end = go_on,
+        .context = intake,
+    };
+    assert(consumer && options->bytes_max > 0);
+    *intake = (struct intake){
+        .engine = engine, .consumer = consumer, .options = *options};
     struct metrics *m = engine->edges.metrics;
     list_init(&intake->waiting);
     list_init(&intake->batch);
     arena_init(&intake->arena, 65536, 0);
-    assert(options->bytes_max > 0);
     intake->retry = loop_timer_new(engine->edges.loop, on_retry, intake);
     intake->next_turn = loop_timer_new(engine->edges.loop, flush, intake);
     if (!intake->retry || !intake->next_turn) {
@@ -54,9 +65,7 @@ bool intake_init(struct intake *intake, struct engine *engine,
     }
     intake->received = metric_get(m, METRIC_COUNTER, "pixverse_received_total",
                                   NULL, "Messages read from the request topic.");
-    intake->rejected =
-        metric_get(m, METRIC_COUNTER, "pixverse_rejected_total", NULL,
-                   "Messages that went to the rejected topic.");
+    rejects_init(&intake->rejects, &rejects, m);
     intake->repeated =
         metric_get(m, METRIC_COUNTER, "pixverse_repeated_total", NULL,
                    "Messages whose request was known already.");
@@ -89,10 +98,10 @@ void intake_done(struct intake *intake)
     arena_done(&intake->arena);
 }
 
-void intake_tell_idle(struct intake *intake)
+static void tell_idle(struct intake *intake)
 {
     if (intake->stopped && intake->on_idle && !intake->storing &&
-        intake->rejecting == 0) {
+        intake->rejects.under_way == 0) {
         loop_fn *on_idle = intake->on_idle;
         intake->on_idle = NULL;
         on_idle(intake->idle_context);
@@ -115,7 +124,7 @@ static void set_paused(struct intake *intake, bool paused)
     }
 }
 
-void intake_judge_backlog(struct intake *intake)
+static void judge_backlog(struct intake *intake)
 {
     int64_t max = intake->options.backlog_max;
     int64_t bytes_max = intake->options.bytes_max;
@@ -141,7 +150,7 @@ void intake_judge_backlog(struct intake *intake)
 void intake_backlog(struct intake *intake, int64_t queued)
 {
     intake->backlog = queued;
-    intake_judge_backlog(intake);
+    judge_backlog(intake);
     flush(intake); /* what came before the clock was known has waited for it */
 }
 
@@ -151,7 +160,7 @@ void intake_message(void *context, struct message *message)
 {
     struct intake *intake = context;
     metric_add(intake->received, 1);
-    struct item *item = intake->stopped ? NULL : item_new(intake, message);
+    struct item *item = intake->stopped ? NULL : item_new(&intake->bytes, message);
     if (!item && !intake->stopped) {
         consumer_again(intake->consumer, message);
         return;
@@ -164,7 +173,7 @@ void intake_message(void *context, struct message *message)
     intake->waiting_len++;
     if (!intake->paused && (intake->waiting_len >= WAITING_MAX ||
                             intake->bytes >= intake->options.bytes_max)) {
-        intake_judge_backlog(intake);
+        judge_backlog(intake);
     }
     loop_defer(intake->engine->edges.loop, flush, intake);
 }
@@ -173,6 +182,7 @@ void intake_message(void *context, struct message *message)
  * waits is there once, as it came. */
 static void read_item(struct intake *intake, struct item *item)
 {
+    assert(intake->waiting_len > 0);
     list_remove(&item->link);
     intake->waiting_len--;
     if (!request_read(item->message->value, &item->arena, &item->request)) {
@@ -183,7 +193,7 @@ static void read_item(struct intake *intake, struct item *item)
     }
     item_weigh(item);
     if (item->request.reject != REQUEST_NAMED) {
-        reject(item, item->request.reject);
+        reject(&intake->rejects, item, item->request.reject);
         return;
     }
     list_add_tail(&intake->batch, &item->link);
@@ -200,7 +210,7 @@ static bool is_batch_full(const struct intake *intake)
 /** The producer has a copy of each: half of what may wait at most. */
 static bool are_rejections_many(const struct intake *intake)
 {
-    return intake->rejecting_bytes >= intake->options.bytes_max / 2;
+    return intake->rejects.bytes >= intake->options.bytes_max / 2;
 }
 
 /** false: the turn's share is used up, the rest waits for the next. */
@@ -331,13 +341,13 @@ static void settle_item(struct intake *intake, struct item *item,
         metric_add(intake->repeated, 1);
         break;
     case INTAKE_REUSED:
-        reject(item, REQUEST_ID_REUSED);
+        reject(&intake->rejects, item, REQUEST_ID_REUSED);
         return;
     case INTAKE_POISON:
         log_at(LOG_ERROR, "the store refuses the data of a message",
                LOG_STR("request_id", item->request.request_id));
         item->request.why = STR("PostgreSQL refuses its data");
-        reject(item, REQUEST_NOT_JSON);
+        reject(&intake->rejects, item, REQUEST_NOT_JSON);
         return;
     }
     CRASHPOINT("offset_before");
@@ -349,6 +359,7 @@ static void settle_item(struct intake *intake, struct item *item,
 static void on_stored(void *context, const struct intake_result *result)
 {
     struct intake *intake = context;
+    assert(intake->asked && intake->storing);
     intake->asked = false;
     if (result->err.kind != ERR_NONE) {
         /* Unknown or not: the same batch again finds its own rows as repeats. */
@@ -363,13 +374,14 @@ static void on_stored(void *context, const struct intake_result *result)
         if (intake->stopped) {
             drop_all(intake, &intake->batch);
             intake->storing = false;
-            intake_tell_idle(intake);
+            tell_idle(intake);
             return;
         }
         loop_timer_set(intake->retry, wait_ms);
         return;
     }
     CRASHPOINT("intake_committed");
+    assert(result->len == intake->batch_len);
     intake->retries = 0;
     intake->storing = false;
     bool faulty = false;
@@ -393,9 +405,9 @@ static void on_stored(void *context, const struct intake_result *result)
     if (faulty) {
         engine_want_adopts(intake->engine); /* their events are to be told */
     }
-    intake_judge_backlog(intake);
+    judge_backlog(intake);
     flush(intake);
-    intake_tell_idle(intake);
+    tell_idle(intake);
 }
 
 static void again_soon(struct intake *intake)
@@ -432,11 +444,12 @@ static void on_sources(void *context, const enum source_state *states,
                        size_t len, const struct err *err)
 {
     struct intake *intake = context;
+    assert(intake->asked && intake->storing);
     intake->asked = false;
     if (intake->stopped) {
         drop_all(intake, &intake->batch);
         intake->storing = false;
-        intake_tell_idle(intake);
+        tell_idle(intake);
         return;
     }
     if (err && err->kind != ERR_NONE) {
@@ -512,11 +525,13 @@ int64_t intake_ahead_bytes(int64_t bytes_max)
     return quarter < AHEAD_BYTES_MAX ? quarter : AHEAD_BYTES_MAX;
 }
 
-void intake_go_on(struct intake *intake)
+/** There is room again. */
+static void go_on(void *context)
 {
-    intake_judge_backlog(intake);
+    struct intake *intake = context;
+    judge_backlog(intake);
     flush(intake);
-    intake_tell_idle(intake);
+    tell_idle(intake);
 }
 
 void intake_store_is_back(struct intake *intake)
@@ -526,7 +541,9 @@ void intake_store_is_back(struct intake *intake)
 
 void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
 {
+    assert(!intake->stopped);
     intake->stopped = true;
+    intake->rejects.stopped = true;
     intake->on_idle = on_idle;
     intake->idle_context = context;
     set_paused(intake, true);
@@ -539,5 +556,5 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
         intake->storing = false;
     }
     loop_timer_stop(intake->next_turn);
-    intake_tell_idle(intake);
+    tell_idle(intake);
 }

@@ -3,6 +3,7 @@
 
 #include "edge/consumer.h"
 #include "flow/engine.h"
+#include "flow/reject.h"
 
 /**
  * From the request topic into the store: read and judge, insert a batch in one
@@ -23,7 +24,7 @@ struct intake_options {
 struct intake {
     struct engine *engine; /* for its edges, clock and claims */
     struct intake_options options;
-    struct consumer *consumer; /* set by the worker once it is open */
+    struct consumer *consumer; /* null once a drain has closed it */
     struct list waiting;   /* as they came, not yet in a batch */
     size_t waiting_len;
     struct list batch;     /* being filled, or under way to the store */
@@ -39,13 +40,11 @@ struct intake {
     int retries;
     bool storing;          /* a batch is under way or waits for its retry */
     bool asked;            /* the store has it: its answer is to come */
-    size_t rejecting;      /* rejections not yet acknowledged */
-    int64_t rejecting_bytes;
+    struct rejects rejects;
     bool paused;
     bool stopped;          /* draining */
     int64_t backlog;       /* the fleet's waiting rows, as last told and since */
     struct metric *received;
-    struct metric *rejected;
     struct metric *repeated;
     struct metric *invalid;
     struct metric *paused_gauge;
@@ -55,6 +54,7 @@ struct intake {
 };
 
 MUST_CHECK bool intake_init(struct intake *intake, struct engine *engine,
+                            struct consumer *consumer,
                             const struct intake_options *options,
                             struct err *err);
 void intake_done(struct intake *intake);
@@ -68,11 +68,6 @@ void intake_backlog(struct intake *intake, int64_t queued);
 /** How much of INTAKE_BYTES_MAX the consumer may read ahead of us: a quarter,
  * 16 MiB at most. The rest is options.bytes_max. */
 int64_t intake_ahead_bytes(int64_t bytes_max);
-
-/** For reject.h: there is room again. */
-void intake_go_on(struct intake *intake);
-void intake_judge_backlog(struct intake *intake);
-void intake_tell_idle(struct intake *intake);
 
 /** The store is there again. */
 void intake_store_is_back(struct intake *intake);

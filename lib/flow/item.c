@@ -17,20 +17,21 @@ static size_t message_bytes(const struct message *message)
 
 void item_weigh(struct item *item)
 {
-    assert(item->intake->bytes >= (int64_t)item->bytes);
-    item->intake->bytes -= (int64_t)item->bytes;
+    assert(*item->waiting_bytes >= (int64_t)item->bytes);
+    *item->waiting_bytes -= (int64_t)item->bytes;
     item->bytes = sizeof *item + OVERHEAD_BYTES + message_bytes(item->message) +
                   item->arena.used_bytes;
-    item->intake->bytes += (int64_t)item->bytes;
+    *item->waiting_bytes += (int64_t)item->bytes;
 }
 
-struct item *item_new(struct intake *intake, struct message *message)
+struct item *item_new(int64_t *waiting_bytes, struct message *message)
 {
+    assert(*waiting_bytes >= 0 && message);
     struct item *item = calloc(1, sizeof *item);
     if (!item) {
         return NULL;
     }
-    item->intake = intake;
+    item->waiting_bytes = waiting_bytes;
     item->message = message;
     list_init(&item->link);
     arena_init(&item->arena, 2048, 0);
@@ -40,8 +41,8 @@ struct item *item_new(struct intake *intake, struct message *message)
 
 void item_free(struct item *item)
 {
-    assert(item->intake->bytes >= (int64_t)item->bytes);
-    item->intake->bytes -= (int64_t)item->bytes;
+    assert(*item->waiting_bytes >= (int64_t)item->bytes);
+    *item->waiting_bytes -= (int64_t)item->bytes;
     list_remove(&item->link);
     loop_timer_free(item->retry);
     arena_done(&item->arena);

@@ -1,29 +1,34 @@
 #ifndef FLOW_ITEM_H
 #define FLOW_ITEM_H
 
+#include "base/list.h"
 #include "core/request.h"
-#include "flow/intake.h"
+#include "edge/consumer.h"
+#include "edge/loop.h"
 
 /** What is left out of a rejection that is too large for its topic. */
 enum cut { CUT_NOTHING, CUT_VALUE, CUT_KEY /* and its own headers, too */ };
 
+struct rejects;
+
 /** One message on its way through the intake. */
 struct item {
     struct list link;
-    struct intake *intake;
+    int64_t *waiting_bytes;  /* the sum that it is weighed into */
     struct message *message; /* whole until it is dealt with: a rejection
                                 repeats it, and only the store finds an id that
                                 is used again */
-    size_t bytes;            /* as it weighs in intake->bytes */
+    size_t bytes;            /* as it weighs in that sum */
     struct arena arena;      /* of the request; empty until it is read */
     struct request request;
+    struct rejects *rejects;  /* rejecting: by these */
     const char *error;        /* rejecting: the header `error` */
     enum cut cut;             /* rejecting: the broker takes no such value */
     struct loop_timer *retry; /* rejecting: the broker had no time */
 };
 
-/** Weighed. null: no memory. */
-struct item *item_new(struct intake *intake, struct message *message);
+/** Weighed into that sum, which outlives it. null: no memory. */
+struct item *item_new(int64_t *waiting_bytes, struct message *message);
 
 /** Weigh it again, after what it holds has changed. */
 void item_weigh(struct item *item);

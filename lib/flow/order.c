@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <assert.h>
+
 /** Whether it is between two effects, in a state that an order can end. A
  * doubt is told once: it settles by its own clock. */
 static bool may_obey(const struct job *job, bool told)
@@ -42,6 +44,7 @@ static void cancel(struct engine *engine, struct job *job)
 
 void order_cancel(struct engine *engine, const int64_t *tasks, size_t len)
 {
+    assert(tasks || !len);
     for (size_t i = 0; i < len; i++) {
         struct job *job = jobs_find(&engine->jobs, tasks[i]);
         if (job) {

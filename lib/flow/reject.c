@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/event.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define REJECT_RETRY_MS 1000
@@ -11,28 +12,50 @@
 
 static void send_rejection(void *context);
 
+void rejects_init(struct rejects *rejects,
+                  const struct rejects_options *options,
+                  struct metrics *metrics)
+{
+    assert(options->loop && options->producer && options->clock);
+    assert(options->topic && options->on_end);
+    *rejects = (struct rejects){.options = *options};
+    rejects->rejected =
+        metric_get(metrics, METRIC_COUNTER, "pixverse_rejected_total", NULL,
+                   "Messages that went to the rejected topic.");
+}
+
+/** It is rejected no more. */
+static void put_down(struct item *item)
+{
+    struct rejects *rejects = item->rejects;
+    assert(rejects->under_way > 0);
+    assert(rejects->bytes >= (int64_t)item->bytes);
+    rejects->under_way--;
+    rejects->bytes -= (int64_t)item->bytes;
+    item_free(item);
+}
+
 static void end(struct item *item)
 {
-    struct intake *intake = item->intake;
-    intake->rejecting--;
-    intake->rejecting_bytes -= (int64_t)item->bytes;
-    item_free(item);
-    intake_go_on(intake);
+    const struct rejects_options *options = &item->rejects->options;
+    put_down(item);
+    options->on_end(options->context);
 }
 
 static void on_rejected(void *context, const struct err *err)
 {
     struct item *item = context;
-    struct intake *intake = item->intake;
+    struct rejects *rejects = item->rejects;
+    struct consumer *consumer = rejects->options.consumer;
     if (!err) {
         CRASHPOINT("reject_acknowledged");
-        metric_add(intake->rejected, 1);
-        consumer_done(intake->consumer, item->message);
+        metric_add(rejects->rejected, 1);
+        consumer_done(consumer, item->message);
         end(item);
         return;
     }
-    if (intake->stopped) {
-        consumer_drop(intake->consumer, item->message);
+    if (rejects->stopped) {
+        consumer_drop(consumer, item->message);
         end(item);
         return;
     }
@@ -49,6 +72,7 @@ static void on_rejected(void *context, const struct err *err)
 static void send_rejection(void *context)
 {
     struct item *item = context;
+    const struct rejects_options *options = &item->rejects->options;
     const struct message *message = item->message;
     struct event_header headers[HEADERS_MAX + 7];
     size_t n = 0;
@@ -81,17 +105,16 @@ static void send_rejection(void *context)
             (struct event_header){STR("key_dropped"), str_of(key_bytes)};
     }
     const struct outgoing outgoing = {
-        .topic = item->intake->options.rejected_topic,
+        .topic = options->topic,
         .key = item->cut >= CUT_KEY ? (struct str){0} : message->key,
         .value = item->cut >= CUT_VALUE ? (struct str){0} : message->value,
         .headers = headers,
         .headers_len = n,
-        .at_ms = engine_now_ms(item->intake->engine),
+        .at_ms = clock_now_ms(options->clock),
     };
     struct err err = {0};
     CRASHPOINT("reject_before");
-    if (producer_send(item->intake->engine->edges.producer, &outgoing,
-                      on_rejected, item, &err)) {
+    if (producer_send(options->producer, &outgoing, on_rejected, item, &err)) {
         CRASHPOINT("reject_sent");
         return;
     }
@@ -103,9 +126,11 @@ static void send_rejection(void *context)
     loop_timer_set(item->retry, REJECT_RETRY_MS);
 }
 
-void reject(struct item *item, enum request_reject reason)
+void reject(struct rejects *rejects, struct item *item,
+            enum request_reject reason)
 {
-    struct intake *intake = item->intake;
+    assert(!item->rejects && !item->retry && reason != REQUEST_NAMED);
+    item->rejects = rejects;
     item->error = request_reject_name(reason);
     log_at(LOG_WARN, "a message was rejected", LOG_TEXT("error", item->error),
            LOG_STR("request_id", item->request.request_id),
@@ -113,15 +138,12 @@ void reject(struct item *item, enum request_reject reason)
            LOG_I64("offset", item->message->offset),
            LOG_LAST("why", item->request.why));
     list_remove(&item->link);
-    intake->rejecting++;
-    intake->rejecting_bytes += (int64_t)item->bytes;
-    item->retry =
-        loop_timer_new(intake->engine->edges.loop, send_rejection, item);
+    rejects->under_way++;
+    rejects->bytes += (int64_t)item->bytes;
+    item->retry = loop_timer_new(rejects->options.loop, send_rejection, item);
     if (!item->retry) {
-        consumer_again(intake->consumer, item->message);
-        intake->rejecting--;
-        intake->rejecting_bytes -= (int64_t)item->bytes;
-        item_free(item);
+        consumer_again(rejects->options.consumer, item->message);
+        put_down(item);
         return;
     }
     send_rejection(item);

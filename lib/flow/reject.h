@@ -1,13 +1,41 @@
 #ifndef FLOW_REJECT_H
 #define FLOW_REJECT_H
 
+#include "base/metric.h"
+#include "edge/producer.h"
+#include "flow/clock.h"
 #include "flow/item.h"
 
 /**
- * Out to the rejected topic, with the original key, value and headers. Takes
- * the item over: its offset passes with the broker's acknowledgement, however
- * long that takes.
+ * Out to the rejected topic, with the original key, value and headers. An
+ * item's offset passes with the broker's acknowledgement, however long that
+ * takes.
  */
-void reject(struct item *item, enum request_reject reason);
+
+struct rejects_options {
+    struct loop *loop;
+    struct producer *producer;
+    struct consumer *consumer; /* whose messages they are */
+    const struct clock *clock;
+    const char *topic;
+    loop_fn *on_end; /* one less is under way */
+    void *context;
+};
+
+struct rejects {
+    struct rejects_options options;
+    size_t under_way; /* not yet acknowledged */
+    int64_t bytes;    /* of these */
+    bool stopped;     /* draining: what fails is given back, not tried again */
+    struct metric *rejected;
+};
+
+void rejects_init(struct rejects *rejects,
+                  const struct rejects_options *options,
+                  struct metrics *metrics);
+
+/** Takes the item over. */
+void reject(struct rejects *rejects, struct item *item,
+            enum request_reject reason);
 
 #endif

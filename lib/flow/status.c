@@ -1,5 +1,6 @@
 #include "flow/status.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define UNTOLD_MS 10000 /* that an end may take to be announced */
@@ -347,6 +348,8 @@ static void answer_task(const struct status *s, struct str id,
 void status_answer(void *context, struct str path, struct admin_answer *answer)
 {
     const struct status *s = context;
+    assert(s->engine && s->fleet && s->intake && s->name);
+    assert(answer->body && !answer->status);
     if (str_eq(path, STR("/healthz"))) {
         answer->content_type = "text/plain; charset=utf-8";
         answer->status = 200;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "flow/engine_told.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,8 @@ static void take(struct unreadable *unreadable,
                  const struct unreadable_part *part)
 {
     struct unreadable_pass *pass = &unreadable->pass;
+    assert(part->count >= (int64_t)part->len);
+    assert(!part->last || part->last > pass->after);
     pass->rows += part->count;
     pass->after = part->last;
     if (part->len && !pass->first[0] && part->rows[0].request_id.len) {
@@ -89,6 +92,7 @@ static void on_rows(void *context, const struct unreadable_part *part,
     struct unreadable *unreadable = context;
     const int64_t boot_ms = loop_boot_ms(unreadable->engine->edges.loop);
     const int64_t took_ms = boot_ms - unreadable->asked_ms;
+    assert(unreadable->looking);
     unreadable->looking = false;
     if (err) { /* the next look will do */
         unreadable->due_ms = boot_ms + LOOK_EVERY_MS;

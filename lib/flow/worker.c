@@ -312,14 +312,13 @@ bool worker_init(struct worker *w, const struct worker_options *options,
     };
     if (!engine_init(&w->engine, &options->engine, edges, err) ||
         !fleet_init(&w->fleet, &w->engine, &options->fleet, err) ||
-        !intake_init(&w->intake, &w->engine, &options->intake, err) ||
+        !intake_init(&w->intake, &w->engine, consumer, &options->intake, err) ||
         !timers_init(w, err)) {
         return false;
     }
     w->engine.gate.storage_untried = true;
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
-    w->intake.consumer = consumer;
     return true;
 }
 

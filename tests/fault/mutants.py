@@ -283,6 +283,8 @@ MUTANTS = [
     ("who may not send sends", "lib/edge/web/handle.c",
      "!call->hooks->may_send(call->context, remote)) {",
      "call->sends < 0) {", ["edge/http"]),
+    ("a drain has all the time there is", "lib/flow/worker.c",
+     "    loop_timer_set(w->give_up, drain_ms);\n", "", ["sim/fleet"]),
     ("an offset before its commit", "lib/flow/intake.c",
      "    list_add_tail(&intake->waiting, &item->link);\n"
      "    intake->waiting_len++;\n    if (",

@@ -266,7 +266,7 @@ static void what_waits__is_bounded_by_its_bytes(void **state)
     }
     look_while(world, w1, 2000);
     assert_true(w1->worker.intake.paused);
-    assert_true(w1->worker.intake.rejecting_bytes <= 2 * MIB);
+    assert_true(w1->worker.intake.rejects.bytes <= 2 * MIB);
     assert_true(consumer_out(w1->worker.consumer) < 100);
     world->kafka->down = false;
     world_run_for(world, MINUTE_MS);

@@ -512,7 +512,8 @@ static void begins_or_says_why_not(void **state)
         whole = engine_init(&e, &options, &node->edges, &err);
         if (whole) {
             whole = fleet_init(&f, &e, &fleet, &err) &&
-                    intake_init(&i, &e, &intake, &err);
+                    intake_init(&i, &e, node->worker.consumer, &intake,
+                                &err);
             if (whole) {
                 intake_done(&i);
             }

@@ -26,6 +26,12 @@ includes_in() { # FOLDER ALLOWED-REGEX
         grep -vE "include <($2)"
 }
 
+# Nor does it open doors, or know what the settings call them: it is given them.
+opened_in_flow() {
+    grep -rnE '\b(admin|bucket|consumer|fetcher|http|loop|producer|store)_open\(|"base/settings\.h"' \
+        --include='*.[ch]' lib/flow
+}
+
 # The pure folder asks the world for nothing.
 world='<(sys/socket|netdb|pthread|threads|fcntl|poll|sys/(epoll|stat|mman|random|timerfd)|unistd|dirent|signal)\b'
 worldly_core() {
@@ -157,6 +163,8 @@ tap_check "lib/base includes no library" tap_empty "$(includes_in base '-')"
 tap_check "lib/core includes no library but jansson and libcrypto" \
     tap_empty "$(includes_in core 'openssl/|jansson')"
 tap_check "lib/flow includes no library" tap_empty "$(includes_in flow '-')"
+tap_check "lib/flow opens no door and knows no settings" \
+    tap_empty "$(opened_in_flow)"
 tap_check "lib/core includes no header of sockets, files, clocks or threads" \
     tap_empty "$(worldly_core)"
 tap_check "no door speaks of a library in its header" \

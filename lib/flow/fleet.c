@@ -40,7 +40,6 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
     assert(options->name && options->lease_ms > 0);
     *fleet = (struct fleet){.engine = engine, .options = *options};
     lease_watch_init(&fleet->watch, options->lease_ms);
-    arena_init(&fleet->scratch, 4096, 0);
     fleet->timer = loop_timer_new(engine->edges.loop, beat, fleet);
     if (!fleet->timer) {
         return err_set(err, ERR_FATAL, "no memory for the fleet");
@@ -60,7 +59,6 @@ void fleet_done(struct fleet *fleet)
     loop_timer_free(fleet->timer);
     holds_done(&fleet->holds);
     lease_watch_done(&fleet->watch);
-    arena_done(&fleet->scratch);
 }
 
 size_t fleet_alive(const struct fleet *fleet)
@@ -293,6 +291,7 @@ static void on_left(void *context, bool done, const struct err *err)
         log_at(LOG_WARN, "the lease could not be given up; others take the "
                          "tasks over when it has stood still long enough");
     }
+    assert(fleet->leaving && fleet->on_left);
     fleet->on_left(fleet->left_context);
 }
 

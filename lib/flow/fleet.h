@@ -8,9 +8,9 @@
 #include "flow/unreadable.h"
 
 /**
- * One worker among others: its lease, who is dead, what the fleet shares (holds,
- * counts, the provider's answer about keys). It tells the engine, and the
- * engine tells it.
+ * One worker among others: it joins, beats, has the dead buried, and leaves.
+ * What a beat reads of what the fleet shares it hands on: holds, counts, orders,
+ * the provider's word about keys.
  */
 
 struct fleet_options {
@@ -43,7 +43,6 @@ struct fleet {
     int64_t in_flight;
     struct holds holds;
     struct unreadable unreadable; /* rows that nobody can read */
-    struct arena scratch;
     struct metric *alive;
     struct metric *queued_gauge;
     struct metric *in_flight_gauge;

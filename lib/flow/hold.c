@@ -113,6 +113,7 @@ static void on_probe_reply(void *context, const struct reply *reply)
     struct probe *probe = context;
     struct holds *holds = probe->holds;
     struct str message = {0};
+    assert(holds->probing && probe->reason != HOLD_STORAGE);
     arena_reset(&holds->scratch);
     if (apimart_read_probe(probe->reason, reply, &holds->scratch, &message)) {
         lift(holds, probe);
@@ -127,6 +128,7 @@ static void on_probe_reply(void *context, const struct reply *reply)
 static void on_probe_bucket(void *context, const struct bucket_result *result)
 {
     struct probe *probe = context;
+    assert(probe->holds->probing && probe->reason == HOLD_STORAGE);
     if (result->end == BUCKET_DONE) {
         lift(probe->holds, probe);
     } else {

@@ -298,7 +298,7 @@ bool worker_init(struct worker *w, const struct worker_options *options,
                  const struct engine_edges *edges, struct consumer *consumer,
                  struct err *err)
 {
-    assert(options->drain_ms > 0 && consumer);
+    assert(options->drain_ms >= 0 && consumer);
     assert(options->fleet.lease_ms == options->engine.lease_ms);
     assert_doors(edges);
     *w = (struct worker){

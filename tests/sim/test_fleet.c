@@ -215,7 +215,7 @@ static void a_drain_that_runs_out_of_time__leaves_the_rest_to_others(void **stat
     until_state(world, "a", SUBMITTING, MINUTE_MS);
     tables_away(world, 3 * MINUTE_MS);
     node_drain(w1);
-    assert_false(world_run_until(world, has_ended, w1, 119000));
+    assert_false(world_run_until(world, has_ended, w1, 54000));
     assert_true(world_run_until(world, has_ended, w1, 3000));
     assert_int_equal(w1->worker.end, WORKER_FAILED);
     struct node *w2 = node_start(world, "w2", NULL);

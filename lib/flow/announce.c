@@ -4,12 +4,15 @@
 #include "base/log.h"
 #include "core/event.h"
 
+#include <assert.h>
+
 static void on_delivered(void *context, const struct err *err)
 {
     struct ticket *ticket = context;
     struct stage *stage = ticket->stage;
     gate_leave(stage->gate, SLOT_ANNOUNCE);
     struct job *job = ticket_end(ticket);
+    assert(!job || task_owes(job->task.row.state) == OWES_ANNOUNCE);
     stage->announce_err = err ? *err : (struct err){0};
     if (!job) {
         return;
@@ -39,6 +42,7 @@ static void unannounced(struct stage *stage, struct job *job, const char *why)
 
 void announce_begin(struct stage *stage, struct job *job)
 {
+    assert(task_owes(job->task.row.state) == OWES_ANNOUNCE);
     struct event event;
     if (!event_open(str_of(job->task.row.event), &event)) {
         log_at(LOG_ERROR, "the stored event of a task can't be read",

@@ -33,6 +33,7 @@ static void set_timer(struct due *due)
 
 void due_from(struct due *due, struct job *job, int64_t due_ms)
 {
+    assert(job->phase != JOB_FREE);
     int64_t boot_ms = clock_to_boot_ms(due->clock, due_ms);
     const struct heap_entry *first = heap_first(&due->waiting);
     bool sooner = !first || boot_ms < first->due_ms;
@@ -51,6 +52,7 @@ struct job *due_pop(struct due *due, int64_t boot_ms)
         return NULL;
     }
     struct job *job = LIST_OWNER(first, struct job, due);
+    assert(job->phase == JOB_WAITING);
     due_remove(due, job);
     return job;
 }
@@ -98,6 +100,7 @@ struct job *due_pop_replay(struct due *due)
         return NULL;
     }
     struct job *job = LIST_OWNER(first, struct job, link);
+    assert(job->phase == JOB_WAITING && job->task.row.state == SUBMITTING);
     due_remove(due, job);
     return job;
 }

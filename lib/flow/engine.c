@@ -316,6 +316,7 @@ static void on_taken(void *context, const struct task_read *read)
 static void forget_job(void *context, struct job *job)
 {
     struct engine *engine = context;
+    assert(job->phase != JOB_FREE);
     gate_give_back(&engine->gate, job);
     due_remove(&engine->due, job);
     reasons_drop(&engine->reasons, job);
@@ -444,6 +445,7 @@ static void on_lease_dead(void *context)
 static void on_idle(void *context)
 {
     struct engine *engine = context;
+    assert(!engine->turns.in_flight);
     if (engine->gate.draining && engine->on_idle &&
         gate_is_idle(&engine->gate) && learn_waiting(&engine->learn) == 0) {
         loop_fn *callback = engine->on_idle;

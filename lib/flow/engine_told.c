@@ -17,6 +17,7 @@ void engine_storage_tried(struct engine *engine)
 
 void engine_joined(struct engine *engine, int64_t owner)
 {
+    assert(owner > 0);
     gate_joined(&engine->gate);
     turn_joined(&engine->turns, owner);
 }
@@ -24,6 +25,7 @@ void engine_joined(struct engine *engine, int64_t owner)
 void engine_bumped(struct engine *engine, int64_t bump_started_ms,
                    int64_t now_ms)
 {
+    assert(now_ms > 0);
     clock_told(&engine->clock, now_ms);
     gate_bumped(&engine->gate, bump_started_ms);
     turn_soon(&engine->turns);

@@ -28,6 +28,7 @@ void gate_joined(struct gate *gate)
 
 void gate_lost(struct gate *gate)
 {
+    assert(gate->clock);
     gate->lease_ok = false;
 }
 
@@ -41,6 +42,7 @@ void gate_bumped(struct gate *gate, int64_t boot_ms)
 
 void gate_drain(struct gate *gate)
 {
+    assert(gate->on_free);
     gate->draining = true;
 }
 
@@ -59,6 +61,7 @@ bool gate_set_hold(struct gate *gate, enum hold_reason worst)
 
 void gate_storage_tried(struct gate *gate)
 {
+    assert(gate->on_free);
     gate->storage_untried = false;
     gate_look(gate);
 }
@@ -73,6 +76,7 @@ bool gate_may_submit(const struct gate *gate)
 
 bool gate_may_send(const struct gate *gate)
 {
+    assert(gate->options.lease_ms > 0);
     return gate->lease_ok && !gate->draining &&
            lease_may_submit(gate->bump_started_ms, gate->options.lease_ms,
                             clock_boot_ms(gate->clock));
@@ -80,17 +84,20 @@ bool gate_may_send(const struct gate *gate)
 
 int gate_submits_room(const struct gate *gate)
 {
+    assert(gate->under_way[SLOT_SUBMIT] >= 0);
     return pace_room(&gate->pace, gate->under_way[SLOT_SUBMIT],
                      clock_boot_ms(gate->clock));
 }
 
 int gate_transfers_room(const struct gate *gate)
 {
+    assert(gate->under_way[SLOT_TRANSFER] >= 0);
     return gate->options.transfers_max - gate->under_way[SLOT_TRANSFER];
 }
 
 bool gate_is_idle(const struct gate *gate)
 {
+    assert(gate->under_way[SLOT_ANNOUNCE] >= 0);
     return gate->under_way[SLOT_SUBMIT] == 0 &&
            gate->under_way[SLOT_TRANSFER] == 0 &&
            gate->under_way[SLOT_ANNOUNCE] == 0;
@@ -138,6 +145,8 @@ void gate_pass(struct gate *gate, struct job *job)
 
 void gate_give_back(struct gate *gate, struct job *job)
 {
+    assert(job->takes == SLOT_NONE || job->takes == SLOT_SUBMIT ||
+           job->takes == SLOT_TRANSFER);
     if (job->takes != SLOT_NONE) {
         gate_leave(gate, job->takes);
     }

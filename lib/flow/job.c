@@ -10,6 +10,7 @@
 
 bool jobs_init(struct jobs *jobs, size_t slots_max)
 {
+    assert(slots_max > 0 && slots_max < UINT32_MAX);
     *jobs = (struct jobs){.slots_max = slots_max};
     list_init(&jobs->free);
     jobs->table_size = 64;
@@ -55,6 +56,7 @@ static size_t hash_of(const struct jobs *jobs, int64_t id)
 /** Where the id is, or the free place where it would be. */
 static size_t place_of(const struct jobs *jobs, int64_t id)
 {
+    assert(jobs->table_size > 0);
     size_t at = hash_of(jobs, id);
     while (jobs->ids[at] && jobs->ids[at] != id) {
         at = (at + 1) & (jobs->table_size - 1);
@@ -191,12 +193,14 @@ struct job *jobs_get(const struct jobs *jobs, struct job_ref ref)
 
 struct job_ref job_ref(const struct job *job)
 {
+    assert(job->phase != JOB_FREE);
     return (struct job_ref){job->slot, job->generation};
 }
 
 void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
                void *context)
 {
+    assert(fn);
     for (size_t i = 0; i < jobs->pages_len; i++) {
         for (size_t j = 0; jobs->pages[i] && j < JOBS_PAGE; j++) {
             if (jobs->pages[i][j].phase != JOB_FREE) {
@@ -218,6 +222,7 @@ static const char *name_at(const struct job *job, int index)
 
 const char *job_request_id(const struct job *job)
 {
+    assert(job->names);
     return name_at(job, 0);
 }
 
@@ -238,6 +243,7 @@ const char *job_tracestate(const struct job *job)
 
 struct effect *job_effect(struct job *job)
 {
+    assert(job->phase != JOB_FREE);
     if (!job->effect) {
         job->effect = calloc(1, sizeof *job->effect);
         if (job->effect) {
@@ -268,6 +274,7 @@ static struct str keep(struct arena *arena, struct str text)
 
 bool effect_stash(struct effect *effect, const struct outcome *outcome)
 {
+    assert(outcome != &effect->outcome);
     struct arena *arena = &effect->arena;
     struct outcome copy = *outcome;
     copy.provider_task_id = keep(arena, outcome->provider_task_id);

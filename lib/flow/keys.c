@@ -104,12 +104,14 @@ void keys_ask(void *context)
 
 void keys_stop(struct keys *keys)
 {
+    assert(keys->ask_timer);
     keys->stopped = true;
     loop_timer_stop(keys->ask_timer);
 }
 
 void keys_told(struct keys *keys, enum keys_answer answer, int64_t lifetime_ms)
 {
+    assert(keys->lifetime_ms > 0);
     if (answer == KEYS_NO_ANSWER || keys->answer == KEYS_BROKEN) {
         return;
     }

@@ -75,6 +75,8 @@ static void on_learnt(void *context, bool done, const struct err *err)
 
 static void ask(struct learnt *learnt)
 {
+    assert(learnt->request_id && learnt->idempotency_key);
+    assert(learnt->provider_task_id);
     struct store *store = learnt->learn->store;
     if (learnt->asking || !store_is_up(store)) {
         return;
@@ -140,6 +142,7 @@ void learn_id(struct learn *learn, int64_t task, struct str request_id,
 
 size_t learn_waiting(const struct learn *learn)
 {
+    assert(learn->learnts.next);
     size_t n = 0;
     for (const struct list *at = learn->learnts.next; at != &learn->learnts;
          at = at->next) {

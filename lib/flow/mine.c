@@ -13,6 +13,8 @@ static void unsee(void *context, struct job *job)
 static void was_saved(struct turns *turns, struct job *job,
                       const struct task_row *row)
 {
+    assert(job->phase == JOB_SAVING && job->unsure);
+    assert(row->id == job->task.row.id);
     if (row->version == job->task.row.version) {
         turns->hooks->on_saved(turns->context, job);
     } else {
@@ -38,6 +40,7 @@ static void drop_unseen(void *context, struct job *job)
 /** No job of ours knows it: a claim or a takeover whose answer was lost. */
 static void take_anew(struct turns *turns, const struct task_read *read)
 {
+    assert(!jobs_find(turns->jobs, read->row.id));
     if (task_is_unsent_claim(&read->row, turns->lost_claim_ms)) {
         (void)turns->hooks->on_claimed(turns->context, read, NULL);
     } else {

@@ -104,6 +104,7 @@ static struct owed doubt_due(struct stage *stage, const struct job *job)
 
 static struct owed submit_due(struct stage *stage, const struct job *job)
 {
+    assert(job->task.row.state == SUBMITTING);
     if (!job->send_next) {
         return doubt_due(stage, job);
     }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/event.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define POLL_TIMEOUT_MS 20000
@@ -19,6 +20,7 @@ static void on_told(void *context, const struct err *err)
 static void tell_progress(struct stage *stage, struct job *job,
                           const struct outcome *outcome)
 {
+    assert(outcome->kind == OUTCOME_STILL_RUNNING);
     struct task_memo *memo = &job->task.memo;
     char status[sizeof memo->status];
     snprintf(status, sizeof status, "%.*s", (int)outcome->status.len,
@@ -104,6 +106,8 @@ static void missed(struct stage *stage, struct job *job, const char *why)
 
 void poll_begin(struct stage *stage, struct job *job)
 {
+    assert(job->task.row.state == RUNNING || job->task.row.state == LATE ||
+           job->task.row.state == READY);
     struct ticket *ticket = ticket_new(stage, job);
     if (!ticket) {
         missed(stage, job, "no memory");

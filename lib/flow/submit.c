@@ -38,6 +38,7 @@ static bool may_send(void *context)
     const struct send *send = context;
     const struct stage *stage = send->stage;
     const struct job *job = jobs_get(stage->jobs, send->ref);
+    assert(!job || job->phase == JOB_ACTING);
     bool may =
         job && !job->task.memo.cancel && gate_may_send(stage->gate);
     CRASHPOINT_IF(may, "post_may_send");
@@ -47,6 +48,7 @@ static bool may_send(void *context)
 /** What the reply says about all submissions, not only this one. */
 static void judge_pace(struct stage *stage, const struct outcome *outcome)
 {
+    assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
     int64_t boot_ms = loop_boot_ms(stage->edges->loop);
     uint32_t random = loop_random(stage->edges->loop);
     switch (pace_news_of(outcome)) {
@@ -102,6 +104,7 @@ static void on_reply(void *context, const struct reply *reply)
     CRASHPOINT_IF(outcome.kind == OUTCOME_ACCEPTED, "post_accepted");
     CRASHPOINT_IF(outcome.kind == OUTCOME_UNANSWERED, "post_unanswered");
     struct job *job = jobs_get(stage->jobs, send->ref);
+    assert(!job || job->task.row.state == SUBMITTING);
     bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
     if (!gate) {
         judge_pace(stage, &outcome);
@@ -128,6 +131,7 @@ static void on_reply(void *context, const struct reply *reply)
 
 static void not_started(struct stage *stage, struct job *job, const char *why)
 {
+    assert(job->task.row.state == SUBMITTING);
     gate_give_back(stage->gate, job);
     stage_outcome_why(stage, job, OUTCOME_NOT_SENT, why);
 }

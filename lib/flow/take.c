@@ -29,6 +29,7 @@ bool take_row(struct job *job, const struct task_row *row)
 
 static char *names_of(const struct task_read *read)
 {
+    assert(!read->unreadable);
     const struct str texts[JOB_NAMES] = {read->request_id, read->tenant,
                                          read->traceparent, read->tracestate};
     size_t bytes = 0;
@@ -49,6 +50,7 @@ static char *names_of(const struct task_read *read)
 
 int64_t take_suspect_ms(const struct job *job, struct loop *loop)
 {
+    assert(job->phase == JOB_WAITING);
     int over = job->task.row.takeovers - SUSPECT_TAKEOVERS;
     if (over <= 0) {
         return 0;

@@ -26,6 +26,7 @@ bool tidy_is_due(const struct job *job, enum task_state next)
 
 static void tidy_end(struct tidy *tidy)
 {
+    assert(tidy->at >= tidy->keys_len);
     struct stage *stage = tidy->stage;
     struct job *job = jobs_get(stage->jobs, tidy->ref);
     arena_done(&tidy->arena);
@@ -44,6 +45,7 @@ static void tidy_next(struct tidy *tidy);
 static void on_forgotten(void *context, const struct bucket_result *result)
 {
     struct tidy *tidy = context;
+    assert(tidy->at < tidy->keys_len);
     if (result->end == BUCKET_FAILED) {
         log_at(LOG_WARN, "what is left of a video can't be removed yet",
                LOG_STR("key", tidy->keys[tidy->at]),
@@ -68,6 +70,7 @@ static void tidy_next(struct tidy *tidy)
 /** The names that its videos have, or would have. */
 static bool read_keys(struct tidy *tidy, const struct job *job)
 {
+    assert(job->effect && job->effect->facts);
     struct asset *assets;
     size_t len = assets_read(job->task.row.result, &tidy->arena, &assets);
     len = len ? len : 1;

@@ -70,6 +70,7 @@ static void finish(struct transfer *t, const struct outcome *outcome)
 static void finish_with(struct transfer *t, enum outcome_kind kind,
                         enum hold_reason hold, const char *why)
 {
+    assert(why);
     char *message = arena_copy(&t->arena, why, strlen(why));
     const struct outcome outcome = {
         .kind = kind,
@@ -83,6 +84,7 @@ static void finish_with(struct transfer *t, enum outcome_kind kind,
 static void end_after_put(struct transfer *t, enum outcome_kind kind,
                           const char *why, int http_status)
 {
+    assert(why && !t->fetch);
     if (!t->has_end) {
         char *message = arena_copy(&t->arena, why, strlen(why));
         t->has_end = true;
@@ -103,6 +105,7 @@ static void end_after_put(struct transfer *t, enum outcome_kind kind,
 
 static void all_stored(struct transfer *t)
 {
+    assert(t->at == t->assets_len && !t->fetch && !t->put);
     const struct outcome outcome = {
         .kind = OUTCOME_STORED,
         .videos = t->videos,
@@ -115,6 +118,7 @@ static void all_stored(struct transfer *t)
 
 static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
 {
+    assert(t->at < t->assets_len && !t->put);
     struct stored_video *video = &t->videos[t->at];
     char uri[4096];
     bucket_uri(t->stage->edges->bucket, t->key, uri, sizeof uri);
@@ -139,6 +143,7 @@ static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
 static void on_found(void *context, const struct bucket_result *result)
 {
     struct transfer *t = context;
+    assert(!t->fetch && !t->put);
     switch (result->end) {
     case BUCKET_DONE:
         if (result->fault) {
@@ -176,6 +181,7 @@ static void on_put_ready(void *context)
 static void on_put_end(void *context, const struct bucket_result *result)
 {
     struct transfer *t = context;
+    assert(t->put);
     t->put = NULL;
     if (t->fetch && result->end == BUCKET_EXISTS) {
         /* A store may look before it reads: no need for the rest either. */
@@ -295,6 +301,7 @@ static void not_whole(struct transfer *t, const struct fetch_end *end,
 /** Whole, as far as can be told by one body or by two. */
 static void body_is_good(struct transfer *t)
 {
+    assert(t->put && !t->fetch && !t->whole);
     t->whole = true;
     put_finish(t->put, t->sha256);
 }
@@ -303,6 +310,7 @@ static void body_is_good(struct transfer *t)
 static void second_came(struct transfer *t, const struct fetch_end *end,
                         const char *sha256)
 {
+    assert(t->again && t->put);
     if (end->bytes == t->first_bytes && strcmp(sha256, t->sha256) == 0) {
         t->fetch_end.bytes = t->first_bytes;
         body_is_good(t);
@@ -315,6 +323,7 @@ static void second_came(struct transfer *t, const struct fetch_end *end,
 
 static void body_came(struct transfer *t, const struct fetch_end *end)
 {
+    assert(t->put && !t->has_end);
     unsigned char sum[DIGEST_BYTES];
     char sha256[DIGEST_HEX_BYTES];
     digest_end(t->digest, sum);
@@ -386,6 +395,7 @@ static const struct fetch_hooks hooks = {
 /** Where it can't begin, the put is gone first. */
 static void fetch_one(struct transfer *t)
 {
+    assert(!t->fetch);
     struct err err = {0};
     t->fetch = t->key.at ? fetch_start(t->stage->edges->fetcher,
                                        t->assets[t->at].url, CONNECT_MS,
@@ -402,6 +412,7 @@ static void fetch_one(struct transfer *t)
 static void next_video(void *context)
 {
     struct transfer *t = context;
+    assert(!t->fetch && !t->put && t->at < t->assets_len);
     struct stage *stage = t->stage;
     struct job *job = jobs_get(stage->jobs, t->ref);
     if (!job || t->cancelled) {
@@ -415,6 +426,7 @@ static void next_video(void *context)
     t->resume_later = false;
     t->found = false;
     t->again = false;
+    t->whole = false;
     video_check_done(&t->check);
     fetch_one(t);
 }
@@ -423,6 +435,7 @@ static void next_video(void *context)
 
 static struct transfer *transfer_new(struct stage *stage, struct job *job)
 {
+    assert(job->effect && job->effect->facts);
     struct transfer *t = calloc(1, sizeof *t);
     if (!t) {
         return NULL;

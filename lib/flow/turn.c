@@ -23,6 +23,7 @@
 
 static int room_for_claims(struct turns *turns)
 {
+    assert(turns->jobs->used <= turns->jobs->slots_max);
     if (!turns->claim_wanted || !gate_may_submit(turns->gate) ||
         !turns->clock->known || turns->lost_claim_ms) {
         return 0;
@@ -34,6 +35,7 @@ static int room_for_claims(struct turns *turns)
 
 static int room_for_adopts(const struct turns *turns)
 {
+    assert(turns->jobs->used <= turns->jobs->slots_max);
     if (!(turns->pass.wanted || turns->pass.under_way) ||
         !turns->gate->lease_ok || turns->gate->draining ||
         !turns->clock->known) {
@@ -47,6 +49,7 @@ static int room_for_adopts(const struct turns *turns)
  * part is left to takeovers. */
 static int room_for_expired(const struct turns *turns)
 {
+    assert(turns->jobs->used <= turns->jobs->slots_max);
     if (!turns->expire_wanted || !turns->gate->lease_ok ||
         turns->gate->draining) {
         return 0;
@@ -67,6 +70,7 @@ static void gather_saves(struct turns *turns, struct turn *turn)
     while (rows && flight->saves && flight->saves_len < max) {
         struct job *job =
             LIST_OWNER(list_pop(&turns->dirty), struct job, link);
+        assert(job->phase == JOB_SAVING && !job->in_flush);
         job->in_flush = true;
         turn_crashpoint(&job->task.row, false);
         rows[flight->saves_len] = &job->task.row;
@@ -80,6 +84,7 @@ static void gather_saves(struct turns *turns, struct turn *turn)
  * this save, because a transfer can begin at once. */
 static void gather_facts(struct turns *turns, struct turn *turn)
 {
+    assert(turn->saves_len == turns->flight.saves_len);
     struct flight *flight = &turns->flight;
     int slots = gate_transfers_room(turns->gate);
     int64_t *ids = line_take(&turns->readers, &flight->arena, &flight->readers,
@@ -99,22 +104,19 @@ static void gather_facts(struct turns *turns, struct turn *turn)
 
 static void gather_rereads(struct turns *turns, struct turn *turn)
 {
+    assert(!turn->rereads && !turn->mine);
     struct flight *flight = &turns->flight;
     turn->rereads = line_take(&turns->rereaders, &flight->arena, &flight->rereaders,
                               &flight->rereaders_len, READS_MAX, 0);
     turn->rereads_len = flight->rereaders_len;
 }
 
-static bool is_idle(const struct turns *turns)
-{
-    return list_is_empty(&turns->dirty) && list_is_empty(&turns->readers) &&
-           list_is_empty(&turns->rereaders) &&
-           list_is_empty(&turns->put_back) && !turns->resync;
-}
-
+/** What lies in a line, or was sent and not answered, is not idle. */
 static void tell_idle(struct turns *turns)
 {
-    if (is_idle(turns)) {
+    if (list_is_empty(&turns->dirty) && list_is_empty(&turns->readers) &&
+        list_is_empty(&turns->rereaders) && list_is_empty(&turns->put_back) &&
+        !turns->resync) {
         turns->hooks->on_idle(turns->context);
     }
 }
@@ -142,6 +144,8 @@ static void ask(void *context)
         .generations_max = turns->options.generations_max,
         .mine = turns->resync,
     };
+    /* After lost answers nothing else is asked: which of our saves, claims and
+     * takeovers are there is what the rest would build on. */
     if (!turn.mine) {
         gather_saves(turns, &turn);
         gather_facts(turns, &turn);
@@ -175,6 +179,7 @@ static void ask(void *context)
     flight->expires = turn.expires_max;
     flight->mine = turn.mine;
     flight->began_us = loop_boot_us(turns->clock->loop);
+    /* Counted before they are there: no replay may take their slots. */
     gate_reserve(turns->gate, turn.claims_max);
     turns->claim_wanted = turns->claim_wanted && turn.claims_max == 0;
     turns->expire_wanted = turns->expire_wanted && turn.expires_max == 0;
@@ -309,6 +314,7 @@ void turn_save(struct turns *turns, struct job *job, int64_t then_ms)
 
 void turn_read(struct turns *turns, struct job *job)
 {
+    assert(!job->in_flush);
     job_enter(job, JOB_READING);
     list_add_tail(&turns->readers, &job->link);
     turn_soon(turns);
@@ -316,6 +322,7 @@ void turn_read(struct turns *turns, struct job *job)
 
 void turn_reread(struct turns *turns, struct job *job)
 {
+    assert(job->task.row.state != CLOSED);
     job_enter(job, JOB_REREADING);
     list_add_tail(&turns->rereaders, &job->link);
     turn_soon(turns);
@@ -361,6 +368,7 @@ void turn_lost(struct turns *turns)
 
 static void lost_answers(struct turns *turns, const struct err *err)
 {
+    assert(err->kind != ERR_NONE);
     const struct flight *flight = &turns->flight;
     log_at(LOG_WARN, "the store's answer was lost; its rows are read again",
            LOG_I64("rows", flight->saves_len), LOG_TEXT("why", err->text));
@@ -498,6 +506,7 @@ static void rows_came(struct turns *turns, const struct turn_result *result)
 static void claims_came(struct turns *turns, const struct turn_result *result)
 {
     int asked = turns->flight.claims;
+    assert((int)result->claimed_len <= asked);
     CRASHPOINT_IF(result->claimed_len > 0, "claim_after");
     for (size_t i = 0; i < result->claimed_len; i++) {
         if (!turns->hooks->on_claimed(turns->context, &result->claimed[i],
@@ -521,6 +530,7 @@ static void claims_came(struct turns *turns, const struct turn_result *result)
 
 static void adopts_came(struct turns *turns, const struct turn_result *result)
 {
+    assert((int)result->expired_len <= turns->flight.expires);
     CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
     int64_t orphans = 0;
     for (size_t i = 0; i < result->adopted_len; i++) {
@@ -549,6 +559,7 @@ static void adopts_came(struct turns *turns, const struct turn_result *result)
 static void on_turn(void *context, const struct turn_result *result)
 {
     struct turns *turns = context;
+    assert(turns->in_flight);
     turns->in_flight = false;
     metric_observe(turns->latency,
                    (double)(loop_boot_us(turns->clock->loop) -
@@ -565,6 +576,8 @@ static void on_turn(void *context, const struct turn_result *result)
             turns->hooks->on_mine(turns->context, result);
         }
     } else {
+        /* Facts first: a row that is saved now may need them at once. Claims
+         * last: what the saves gave back is theirs. */
         reasons_written(turns->reasons, true);
         facts_came(turns, result);
         saves_came(turns, result);

@@ -14,6 +14,12 @@
  * save, facts and rows to read, claims, takeovers, reasons. While one is under
  * way the next one gathers. It composes what others contribute and says what
  * the answers mean for whom; it decides nothing about a task.
+ *
+ * One at a time, because the next effect of a job may begin only when its row
+ * is known to be committed, and one commit costs as much as a thousand rows'.
+ * An answer that is lost says neither yes nor no: whatever it was for is kept,
+ * marked as unsure, until all that is ours was read (mine.h). Jobs are known
+ * by job_ref meanwhile: any of them may be gone when the answer comes.
  */
 
 struct turn_options {

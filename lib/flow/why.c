@@ -21,6 +21,7 @@ void why_shared(struct reasons *reasons, const struct gate *gate,
 void why_generations(struct reasons *reasons, const struct clock *clock,
                      int most, bool full)
 {
+    assert(clock->loop);
     char answer[REASON_ANSWER_BYTES];
     snprintf(answer, sizeof answer,
              "GENERATIONS_MAX=%d tasks are submitting or running",
@@ -37,6 +38,8 @@ void why_full(struct reasons *reasons, const struct clock *clock,
               enum shared_reason reason, bool full, const char *setting,
               int most)
 {
+    assert(reason >= 0 && reason < SHARED_REASONS_LEN);
+    assert(setting);
     char answer[REASON_ANSWER_BYTES];
     snprintf(answer, sizeof answer, "%s=%d are under way in this worker",
              setting, most);

@@ -1,6 +1,7 @@
 #include "edge/admin.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ static bool own_address(char *out, size_t out_bytes)
 
 void admin_advertise(const char *listen, int port, char *out, size_t out_bytes)
 {
+    assert(out_bytes > 0);
     char host[256];
     const char *colon = strrchr(listen, ':');
     size_t len = colon ? (size_t)(colon - listen) : strlen(listen);

@@ -1,6 +1,7 @@
 #include "edge/admin.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -417,6 +418,7 @@ static struct admin *admin_new(struct loop *loop, admin_fn *answer,
 struct admin *admin_open(struct loop *loop, const char *listen,
                          admin_fn *answer, void *context, struct err *err)
 {
+    assert(listen && answer);
     struct addrinfo *found = resolve(listen, err);
     if (!found) {
         return NULL;
@@ -438,6 +440,7 @@ struct admin *admin_open(struct loop *loop, const char *listen,
 
 int admin_port(const struct admin *admin)
 {
+    assert(admin->doors_len > 0);
     return port_of(admin->doors[0]);
 }
 

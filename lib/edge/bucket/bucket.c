@@ -2,6 +2,7 @@
 
 #include "edge/bucket/kind.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ static const struct bucket_kind *const kinds[] = {
 struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
                            int64_t bytes_max, struct err *err)
 {
+    assert(puts_max > 0 && bytes_max > 0);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (str_starts(url, str_of(kinds[i]->scheme))) {
             struct bucket *bucket =
@@ -36,6 +38,7 @@ struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
 void bucket_uri(const struct bucket *bucket, struct str key, char *out,
                 size_t out_bytes)
 {
+    assert(out_bytes > 0);
     bucket->kind->uri(bucket, key, out, out_bytes);
 }
 
@@ -81,6 +84,7 @@ struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
                        loop_fn *on_ready, bucket_fn *on_end, void *context,
                        struct err *err)
 {
+    assert(bytes >= -1);
     if (!key_is_good(key)) {
         err_set(err, ERR_PERMANENT, "\"%.*s\" is no name for an object",
                 (int)(key.len < 200 ? key.len : 200), key.at);
@@ -92,6 +96,7 @@ struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
 
 bool put_write(struct put *put, const char *bytes, size_t len)
 {
+    assert(bytes || !len);
     return put->kind->write(put, bytes, len);
 }
 
@@ -122,6 +127,7 @@ static void on_bad_check(void *context)
 void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
                   void *context)
 {
+    assert(on_result);
     struct bad_check *bad = key_is_good(key) ? NULL : malloc(sizeof *bad);
     if (bad) { /* nothing can be there */
         *bad = (struct bad_check){on_result, context};
@@ -134,18 +140,21 @@ void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
 bool bucket_forget(struct bucket *bucket, struct str key, bucket_fn *on_result,
                    void *context)
 {
+    assert(on_result);
     return bucket->kind->forget && key_is_good(key) &&
            bucket->kind->forget(bucket, key, on_result, context);
 }
 
 void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context)
 {
+    assert(on_result);
     bucket->kind->probe(bucket, on_result, context);
 }
 
 void bucket_sweep(struct bucket *bucket, const char *key_template,
                   int64_t older_than_ms)
 {
+    assert(key_template && older_than_ms >= 0);
     bucket->kind->sweep(bucket, key_template, older_than_ms);
 }
 
@@ -159,6 +168,7 @@ void bucket_close(struct bucket *bucket)
 size_t bucket_encode(struct str text, bool keep_slash, char *out,
                      size_t out_bytes)
 {
+    assert(out_bytes > 0);
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "abcdefghijklmnopqrstuvwxyz0123456789-._~";
     size_t len = 0;

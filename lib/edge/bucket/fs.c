@@ -32,6 +32,7 @@ static bool is_unusable(int code)
 bool fs_trouble_set(struct fs_trouble *trouble, enum bucket_end end,
                     const char *what, const char *path, int code)
 {
+    assert(end != BUCKET_DONE);
     if (trouble->end == BUCKET_DONE) {
         trouble->end = end;
         snprintf(trouble->why, sizeof trouble->why, "can't %s %.150s: %s", what,
@@ -63,6 +64,7 @@ int fs_open_root(const struct fs *fs, struct fs_trouble *trouble)
 
 int fs_open_below(int folder_fd, const char *name)
 {
+    assert(folder_fd >= 0);
     return openat(folder_fd, name,
                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -70,6 +72,7 @@ int fs_open_below(int folder_fd, const char *name)
 int fs_enter(int folder_fd, const char *name, bool *made,
              struct fs_trouble *trouble)
 {
+    assert(folder_fd >= 0 && name[0]);
     int fd = fs_open_below(folder_fd, name);
     *made = false;
     if (fd < 0 && errno == ENOENT) {
@@ -120,6 +123,7 @@ static bool is_unknown(int code)
 bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
                 const char *key, bool *moved, struct fs_trouble *trouble)
 {
+    assert(temp->folder_fd >= 0 && folder_fd >= 0 && name[0]);
     *moved = renameat2(temp->folder_fd, temp->name, folder_fd, name,
                        RENAME_NOREPLACE) == 0;
     if (*moved) {
@@ -196,6 +200,7 @@ static void remember_kept(struct fs *fs, const char *path, size_t len)
 int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
                  char last[static 256], struct fs_trouble *trouble)
 {
+    assert(root_fd >= 0);
     const char *at = key;
     int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) {
@@ -218,6 +223,7 @@ int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
 
 bool fs_keep_folder(struct fs *fs, int folder_fd)
 {
+    assert(folder_fd >= 0);
     if (fsync(folder_fd) == 0) {
         return true;
     }
@@ -244,6 +250,7 @@ static bool keep(struct fs *fs, int folder_fd, const char *key,
 bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
                   struct fs_trouble *trouble)
 {
+    assert(root_fd >= 0);
     char part[256];
     const char *at = key;
     int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);

@@ -4,6 +4,7 @@
 #include "core/digest.h"
 #include "core/video.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -183,6 +184,7 @@ struct fs_probe {
 
 bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256])
 {
+    assert(folder_fd >= 0);
     struct statvfs room;
     if (fstatvfs(folder_fd, &room) != 0 || room.f_blocks == 0) {
         return true; /* as far as one can see */

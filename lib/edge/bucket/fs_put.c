@@ -359,6 +359,7 @@ void fs_finish(struct put *base, const char *sha256)
 void fs_cancel(struct put *base)
 {
     struct fs_put *put = (struct fs_put *)(void *)base;
+    assert(!put->cancelled);
     put->cancelled = true;
     put_pump(put);
 }

@@ -82,6 +82,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_rule *rules,
                                 const struct kafka_property *properties,
                                 size_t properties_len, struct err *err)
 {
+    assert(rules || !rules_len);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     bool debug = false;
     for (size_t i = 0; i < rules_len; i++) {
@@ -109,6 +110,7 @@ failed:
 struct kafka_property *
 kafka_properties_copy(const struct kafka_property *properties, size_t len)
 {
+    assert(properties || !len);
     struct kafka_property *copy = calloc(len + 1, sizeof *copy);
     for (size_t i = 0; copy && i < len; i++) {
         copy[i].name = strdup(properties[i].name);
@@ -200,6 +202,7 @@ struct kafka_feed *kafka_feed_open(struct loop *loop, rd_kafka_queue_t *queue,
                                    kafka_event_fn *on_event, void *context,
                                    struct err *err)
 {
+    assert(queue && on_event);
     struct kafka_feed *feed = calloc(1, sizeof *feed);
     if (!feed) {
         rd_kafka_queue_destroy(queue);
@@ -387,6 +390,7 @@ void kafka_health_lacks(struct kafka_health *health, const char *what)
 
 void kafka_health_down(struct kafka_health *health, const char *why)
 {
+    assert(why);
     health->up_ms = 0;
     tell(health, false, why);
 }

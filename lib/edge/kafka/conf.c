@@ -2,6 +2,7 @@
 
 #include "edge/kafka/client.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 bool consumer_setup_copy(struct consumer_setup *setup,
                          const struct consumer_options *options)
 {
+    assert(options->brokers && options->group && options->topic);
     *setup = (struct consumer_setup){
         .brokers = strdup(options->brokers),
         .group = strdup(options->group),

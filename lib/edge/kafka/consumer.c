@@ -155,6 +155,7 @@ static void on_fetched(struct consumer *consumer,
 
 void consumer_done(struct consumer *consumer, struct message *message)
 {
+    assert(consumer->out > 0 && message->inside);
     struct kafka_message *held = message->inside;
     struct kafka_partition *partition =
         kafka_partition_get(&consumer->partitions, message->partition);
@@ -170,12 +171,14 @@ void consumer_done(struct consumer *consumer, struct message *message)
 
 void consumer_drop(struct consumer *consumer, struct message *message)
 {
+    assert(consumer->out > 0 && message->inside);
     consumer->out--;
     kafka_message_free(message->inside);
 }
 
 void consumer_again(struct consumer *consumer, struct message *message)
 {
+    assert(consumer->out > 0 && message->inside);
     struct kafka_message *held = message->inside;
     consumer->out--;
     list_add_tail(&consumer->later, &held->link);
@@ -529,6 +532,7 @@ struct consumer *consumer_open(struct loop *loop,
                                consumer_state_fn *on_state, void *context,
                                struct err *err)
 {
+    assert(on_message);
     struct consumer *consumer = calloc(1, sizeof *consumer);
     if (!consumer) {
         err_set(err, ERR_TRANSIENT, "no memory for a consumer");
@@ -566,6 +570,7 @@ failed:
 void consumer_close(struct consumer *consumer, int64_t timeout_ms,
                     loop_fn *on_closed, void *context)
 {
+    assert(on_closed && timeout_ms >= 0);
     assert(consumer->out == 0 && !consumer->closing);
     consumer->on_closed = on_closed;
     consumer->close_context = context;

@@ -1,5 +1,6 @@
 #include "edge/kafka/grave.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@ struct kafka_grave {
 struct kafka_grave *kafka_grave_new(struct loop *loop, loop_fn *on_filled,
                                     void *context)
 {
+    assert(on_filled);
     struct kafka_grave *grave = malloc(sizeof *grave);
     if (grave) {
         *grave = (struct kafka_grave){loop, on_filled, context, NULL};
@@ -48,6 +50,7 @@ static void *run(void *context)
 
 void kafka_grave_fill(struct kafka_grave *grave, rd_kafka_t *client)
 {
+    assert(client && !grave->client);
     pthread_t thread;
     pthread_attr_t detached;
     grave->client = client;

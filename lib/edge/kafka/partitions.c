@@ -1,5 +1,6 @@
 #include "edge/kafka/partitions.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ bool kafka_partition_begin(struct kafka_partitions *partitions, int32_t id)
 bool kafka_partition_read(struct kafka_partitions *partitions,
                           struct kafka_partition *partition, int64_t offset)
 {
+    assert(partition->assigned && offset >= 0);
     if (offset <= partition->offsets.last) {
         offsets_rewind(&partition->offsets, offset);
         partition->epoch = ++partitions->epoch;

@@ -450,6 +450,7 @@ struct producer *producer_open(struct loop *loop, const char *brokers,
                                consumer_state_fn *on_state, void *state_context,
                                struct err *err)
 {
+    assert(brokers);
     struct producer *producer = calloc(1, sizeof *producer);
     if (!producer) {
         err_set(err, ERR_TRANSIENT, "no memory for a producer");
@@ -508,6 +509,7 @@ static rd_kafka_resp_err_t produce(struct client *client,
 bool producer_send(struct producer *producer, const struct outgoing *outgoing,
                    producer_fn *on_end, void *context, struct err *err)
 {
+    assert(on_end);
     struct client *client = producer->current;
     if (!client || producer->closing) {
         const char *why = producer->ended.text;
@@ -541,6 +543,7 @@ size_t producer_under_way(const struct producer *producer)
 void producer_close(struct producer *producer, int64_t timeout_ms,
                     loop_fn *on_closed, void *context)
 {
+    assert(on_closed && timeout_ms >= 0);
     assert(!producer->closing);
     producer->closing = true;
     producer->on_closed = on_closed;
@@ -560,6 +563,7 @@ void producer_close(struct producer *producer, int64_t timeout_ms,
 
 void producer_make_fatal(struct producer *producer)
 {
+    assert(producer->current);
     rd_kafka_test_fatal_error(producer->current->rk,
                               RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
                               "a test");

@@ -1,5 +1,6 @@
 #include "edge/kafka/stats.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -35,6 +36,7 @@ static int64_t offset_of(json_t *entry, const char *name)
 struct kafka_stats kafka_stats_read(const char *text, const char *topic,
                                     kafka_stats_fn *on_partition, void *context)
 {
+    assert(text);
     json_t *stats = json_loads(text, 0, NULL);
     const struct kafka_stats told = {.up = any_broker_up(stats),
                                      .has_id = has_producer_id(stats)};

@@ -188,6 +188,7 @@ bool topics_make(const struct topics_options *options,
                  const struct topic_shape *shape, topic_fn *on_topic,
                  void *context, struct err *err)
 {
+    assert(wishes && on_topic);
     struct asker asker;
     assert(shape->partitions > 0);
     if (!asker_open(&asker, RD_KAFKA_PRODUCER, plain_conf(options, err), 0,
@@ -377,6 +378,7 @@ bool topics_check(const struct topics_options *options,
                   const struct topic_wish *wishes, size_t len,
                   topic_fn *on_topic, void *context, struct err *err)
 {
+    assert(wishes && on_topic);
     struct asker asker;
     int partitions[TOPICS_MAX] = {0};
     assert(len <= TOPICS_MAX);

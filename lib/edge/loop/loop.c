@@ -162,6 +162,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 void loop_defer(struct loop *loop, loop_fn *fn, void *context)
 {
+    assert(fn);
     for (struct list *at = loop->defers.next; at != &loop->defers;
          at = at->next) {
         const struct defer *defer = LIST_OWNER(at, struct defer, link);
@@ -196,6 +197,7 @@ static void on_async(uv_async_t *async)
 
 void loop_post(struct loop *loop, loop_fn *fn, void *context)
 {
+    assert(fn);
     struct post *post = MUST_NEW(struct post);
     *post = (struct post){.call = {fn, context}};
     uv_mutex_lock(&loop->posts_lock);
@@ -249,6 +251,7 @@ no_loop:
 
 void loop_run(struct loop *loop)
 {
+    assert(!loop->turning);
     loop->stopping = false;
     loop->turning = true;
     loop->boot_ms = 0;
@@ -278,6 +281,7 @@ static void close_handle(uv_handle_t *handle, void *context)
 
 void loop_close(struct loop *loop)
 {
+    assert(!loop->turning);
     /* Let work that is under way come to its end. */
     while (loop->works > 0) {
         uv_run(&loop->uv, UV_RUN_ONCE);
@@ -332,6 +336,7 @@ static void on_uv_timer(uv_timer_t *uv)
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *on_time,
                                   void *context)
 {
+    assert(on_time);
     struct loop_timer *timer = calloc(1, sizeof *timer);
     if (timer) {
         timer->loop = loop;
@@ -345,6 +350,7 @@ struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *on_time,
 
 void loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
 {
+    assert(!uv_is_closing((uv_handle_t *)&timer->uv));
     /* libuv counts from the start of the turn; a long turn must not make the
      * timer early. */
     uv_update_time(&timer->loop->uv);
@@ -354,6 +360,7 @@ void loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
 
 void loop_timer_stop(struct loop_timer *timer)
 {
+    assert(!uv_is_closing((uv_handle_t *)&timer->uv));
     uv_timer_stop(&timer->uv);
 }
 
@@ -381,6 +388,7 @@ static void on_uv_signal(uv_signal_t *uv, int number)
 
 void loop_on_signal(struct loop *loop, int signal, loop_fn *fn, void *context)
 {
+    assert(signal > 0 && fn);
     assert(loop->signals_len < SIGNALS_MAX);
     struct watched_signal *watched = &loop->signals[loop->signals_len++];
     watched->call = (struct call){fn, context};
@@ -411,6 +419,7 @@ static void work_done(uv_work_t *uv, int status)
 
 void loop_threads(int64_t threads)
 {
+    assert(threads >= 1);
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)threads);
     setenv("UV_THREADPOOL_SIZE", text, 0); /* the only way that libuv has */
@@ -418,6 +427,7 @@ void loop_threads(int64_t threads)
 
 void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *context)
 {
+    assert(work && done);
     struct work *item = MUST_NEW(struct work);
     *item = (struct work){
         .loop = loop, .work = work, .done = done, .context = context};

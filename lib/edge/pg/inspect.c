@@ -2,6 +2,7 @@
 
 #include "edge/pg/pg.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct inspect {
 
 struct inspect *inspect_open(const char *url, struct err *err)
 {
+    assert(url);
     const struct pg_address address = {.url = url, .name = "pixverse-ctl"};
     PGconn *conn = pg_connect(&address, err);
     struct inspect *inspect = conn ? malloc(sizeof *inspect) : NULL;
@@ -59,6 +61,7 @@ bool inspect_rows(struct inspect *inspect, const char *query,
                                  const struct str *values, size_t len),
                   void *context, struct err *err)
 {
+    assert(query && on_row);
     PGresult *result =
         PQexecParams(inspect->conn, pg_sql("query", query), (int)params_len,
                      NULL, params, NULL, NULL, 0);

@@ -505,6 +505,7 @@ struct pg_lane *pg_lane_open(struct loop *loop,
                              pg_lane_state_fn *on_state, void *context,
                              struct err *err)
 {
+    assert(options->address.url && on_state);
     struct pg_lane *lane = calloc(1, sizeof *lane);
     if (!lane) {
         err_set(err, ERR_FATAL, "no memory for a connection");
@@ -539,6 +540,7 @@ bool pg_lane_is_up(const struct pg_lane *lane)
 
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
 {
+    assert(list_is_empty(&unit->link));
     if (lane->phase != LANE_UP || unit->texts.failed) {
         list_add_tail(&lane->refused, &unit->link);
         loop_timer_set(lane->soon, 0);

@@ -47,6 +47,7 @@ const char *pg_sql(const char *folder, const char *name)
 
 struct str pg_str(const PGresult *result, int row, int column)
 {
+    assert(row >= 0 && row < PQntuples(result));
     if (column < 0 || PQgetisnull(result, row, column)) {
         return (struct str){0};
     }
@@ -56,11 +57,13 @@ struct str pg_str(const PGresult *result, int row, int column)
 
 int64_t pg_i64(const PGresult *result, int row, int column)
 {
+    assert(row >= 0 && row < PQntuples(result));
     return column < 0 ? 0 : strtoll(PQgetvalue(result, row, column), NULL, 10);
 }
 
 bool pg_bool(const PGresult *result, int row, int column)
 {
+    assert(row >= 0 && row < PQntuples(result));
     return column >= 0 && PQgetvalue(result, row, column)[0] == 't';
 }
 
@@ -130,5 +133,6 @@ void pg_array_bytes(struct buf *buf, const unsigned char *bytes, size_t len)
 
 void pg_array_end(struct buf *buf)
 {
+    assert(buf->failed || buf->len > 0);
     buf_add_char(buf, '}');
 }

@@ -3,6 +3,7 @@
 #include "edge/pg/pg.h"
 #include "edge/pg/sql_text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static bool keeps_texts(PGconn *conn, struct err *err)
 
 bool schema_read(const char *url, struct schema_state *state, struct err *err)
 {
+    assert(url && state);
     const struct pg_address address = {.url = url};
     PGconn *conn = pg_connect(&address, err);
     if (!conn) {
@@ -110,6 +112,7 @@ bool schema_migrate(const char *url,
                                     const char *name),
                     void *context, struct err *err)
 {
+    assert(url);
     const struct pg_address address = {.url = url};
     PGconn *conn = pg_connect(&address, err);
     if (!conn) {

@@ -9,6 +9,7 @@
 
 struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context)
 {
+    assert(on_end);
     struct pg_unit *unit = MUST_NEW(struct pg_unit);
     list_init(&unit->link);
     buf_init(&unit->texts, 0);
@@ -46,16 +47,19 @@ static void add_call(struct pg_unit *unit, enum pg_call_kind kind,
 
 void pg_unit_call(struct pg_unit *unit, const char *name)
 {
+    assert(name);
     add_call(unit, PG_PREPARED, name, NULL);
 }
 
 void pg_unit_plain(struct pg_unit *unit, const char *text)
 {
+    assert(text);
     add_call(unit, PG_PLAIN, NULL, text);
 }
 
 void pg_unit_prepare(struct pg_unit *unit, const char *name, const char *text)
 {
+    assert(name && text);
     add_call(unit, PG_PREPARE, name, text);
 }
 
@@ -97,6 +101,7 @@ void pg_unit_array_end(struct pg_unit *unit)
 
 bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
 {
+    assert(index < unit->calls_len && !unit->texts.failed);
     const struct pg_call *call = &unit->calls[index];
     const char *values[PG_PARAMS_MAX];
     for (size_t i = 0; i < call->params_len; i++) {
@@ -121,6 +126,7 @@ bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
 
 void pg_unit_take(struct pg_unit *unit, PGresult *result)
 {
+    assert(result);
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_FATAL_ERROR && !unit->sqlstate[0]) {
         const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);

@@ -43,6 +43,7 @@ static int64_t wall_ms(const struct s3 *s3)
 
 void s3_ask_header(struct s3_ask *ask, const char *name, struct str value)
 {
+    assert(name);
     if (value.len > 0) {
         assert(ask->headers_len < S3_HEADERS_MAX);
         ask->headers[ask->headers_len++] = (struct sigv4_header){name, value};
@@ -68,6 +69,7 @@ void s3_ask_condition(struct s3_ask *ask)
 struct str s3_key(const struct s3 *s3, struct str key, char *out,
                   size_t out_bytes)
 {
+    assert(out_bytes > 0);
     int len = snprintf(out, out_bytes, "%.*s%s%.*s", (int)s3->url.prefix.len,
                        s3->url.prefix.at, s3->url.prefix.len ? "/" : "",
                        (int)key.len, key.at);
@@ -353,6 +355,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
 struct s3_call *s3_send(struct s3 *s3, const struct s3_ask *ask,
                         s3_end_fn *on_end, void *context)
 {
+    assert(ask->method && on_end);
     struct s3_call *call = calloc(1, sizeof *call);
     if (!call) {
         return NULL;
@@ -433,6 +436,7 @@ void s3_slow_down(struct s3 *s3)
 
 void s3_speed_up(struct s3 *s3)
 {
+    assert(s3->pace >= 1);
     if (s3->pace < s3->puts_max) {
         s3->pace++;
     }

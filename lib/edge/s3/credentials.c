@@ -6,6 +6,7 @@
 #include "core/s3_reply.h"
 #include "edge/s3/aws_files.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -518,6 +519,7 @@ const struct sigv4_key *credentials_now(struct credentials *c)
 
 void credentials_want(struct credentials *c, struct credentials_wait *wait)
 {
+    assert(wait->on_end);
     list_add_tail(&c->waiting, &wait->link);
     if (c->have || (!c->call && !may_fetch(c))) {
         loop_timer_set(c->soon, 0);
@@ -546,6 +548,7 @@ bool credentials_renew(struct credentials *c)
 
 struct credentials *credentials_open(struct loop *loop, struct wire *wire)
 {
+    assert(wire);
     struct credentials *c = calloc(1, sizeof *c);
     if (!c) {
         return NULL;

@@ -495,6 +495,7 @@ static struct s3_probe *probe_of(struct s3 *s3)
 
 void s3_probe(struct bucket *base, bucket_fn *on_result, void *context)
 {
+    assert(on_result);
     struct s3_probe *probe = probe_of((struct s3 *)(void *)base);
     struct waiter *waiter = MUST_NEW(struct waiter);
     *waiter = (struct waiter){.on_result = on_result, .context = context};
@@ -505,6 +506,7 @@ void s3_probe(struct bucket *base, bucket_fn *on_result, void *context)
 void s3_learn(struct s3_put *put)
 {
     (void)probe_of(put->s3);
+    assert(!put->how);
     list_add_tail(&put->s3->learners, &put->learning);
 }
 

@@ -16,6 +16,7 @@
 
 bool s3_fifo_add(struct s3_fifo *fifo, const char *bytes, size_t len)
 {
+    assert(fifo->at + fifo->len <= fifo->size);
     if (fifo->at + fifo->len + len > fifo->size && fifo->at > 0) {
         memmove(fifo->bytes, fifo->bytes + fifo->at, fifo->len);
         fifo->at = 0;
@@ -187,6 +188,7 @@ static size_t on_source(void *context, char *out, size_t room)
 
 void s3_put_drop(struct s3_put *put)
 {
+    assert(put->s3->puts > 0);
     s3_drop(put->call);
     s3_parts_done(put);
     list_remove(&put->learning);
@@ -225,6 +227,7 @@ void s3_put_note(struct s3_put *put, const struct s3_end *end)
 
 void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why)
 {
+    assert(end != BUCKET_CANCELLED || put->cancelled);
     bool learns = put->form && !put->how && !put->cancelled &&
                   end != BUCKET_DONE && end != BUCKET_EXISTS;
     put->form = false;
@@ -244,6 +247,7 @@ void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why)
 
 void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed)
 {
+    assert(!put->how);
     if (probed->end == BUCKET_DONE) {
         tell_end(put, BUCKET_FAILED, put->why); /* again, as it is taken now */
     } else {
@@ -424,6 +428,7 @@ struct put *s3_put_as(struct s3 *s3, struct str key, int64_t bytes,
                       struct s3_how *how, loop_fn *on_ready, bucket_fn *on_end,
                       void *context, struct err *err)
 {
+    assert(bytes >= -1);
     struct s3_put *put = calloc(1, sizeof *put);
     if (put) {
         assert(key.len < sizeof put->key_text);

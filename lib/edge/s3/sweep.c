@@ -4,6 +4,7 @@
 #include "base/crashpoint.h"
 #include "core/asset.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,6 +311,7 @@ void s3_sweep(struct bucket *base, const char *key_template,
               int64_t older_than_ms)
 {
     struct s3 *s3 = (struct s3 *)(void *)base;
+    assert(key_template && older_than_ms >= 0);
     char text[S3_KEY_BYTES_MAX];
     if (s3->sweeping) {
         return; /* the next one will do */
@@ -330,6 +332,7 @@ bool s3_forget(struct bucket *base, struct str key, bucket_fn *on_result,
                void *context)
 {
     struct s3 *s3 = (struct s3 *)(void *)base;
+    assert(on_result);
     char text[S3_KEY_BYTES_MAX];
     struct s3_sweep *sweep =
         sweep_new(s3, s3_key(s3, key, text, sizeof text), true, 0);

@@ -311,6 +311,7 @@ void store_intake(struct store *store, int64_t owner,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context)
 {
+    assert(owner >= 0 && rows && on_result);
     assert(len > 0);
     struct batch *batch = MUST_NEW(struct batch);
     batch->store = store;
@@ -403,6 +404,7 @@ static void on_sources(void *context, struct pg_unit *unit)
 void store_sources(struct store *store, const struct str *provider_task_ids,
                    size_t len, sources_fn *on_result, void *context)
 {
+    assert(provider_task_ids && len > 0 && on_result);
     struct sources *sources = MUST_NEW(struct sources);
     struct arena *arena = &sources->arena;
     arena_init(arena, 4096, 0);

@@ -114,6 +114,8 @@ void store_join(struct store *store, const char *name, int tasks_max,
                 const char *account, const char *admin, store_id_fn *on_id,
                 void *context)
 {
+    assert(name && account && on_id);
+    assert(tasks_max > 0);
     struct ask *ask = ask_new(on_id, NULL, context);
     ask->store = store;
     struct pg_unit *unit = pg_unit_new(on_joined, ask);
@@ -128,6 +130,7 @@ void store_join(struct store *store, const char *name, int tasks_max,
 void store_bury(struct store *store, int64_t lease, int64_t counter,
                 store_done_fn *callback, void *context)
 {
+    assert(lease > 0 && callback);
     struct pg_unit *unit =
         pg_unit_new(on_buried, ask_new(NULL, callback, context));
     unit->tries_max = 1; /* the bumps behind it must not wait */
@@ -146,6 +149,7 @@ void store_bury(struct store *store, int64_t lease, int64_t counter,
 void store_leave(struct store *store, int64_t owner, store_done_fn *callback,
                  void *context)
 {
+    assert(owner > 0 && callback);
     struct pg_unit *unit =
         pg_unit_new(on_done, ask_new(NULL, callback, context));
     pg_unit_call(unit, "leave");
@@ -247,6 +251,7 @@ static void on_pulse(void *context, struct pg_unit *unit)
 void store_beat(struct store *store, const struct beat *beat,
                 beat_fn *on_result, void *context)
 {
+    assert(beat->owner > 0 && on_result);
     struct pulse *pulse = MUST_NEW(struct pulse);
     *pulse = (struct pulse){on_result, context};
     struct pg_unit *unit = pg_unit_new(on_pulse, pulse);
@@ -298,6 +303,7 @@ static void on_tally(void *context, struct pg_unit *unit)
 void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context)
 {
+    assert(on_result);
     struct tally *tally = MUST_NEW(struct tally);
     *tally = (struct tally){on_result, context, xmin};
     struct pg_unit *unit = pg_unit_new(on_tally, tally);
@@ -347,6 +353,7 @@ void store_unreadable(struct store *store, int64_t owner, int64_t after,
                       int part_max, int rows_max, unreadable_fn *on_rows,
                       void *context)
 {
+    assert(part_max > 0 && rows_max > 0 && on_rows);
     struct look *look = MUST_NEW(struct look);
     *look = (struct look){on_rows, context};
     struct pg_unit *unit = pg_unit_new(on_looked, look);
@@ -394,6 +401,7 @@ void store_learn(struct store *store, int64_t task, struct str idempotency_key,
                  struct str provider_task_id, store_done_fn *callback,
                  void *context)
 {
+    assert(task > 0 && callback);
     struct pg_unit *unit =
         pg_unit_new(on_learnt, ask_new(NULL, callback, context));
     /* In this order: what leaves the working table while the first one waits
@@ -454,6 +462,7 @@ void store_keys_answer(struct store *store, const char *account,
                        enum keys_answer answer, int64_t retention_ms,
                        store_done_fn *callback, void *context)
 {
+    assert(account && callback);
     struct pg_unit *unit =
         pg_unit_new(on_done, ask_new(NULL, callback, context));
     pg_unit_call(unit, "keys_answer");

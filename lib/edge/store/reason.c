@@ -1,5 +1,7 @@
 #include "edge/store/own.h"
 
+#include <assert.h>
+
 /*
  * Why tasks wait, for the operator's eyes: written beside what the turn is for,
  * and nothing follows from it.
@@ -80,6 +82,7 @@ static void add_words(struct pg_unit *unit, const struct reason_row *rows,
 
 void reasons_add(struct pg_unit *unit, const struct turn *turn)
 {
+    assert(turn->reasons || !turn->reasons_len);
     if (turn->reasons_gone_len) {
         pg_unit_call(unit, "reason_gone");
         add_tasks(unit, turn->reasons_gone, turn->reasons_gone_len);

@@ -80,6 +80,7 @@ static void add_value(struct buf *buf, const struct field *field,
 void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
                      size_t len, bool closed)
 {
+    assert(rows && len > 0);
     for (size_t f = 0; f < (closed ? FIELDS_CLOSED_LEN : FIELDS_LEN); f++) {
         struct buf *buf = pg_unit_array(unit);
         for (size_t i = 0; i < len; i++) {
@@ -168,6 +169,7 @@ static bool read_value(const struct field *field, void *at,
 void task_read_row(struct task_read *read, const struct row_columns *columns,
                    const PGresult *result, int row)
 {
+    assert(row >= 0 && row < PQntuples(result));
     *read = (struct task_read){
         .request_id = pg_str(result, row, columns->request_id),
         .tenant = pg_str(result, row, columns->tenant),

@@ -1,5 +1,6 @@
 #include "edge/store/own.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,6 +90,7 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
                          store_state_fn *on_state, void *context,
                          struct err *err)
 {
+    assert(on_state);
     struct store *store = calloc(1, sizeof *store);
     if (!store) {
         err_set(err, ERR_FATAL, "no memory for the store");

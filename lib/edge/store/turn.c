@@ -2,6 +2,7 @@
 
 #include "base/must.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /** Calls of one unit, by what they bring; -1: not among them. */
@@ -396,6 +397,7 @@ static void send_next(struct round *round)
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context)
 {
+    assert(turn->owner > 0 && on_result);
     struct round *round = MUST_NEW(struct round);
     round->store = store;
     round->on_result = on_result;

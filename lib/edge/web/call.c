@@ -23,6 +23,7 @@ struct http_call *http_call_new(struct http *http)
 
 bool http_call_fill(struct http_call *call, const struct exchange *exchange)
 {
+    assert(!call->url && !call->body);
     call->post = exchange->method == EXCHANGE_POST;
     call->url = strndup(exchange->url.at, exchange->url.len);
     if (call->post) {

@@ -202,6 +202,8 @@ bool web_call_start(struct web_call *call, struct web_client *client,
                     const struct web_request *request,
                     const struct web_hooks *hooks, void *context)
 {
+    assert(request->method && request->url && hooks->on_body);
+    assert(!request->window_ms || request->stall_ms);
     assert(!call->pool && request->connect_ms > 0);
     assert(request->whole_ms || request->stall_ms); /* something ends it */
     const int64_t now_ms = loop_boot_ms(client->loop);
@@ -246,6 +248,7 @@ bool web_call_start(struct web_call *call, struct web_client *client,
 
 void web_call_hold(struct web_call *call)
 {
+    assert(call->hooks); /* it began */
     call->held = true;
     if (call->has_rate) {
         rate_pause(&call->rate, loop_boot_ms(call->loop));

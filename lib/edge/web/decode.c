@@ -396,6 +396,7 @@ static struct str pop_label(struct str *labels)
 
 enum decoded decode_text(struct str bytes, struct str labels, struct buf *out)
 {
+    assert(out->bytes_max > 0);
     struct buf layer;
     enum decoded end = DECODED_PLAIN;
     labels = labels.at ? labels : STR("");

@@ -3,6 +3,7 @@
 #include "edge/web/fetch_rules.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,8 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
                           const struct fetch_hooks *hooks, void *context,
                           struct err *err)
 {
+    assert(connect_ms > 0 && stall_ms > 0);
+    assert(hooks->on_head && hooks->on_data && hooks->on_end);
     const char *fault = NULL;
     if (fetcher->closing) {
         err_set(err, ERR_TRANSIENT, "stopping");
@@ -277,6 +280,7 @@ struct fetcher *fetcher_open(struct loop *loop,
                              const struct fetcher_options *options,
                              struct err *err)
 {
+    assert(options->bytes_max > 0 && options->window_ms >= 0);
     struct fetcher *fetcher = calloc(1, sizeof *fetcher);
     if (!fetcher) {
         err_set(err, ERR_FATAL, "no memory for downloads");

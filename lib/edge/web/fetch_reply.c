@@ -2,6 +2,7 @@
 
 #include "core/content_range.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,6 +153,7 @@ static bool needs_decoder(const struct fetch *fetch)
 
 enum web_taken fetch_take(struct fetch *fetch, const char *bytes, size_t len)
 {
+    assert(len > 0);
     const int status = web_call_status(&fetch->web);
     if (status < 200 || status > 299) {
         fetch->error_bytes += (int64_t)len;

@@ -4,6 +4,7 @@
 #include "core/address.h"
 #include "core/url_clean.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 const char *fetch_address_fault(bool allow_private, int family,
                                 const void *bytes)
 {
+    assert(family == 4 || family == 6);
     if (address_is_link_local(family, bytes)) {
         return "the video's host has a link-local address";
     }

@@ -215,6 +215,8 @@ static const struct web_hooks hooks = {
 struct http *http_open(struct loop *loop, const struct http_options *options,
                        struct err *err)
 {
+    assert(options->connections_max >= 1);
+    assert(options->at_once_max >= 1);
     struct http *http = calloc(1, sizeof *http);
     if (!http) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
@@ -249,6 +251,7 @@ bool http_send(struct http *http, const struct exchange *exchange,
                int64_t timeout_ms, bool (*may_send)(void *context),
                http_reply_fn *on_reply, void *context, struct err *err)
 {
+    assert(on_reply);
     assert(timeout_ms >= 1);
     if (!str_starts(exchange->url, STR("https://")) &&
         !str_starts(exchange->url, STR("http://"))) {

@@ -2,6 +2,7 @@
 
 #include "edge/loop/uv.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -170,6 +171,7 @@ static void keep(struct web_multi *curl, curl_socket_t fd)
 
 int web_multi_socket(int family, int type, int protocol)
 {
+    assert(family && type);
     const unsigned wait_ms = UNACKNOWLEDGED_MS;
     const int fd = socket(family, type | SOCK_CLOEXEC, protocol);
     if (fd >= 0) {
@@ -249,6 +251,7 @@ void web_multi_look(struct web_multi *curl)
 
 bool web_multi_add(struct web_multi *curl, void *easy)
 {
+    assert(easy);
     return curl_multi_add_handle(curl->multi, easy) == CURLM_OK;
 }
 
@@ -261,6 +264,7 @@ struct web_multi *web_multi_open(struct loop *loop, int connections_max,
                                  web_multi_fn *on_done, void *context,
                                  struct err *err)
 {
+    assert(connections_max >= 1 && on_done);
     static bool global;
     if (!global) {
         curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -102,6 +102,7 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
                                    int64_t life_ms, web_pool_fn *done,
                                    void *context, struct err *err)
 {
+    assert(connections_max >= 1 && life_ms >= 0 && done);
     struct web_pools *pools = calloc(1, sizeof *pools);
     if (!pools) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
@@ -128,6 +129,7 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
 struct web_pool *web_pools_add(struct web_pools *pools, void *easy,
                                  bool keep)
 {
+    assert(easy);
     const int64_t age_ms =
         loop_boot_ms(pools->loop) - pools->current->born_ms;
     if (pools->life_ms && age_ms >= pools->life_ms) {

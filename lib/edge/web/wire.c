@@ -5,6 +5,7 @@
 #include "edge/web/decode.h"
 #include "edge/web/headers.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,8 @@ struct wire_call *wire_start(struct wire *wire,
                              const struct wire_request *request,
                              wire_fn *on_answer, void *context)
 {
+    assert(request->method && request->url && on_answer);
+    assert(!request->source || request->source_bytes >= 0);
     struct wire_call *call = calloc(1, sizeof *call);
     if (!call) {
         return NULL;

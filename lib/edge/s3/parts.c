@@ -307,7 +307,9 @@ static void on_completed(void *context, const struct s3_end *end)
         CRASHPOINT("s3_complete_after");
         s3_put_note(put, end);
         put->upload_id[0] = '\0';
-        s3_sweep_key(put->s3, put->key);
+        if (!put->how) { /* a probe puts the same key again at once */
+            s3_sweep_key(put->s3, put->key);
+        }
         s3_speed_up(put->s3);
         s3_put_end(put, BUCKET_DONE, "");
     } else if (end->verdict == S3_EXISTS) {
@@ -403,6 +405,7 @@ static void last_step(struct s3_put *put)
 
 void s3_parts_turn(struct s3_put *put)
 {
+    assert(put->in_parts);
     if (is_giving_up(put) || put->creating) {
         return; /* its end is on the way; an upload must be known to be aborted
                  */

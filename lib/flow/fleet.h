@@ -16,7 +16,6 @@
 struct fleet_options {
     const char *name;    /* of this process, for people */
     int64_t lease_ms;
-    int64_t backlog_max;
     char admin[300]; /* host:port of our /task, as others reach it; or empty */
 };
 

@@ -81,7 +81,7 @@ struct words {
     const char *names[NAMES_MAX];
 };
 
-static bool holds(struct str text, const char *part)
+static bool contains(struct str text, const char *part)
 {
     return part && *part && str_find_nocase(text, str_of(part)) >= 0;
 }
@@ -95,7 +95,7 @@ static bool is_secret(const struct words *words, struct str value)
         }
     }
     for (size_t i = 0; i < SECRETS_MAX; i++) {
-        if (holds(value, words->secrets[i])) {
+        if (contains(value, words->secrets[i])) {
             return true;
         }
     }

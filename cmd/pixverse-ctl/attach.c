@@ -27,8 +27,9 @@ static bool may_attach(const json_t *row, const char *provider_id)
         return false;
     }
     if (row_number(row, "first_sent_ms") == 0) {
-        order_refuse("attach", "%s is %s and was never sent: the id can't be "
-                               "that of its submission",
+        order_refuse("attach",
+                     "%s is %s and was never sent: the id can't be "
+                     "that of its submission",
                      id, order_state(row, state, sizeof state));
         return false;
     }
@@ -77,8 +78,9 @@ static bool attach(struct ctl *ctl, const json_t *row, const char *provider_id)
         return false;
     }
     if (learnt + opened == 0) {
-        order_refuse("attach", "%s changed at this moment and nothing was "
-                               "written: try again",
+        order_refuse("attach",
+                     "%s changed at this moment and nothing was "
+                     "written: try again",
                      row_text(row, "request_id"));
         return false;
     }
@@ -92,16 +94,16 @@ static void tell(const struct ctl *ctl, const json_t *row,
 {
     const char *id = row_text(row, "request_id");
     if (ctl->json) {
-        json_t *line = json_pack("{s:s, s:s, s:b}", "request_id", id,
-                                 "provider_task_id", provider_id, "attached",
-                                 !same);
+        json_t *line =
+            json_pack("{s:s, s:s, s:b}", "request_id", id, "provider_task_id",
+                      provider_id, "attached", !same);
         ctl_print_json(line);
         json_decref(line);
         return;
     }
     enum task_state state = row_state(row);
-    printf("%s: %s %s\n", id,
-           same ? "has it already:" : "now has", provider_id);
+    printf("%s: %s %s\n", id, same ? "has it already:" : "now has",
+           provider_id);
     if (!same) {
         puts(state == CLOSED || state == FAILED
                  ? "  submit_unknown was told; it is open again as late, and a "

@@ -40,8 +40,9 @@ static bool may_cancel(const json_t *row)
     case LATE:
         return true;
     case READY:
-        order_refuse("cancel", "%s is finished upstream and paid for: its "
-                               "video is brought home",
+        order_refuse("cancel",
+                     "%s is finished upstream and paid for: its "
+                     "video is brought home",
                      id);
         return false;
     case SUCCEEDED:
@@ -68,8 +69,9 @@ static void order(struct ctl *ctl, struct target *target)
     target->was_late = row_state(target->row) == LATE;
     target->ordered = written > 0;
     if (written == 0) {
-        order_refuse("cancel", "%s came too far at this moment: pixverse-ctl "
-                               "show tells how",
+        order_refuse("cancel",
+                     "%s came too far at this moment: pixverse-ctl "
+                     "show tells how",
                      target->request_id);
     }
 }
@@ -89,8 +91,7 @@ static bool look(struct ctl *ctl, struct target *targets, size_t len)
         if (is_over(&targets[i])) {
             continue;
         }
-        json_t *rows =
-            ctl_rows(ctl, "ctl_order", &targets[i].request_id, 1);
+        json_t *rows = ctl_rows(ctl, "ctl_order", &targets[i].request_id, 1);
         if (json_array_get(rows, 0)) {
             json_decref(targets[i].row);
             targets[i].row = json_incref(json_array_get(rows, 0));

@@ -14,8 +14,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /** What every command gets. */
 struct ctl {
     struct settings settings;
-    struct kafka_property
-        *properties;         /* KAFKA_CONF_*, as the edges take them */
+    /* KAFKA_CONF_*, as the edges take them */
+    struct kafka_property *properties;
     struct inspect *inspect; /* null until ctl_database() */
     bool json;               /* JSON lines on standard output */
     int width;               /* of the terminal; 0: none */

@@ -100,9 +100,10 @@ static void next_step(const json_t *row, const json_t *event, char *out,
         break;
     }
     bool unpaid = strcmp(row_text(event, "billed"), "no") == 0;
-    snprintf(out, out_bytes, unpaid ? "pixverse-ctl retry %s"
-                                    : "pixverse-ctl retry %s --pay-again may "
-                                      "pay a second time",
+    snprintf(out, out_bytes,
+             unpaid ? "pixverse-ctl retry %s"
+                    : "pixverse-ctl retry %s --pay-again may "
+                      "pay a second time",
              id);
 }
 
@@ -159,9 +160,9 @@ static void print_failure(const json_t *row, const json_t *event)
              row_text(error, "message"));
     print_line("failed", text);
     print_line("billed", row_text(event, "billed"));
-    print_line("retry_safe",
-               json_is_true(json_object_get(error, "retry_safe")) ? "true"
-                                                                  : "false");
+    print_line("retry_safe", json_is_true(json_object_get(error, "retry_safe"))
+                                 ? "true"
+                                 : "false");
     next_step(row, event, text, sizeof text);
     print_line("next", text);
 }
@@ -242,8 +243,7 @@ static void print_json(const json_t *row, const json_t *event, const char *why)
 {
     json_t *line = json_object();
     json_object_set(line, "request_id", json_object_get(row, "request_id"));
-    json_object_set_new(line, "state",
-                        json_string(row_state_name(row)));
+    json_object_set_new(line, "state", json_string(row_state_name(row)));
     json_object_set_new(line, "done", json_boolean(why[0] == '\0'));
     if (why[0]) {
         put_wait(line, row, why);

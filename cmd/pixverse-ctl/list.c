@@ -163,13 +163,12 @@ static void add_row(struct table *table, const json_t *row)
     char cost[40] = "";
     const char *kind = row_text(row, "kind");
     bool late = json_is_true(json_object_get(row, "late"));
-    snprintf(state, sizeof state, "%s%s%s%s", word_of(row),
-             kind[0] ? ": " : "", kind, late ? " (late)" : "");
+    snprintf(state, sizeof state, "%s%s%s%s", word_of(row), kind[0] ? ": " : "",
+             kind, late ? " (late)" : "");
     snprintf(priority, sizeof priority, "%" PRId64,
              row_number(row, "priority"));
     snprintf(when, sizeof when, "%s ago",
-             format_duration(row_number(row, "ago_ms"), span,
-                             sizeof span));
+             format_duration(row_number(row, "ago_ms"), span, sizeof span));
     if (json_object_get(json_object_get(row, "times"), "settled")) {
         format_duration(row_number(row, "age_ms"), took, sizeof took);
     }
@@ -262,8 +261,7 @@ static int run(struct ctl *ctl, const struct options *given)
         snprintf(since_text, sizeof since_text, "%" PRId64, since_ms);
         const char *params[] = {states.len ? states.bytes : NULL,
                                 options_get(given, "--tenant"), since_text,
-                                limit_text,
-                                pairs.len ? pairs.bytes : NULL};
+                                limit_text, pairs.len ? pairs.bytes : NULL};
         json_t *rows = ctl_rows(ctl, "ctl_list", params, 5);
         status = rows ? print_rows(ctl, rows) : EXIT_FAILED;
         json_decref(rows);

@@ -13,9 +13,8 @@
 #include "table.h"
 
 static const struct command *const commands[] = {
-    &command_submit,  &command_list,  &command_show,
-    &command_explain, &command_watch, &command_retry,
-    &command_cancel,  &command_attach,
+    &command_submit, &command_list,  &command_show,   &command_explain,
+    &command_watch,  &command_retry, &command_cancel, &command_attach,
 };
 
 #define COMMANDS_LEN (sizeof commands / sizeof commands[0])
@@ -105,8 +104,7 @@ static bool read_settings(struct ctl *ctl)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    struct ctl ctl = {.width = terminal_width(),
-                      .colours = terminal_colours()};
+    struct ctl ctl = {.width = terminal_width(), .colours = terminal_colours()};
     struct options options;
     int status = EXIT_USAGE;
     if (options_read(&options, command->name, command->options, argc, argv)) {

@@ -23,7 +23,8 @@ struct task_row order_task(const json_t *row);
 /** "closed as timed_out", "running": for sentences. */
 const char *order_state(const json_t *row, char *out, size_t out_bytes);
 
-/** Run a statement that answers a row for each it wrote; -1 after saying why. */
+/** Run a statement that answers a row for each it wrote; -1 after saying
+ * why. */
 int order_write(struct ctl *ctl, const char *query, const char *const *params,
                 size_t params_len);
 

@@ -21,8 +21,9 @@ static bool has_ended(const json_t *row)
     const char *id = row_text(row, "request_id");
     char state[80];
     if (json_is_true(json_object_get(row, "faulty"))) {
-        order_refuse("retry", "%s is at fault and would be again: a corrected "
-                              "request takes a new id",
+        order_refuse("retry",
+                     "%s is at fault and would be again: a corrected "
+                     "request takes a new id",
                      id);
         return false;
     }
@@ -31,13 +32,15 @@ static bool has_ended(const json_t *row)
         return true;
     case SUCCEEDED:
     case FAILED:
-        order_refuse("retry", "%s is %s, and its event is not acknowledged "
-                              "yet: try again in a moment",
+        order_refuse("retry",
+                     "%s is %s, and its event is not acknowledged "
+                     "yet: try again in a moment",
                      id, order_state(row, state, sizeof state));
         return false;
     case LATE:
-        order_refuse("retry", "%s was told as failed, and its video may still "
-                              "come: pixverse-ctl cancel ends that first",
+        order_refuse("retry",
+                     "%s was told as failed, and its video may still "
+                     "come: pixverse-ctl cancel ends that first",
                      id);
         return false;
     case QUEUED:
@@ -61,9 +64,8 @@ static const char *risk(const struct task_row *task)
                "accounts for repeats";
     }
     if (strcmp(billed, "yes") == 0) {
-        return task->kind == FAILURE_NONE
-                   ? "it is completed and was paid for"
-                   : "it was paid for";
+        return task->kind == FAILURE_NONE ? "it is completed and was paid for"
+                                          : "it was paid for";
     }
     if (strcmp(billed, "unknown") == 0) {
         return "it may have been paid for, and may still finish upstream";
@@ -96,8 +98,9 @@ static bool submit_again(struct ctl *ctl, const json_t *row)
     const char *const params[] = {task, submission};
     int written = order_write(ctl, "ctl_retry", params, 2);
     if (written == 0) {
-        order_refuse("retry", "%s changed at this moment, and nothing was "
-                              "ordered: try again",
+        order_refuse("retry",
+                     "%s changed at this moment, and nothing was "
+                     "ordered: try again",
                      row_text(row, "request_id"));
     }
     return written > 0;
@@ -134,7 +137,8 @@ static int run(struct ctl *ctl, const struct options *given)
         const char *why = risk(&task);
         bool pays = options_has(given, "--pay-again");
         if (why && !pays) {
-            order_refuse("retry", "%s: %s. %s--pay-again orders it all the same",
+            order_refuse("retry",
+                         "%s: %s. %s--pay-again orders it all the same",
                          given->words[0], why,
                          is_unpaid(&task) ? ""
                                           : "A new submission may be paid for "

@@ -188,8 +188,7 @@ static void add_reason(const json_t *row, char *out, size_t out_bytes)
         return;
     }
     int64_t tries = row_number(reason, "tries");
-    int64_t wait_ms =
-        row_number(reason, "next_ms") - row_number(row, "now_ms");
+    int64_t wait_ms = row_number(reason, "next_ms") - row_number(row, "now_ms");
     add_words(out, out_bytes, "; %s: %" PRId64 " %s since %s came to nothing",
               row_text(reason, "word"), tries, tries == 1 ? "try" : "tries",
               since(row_number(reason, "since_ms"), row, span, sizeof span));

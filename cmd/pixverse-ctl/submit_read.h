@@ -20,8 +20,8 @@ struct submissions {
 /** The flags of submit: those that make up a request, then its own. */
 extern const struct option submit_options[];
 
-/** Whether any flag that belongs into a request was given: its name, or null.
- */
+/** Whether any flag that belongs into a request was given: its name, or
+ * null. */
 const char *submit_request_flag(const struct options *options);
 
 /**

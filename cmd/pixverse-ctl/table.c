@@ -65,7 +65,7 @@ struct table {
 };
 
 static const char *const hues[] = {
-    [HUE_PLAIN] = NULL,    [HUE_GOOD] = "green",   [HUE_BAD] = "red",
+    [HUE_PLAIN] = NULL,  [HUE_GOOD] = "green",  [HUE_BAD] = "red",
     [HUE_BUSY] = "cyan", [HUE_WAITS] = "brown",
 };
 

@@ -29,8 +29,8 @@ void table_add(struct table *table, const char *const *cells, size_t coloured,
 
 size_t table_rows(const struct table *table);
 
-/** Print it, at most `width` columns wide (0: as wide as it is), then free it.
- */
+/** Print it, at most `width` columns wide (0: as wide as it is), then free
+ * it. */
 void table_print(struct table *table, int width, bool colours);
 
 /** The locale in which texts are as wide as people see them. */
@@ -42,8 +42,8 @@ int terminal_width(void);
 /** Whether colours are wanted: a terminal, and no NO_COLOR. */
 bool terminal_colours(void);
 
-/** Text for people: control bytes become spaces. Caller frees; null: no memory.
- */
+/** Text for people: control bytes become spaces. Caller frees; null: no
+ * memory. */
 char *text_for_people(const char *text);
 
 #endif

@@ -72,7 +72,7 @@ static bool is_authorized(struct site *site)
     return false;
 }
 
-/* --- submit --- */
+/* ---- submit ---- */
 
 static void answer_submitted(struct site *site)
 {
@@ -232,7 +232,7 @@ static void note_posted(struct site *site)
     }
 }
 
-/* --- poll --- */
+/* ---- poll ---- */
 
 static void find_polled(struct site *site)
 {
@@ -301,7 +301,7 @@ static void note_polled(struct site *site)
     }
 }
 
-/* --- schema and balance --- */
+/* ---- schema and balance ---- */
 
 static void serve_schema(struct site *site)
 {
@@ -349,7 +349,7 @@ static void serve_balance(struct site *site)
                                   : ",\"unlimited_quota\":false}");
 }
 
-/* --- the way of a call --- */
+/* ---- the way of a call ---- */
 
 struct route {
     struct str path;

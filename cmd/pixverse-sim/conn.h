@@ -54,7 +54,7 @@ void conn_send(struct conn *conn);
 /** End it; `reset` with RST. Freed later, see conn_gone(). */
 void conn_close(struct conn *conn, bool reset);
 
-/* --- what conn.c asks of server.c --- */
+/* ---- what conn.c asks of server.c ---- */
 
 /** The reply is out, and the client takes another: go on with what was read. */
 void conn_read_pending(struct conn *conn);

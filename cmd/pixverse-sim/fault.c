@@ -364,7 +364,8 @@ static bool matches(const struct fault *fault, const struct site *site)
     const struct http_request *request = site->request;
     if (has_text(request->path, fault->match) ||
         has_text(request->body, fault->match) ||
-        has_text(http_request_field(request, "idempotency-key"), fault->match)) {
+        has_text(http_request_field(request, "idempotency-key"),
+                 fault->match)) {
         return true;
     }
     const struct sale *sale = site->sale;
@@ -374,7 +375,7 @@ static bool matches(const struct fault *fault, const struct site *site)
     return has_text((struct str){sale->body, sale->body_bytes}, fault->match) ||
            (sale->replay != INDEX_NONE &&
             has_text(str_of(site->world->replays[sale->replay].key),
-                  fault->match));
+                     fault->match));
 }
 
 static bool fits(const struct fault *fault, enum fault_stage stage,

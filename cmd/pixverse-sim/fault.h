@@ -20,9 +20,10 @@ enum fault_on {
 enum fault_stage {
     STAGE_ACCEPT, /* a connection came */
     STAGE_HEAD,   /* the head of a request was read */
-    STAGE_SALE,   /* it changes the sale or file: before a poll or download is
-                     answered, after a submission was accepted */
-    STAGE_REPLY,  /* it changes the answer or takes its place */
+    /* it changes the sale or file: before a poll or download is answered,
+     * after a submission was accepted */
+    STAGE_SALE,
+    STAGE_REPLY, /* it changes the answer or takes its place */
 };
 
 enum { FAULTS_MAX = 1000 };

@@ -98,8 +98,8 @@ enum http_read http_request_head(struct http_request *request, struct str bytes,
 {
     size_t skipped = 0;
     while (bytes.len > 0 && (*bytes.at == '\r' || *bytes.at == '\n')) {
-        bytes.at++; /* RFC 9112, 2.2: empty lines before a request are let pass
-                     */
+        /* RFC 9112, 2.2: empty lines before a request are let pass */
+        bytes.at++;
         bytes.len--;
         skipped++;
     }

@@ -8,7 +8,7 @@
  * wrong; README.md says it in words, fault_kinds.c names them.
  */
 
-/* --- shared by them --- */
+/* ---- shared by them ---- */
 
 /** A number of the order, or the kind's own where it was not given (-1). */
 int64_t given(int64_t value, int64_t otherwise);
@@ -16,7 +16,7 @@ const char *given_text(const char *value, const char *otherwise);
 /** The body of the answer, from now on in memory; empty, to be written. */
 struct buf *new_body(struct site *site, const char *type);
 
-/* --- strike_wire.c: the connection, its pace, lengths; videos --- */
+/* ---- strike_wire.c: the connection, its pace, lengths; videos ---- */
 
 void strike_close(const struct fault *fault, struct site *site);
 void strike_reset(const struct fault *fault, struct site *site);
@@ -44,7 +44,7 @@ void strike_whole_part(const struct fault *fault, struct site *site);
 void strike_redirect(const struct fault *fault, struct site *site);
 void strike_redirect_loop(const struct fault *fault, struct site *site);
 
-/* --- strike_answer.c: other answers; submissions told oddly --- */
+/* ---- strike_answer.c: other answers; submissions told oddly ---- */
 
 void strike_status(const struct fault *fault, struct site *site);
 void strike_html(const struct fault *fault, struct site *site);
@@ -68,7 +68,7 @@ void strike_object_id(const struct fault *fault, struct site *site);
 void strike_object_task_id(const struct fault *fault, struct site *site);
 void strike_other_success(const struct fault *fault, struct site *site);
 
-/* --- strike_sale.c: what a poll says; what becomes of a sale --- */
+/* ---- strike_sale.c: what a poll says; what becomes of a sale ---- */
 
 void strike_unknown_status(const struct fault *fault, struct site *site);
 void strike_backwards(const struct fault *fault, struct site *site);

@@ -31,7 +31,7 @@ struct buf *new_body(struct site *site, const char *type)
     return &site->reply->body;
 }
 
-/* --- other answers --- */
+/* ---- other answers ---- */
 
 void strike_status(const struct fault *fault, struct site *site)
 {
@@ -159,7 +159,7 @@ void strike_wrong_types(const struct fault *fault, struct site *site)
                        "\"status\":1}]}");
 }
 
-/* --- how an accepted submission is told --- */
+/* ---- how an accepted submission is told ---- */
 
 static struct buf *told(struct site *site)
 {

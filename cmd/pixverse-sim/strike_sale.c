@@ -7,7 +7,7 @@ enum {
     SLOW_JOB_MS = 3 * 3600 * 1000,
 };
 
-/* --- what a poll says --- */
+/* ---- what a poll says ---- */
 
 static void view_again(struct site *site)
 {
@@ -114,7 +114,7 @@ void strike_code_shape(const struct fault *fault, struct site *site)
     view_again(site);
 }
 
-/* --- what becomes of a sale --- */
+/* ---- what becomes of a sale ---- */
 
 static char *copy_or_null(const char *text)
 {

@@ -12,7 +12,7 @@ enum {
     SLOW_MS = 1000,
 };
 
-/* --- how a connection ends --- */
+/* ---- how a connection ends ---- */
 
 static void end_silently(struct site *site, enum reply_end end)
 {
@@ -51,7 +51,7 @@ void strike_then_close(const struct fault *fault, struct site *site)
     site->reply->end = END_CLOSE;
 }
 
-/* --- how fast, and how long --- */
+/* ---- how fast, and how long ---- */
 
 void strike_delay(const struct fault *fault, struct site *site)
 {
@@ -133,7 +133,7 @@ void strike_bad_chunked(const struct fault *fault, struct site *site)
     site->reply->end = END_CLOSE;
 }
 
-/* --- how a video comes --- */
+/* ---- how a video comes ---- */
 
 void strike_different(const struct fault *fault, struct site *site)
 {
@@ -211,8 +211,7 @@ void strike_whole_part(const struct fault *fault, struct site *site)
     (void)fault;
     if (site->reply->status == 200 && whole > 0) {
         site->reply->status = 206;
-        buf_printf(&site->reply->head,
-                   "Content-Range: bytes 0-%llu/%llu\r\n",
+        buf_printf(&site->reply->head, "Content-Range: bytes 0-%llu/%llu\r\n",
                    (unsigned long long)(whole - 1), (unsigned long long)whole);
     }
 }

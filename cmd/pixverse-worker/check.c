@@ -44,7 +44,7 @@ static void fault(struct check *c, const char *what, const char *why)
     printf("fault    %s: %s\n", what, why);
 }
 
-/* ---- PostgreSQL ------------------------------------------------------------------ */
+/* ---- PostgreSQL ---- */
 
 static void on_setting(void *context, const char *const *names,
                        const struct str *values, size_t len)
@@ -68,13 +68,14 @@ static void on_sequence(void *context, const char *const *names,
     if (len != 3) {
         return;
     }
-    snprintf(why, sizeof why,
-             "%.*s is at %.*s, and %.*s is taken: new rows are refused or, under "
-             "another's number, taken for theirs; stop the workers and run psql "
-             "\"$DATABASE_URL\" -c \"SELECT setval('%.*s', %.*s)\"",
-             (int)values[0].len, values[0].at, (int)values[1].len, values[1].at,
-             (int)values[2].len, values[2].at, (int)values[0].len, values[0].at,
-             (int)values[2].len, values[2].at);
+    snprintf(
+        why, sizeof why,
+        "%.*s is at %.*s, and %.*s is taken: new rows are refused or, under "
+        "another's number, taken for theirs; stop the workers and run psql "
+        "\"$DATABASE_URL\" -c \"SELECT setval('%.*s', %.*s)\"",
+        (int)values[0].len, values[0].at, (int)values[1].len, values[1].at,
+        (int)values[2].len, values[2].at, (int)values[0].len, values[0].at,
+        (int)values[2].len, values[2].at);
     fault(c, "sequence", why);
 }
 
@@ -118,7 +119,7 @@ static void check_postgresql(struct check *c)
     inspect_close(inspect);
 }
 
-/* ---- the provider ------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 static void on_balance(void *context, const struct reply *reply)
 {
@@ -127,8 +128,8 @@ static void on_balance(void *context, const struct reply *reply)
     struct str message = {0};
     arena_init(&arena, 4096, 0);
     if (reply->end != REPLY_WHOLE) {
-        fault(c, "provider", reply->why[0] ? reply->why
-                                           : reply_end_name(reply->end));
+        fault(c, "provider",
+              reply->why[0] ? reply->why : reply_end_name(reply->end));
     } else if (reply->status == 401 || reply->status == 403) {
         fault(c, "provider", "APIMART_API_KEY is refused");
     } else if (!apimart_read_probe(HOLD_BALANCE, reply, &arena, &message)) {
@@ -199,7 +200,7 @@ static void check_provider(struct check *c)
     arena_done(&arena);
 }
 
-/* ---- storage --------------------------------------------------------------------------- */
+/* ---- storage ---- */
 
 static void on_probe(void *context, const struct bucket_result *result)
 {
@@ -227,7 +228,7 @@ static void check_storage(struct check *c)
     bucket_close(bucket);
 }
 
-/* ---- Kafka ------------------------------------------------------------------------------- */
+/* ---- Kafka ---- */
 
 static void on_kafka(void *context, bool connected, const char *why)
 {
@@ -302,8 +303,8 @@ static void check_kafka(struct check *c)
     if (c->kafka_up) {
         good("Kafka", s->kafka_brokers);
     } else {
-        fault(c, "Kafka", c->kafka_why[0] ? c->kafka_why
-                                          : "no broker answers in 15 s");
+        fault(c, "Kafka",
+              c->kafka_why[0] ? c->kafka_why : "no broker answers in 15 s");
     }
     producer_close(producer, 1000, stop, c);
     loop_run(c->loop);

@@ -58,7 +58,8 @@ static bool open_consumer(struct doors *d, const struct settings *s,
     return d->consumer != NULL;
 }
 
-static bool open_http(struct doors *d, const struct settings *s, struct err *err)
+static bool open_http(struct doors *d, const struct settings *s,
+                      struct err *err)
 {
     const struct http_options once = {
         .connections_max = (int)s->submits_max,
@@ -89,8 +90,8 @@ static bool open_store(struct doors *d, const struct settings *s,
         .name = "pixverse-worker",
         .lease_ms = s->lease_ms,
     };
-    d->edges.store = store_open(d->edges.loop, &options, worker_store_state,
-                                worker, err);
+    d->edges.store =
+        store_open(d->edges.loop, &options, worker_store_state, worker, err);
     return d->edges.store != NULL;
 }
 

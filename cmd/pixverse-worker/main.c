@@ -14,20 +14,21 @@
 
 static void print_help(void)
 {
-    puts("pixverse-worker [run|migrate|check|version]\n"
-         "\n"
-         "  run      take requests from Kafka, have them made, store the videos,\n"
-         "           announce their ends (the default)\n"
-         "  migrate  bring the schema of DATABASE_URL up to this program, then\n"
-         "           make the topics that are missing (not with --no-topics);\n"
-         "           those that are there stay as they are\n"
-         "  check    try every dependency and say what is wrong\n"
-         "  version  print the versions of this program and its libraries\n"
-         "\n"
-         "Exit status: 0 done or drained; 1 failed, check found faults, or the\n"
-         "drain ran out; 2 settings or usage; 3 run: the schema does not fit.\n"
-         "\n"
-         "Settings come from the environment; NAME_FILE reads NAME from a file.\n");
+    puts(
+        "pixverse-worker [run|migrate|check|version]\n"
+        "\n"
+        "  run      take requests from Kafka, have them made, store the videos,\n"
+        "           announce their ends (the default)\n"
+        "  migrate  bring the schema of DATABASE_URL up to this program, then\n"
+        "           make the topics that are missing (not with --no-topics);\n"
+        "           those that are there stay as they are\n"
+        "  check    try every dependency and say what is wrong\n"
+        "  version  print the versions of this program and its libraries\n"
+        "\n"
+        "Exit status: 0 done or drained; 1 failed, check found faults, or the\n"
+        "drain ran out; 2 settings or usage; 3 run: the schema does not fit.\n"
+        "\n"
+        "Settings come from the environment; NAME_FILE reads NAME from a file.\n");
     settings_print_help(stdout);
 }
 

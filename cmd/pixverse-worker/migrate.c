@@ -62,10 +62,9 @@ static bool migrate_topics(const struct settings *settings, struct err *err)
         .retention_ms = settings->topic_retention_ms,
     };
     bool fine = true;
-    bool asked =
-        properties ? topics_make(&options, wishes, len, &shape, on_topic,
-                                 &fine, err)
-                   : err_set(err, ERR_FATAL, "no memory");
+    bool asked = properties ? topics_make(&options, wishes, len, &shape,
+                                          on_topic, &fine, err)
+                            : err_set(err, ERR_FATAL, "no memory");
     free(properties);
     if (asked && !fine) {
         err->text[0] = '\0'; /* each is named already */

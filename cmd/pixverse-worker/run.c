@@ -88,8 +88,8 @@ static struct worker_options worker_options(const struct settings *s,
 /** Until it is drained, or can't go on. Logs why it ends. */
 static enum worker_end run(const struct settings *settings)
 {
-    static struct worker worker; /* where the drain runs out, calls that are
-                                    under way may still name it */
+    /* where the drain runs out, calls that are under way may still name it */
+    static struct worker worker;
     static struct doors doors;
     char name[128];
     struct err err = {0};
@@ -98,8 +98,8 @@ static enum worker_end run(const struct settings *settings)
         name_worker(name, sizeof name, doors.edges.loop);
         const struct worker_options options =
             worker_options(settings, doors.admin, name);
-        open = worker_init(&worker, &options, &doors.edges, doors.consumer,
-                           &err);
+        open =
+            worker_init(&worker, &options, &doors.edges, doors.consumer, &err);
     }
     if (!open) {
         log_at(LOG_ERROR, "can't start", LOG_TEXT("why", err.text));

@@ -16,8 +16,7 @@ struct arena_chunk {
 
 void arena_init(struct arena *arena, size_t chunk_bytes, size_t bytes_max)
 {
-    *arena = (struct arena){.chunk_bytes = chunk_bytes,
-                            .bytes_max = bytes_max};
+    *arena = (struct arena){.chunk_bytes = chunk_bytes, .bytes_max = bytes_max};
 }
 
 static struct arena_chunk *chunk_new(struct arena *arena, size_t bytes)

@@ -38,7 +38,8 @@ void buf_add_json(struct buf *buf, struct str text);
 /** The shortest decimal digits that read back as the same double. */
 void buf_add_double(struct buf *buf, double value);
 
-/** Room for at least `bytes` more; null if there is none. Used with buf_took(). */
+/** Room for at least `bytes` more; null if there is none. Used with
+ * buf_took(). */
 char *buf_room(struct buf *buf, size_t bytes);
 void buf_took(struct buf *buf, size_t bytes);
 

@@ -5,8 +5,7 @@
 
 /** Callers must look at the result. */
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(form, first)                                               \
-    __attribute__((format(printf, form, first)))
+#define PRINTF_LIKE(form, first) __attribute__((format(printf, form, first)))
 
 /** What the caller may do about a failure. */
 enum err_kind {
@@ -25,7 +24,8 @@ struct err {
     char text[500]; /* one sentence, without a full stop; cut if too long */
 };
 
-/** Set *err (may be null) and return false, so that `return err_set(…)` reads well. */
+/** Set *err (may be null) and return false, so that `return err_set(…)` reads
+ * well. */
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -16,7 +16,8 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_STR(name, value) ((struct log_field){(name), LOG_FIELD_STR, (value), 0})
+#define LOG_STR(name, value)                                                   \
+    ((struct log_field){(name), LOG_FIELD_STR, (value), 0})
 #define LOG_TEXT(name, value) LOG_STR((name), str_of(value))
 /** Not there where it is empty; so it comes last. */
 #define LOG_LAST(name, value) log_last((name), (value))
@@ -32,7 +33,8 @@ struct log_field {
 void log_open(enum log_level least, bool json);
 
 /** Where finished lines go, for tests; null: standard error again. */
-void log_redirect(void (*write_line)(const char *line, size_t len, void *context),
+void log_redirect(void (*write_line)(const char *line, size_t len,
+                                     void *context),
                   void *context);
 
 struct log_field log_last(const char *name, struct str value);

@@ -34,25 +34,29 @@ struct str str_trim(struct str text);
 /** Where `part` first is in `text` (ASCII case folded), or -1. */
 ptrdiff_t str_find_nocase(struct str text, struct str part);
 
-/** Digits, perhaps after a "-", within [min, max]; false leaves *value as it was. */
+/** Digits, perhaps after a "-", within [min, max]; false leaves *value as it
+ * was. */
 bool str_to_i64(struct str text, int64_t min, int64_t max, int64_t *value);
 
 /** Whether the bytes are UTF-8 without surrogates and overlong forms. */
 bool str_is_utf8(struct str text);
 
-/** Bytes of the first code point; 0 if there is none or it is not valid UTF-8. */
+/** Bytes of the first code point; 0 if there is none or it is not valid
+ * UTF-8. */
 size_t str_point_bytes(struct str text);
 
 /** Code points in valid UTF-8. */
 size_t str_code_points(struct str text);
 
-/** The longest start of valid UTF-8 `text` with at most `points` code points. */
+/** The longest start of valid UTF-8 `text` with at most `points` code
+ * points. */
 struct str str_cut_points(struct str text, size_t points);
 
 /** Lower-case hex of `len` bytes into out[2*len+1]. */
 void str_hex(const unsigned char *bytes, size_t len, char *out);
 
-/** Damerau-Levenshtein distance, for suggestions; inputs over 63 bytes give 64. */
+/** Damerau-Levenshtein distance, for suggestions; inputs over 63 bytes give
+ * 64. */
 size_t str_distance(struct str a, struct str b);
 
 /**

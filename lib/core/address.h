@@ -12,7 +12,8 @@
  */
 bool address_is_public(int family, const unsigned char *bytes);
 
-/** Link-local and cloud metadata: refused even where private ones are allowed. */
+/** Link-local and cloud metadata: refused even where private ones are
+ * allowed. */
 bool address_is_link_local(int family, const unsigned char *bytes);
 
 #endif

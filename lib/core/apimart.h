@@ -14,12 +14,14 @@
 
 /** Where and as whom we submit. */
 struct apimart {
-    struct str base_url; /* as it was set: slashes at its end count for nothing */
+    /* as it was set: slashes at its end count for nothing */
+    struct str base_url;
     struct str key;
     char account[ACCOUNT_BYTES]; /* made by apimart_account() */
 };
 
-/** The account's name in rows: hashes of the URL and of the key's fingerprint. */
+/** The account's name in rows: hashes of the URL and of the key's
+ * fingerprint. */
 void apimart_account(struct str base_url, struct str key,
                      char out[static ACCOUNT_BYTES]);
 

@@ -13,9 +13,8 @@
  * that the task still runs.
  */
 
-#define SECONDS_MAX                                                            \
-    253402300799.0   /* the year 9999; above it is not seconds                 \
-                      */
+/* the year 9999; above it is not seconds */
+#define SECONDS_MAX 253402300799.0
 #define URLS_MAX 128 /* so that an event stays within its bound */
 
 /* clang-format off */
@@ -119,8 +118,8 @@ static void read_cost(const json_t *data, struct outcome *outcome)
                          &outcome->credits_cost);
 }
 
-/** One URL of a video into the result; blanks and what is no text are left out.
- */
+/** One URL of a video into the result; blanks and what is no text are left
+ * out. */
 static void add_url(struct buf *out, const json_t *value, int64_t expires_ms,
                     int *urls)
 {

@@ -77,8 +77,9 @@ bool apimart_is_task_id(struct str text)
 /** Where an object stands says what its `id` is worth. */
 enum place {
     PLACE_DATA, /* documented: any id is the task's */
-    PLACE_ELSE, /* at the top, or inside a container of relays: perhaps it is
-                   the answer's own */
+    /* at the top, or inside a container of relays: perhaps it is the
+     * answer's own */
+    PLACE_ELSE,
 };
 
 /** The ids that a reply names, best first. */

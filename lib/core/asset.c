@@ -93,7 +93,7 @@ struct str asset_key(const char *key_template, const struct facts *facts,
     return key;
 }
 
-/* ---- the way back -------------------------------------------------------- */
+/* ---- the way back ---- */
 
 enum part {
     PART_TENANT,
@@ -219,8 +219,8 @@ static bool fits_part(enum part part, const char *after, struct str key,
     struct str known = fit.values[part];
     if (known.at) { /* a second time it stands for the same */
         return str_starts(key, known) &&
-               fits(after, (struct str){key.at + known.len, key.len - known.len},
-                    fit);
+               fits(after,
+                    (struct str){key.at + known.len, key.len - known.len}, fit);
     }
     for (size_t len = parts[part].least;
          len <= parts[part].most && len <= key.len; len++) {

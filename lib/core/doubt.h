@@ -39,16 +39,16 @@ enum doubt_act task_doubt_act(const struct task *task,
 bool replay_may_leave(const struct task_row *row, const struct policy *policy,
                       int64_t now_ms);
 
-/** When the account's key no longer protects a replay: five sixths of its life.
- */
+/** When the account's key no longer protects a replay: five sixths of its
+ * life. */
 int64_t replay_until_ms(const struct task_row *row,
                         const struct policy *policy);
 
 /**
  * After lost answers: whether a row that is found to be ours, without our
  * knowing it, is surely unsent. Only that of our very claim is: a claim writes
- * no doubt and its own time. All others, claimed or adopted by whomever, may have
- * been sent.
+ * no doubt and its own time. All others, claimed or adopted by whomever, may
+ * have been sent.
  *
  * @param lost_claim_ms  The time that the claim whose answer was lost bore; 0:
  *                       none was.

@@ -9,8 +9,8 @@
 
 #define PROVIDER "apimart"
 #define MODEL "pixverse-v6"
-#define TRACE_BYTES_MAX                                                        \
-    8192 /* a longer state is left out, or it could fill the event */
+/* a longer state is left out, or it could fill the event */
+#define TRACE_BYTES_MAX 8192
 
 /*
  * The stored form: one text, each piece with its length, the value last.

@@ -29,7 +29,8 @@ struct event {
 /**
  * Render the end of a task.
  *
- * @param row      As it will be saved: SUCCEEDED or FAILED, its times filled in.
+ * @param row      As it will be saved: SUCCEEDED or FAILED, its times filled
+ * in.
  * @param failure  FAILED: what to tell; null otherwise.
  * @param details  FAILED by our validation: the faults; null otherwise.
  * @return         The stored form, NUL-terminated text in the arena; null

@@ -17,25 +17,25 @@ struct exchange {
 
 /** How it ended. */
 enum reply_end {
-    REPLY_WHOLE,       /* a status and the whole body arrived */
-    REPLY_UNRESOLVED,  /* DNS */
-    REPLY_UNREACHED,   /* no connection */
-    REPLY_UNTRUSTED,   /* the server's certificate */
+    REPLY_WHOLE,      /* a status and the whole body arrived */
+    REPLY_UNRESOLVED, /* DNS */
+    REPLY_UNREACHED,  /* no connection */
+    REPLY_UNTRUSTED,  /* the server's certificate */
     REPLY_TIMED_OUT,
-    REPLY_BROKEN,      /* the connection or the protocol broke */
-    REPLY_TOO_LARGE,   /* the body is over the limit */
-    REPLY_CANCELLED,   /* we ended it */
+    REPLY_BROKEN,    /* the connection or the protocol broke */
+    REPLY_TOO_LARGE, /* the body is over the limit */
+    REPLY_CANCELLED, /* we ended it */
 };
 
 /** The answer. Slices live until the callback that brings it returns. */
 struct reply {
     enum reply_end end;
-    bool sent;      /* the pre-request callback ran: a byte may have left */
-    int status;     /* 0: none arrived */
+    bool sent;       /* the pre-request callback ran: a byte may have left */
+    int status;      /* 0: none arrived */
     struct str body; /* at most 1 MiB */
     struct str retry_after;  /* the header's text, absent: none */
     struct str content_type; /* absent: none */
-    bool replayed;  /* Idempotency-Replayed: true */
+    bool replayed;           /* Idempotency-Replayed: true */
     /* Words for an end other than whole; or why the body of a refusal can't be
      * read. */
     char why[160];

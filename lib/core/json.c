@@ -108,8 +108,7 @@ static void scan_text(struct scan *scan, struct str text)
 
 /** The byte as line and place in it. What the message says there is its
  * sender's: it stays out. */
-static void say_where(char *out, struct str text, size_t byte,
-                      const char *what)
+static void say_where(char *out, struct str text, size_t byte, const char *what)
 {
     size_t line = 1;
     size_t begin = 0;

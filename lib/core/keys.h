@@ -15,10 +15,12 @@ enum keys_answer {
     KEYS_NO_ANSWER,
     KEYS_HONOURED,
     KEYS_IGNORED,
-    KEYS_BROKEN, /* the last: one key brought two ids, whatever the provider says */
+    /* the last: one key brought two ids, whatever the provider says */
+    KEYS_BROKEN,
 };
 
-/** What a stored number means; KEYS_NO_ANSWER where only a later program knows. */
+/** What a stored number means; KEYS_NO_ANSWER where only a later program
+ * knows. */
 enum keys_answer keys_answer_of(int64_t number);
 
 /** What to do: `setting` decides, and `answer` where that leaves it open. */

@@ -35,8 +35,8 @@ size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
         struct lease_seen *lease = &watch->seen[i];
         bool still = lease->dead || lease->still_since_ms < lease->read_ms;
         live += !lease->dead;
-        lease->picked = !all && len < LEASE_PICKS_MAX &&
-                        (still || live <= LOWEST);
+        lease->picked =
+            !all && len < LEASE_PICKS_MAX && (still || live <= LOWEST);
         if (lease->picked) {
             ids[len++] = lease->id;
         }

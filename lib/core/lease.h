@@ -24,8 +24,9 @@ struct lease_row {
 struct lease_seen {
     int64_t id;
     int64_t counter;
-    int64_t still_since_ms; /* boot clock of the reading that first saw this counter */
-    int64_t read_ms;        /* boot clock of its last reading */
+    /* boot clock of the reading that first saw this counter */
+    int64_t still_since_ms;
+    int64_t read_ms; /* boot clock of its last reading */
     bool dead;
     bool picked; /* for the reading that is under way */
 };
@@ -34,9 +35,10 @@ struct lease_watch {
     struct lease_seen *seen; /* by id */
     size_t len;
     int64_t lease_ms;
-    int64_t last_ms;  /* boot clock of the last reading; 0: none */
-    int64_t since_ms; /* boot clock of the first reading since we were cut off */
-    int64_t all_ms;   /* boot clock of the last reading of all; 0: none */
+    int64_t last_ms; /* boot clock of the last reading; 0: none */
+    /* boot clock of the first reading since we were cut off */
+    int64_t since_ms;
+    int64_t all_ms; /* boot clock of the last reading of all; 0: none */
 };
 
 /** Leases of one reading that is not of all. */

@@ -73,13 +73,13 @@ struct stored_video {
 struct outcome {
     enum outcome_kind kind;
     struct str provider_task_id; /* ACCEPTED */
-    enum hold_reason
-        hold; /* PUT_OFF, STORE_FAILED, MISSED: what stands in the way */
+    /* PUT_OFF, STORE_FAILED, MISSED: what stands in the way */
+    enum hold_reason hold;
     int64_t retry_after_ms; /* 0: the server named no time */
-    bool
-        key_running; /* PUT_OFF: 409, the first send under the key still runs */
-    bool unread; /* UNANSWERED: the provider accepted, and its answer names no
-                    single task */
+    /* PUT_OFF: 409, the first send under the key still runs */
+    bool key_running;
+    /* UNANSWERED: the provider accepted, and its answer names no single task */
+    bool unread;
     enum failure_kind failure; /* REFUSED, UPSTREAM_FAILED */
     struct str message; /* in words; provider's or ours; at most 2,000 points */
     int http_status;    /* 0: no answer */
@@ -89,16 +89,16 @@ struct outcome {
     double credits_cost;
     struct str status; /* the provider's status word */
     int progress;      /* -1: not told */
-    int64_t
-        generated_ms; /* FINISHED: the provider's `completed`; 0: not told */
-    struct str
-        result;      /* FINISHED: JSON as in task_row.result; absent: no URL */
-    struct str hash; /* UNUSABLE: SHA-256 in hex */
+    /* FINISHED: the provider's `completed`; 0: not told */
+    int64_t generated_ms;
+    /* FINISHED: JSON as in task_row.result; absent: no URL */
+    struct str result;
+    struct str hash;             /* UNUSABLE: SHA-256 in hex */
     struct stored_video *videos; /* STORED */
     size_t videos_len;
     int64_t stored_ms; /* STORED: when the last became visible */
-    bool same_key; /* DENIED: the id was asked for under the key that submitted
-                      it */
+    /* DENIED: the id was asked for under the key that submitted it */
+    bool same_key;
 };
 
 /** Whether what was sent may have been accepted, and nobody says whether. */

@@ -12,10 +12,10 @@
  * shuts for a while. Pure state: the clock is passed in.
  */
 struct pace {
-    int at_once_max;      /* from settings */
-    double at_once;       /* allowed now, 1..max */
+    int at_once_max;       /* from settings */
+    double at_once;        /* allowed now, 1..max */
     int64_t shut_until_ms; /* no submission before; 0: open */
-    int failures;         /* in a row: lengthens the next shutting */
+    int failures;          /* in a row: lengthens the next shutting */
 };
 
 /** What an outcome says of all submissions, not only of its own. */
@@ -36,8 +36,8 @@ int pace_room(const struct pace *pace, int under_way, int64_t now_ms);
 void pace_accepted(struct pace *pace);
 
 /** 429, or the provider could not be reached. retry_after_ms 0: not named. */
-void pace_pushed_back(struct pace *pace, int64_t retry_after_ms,
-                      int64_t now_ms, uint32_t random);
+void pace_pushed_back(struct pace *pace, int64_t retry_after_ms, int64_t now_ms,
+                      uint32_t random);
 
 /** A hold was lifted: begin again with one at a time. */
 void pace_restart(struct pace *pace);

@@ -5,10 +5,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#define DEPTH_MAX 5             /* of errors inside errors */
-#define ITEMS_MAX 10            /* of a list of faults */
-#define GATHERED_BYTES_MAX 9000 /* more than 2,000 points of what comes of it  \
-                                 */
+#define DEPTH_MAX 5  /* of errors inside errors */
+#define ITEMS_MAX 10 /* of a list of faults */
+/* more than 2,000 points of what comes of it */
+#define GATHERED_BYTES_MAX 9000
 
 /* clang-format off */
 /** What the words of an error stand for, where a 2xx brings it. */
@@ -409,9 +409,9 @@ void provider_error_read(const struct reply *reply, struct arena *arena,
     json_decref(root);
     error->worded = error->message.len > 0;
     if (!error->worded) {
-        const char *text = arena_printf(
-            arena, "the provider answered with HTTP status %d%s%s",
-            reply->status, reply->why[0] ? "; " : "", reply->why);
+        const char *text =
+            arena_printf(arena, "the provider answered with HTTP status %d%s%s",
+                         reply->status, reply->why[0] ? "; " : "", reply->why);
         error->message = str_of(text ? text : "the provider refused");
     }
     int status = 0;

@@ -13,19 +13,21 @@
  * documented type: the status is looked at first, then type, code and text.
  */
 struct provider_error {
-    bool told;  /* the body holds an error, or a code that is none of 2xx */
-    bool json;  /* the body is a JSON object */
-    bool flat;  /* what is told stands outside an `error` object */
-    int status; /* the one that counts: HTTP's; for a 2xx that tells an
-                   error, that of its code; 0: such a code names none */
-    struct str type;    /* absent: none */
-    struct str code;    /* as text; absent: none */
-    struct str inner;   /* a code deeper inside, as of an error that is passed
-                           on as text; absent: none */
-    struct str lead;    /* the one text whose first word is documented to count;
-                           absent: none */
-    bool worded;        /* the message is the provider's, else ours */
-    struct str message; /* never absent, at most 2,000 code points */
+    bool told; /* the body holds an error, or a code that is none of 2xx */
+    bool json; /* the body is a JSON object */
+    bool flat; /* what is told stands outside an `error` object */
+    /* the one that counts: HTTP's; for a 2xx that tells an error, that of
+     * its code; 0: such a code names none */
+    int status;
+    struct str type; /* absent: none */
+    struct str code; /* as text; absent: none */
+    /* a code deeper inside, as of an error that is passed on as text;
+     * absent: none */
+    struct str inner;
+    /* the one text whose first word is documented to count; absent: none */
+    struct str lead;
+    bool worded;              /* the message is the provider's, else ours */
+    struct str message;       /* never absent, at most 2,000 code points */
     struct str provider_code; /* N of `pixverse error N`, else the code */
 };
 

@@ -112,8 +112,8 @@ void reason_answer(char *out, size_t out_bytes, int http_status,
     if (message.len > room) {
         message.len = room;
         /* No character is cut in the middle. */
-        while (message.len && ((unsigned char)message.at[message.len] & 0xc0) ==
-                                  0x80) {
+        while (message.len &&
+               ((unsigned char)message.at[message.len] & 0xc0) == 0x80) {
             message.len--;
         }
     }

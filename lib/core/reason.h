@@ -13,11 +13,11 @@
 #define REASON_ANSWER_BYTES 240
 
 struct reason {
-    const char *word;  /* what came of the last try; a constant */
-    int64_t since_ms;  /* the first try that came to nothing */
-    int32_t tries;     /* since then */
-    int64_t next_ms;   /* the next try */
-    bool shared;       /* a hold says it for all: no row for each */
+    const char *word; /* what came of the last try; a constant */
+    int64_t since_ms; /* the first try that came to nothing */
+    int32_t tries;    /* since then */
+    int64_t next_ms;  /* the next try */
+    bool shared;      /* a hold says it for all: no row for each */
     char answer[REASON_ANSWER_BYTES]; /* the last, in words; UTF-8 */
 };
 

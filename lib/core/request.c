@@ -26,7 +26,7 @@ struct str request_first_fault(const struct request *request)
                                : (struct str){0};
 }
 
-/* ---- faults and warnings ---------------------------------------------- */
+/* ---- faults and warnings ---- */
 
 /** Whether what comes now is only counted. */
 static bool is_full(size_t all)
@@ -63,8 +63,8 @@ static void add_detail(struct arena *arena, struct details *details,
     const char *name = arena_copy(arena, field.at, field.len);
     const char *message = arena_copy(arena, text, strlen(text));
     ++*all;
-    details->items[details->len++] = (struct detail){
-        {name, name ? field.len : 0}, code, str_of(message)};
+    details->items[details->len++] =
+        (struct detail){{name, name ? field.len : 0}, code, str_of(message)};
 }
 
 /** In the last place, how many there are besides. */
@@ -232,7 +232,7 @@ struct str details_to_json(const struct details *details, struct arena *arena)
     return result;
 }
 
-/* ---- the envelope ------------------------------------------------------- */
+/* ---- the envelope ---- */
 
 static struct str copy_text(struct reading *reading, const json_t *value)
 {

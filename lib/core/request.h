@@ -10,8 +10,8 @@
 
 /**
  * What came in on the request topic, read and judged (CONTRACT "JSON in" and
- * "Request"; the provider's rules: apimart.md "Submit"). Pure: bytes in, a request
- * or all its faults out.
+ * "Request"; the provider's rules: apimart.md "Submit"). Pure: bytes in, a
+ * request or all its faults out.
  */
 
 #define REQUEST_BYTES_MAX (1 << 20)
@@ -35,17 +35,18 @@ enum request_mode {
 
 /** Why a message names no request; the `error` header of the rejected topic. */
 enum request_reject {
-    REQUEST_NAMED,         /* not rejected: it has a usable id */
-    REQUEST_NOT_JSON,      /* not_json */
-    REQUEST_TOO_LARGE,     /* too_large */
-    REQUEST_NO_REQUEST_ID, /* no_request_id */
+    REQUEST_NAMED,          /* not rejected: it has a usable id */
+    REQUEST_NOT_JSON,       /* not_json */
+    REQUEST_TOO_LARGE,      /* too_large */
+    REQUEST_NO_REQUEST_ID,  /* no_request_id */
     REQUEST_BAD_REQUEST_ID, /* bad_request_id */
-    REQUEST_ID_REUSED,     /* request_id_reused: found by the store */
+    REQUEST_ID_REUSED,      /* request_id_reused: found by the store */
 };
 
 /** One fault or warning: an element of `details` or `warnings`. */
 struct detail {
-    struct str field;   /* path without a leading "request.", such as image_urls[1] */
+    /* path without a leading "request.", such as image_urls[1] */
+    struct str field;
     const char *code;   /* one of CONTRACT's codes */
     struct str message; /* says the value and what is allowed */
 };
@@ -58,16 +59,17 @@ struct details {
 /** All slices live in the arena that request_read() was given. */
 struct request {
     enum request_reject reject; /* other than REQUEST_NAMED: only this holds */
-    struct str why; /* not_json: what is wrong, and where; ASCII */
+    struct str why;             /* not_json: what is wrong, and where; ASCII */
     struct str request_id;
-    struct str tenant;     /* absent if it was faulty; "default" if missing */
+    struct str tenant;      /* absent if it was faulty; "default" if missing */
     enum request_mode mode; /* MODE_NONE if it could not be told */
-    int priority;          /* 0..9 */
+    int priority;           /* 0..9 */
     int64_t deadline_seconds; /* 0: none given */
-    struct str metadata;   /* compact JSON object, or absent */
-    struct str body;       /* the bytes that every send will use; absent if faulty */
+    struct str metadata;      /* compact JSON object, or absent */
+    struct str body; /* the bytes that every send will use; absent if faulty */
     struct str extend_from_task_id; /* absent but in MODE_EXTEND */
-    unsigned char content[DIGEST_BYTES]; /* of tenant and request as JSON values */
+    /* of tenant and request as JSON values */
+    unsigned char content[DIGEST_BYTES];
     struct details faults; /* none: the request is good */
     struct details warnings;
 };

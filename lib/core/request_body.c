@@ -68,8 +68,8 @@ static void judge_pair(struct reading *reading, const json_t *body)
     }
 }
 
-/** Transition takes 5 or 8 seconds only; what is outside 1..15 is told already.
- */
+/** Transition takes 5 or 8 seconds only; what is outside 1..15 is told
+ * already. */
 static void judge_transition(struct reading *reading, const json_t *body)
 {
     const json_t *value = json_object_get(body, "duration");

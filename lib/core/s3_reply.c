@@ -207,7 +207,7 @@ void s3_reply_words(int status, const struct s3_reply *reply, char *out,
              reply->message[0] ? ": " : "", reply->message);
 }
 
-/* ---- times --------------------------------------------------------------- */
+/* ---- times ---- */
 
 static int64_t ms_of(struct tm *tm)
 {
@@ -254,7 +254,7 @@ int64_t s3_http_date(struct str text)
     return ms_of(&tm);
 }
 
-/* ---- base64 -------------------------------------------------------------- */
+/* ---- base64 ---- */
 
 void s3_base64(const unsigned char hash[32], char out[static 45])
 {

@@ -22,8 +22,9 @@ enum s3_verdict {
 
 struct s3_reply {
     enum s3_verdict verdict;
-    bool form; /* it may be the request's form that is refused (frames, trailer,
-                  checksum, condition): another one may be taken */
+    /* it may be the request's form that is refused (frames, trailer,
+     * checksum, condition): another one may be taken */
+    bool form;
     char code[64];     /* S3's, or "" */
     char message[160]; /* S3's, or "" */
 };

@@ -135,7 +135,7 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
     return !arena->failed && url->bucket.len > 0;
 }
 
-/* ---- where it answers ---------------------------------------------------- */
+/* ---- where it answers ---- */
 
 static bool is_in_path(const struct s3_url *url, struct str host, bool has_path)
 {
@@ -177,7 +177,8 @@ bool s3_url_place(const struct s3_url *url, const char *region,
     }
     int bucket_len = (int)url->bucket.len;
     const char *bucket = url->bucket.at;
-    struct buf root; /* what stands before every path goes and is signed with it */
+    /* what stands before every path goes and is signed with it */
+    struct buf root;
     buf_init(&root, 0);
     if (slash) {
         sigv4_encode(&root, without_end(str_of(slash)), true);

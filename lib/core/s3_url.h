@@ -30,7 +30,8 @@ struct s3_url {
 struct s3_place {
     struct str base; /* https://host[:port] */
     struct str host; /* the header of that name */
-    struct str root; /* "", "/bucket", "/path/bucket": before every path, encoded */
+    /* "", "/bucket", "/path/bucket": before every path, encoded */
+    struct str root;
 };
 
 /**

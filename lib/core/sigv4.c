@@ -54,7 +54,7 @@ void sigv4_encode(struct buf *out, struct str text, bool keep_slash)
     }
 }
 
-/* ---- the canonical request ----------------------------------------------- */
+/* ---- the canonical request ---- */
 
 static int compare_headers(const void *a, const void *b)
 {
@@ -153,7 +153,7 @@ static void hash_request(const struct sigv4_request *request,
     buf_done(&text);
 }
 
-/* ---- the signature ------------------------------------------------------- */
+/* ---- the signature ---- */
 
 static void scope_text(const struct sigv4_scope *scope, const char *date,
                        char out[static 128])
@@ -210,7 +210,7 @@ void sigv4_sign(const struct sigv4_request *request,
     buf_printf(authorization, ",Signature=%s", signature);
 }
 
-/* ---- chunks -------------------------------------------------------------- */
+/* ---- chunks ---- */
 
 void sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_key *key,
                       const struct sigv4_scope *scope, const char *seed)

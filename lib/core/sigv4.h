@@ -81,8 +81,8 @@ void sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_key *key,
 void sigv4_chain_chunk(struct sigv4_chain *chain, const void *bytes,
                        size_t len);
 
-/** @param trailer  "name:value\n" of each trailing header, in order of names.
- */
+/** @param trailer  "name:value\n" of each trailing header, in order of
+ * names. */
 void sigv4_chain_trailer(struct sigv4_chain *chain, struct str trailer);
 
 /** Appends, percent-encoded: all but A-Z a-z 0-9 - . _ ~ (and, kept, "/"). */

@@ -388,7 +388,8 @@ static void late_again(struct move *m)
     int64_t wait_ms = age_ms < LATE_FAST_UNTIL_MS ? LATE_FAST_MS : HOUR_MS;
     move_wait_until(
         m, sooner(m->now_ms + retry_jitter_ms(wait_ms, m->policy->jitter),
-                  longer(task_late_until_ms(m->row, m->policy->late_ms), m->now_ms)));
+                  longer(task_late_until_ms(m->row, m->policy->late_ms),
+                         m->now_ms)));
 }
 
 static void late_time_up(struct move *m)

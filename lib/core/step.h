@@ -22,12 +22,13 @@ struct failure {
 };
 
 struct step {
-    struct task next;       /* owns what task owned: use it in its place */
-    int64_t due_ms;         /* when the effect of next's state is owed */
-    bool save;              /* write the row before anything else happens */
-    bool settles;           /* an event has to be rendered into that row */
-    struct failure failure; /* settles && next is FAILED; slices as the outcome's */
-    enum hold_reason hold;  /* why it waits; HOLD_NONE: by its own clock */
+    struct task next; /* owns what task owned: use it in its place */
+    int64_t due_ms;   /* when the effect of next's state is owed */
+    bool save;        /* write the row before anything else happens */
+    bool settles;     /* an event has to be rendered into that row */
+    /* settles && next is FAILED; slices as the outcome's */
+    struct failure failure;
+    enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
 };
 
 /**
@@ -59,7 +60,8 @@ int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms);
 bool task_time_is_up(const struct task_row *row, int64_t late_ms,
                      int64_t now_ms);
 
-/** READY: when the first of the URLs ends, 24 h after `completed` if unnamed. */
+/** READY: when the first of the URLs ends, 24 h after `completed` if
+ * unnamed. */
 int64_t task_expires_ms(const struct task_row *row);
 
 #endif

@@ -15,8 +15,8 @@
  *     |  ^------------' |                |                ^  |  |           |
  *     |  not sent, or   |                |   video there  |  |  | no video  |
  *     |  refused for    |                |   after all    |  |  | after all |
- *     |  a while        |                |   .------------'  |  |           | told
- *     |                 |                |   |               |  |           |
+ *     |  a while        |                |   .------------'  |  |           |
+ * told |                 |                |   |               |  |           |
  *     '------> FAILED <-'----------------'---|---------------'  |           |
  *               |  |  refused, cancelled,    |   no video       |           |
  *               |  |  out of time, lost      |                  |           |
@@ -59,8 +59,8 @@
  *               what is about to be settled
  *   SUBMITTING  the intent is stored: a send may have been accepted
  *   RUNNING     accepted: provider_task_id is stored
- *   READY       finished upstream: result holds what to fetch (maybe no URL yet)
- *   SUCCEEDED   every video is visible in storage; the event is stored
+ *   READY       finished upstream: result holds what to fetch (maybe no URL
+ * yet) SUCCEEDED   every video is visible in storage; the event is stored
  *   FAILED      settled as failed; the event is stored
  *   LATE        the failure is told; the id may still bring a paid video
  *   CLOSED      told; the row has left the working table
@@ -106,7 +106,7 @@ enum task_state {
 #define X(name, text, owes) name,
     TASK_STATES(X)
 #undef X
-    TASK_STATES_LEN
+        TASK_STATES_LEN
 };
 
 enum task_owes {
@@ -119,16 +119,16 @@ enum failure_kind {
 #define X(name, text) name,
     FAILURE_KINDS(X)
 #undef X
-    FAILURE_KINDS_LEN
+        FAILURE_KINDS_LEN
 };
 
-#define ACCOUNT_BYTES 34          /* 16 hex of the URL, ':', 16 hex of the key, NUL */
+#define ACCOUNT_BYTES 34 /* 16 hex of the URL, ':', 16 hex of the key, NUL */
 #define PROVIDER_TASK_ID_BYTES 129 /* with the NUL; a longer one is no id */
-#define UNUSABLE_BYTES 48         /* "3 9223372036854775807 ", 16 hex, NUL */
-#define REQUEST_ID_BYTES 129      /* with the NUL */
+#define UNUSABLE_BYTES 48          /* "3 9223372036854775807 ", 16 hex, NUL */
+#define REQUEST_ID_BYTES 129       /* with the NUL */
 
-/** More takeovers in one state within an hour make a task a suspect: its workers
- * may have died of it. */
+/** More takeovers in one state within an hour make a task a suspect: its
+ * workers may have died of it. */
 #define SUSPECT_TAKEOVERS 20
 
 /* clang-format off */
@@ -189,9 +189,9 @@ enum failure_kind {
  * A row is written when it says something that a takeover could not conclude
  * from what is stored: another state, another count of sends or tries, a doubt
  * that no replay can resolve any more, its first deadline, fresh URLs. What is
- * left unwritten is a doubt (a row in SUBMITTING whose owner is gone is in doubt
- * anyhow) and a cost (it comes again with the next poll). So a poll without news
- * writes nothing.
+ * left unwritten is a doubt (a row in SUBMITTING whose owner is gone is in
+ * doubt anyhow) and a cost (it comes again with the next poll). So a poll
+ * without news writes nothing.
  */
 struct task_row {
 #define VALUE(type, name) type name;
@@ -203,19 +203,21 @@ struct task_row {
 
 /** What a worker knows besides; empty after a takeover. */
 struct task_memo {
-    int32_t misses;       /* polls or transfers that failed in a row */
-    int32_t denials;      /* ids denied in a row */
+    int32_t misses;  /* polls or transfers that failed in a row */
+    int32_t denials; /* ids denied in a row */
     int64_t denied_since_ms;
-    int32_t refusals;     /* the asset host said no, in a row */
-    int32_t progress;     /* last told, -1: never */
-    char status[24];      /* the provider's last word */
-    bool wants_refresh;   /* READY: poll afresh before the next transfer */
-    bool cancel;          /* the operator ordered it: no send begins any more */
-    int64_t reread_ms;    /* SUBMITTING in doubt: when the row is read again */
-    int64_t replay_ms;    /* SUBMITTING in doubt: no replay before */
-    int64_t read_ms;      /* when the row that was last read again was asked for; 0: never */
-    int64_t strange_until_ms; /* SUBMITTING taken over: no settling before the row
-                                 was read again at that time or later; 0: ours */
+    int32_t refusals;   /* the asset host said no, in a row */
+    int32_t progress;   /* last told, -1: never */
+    char status[24];    /* the provider's last word */
+    bool wants_refresh; /* READY: poll afresh before the next transfer */
+    bool cancel;        /* the operator ordered it: no send begins any more */
+    int64_t reread_ms;  /* SUBMITTING in doubt: when the row is read again */
+    int64_t replay_ms;  /* SUBMITTING in doubt: no replay before */
+    /* when the row that was last read again was asked for; 0: never */
+    int64_t read_ms;
+    /* SUBMITTING taken over: no settling before the row was read again at
+     * that time or later; 0: ours */
+    int64_t strange_until_ms;
 };
 
 struct task {
@@ -223,10 +225,11 @@ struct task {
     struct task_memo memo;
 };
 
-/** The unchanging part of a task, read when an event or a file name needs it. */
+/** The unchanging part of a task, read when an event or a file name needs
+ * it. */
 struct facts {
     struct str request_id;
-    struct str tenant;      /* absent: faulty */
+    struct str tenant; /* absent: faulty */
     enum request_mode mode;
     struct str metadata;    /* JSON or absent */
     struct str warnings;    /* JSON array, "[]" at least */

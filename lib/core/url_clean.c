@@ -43,8 +43,8 @@ static size_t scheme_bytes(struct str url)
     while (len < url.len &&
            (is_alpha(url.at[len]) ||
             (len > 0 && ((url.at[len] >= '0' && url.at[len] <= '9') ||
-                         url.at[len] == '+' ||
-              url.at[len] == '-' || url.at[len] == '.')))) {
+                         url.at[len] == '+' || url.at[len] == '-' ||
+                         url.at[len] == '.')))) {
         len++;
     }
     return len > 0 && len < url.len && url.at[len] == ':' ? len + 1 : 0;

@@ -11,13 +11,13 @@
 #define HEAD_BYTES 8        /* size and type */
 #define HEAD_LARGE_BYTES 16 /* size 1: the true size follows in 64 bits */
 #define UUID_BYTES 16       /* a `uuid` box names its type behind its head */
-#define KEPT_BYTES_MAX ((size_t)8 << 20) /* hours of film have a smaller moov */
+/* hours of film have a smaller moov */
+#define KEPT_BYTES_MAX ((size_t)8 << 20)
 #define KEPT_BYTES_IDLE ((size_t)64 << 10)
 
 /* What a film may begin with; a QuickTime one needs no ftyp. */
-static const char *const first_types[] = {"ftyp", "free", "skip", "wide",
-                                          "moov", "mdat", "pnot", "styp",
-                                          "uuid"};
+static const char *const first_types[] = {
+    "ftyp", "free", "skip", "wide", "moov", "mdat", "pnot", "styp", "uuid"};
 
 /* Boxes without which, once they are begun, no film is whole. */
 static const char *const film_types[] = {"ftyp", "moov", "mdat", "moof"};
@@ -107,8 +107,7 @@ static void begin_box(struct video_check *check, uint64_t at)
         }
     }
     const uint64_t least = head + (is_type(check, "uuid") ? UUID_BYTES : 0);
-    if (!check->boxes &&
-        !is_one_of(check, first_types, COUNT(first_types))) {
+    if (!check->boxes && !is_one_of(check, first_types, COUNT(first_types))) {
         check->fault = "it does not begin as an MP4 does";
         return;
     }
@@ -173,7 +172,8 @@ static void end_box(struct video_check *check)
     }
 }
 
-/** Without memory the tables prove nothing; what is there may still be whole. */
+/** Without memory the tables prove nothing; what is there may still be
+ * whole. */
 static void keep(struct video_check *check, const unsigned char *bytes,
                  size_t len)
 {

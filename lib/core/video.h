@@ -6,17 +6,19 @@
 #include <stdint.h>
 
 /**
- * Is this stream a whole MP4 (or the QuickTime that it comes from)? Fed piece by
- * piece, it follows the top-level boxes (ISO/IEC 14496-12), and reads in `moov`
- * and `moof` where the media lies: all of it has to be there. libcurl reports a
- * body without Content-Length that ends early as success; this is what finds it.
+ * Is this stream a whole MP4 (or the QuickTime that it comes from)? Fed piece
+ * by piece, it follows the top-level boxes (ISO/IEC 14496-12), and reads in
+ * `moov` and `moof` where the media lies: all of it has to be there. libcurl
+ * reports a body without Content-Length that ends early as success; this is
+ * what finds it.
  *
  * What stands behind a whole film (a tag, a newline, zeros) does no harm.
  */
 struct video_check {
-    uint64_t at;       /* bytes seen */
-    uint64_t box_at;   /* where the current box begins */
-    uint64_t box_left; /* bytes of the current box still to come; UINT64_MAX: to the end */
+    uint64_t at;     /* bytes seen */
+    uint64_t box_at; /* where the current box begins */
+    /* bytes of the current box still to come; UINT64_MAX: to the end */
+    uint64_t box_left;
     unsigned char head[16];
     size_t head_len;
     bool moov, mdat, boxes; /* begun */
@@ -32,15 +34,16 @@ struct video_check {
     uint64_t index_end; /* the same of an index before the fragments */
     bool tables;        /* moov's tables point to something */
     bool fragmented;
-    bool closed; /* the index behind the last fragment is whole */
+    bool closed;       /* the index behind the last fragment is whole */
     const char *fault; /* a constant phrase; null: none so far */
 };
 
 /** What comes out of it. */
 struct video_verdict {
     const char *fault; /* null: none is seen; else what is wrong, a constant */
-    bool proven;       /* without a fault: cut anywhere, it would have had one
-                          (but for what nobody needs to play it) */
+    /* without a fault: cut anywhere, it would have had one (but for what
+     * nobody needs to play it) */
+    bool proven;
 };
 
 void video_check_init(struct video_check *check);

@@ -4,7 +4,7 @@
 
 #define DEEP_MAX 8
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /** Bytes that are read from the front; short: more was asked than there was. */
 struct reader {
@@ -108,7 +108,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* ---- moov ---------------------------------------------------------------- */
+/* ---- moov ---- */
 
 /** The tables of one track. */
 struct samples {
@@ -252,12 +252,13 @@ struct video_tables video_read_moov(struct str body)
     return tables;
 }
 
-/* ---- fragments ----------------------------------------------------------- */
+/* ---- fragments ---- */
 
 /** One track of a fragment. */
 struct fragment {
-    uint64_t base;         /* what data offsets count from */
-    uint64_t default_size; /* of a sample; 0: the track's, which we don't know */
+    uint64_t base; /* what data offsets count from */
+    /* of a sample; 0: the track's, which we don't know */
+    uint64_t default_size;
 };
 
 static uint64_t run_end(struct str trun, const struct fragment *fragment,
@@ -277,8 +278,8 @@ static uint64_t run_end(struct str trun, const struct fragment *fragment,
     for (uint64_t i = 0; (flags & 0xf00) && i < count && !reader.is_short;
          i++) {
         skip(&reader, flags & 0x100 ? 4 : 0);
-        bytes = plus(bytes, flags & 0x200 ? take(&reader, 4)
-                                          : fragment->default_size);
+        bytes = plus(bytes,
+                     flags & 0x200 ? take(&reader, 4) : fragment->default_size);
         skip(&reader, (flags & 0x400 ? 4 : 0) + (flags & 0x800 ? 4U : 0U));
     }
     if (!(flags & 0xf00)) {

@@ -6,9 +6,9 @@
 #include "edge/loop.h"
 
 /**
- * Answers GET /healthz /readyz /metrics /scale /task?id=N. The server has threads of its
- * own; each question is put to the loop thread and waits for its answer at most
- * a second: a loop that hangs shows as 503.
+ * Answers GET /healthz /readyz /metrics /scale /task?id=N. The server has
+ * threads of its own; each question is put to the loop thread and waits for its
+ * answer at most a second: a loop that hangs shows as 503.
  */
 struct admin;
 
@@ -18,9 +18,11 @@ struct admin_answer {
     struct buf *body;
 };
 
-/** On the loop thread: fill the answer. A parameter `id` stands behind the path:
+/** On the loop thread: fill the answer. A parameter `id` stands behind the
+ * path:
  * "/task?id=12". */
-typedef void admin_fn(void *context, struct str path, struct admin_answer *answer);
+typedef void admin_fn(void *context, struct str path,
+                      struct admin_answer *answer);
 
 /**
  * Slow clients keep nobody out: of more than 48 connections the oldest whose
@@ -30,8 +32,8 @@ typedef void admin_fn(void *context, struct str path, struct admin_answer *answe
  *                the machine, IPv4 too; a name is its first address of each
  *                family.
  */
-struct admin *admin_open(struct loop *loop, const char *listen, admin_fn *answer,
-                         void *context, struct err *err);
+struct admin *admin_open(struct loop *loop, const char *listen,
+                         admin_fn *answer, void *context, struct err *err);
 int admin_port(const struct admin *admin);
 
 /**

@@ -15,19 +15,20 @@ struct bucket;
 struct put;
 
 enum bucket_end {
-    BUCKET_DONE,      /* put: visible now; check: whole; probe: usable */
-    BUCKET_EXISTS,    /* put: something is already visible under that name */
-    BUCKET_MISSING,   /* check: nothing is there */
-    BUCKET_FAILED,    /* this one failed; again may work */
-    BUCKET_UNUSABLE,  /* storage itself is at fault (full, read-only, credentials,
-                         missing): the hold `storage` */
+    BUCKET_DONE,    /* put: visible now; check: whole; probe: usable */
+    BUCKET_EXISTS,  /* put: something is already visible under that name */
+    BUCKET_MISSING, /* check: nothing is there */
+    BUCKET_FAILED,  /* this one failed; again may work */
+    /* storage itself is at fault (full, read-only, credentials, missing):
+     * the hold `storage` */
+    BUCKET_UNUSABLE,
     BUCKET_CANCELLED, /* by us */
 };
 
 struct bucket_result {
     enum bucket_end end;
-    int64_t bytes;    /* DONE of put and check */
-    char sha256[65];  /* DONE of check: of what is there, read in full */
+    int64_t bytes;     /* DONE of put and check */
+    char sha256[65];   /* DONE of check: of what is there, read in full */
     const char *fault; /* check: there, but not a whole MP4: what is wrong */
     bool nearly_full;  /* DONE of put: the next one may find no room */
     char why[256];     /* in words, for ends that aren't DONE or nearly full */
@@ -56,7 +57,8 @@ const char *bucket_name(const struct bucket *bucket);
  * @param key      Relative, no "..", no empty part (it is checked). Copied.
  * @param bytes    Announced length; -1: unknown.
  * @param on_ready There is room again after put_write() said no.
- * @param on_end   Exactly once, after bucket_put() has returned; the put is gone.
+ * @param on_end   Exactly once, after bucket_put() has returned; the put is
+ * gone.
  * @return         null, with *err set, if nothing was started.
  */
 struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
@@ -93,7 +95,8 @@ void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context);
  * @param on_result BUCKET_DONE: nothing is left; BUCKET_FAILED, within seconds:
  *                  it could not be done yet. It is then tried again until it
  *                  can, or the bucket is closed.
- * @return          false: there is nothing to do, or no memory; no result comes.
+ * @return          false: there is nothing to do, or no memory; no result
+ * comes.
  */
 MUST_CHECK bool bucket_forget(struct bucket *bucket, struct str key,
                               bucket_fn *on_result, void *context);
@@ -107,8 +110,8 @@ MUST_CHECK bool bucket_forget(struct bucket *bucket, struct str key,
 void bucket_sweep(struct bucket *bucket, const char *key_template,
                   int64_t older_than_ms);
 
-/** No put, check or awaited forget may be under way; a probe is dropped, and its
- * result does not come. */
+/** No put, check or awaited forget may be under way; a probe is dropped, and
+ * its result does not come. */
 void bucket_close(struct bucket *bucket);
 
 #endif

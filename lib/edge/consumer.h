@@ -40,10 +40,12 @@ struct consumer_options {
     const char *topic;
     const struct kafka_property *properties;
     size_t properties_len;
-    int64_t ahead_bytes; /* read ahead and not yet handed out: 1 MiB to 16 MiB,
-                            what is beyond counts as that; 0: 16 MiB */
-    bool tail; /* only what comes from now on, nothing committed: an onlooker in
-                  a group of its own */
+    /* read ahead and not yet handed out: 1 MiB to 16 MiB, what is beyond
+     * counts as that; 0: 16 MiB */
+    int64_t ahead_bytes;
+    /* only what comes from now on, nothing committed: an onlooker in a group
+     * of its own */
+    bool tail;
 };
 
 typedef void consumer_message_fn(void *context, struct message *message);

@@ -15,22 +15,22 @@ struct fetcher;
 struct fetch;
 
 struct fetcher_options {
-    bool allow_private; /* DOWNLOAD_PRIVATE */
-    int64_t bytes_max;  /* a longer body is cut off */
+    bool allow_private;  /* DOWNLOAD_PRIVATE */
+    int64_t bytes_max;   /* a longer body is cut off */
     const char *ca_file; /* null: the system's */
     int64_t window_ms;   /* of the least rate; 0: a minute */
 };
 
 /** How a stream ended. */
 struct fetch_end {
-    enum reply_end end;   /* REPLY_WHOLE: by length, or by close without one */
-    int status;           /* of the last hop; 0: none */
-    bool forbidden;       /* the URL or an address is not allowed */
-    int64_t bytes;        /* of the body, handed to on_data */
+    enum reply_end end; /* REPLY_WHOLE: by length, or by close without one */
+    int status;         /* of the last hop; 0: none */
+    bool forbidden;     /* the URL or an address is not allowed */
+    int64_t bytes;      /* of the body, handed to on_data */
     /* Announced; -1: not. Of a body whose coding was undone, the bytes, once
      * the coded stream came to its own end. */
     int64_t length;
-    bool delimited;       /* sent in chunks: its last one told the end */
+    bool delimited;              /* sent in chunks: its last one told the end */
     int64_t retry_after_ms_hint; /* 0: none; seconds form only */
     char why[160];
 };

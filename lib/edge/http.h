@@ -15,7 +15,7 @@ struct http;
 struct http_options {
     int connections_max; /* at most 32: libcurl slows down above it */
     int at_once_max;     /* exchanges under way; more wait in order */
-    bool once;           /* a fresh connection each; a hidden second send is cut off */
+    bool once; /* a fresh connection each; a hidden second send is cut off */
     const char *ca_file; /* null: the system's */
 };
 

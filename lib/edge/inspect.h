@@ -18,7 +18,8 @@ struct inspect *inspect_open(const char *url, struct err *err);
  * Run sql/query/<query>.sql.
  *
  * @param params  Text parameters $1…; a null pointer is SQL NULL.
- * @param on_row  Column names and values (absent: NULL), valid until it returns.
+ * @param on_row  Column names and values (absent: NULL), valid until it
+ * returns.
  */
 bool inspect_rows(struct inspect *inspect, const char *query,
                   const char *const *params, size_t params_len,

@@ -20,7 +20,8 @@ struct outgoing {
     struct str value; /* absent: null value */
     const struct event_header *headers;
     size_t headers_len;
-    int64_t at_ms; /* the message's time; 0: this machine's, which may be wrong */
+    /* the message's time; 0: this machine's, which may be wrong */
+    int64_t at_ms;
 };
 
 /**
@@ -40,7 +41,8 @@ struct producer *producer_open(struct loop *loop, const char *brokers,
  * @param outgoing  Copied.
  * @param on_end    Exactly once, after this has returned.
  * @return          false, with *err set, if nothing was started: ERR_TRANSIENT
- *                  the window (5,000 messages) is full, ERR_PERMANENT too large.
+ *                  the window (5,000 messages) is full, ERR_PERMANENT too
+ * large.
  */
 MUST_CHECK bool producer_send(struct producer *producer,
                               const struct outgoing *outgoing,
@@ -49,7 +51,8 @@ MUST_CHECK bool producer_send(struct producer *producer,
 
 size_t producer_under_way(const struct producer *producer);
 
-/** Waits for what is under way, at most timeout_ms, ends the rest as transient. */
+/** Waits for what is under way, at most timeout_ms, ends the rest as
+ * transient. */
 void producer_close(struct producer *producer, int64_t timeout_ms,
                     loop_fn *on_closed, void *context);
 

@@ -21,8 +21,9 @@ struct schema_state {
 bool schema_read(const char *url, struct schema_state *state, struct err *err);
 
 /** Apply what is missing, each in a transaction, under an advisory lock. */
-bool schema_migrate(const char *url, void (*on_step)(void *context, int number,
-                                                     const char *name),
+bool schema_migrate(const char *url,
+                    void (*on_step)(void *context, int number,
+                                    const char *name),
                     void *context, struct err *err);
 
 /** Whether this program may run on it; *err says what mends it if not. */

@@ -22,10 +22,10 @@
 struct store;
 
 struct store_options {
-    const char *url;        /* libpq connection string */
-    const char *name;       /* application_name */
+    const char *url;  /* libpq connection string */
+    const char *name; /* application_name */
     int64_t lease_ms;
-    const char *password;   /* null: as the URL says */
+    const char *password; /* null: as the URL says */
 };
 
 /** up: both lanes are connected, the schema fits. why: in words when not. */
@@ -39,19 +39,19 @@ bool store_is_up(const struct store *store);
 /** Ends all that is under way with ERR_TRANSIENT, then frees. */
 void store_close(struct store *store);
 
-/* ---- intake ------------------------------------------------------------- */
+/* ---- intake ---- */
 
 struct intake_row {
     struct str request_id;
-    struct str tenant;       /* absent: faulty */
+    struct str tenant; /* absent: faulty */
     enum request_mode mode;
     int priority;
     int64_t deadline_seconds; /* 0: none; task.deadline_ms = received_ms + it */
-    struct str metadata;     /* absent: none */
-    struct str warnings;     /* JSON array */
+    struct str metadata;      /* absent: none */
+    struct str warnings;      /* JSON array */
     struct str traceparent;
     struct str tracestate;
-    struct str body;         /* absent: at fault */
+    struct str body; /* absent: at fault */
     struct str idempotency_key;
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
@@ -66,7 +66,7 @@ struct intake_result {
      * what PostgreSQL answered is no weather, and somebody has to look. */
     struct err err;
     enum intake_verdict *verdicts; /* as the rows were given */
-    int64_t *ids;                 /* of NEW rows */
+    int64_t *ids;                  /* of NEW rows */
     size_t len;
 };
 
@@ -83,7 +83,12 @@ void store_intake(struct store *store, int64_t owner,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context);
 
-enum source_state { SOURCE_FOREIGN, SOURCE_FINISHED, SOURCE_UNFINISHED, SOURCE_FAILED };
+enum source_state {
+    SOURCE_FOREIGN,
+    SOURCE_FINISHED,
+    SOURCE_UNFINISHED,
+    SOURCE_FAILED
+};
 
 typedef void sources_fn(void *context, const enum source_state *states,
                         size_t len, const struct err *err);
@@ -92,7 +97,7 @@ typedef void sources_fn(void *context, const enum source_state *states,
 void store_sources(struct store *store, const struct str *provider_task_ids,
                    size_t len, sources_fn *on_result, void *context);
 
-/* ---- the engine's turn ---------------------------------------------------- */
+/* ---- the engine's turn ---- */
 
 /** Why a task has waited for long (core/reason.h); texts UTF-8 without NUL. */
 struct reason_row {
@@ -114,7 +119,8 @@ struct turn {
     int64_t now_ms;
     /** Rows to write where (id, fence, version - 1) match what is stored; a row
      * in CLOSED leaves the working table, if its provider_task_id is still the
-     * one given (else SAVE_FENCED: an id was learnt); one in QUEUED waits again. */
+     * one given (else SAVE_FENCED: an id was learnt); one in QUEUED waits
+     * again. */
     const struct task_row *const *saves;
     size_t saves_len;
     /** Requests to read: by task id. */
@@ -125,15 +131,16 @@ struct turn {
     size_t rereads_len;
     /** Waiting rows to claim, the highest priority first, then the oldest. */
     int claims_max;
-    const char *account;     /* written into claimed rows; scope of holds */
-    const char *bucket;      /* scope of the hold `storage` */
-    int generations_max;     /* 0: no limit */
+    const char *account; /* written into claimed rows; scope of holds */
+    const char *bucket;  /* scope of the hold `storage` */
+    int generations_max; /* 0: no limit */
     /** Waiting rows whose deadline is over or that are cancelled, holds or not:
      * they become ours, in QUEUED still, so that the engine settles them. A
      * claim leaves them alone. */
     int expires_max;
     /** Rows of dead leases and of none to take over; one in SUBMITTING comes
-     * with doubt set, so that a claim whose answer was lost can be told from it. */
+     * with doubt set, so that a claim whose answer was lost can be told from
+     * it. */
     int adopts_max;
     /** A pass over the table takes over what it finds, by rising ids: 0 begins
      * one; else it goes on after the last row that was seen. */
@@ -157,7 +164,8 @@ struct turn {
 
 enum save_end {
     SAVE_DONE,
-    SAVE_FENCED, /* not ours in that version: forget the task, or read it again */
+    /* not ours in that version: forget the task, or read it again */
+    SAVE_FENCED,
     SAVE_POISON, /* PostgreSQL refuses the data of this row, for ever */
     SAVE_LATER,  /* something else than its data keeps this row out: not now */
 };
@@ -173,17 +181,18 @@ struct facts_row {
 struct task_read {
     struct task_row row; /* its texts live in the arena: copy them */
     struct str request_id;
-    struct str tenant;   /* absent: faulty */
+    struct str tenant;      /* absent: faulty */
     struct str traceparent; /* absent: none; for messages of progress */
     struct str tracestate;
-    bool unreadable;     /* this program can't read it: only id holds */
-    bool cancel;         /* an operator ordered it; never true of claimed ones */
-    bool orphan;         /* adopted: its worker is gone; else it was nobody's */
+    bool unreadable; /* this program can't read it: only id holds */
+    bool cancel;     /* an operator ordered it; never true of claimed ones */
+    bool orphan;     /* adopted: its worker is gone; else it was nobody's */
 };
 
 struct turn_result {
-    struct err err; /* other than ERR_NONE: nothing below holds, outcome unknown */
-    bool lease_dead;          /* the claim or takeover found our lease dead */
+    /* other than ERR_NONE: nothing below holds, outcome unknown */
+    struct err err;
+    bool lease_dead; /* the claim or takeover found our lease dead */
     const enum save_end *saves;
     const struct facts_row *facts;
     size_t facts_len;
@@ -194,10 +203,12 @@ struct turn_result {
     size_t claimed_len;
     bool generations_full;
     bool generations_busy; /* another claim counted them: ask again soon */
-    const struct task_read *adopted; /* fence and owner are new, state as it was */
+    /* fence and owner are new, state as it was */
+    const struct task_read *adopted;
     size_t adopted_len;
-    int adopts_seen;     /* fewer than asked for: that pass is over; more than
-                            adopted: others have the rest locked */
+    /* fewer than asked for: that pass is over; more than adopted: others
+     * have the rest locked */
+    int adopts_seen;
     int64_t adopt_last;  /* id of the last one seen */
     const int64_t *dead; /* leases, when a pass began: DEAD_MAX at most */
     size_t dead_len;
@@ -214,7 +225,7 @@ typedef void turn_fn(void *context, const struct turn_result *result);
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context);
 
-/* ---- leases and what the fleet shares -------------------------------------- */
+/* ---- leases and what the fleet shares ---- */
 
 struct hold_row {
     enum hold_reason reason;
@@ -254,7 +265,8 @@ struct count_result {
     bool counted; /* false: another one is at it */
     int64_t queued;
     int64_t in_flight;
-    int64_t oldest_xmin; /* transactions since the oldest snapshot; -1: not asked */
+    /* transactions since the oldest snapshot; -1: not asked */
+    int64_t oldest_xmin;
 };
 
 typedef void count_fn(void *context, const struct count_result *result);
@@ -267,8 +279,8 @@ typedef void beat_fn(void *context, const struct beat_result *result);
 void store_join(struct store *store, const char *name, int tasks_max,
                 const char *account, const char *admin, store_id_fn *on_id,
                 void *context);
-void store_beat(struct store *store, const struct beat *beat, beat_fn *on_result,
-                void *context);
+void store_beat(struct store *store, const struct beat *beat,
+                beat_fn *on_result, void *context);
 /** Declare another's lease dead, under lock_timeout, where its counter still
  * stands there; done: it is dead now. */
 void store_bury(struct store *store, int64_t lease, int64_t counter,
@@ -279,8 +291,7 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
 
 /** Count for the fleet. Reads all that waits: for now and then, behind a beat.
  *
- * @param xmin  Ask for the oldest snapshot too.
- */
+ * @param xmin  Ask for the oldest snapshot too. */
 void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context);
 
@@ -293,8 +304,9 @@ struct unreadable_row {
 /** What a part of the working table has of them. */
 struct unreadable_part {
     int64_t count; /* all of the part's */
-    int64_t last;  /* the part's last task: the next begins behind; 0: no more */
-    const struct unreadable_row *rows; /* the first of them, until this returns */
+    int64_t last; /* the part's last task: the next begins behind; 0: no more */
+    /* the first of them, until this returns */
+    const struct unreadable_row *rows;
     size_t len;
 };
 
@@ -303,8 +315,8 @@ typedef void unreadable_fn(void *context, const struct unreadable_part *part,
 
 /**
  * Those of nobody, of the dead and of owner that claims and takeovers leave
- * alone, among the part_max rows behind the task `after`: whoever saves waits as
- * long as they take to read.
+ * alone, among the part_max rows behind the task `after`: whoever saves waits
+ * as long as they take to read.
  */
 void store_unreadable(struct store *store, int64_t owner, int64_t after,
                       int part_max, int rows_max, unreadable_fn *on_rows,
@@ -314,7 +326,7 @@ void store_unreadable(struct store *store, int64_t owner, int64_t after,
 void store_reasons_sweep(struct store *store, store_done_fn *on_done,
                          void *context);
 
-/* ---- evidence and holds (data lane) ----------------------------------------- */
+/* ---- evidence and holds (data lane) ---- */
 
 /**
  * A provider id that somebody learnt: written, without fence, where the row's
@@ -338,8 +350,7 @@ void store_hold_probe(struct store *store, enum hold_reason reason,
                       store_done_fn *on_done, void *context);
 /** The account's answer about keys, for all workers. */
 void store_keys_answer(struct store *store, const char *account,
-                       enum keys_answer answer,
-                       int64_t retention_ms, store_done_fn *on_done,
-                       void *context);
+                       enum keys_answer answer, int64_t retention_ms,
+                       store_done_fn *on_done, void *context);
 
 #endif

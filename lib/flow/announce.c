@@ -30,7 +30,8 @@ static void on_delivered(void *context, const struct err *err)
         CRASHPOINT("announce_acknowledged");
         metric_observe(
             stage->metrics.announce_latency,
-            (double)(clock_now_ms(stage->clock) - job->task.row.settled_ms) / 1e3);
+            (double)(clock_now_ms(stage->clock) - job->task.row.settled_ms) /
+                1e3);
     }
     stage_outcome(stage, job, &outcome);
 }

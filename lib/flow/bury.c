@@ -30,9 +30,9 @@ static void next(struct bury *bury)
     int64_t counter = 0;
     int64_t suspect = 0;
     if (store_is_up(engine->edges.store) && engine->turns.owner) {
-        suspect = lease_watch_suspect(bury->watch, engine->turns.owner, bury->after,
-                                      loop_boot_ms(engine->edges.loop),
-                                      &counter);
+        suspect =
+            lease_watch_suspect(bury->watch, engine->turns.owner, bury->after,
+                                loop_boot_ms(engine->edges.loop), &counter);
     }
     if (!suspect) {
         return;

@@ -139,8 +139,8 @@ static int64_t next_try_ms(struct engine *engine, const struct step *step)
     int64_t due_ms = step->due_ms;
     if (step->next.row.state == SUBMITTING && step->next.row.doubt) {
         struct policy policy = stage_policy(&engine->stage);
-        (void)task_doubt_act(&step->next, &policy,
-                             clock_now_ms(&engine->clock), &due_ms);
+        (void)task_doubt_act(&step->next, &policy, clock_now_ms(&engine->clock),
+                             &due_ms);
     }
     return due_ms;
 }
@@ -174,8 +174,8 @@ static void postpone(struct engine *engine, struct job *job,
                      const struct outcome *outcome)
 {
     struct effect *effect = job_effect(job);
-    bool kept = effect && (outcome == &effect->outcome ||
-                           effect_stash(effect, outcome));
+    bool kept = effect &&
+                (outcome == &effect->outcome || effect_stash(effect, outcome));
     if (kept) {
         turn_read(&engine->turns, job);
         return;
@@ -382,8 +382,7 @@ void engine_drop(void *context, struct job *job)
     const struct task_row *row = &job->task.row;
     const bool unsaved =
         job->phase == JOB_SAVING || job->phase == JOB_REREADING;
-    if (unsaved && row->state == RUNNING && job->effect &&
-        job->effect->facts) {
+    if (unsaved && row->state == RUNNING && job->effect && job->effect->facts) {
         learn_id(&engine->learn, row->id, str_of(job_request_id(job)),
                  job->effect->facts->idempotency_key,
                  str_of(row->provider_task_id));

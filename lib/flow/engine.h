@@ -19,15 +19,15 @@ struct engine {
     struct engine_edges edges;
     struct clock clock;
     struct jobs jobs;
-    struct due due;         /* jobs that wait */
-    struct gate gate;       /* of the account, as keys and learn */
+    struct due due;   /* jobs that wait */
+    struct gate gate; /* of the account, as keys and learn */
     struct keys keys;
     struct learn learn;
     struct reasons reasons; /* why tasks of ours wait */
     struct turns turns;     /* with the store */
     struct stage stage;     /* what the stages get: all of the above */
     struct tally tally;
-    loop_fn *on_idle;       /* draining: nothing is under way any more */
+    loop_fn *on_idle; /* draining: nothing is under way any more */
     void *idle_context;
     /** Others' part in what the engine learns; set by the fleet. */
     void (*on_hold)(void *context, enum hold_reason reason, struct str scope,

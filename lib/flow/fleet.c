@@ -8,7 +8,7 @@
 #include <assert.h>
 
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
-#define COUNT_REST 20               /* times as long as the count took */
+#define COUNT_REST 20                 /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
 
 static void beat(void *context);
@@ -17,7 +17,7 @@ static void on_hold(void *context, enum hold_reason reason, struct str scope,
                     struct str message);
 static void on_lease_dead(void *context);
 
-/* ---- life ---------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void metrics_init(struct fleet *fleet, struct metrics *m)
 {
@@ -66,7 +66,7 @@ size_t fleet_alive(const struct fleet *fleet)
     return lease_watch_alive(&fleet->watch);
 }
 
-/* ---- joining ---------------------------------------------------------------------- */
+/* ---- joining ---- */
 
 static void next_beat(struct fleet *fleet, int64_t wait_ms)
 {
@@ -109,8 +109,9 @@ static void on_lease_dead(void *context)
     if (!fleet->engine->turns.owner) {
         return;
     }
-    log_at(LOG_ERROR, "this worker was taken for dead; it drops its tasks and "
-                      "begins again under a new lease",
+    log_at(LOG_ERROR,
+           "this worker was taken for dead; it drops its tasks and "
+           "begins again under a new lease",
            LOG_I64("lease", fleet->engine->turns.owner),
            LOG_I64("tasks", fleet->engine->jobs.used));
     engine_lost(fleet->engine);
@@ -132,7 +133,7 @@ static void ignore_done(void *context, bool done, const struct err *err)
     (void)err;
 }
 
-/* ---- the count ----------------------------------------------------------------------------- */
+/* ---- the count ---- */
 
 static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight)
 {
@@ -200,7 +201,7 @@ static void count(struct fleet *fleet)
     store_count(fleet->engine->edges.store, xmin, on_count, fleet);
 }
 
-/* ---- the beat ------------------------------------------------------------------------------ */
+/* ---- the beat ---- */
 
 static void on_beat(void *context, const struct beat_result *result)
 {
@@ -281,7 +282,7 @@ void fleet_store_state(struct fleet *fleet, bool up)
     }
 }
 
-/* ---- leaving -------------------------------------------------------------------------------- */
+/* ---- leaving ---- */
 
 static void on_left(void *context, bool done, const struct err *err)
 {

@@ -9,12 +9,12 @@
 
 /**
  * One worker among others: it joins, beats, has the dead buried, and leaves.
- * What a beat reads of what the fleet shares it hands on: holds, counts, orders,
- * the provider's word about keys.
+ * What a beat reads of what the fleet shares it hands on: holds, counts,
+ * orders, the provider's word about keys.
  */
 
 struct fleet_options {
-    const char *name;    /* of this process, for people */
+    const char *name; /* of this process, for people */
     int64_t lease_ms;
     char admin[300]; /* host:port of our /task, as others reach it; or empty */
 };
@@ -23,21 +23,21 @@ struct fleet {
     struct engine *engine;
     struct fleet_options options;
     struct lease_watch watch;
-    struct loop_timer *timer;  /* the next beat */
-    int64_t beat_started_ms;   /* boot clock */
+    struct loop_timer *timer; /* the next beat */
+    int64_t beat_started_ms;  /* boot clock */
     bool beating;
-    bool beat_of_all;          /* the one under way reads all leases */
+    bool beat_of_all; /* the one under way reads all leases */
     bool joining;
-    struct bury bury;          /* of the others */
+    struct bury bury; /* of the others */
     bool counting;
-    int64_t count_started_ms;  /* boot clock */
-    int64_t count_due_ms;      /* boot clock */
-    int64_t xmin_due_ms;       /* boot clock: the oldest snapshot is asked for */
+    int64_t count_started_ms; /* boot clock */
+    int64_t count_due_ms;     /* boot clock */
+    int64_t xmin_due_ms;      /* boot clock: the oldest snapshot is asked for */
     bool leaving;
     bool store_up;
-    bool counts;               /* ours is the lowest live lease: we count */
+    bool counts; /* ours is the lowest live lease: we count */
     bool warned_async;
-    int64_t swept_ms;          /* when we last swept reasons; boot clock */
+    int64_t swept_ms; /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;
     struct holds holds;

@@ -210,9 +210,7 @@ void holds_read(struct holds *holds, const struct hold_row *rows, size_t len)
     for (int i = 1; i < HOLD_REASONS_LEN; i++) {
         metric_set(holds->gauges[i], 0);
     }
-    for (size_t i = 0; i < len &&
-                       holds->len < HOLDS_READ_MAX;
-         i++) {
+    for (size_t i = 0; i < len && holds->len < HOLDS_READ_MAX; i++) {
         const struct hold_row *row = &rows[i];
         struct hold *hold = &holds->at[holds->len++];
         *hold = (struct hold){
@@ -224,14 +222,12 @@ void holds_read(struct holds *holds, const struct hold_row *rows, size_t len)
         snprintf(hold->scope, sizeof hold->scope, "%.*s", (int)row->scope.len,
                  row->scope.at);
         snprintf(hold->message, sizeof hold->message, "%.*s",
-                 (int)row->message.len,
-                 row->message.at ? row->message.at : "");
+                 (int)row->message.len, row->message.at ? row->message.at : "");
         if (hold->ours) {
             metric_set(holds->gauges[row->reason], 1);
         }
     }
-    metric_set(
-        holds->gauges[HOLD_THROTTLE],
-        holds->engine->reasons.shared[SHARED_THROTTLE].since_ms != 0);
+    metric_set(holds->gauges[HOLD_THROTTLE],
+               holds->engine->reasons.shared[SHARED_THROTTLE].since_ms != 0);
     engine_set_hold(holds->engine, worst_of(holds));
 }

@@ -25,7 +25,7 @@ struct holds {
     struct engine *engine;
     struct hold at[HOLDS_READ_MAX];
     size_t len;
-    bool probing; /* one at a time */
+    bool probing;         /* one at a time */
     struct arena scratch; /* of a probe */
     struct metric *gauges[HOLD_REASONS_LEN];
 };

@@ -27,7 +27,7 @@
 static void flush(void *context);
 static void go_on(void *context);
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static void on_retry(void *context)
 {
@@ -63,15 +63,15 @@ bool intake_init(struct intake *intake, struct engine *engine,
         loop_timer_free(intake->next_turn);
         return err_set(err, ERR_FATAL, "no memory for the intake");
     }
-    intake->received = metric_get(m, METRIC_COUNTER, "pixverse_received_total",
-                                  NULL, "Messages read from the request topic.");
+    intake->received =
+        metric_get(m, METRIC_COUNTER, "pixverse_received_total", NULL,
+                   "Messages read from the request topic.");
     rejects_init(&intake->rejects, &rejects, m);
     intake->repeated =
         metric_get(m, METRIC_COUNTER, "pixverse_repeated_total", NULL,
                    "Messages whose request was known already.");
-    intake->invalid =
-        metric_get(m, METRIC_COUNTER, "pixverse_invalid_total", NULL,
-                   "Requests that failed validation.");
+    intake->invalid = metric_get(m, METRIC_COUNTER, "pixverse_invalid_total",
+                                 NULL, "Requests that failed validation.");
     intake->paused_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_intake_paused", NULL,
                    "1 while consumption is paused for the backlog, or for "
@@ -108,7 +108,7 @@ static void tell_idle(struct intake *intake)
     }
 }
 
-/* ---- back-pressure ------------------------------------------------------------------ */
+/* ---- back-pressure ---- */
 
 static void set_paused(struct intake *intake, bool paused)
 {
@@ -154,13 +154,14 @@ void intake_backlog(struct intake *intake, int64_t queued)
     flush(intake); /* what came before the clock was known has waited for it */
 }
 
-/* ---- reading ---------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 void intake_message(void *context, struct message *message)
 {
     struct intake *intake = context;
     metric_add(intake->received, 1);
-    struct item *item = intake->stopped ? NULL : item_new(&intake->bytes, message);
+    struct item *item =
+        intake->stopped ? NULL : item_new(&intake->bytes, message);
     if (!item && !intake->stopped) {
         consumer_again(intake->consumer, message);
         return;
@@ -230,8 +231,7 @@ static bool fill_batch(struct intake *intake)
             loop_timer_set(intake->next_turn, 1);
             return false;
         }
-        struct item *item =
-            LIST_OWNER(intake->waiting.next, struct item, link);
+        struct item *item = LIST_OWNER(intake->waiting.next, struct item, link);
         int64_t began_us = loop_boot_us(loop);
         intake->turn_bytes += item->message->value.len;
         read_item(intake, item);
@@ -240,7 +240,7 @@ static bool fill_batch(struct intake *intake)
     return true;
 }
 
-/* ---- storing ------------------------------------------------------------------------------ */
+/* ---- storing ---- */
 
 /** The first of that name that is well formed: one that isn't is dropped, never
  * the request. */
@@ -362,7 +362,8 @@ static void on_stored(void *context, const struct intake_result *result)
     assert(intake->asked && intake->storing);
     intake->asked = false;
     if (result->err.kind != ERR_NONE) {
-        /* Unknown or not: the same batch again finds its own rows as repeats. */
+        /* Unknown or not: the same batch again finds its own rows as
+         * repeats. */
         intake->retries++;
         int64_t wait_ms =
             retry_wait_ms(intake->retries, 200, 5000,
@@ -424,9 +425,9 @@ static void store_batch(struct intake *intake)
     bool fine = rows != NULL;
     for (struct list *at = intake->batch.next; rows && at != &intake->batch;
          at = at->next) {
-        fine = fill_row(intake, LIST_OWNER(at, struct item, link),
-                        &rows[len++]) &&
-               fine;
+        fine =
+            fill_row(intake, LIST_OWNER(at, struct item, link), &rows[len++]) &&
+            fine;
     }
     if (!fine || intake->arena.failed) {
         again_soon(intake);

@@ -25,25 +25,25 @@ struct intake {
     struct engine *engine; /* for its edges, clock and claims */
     struct intake_options options;
     struct consumer *consumer; /* null once a drain has closed it */
-    struct list waiting;   /* as they came, not yet in a batch */
+    struct list waiting;       /* as they came, not yet in a batch */
     size_t waiting_len;
-    struct list batch;     /* being filled, or under way to the store */
+    struct list batch; /* being filled, or under way to the store */
     size_t batch_len;
     size_t batch_bytes;
-    int64_t bytes;         /* of all items */
+    int64_t bytes;                /* of all items */
     struct loop_timer *next_turn; /* goes on reading */
-    int64_t turn_ms;       /* the turn in which turn_bytes were read */
+    int64_t turn_ms;              /* the turn in which turn_bytes were read */
     size_t turn_bytes;
-    int64_t turn_us;       /* that this took, so far */
-    struct arena arena;    /* of the batch's rows */
+    int64_t turn_us;    /* that this took, so far */
+    struct arena arena; /* of the batch's rows */
     struct loop_timer *retry;
     int retries;
-    bool storing;          /* a batch is under way or waits for its retry */
-    bool asked;            /* the store has it: its answer is to come */
+    bool storing; /* a batch is under way or waits for its retry */
+    bool asked;   /* the store has it: its answer is to come */
     struct rejects rejects;
     bool paused;
-    bool stopped;          /* draining */
-    int64_t backlog;       /* the fleet's waiting rows, as last told and since */
+    bool stopped;    /* draining */
+    int64_t backlog; /* the fleet's waiting rows, as last told and since */
     struct metric *received;
     struct metric *repeated;
     struct metric *invalid;

@@ -14,12 +14,12 @@ struct rejects;
 /** One message on its way through the intake. */
 struct item {
     struct list link;
-    int64_t *waiting_bytes;  /* the sum that it is weighed into */
-    struct message *message; /* whole until it is dealt with: a rejection
-                                repeats it, and only the store finds an id that
-                                is used again */
-    size_t bytes;            /* as it weighs in that sum */
-    struct arena arena;      /* of the request; empty until it is read */
+    int64_t *waiting_bytes; /* the sum that it is weighed into */
+    /* whole until it is dealt with: a rejection repeats it, and only the
+     * store finds an id that is used again */
+    struct message *message;
+    size_t bytes;       /* as it weighs in that sum */
+    struct arena arena; /* of the request; empty until it is read */
     struct request request;
     struct rejects *rejects;  /* rejecting: by these */
     const char *error;        /* rejecting: the header `error` */

@@ -116,8 +116,8 @@ static const unsigned followers[JOB_PHASES_LEN] = {
     [JOB_WAITING] = TO(FREE) | TO(WAITING) | TO(LINED_UP) | TO(ACTING) |
                     TO(READING) | TO(SAVING) | TO(REREADING),
     [JOB_LINED_UP] = TO(FREE) | TO(ACTING),
-    [JOB_ACTING] = TO(FREE) | TO(WAITING) | TO(READING) | TO(SAVING) |
-                   TO(ACTING),
+    [JOB_ACTING] =
+        TO(FREE) | TO(WAITING) | TO(READING) | TO(SAVING) | TO(ACTING),
     [JOB_READING] = TO(FREE) | TO(WAITING) | TO(ACTING) | TO(READING) |
                     TO(SAVING) | TO(PARKED),
     [JOB_SAVING] = TO(FREE) | TO(WAITING) | TO(LINED_UP) | TO(ACTING) |

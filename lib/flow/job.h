@@ -17,13 +17,13 @@
 
 enum job_phase {
     JOB_FREE,
-    JOB_WAITING, /* in the heap of due times */
-    JOB_LINED_UP, /* due, but its stage has no slot: in the stage's line */
-    JOB_ACTING,  /* its effect runs: one callback is on its way */
-    JOB_READING, /* wants its facts, then goes on with what it stashed */
-    JOB_SAVING,  /* its row is to be written, then it goes on */
+    JOB_WAITING,   /* in the heap of due times */
+    JOB_LINED_UP,  /* due, but its stage has no slot: in the stage's line */
+    JOB_ACTING,    /* its effect runs: one callback is on its way */
+    JOB_READING,   /* wants its facts, then goes on with what it stashed */
+    JOB_SAVING,    /* its row is to be written, then it goes on */
     JOB_REREADING, /* wants to see its row */
-    JOB_PARKED,  /* left alone: unreadable; or fresh, its row to come */
+    JOB_PARKED,    /* left alone: unreadable; or fresh, its row to come */
 };
 
 #define JOB_PHASES_LEN (JOB_PARKED + 1)
@@ -31,11 +31,11 @@ enum job_phase {
 /** What a running effect holds. */
 struct effect {
     struct arena arena;
-    struct facts_row *facts;  /* in the arena; null: not read yet */
-    bool has_outcome;         /* stashed until the facts are there */
-    struct outcome outcome;   /* in the arena */
-    bool tidied;              /* nothing half-stored is left of it: tidy.h */
-    void *stage;              /* the stage's own; freed by its cancel or end */
+    struct facts_row *facts; /* in the arena; null: not read yet */
+    bool has_outcome;        /* stashed until the facts are there */
+    struct outcome outcome;  /* in the arena */
+    bool tidied;             /* nothing half-stored is left of it: tidy.h */
+    void *stage;             /* the stage's own; freed by its cancel or end */
 };
 
 /** What a job has taken of the worker's slots and not yet passed on. */
@@ -57,20 +57,22 @@ struct job {
     enum job_phase phase;
     uint32_t slot;
     uint32_t generation; /* grows when the slot is given to another task */
-    struct heap_entry due; /* JOB_WAITING: due time; JOB_LINED_UP: its urgency */
-    struct list link;      /* in the engine's lists of things to do in a turn */
-    char *names; /* JOB_NAMES texts, a NUL behind each: request id, tenant,
-                    traceparent, tracestate; owned */
+    /* JOB_WAITING: due time; JOB_LINED_UP: its urgency */
+    struct heap_entry due;
+    struct list link; /* in the engine's lists of things to do in a turn */
+    /* JOB_NAMES texts, a NUL behind each: request id, tenant, traceparent,
+     * tracestate; owned */
+    char *names;
     struct effect *effect; /* owned; null while waiting */
     int64_t began_ms;      /* JOB_ACTING: boot clock, for latencies */
     enum job_slot takes;   /* a slot that comes back if the job goes */
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
     bool in_flush;         /* JOB_SAVING: its row is under way to the store */
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
-    bool send_next;        /* SUBMITTING: the intent is stored, the send is owed */
-    bool seen;             /* during a resync: the store knows it as ours */
+    bool send_next; /* SUBMITTING: the intent is stored, the send is owed */
+    bool seen;      /* during a resync: the store knows it as ours */
     struct trouble *trouble; /* flow/reason.h; null: all goes well */
-    int64_t then_ms;       /* JOB_SAVING: when the next effect is due */
+    int64_t then_ms;         /* JOB_SAVING: when the next effect is due */
 };
 
 /** A job as it is remembered across a wait: stale if the slot was reused. */
@@ -85,7 +87,7 @@ struct jobs {
     size_t used;
     size_t slots_max;
     struct list free;
-    int64_t *ids;      /* open addressing: task id -> slot */
+    int64_t *ids; /* open addressing: task id -> slot */
     uint32_t *slots;
     size_t table_size;
 };

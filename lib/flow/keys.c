@@ -20,9 +20,9 @@ bool keys_init(struct keys *keys, const struct keys_options *options,
     arena_init(&keys->scratch, 4096, 0);
     keys->ask_timer = loop_timer_new(options->loop, keys_ask, keys);
     keys->tell_timer = loop_timer_new(options->loop, keys_tell, keys);
-    keys->broken = metric_get(metrics, METRIC_COUNTER,
-                              "pixverse_keys_broken_total", NULL,
-                              "Keys under which two ids were bought.");
+    keys->broken =
+        metric_get(metrics, METRIC_COUNTER, "pixverse_keys_broken_total", NULL,
+                   "Keys under which two ids were bought.");
     return keys->ask_timer && keys->tell_timer;
 }
 
@@ -66,13 +66,13 @@ static void on_schema(void *context, const struct reply *reply)
     if (keys->answer == KEYS_BROKEN) {
         return; /* it was caught: its word counts for nothing */
     }
-    if (answer != keys->answer &&
-        keys->options.submit_doubt == DOUBT_AUTO) {
-        log_at(LOG_INFO, answer == KEYS_HONOURED
-                             ? "the provider says that it honours keys: doubts "
-                               "are replayed"
-                             : "the provider does not say that it honours keys: "
-                               "doubts are settled");
+    if (answer != keys->answer && keys->options.submit_doubt == DOUBT_AUTO) {
+        log_at(LOG_INFO,
+               answer == KEYS_HONOURED
+                   ? "the provider says that it honours keys: doubts "
+                     "are replayed"
+                   : "the provider does not say that it honours keys: "
+                     "doubts are settled");
     }
     keys->answer = answer;
     keys->lifetime_ms = lifetime_ms;

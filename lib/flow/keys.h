@@ -10,9 +10,9 @@
 #include "flow/job.h"
 
 /**
- * Does the provider honour idempotency keys? Asked at the start, hourly and at a
- * doubt; shared by the fleet through the store; and overruled by what is seen:
- * one key under which two videos were bought. One of each account.
+ * Does the provider honour idempotency keys? Asked at the start, hourly and at
+ * a doubt; shared by the fleet through the store; and overruled by what is
+ * seen: one key under which two videos were bought. One of each account.
  */
 
 struct keys_options {

@@ -40,9 +40,9 @@ bool learn_init(struct learn *learn, struct loop *loop, struct store *store,
         .context = context,
     };
     list_init(&learn->learnts);
-    learn->waiting = metric_get(metrics, METRIC_GAUGE, "pixverse_ids_unwritten",
-                                NULL,
-                                "Provider ids that the store does not have yet.");
+    learn->waiting =
+        metric_get(metrics, METRIC_GAUGE, "pixverse_ids_unwritten", NULL,
+                   "Provider ids that the store does not have yet.");
     learn->timer = loop_timer_new(loop, learn_retry, learn);
     return learn->timer != NULL;
 }
@@ -63,8 +63,9 @@ static void on_learnt(void *context, bool done, const struct err *err)
         keys_caught(learn->keys, learnt->request_id, learnt->provider_task_id,
                     err->text);
     } else {
-        log_at(LOG_WARN, done ? "a provider id was written after all"
-                              : "a provider id was there already",
+        log_at(LOG_WARN,
+               done ? "a provider id was written after all"
+                    : "a provider id was there already",
                LOG_TEXT("request_id", learnt->request_id),
                LOG_TEXT("provider_task_id", learnt->provider_task_id));
     }

@@ -30,8 +30,8 @@ struct owed {
 /** The job is in no line; its state owes something. */
 struct owed owe_now(struct stage *stage, const struct job *job);
 
-/** Whether a doubt that comes to the head of its line still wants a replay: time
- * has passed. */
+/** Whether a doubt that comes to the head of its line still wants a replay:
+ * time has passed. */
 bool owe_is_replay(struct stage *stage, const struct job *job);
 
 #endif

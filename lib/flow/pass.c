@@ -37,7 +37,8 @@ void pass_came(struct pass *pass, const struct turn_result *result, int asked)
         return;
     }
     if (result->lease_dead) {
-        *pass = (struct pass){.wanted = pass->wanted}; /* nothing was looked for */
+        *pass =
+            (struct pass){.wanted = pass->wanted}; /* nothing was looked for */
         return;
     }
     assert(result->dead_len <= DEAD_MAX);

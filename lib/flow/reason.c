@@ -43,8 +43,7 @@ static void take_away(struct reasons *reasons, const struct job *job)
 {
     if (reasons->gone_len == reasons->gone_size) {
         size_t size = reasons->gone_size ? reasons->gone_size * 2 : 16;
-        struct reason_row *grown =
-            realloc(reasons->gone, size * sizeof *grown);
+        struct reason_row *grown = realloc(reasons->gone, size * sizeof *grown);
         if (!grown) {
             return;
         }
@@ -371,8 +370,8 @@ void reasons_written(struct reasons *reasons, bool done)
     }
     if (!done) {
         /* Written once more: what is there already is written over. */
-        for (struct list *at = reasons->troubled.next;
-             at != &reasons->troubled; at = at->next) {
+        for (struct list *at = reasons->troubled.next; at != &reasons->troubled;
+             at = at->next) {
             LIST_OWNER(at, struct trouble, link)->changed = true;
         }
         reasons->shared_changed |= reasons->shared_sent;

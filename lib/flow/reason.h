@@ -38,7 +38,7 @@ struct reasons {
     struct loop_timer *timer;
     struct list troubled;
     size_t stored;
-    bool due; /* some row is behind, as the last tick saw */
+    bool due;                /* some row is behind, as the last tick saw */
     struct reason_row *gone; /* rows to take away; words empty */
     size_t gone_len;
     size_t gone_size;

@@ -5,9 +5,9 @@
 
 static void metrics_init(struct stage_metrics *s, struct metrics *m)
 {
-    s->poll_lateness = metric_get(m, METRIC_HISTOGRAM,
-                                  "pixverse_poll_lateness_seconds", NULL,
-                                  "From a poll's due time to its start.");
+    s->poll_lateness =
+        metric_get(m, METRIC_HISTOGRAM, "pixverse_poll_lateness_seconds", NULL,
+                   "From a poll's due time to its start.");
     s->announce_latency =
         metric_get(m, METRIC_HISTOGRAM, "pixverse_announce_seconds", NULL,
                    "From settling a task to the broker's acknowledgement.");

@@ -82,10 +82,11 @@ struct stage {
     struct learn *learn;
     struct reasons *reasons;
     const struct stage_hooks *hooks;
-    void *context; /* of the hooks */
-    struct list sends;     /* every POST under way, whoever its job is now */
-    struct arena scratch;  /* of one callback */
-    struct err announce_err; /* why the last event was not taken; NONE: it was */
+    void *context;        /* of the hooks */
+    struct list sends;    /* every POST under way, whoever its job is now */
+    struct arena scratch; /* of one callback */
+    /* why the last event was not taken; NONE: it was */
+    struct err announce_err;
     struct stage_metrics metrics;
 };
 

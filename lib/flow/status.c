@@ -45,9 +45,9 @@ static void list_holds(const struct status *s, struct buf *out)
 /** Single tasks that have waited for long, by what came of their last try. */
 struct lasting {
     size_t tasks;
-    int32_t tries;   /* the most */
-    int64_t since_ms; /* the first */
-    int64_t next_ms; /* the next */
+    int32_t tries;      /* the most */
+    int64_t since_ms;   /* the first */
+    int64_t next_ms;    /* the next */
     const char *answer; /* of the first */
 };
 
@@ -104,8 +104,8 @@ static void list_reasons(const struct status *s, struct buf *out)
         const struct shared *shared = &s->engine->reasons.shared[i];
         if (shared->since_ms) {
             list_reason(out, shared_reason_name((enum shared_reason)i),
-                        "all that wait for it", shared->since_ms,
-                        shared->tries, shared->next_ms, shared->answer);
+                        "all that wait for it", shared->since_ms, shared->tries,
+                        shared->next_ms, shared->answer);
         }
     }
 }
@@ -115,7 +115,7 @@ struct odd {
     int64_t now_ms;
     size_t untold;     /* ended, and the events topic does not take it */
     int64_t oldest_ms; /* of these */
-    size_t held;   /* for a worker with another key or base URL */
+    size_t held;       /* for a worker with another key or base URL */
     size_t parked; /* without a request, or refused by the store: left alone */
     size_t suspects; /* their workers died, again and again: tried rarely */
 };
@@ -130,8 +130,8 @@ static void count_odd(void *context, struct job *job)
     if ((row->state == SUCCEEDED || row->state == FAILED) &&
         row->settled_ms < odd->now_ms - UNTOLD_MS) {
         odd->untold++;
-        odd->oldest_ms = row->settled_ms < odd->oldest_ms ? row->settled_ms
-                                                          : odd->oldest_ms;
+        odd->oldest_ms =
+            row->settled_ms < odd->oldest_ms ? row->settled_ms : odd->oldest_ms;
     }
 }
 
@@ -158,8 +158,9 @@ static void list_odd(const struct status *s, struct buf *out)
                    odd.parked);
     }
     if (odd.suspects > 0) {
-        buf_printf(out, "suspect: %zu tasks were taken over again and again; the "
-                        "log names them\n",
+        buf_printf(out,
+                   "suspect: %zu tasks were taken over again and again; the "
+                   "log names them\n",
                    odd.suspects);
     }
     if (odd.untold > 0) {
@@ -315,8 +316,9 @@ static void add_job(const struct status *s, const struct job *job,
         buf_printf(out, ",\"progress\":%d", (int)memo->progress);
     }
     if (job->phase == JOB_WAITING) {
-        buf_printf(out, ",\"next_ms\":%lld",
-                   (long long)(clock_of_boot_ms(&s->engine->clock, job->due.due_ms)));
+        buf_printf(
+            out, ",\"next_ms\":%lld",
+            (long long)(clock_of_boot_ms(&s->engine->clock, job->due.due_ms)));
     }
     if (reasons_of(job)) {
         add_reason(out, reasons_of(job));

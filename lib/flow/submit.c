@@ -39,8 +39,7 @@ static bool may_send(void *context)
     const struct stage *stage = send->stage;
     const struct job *job = jobs_get(stage->jobs, send->ref);
     assert(!job || job->phase == JOB_ACTING);
-    bool may =
-        job && !job->task.memo.cancel && gate_may_send(stage->gate);
+    bool may = job && !job->task.memo.cancel && gate_may_send(stage->gate);
     CRASHPOINT_IF(may, "post_may_send");
     return may;
 }
@@ -144,7 +143,8 @@ void submit_begin(struct stage *stage, struct job *job)
     const struct task_row *row = &job->task.row;
     struct policy policy = stage_policy(stage);
     job->send_next = false; /* whatever comes of it, it was used */
-    if (row->doubt && !replay_may_leave(row, &policy, clock_now_ms(stage->clock))) {
+    if (row->doubt &&
+        !replay_may_leave(row, &policy, clock_now_ms(stage->clock))) {
         /* Storing the intent took long, or another word on keys came. */
         not_started(stage, job, "the time for a replay is over");
         return;

@@ -57,7 +57,8 @@ int64_t take_suspect_ms(const struct job *job, struct loop *loop)
     }
     int64_t wait_ms = retry_wait_ms(over, SUSPECT_WAIT_MS, SUSPECT_WAIT_MAX_MS,
                                     loop_random(loop));
-    log_at(LOG_ERROR, "suspect: a task was taken over again and again; it waits",
+    log_at(LOG_ERROR,
+           "suspect: a task was taken over again and again; it waits",
            LOG_TEXT("request_id", job_request_id(job)),
            LOG_I64("takeovers", job->task.row.takeovers),
            LOG_I64("wait_ms", wait_ms));
@@ -66,8 +67,9 @@ int64_t take_suspect_ms(const struct job *job, struct loop *loop)
 
 void take_leave_alone(int64_t task)
 {
-    log_at(LOG_ERROR, "unreadable: this program cannot read a task's row and "
-                      "leaves it alone",
+    log_at(LOG_ERROR,
+           "unreadable: this program cannot read a task's row and "
+           "leaves it alone",
            LOG_I64("task", task));
 }
 
@@ -102,10 +104,14 @@ void take_facts(const struct facts_row *row, struct job *job)
     }
     *copy = *row;
     struct str *texts[] = {
-        &copy->body,           &copy->idempotency_key,
-        &copy->facts.metadata, &copy->facts.request_id,
-        &copy->facts.tenant,   &copy->facts.warnings,
-        &copy->facts.tracestate, &copy->facts.traceparent,
+        &copy->body,
+        &copy->idempotency_key,
+        &copy->facts.metadata,
+        &copy->facts.request_id,
+        &copy->facts.tenant,
+        &copy->facts.warnings,
+        &copy->facts.tracestate,
+        &copy->facts.traceparent,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (texts[i]->at) {

@@ -12,20 +12,21 @@ void tally_init(struct tally *tally, struct metrics *m)
     for (int i = 0; i < OUTCOMES_LEN; i++) {
         snprintf(labels, sizeof labels, "outcome=\"%s\"",
                  outcome_kind_name((enum outcome_kind)i));
-        tally->outcomes[i] = metric_get(m, METRIC_COUNTER, "pixverse_outcomes_total",
-                                    labels, "What came of effects.");
+        tally->outcomes[i] =
+            metric_get(m, METRIC_COUNTER, "pixverse_outcomes_total", labels,
+                       "What came of effects.");
     }
     for (int i = 0; i < TASK_STATES_LEN; i++) {
         snprintf(labels, sizeof labels, "state=\"%s\"",
                  task_state_name((enum task_state)i));
         tally->states[i] = metric_get(m, METRIC_GAUGE, "pixverse_tasks", labels,
-                                  "Tasks of this worker by state.");
+                                      "Tasks of this worker by state.");
     }
     for (int i = 0; i < FAILURE_KINDS_LEN; i++) {
         snprintf(labels, sizeof labels, "kind=\"%s\"",
                  i ? failure_kind_name((enum failure_kind)i) : "completed");
         tally->ended[i] = metric_get(m, METRIC_COUNTER, "pixverse_ended_total",
-                                 labels, "Tasks settled, by their end.");
+                                     labels, "Tasks settled, by their end.");
     }
 }
 

@@ -19,8 +19,7 @@ struct tidy {
 
 bool tidy_is_due(const struct job *job, enum task_state next)
 {
-    return job->task.row.state == READY &&
-           (next == FAILED || next == CLOSED) &&
+    return job->task.row.state == READY && (next == FAILED || next == CLOSED) &&
            !(job->effect && job->effect->tidied);
 }
 

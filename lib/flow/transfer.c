@@ -30,25 +30,25 @@ struct transfer {
     struct stored_video *videos; /* assets_len of them */
     size_t at;                   /* the one under way */
     struct str key;
-    struct fetch *fetch;    /* null: not fetching */
-    struct put *put;        /* null: not storing */
+    struct fetch *fetch; /* null: not fetching */
+    struct put *put;     /* null: not storing */
     struct digest *digest;
     struct video_check check;
-    bool again;      /* nothing proves the end: fetched again, to compare */
+    bool again;          /* nothing proves the end: fetched again, to compare */
     int64_t first_bytes; /* what came the first time, and its hash: sha256 */
     struct fetch_end fetch_end; /* how the body ended, kept for put's end */
     char sha256[DIGEST_HEX_BYTES];
-    bool whole;      /* fetched and good: the put is being finished */
-    bool found;      /* storage has something under the name: it is read */
+    bool whole; /* fetched and good: the put is being finished */
+    bool found; /* storage has something under the name: it is read */
     bool cancelled;
-    bool resume_later; /* the fetch is paused until the put has room */
-    struct outcome end;   /* what to say when the put is gone */
+    bool resume_later;  /* the fetch is paused until the put has room */
+    struct outcome end; /* what to say when the put is gone */
     bool has_end;
 };
 
 static void next_video(void *context);
 
-/* ---- ends ---------------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static void finish(struct transfer *t, const struct outcome *outcome)
 {
@@ -138,7 +138,7 @@ static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
     }
 }
 
-/* ---- what is there already -------------------------------------------------------- */
+/* ---- what is there already ---- */
 
 static void on_found(void *context, const struct bucket_result *result)
 {
@@ -167,7 +167,7 @@ static void on_found(void *context, const struct bucket_result *result)
     }
 }
 
-/* ---- the put ------------------------------------------------------------------------ */
+/* ---- the put ---- */
 
 static void on_put_ready(void *context)
 {
@@ -208,7 +208,8 @@ static void on_put_end(void *context, const struct bucket_result *result)
     switch (result->end) {
     case BUCKET_DONE:
         if (result->nearly_full) { /* what is paid goes on, nothing is bought */
-            t->stage->hooks->on_hold(t->stage->context, HOLD_STORAGE, str_of(result->why));
+            t->stage->hooks->on_hold(t->stage->context, HOLD_STORAGE,
+                                     str_of(result->why));
         }
         video_stored(t, t->fetch_end.bytes, t->sha256);
         return;
@@ -226,7 +227,7 @@ static void on_put_end(void *context, const struct bucket_result *result)
     }
 }
 
-/* ---- the fetch ------------------------------------------------------------------------ */
+/* ---- the fetch ---- */
 
 /** Of a 206, the fetch lets only one pass that brings all. */
 static bool brings_video(int status)
@@ -378,7 +379,8 @@ static void on_fetch_end(void *context, const struct fetch_end *end)
     } else if (end->end != REPLY_WHOLE || !brings_video(end->status) ||
                !t->put) {
         end_after_put(t, OUTCOME_FETCH_FAILED,
-                      end->why[0] ? end->why : "the asset host has no video now",
+                      end->why[0] ? end->why
+                                  : "the asset host has no video now",
                       end->status);
     } else {
         body_came(t, end);
@@ -397,10 +399,10 @@ static void fetch_one(struct transfer *t)
 {
     assert(!t->fetch);
     struct err err = {0};
-    t->fetch = t->key.at ? fetch_start(t->stage->edges->fetcher,
-                                       t->assets[t->at].url, CONNECT_MS,
-                                       STALL_MS, &hooks, t, &err)
-                         : NULL;
+    t->fetch = t->key.at
+                   ? fetch_start(t->stage->edges->fetcher, t->assets[t->at].url,
+                                 CONNECT_MS, STALL_MS, &hooks, t, &err)
+                   : NULL;
     if (!t->fetch) {
         end_after_put(t,
                       err.kind == ERR_PERMANENT ? OUTCOME_FETCH_REFUSED
@@ -419,9 +421,8 @@ static void next_video(void *context)
         finish_with(t, OUTCOME_FETCH_FAILED, HOLD_NONE, "stopped");
         return;
     }
-    t->key = asset_key(stage->options->key_template,
-                       &job->effect->facts->facts, job->task.row.submission,
-                       t->at, &t->arena);
+    t->key = asset_key(stage->options->key_template, &job->effect->facts->facts,
+                       job->task.row.submission, t->at, &t->arena);
     t->sha256[0] = '\0';
     t->resume_later = false;
     t->found = false;
@@ -431,7 +432,7 @@ static void next_video(void *context)
     fetch_one(t);
 }
 
-/* ---- begin and cancel ------------------------------------------------------------------ */
+/* ---- begin and cancel ---- */
 
 static struct transfer *transfer_new(struct stage *stage, struct job *job)
 {
@@ -444,8 +445,7 @@ static struct transfer *transfer_new(struct stage *stage, struct job *job)
     arena_init(&t->arena, 4096, 0);
     t->digest = digest_new();
     t->assets_len = assets_read(job->task.row.result, &t->arena, &t->assets);
-    t->videos =
-        arena_alloc(&t->arena, (t->assets_len + 1) * sizeof *t->videos);
+    t->videos = arena_alloc(&t->arena, (t->assets_len + 1) * sizeof *t->videos);
     if (!t->digest || !t->videos || t->arena.failed) {
         digest_free(t->digest);
         arena_done(&t->arena);
@@ -459,7 +459,8 @@ void transfer_begin(struct stage *stage, struct job *job)
 {
     assert(job->takes == SLOT_TRANSFER);
     if (!job->effect || !job->effect->facts) {
-        stage->hooks->on_read(stage->context, job); /* the slot stays the job's meanwhile */
+        stage->hooks->on_read(stage->context,
+                              job); /* the slot stays the job's meanwhile */
         return;
     }
     CRASHPOINT("transfer_begins");
@@ -495,6 +496,6 @@ void transfer_cancel(struct job *job)
     } else if (t->put && !t->whole && !t->has_end) {
         put_cancel(t->put);
     }
-    /* A put that is being finished or is cancelled already, or a check, comes to
-     * its end by itself. */
+    /* A put that is being finished or is cancelled already, or a check, comes
+     * to its end by itself. */
 }

@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define SAVES_MAX 1000  /* rows of one commit */
+#define SAVES_MAX 1000 /* rows of one commit */
 #define READS_MAX 500
 #define ADOPTS_MAX 500
 #define EXPIRES_MAX 200
@@ -19,7 +19,7 @@
 #define PUT_BACK_MS 5000 /* until a row that was kept out is saved again */
 #define BUSY_MS 20       /* about as long as another's claim takes */
 
-/* ---- asking ------------------------------------------------------------------ */
+/* ---- asking ---- */
 
 static int room_for_claims(struct turns *turns)
 {
@@ -65,11 +65,11 @@ static void gather_saves(struct turns *turns, struct turn *turn)
     size_t max = line_len(&turns->dirty, SAVES_MAX);
     const struct task_row **rows =
         arena_alloc(&flight->arena, (max + 1) * sizeof *rows);
-    flight->saves = arena_alloc(&flight->arena, (max + 1) * sizeof(*flight->saves));
+    flight->saves =
+        arena_alloc(&flight->arena, (max + 1) * sizeof(*flight->saves));
     flight->saves_len = 0;
     while (rows && flight->saves && flight->saves_len < max) {
-        struct job *job =
-            LIST_OWNER(list_pop(&turns->dirty), struct job, link);
+        struct job *job = LIST_OWNER(list_pop(&turns->dirty), struct job, link);
         assert(job->phase == JOB_SAVING && !job->in_flush);
         job->in_flush = true;
         turn_crashpoint(&job->task.row, false);
@@ -87,9 +87,9 @@ static void gather_facts(struct turns *turns, struct turn *turn)
     assert(turn->saves_len == turns->flight.saves_len);
     struct flight *flight = &turns->flight;
     int slots = gate_transfers_room(turns->gate);
-    int64_t *ids = line_take(&turns->readers, &flight->arena, &flight->readers,
-                             &flight->readers_len, READS_MAX,
-                             flight->saves_len);
+    int64_t *ids =
+        line_take(&turns->readers, &flight->arena, &flight->readers,
+                  &flight->readers_len, READS_MAX, flight->saves_len);
     size_t len = flight->readers_len;
     for (size_t i = 0; ids && i < flight->saves_len && slots > 0; i++) {
         const struct task_row *row = turn->saves[i];
@@ -106,8 +106,9 @@ static void gather_rereads(struct turns *turns, struct turn *turn)
 {
     assert(!turn->rereads && !turn->mine);
     struct flight *flight = &turns->flight;
-    turn->rereads = line_take(&turns->rereaders, &flight->arena, &flight->rereaders,
-                              &flight->rereaders_len, READS_MAX, 0);
+    turn->rereads =
+        line_take(&turns->rereaders, &flight->arena, &flight->rereaders,
+                  &flight->rereaders_len, READS_MAX, 0);
     turn->rereads_len = flight->rereaders_len;
 }
 
@@ -153,14 +154,13 @@ static void ask(void *context)
         turn.claims_max = room_for_claims(turns);
         pass_gather(&turns->pass, &turn, room_for_adopts(turns),
                     &flight->arena);
-        turn.expires_max =
-            turn.adopts_max == 0 ? room_for_expired(turns) : 0;
+        turn.expires_max = turn.adopts_max == 0 ? room_for_expired(turns) : 0;
         reasons_gather(turns->reasons, &turn, &flight->arena, turn.now_ms);
     }
-    if (!turn.mine && !turn.saves_len && !turn.facts_len &&
-        !turn.rereads_len && turn.claims_max <= 0 && turn.adopts_max <= 0 &&
-        turn.expires_max <= 0 && !turn.reasons_len && !turn.reasons_gone_len &&
-        !turn.shared_changed && !turn.forget_len) {
+    if (!turn.mine && !turn.saves_len && !turn.facts_len && !turn.rereads_len &&
+        turn.claims_max <= 0 && turn.adopts_max <= 0 && turn.expires_max <= 0 &&
+        !turn.reasons_len && !turn.reasons_gone_len && !turn.shared_changed &&
+        !turn.forget_len) {
         tell_idle(turns);
         return;
     }
@@ -247,9 +247,9 @@ static void claim_again(void *context)
 
 static void metrics_init(struct turns *turns, struct metrics *m)
 {
-    turns->latency = metric_get(m, METRIC_HISTOGRAM,
-                                "pixverse_store_turn_seconds", NULL,
-                                "One round trip with the store.");
+    turns->latency =
+        metric_get(m, METRIC_HISTOGRAM, "pixverse_store_turn_seconds", NULL,
+                   "One round trip with the store.");
     turns->commits =
         metric_get(m, METRIC_COUNTER, "pixverse_store_commits_total", NULL,
                    "Transactions of the engine that wrote.");
@@ -386,9 +386,9 @@ static void lost_answers(struct turns *turns, const struct err *err)
         }
     }
     line_again(turns->jobs, &turns->readers, flight->readers,
-                  flight->readers_len, JOB_READING);
+               flight->readers_len, JOB_READING);
     line_again(turns->jobs, &turns->rereaders, flight->rereaders,
-                  flight->rereaders_len, JOB_REREADING);
+               flight->rereaders_len, JOB_REREADING);
     reasons_written(turns->reasons, false);
     gate_unreserve(turns->gate, flight->claims);
     if (flight->claims && flight->owner == turns->owner) {
@@ -498,7 +498,8 @@ static void rows_came(struct turns *turns, const struct turn_result *result)
     for (size_t i = 0; i < turns->flight.rereaders_len; i++) {
         struct job *job = jobs_get(turns->jobs, turns->flight.rereaders[i]);
         if (job && job->phase == JOB_REREADING && !job->seen) {
-            turns->hooks->on_gone(turns->context, job); /* it has left the table */
+            turns->hooks->on_gone(turns->context,
+                                  job); /* it has left the table */
         }
     }
 }
@@ -516,8 +517,7 @@ static void claims_came(struct turns *turns, const struct turn_result *result)
         }
     }
     if (asked && !result->generations_busy) {
-        turns->hooks->on_generations(turns->context,
-                                      result->generations_full);
+        turns->hooks->on_generations(turns->context, result->generations_full);
     }
     if (asked && (int)result->claimed_len == asked) {
         turns->claim_wanted = true; /* more may wait */
@@ -561,10 +561,9 @@ static void on_turn(void *context, const struct turn_result *result)
     struct turns *turns = context;
     assert(turns->in_flight);
     turns->in_flight = false;
-    metric_observe(turns->latency,
-                   (double)(loop_boot_us(turns->clock->loop) -
-                            turns->flight.began_us) /
-                       1e6);
+    metric_observe(turns->latency, (double)(loop_boot_us(turns->clock->loop) -
+                                            turns->flight.began_us) /
+                                       1e6);
     metric_add(turns->commits, (double)result->commits);
     if (result->err.kind != ERR_NONE) {
         lost_answers(turns, &result->err);
@@ -588,7 +587,8 @@ static void on_turn(void *context, const struct turn_result *result)
             adopts_came(turns, result);
         }
     }
-    /* That of a lease which we have lost already says nothing of the new one. */
+    /* That of a lease which we have lost already says nothing of the new
+     * one. */
     if (result->lease_dead && turns->owner == turns->flight.owner) {
         turns->hooks->on_lease_dead(turns->context);
     }

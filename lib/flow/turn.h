@@ -54,7 +54,8 @@ struct turn_hooks {
     void (*on_mine)(void *context, const struct turn_result *result);
     /** Our lease is dead. */
     void (*on_lease_dead)(void *context);
-    /** There is nothing to ask the store for, and nothing of ours waits for it. */
+    /** There is nothing to ask the store for, and nothing of ours waits for
+     * it. */
     void (*on_idle)(void *context);
 };
 
@@ -100,10 +101,10 @@ struct turns {
     int64_t claim_ms;      /* now of the last claim; each has its own */
     int64_t lost_claim_ms; /* of one of whose rows no job knows; 0: none */
     bool in_flight;
-    bool paused;           /* the store answers with errors: no turn for now */
-    bool resync;           /* the store's answers were lost: read all of ours */
-    bool resync_later;     /* the same, when the memory timer comes */
-    bool claim_wanted;     /* waiting rows may be there */
+    bool paused;       /* the store answers with errors: no turn for now */
+    bool resync;       /* the store's answers were lost: read all of ours */
+    bool resync_later; /* the same, when the memory timer comes */
+    bool claim_wanted; /* waiting rows may be there */
     bool expire_wanted;
     struct metric *latency;
     struct metric *commits;

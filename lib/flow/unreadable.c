@@ -10,9 +10,9 @@
 #define LOOK_FIRST_MS 10000 /* the start of a fleet has better to do */
 #define LOOK_EVERY_MS 30000
 #define LOOK_EVERY_MAX_MS 600000
-#define LOOK_REST 200 /* times as long as a look took, if that is longer: turns
-                         wait for it */
-#define PARTS_REST 10 /* the part of that between two parts of the table */
+/* times as long as a look took, if that is longer: turns wait for it */
+#define LOOK_REST 200
+#define PARTS_REST 10  /* the part of that between two parts of the table */
 #define PART_MAX 10000 /* rows */
 
 void unreadable_init(struct unreadable *unreadable, struct engine *engine)
@@ -34,7 +34,8 @@ static bool is_named(const struct unreadable_pass *pass, int64_t task)
     return false;
 }
 
-static void name(struct unreadable *unreadable, const struct unreadable_row *row)
+static void name(struct unreadable *unreadable,
+                 const struct unreadable_row *row)
 {
     struct unreadable_pass *pass = &unreadable->pass;
     if (pass->named_len == UNREADABLE_NAMED_MAX) {
@@ -42,8 +43,9 @@ static void name(struct unreadable *unreadable, const struct unreadable_row *row
     }
     pass->named[pass->named_len++] = row->task;
     if (!is_named(&unreadable->last, row->task)) {
-        log_at(LOG_ERROR, "unreadable: this program cannot read a task's "
-                          "row and leaves it alone",
+        log_at(LOG_ERROR,
+               "unreadable: this program cannot read a task's "
+               "row and leaves it alone",
                LOG_I64("task", row->task),
                LOG_STR("request_id", row->request_id));
     }
@@ -59,7 +61,8 @@ static void take(struct unreadable *unreadable,
     pass->after = part->last;
     if (part->len && !pass->first[0] && part->rows[0].request_id.len) {
         snprintf(pass->first, sizeof pass->first, "request %.*s",
-                 (int)part->rows[0].request_id.len, part->rows[0].request_id.at);
+                 (int)part->rows[0].request_id.len,
+                 part->rows[0].request_id.at);
     } else if (part->len && !pass->first[0]) {
         snprintf(pass->first, sizeof pass->first, "task %lld",
                  (long long)part->rows[0].task);
@@ -124,7 +127,7 @@ void unreadable_look(struct unreadable *unreadable, bool ours)
         unreadable->looking = true;
         unreadable->asked_ms = boot_ms;
         store_unreadable(engine->edges.store, engine->turns.owner,
-                         unreadable->pass.after, PART_MAX,
-                         UNREADABLE_NAMED_MAX, on_rows, unreadable);
+                         unreadable->pass.after, PART_MAX, UNREADABLE_NAMED_MAX,
+                         on_rows, unreadable);
     }
 }

@@ -23,8 +23,8 @@ struct unreadable_pass {
 struct unreadable {
     struct engine *engine;
     bool looking;
-    int64_t due_ms;     /* boot clock: the next look; 0: not ours */
-    int64_t asked_ms;   /* when the last one began */
+    int64_t due_ms;              /* boot clock: the next look; 0: not ours */
+    int64_t asked_ms;            /* when the last one began */
     struct unreadable_pass pass; /* over the table, as far as it has come */
     struct unreadable_pass last; /* the last whole one: what is told */
     struct metric *gauge;

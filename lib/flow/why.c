@@ -9,8 +9,7 @@ void why_shared(struct reasons *reasons, const struct gate *gate,
     assert(reason >= 0 && reason < SHARED_REASONS_LEN);
     char answer[REASON_ANSWER_BYTES];
     int64_t now_ms = clock_now_ms(gate->clock);
-    int64_t next_ms =
-        clock_of_boot_ms(gate->clock, gate->pace.shut_until_ms);
+    int64_t next_ms = clock_of_boot_ms(gate->clock, gate->pace.shut_until_ms);
     reason_answer(answer, sizeof answer, outcome->http_status,
                   outcome->message);
     reasons_shared(reasons, reason, answer, now_ms,
@@ -24,8 +23,7 @@ void why_generations(struct reasons *reasons, const struct clock *clock,
     assert(clock->loop);
     char answer[REASON_ANSWER_BYTES];
     snprintf(answer, sizeof answer,
-             "GENERATIONS_MAX=%d tasks are submitting or running",
-             most);
+             "GENERATIONS_MAX=%d tasks are submitting or running", most);
     if (full) {
         reasons_shared(reasons, SHARED_GENERATIONS_FULL, answer,
                        clock_now_ms(clock), 0);
@@ -44,8 +42,7 @@ void why_full(struct reasons *reasons, const struct clock *clock,
     snprintf(answer, sizeof answer, "%s=%d are under way in this worker",
              setting, most);
     if (full) {
-        reasons_shared(reasons, reason, answer, clock_now_ms(clock),
-                       0);
+        reasons_shared(reasons, reason, answer, clock_now_ms(clock), 0);
     } else if (reasons->shared[reason].since_ms) {
         reasons_shared_over(reasons, reason);
     }

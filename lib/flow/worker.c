@@ -6,16 +6,18 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define HURRY_BEFORE_MS 10000 /* of the drain's end: transfers are cut short */
+/* of the drain's end: transfers are cut short */
+#define HURRY_BEFORE_MS 10000
 #define GIVE_UP_MS 1000 /* at the very end: for the lease to be given up */
 #define CLOSE_MS 5000
 #define SWEEP_EVERY_MS INT64_C(30000)
-/* A download that takes longer would lose its half-stored file, and begin anew. */
+/* A download that takes longer would lose its half-stored file, and begin
+ * anew. */
 #define SWEEP_OLDER_MS INT64_C(21600000)
 #define WAITS_FIRST_MS 1000 /* what answers within that isn't waited for */
 #define WAITS_EVERY_MS 60000
 
-/* ---- draining ------------------------------------------------------------------- */
+/* ---- draining ---- */
 
 /** The first end counts: what comes in the same turn changes nothing. */
 static void end(struct worker *w, enum worker_end how)
@@ -97,7 +99,8 @@ static void on_give_up(void *context)
         end(w, WORKER_FAILED);
         return;
     }
-    log_at(LOG_ERROR, "the drain ran out of time; what is left goes on elsewhere",
+    log_at(LOG_ERROR,
+           "the drain ran out of time; what is left goes on elsewhere",
            LOG_I64("submissions", w->engine.gate.under_way[SLOT_SUBMIT]),
            LOG_I64("transfers", w->engine.gate.under_way[SLOT_TRANSFER]),
            LOG_I64("announcements", w->engine.gate.under_way[SLOT_ANNOUNCE]));
@@ -124,7 +127,7 @@ void worker_drain(void *worker)
     engine_drain(&w->engine, on_engine_idle, w);
 }
 
-/* ---- states of the doors ----------------------------------------------------------- */
+/* ---- states of the doors ---- */
 
 /** Nothing is bought before what is bought could be stored. */
 static void on_first_probe(void *context, const struct bucket_result *result)
@@ -133,7 +136,8 @@ static void on_first_probe(void *context, const struct bucket_result *result)
     if (result->end != BUCKET_DONE) {
         engine_hold(&w->engine, HOLD_STORAGE, str_of(result->why));
     } else if (result->why[0]) {
-        log_at(LOG_WARN, "storage lacks something", LOG_TEXT("what", result->why));
+        log_at(LOG_WARN, "storage lacks something",
+               LOG_TEXT("what", result->why));
     } else {
         log_at(LOG_INFO, "storage is there");
     }

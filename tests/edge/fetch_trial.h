@@ -1,8 +1,8 @@
 #ifndef TESTS_EDGE_FETCH_TRIAL_H
 #define TESTS_EDGE_FETCH_TRIAL_H
 
-/** What the tests of downloads share: a loop, a fetcher, and what a fetch said.
- */
+/** What the tests of downloads share: a loop, a fetcher, and what a fetch
+ * said. */
 
 #include "edge/fetch.h"
 #include "edge/web.h"

@@ -41,7 +41,7 @@ static int came;
 static int awaited;
 static bool sending; /* inside http_send() */
 
-/* ---- the client's side --------------------------------------------------- */
+/* ---- the client's side ---- */
 
 static inline void out_of_time(void *context)
 {
@@ -169,7 +169,7 @@ static inline int teardown(void **state)
     return 0;
 }
 
-/* ---- the server's side --------------------------------------------------- */
+/* ---- the server's side ---- */
 
 static inline bool serve_ok(struct web *w, int fd, const char *request,
                             int number)

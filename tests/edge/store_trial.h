@@ -184,7 +184,7 @@ static inline int trial_teardown(void **state)
     return 0;
 }
 
-/* ---- calls that wait ---------------------------------------------------- */
+/* ---- calls that wait ---- */
 
 struct trial_answer {
     struct trial *trial;
@@ -224,8 +224,8 @@ static inline void trial_on_done(void *context, bool done,
 static inline int64_t trial_join(struct trial *trial)
 {
     struct trial_answer answer = {.trial = trial};
-    store_join(trial->store, "trial", 100, TRIAL_ACCOUNT,
-               "192.0.2.7:9464", trial_on_id, &answer);
+    store_join(trial->store, "trial", 100, TRIAL_ACCOUNT, "192.0.2.7:9464",
+               trial_on_id, &answer);
     trial_wait(trial);
     assert_int_equal(answer.err.kind, ERR_NONE);
     assert_true(answer.id > 0);

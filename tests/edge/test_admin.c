@@ -25,8 +25,7 @@ static atomic_int left; /* askers that have no reply yet */
 static atomic_int answered;
 static int hang_ms;
 
-/* ---- the worker's side ----------------------------------------------------
- */
+/* ---- the worker's side ---- */
 
 static void answer(void *context, struct str path, struct admin_answer *out)
 {
@@ -84,8 +83,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- the client's side ----------------------------------------------------
- */
+/* ---- the client's side ---- */
 
 static int64_t now_ms(void)
 {
@@ -188,8 +186,7 @@ static void assert_starts(const char *text, const char *start)
     }
 }
 
-/* ---- answers --------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static void admin_open__four_paths__answer_each(void **state)
 {
@@ -321,8 +318,7 @@ static void admin_open__many_at_once__answers_all(void **state)
     assert_int_equal(answered, ASKERS);
 }
 
-/* ---- slow clients ---------------------------------------------------------
- */
+/* ---- slow clients ---- */
 
 #define SLOW 90
 
@@ -341,8 +337,8 @@ static void *drip(void *context)
     return NULL;
 }
 
-/** Most never end their question, some never read the answers; a probe is answered
- * all the same, again and again. */
+/** Most never end their question, some never read the answers; a probe is
+ * answered all the same, again and again. */
 static void admin_open__slow_clients__keep_nobody_out(void **state)
 {
     (void)state;
@@ -369,8 +365,7 @@ static void admin_open__slow_clients__keep_nobody_out(void **state)
     assert_true(answered >= 5);
 }
 
-/* ---- a loop that hangs ----------------------------------------------------
- */
+/* ---- a loop that hangs ---- */
 
 static void
 admin_open__loop_does_not_turn__all_are_503_in_a_second(void **state)
@@ -438,8 +433,7 @@ static void admin_close__with_an_idle_connection__does_not_wait(void **state)
     close(fd);
 }
 
-/* ---- addresses ------------------------------------------------------------
- */
+/* ---- addresses ---- */
 
 static void admin_open__bad_addresses__are_said(void **state)
 {
@@ -468,8 +462,7 @@ static bool answers(const char *host, int at)
     snprintf(text, sizeof text, "%d", at);
     assert_int_equal(getaddrinfo(host, text, &hints, &found), 0);
     int fd = socket(found->ai_family, SOCK_STREAM, 0);
-    bool done =
-        fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0;
+    bool done = fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0;
     if (fd >= 0) {
         close(fd);
     }

@@ -34,7 +34,8 @@ static struct {
     bool odd_blocks;    /* it says so only when a direct write comes */
     int direct;         /* writes past the page cache */
     int direct_refused; /* of those */
-    int no_rename; /* errno of each renameat2(): the filesystem can't; 0: it can */
+    /* errno of each renameat2(): the filesystem can't; 0: it can */
+    int no_rename;
     int no_link;
     int no_folder_sync;
     bool replaces; /* it renames over what is there */
@@ -161,7 +162,7 @@ int fallocate(int fd, int mode, off_t at, off_t len)
     return fails(CALL_FALLOCATE) ? -1 : REAL(fallocate)(fd, mode, at, len);
 }
 
-/* ---- what is there afterwards -------------------------------------------- */
+/* ---- what is there afterwards ---- */
 
 static int entries(const char *path)
 {

@@ -76,7 +76,7 @@ static int uploads_left(void)
     return count;
 }
 
-/* ---- whole objects ------------------------------------------------------- */
+/* ---- whole objects ---- */
 
 static const size_t sizes[] = {
     33,        1000,          CHUNK - 1,     CHUNK,        CHUNK + 1,
@@ -310,7 +310,7 @@ static void bucket_put__many_at_once__each_whole(void **state)
     end(&trial);
 }
 
-/* ---- nothing torn, nothing replaced -------------------------------------- */
+/* ---- nothing torn, nothing replaced ---- */
 
 static void bucket_put__name_taken__exists_and_kept(void **state)
 {
@@ -434,7 +434,7 @@ static void bucket_check__no_video__says_what_is_wrong(void **state)
     end(&trial);
 }
 
-/* ---- what is wrong with the store ---------------------------------------- */
+/* ---- what is wrong with the store ---- */
 
 static void bucket_probe__usable__done_and_nothing_left(void **state)
 {
@@ -511,7 +511,7 @@ static void bucket_put__wrong_secret__unusable_before_the_end(void **state)
     end(&trial);
 }
 
-/* ---- names --------------------------------------------------------------- */
+/* ---- names ---- */
 
 static void bucket_uri__a_key__with_prefix_and_without_options(void **state)
 {

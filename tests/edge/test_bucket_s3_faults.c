@@ -68,7 +68,7 @@ static struct bucket_result put_small(struct trial *trial)
     return result;
 }
 
-/* ---- one PUT ------------------------------------------------------------- */
+/* ---- one PUT ---- */
 
 static void on_room(void *context)
 {
@@ -201,7 +201,7 @@ static void put__options__are_sent(void **state)
     end_faulty(&trial, faulty);
 }
 
-/* ---- parts --------------------------------------------------------------- */
+/* ---- parts ---- */
 
 #define CREATED "<R><Bucket>videos</Bucket><UploadId>u/1+2</UploadId></R>"
 #define PART_1 "PUT /videos/p-"
@@ -273,7 +273,7 @@ static void parts__refused__aborted(void **state)
     end_faulty(&trial, faulty);
 }
 
-/* ---- sweep --------------------------------------------------------------- */
+/* ---- sweep ---- */
 
 static void on_swept(void *context)
 {
@@ -324,8 +324,7 @@ static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
     end_faulty(&trial, faulty);
 }
 
-/* ---- clock, region, credentials -------------------------------------------
- */
+/* ---- clock, region, credentials ---- */
 
 #define PROBE "PUT /videos/p-"
 #define LOOK "GET /videos/p-"
@@ -557,8 +556,7 @@ static void forget__s3_is_away__told_and_tried_until_it_is_done(void **state)
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
     struct answer answer = {.trial = &trial};
     snprintf(list, sizeof list, LEFT_OF_KEY, trial.prefix, trial.prefix);
-    assert_true(
-        bucket_forget(trial.bucket, STR("a.mp4"), on_result, &answer));
+    assert_true(bucket_forget(trial.bucket, STR("a.mp4"), on_result, &answer));
     wait_for(&trial, &answer);
     assert_end(&answer.result, BUCKET_FAILED);
     until_done(&trial, faulty);
@@ -578,8 +576,7 @@ static void forget__nothing_stands_in_its_way__done(void **state)
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
     struct answer answer = {.trial = &trial};
     snprintf(list, sizeof list, LEFT_OF_KEY, trial.prefix, trial.prefix);
-    assert_true(
-        bucket_forget(trial.bucket, STR("a.mp4"), on_result, &answer));
+    assert_true(bucket_forget(trial.bucket, STR("a.mp4"), on_result, &answer));
     wait_for(&trial, &answer);
     assert_end(&answer.result, BUCKET_DONE);
     end_faulty(&trial, faulty);

@@ -118,13 +118,13 @@ static void store_all(struct trial *trial, size_t len)
     };
     for (size_t i = 0; i < len; i++) {
         char *bytes = video_of(rows[i].len);
-        struct bucket_result result = put_whole(trial, rows[i].key, bytes,
-                                                rows[i].len, rows[i].known);
+        struct bucket_result result =
+            put_whole(trial, rows[i].key, bytes, rows[i].len, rows[i].known);
         assert_end(&result, BUCKET_DONE);
         assert_stored(trial, rows[i].key, bytes, rows[i].len);
         bytes[40]++;
-        result = put_whole(trial, rows[i].key, bytes, rows[i].len,
-                           rows[i].known);
+        result =
+            put_whole(trial, rows[i].key, bytes, rows[i].len, rows[i].known);
         assert_end(&result, BUCKET_EXISTS);
         bytes[40]--;
         assert_stored(trial, rows[i].key, bytes, rows[i].len);
@@ -147,8 +147,7 @@ static const struct row {
     {"frames=SignatureDoesNotMatch", "no body in frames", "UNSIGNED-PAYLOAD",
      true},
     {"frames=keep", "no body in frames", "UNSIGNED-PAYLOAD", true},
-    {"frames=501 plain=InvalidRequest",
-     "no body that isn't signed", "", true},
+    {"frames=501 plain=InvalidRequest", "no body that isn't signed", "", true},
     {"frames=InvalidRequest sums=InvalidRequest", "no checksum",
      "UNSIGNED-PAYLOAD", true},
     {"conditions=501 ends=501", "refuses If-None-Match",

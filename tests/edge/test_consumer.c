@@ -324,8 +324,8 @@ static bool lag_is_0(void *context)
     return consumer_lag(((struct reader *)context)->consumer) == 0;
 }
 
-static void lag__markers_of_transactions_at_the_end__are_not_counted(
-    void **state)
+static void
+lag__markers_of_transactions_at_the_end__are_not_counted(void **state)
 {
     (void)state;
     struct trial trial;

@@ -53,8 +53,7 @@ static bool serve_keys(struct web *w, int fd, const char *request, int number)
     strftime(expires, sizeof expires, "%Y-%m-%dT%H:%M:%SZ", &tm);
     if (endpoint->date_s != INT_MAX) {
         tm = from_now(endpoint->date_s);
-        strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n",
-                 &tm);
+        strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
     }
     snprintf(body, sizeof body,
              "{\"AccessKeyId\":\"ASIA%d\",\"SecretAccessKey\":\"s\",\"Token\":"
@@ -113,7 +112,9 @@ static int setup(void **state)
 {
     struct err err = {0};
     static const char *const others[] = {
-        "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_PROFILE",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -178,7 +179,8 @@ static void credentials_want__our_clock_is_behind__theirs_counts(void **state)
 
 /** Everybody who wants them is told why there are none, and who hands them out
  * is asked ever more seldom. */
-static void credentials_want__expired_on_arrival__ends_with_a_reason(void **state)
+static void
+credentials_want__expired_on_arrival__ends_with_a_reason(void **state)
 {
     (void)state;
     const struct endpoint endpoint = {.date_s = INT_MAX, .expires_s = -60};

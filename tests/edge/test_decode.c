@@ -11,9 +11,8 @@
 
 static struct coded code(const char *coding, const void *bytes, size_t len)
 {
-    return strcmp(coding, "gzip") == 0 ? coded_zlib(bytes, len, CODED_GZIP)
-           : strcmp(coding, "zlib") == 0
-               ? coded_zlib(bytes, len, CODED_ZLIB)
+    return strcmp(coding, "gzip") == 0   ? coded_zlib(bytes, len, CODED_GZIP)
+           : strcmp(coding, "zlib") == 0 ? coded_zlib(bytes, len, CODED_ZLIB)
            : strcmp(coding, "deflate") == 0
                ? coded_zlib(bytes, len, CODED_DEFLATE)
            : strcmp(coding, "br") == 0 ? coded_br()
@@ -43,12 +42,23 @@ static void decode_text__each_coding__is_undone(void **state)
         const char *coding;
         const char *label; /* null: none */
     } rows[] = {
-        {"gzip", "gzip"},    {"gzip", "x-gzip"}, {"gzip", "GZIP"},
-        {"gzip", NULL},      {"gzip", "br"},     {"gzip", "identity"},
-        {"gzip", "deflate"}, {"gzip", "nonsense"}, {"zlib", "deflate"},
-        {"zlib", "gzip"},    {"deflate", "deflate"}, {"br", "br"},
-        {"br", "identity, br"}, {"zstd", "zstd"}, {"zstd", NULL},
-        {"zstd", "gzip"},    {"gzip", "gzip, identity"},
+        {"gzip", "gzip"},
+        {"gzip", "x-gzip"},
+        {"gzip", "GZIP"},
+        {"gzip", NULL},
+        {"gzip", "br"},
+        {"gzip", "identity"},
+        {"gzip", "deflate"},
+        {"gzip", "nonsense"},
+        {"zlib", "deflate"},
+        {"zlib", "gzip"},
+        {"deflate", "deflate"},
+        {"br", "br"},
+        {"br", "identity, br"},
+        {"zstd", "zstd"},
+        {"zstd", NULL},
+        {"zstd", "gzip"},
+        {"gzip", "gzip, identity"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct coded body =
@@ -63,12 +73,12 @@ static void decode_text__a_plain_text__stays_whatever_it_is_called(void **state)
 {
     (void)state;
     static const char *const labels[] = {
-        NULL, "", "identity", "gzip", "br", "zstd", "deflate", "utf-8",
-        "aws-chunked", "nonsense", "gzip, br", ",",
+        NULL,      "",      "identity",    "gzip",     "br",       "zstd",
+        "deflate", "utf-8", "aws-chunked", "nonsense", "gzip, br", ",",
     };
     static const char *const texts[] = {
         CODED_JSON, "\xef\xbb\xbf{\"a\":1}", "\r\n [1]", "x", "<html></html>",
-        "余额", "\xc9\xfa\xb3\xc9", /* GBK */
+        "余额",     "\xc9\xfa\xb3\xc9", /* GBK */
     };
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
         const bool silent = labels[i] && (strstr(labels[i], "br") ||
@@ -147,7 +157,7 @@ static void decode_text__a_bomb__ends_at_the_limit(void **state)
     free(zeros);
 }
 
-/* ---- streams ------------------------------------------------------------- */
+/* ---- streams ---- */
 
 /** All of it, in pieces of `piece` bytes into rooms of `room`. */
 static struct buf turn_all(struct decoder *d, struct str bytes, size_t piece,
@@ -183,7 +193,10 @@ static void decoder_turn__any_pieces__give_the_same(void **state)
     for (size_t i = 0; i < len; i++) {
         video[i] = (char)(i * i >> 7);
     }
-    memcpy(video, "\0\0\0\x10" "ftypisom\0\0\0\0", 16);
+    memcpy(video,
+           "\0\0\0\x10"
+           "ftypisom\0\0\0\0",
+           16);
     for (size_t i = 0; i < 5; i++) {
         struct coded body =
             codings[i] ? code(codings[i], video, len) : (struct coded){0};
@@ -191,8 +204,8 @@ static void decoder_turn__any_pieces__give_the_same(void **state)
                                   codings[i] ? body.len : len};
         for (size_t k = 0; k < 4; k++) {
             enum decode_end end;
-            struct decoder *d = decoder_new(
-                str_of(i == 1 || i == 2 ? "deflate" : "gzip"));
+            struct decoder *d =
+                decoder_new(str_of(i == 1 || i == 2 ? "deflate" : "gzip"));
             struct buf out =
                 turn_all(d, bytes, pieces[k], k % 2 ? 16 : 65536, &end);
             assert_int_equal(end, DECODE_MORE);

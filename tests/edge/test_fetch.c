@@ -24,8 +24,7 @@ static const char *url_of(const char *path)
     return url;
 }
 
-/* ---- the server's side ----------------------------------------------------
- */
+/* ---- the server's side ---- */
 
 static bool serve_text(struct web *w, int fd, const char *request, int number)
 {
@@ -100,8 +99,7 @@ static bool serve_video(struct web *w, int fd, const char *request, int number)
     return !no_length && !cut;
 }
 
-/* ---- whole bodies ---------------------------------------------------------
- */
+/* ---- whole bodies ---- */
 
 static void fetch_start__body_with_length__comes_whole(void **state)
 {
@@ -197,8 +195,7 @@ static void fetch_start__many_at_once__come_each(void **state)
     }
 }
 
-/* ---- bodies that are not whole --------------------------------------------
- */
+/* ---- bodies that are not whole ---- */
 
 static void fetch_start__shorter_than_its_length__is_broken(void **state)
 {
@@ -325,8 +322,7 @@ static void fetch_start__slow_but_steady__comes_whole(void **state)
     assert_int_equal(seen.end.bytes, 10);
 }
 
-/* ---- pauses ---------------------------------------------------------------
- */
+/* ---- pauses ---- */
 
 static void fetch_resume__pauses_all_the_way__comes_whole(void **state)
 {
@@ -368,8 +364,7 @@ static void fetch_resume__long_pause__holds_the_server_back(void **state)
     assert_int_equal(seen.bytes, bytes);
 }
 
-/* ---- redirects ------------------------------------------------------------
- */
+/* ---- redirects ---- */
 
 /** /n goes to /n-1, and /0 is the video. */
 static bool serve_hops(struct web *w, int fd, const char *request, int number)
@@ -431,8 +426,7 @@ static void fetch_start__redirect_without_a_place__is_its_status(void **state)
     assert_int_equal(seen.heads, 0);
 }
 
-/* ---- ends that we make ----------------------------------------------------
- */
+/* ---- ends that we make ---- */
 
 static void fetch_cancel__in_mid_body__ends_it_later(void **state)
 {

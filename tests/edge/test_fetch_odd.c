@@ -6,7 +6,11 @@
  * a 206, behind a URL that only browsers read, or a byte at a time.
  */
 
-#define MP4 "\0\0\0\x14" "ftypisom\0\0\2\0isom" "\0\0\0\x0c" "mdatdata"
+#define MP4                                                                    \
+    "\0\0\0\x14"                                                               \
+    "ftypisom\0\0\2\0isom"                                                     \
+    "\0\0\0\x0c"                                                               \
+    "mdatdata"
 #define MP4_BYTES 32
 
 static struct web *web;
@@ -424,8 +428,8 @@ static void fetch_start__the_process_stands_still__is_no_stall(void **state)
     ended = 0;
     web = web_start(serve_while_stopped, NULL);
     fetcher = fetcher_open(loop, &options, &err);
-    seen.fetch = fetch_start(fetcher, str_of(web->url), 5000, 1500, &hooks,
-                             &seen, &err);
+    seen.fetch =
+        fetch_start(fetcher, str_of(web->url), 5000, 1500, &hooks, &seen, &err);
     assert_non_null(seen.fetch);
     wait_for(1);
     assert_int_equal(seen.end.end, REPLY_WHOLE);
@@ -460,8 +464,8 @@ static void fetch_start__flood_of_headers__is_broken(void **state)
     ended = 0;
     web = web_start(serve_headers, NULL);
     fetcher = fetcher_open(loop, &options, &err);
-    seen.fetch = fetch_start(fetcher, str_of(web->url), 5000, 5000, &hooks,
-                             &seen, &err);
+    seen.fetch =
+        fetch_start(fetcher, str_of(web->url), 5000, 5000, &hooks, &seen, &err);
     assert_non_null(seen.fetch);
     wait_for(1);
     assert_int_equal(seen.end.end, REPLY_BROKEN);

@@ -97,8 +97,7 @@ static const char *const always_forbidden[] = {
 static int listeners[COUNT(closed_hosts)];
 static struct tls tls;
 
-/* ---- a network of our own -------------------------------------------------
- */
+/* ---- a network of our own ---- */
 
 static bool add_address(int alias, const char *host)
 {
@@ -249,8 +248,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- the rules ------------------------------------------------------------
- */
+/* ---- the rules ---- */
 
 /** Refused at the start, or ended as forbidden. */
 static void assert_forbidden(const char *url)

@@ -1,7 +1,7 @@
 #include "edge/http_trial.h"
 #include "edge/tls.h"
 
-/* ---- whole replies ------------------------------------------------------- */
+/* ---- whole replies ---- */
 
 static void http_send__post__sends_and_brings_all(void **state)
 {
@@ -118,7 +118,7 @@ static void http_send__byte_by_byte__comes_whole(void **state)
     assert_string_equal(answers->body, "{}");
 }
 
-/* ---- each POST once ------------------------------------------------------ */
+/* ---- each POST once ---- */
 
 static void http_send__kept_connection_dies__one_post_only(void **state)
 {
@@ -152,7 +152,7 @@ static void http_send__reset_instead_of_a_reply__one_post_only(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-/* ---- nothing sent -------------------------------------------------------- */
+/* ---- nothing sent ---- */
 
 static void http_send__nothing_listens__is_unreached_and_not_sent(void **state)
 {
@@ -273,7 +273,7 @@ static void http_send__proxy_in_the_environment__goes_straight(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-/* ---- TLS ----------------------------------------------------------------- */
+/* ---- TLS ---- */
 
 static void http_send__certificate_of_a_stranger__is_untrusted(void **state)
 {

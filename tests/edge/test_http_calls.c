@@ -8,9 +8,9 @@
 
 /*
  * Each call of libcurl's that needs memory, and those of libuv's that watch its
- * sockets, fails at each of some times, in a door for submissions and in one for
- * polls: a reply comes once or the start says why not, `sent` is never less than
- * the truth, and the next exchange works.
+ * sockets, fails at each of some times, in a door for submissions and in one
+ * for polls: a reply comes once or the start says why not, `sent` is never less
+ * than the truth, and the next exchange works.
  */
 
 /* clang-format off */
@@ -57,8 +57,8 @@ static bool exchange(bool post, struct answer *answer)
     came = 0;
     memset(answer, 0, sizeof *answer);
     sending = true;
-    bool began = http_send(http, &exchange, TIMEOUT_MS, NULL, on_reply, answer,
-                           &err);
+    bool began =
+        http_send(http, &exchange, TIMEOUT_MS, NULL, on_reply, answer, &err);
     sending = false;
     if (!began) {
         assert_true(err.kind == ERR_TRANSIENT && err.text[0]);

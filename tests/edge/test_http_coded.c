@@ -84,15 +84,15 @@ static void http_send__coded_reply__comes_as_it_was_meant(void **state)
 static void http_send__unreadable_2xx__is_broken_and_says_so(void **state)
 {
     (void)state;
-    struct coded_reply unknown = {"200 OK", "compress",
-                                  {strdup("\x01\x02\x03"), 3}};
+    struct coded_reply unknown = {
+        "200 OK", "compress", {strdup("\x01\x02\x03"), 3}};
     ask(&unknown);
     assert_int_equal(answers->end, REPLY_BROKEN);
     assert_true(answers->sent);
     assert_non_null(strstr(answers->why, "\"compress\""));
 
-    struct coded_reply foreign = {"200 OK", "\xff\x01\"a",
-                                  {strdup("\x01\x02\x03"), 3}};
+    struct coded_reply foreign = {
+        "200 OK", "\xff\x01\"a", {strdup("\x01\x02\x03"), 3}};
     ask(&foreign);
     assert_int_equal(answers->end, REPLY_BROKEN);
     assert_non_null(strstr(answers->why, "\"???a\""));
@@ -109,8 +109,8 @@ static void http_send__unreadable_2xx__is_broken_and_says_so(void **state)
 static void http_send__unreadable_refusal__keeps_its_status(void **state)
 {
     (void)state;
-    struct coded_reply unknown = {"429 Too Many Requests", "compress",
-                                  {strdup("\x01\x02\x03"), 3}};
+    struct coded_reply unknown = {
+        "429 Too Many Requests", "compress", {strdup("\x01\x02\x03"), 3}};
     ask(&unknown);
     assert_int_equal(answers->end, REPLY_WHOLE);
     assert_int_equal(answers->status, 429);
@@ -134,14 +134,14 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(http_send__coded_reply__comes_as_it_was_meant,
-                                        setup, end_trial),
-        cmocka_unit_test_setup_teardown(http_send__unreadable_2xx__is_broken_and_says_so,
-                                        setup, end_trial),
-        cmocka_unit_test_setup_teardown(http_send__unreadable_refusal__keeps_its_status,
-                                        setup, end_trial),
-        cmocka_unit_test_setup_teardown(http_send__bomb__is_too_large,
-                                        setup, end_trial),
+        cmocka_unit_test_setup_teardown(
+            http_send__coded_reply__comes_as_it_was_meant, setup, end_trial),
+        cmocka_unit_test_setup_teardown(
+            http_send__unreadable_2xx__is_broken_and_says_so, setup, end_trial),
+        cmocka_unit_test_setup_teardown(
+            http_send__unreadable_refusal__keeps_its_status, setup, end_trial),
+        cmocka_unit_test_setup_teardown(http_send__bomb__is_too_large, setup,
+                                        end_trial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

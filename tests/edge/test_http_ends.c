@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-/* ---- replies that don't come whole --------------------------------------- */
+/* ---- replies that don't come whole ---- */
 
 static void http_send__no_reply_in_time__is_timed_out_and_sent(void **state)
 {
@@ -63,7 +63,8 @@ static void http_send__several_in_time_and_not__each_ends_once(void **state)
     web = web_start(serve_first_never, NULL);
     open_http(true, 4, 2, NULL);
     for (int i = 0; i < 6; i++) {
-        assert_true(post(url_of(i ? "/quick" : "/never"), "{}", 400, &answers[i]));
+        assert_true(
+            post(url_of(i ? "/quick" : "/never"), "{}", 400, &answers[i]));
     }
     wait_for(6);
     assert_int_equal(answers[0].end, REPLY_TIMED_OUT);
@@ -254,7 +255,7 @@ static void http_send__after_a_broken_one__starts_afresh(void **state)
     assert_null(strcasestr(web->last, "Idempotency-Key"));
 }
 
-/* ---- many ---------------------------------------------------------------- */
+/* ---- many ---- */
 
 static bool serve_in_order(struct web *w, int fd, const char *request,
                            int number)

@@ -61,7 +61,8 @@ static bool ask_until_whole(const char *url, int64_t timeout_ms)
     return false;
 }
 
-static void http_send__connection_is_swallowed__goes_on_over_another(void **state)
+static void
+http_send__connection_is_swallowed__goes_on_over_another(void **state)
 {
     (void)state;
     struct tls tls = {0};
@@ -87,7 +88,8 @@ static void http_send__connection_is_swallowed__goes_on_over_another(void **stat
     assert_true(after > before);
 }
 
-static bool serve_in_turn(struct web *w, int fd, const char *request, int number)
+static bool serve_in_turn(struct web *w, int fd, const char *request,
+                          int number)
 {
     (void)w;
     (void)request;

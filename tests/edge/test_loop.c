@@ -82,7 +82,7 @@ static void note_word(void *context)
     note(context);
 }
 
-/* ---- deferred calls ------------------------------------------------------ */
+/* ---- deferred calls ---- */
 
 static void note_and_defer(void *context)
 {
@@ -153,7 +153,7 @@ static void loop_defer__again_and_again__starves_no_timer(void **state)
     loop_timer_free(timer);
 }
 
-/* ---- posts --------------------------------------------------------------- */
+/* ---- posts ---- */
 
 static int posted[1000];
 static int posted_len;
@@ -201,7 +201,7 @@ static void loop_close__with_a_post_left__calls_it(void **state)
     assert_string_equal(trace, "posted ");
 }
 
-/* ---- clocks -------------------------------------------------------------- */
+/* ---- clocks ---- */
 
 static int64_t seen_ms[2];
 
@@ -309,7 +309,7 @@ static void loop_longest_turn_us__only_waiting__stays_short(void **state)
     loop_timer_free(timer);
 }
 
-/* ---- timers -------------------------------------------------------------- */
+/* ---- timers ---- */
 
 static void loop_timer_set__again__replaces_the_first(void **state)
 {
@@ -356,7 +356,7 @@ static void loop_timer_free__in_its_own_call__is_fine(void **state)
     turn();
 }
 
-/* ---- signals and work ---------------------------------------------------- */
+/* ---- signals and work ---- */
 
 static void on_hangup(void *context)
 {

@@ -178,13 +178,14 @@ static void database_url_judge__beside_others__is_a_line(void **state)
     buf_done(&faults);
 }
 
-/* ---- what a connection says ---------------------------------------------- */
+/* ---- what a connection says ---- */
 
 /** A server that refuses everybody in words of its own; one connection. */
 static void *refuse(void *context)
 {
-    static const char words[] = "password \"CANARY\" of user \"app\" is no good, "
-                                "nor is \"xCANARYx\", says \"h.example\"";
+    static const char words[] =
+        "password \"CANARY\" of user \"app\" is no good, "
+        "nor is \"xCANARYx\", says \"h.example\"";
     int listener = *(int *)context;
     int fd = accept(listener, NULL, NULL);
     char asked[1000];
@@ -226,7 +227,8 @@ static void pg_dial__words_with_the_password__are_cut(void **state)
     pthread_join(thread, NULL);
     close(listener);
     assert_null(strstr(err.text, "CANARY"));
-    assert_non_null(strstr(err.text, "password \"(not shown)\" of user \"app\""));
+    assert_non_null(
+        strstr(err.text, "password \"(not shown)\" of user \"app\""));
     assert_non_null(strstr(err.text, "\"h.example\""));
 }
 

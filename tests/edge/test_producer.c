@@ -69,8 +69,8 @@ static bool could_send(void *context)
     const struct outgoing outgoing = {
         .topic = eager->topic, .key = STR("k"), .value = STR("again")};
     struct err err = {0};
-    bool sent = producer_send(eager->producer, &outgoing, on_end,
-                              eager->answers, &err);
+    bool sent =
+        producer_send(eager->producer, &outgoing, on_end, eager->answers, &err);
     eager->answers->want += sent;
     return sent;
 }

@@ -28,15 +28,17 @@ WRAP(enum MHD_Result, MHD_queue_response, MHD_NO,
      (connection, status, response))
 /* clang-format on */
 
-struct MHD_Daemon *
-__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
-                        MHD_AcceptPolicyCallback accept, void *accept_context,
-                        MHD_AccessHandlerCallback handle, void *context, ...);
+struct MHD_Daemon *__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
+                                           MHD_AcceptPolicyCallback accept,
+                                           void *accept_context,
+                                           MHD_AccessHandlerCallback handle,
+                                           void *context, ...);
 
-struct MHD_Daemon *
-__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
-                        MHD_AcceptPolicyCallback accept, void *accept_context,
-                        MHD_AccessHandlerCallback handle, void *context, ...)
+struct MHD_Daemon *__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
+                                           MHD_AcceptPolicyCallback accept,
+                                           void *accept_context,
+                                           MHD_AccessHandlerCallback handle,
+                                           void *context, ...)
 {
     if (fails("MHD_start_daemon")) {
         return NULL;

@@ -1,4 +1,5 @@
-/* wraps: PQconnectStartParams PQconnectPoll PQsetnonblocking PQenterPipelineMode */
+/* wraps: PQconnectStartParams PQconnectPoll PQsetnonblocking */
+/* wraps: PQenterPipelineMode */
 /* wraps: PQsendQueryPrepared PQsendQueryParams PQsendPrepare PQpipelineSync */
 /* wraps: PQflush PQconsumeInput PQgetResult uv_poll_init uv_poll_start */
 #include "edge/calls.h"
@@ -44,11 +45,11 @@ WRAP(int, uv_poll_start, UV_EBADF, (uv_poll_t *poll, int events, uv_poll_cb fn),
 /* clang-format on */
 
 static const char *const calls[] = {
-    "PQconnectStartParams", "PQconnectPoll",
-    "PQsetnonblocking",    "PQenterPipelineMode",
-    "PQsendQueryPrepared", "PQsendQueryParams", "PQsendPrepare",
-    "PQpipelineSync",      "PQflush",           "PQconsumeInput",
-    "PQgetResult",         "uv_poll_init",      "uv_poll_start",
+    "PQconnectStartParams", "PQconnectPoll",       "PQsetnonblocking",
+    "PQenterPipelineMode",  "PQsendQueryPrepared", "PQsendQueryParams",
+    "PQsendPrepare",        "PQpipelineSync",      "PQflush",
+    "PQconsumeInput",       "PQgetResult",         "uv_poll_init",
+    "uv_poll_start",
 };
 
 /* The first ones are of the greeting, of either lane. */
@@ -86,9 +87,8 @@ static int64_t join(struct trial *trial)
     for (int i = 0; i < TRIES_MAX; i++) {
         wait_up(trial);
         struct trial_answer answer = {.trial = trial};
-        store_join(trial->store, "trial", 100, TRIAL_ACCOUNT,
-               "192.0.2.7:9464", trial_on_id,
-                   &answer);
+        store_join(trial->store, "trial", 100, TRIAL_ACCOUNT, "192.0.2.7:9464",
+                   trial_on_id, &answer);
         trial_wait(trial);
         if (answer.err.kind == ERR_NONE) {
             return answer.id;

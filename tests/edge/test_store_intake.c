@@ -199,7 +199,7 @@ static void intake__many_rows__are_quick(void **state)
     assert_true(best_us < 200000);
 }
 
-/* ---- what is no fault of the data ---------------------------------------- */
+/* ---- what is no fault of the data ---- */
 
 /** The batch comes again, as often as it has to; nothing of it is lost. */
 static void comes_again(struct trial *trial, const char *breaks,
@@ -268,7 +268,7 @@ static void sqlstate__each_class__means_what_is_to_be_done(void **state)
     }
 }
 
-/* ---- sources ------------------------------------------------------------ */
+/* ---- sources ---- */
 
 struct sources_answer {
     struct trial *trial;

@@ -51,7 +51,7 @@ static bool learn(struct trial *trial, int64_t task, const char *key,
     return answer.done;
 }
 
-/* ---- leases ------------------------------------------------------------- */
+/* ---- leases ---- */
 
 static void beat__alive__bumps_and_sees_all(void **state)
 {
@@ -160,8 +160,8 @@ static void bury__frozen_in_mid_claim__is_ended_first(void **state)
         int64_t other = trial_join(trial);
         int frozen_backend;
         int stranger_backend;
-        PGconn *frozen = freeze(trial, true, cases[i].sql, cases[i].whole,
-                                &frozen_backend);
+        PGconn *frozen =
+            freeze(trial, true, cases[i].sql, cases[i].whole, &frozen_backend);
         PGconn *stranger =
             freeze(trial, false, "SELECT 1", false, &stranger_backend);
         wait_for_event(trial, frozen_backend, cases[i].event);
@@ -195,7 +195,7 @@ static void leave__our_own__makes_orphans(void **state)
     assert_int_equal(result.adopted_len, 1);
 }
 
-/* ---- holds and answers -------------------------------------------------- */
+/* ---- holds and answers ---- */
 
 static void holds__set_probed_lifted__are_seen_by_all(void **state)
 {
@@ -279,23 +279,22 @@ static void keys_answer__broken__stays_until_its_row_is_deleted(void **state)
 
 static int sequences_behind(struct trial *trial)
 {
-    PGresult *result =
-        PQexec(trial->conn, pg_sql("query", "check_sequences"));
+    PGresult *result = PQexec(trial->conn, pg_sql("query", "check_sequences"));
     assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
     int len = PQntuples(result);
     PQclear(result);
     return len;
 }
 
-static void join__under_a_sequence_that_began_anew__has_a_new_number(
-    void **state)
+static void
+join__under_a_sequence_that_began_anew__has_a_new_number(void **state)
 {
     struct trial *trial = *state;
     /* Another one belongs into check_sequences.sql. */
-    assert_int_equal(
-        trial_number(trial, "SELECT count(*) FROM pg_sequences WHERE "
-                            "schemaname = current_schema"),
-        2);
+    assert_int_equal(trial_number(trial,
+                                  "SELECT count(*) FROM pg_sequences WHERE "
+                                  "schemaname = current_schema"),
+                     2);
     assert_int_equal(sequences_behind(trial), 0);
     for (int i = 0; i < 3; i++) {
         trial_join(trial);
@@ -350,8 +349,8 @@ static void learn__another_id_is_there__names_it_and_keeps_it(void **state)
         trial_sql(trial, "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO "
                          "closed SELECT * FROM d");
     }
-    assert_string_equal(
-        trial_sql(trial, "SELECT provider_task_id FROM closed"), "task_1");
+    assert_string_equal(trial_sql(trial, "SELECT provider_task_id FROM closed"),
+                        "task_1");
 }
 
 static void learn__refused_by_the_database__is_to_be_tried_again(void **state)
@@ -401,8 +400,9 @@ static void learn__of_an_earlier_submission__is_kept_with_it(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 1);
     assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
     assert_string_equal(
-        trial_sql(trial, "SELECT p.provider_task_id || ' ' || t.state || "
-                         "t.provider_task_id FROM past p JOIN task t USING (id)"),
+        trial_sql(trial,
+                  "SELECT p.provider_task_id || ' ' || t.state || "
+                  "t.provider_task_id FROM past p JOIN task t USING (id)"),
         "task_1 0");
     assert_false(learn(trial, row.id, "key-r-00000", "task_1"));
     struct trial_answer other =
@@ -472,7 +472,7 @@ static void learn__while_the_row_is_closed__is_not_lost(void **state)
     assert_int_equal(trial_number(trial, "SELECT state FROM task"), LATE);
 }
 
-/* ---- a connection that is lost ------------------------------------------ */
+/* ---- a connection that is lost ---- */
 
 static const char *const kill_ours =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "

@@ -28,8 +28,8 @@ static void cancel(struct trial *trial, int64_t task)
               (long long)task);
 }
 
-static void cancelled__while_it_waits__is_never_claimed_but_expires(
-    void **state)
+static void
+cancelled__while_it_waits__is_never_claimed_but_expires(void **state)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);

@@ -51,7 +51,8 @@ static void prepare(struct trial *trial, const char *query,
 /** A lease, and so many requests that wait: each known by its id from 1. */
 static void fill(struct trial *trial)
 {
-    static const char *const tables[] = {"request", "task", "waiting", "cancel"};
+    static const char *const tables[] = {"request", "task", "waiting",
+                                         "cancel"};
     const char *const params[] = {"1000", "30000"};
     PGresult *result = PQexecParams(trial->conn, pg_sql("query", "session"), 2,
                                     NULL, params, NULL, NULL, 0);
@@ -111,8 +112,8 @@ static double work_of(struct trial *trial, const char *query,
     PQclear(PQexec(trial->conn,
                    "SELECT set_config('pixverse.counts', 'true', true)"));
     snprintf(name, sizeof name,
-             "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE %s(%s)",
-             query, arguments);
+             "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE %s(%s)", query,
+             arguments);
     PGresult *plan = PQexec(trial->conn, name);
     if (PQresultStatus(plan) != PGRES_TUPLES_OK) {
         fail_msg("%s", PQerrorMessage(trial->conn));

@@ -8,8 +8,7 @@ static void save__many_rows__are_hot(void **state)
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     /* Its snapshots would keep row versions from being pruned. */
-    (void)trial_sql(trial,
-                    "ALTER TABLE task SET (autovacuum_enabled = off)");
+    (void)trial_sql(trial, "ALTER TABLE task SET (autovacuum_enabled = off)");
     trial_requests(trial, LEN);
     struct turn_result claimed =
         trial_good_turn(trial, (struct turn){.owner = me, .claims_max = LEN});

@@ -8,7 +8,7 @@
 /* Who is dead, what becomes of its rows, who counts; and how soon a connection
  * is back, whatever its host does. */
 
-/* ---- burials ------------------------------------------------------------ */
+/* ---- burials ---- */
 
 static void bury__the_counter_has_moved__it_lives(void **state)
 {
@@ -61,14 +61,14 @@ static void leave__our_own__needs_no_counter(void **state)
         trial_number(trial, "SELECT count(*) FROM lease WHERE dead"), 1);
 }
 
-/* ---- takeovers ---------------------------------------------------------- */
+/* ---- takeovers ---- */
 
 static struct turn_result adopt(struct trial *trial, int64_t me, int most,
                                 int64_t after)
 {
-    return trial_good_turn(trial, (struct turn){.owner = me,
-                                                .adopts_max = most,
-                                                .adopt_after = after});
+    return trial_good_turn(
+        trial,
+        (struct turn){.owner = me, .adopts_max = most, .adopt_after = after});
 }
 
 static void adopt__more_than_asked_for__goes_on_behind_the_last(void **state)
@@ -114,8 +114,8 @@ static void adopt__a_row_is_locked__was_seen_and_not_taken(void **state)
 }
 
 /** `task` is locked against every look at it, and the turn comes back. */
-static void forget__the_dead_and_no_others__without_a_look_at_tasks(
-    void **state)
+static void
+forget__the_dead_and_no_others__without_a_look_at_tasks(void **state)
 {
     struct trial *trial = *state;
     int64_t dead = trial_join(trial);
@@ -126,15 +126,15 @@ static void forget__the_dead_and_no_others__without_a_look_at_tasks(
     assert_true(trial_bury(trial, later));
     trial_sql(trial, "BEGIN");
     trial_sql(trial, "LOCK TABLE task IN ACCESS EXCLUSIVE MODE");
-    trial_good_turn(trial, (struct turn){
-                               .owner = me, .forget = ids, .forget_len = 2});
+    trial_good_turn(trial,
+                    (struct turn){.owner = me, .forget = ids, .forget_len = 2});
     trial_sql(trial, "COMMIT");
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM lease"), 2);
-    assert_int_equal(
-        trial_number(trial, "SELECT id FROM lease WHERE dead"), later);
+    assert_int_equal(trial_number(trial, "SELECT id FROM lease WHERE dead"),
+                     later);
 }
 
-/* ---- the beat and the count --------------------------------------------- */
+/* ---- the beat and the count ---- */
 
 static void on_beat(void *context, const struct beat_result *result)
 {
@@ -180,8 +180,8 @@ static void count__rows_wait_and_workers_work__is_told_with_beats(void **state)
     int64_t dead = trial_join(trial);
     trial_requests(trial, 5);
     trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
-    assert_int_equal(beat(trial, &(struct beat){.owner = me, .tasks = 2}).queued,
-                     0);
+    assert_int_equal(
+        beat(trial, &(struct beat){.owner = me, .tasks = 2}).queued, 0);
     beat(trial, &(struct beat){.owner = other, .tasks = 40});
     beat(trial, &(struct beat){.owner = dead, .tasks = 500});
     assert_true(trial_bury(trial, dead));
@@ -220,7 +220,7 @@ static void count__a_held_snapshot__is_told_in_transactions(void **state)
     PQfinish(dump);
 }
 
-/* ---- connections -------------------------------------------------------- */
+/* ---- connections ---- */
 
 static int listen_at(uint16_t *port)
 {
@@ -251,8 +251,8 @@ static void fill_queue(uint16_t port, int *fds, size_t len)
 
 /** One that accepts and is silent, then one that swallows packets, then ours:
  * each is given up within half a lease. */
-static void connect__silent_and_swallowing_hosts__the_next_one_is_tried(
-    void **state)
+static void
+connect__silent_and_swallowing_hosts__the_next_one_is_tried(void **state)
 {
     struct trial *trial = *state;
     uint16_t silent;
@@ -323,7 +323,8 @@ static void connect__for_any_lease__waits_are_far_below_it(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
 
 int main(void)
 {

@@ -2,7 +2,7 @@
 #include "edge/store_trial.h"
 #include "lib/rows.h"
 
-/* ---- claim -------------------------------------------------------------- */
+/* ---- claim ---- */
 
 /** claim.sql has a rule of core/step.c in words of its own. */
 static void claim__a_waiting_row__is_what_the_step_says(void **state)
@@ -23,8 +23,7 @@ static void claim__a_waiting_row__is_what_the_step_says(void **state)
     const struct task waits = {.row = result.rereads[0].row};
     const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
     const struct policy policy = {.account = TRIAL_ACCOUNT};
-    struct step step =
-        task_step(&waits, &outcome, &policy, TRIAL_NOW + 1000);
+    struct step step = task_step(&waits, &outcome, &policy, TRIAL_NOW + 1000);
     struct task_row expected = step.next.row;
     expected.owner = me; /* whose and which: what the store knows alone */
     expected.fence += 1;
@@ -264,7 +263,7 @@ static void claim__that_counts__comes_after_the_saves_commit(void **state)
         trial_number(trial, "SELECT count(DISTINCT xmin::text) FROM task"), 2);
 }
 
-/* ---- saves -------------------------------------------------------------- */
+/* ---- saves ---- */
 
 static void save__the_next_version__is_stored_whole(void **state)
 {
@@ -444,8 +443,7 @@ static void save__kept_out_by_a_constraint__is_for_later(void **state)
         rows[i].version++;
         saves[i] = &rows[i];
     }
-    trial_sql(trial,
-              "INSERT INTO closed SELECT * FROM task WHERE id = %lld",
+    trial_sql(trial, "INSERT INTO closed SELECT * FROM task WHERE id = %lld",
               (long long)rows[1].id);
     const struct turn turn = {.owner = me, .saves = saves, .saves_len = 5};
     struct turn_result result = trial_good_turn(trial, turn);
@@ -472,7 +470,7 @@ static void facts__a_later_submission__has_a_key_of_its_own(void **state)
     assert_true(str_eq(result.facts[1].idempotency_key, STR("key-r-00001/3")));
 }
 
-/* ---- expire, adopt, mine ------------------------------------------------ */
+/* ---- expire, adopt, mine ---- */
 
 static void expire__past_the_deadline__is_ours_and_queued(void **state)
 {
@@ -667,7 +665,8 @@ static struct told unreadable(struct trial *trial, int64_t owner)
     return unreadable_part(trial, owner, 0, 100);
 }
 
-static void unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **state)
+static void
+unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **state)
 {
     static const char *const breaks[] = {
         "UPDATE task SET state = 77 WHERE id = 1",
@@ -710,12 +709,13 @@ static void unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **stat
     trial_sql(trial, "DELETE FROM waiting");
     trial_sql(trial, "UPDATE task SET owner = 0, state = CASE WHEN id = 1 "
                      "THEN 77 ELSE 1 END");
-    result = trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 8});
+    result =
+        trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 8});
     assert_int_equal(result.adopted_len, 2);
     assert_int_equal(unreadable(trial, me).count, 6);
 }
 
-/* ---- reasons ------------------------------------------------------------ */
+/* ---- reasons ---- */
 
 static struct reason_row reason_for(const struct task_row *row)
 {
@@ -751,8 +751,9 @@ static void reasons__of_ours__are_written_changed_and_taken_away(void **state)
     reason.word = "fetch_refused";
     trial_good_turn(trial, set);
     assert_string_equal(
-        trial_sql(trial, "SELECT concat_ws(' ', task = %lld, fence, state, "
-                         "word, since_ms, tries, next_ms) FROM reason",
+        trial_sql(trial,
+                  "SELECT concat_ws(' ', task = %lld, fence, state, "
+                  "word, since_ms, tries, next_ms) FROM reason",
                   (long long)row.id),
         "t 1 1 fetch_refused 11 4 12");
     const struct turn gone = {
@@ -792,8 +793,8 @@ static void reasons__that_are_shared__are_all_there_are(void **state)
         {.word = "throttle", .since_ms = 1, .tries = 2, .answer = "HTTP 429"},
         {.word = "many", .since_ms = 3, .tries = 4, .answer = "x"},
     };
-    struct turn turn = {.owner = me, .shared = two, .shared_len = 2,
-                        .shared_changed = true};
+    struct turn turn = {
+        .owner = me, .shared = two, .shared_len = 2, .shared_changed = true};
     trial_good_turn(trial, turn);
     trial_good_turn(trial, turn);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM shared_reason"),

@@ -57,7 +57,8 @@ static bool serve_drip(struct web *w, int fd, const char *request, int number)
     return false;
 }
 
-/** Thinks for a second, with a space now and then, as S3 puts parts together. */
+/** Thinks for a second, with a space now and then, as S3 puts parts
+ * together. */
 static bool serve_thought(struct web *w, int fd, const char *request,
                           int number)
 {
@@ -138,8 +139,7 @@ static void wire_start__thinks_aloud__is_waited_for(void **state)
 static void wire_start__never_done__ends_at_its_limit(void **state)
 {
     (void)state;
-    web = web_start(serve_drip,
-                    (void *)(uintptr_t) "HTTP/1.1 200 OK\r\n\r\n");
+    web = web_start(serve_drip, (void *)(uintptr_t) "HTTP/1.1 200 OK\r\n\r\n");
     call((struct wire_request){.method = "POST", .whole_ms = 400});
     assert_false(whole);
     assert_non_null(strstr(why, "not done within"));
@@ -179,8 +179,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             wire_start__store_that_drips__is_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            wire_start__thinks_aloud__is_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(wire_start__thinks_aloud__is_waited_for,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(
             wire_start__packed_answer__comes_as_it_was_meant, setup, teardown),
         cmocka_unit_test_setup_teardown(

@@ -50,8 +50,8 @@ struct web {
     atomic_int connections;
     atomic_int requests;
     atomic_bool stopping;
-    char
-        last[WEB_REQUEST_BYTES]; /* the last request; read it when it is done */
+    /* the last request; read it when it is done */
+    char last[WEB_REQUEST_BYTES];
     char url[128];
 };
 
@@ -87,9 +87,9 @@ static inline bool web_say(int fd, const char *text)
 }
 
 /**
- * Says it while this process stands still, for half a second from `after_ms` on.
- * A child does both, the server being a thread of this process. By then libcurl
- * has no timer left that would look into the socket by chance.
+ * Says it while this process stands still, for half a second from `after_ms`
+ * on. A child does both, the server being a thread of this process. By then
+ * libcurl has no timer left that would look into the socket by chance.
  */
 static inline bool web_say_while_stopped(int fd, const char *text, int after_ms)
 {

@@ -79,8 +79,8 @@ const struct object *storage_find(const struct storage *storage,
 
 const char *storage_left(const struct storage *storage)
 {
-    for (const struct list *at = storage->uploads.next;
-         at != &storage->uploads; at = at->next) {
+    for (const struct list *at = storage->uploads.next; at != &storage->uploads;
+         at = at->next) {
         const struct upload *upload = LIST_OWNER(at, struct upload, link);
         if (!upload->over && !storage_find(storage, upload->key)) {
             return upload->key; /* where an object is, the sweep sees it */

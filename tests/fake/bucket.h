@@ -15,9 +15,9 @@ struct storage {
     struct object *objects;
     size_t len;
     struct list uploads; /* begun, and neither shown nor given up */
-    bool full; /* BUCKET_UNUSABLE to all that want to write */
-    bool early; /* says what is there before it has read what comes */
-    int chaos;  /* puts in a thousand that fail */
+    bool full;           /* BUCKET_UNUSABLE to all that want to write */
+    bool early;          /* says what is there before it has read what comes */
+    int chaos;           /* puts in a thousand that fail */
 };
 
 struct storage *storage_open(struct world *world);

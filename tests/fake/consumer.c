@@ -25,7 +25,7 @@ struct consumer {
     size_t out;
     bool paused;
     bool pumping;
-    bool gone; /* no member any more */
+    bool gone;         /* no member any more */
     struct list later; /* given back for lack of memory */
 };
 
@@ -319,7 +319,8 @@ static void on_again(struct op *op)
             LIST_OWNER(list_pop(&again), struct handed, link);
         const int p = handed->message.partition;
         consumer->out++;
-        if (handed->generation == consumer->world->kafka->partitions[p].generation) {
+        if (handed->generation ==
+            consumer->world->kafka->partitions[p].generation) {
             consumer->on_message(consumer->context, &handed->message);
         } else {
             free_handed(&handed->message);

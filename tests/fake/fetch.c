@@ -93,7 +93,8 @@ static void piece(struct op *op)
     }
 }
 
-/** A minute has brought sixty bytes: the reader is asked whether it bears it. */
+/** A minute has brought sixty bytes: the reader is asked whether it bears
+ * it. */
 static void drip(struct op *op)
 {
     struct fetch *fetch = (struct fetch *)op;
@@ -102,8 +103,7 @@ static void drip(struct op *op)
     }
     if (!provider_drips(op->world->provider, fetch->url)) {
         piece(op);
-    } else if (fetch->hooks->on_slow &&
-               fetch->hooks->on_slow(fetch->context)) {
+    } else if (fetch->hooks->on_slow && fetch->hooks->on_slow(fetch->context)) {
         op_on_loop(op, SLOW_MS, drip);
     } else {
         end(fetch, REPLY_TIMED_OUT);
@@ -135,7 +135,9 @@ static void head(struct op *op)
         end(fetch, REPLY_WHOLE);
         return;
     }
-    if (!fetch->hooks->on_head(fetch->context, 200, fetch->unmeasured ? -1 : (int64_t)fetch->body.len,
+    if (!fetch->hooks->on_head(fetch->context, 200,
+                               fetch->unmeasured ? -1
+                                                 : (int64_t)fetch->body.len,
                                STR("video/mp4"))) {
         end(fetch, REPLY_BROKEN);
         return;

@@ -49,8 +49,8 @@ static void open_edges(struct node *node)
     edges->bucket = bucket_open(node->loop, STR(""), 4, 1 << 20, &err);
     edges->producer = producer_open(node->loop, "", NULL, 0,
                                     worker_producer_state, &node->worker, &err);
-    edges->store = store_open(node->loop, &store, worker_store_state,
-                              &node->worker, &err);
+    edges->store =
+        store_open(node->loop, &store, worker_store_state, &node->worker, &err);
 }
 
 struct node *node_start(struct world *world, const char *name,

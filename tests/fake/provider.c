@@ -457,8 +457,7 @@ int provider_serve(struct provider *provider, struct str url, struct buf *body,
                &count) != 3) {
         return 404;
     }
-    struct sale *sale =
-        (struct sale *)(uintptr_t)provider_sale(provider, id);
+    struct sale *sale = (struct sale *)(uintptr_t)provider_sale(provider, id);
     if (!sale || index >= sale->plan.videos) {
         return 404;
     }

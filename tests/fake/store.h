@@ -20,8 +20,8 @@ struct reason_of {
 
 #define SHARED_MAX 64
 
-/** A request and its task; a row of `request`, `task` or `closed`, `waiting`.
- */
+/** A request and its task; a row of `request`, `task` or `closed`,
+ * `waiting`. */
 struct record_of {
     struct intake_row request; /* texts owned by tables->arena */
     struct task_row row;       /* its texts are on the heap */
@@ -90,12 +90,12 @@ struct tables {
     int chaos;      /* units in a thousand whose answer is lost */
     enum unit fail; /* the answer of the next such unit is lost */
     enum task_state fail_state;
-    bool fail_done; /* …after it was committed */
+    bool fail_done;    /* …after it was committed */
     int refusals;      /* so many units end in an error, the connection stays */
     int unreadable;    /* parts of the table, each with a row that is */
     int keep_out;      /* so many rows are saved later */
     int counting_busy; /* so many claims find another counting the fleet */
-    int64_t runs;   /* units that were carried out */
+    int64_t runs;      /* units that were carried out */
     int64_t failed;
     int64_t fenced;
 };

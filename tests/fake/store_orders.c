@@ -13,8 +13,7 @@ static int64_t dead_lease(struct tables *tables)
                                                  sizeof(*tables->leases));
     assert(tables->leases);
     struct lease_of *lease = &tables->leases[tables->leases_len++];
-    *lease =
-        (struct lease_of){.id = (int64_t)tables->leases_len, .dead = true};
+    *lease = (struct lease_of){.id = (int64_t)tables->leases_len, .dead = true};
     return lease->id;
 }
 

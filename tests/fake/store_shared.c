@@ -116,8 +116,7 @@ static void read_leases(struct call *call)
     }
     result->holds = holds;
     result->holds_len = tables->holds_len;
-    int64_t *cancels =
-        arena_alloc(arena, (tables->len + 1) * sizeof *cancels);
+    int64_t *cancels = arena_alloc(arena, (tables->len + 1) * sizeof *cancels);
     for (size_t i = 0; i < tables->len; i++) {
         const struct record_of *record = tables->records[i];
         if (record->cancel && record->row.owner == call->beat.ask.owner) {

@@ -222,8 +222,8 @@ static struct record_of *next_waiting(const struct tables *tables,
     struct record_of *best = NULL;
     for (size_t i = 0; i < tables->len; i++) {
         struct record_of *record = tables->records[i];
-        bool over = record->cancel || (record->expires_ms > 0 &&
-                                       record->expires_ms <= now_ms);
+        bool over = record->cancel ||
+                    (record->expires_ms > 0 && record->expires_ms <= now_ms);
         if (!record->waiting || over != expired ||
             (!expired && record->waits_until_ms > now_ms)) {
             continue;
@@ -335,9 +335,8 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
     }
     result->adopted = adopted;
     result->adopts_seen = (int)result->adopted_len;
-    result->adopt_last = result->adopted_len
-                             ? adopted[result->adopted_len - 1].row.id
-                             : 0;
+    result->adopt_last =
+        result->adopted_len ? adopted[result->adopted_len - 1].row.id : 0;
 }
 
 static void run_forget(struct tables *tables, const struct turn *turn)

@@ -180,9 +180,8 @@ static void *copy_bytes(struct arena *arena, const void *bytes, size_t len)
     return copy;
 }
 
-static const struct reason_row *copy_reasons(struct arena *arena,
-                                             const struct reason_row *rows,
-                                             size_t len)
+static const struct reason_row *
+copy_reasons(struct arena *arena, const struct reason_row *rows, size_t len)
 {
     struct reason_row *copy = arena_alloc(arena, (len + 1) * sizeof *copy);
     for (size_t i = 0; i < len; i++) {

@@ -96,7 +96,8 @@ static void look_at_rows(struct watch *watch)
 static void look_at_sales(struct watch *watch)
 {
     const struct provider *provider = watch->world->provider;
-    /* Who says that it honours keys, and does not, is found out, not stopped. */
+    /* Who says that it honours keys, and does not, is found out, not
+     * stopped. */
     const bool lies =
         provider->told == KEYS_TOLD_YES && !provider->honours_keys;
     for (; watch->sales_len < provider->sales_len; watch->sales_len++) {

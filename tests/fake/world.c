@@ -183,8 +183,8 @@ int64_t world_clock_ms(const struct world *world)
 
 /* ---- events ---- */
 
-#define ORDERS                                                                 \
-    INT64_C(0x1000000) /* events of one millisecond keep their order */
+/* events of one millisecond keep their order */
+#define ORDERS INT64_C(0x1000000)
 
 static void put(struct world *world, struct happening *event)
 {

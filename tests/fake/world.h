@@ -101,8 +101,7 @@ void op_end(struct op *op);
 void world_at(struct world *world, int64_t delay_ms, loop_fn *fn,
               void *context);
 
-/* ---- loops as the world sees them ------------------------------------------
- */
+/* ---- loops as the world sees them ---- */
 
 void loop_name(struct loop *loop, const char *name);
 struct world *loop_world(const struct loop *loop);

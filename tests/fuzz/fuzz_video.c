@@ -3,8 +3,8 @@
 
 #include "core/video.h"
 
-/* The first byte says how the rest is cut: the verdict must not depend on it.
- */
+/* The first byte says how the rest is cut: the verdict must not depend on
+ * it. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,13 +1,15 @@
-/* A disk that errs or is slow: cc -shared -fPIC -o bad_disk.so bad_disk.c -ldl, then
- * LD_PRELOAD it. Of what a process does with files below BAD_DISK, the calls that the
- * file BAD_DISK_PLAN names take longer, or end with an error. A line of the plan is
+/* A disk that errs or is slow: cc -shared -fPIC -o bad_disk.so bad_disk.c -ldl,
+ * then LD_PRELOAD it. Of what a process does with files below BAD_DISK, the
+ * calls that the file BAD_DISK_PLAN names take longer, or end with an error. A
+ * line of the plan is
  *
  *     CALL MILLISECONDS ERRNO TIMES
  *
- * with CALL one of openat pwrite fdatasync fsync renameat2, ERRNO 0 for none, and
- * TIMES -1 for ever; the plan may be written anew at any time (as a whole: by a
- * rename), and TIMES then counts from the start. What was asked of files, and its
- * errno, is added to the file BAD_DISK_LOG, a line each: CALL ERRNO PATH. */
+ * with CALL one of openat pwrite fdatasync fsync renameat2, ERRNO 0 for none,
+ * and TIMES -1 for ever; the plan may be written anew at any time (as a whole:
+ * by a rename), and TIMES then counts from the start. What was asked of files,
+ * and its errno, is added to the file BAD_DISK_LOG, a line each: CALL ERRNO
+ * PATH. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -122,8 +124,9 @@ int openat(int folder_fd, const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
-    return fails("openat", folder_fd) ? -1
-                                      : REAL(openat)(folder_fd, path, flags, mode);
+    return fails("openat", folder_fd)
+               ? -1
+               : REAL(openat)(folder_fd, path, flags, mode);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)

@@ -32,7 +32,7 @@ static struct check_tests check_tests __attribute__((unused));
 #define TEST_CASE(name) TEST_CASE_WITH(name, NULL, NULL)
 
 /** One with a set-up and a tear-down of its own. */
-#define TEST_CASE_WITH(name, begin, end)                                            \
+#define TEST_CASE_WITH(name, begin, end)                                       \
     static void name(void **state);                                            \
     __attribute__((constructor)) static void name##_is_a_test(void)            \
     {                                                                          \

@@ -1,10 +1,10 @@
 /* Clocks that jump: cc -shared -fPIC -o jump_clock.so jump_clock.c -ldl, then
- * LD_PRELOAD it. Every clock of a process is ahead by the nanoseconds that stand,
- * as one native int64_t, in the file that CLOCK_JUMP names: who writes there moves
- * all such processes on at once, as a machine that slept. Waits that run already
- * are not cut short. A negative number is a wall clock that is behind; clocks that
- * count since the boot stay right then: they can't be behind it, and the machine may
- * be up for minutes only. */
+ * LD_PRELOAD it. Every clock of a process is ahead by the nanoseconds that
+ * stand, as one native int64_t, in the file that CLOCK_JUMP names: who writes
+ * there moves all such processes on at once, as a machine that slept. Waits
+ * that run already are not cut short. A negative number is a wall clock that is
+ * behind; clocks that count since the boot stay right then: they can't be
+ * behind it, and the machine may be up for minutes only. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

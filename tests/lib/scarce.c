@@ -1,15 +1,14 @@
-/* Memory that is scarce: cc -shared -fPIC -o scarce.so scarce.c, then LD_PRELOAD it;
- * the sanitizers' build of the worker has it inside, with SCARCE_WRAPS.
- * Allocations of the program's own code, not of its libraries, are refused while the
- * file that SCARCE names says so: an array of int64_t,
+/* Memory that is scarce: cc -shared -fPIC -o scarce.so scarce.c, then
+ * LD_PRELOAD it; the sanitizers' build of the worker has it inside, with
+ * SCARCE_WRAPS. Allocations of the program's own code, not of its libraries,
+ * are refused while the file that SCARCE names says so: an array of int64_t,
  *
  *   [0]  refuse one in n, by chance, and the first of each place; 0: none
  *   [1]  how often the program has asked
  *   [2]  how often it was refused
  *   [3]  in how many places
- *   [4]  and from there: per place its address within the program, and how often it
- *        has asked
- */
+ *   [4]  and from there: per place its address within the program, and how
+ * often it has asked */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -96,8 +95,8 @@ static struct place *place_of(int64_t at)
 {
     for (size_t i = 0; i < PLACES; i++) {
         int64_t there = atomic_load(&plan->place[i].at);
-        if (there == 0 && atomic_compare_exchange_strong(&plan->place[i].at,
-                                                         &there, at)) {
+        if (there == 0 &&
+            atomic_compare_exchange_strong(&plan->place[i].at, &there, at)) {
             plan->places++;
             return &plan->place[i];
         }

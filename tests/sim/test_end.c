@@ -247,8 +247,8 @@ static void a_video__after_bad_bodies__is_stored_soon(void **state)
 }
 
 /** The hour goes on where another worker takes over. */
-static void a_video__that_is_none__is_given_up_after_an_hour_of_two(
-    void **state)
+static void
+a_video__that_is_none__is_given_up_after_an_hour_of_two(void **state)
 {
     (void)state;
     struct node *w1;
@@ -322,8 +322,8 @@ static void what_is_stored_already__is_adopted__not_replaced(void **state)
     stored_already(false);
 }
 
-static void what_is_stored_already__and_is_said_at_once__is_adopted(
-    void **state)
+static void
+what_is_stored_already__and_is_said_at_once__is_adopted(void **state)
 {
     (void)state;
     stored_already(true);

@@ -43,7 +43,8 @@ static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
     world_ask(world, "a");
     until_state(world, "a", SUBMITTING, MINUTE_MS);
     world_run_for(world, 1000);
-    bool first = tables_find(world->tables, "a")->row.owner == w1->worker.engine.turns.owner;
+    bool first = tables_find(world->tables, "a")->row.owner ==
+                 w1->worker.engine.turns.owner;
     node_kill(first ? w1 : w2);
     until_closed(world, 2 * MINUTE_MS);
     assert_int_equal(times_told(world, "provider replays task_1"), 1);
@@ -206,7 +207,8 @@ static bool has_ended(void *node)
 }
 
 /** An answer is there and the store is not: nobody is told that all is safe. */
-static void a_drain_that_runs_out_of_time__leaves_the_rest_to_others(void **state)
+static void
+a_drain_that_runs_out_of_time__leaves_the_rest_to_others(void **state)
 {
     (void)state;
     struct world *world = world_open(8);
@@ -284,7 +286,8 @@ static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
     tables_lose(world, UNIT_CLAIM, QUEUED, true);
-    w1->worker.engine.turns.claim_wanted = false; /* the loss is the next claim's */
+    w1->worker.engine.turns.claim_wanted =
+        false; /* the loss is the next claim's */
     world_ask(world, "a");
     until_closed(world, 2 * MINUTE_MS);
     assert_int_equal(world->tables->failed, 1);
@@ -294,7 +297,8 @@ static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
     close_world(world);
 }
 
-/** Leases were deleted and their numbers begin anew: another works under ours. */
+/** Leases were deleted and their numbers begin anew: another works under
+ * ours. */
 static void a_submission__of_another_under_our_number__is_in_doubt(void **state)
 {
     (void)state;
@@ -376,8 +380,8 @@ static void what_is_unreadable__in_many_parts__is_counted_whole(void **state)
     close_world(world);
 }
 
-static void errors__over_a_good_connection__come_no_faster_than_that(
-    void **state)
+static void
+errors__over_a_good_connection__come_no_faster_than_that(void **state)
 {
     (void)state;
     struct world *world = world_open(9);
@@ -435,7 +439,8 @@ static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
         }
         tables_lose(world, cases[i / 2].unit, cases[i / 2].of, i % 2);
         if (cases[i / 2].unit == UNIT_CLAIM) {
-            w1->worker.engine.turns.claim_wanted = false; /* the loss is the next claim's */
+            w1->worker.engine.turns.claim_wanted =
+                false; /* the loss is the next claim's */
         }
         world_ask(world, "a");
         world_run_for(world, 1000);
@@ -593,7 +598,8 @@ static void many_dead__at_once__are_all_replaced_in_ten_seconds(void **state)
 
 /** Its time for an answer is over when it is taken over, and keys are not
  * honoured; but its owner was only frozen, and has the answer. */
-static void a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state)
+static void
+a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state)
 {
     (void)state;
     struct world *world = world_open(9);
@@ -643,8 +649,7 @@ int main(void)
         cmocka_unit_test(
             a_submission__of_another_under_our_number__is_in_doubt),
         cmocka_unit_test(a_row__that_is_kept_out__is_saved_later),
-        cmocka_unit_test(
-            what_is_unreadable__in_many_parts__is_counted_whole),
+        cmocka_unit_test(what_is_unreadable__in_many_parts__is_counted_whole),
         cmocka_unit_test(
             errors__over_a_good_connection__come_no_faster_than_that),
         cmocka_unit_test(a_claim__while_another_counts__comes_again_soon),
@@ -652,10 +657,8 @@ int main(void)
             an_answer__of_the_store_is_lost__nothing_is_done_twice),
         cmocka_unit_test(an_adoption__whose_answer_is_lost__is_found_again),
         cmocka_unit_test(an_id__the_store_does_not_take__is_written_after_all),
-        cmocka_unit_test(
-            a_task__given_back_and_claimed_in_one_commit__goes_on),
-        cmocka_unit_test(
-            a_claim__of_a_lost_lease__says_nothing_of_the_new_one),
+        cmocka_unit_test(a_task__given_back_and_claimed_in_one_commit__goes_on),
+        cmocka_unit_test(a_claim__of_a_lost_lease__says_nothing_of_the_new_one),
         cmocka_unit_test(a_store__away__nobody_alive_is_buried),
         cmocka_unit_test(many_dead__at_once__are_all_replaced_in_ten_seconds),
         cmocka_unit_test(

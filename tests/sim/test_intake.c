@@ -85,8 +85,7 @@ static void messages__that_name_no_request__are_rejected(void **state)
 static void a_trace__that_is_malformed__is_dropped_alone(void **state)
 {
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    const struct message_header bad = {STR("traceparent"),
-                                       STR("00-\0af")};
+    const struct message_header bad = {STR("traceparent"), STR("00-\0af")};
     const struct message_header headers[][3] = {
         {bad, {STR("tracestate"), STR("a=1")}},
         {bad,
@@ -101,7 +100,8 @@ static void a_trace__that_is_malformed__is_dropped_alone(void **state)
         world->kafka->headers_len = 2 + i;
         world_ask(world, "a");
         until_closed(world, MINUTE_MS);
-        const struct intake_row *row = &tables_find(world->tables, "a")->request;
+        const struct intake_row *row =
+            &tables_find(world->tables, "a")->request;
         assert_true(i ? str_eq(row->traceparent, STR(PARENT))
                       : row->traceparent.at == NULL);
         assert_null(row->tracestate.at);

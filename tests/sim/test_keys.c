@@ -1,6 +1,7 @@
 #include "sim/scene.h"
 
-/* A provider that says that it honours keys, and one whose keys live shortly. */
+/* A provider that says that it honours keys, and one whose keys live
+ * shortly. */
 
 /** One worker sends and stands still; another one replays under its key. */
 static struct world *sold_twice(struct node *nodes[2], enum unit lost)
@@ -57,7 +58,8 @@ static void a_key__that_buys_twice__is_found_out_and_remembered(void **state)
     }
 }
 
-static void a_doubt__is_replayed__within_the_lifetime_that_was_told(void **state)
+static void
+a_doubt__is_replayed__within_the_lifetime_that_was_told(void **state)
 {
     static const int modes[] = {DOUBT_REPLAY, DOUBT_AUTO};
     (void)state;

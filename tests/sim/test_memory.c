@@ -27,7 +27,7 @@
 #define DEPTH_MAX 4096
 #define TRIES_MAX 100 /* of one scene, without ALLOCATIONS=all */
 
-/* ---- who asks ------------------------------------------------------------ */
+/* ---- who asks ---- */
 
 static bool of_flow[DEPTH_MAX]; /* the functions under way, innermost last */
 static size_t depth;
@@ -144,7 +144,7 @@ char *__wrap_strndup(const char *text, size_t len)
     return refuses() ? NULL : __real_strndup(text, len);
 }
 
-/* ---- scenes --------------------------------------------------------------- */
+/* ---- scenes ---- */
 
 #define NODES_MAX 4
 #define REQUESTS_MAX 8
@@ -342,7 +342,7 @@ static const struct scene {
     {"troubled ends", troubled_ends},
 };
 
-/* ---- what must hold -------------------------------------------------------- */
+/* ---- what must hold ---- */
 
 static bool all_ended(void *context)
 {
@@ -357,8 +357,7 @@ static bool all_ended(void *context)
     return times_told(cast->world, "rejected") >= cast->rejected;
 }
 
-static bool was_told(const struct world *world, const char *id,
-                     const char *end)
+static bool was_told(const struct world *world, const char *id, const char *end)
 {
     char line[200];
     snprintf(line, sizeof line, "event %s %s", id, end);
@@ -387,8 +386,8 @@ static const char *fault_of(struct cast *cast)
     }
     for (size_t i = 0; i < world->provider->sales_len; i++) {
         const struct sale *sale = world->provider->sales[i];
-        bool made = strcmp(sale->plan.end, "completed") == 0 &&
-                    sale->plan.videos > 0;
+        bool made =
+            strcmp(sale->plan.end, "completed") == 0 && sale->plan.videos > 0;
         if (made && !was_told(world, sale->prompt, "completed") &&
             !could_not_be_stored(world, sale)) {
             return "a paid video was thrown away";
@@ -412,7 +411,8 @@ static long play(const struct scene *scene, long at, bool all)
     plan.armed = true;
     scene->play(&cast);
     plan.armed = false;
-    const bool ended = world_run_until(cast.world, all_ended, &cast, 2 * HOUR_MS);
+    const bool ended =
+        world_run_until(cast.world, all_ended, &cast, 2 * HOUR_MS);
     const char *fault = fault_of(&cast);
     if (!ended || fault) {
         fprintf(stderr, "%s, allocation %ld%s: %s\n%s", scene->name, at,
@@ -452,8 +452,8 @@ static bool survives(const struct scene *scene, long at, bool all)
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     if (status != 0) {
-        fprintf(stderr, "SCENE=%d AT=%ld ALL=%d fails\n",
-                (int)(scene - scenes), at, all);
+        fprintf(stderr, "SCENE=%d AT=%ld ALL=%d fails\n", (int)(scene - scenes),
+                at, all);
     }
     return status == 0;
 }
@@ -482,12 +482,13 @@ static void scene_plays(void **state)
         failed += !survives(scene, at, true);
         tried += 2;
     }
-    printf("# %s: memory is asked for %ld times; %d plays, every %ld from %ld\n",
-           scene->name, asked, tried, step, first);
+    printf(
+        "# %s: memory is asked for %ld times; %d plays, every %ld from %ld\n",
+        scene->name, asked, tried, step, first);
     assert_int_equal(failed, 0);
 }
 
-/* ---- what begins ------------------------------------------------------------ */
+/* ---- what begins ---- */
 
 static void begins_or_says_why_not(void **state)
 {
@@ -512,8 +513,7 @@ static void begins_or_says_why_not(void **state)
         whole = engine_init(&e, &options, &node->edges, &err);
         if (whole) {
             whole = fleet_init(&f, &e, &fleet, &err) &&
-                    intake_init(&i, &e, node->worker.consumer, &intake,
-                                &err);
+                    intake_init(&i, &e, node->worker.consumer, &intake, &err);
             if (whole) {
                 intake_done(&i);
             }

@@ -72,7 +72,8 @@ static void a_cancel__while_it_runs__leaves_payment_unknown(void **state)
     until_closed(world, 10000);
     assert_non_null(strstr(the_event(world), "\"kind\":\"cancelled\""));
     assert_non_null(strstr(the_event(world), "\"billed\":\"unknown\""));
-    assert_non_null(strstr(the_event(world), "\"provider_task_id\":\"task_1\""));
+    assert_non_null(
+        strstr(the_event(world), "\"provider_task_id\":\"task_1\""));
     world_run_for(world, HOUR_MS);
     assert_int_equal(times_told(world, "event"), 1);
     end(world, w1);
@@ -91,8 +92,8 @@ static void a_cancel__in_mid_submission__is_for_after_it(void **state)
     end(world, w1);
 }
 
-static void a_cancel__in_doubt__resolves_it_first__and_buys_nothing(
-    void **state)
+static void
+a_cancel__in_doubt__resolves_it_first__and_buys_nothing(void **state)
 {
     (void)state;
     struct node *w1;
@@ -138,7 +139,8 @@ static void a_cancel__in_doubt__and_its_id_comes__is_told_with_it(void **state)
     assert_true(tables_attach(world, "a", "task_1"));
     until_closed(world, 2 * MINUTE_MS);
     assert_non_null(strstr(the_event(world), "\"kind\":\"cancelled\""));
-    assert_non_null(strstr(the_event(world), "\"provider_task_id\":\"task_1\""));
+    assert_non_null(
+        strstr(the_event(world), "\"provider_task_id\":\"task_1\""));
     end(world, w1);
 }
 
@@ -161,8 +163,8 @@ static void a_cancel__of_what_is_ready__comes_too_late(void **state)
     end(world, w1);
 }
 
-static void a_cancel__of_a_late_one__ends_the_waiting__tells_nothing(
-    void **state)
+static void
+a_cancel__of_a_late_one__ends_the_waiting__tells_nothing(void **state)
 {
     (void)state;
     struct node *w1;
@@ -197,8 +199,8 @@ static void an_id__attached_after_submit_unknown__brings_the_video(void **state)
     end(world, w1);
 }
 
-static void an_id__attached_to_what_was_put_off__runs_till_its_deadline(
-    void **state)
+static void
+an_id__attached_to_what_was_put_off__runs_till_its_deadline(void **state)
 {
     (void)state;
     struct node *w1;
@@ -278,8 +280,7 @@ static void a_retry__is_a_submission_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            a_cancel__in_the_queue__is_told_unpaid__holds_or_not),
+        cmocka_unit_test(a_cancel__in_the_queue__is_told_unpaid__holds_or_not),
         cmocka_unit_test(a_cancel__put_off_by_the_provider__needs_no_wait),
         cmocka_unit_test(a_cancel__while_it_runs__leaves_payment_unknown),
         cmocka_unit_test(a_cancel__in_mid_submission__is_for_after_it),

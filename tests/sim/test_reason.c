@@ -190,8 +190,8 @@ static void generations_max__that_is_reached__is_told(void **state)
     world_ask(world, "b");
     world_run_for(world, MINUTE_MS);
     assert_non_null(shared(world, "generations_full"));
-    assert_non_null(strstr(shared(world, "generations_full")->answer,
-                           "GENERATIONS_MAX=1"));
+    assert_non_null(
+        strstr(shared(world, "generations_full")->answer, "GENERATIONS_MAX=1"));
     until_closed(world, 10 * MINUTE_MS);
     world_run_for(world, 10000);
     assert_int_equal(world->tables->shared_len, 0);
@@ -302,7 +302,8 @@ static void the_probes__show_what_waits(void **state)
     assert_null(strstr(out.bytes, "reason:"));
     world_run_for(world, MINUTE_MS);
     probe(w1, "/readyz", &out);
-    assert_non_null(strstr(out.bytes, "reason: fetch_failed: 1 task, since 20"));
+    assert_non_null(
+        strstr(out.bytes, "reason: fetch_failed: 1 task, since 20"));
     assert_non_null(strstr(out.bytes, " tries, the next at 20"));
     probe(w1, "/metrics", &out);
     assert_non_null(strstr(
@@ -322,7 +323,8 @@ static void the_probes__show_what_waits(void **state)
     world_ask(world, "b");
     world_run_for(world, MINUTE_MS);
     probe(w1, "/readyz", &out);
-    assert_non_null(strstr(out.bytes, "reason: unreached: all that wait for it"));
+    assert_non_null(
+        strstr(out.bytes, "reason: unreached: all that wait for it"));
     probe(w1, "/metrics", &out);
     assert_non_null(
         strstr(out.bytes, "pixverse_shared_reason{reason=\"unreached\"} 1\n"));
@@ -343,9 +345,8 @@ static void outcomes__are_counted_once(void **state)
     struct buf out;
     buf_init(&out, 0);
     metrics_write(w1->edges.metrics, &out);
-    assert_non_null(
-        strstr(out.bytes,
-               "pixverse_outcomes_total{outcome=\"UPSTREAM_FAILED\"} 1\n"));
+    assert_non_null(strstr(
+        out.bytes, "pixverse_outcomes_total{outcome=\"UPSTREAM_FAILED\"} 1\n"));
     buf_done(&out);
     end(world, w1);
 }

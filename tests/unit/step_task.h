@@ -14,18 +14,18 @@
 #define M (60 * S)
 #define H (60 * M)
 #define LIFE (24 * H)
-#define URL                                                                    \
-    "[{\"url\":\"https://a/0\",\"expires_at\":1795330800000}]" /* T0 + H */
+/* T0 + H */
+#define URL "[{\"url\":\"https://a/0\",\"expires_at\":1795330800000}]"
 
 /** What is set besides the usual row of that state. */
 struct given {
     int sends;
     bool doubt;
     bool late;
-    bool open;      /* billed_open */
-    bool foreign;   /* submitted under another account */
-    bool id;        /* an id in the row of a state that has none yet */
-    bool no_result; /* READY without URL */
+    bool open;            /* billed_open */
+    bool foreign;         /* submitted under another account */
+    bool id;              /* an id in the row of a state that has none yet */
+    bool no_result;       /* READY without URL */
     const char *unusable; /* as in the row; null: none */
     int tries;
     int64_t last_sent; /* after T0 */

@@ -8,7 +8,8 @@
 
 /* ---- the schema and the probes ---- */
 
-TEST_CASE_WITH(apimart_read_schema__each_answer__by_the_contract, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_schema__each_answer__by_the_contract, set_up,
+               tear_down)
 {
     static const struct {
         int status;
@@ -53,7 +54,8 @@ TEST_CASE_WITH(apimart_read_schema__each_answer__by_the_contract, set_up, tear_d
     }
 }
 
-TEST_CASE_WITH(apimart_read_probe__each_hold__is_lifted_by_its_answer, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_probe__each_hold__is_lifted_by_its_answer, set_up,
+               tear_down)
 {
     static const struct {
         enum hold_reason hold;
@@ -119,7 +121,8 @@ TEST_CASE_WITH(apimart_read_probe__each_hold__is_lifted_by_its_answer, set_up, t
 
 /* ---- the account and the exchanges ---- */
 
-TEST_CASE_WITH(apimart_account__urls_that_are_one__have_one_name, set_up, tear_down)
+TEST_CASE_WITH(apimart_account__urls_that_are_one__have_one_name, set_up,
+               tear_down)
 {
     static const char *const same[] = {
         "https://api.apimart.ai", "https://api.apimart.ai/",
@@ -149,7 +152,8 @@ TEST_CASE_WITH(apimart_account__urls_that_are_one__have_one_name, set_up, tear_d
     assert_null(strstr(first, "sk-"));
 }
 
-TEST_CASE_WITH(apimart__exchanges__are_as_the_provider_documents, set_up, tear_down)
+TEST_CASE_WITH(apimart__exchanges__are_as_the_provider_documents, set_up,
+               tear_down)
 {
     const struct apimart apimart = {
         .base_url = STR(" https://api.apimart.ai// "), /* as it was set */

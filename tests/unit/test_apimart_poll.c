@@ -134,7 +134,8 @@ static const struct poll_row {
 };
 /* clang-format on */
 
-TEST_CASE_WITH(apimart_read_poll__each_answer__has_its_outcome, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__each_answer__has_its_outcome, set_up,
+               tear_down)
 {
     for (size_t i = 0; i < LENGTH(poll_rows); i++) {
         const struct poll_row *row = &poll_rows[i];
@@ -152,7 +153,8 @@ TEST_CASE_WITH(apimart_read_poll__each_answer__has_its_outcome, set_up, tear_dow
     }
 }
 
-TEST_CASE_WITH(apimart_read_poll__any_transport_end__is_missed, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__any_transport_end__is_missed, set_up,
+               tear_down)
 {
     for (int end = REPLY_UNRESOLVED; end <= REPLY_CANCELLED; end++) {
         struct reply reply = whole(200, TASK("\"status\":\"failed\""));
@@ -161,7 +163,8 @@ TEST_CASE_WITH(apimart_read_poll__any_transport_end__is_missed, set_up, tear_dow
     }
 }
 
-TEST_CASE_WITH(apimart_read_poll__running__tells_status_and_progress, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__running__tells_status_and_progress, set_up,
+               tear_down)
 {
     static const struct {
         const char *body;
@@ -194,7 +197,8 @@ TEST_CASE_WITH(apimart_read_poll__running__tells_status_and_progress, set_up, te
     }
 }
 
-TEST_CASE_WITH(apimart_read_poll__finished__has_every_url_in_order, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__finished__has_every_url_in_order, set_up,
+               tear_down)
 {
     static const struct {
         const char *videos;
@@ -239,7 +243,8 @@ TEST_CASE_WITH(apimart_read_poll__finished__has_every_url_in_order, set_up, tear
     }
 }
 
-TEST_CASE_WITH(apimart_read_poll__a_cost_that_is_none__is_unknown, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__a_cost_that_is_none__is_unknown, set_up,
+               tear_down)
 {
     static const char *const replies[] = {
         TASK("\"status\":\"failed\",\"cost\":-0.2,\"error\":null"),
@@ -257,7 +262,8 @@ TEST_CASE_WITH(apimart_read_poll__a_cost_that_is_none__is_unknown, set_up, tear_
     }
 }
 
-TEST_CASE_WITH(apimart_read_poll__amounts_as_text__are_amounts, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__amounts_as_text__are_amounts, set_up,
+               tear_down)
 {
     struct reply reply = whole(200, TASK("\"status\":\"failed\",\"cost\":\"0\","
                                          "\"error\":null"));
@@ -276,7 +282,8 @@ TEST_CASE_WITH(apimart_read_poll__amounts_as_text__are_amounts, set_up, tear_dow
                 "[{\"url\":\"https://a/1\",\"expires_at\":1800086400000}]");
 }
 
-TEST_CASE_WITH(apimart_read_poll__relays_failures__tell_their_words, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__relays_failures__tell_their_words, set_up,
+               tear_down)
 {
     static const struct {
         const char *body;
@@ -304,7 +311,8 @@ TEST_CASE_WITH(apimart_read_poll__relays_failures__tell_their_words, set_up, tea
     }
 }
 
-TEST_CASE_WITH(apimart_read_poll__failed__tells_cost_code_and_words, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__failed__tells_cost_code_and_words, set_up,
+               tear_down)
 {
     struct reply reply =
         whole(200, TASK("\"status\":\"failed\",\"cost\":0,\"error\":{\"code\":"
@@ -328,14 +336,16 @@ TEST_CASE_WITH(apimart_read_poll__failed__tells_cost_code_and_words, set_up, tea
     assert_int_equal(outcome.provider_code.len, 0);
 }
 
-TEST_CASE_WITH(apimart_read_poll__throttled__passes_retry_after_on, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__throttled__passes_retry_after_on, set_up,
+               tear_down)
 {
     struct reply reply = whole(429, "");
     reply.retry_after = STR("9");
     assert_int_equal(read_poll(&reply).retry_after_ms, 9000);
 }
 
-TEST_CASE_WITH(apimart_read_poll__mutated_replies__always_have_an_outcome, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_poll__mutated_replies__always_have_an_outcome,
+               set_up, tear_down)
 {
     uint32_t random = 20261122;
     for (int round = 0; round < 40000; round++) {

@@ -221,7 +221,8 @@ static const struct submit_row {
 };
 /* clang-format on */
 
-TEST_CASE_WITH(apimart_read_submit__each_answer__has_its_outcome, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__each_answer__has_its_outcome, set_up,
+               tear_down)
 {
     for (size_t i = 0; i < LENGTH(submit_rows); i++) {
         const struct submit_row *row = &submit_rows[i];
@@ -245,7 +246,8 @@ TEST_CASE_WITH(apimart_read_submit__each_answer__has_its_outcome, set_up, tear_d
     }
 }
 
-TEST_CASE_WITH(apimart_read_submit__transport_ends__by_whether_it_was_sent, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__transport_ends__by_whether_it_was_sent,
+               set_up, tear_down)
 {
     static const struct {
         enum reply_end end;
@@ -274,14 +276,16 @@ TEST_CASE_WITH(apimart_read_submit__transport_ends__by_whether_it_was_sent, set_
     }
 }
 
-TEST_CASE_WITH(apimart_read_submit__broken_after_a_refusal__is_doubt, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__broken_after_a_refusal__is_doubt, set_up,
+               tear_down)
 {
     struct reply reply = whole(400, "{\"error\":{\"mess");
     reply.end = REPLY_BROKEN;
     assert_int_equal(read_submit(&reply).kind, OUTCOME_UNANSWERED);
 }
 
-TEST_CASE_WITH(apimart_read_submit__broken_behind_the_id__keeps_the_id, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__broken_behind_the_id__keeps_the_id, set_up,
+               tear_down)
 {
     struct reply reply = whole(200, ID200);
     reply.end = REPLY_BROKEN;
@@ -304,7 +308,8 @@ TEST_CASE_WITH(apimart_read_submit__id_lengths__1_to_128, set_up, tear_down)
     }
 }
 
-TEST_CASE_WITH(apimart_read_submit__refusal__tells_what_the_provider_said, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__refusal__tells_what_the_provider_said,
+               set_up, tear_down)
 {
     struct reply reply =
         whole(400, ERROR("invalid_request_error", "\"bad_duration\"",
@@ -327,7 +332,8 @@ TEST_CASE_WITH(apimart_read_submit__refusal__tells_what_the_provider_said, set_u
 }
 
 /** People read it: once each, and the place of the fault before it. */
-TEST_CASE_WITH(apimart_read_submit__other_peoples_shapes__tell_their_words, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__other_peoples_shapes__tell_their_words,
+               set_up, tear_down)
 {
     static const struct {
         int status;
@@ -419,7 +425,8 @@ TEST_CASE_WITH(apimart_read_submit__deep_errors__end, set_up, tear_down)
     assert_int_equal(read_submit(&reply).kind, OUTCOME_REFUSED);
 }
 
-TEST_CASE_WITH(apimart_read_submit__secrets_in_a_message__are_left_out, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__secrets_in_a_message__are_left_out, set_up,
+               tear_down)
 {
     static const char *const rows[][2] = {
         {"Incorrect API key provided: sk-abcDEF123456-789.",
@@ -441,7 +448,8 @@ TEST_CASE_WITH(apimart_read_submit__secrets_in_a_message__are_left_out, set_up, 
     }
 }
 
-TEST_CASE_WITH(apimart_read_submit__long_message__is_cut_at_2000_points, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__long_message__is_cut_at_2000_points, set_up,
+               tear_down)
 {
     char *body = malloc(20000);
     assert_non_null(body);
@@ -455,7 +463,8 @@ TEST_CASE_WITH(apimart_read_submit__long_message__is_cut_at_2000_points, set_up,
     free(body);
 }
 
-TEST_CASE_WITH(apimart_read_submit__retry_after__is_passed_on, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__retry_after__is_passed_on, set_up,
+               tear_down)
 {
     struct reply reply = whole(429, "");
     reply.retry_after = STR("12");
@@ -464,7 +473,8 @@ TEST_CASE_WITH(apimart_read_submit__retry_after__is_passed_on, set_up, tear_down
     assert_int_equal(read_submit(&reply).retry_after_ms, 0);
 }
 
-TEST_CASE_WITH(apimart_read_submit__mutated_replies__always_have_an_outcome, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__mutated_replies__always_have_an_outcome,
+               set_up, tear_down)
 {
     uint32_t random = 20261122;
     for (int round = 0; round < 40000; round++) {
@@ -481,7 +491,8 @@ TEST_CASE_WITH(apimart_read_submit__mutated_replies__always_have_an_outcome, set
     }
 }
 
-TEST_CASE_WITH(apimart_read_submit__very_deep_reply__is_doubt, set_up, tear_down)
+TEST_CASE_WITH(apimart_read_submit__very_deep_reply__is_doubt, set_up,
+               tear_down)
 {
     enum { DEPTH = 100000 };
     char *body = malloc(DEPTH + 1);

@@ -21,8 +21,8 @@ TEST_CASE(asset_key_fits__what_we_make__always)
 {
     static const char *const ids[] = {"a", "order-1234.clip-1", "0", "2026",
                                       A64 A64};
-    static const struct str tenants[] = {{NULL, 0}, {"studio-a", 8}, {"1.", 2},
-                                         {A64, 64}};
+    static const struct str tenants[] = {
+        {NULL, 0}, {"studio-a", 8}, {"1.", 2}, {A64, 64}};
     static const int64_t days_ms[] = {0, 1709164800000, 1795305600123};
     struct arena arena;
     arena_init(&arena, 4096, 0);

@@ -1,8 +1,6 @@
 #include "core/content_range.h"
 #include "lib/check.h"
 
-
-
 TEST_CASE(content_range_is_whole__rows__each_its_verdict)
 {
     static const struct {
@@ -29,7 +27,8 @@ TEST_CASE(content_range_is_whole__rows__each_its_verdict)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int64_t bytes = 0;
-        const bool whole = content_range_is_whole(str_of(rows[i].value), &bytes);
+        const bool whole =
+            content_range_is_whole(str_of(rows[i].value), &bytes);
         if (whole != (rows[i].bytes > 0) || bytes != rows[i].bytes) {
             fail_msg("%s: %d, %lld bytes", rows[i].value, whole,
                      (long long)bytes);

@@ -6,7 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/** The signal that ends a process which passes `name` so many times; 0: none. */
+/** The signal that ends a process which passes `name` so many times; 0:
+ * none. */
 static int ends_by(const char *armed, const char *name, int times)
 {
     pid_t child = fork();

@@ -6,7 +6,8 @@
 
 TEST_CASE(replay_may_leave__each_condition__is_needed)
 {
-    const struct task task = task_of(SUBMITTING, &(struct given){.doubt = true});
+    const struct task task =
+        task_of(SUBMITTING, &(struct given){.doubt = true});
     const struct task foreign =
         task_of(SUBMITTING, &(struct given){.doubt = true, .foreign = true});
     const struct policy replay = usual(DOUBT_REPLAY);

@@ -87,7 +87,8 @@ static void assert_headers(const struct event *event,
     }
 }
 
-TEST_CASE_WITH(event_render__completed__is_the_contract_to_the_letter, set_up, tear_down)
+TEST_CASE_WITH(event_render__completed__is_the_contract_to_the_letter, set_up,
+               tear_down)
 {
     const struct task_row row = completed_row();
     struct facts facts = some_facts();
@@ -146,7 +147,8 @@ TEST_CASE_WITH(event_render__late__says_so, set_up, tear_down)
     assert_true(str_find_nocase(event.value, STR(",\"late\":true,")) > 0);
 }
 
-TEST_CASE_WITH(event_render__ordered_again__has_an_id_of_its_own, set_up, tear_down)
+TEST_CASE_WITH(event_render__ordered_again__has_an_id_of_its_own, set_up,
+               tear_down)
 {
     struct task_row row = completed_row();
     const struct facts facts = some_facts();
@@ -156,7 +158,8 @@ TEST_CASE_WITH(event_render__ordered_again__has_an_id_of_its_own, set_up, tear_d
     assert_text(event.headers[3].value, "0f9181cf-1dcf-5c70-a2d6-1005ecc25bd9");
 }
 
-TEST_CASE_WITH(event_render__our_validation__tells_every_fault, set_up, tear_down)
+TEST_CASE_WITH(event_render__our_validation__tells_every_fault, set_up,
+               tear_down)
 {
     struct task_row row = {
         .state = FAILED,
@@ -198,7 +201,8 @@ TEST_CASE_WITH(event_render__our_validation__tells_every_fault, set_up, tear_dow
         "\"message\":\"m\"}]}");
 }
 
-TEST_CASE_WITH(event_render__provider_failed__tells_what_it_said, set_up, tear_down)
+TEST_CASE_WITH(event_render__provider_failed__tells_what_it_said, set_up,
+               tear_down)
 {
     struct task_row row = completed_row();
     row.state = FAILED;
@@ -266,7 +270,8 @@ static const struct kind_row {
 };
 /* clang-format on */
 
-TEST_CASE_WITH(event_render__each_kind__says_how_payment_stands, set_up, tear_down)
+TEST_CASE_WITH(event_render__each_kind__says_how_payment_stands, set_up,
+               tear_down)
 {
     const struct facts facts = some_facts();
     for (size_t i = 0; i < sizeof kind_rows / sizeof *kind_rows; i++) {
@@ -300,7 +305,8 @@ TEST_CASE_WITH(event_render__each_kind__says_how_payment_stands, set_up, tear_do
     }
 }
 
-TEST_CASE_WITH(event_render__traces_that_no_row_can_hold__are_left_out, set_up, tear_down)
+TEST_CASE_WITH(event_render__traces_that_no_row_can_hold__are_left_out, set_up,
+               tear_down)
 {
     const struct task_row row = completed_row();
     struct facts facts = some_facts();
@@ -311,7 +317,8 @@ TEST_CASE_WITH(event_render__traces_that_no_row_can_hold__are_left_out, set_up, 
     assert_int_equal(event.headers_len, 7);
 }
 
-TEST_CASE_WITH(event_render__everything_at_its_limit__is_within_the_bound, set_up, tear_down)
+TEST_CASE_WITH(event_render__everything_at_its_limit__is_within_the_bound,
+               set_up, tear_down)
 {
     struct task_row row = {.state = FAILED, .settled_ms = RECEIVED_MS};
     char *wide = malloc(400001);
@@ -344,7 +351,8 @@ TEST_CASE_WITH(event_render__everything_at_its_limit__is_within_the_bound, set_u
     free(metadata);
 }
 
-TEST_CASE_WITH(event_render__stored_json_is_broken__is_left_out, set_up, tear_down)
+TEST_CASE_WITH(event_render__stored_json_is_broken__is_left_out, set_up,
+               tear_down)
 {
     static const char *const broken[] = {"", "{\"a", "[", "7", "null", "{},"};
     const struct task_row row = completed_row();
@@ -358,7 +366,8 @@ TEST_CASE_WITH(event_render__stored_json_is_broken__is_left_out, set_up, tear_do
     }
 }
 
-TEST_CASE_WITH(event_open__cut_or_changed__is_refused_or_whole, set_up, tear_down)
+TEST_CASE_WITH(event_open__cut_or_changed__is_refused_or_whole, set_up,
+               tear_down)
 {
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();
@@ -391,7 +400,8 @@ TEST_CASE_WITH(event_open__cut_or_changed__is_refused_or_whole, set_up, tear_dow
     assert_false(event_open((struct str){0}, &event));
 }
 
-TEST_CASE_WITH(event_progress__with_and_without_a_number__is_whole, set_up, tear_down)
+TEST_CASE_WITH(event_progress__with_and_without_a_number__is_whole, set_up,
+               tear_down)
 {
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();

@@ -8,7 +8,9 @@ TEST_CASE(host_to_ascii__any_script__as_browsers_write_it)
     static const char *const rows[][2] = {
         {"bücher.example", "xn--bcher-kva.example"},
         {"BÜCHER.example", "xn--bcher-kva.example"},
-        {"bu\xcc\x88" "cher.example", "xn--bcher-kva.example"},
+        {"bu\xcc\x88"
+         "cher.example",
+         "xn--bcher-kva.example"},
         {"例え.jp", "xn--r8jz45g.jp"},
         {"中国。cn", "xn--fiqs8s.cn"},
         {"пример.рф", "xn--e1afmkfd.xn--p1ai"},
@@ -25,8 +27,9 @@ TEST_CASE(host_to_ascii__any_script__as_browsers_write_it)
 TEST_CASE(host_to_ascii__not_certain__leaves_the_room)
 {
     static const char *const rows[] = {
-        "\xff\xfe.example",        /* no UTF-8 */
-        "a\xe2\x80\x8d" "b.example", /* a joiner */
+        "\xff\xfe.example", /* no UTF-8 */
+        "a\xe2\x80\x8d"
+        "b.example",                /* a joiner */
         "\xf0\x9f\x98\x80.example", /* a picture */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -29,8 +29,9 @@ TEST_CASE(keys_answer_of__any_number__is_an_answer_or_none)
         int64_t number;
         enum keys_answer answer;
     } rows[] = {
-        {0, KEYS_NO_ANSWER}, {1, KEYS_HONOURED},   {2, KEYS_IGNORED},
-        {3, KEYS_BROKEN},    {4, KEYS_NO_ANSWER},  {-1, KEYS_NO_ANSWER},
+        {0, KEYS_NO_ANSWER},         {1, KEYS_HONOURED},
+        {2, KEYS_IGNORED},           {3, KEYS_BROKEN},
+        {4, KEYS_NO_ANSWER},         {-1, KEYS_NO_ANSWER},
         {INT64_MAX, KEYS_NO_ANSWER}, {INT64_C(1) << 32 | 3, KEYS_NO_ANSWER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -55,8 +55,8 @@ TEST_CASE(lease_watch_suspect__counter_stands_still__after_lease_ms)
         assert_int_equal(suspect(&fleet.watch, ms), 0);
     }
     read_at(&fleet, 25000, false);
-    assert_int_equal(
-        lease_watch_suspect(&fleet.watch, OWN, 0, 25000, &counter), OTHER);
+    assert_int_equal(lease_watch_suspect(&fleet.watch, OWN, 0, 25000, &counter),
+                     OTHER);
     assert_int_equal(counter, fleet.other_counter);
     assert_int_equal(
         lease_watch_suspect(&fleet.watch, OWN, OTHER, 25000, &counter), 0);
@@ -160,7 +160,7 @@ TEST_CASE(lease_watch_read__rows_come_and_go__are_followed_by_id)
     lease_watch_done(&watch);
 }
 
-/* ---- readings of some ----------------------------------------------------- */
+/* ---- readings of some ---- */
 
 #define MANY 100
 
@@ -218,8 +218,8 @@ TEST_CASE(lease_watch_pick__many_dead__all_are_found_at_once)
         assert_int_equal(id, want);
         assert_int_equal(counter, 7);
     }
-    assert_int_equal(
-        lease_watch_suspect(&watch, OWN, id, ms - 1000, &counter), 0);
+    assert_int_equal(lease_watch_suspect(&watch, OWN, id, ms - 1000, &counter),
+                     0);
     lease_watch_done(&watch);
 }
 

@@ -34,7 +34,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-TEST_CASE_WITH(log_line__as_json__is_one_object_with_every_field, set_up, tear_down)
+TEST_CASE_WITH(log_line__as_json__is_one_object_with_every_field, set_up,
+               tear_down)
 {
     log_open(LOG_INFO, true);
     log_at(LOG_WARN, "a \"b\"\n", LOG_TEXT("name", "v\n"), LOG_I64("n", -5),
@@ -56,7 +57,8 @@ TEST_CASE_WITH(log_line__as_text__never_breaks_the_line, set_up, tear_down)
         "ERROR two lines plain=a-b odd=\"a b\\nERROR\" no=false\n");
 }
 
-TEST_CASE_WITH(log_line__below_the_least_level__writes_nothing, set_up, tear_down)
+TEST_CASE_WITH(log_line__below_the_least_level__writes_nothing, set_up,
+               tear_down)
 {
     log_open(LOG_WARN, false);
     assert_false(log_wants(LOG_INFO));
@@ -75,7 +77,7 @@ TEST_CASE(log_level_parse__words__known_ones_only)
     assert_false(log_level_parse(STR(""), &level));
 }
 
-/* ---- standard error ------------------------------------------------------ */
+/* ---- standard error ---- */
 
 /** Standard error becomes `fd`; gives what it was. */
 static int swap_stderr(int fd)
@@ -150,8 +152,7 @@ TEST_CASE(log_line__nobody_reads__goes_on_and_tells_what_is_lost)
         if (lines) {
             lost += strtoll(strstr(line, " lines=") + 7, NULL, 10);
         } else if (n) {
-            assert_int_equal(strlen(strstr(line, " pad=") + 5),
-                             sizeof pad - 1);
+            assert_int_equal(strlen(strstr(line, " pad=") + 5), sizeof pad - 1);
             seen_lines++;
         }
     }

@@ -46,9 +46,9 @@ TEST_CASE(move_fail__the_first__settles_and_says_why)
 TEST_CASE(move_fail__after_a_told_one__just_ends)
 {
     struct bench bench;
-    struct move *m = lay(&bench, RUNNING,
-                         &(struct given){.late = true,
-                                         .kind = FAILURE_TIMED_OUT});
+    struct move *m =
+        lay(&bench, RUNNING,
+            &(struct given){.late = true, .kind = FAILURE_TIMED_OUT});
     move_fail(m, FAILURE_ASSET_EXPIRED, STR("again"));
     assert_int_equal(m->row->state, CLOSED);
     assert_int_equal(m->row->kind, FAILURE_TIMED_OUT);
@@ -92,8 +92,8 @@ TEST_CASE(move_take_cost__none_told__keeps_the_last)
 {
     struct bench bench;
     struct move *m = lay(&bench, RUNNING, &(struct given){0});
-    bench.outcome = (struct outcome){
-        .has_cost = true, .cost = 1.5, .credits_cost = 15};
+    bench.outcome =
+        (struct outcome){.has_cost = true, .cost = 1.5, .credits_cost = 15};
     move_take_cost(m);
     bench.outcome = (struct outcome){0};
     move_take_cost(m);

@@ -60,7 +60,8 @@ TEST_CASE_WITH(must_new__no_memory__zeroed_and_apart, NULL, back_to_plenty)
     }
 }
 
-TEST_CASE_WITH(must_new__one_is_given_back__is_there_again, NULL, back_to_plenty)
+TEST_CASE_WITH(must_new__one_is_given_back__is_there_again, NULL,
+               back_to_plenty)
 {
     struct record *records[MUST_SLOTS];
     none = true;
@@ -74,7 +75,8 @@ TEST_CASE_WITH(must_new__one_is_given_back__is_there_again, NULL, back_to_plenty
     }
 }
 
-TEST_CASE_WITH(must_new__the_reserve_is_used_up__the_process_ends, NULL, back_to_plenty)
+TEST_CASE_WITH(must_new__the_reserve_is_used_up__the_process_ends, NULL,
+               back_to_plenty)
 {
     pid_t child = fork();
     if (child == 0) {

@@ -1,8 +1,6 @@
 #include "core/provider_error.h"
 #include "lib/check.h"
 
-
-
 TEST_CASE(provider_error_read__body_that_cant_be_read__says_why)
 {
     struct arena arena;

@@ -17,7 +17,9 @@ TEST_CASE(provider_text__secrets__are_dots)
 {
     expect("no route", "no route");
     expect("  \n", "");
-    expect("a\nb\tc\x7f" "d", "a b c d");
+    expect("a\nb\tc\x7f"
+           "d",
+           "a b c d");
     expect("see https://h/v.mp4?sig=abc&x=1 now", "see https://h/v.mp4... now");
     expect("what? no URL", "what? no URL");
     expect("key sk-abcdefghijkl is wrong", "key ... is wrong");

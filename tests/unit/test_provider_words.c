@@ -17,9 +17,9 @@ static struct provider_error says(int status, const char *code,
 
 TEST_CASE(provider_error_is_moderation__in_any_language__is_heard)
 {
-    static const char *const heard[] = {
-        "flagged by Moderation", "NSFW content", "violates our usage policies",
-        "内容审核未通过"};
+    static const char *const heard[] = {"flagged by Moderation", "NSFW content",
+                                        "violates our usage policies",
+                                        "内容审核未通过"};
     for (size_t i = 0; i < sizeof heard / sizeof *heard; i++) {
         const struct provider_error error = says(400, "", heard[i]);
         assert_true(provider_error_is_moderation(&error));

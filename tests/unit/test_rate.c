@@ -1,8 +1,6 @@
 #include "core/rate.h"
 #include "lib/check.h"
 
-
-
 static struct rate begun(void)
 {
     struct rate rate;

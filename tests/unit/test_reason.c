@@ -121,7 +121,8 @@ TEST_CASE(reason_answer__any_bytes__are_text_that_fits)
     reason_answer(out, sizeof out, 0, (struct str){"a\0b", 3});
     assert_string_equal(out, "a b");
     /* 13 characters of three bytes are 39; one more byte before them cuts. */
-    const char *wide = "x" "\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86"
+    const char *wide = "x"
+                       "\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86"
                        "\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86"
                        "\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86\xe8\xa7\x86"
                        "\xe8\xa7\x86";

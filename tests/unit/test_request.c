@@ -149,17 +149,20 @@ static int try_rows(const char *name)
     return line;
 }
 
-TEST_CASE_WITH(request_read__bad_requests__give_exactly_the_faults, set_up, tear_down)
+TEST_CASE_WITH(request_read__bad_requests__give_exactly_the_faults, set_up,
+               tear_down)
 {
     assert_true(try_rows("bad.jsonl") >= 220);
 }
 
-TEST_CASE_WITH(request_read__good_requests__give_exactly_the_body, set_up, tear_down)
+TEST_CASE_WITH(request_read__good_requests__give_exactly_the_body, set_up,
+               tear_down)
 {
     assert_true(try_rows("good.jsonl") >= 80);
 }
 
-TEST_CASE_WITH(request_read__bytes_that_no_json_has__are_not_json, set_up, tear_down)
+TEST_CASE_WITH(request_read__bytes_that_no_json_has__are_not_json, set_up,
+               tear_down)
 {
     static const struct {
         const char *bytes;
@@ -182,7 +185,8 @@ TEST_CASE_WITH(request_read__bytes_that_no_json_has__are_not_json, set_up, tear_
     }
 }
 
-TEST_CASE_WITH(request_read__around_one_mebibyte__size_decides_first, set_up, tear_down)
+TEST_CASE_WITH(request_read__around_one_mebibyte__size_decides_first, set_up,
+               tear_down)
 {
     size_t len = REQUEST_BYTES_MAX + 1;
     char *text = malloc(len);
@@ -202,7 +206,8 @@ TEST_CASE_WITH(request_read__around_one_mebibyte__size_decides_first, set_up, te
     free(text);
 }
 
-TEST_CASE_WITH(request_read__without_memory__leaves_the_result_alone, set_up, tear_down)
+TEST_CASE_WITH(request_read__without_memory__leaves_the_result_alone, set_up,
+               tear_down)
 {
     struct arena small;
     arena_init(&small, 64, 64);
@@ -216,7 +221,8 @@ TEST_CASE_WITH(request_read__without_memory__leaves_the_result_alone, set_up, te
 
 #define CONTENT(text) read_text("{\"request_id\":\"r\"," text "}").content
 
-TEST_CASE_WITH(request_content__equal_json_values__have_one_digest, set_up, tear_down)
+TEST_CASE_WITH(request_content__equal_json_values__have_one_digest, set_up,
+               tear_down)
 {
     unsigned char base[DIGEST_BYTES];
     memcpy(
@@ -276,10 +282,10 @@ static size_t fill_message(char *text, const char *head, const char *piece,
     for (size_t i = 0;; i++) {
         char one[200];
         const char *mark = strchr(piece, '#');
-        size_t bytes = mark ? (size_t)snprintf(one, sizeof one, "%.*s%zu%s",
-                                               (int)(mark - piece), piece, i,
-                                               mark + 1)
-                            : (size_t)snprintf(one, sizeof one, "%s", piece);
+        size_t bytes =
+            mark ? (size_t)snprintf(one, sizeof one, "%.*s%zu%s",
+                                    (int)(mark - piece), piece, i, mark + 1)
+                 : (size_t)snprintf(one, sizeof one, "%s", piece);
         if (len + bytes + strlen(tail) + 2 > REQUEST_BYTES_MAX) {
             break;
         }
@@ -288,8 +294,10 @@ static size_t fill_message(char *text, const char *head, const char *piece,
     return len + (size_t)sprintf(text + len, "%s", tail);
 }
 
-/** Counted, not timed: what is kept of a message doesn't grow with its faults. */
-TEST_CASE_WITH(request_read__a_mebibyte_of_faults__keeps_a_hundred, set_up, tear_down)
+/** Counted, not timed: what is kept of a message doesn't grow with its
+ * faults. */
+TEST_CASE_WITH(request_read__a_mebibyte_of_faults__keeps_a_hundred, set_up,
+               tear_down)
 {
 #define HEAD "{\"request_id\":\"a\",\"request\":{\"prompt\":\"x\","
     static const struct {
@@ -335,7 +343,8 @@ TEST_CASE_WITH(request_read__a_mebibyte_of_faults__keeps_a_hundred, set_up, tear
     free(text);
 }
 
-TEST_CASE_WITH(request_add_fault__a_good_request__becomes_a_faulty_one, set_up, tear_down)
+TEST_CASE_WITH(request_add_fault__a_good_request__becomes_a_faulty_one, set_up,
+               tear_down)
 {
     struct request got =
         read_text("{\"request_id\":\"r\",\"request\":{\"prompt\":\"a\","
@@ -352,7 +361,8 @@ TEST_CASE_WITH(request_add_fault__a_good_request__becomes_a_faulty_one, set_up, 
                 text);
 }
 
-TEST_CASE_WITH(request_details__the_worst_case__fits_an_event, set_up, tear_down)
+TEST_CASE_WITH(request_details__the_worst_case__fits_an_event, set_up,
+               tear_down)
 {
     /* 150 unknown names of 200 signs each, every one six bytes in JSON. */
     char *text = malloc(1 << 20);
@@ -373,7 +383,8 @@ TEST_CASE_WITH(request_details__the_worst_case__fits_an_event, set_up, tear_down
     free(text);
 }
 
-TEST_CASE_WITH(request_words__names__are_those_of_the_contract, set_up, tear_down)
+TEST_CASE_WITH(request_words__names__are_those_of_the_contract, set_up,
+               tear_down)
 {
     assert_string_equal(request_reject_name(REQUEST_ID_REUSED),
                         "request_id_reused");

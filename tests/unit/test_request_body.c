@@ -42,9 +42,9 @@ TEST_CASE(body_read__what_is_there__tells_the_mode)
         }
         assert_int_equal(request.mode, rows[i].mode);
         assert_true(request.body.len > 0);
-        assert_int_equal(request_mode_parse(
-                             str_of(request_mode_name(request.mode))),
-                         request.mode);
+        assert_int_equal(
+            request_mode_parse(str_of(request_mode_name(request.mode))),
+            request.mode);
     }
     assert_int_equal(request_mode_parse(STR("")), MODE_NONE);
     assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);

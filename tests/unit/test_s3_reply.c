@@ -103,8 +103,7 @@ TEST_CASE(s3_reply_read__refusals__of_the_form_or_not)
         }
         s3_reply_read(rows[i].status, str_of(body), &reply);
         if (reply.form != rows[i].form) {
-            fail_msg("%d %s", rows[i].status,
-                     rows[i].code ? rows[i].code : "");
+            fail_msg("%d %s", rows[i].status, rows[i].code ? rows[i].code : "");
         }
     }
 }

@@ -54,8 +54,9 @@ TEST_CASE(s3_url_read__all_options__each_in_its_field)
 TEST_CASE(s3_url_read__slashes_around_a_prefix__go_however_written)
 {
     static const char *const texts[] = {
-        "s3://videos/a/b",   "s3://videos//a/b//", "s3://videos/a%2Fb%2F",
-        "s3://videos/%2Fa/b/", "s3://videos/%2F/a/b/%2f",
+        "s3://videos/a/b",         "s3://videos//a/b//",
+        "s3://videos/a%2Fb%2F",    "s3://videos/%2Fa/b/",
+        "s3://videos/%2F/a/b/%2f",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct arena arena;

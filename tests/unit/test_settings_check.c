@@ -58,9 +58,11 @@ TEST_CASE(setting_check__each_form__takes_what_it_names)
 
 TEST_CASE(host_is_private__by_its_text__as_said)
 {
-    static const char *const private[] = {
-        "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "localhost",
-        "sim", "a.internal", "b.local", "c.svc", "d.svc.cluster.local"};
+    static const char *const private[] = {"127.0.0.1",   "10.1.2.3",
+                                          "192.168.0.1", "172.16.0.1",
+                                          "localhost",   "sim",
+                                          "a.internal",  "b.local",
+                                          "c.svc",       "d.svc.cluster.local"};
     static const char *const public[] = {"8.8.8.8", "api.apimart.ai",
                                          "172.32.0.1", "internal.example",
                                          "127.0.0.1.example.com"};

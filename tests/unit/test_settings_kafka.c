@@ -21,7 +21,7 @@ TEST_CASE(settings_kafka_check__what_a_promise_needs__stays)
     assert_false(may("auto.offset.reset", "latest"));
     assert_true(may("auto.offset.reset", "smallest"));
     assert_false(may("auto.offset.reset", "small")); /* a part of a word */
-    assert_false(may("auto.offset.reset", "")); /* none of them */
+    assert_false(may("auto.offset.reset", ""));      /* none of them */
     assert_false(may("acks", "1"));
     assert_true(may("acks", "-1"));
     assert_false(may("transactional.id", "x"));
@@ -39,9 +39,9 @@ TEST_CASE(settings_kafka_check__one_text_for_all__names_no_member)
 {
     assert_true(may("group.instance.id", "worker-pod-7"));
     assert_false(may("group.instance.id", "worker"));
-    assert_non_null(settings_kafka_check(STR("group.instance.id"),
-                                         STR("worker"), STR(""))
-                        .fault);
+    assert_non_null(
+        settings_kafka_check(STR("group.instance.id"), STR("worker"), STR(""))
+            .fault);
 }
 
 TESTS_RUN(NULL, NULL)

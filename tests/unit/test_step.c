@@ -288,8 +288,8 @@ TEST_CASE(task_step__each_row__moves_as_the_picture_says)
     bool seen[LEN] = {false};
     for (size_t i = 0; i < SPECS_LEN; i++) {
         size_t at = 0;
-        while (at < LEN && (moves[at][0] != specs[i].from ||
-                            moves[at][1] != specs[i].to)) {
+        while (at < LEN &&
+               (moves[at][0] != specs[i].from || moves[at][1] != specs[i].to)) {
             at++;
         }
         if (at == LEN && specs[i].from != specs[i].to) {
@@ -447,7 +447,10 @@ TEST_CASE(in_doubt__taken_over__settles_after_another_look_15_s_later)
         {.sends = 1 + REPLAYS_MAX, .policy = DOUBT_REPLAY},
         {.sends = 1, .policy = DOUBT_REPLAY, .memo = {.cancel = true}},
         {.sends = 1, .policy = DOUBT_AUTO, .memo = {.cancel = true}},
-        {.sends = 1, .policy = DOUBT_SETTLE, .foreign = true, .memo = {.cancel = true}},
+        {.sends = 1,
+         .policy = DOUBT_SETTLE,
+         .foreign = true,
+         .memo = {.cancel = true}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct policy policy = usual(cases[i].policy);
@@ -457,9 +460,8 @@ TEST_CASE(in_doubt__taken_over__settles_after_another_look_15_s_later)
         for (int64_t at = 2 * M; at <= 4 * M; at += M) {
             task.memo.read_ms = T0 + at - S;
             task = go(task, O(TAKEN_OVER), &policy, at);
-            assert_int_equal(
-                task_doubt_act(&task, &policy, T0 + at, &due_ms),
-                DOUBT_ACT_WAIT);
+            assert_int_equal(task_doubt_act(&task, &policy, T0 + at, &due_ms),
+                             DOUBT_ACT_WAIT);
             assert_int_equal(due_ms, T0 + at + 15 * S);
             task = go(task, O(TIME_UP), &policy, at + 14 * S);
             assert_int_equal(task.row.state, SUBMITTING);
@@ -545,10 +547,10 @@ TEST_CASE(task_time_is_up__who_polls__asks_as_the_step_does)
     static const enum task_state froms[] = {RUNNING, LATE};
     const struct policy policy = usual(DOUBT_REPLAY);
     for (size_t i = 0; i < 2; i++) {
-        const struct task task = task_of(froms[i], &G(.late = froms[i] == LATE));
+        const struct task task =
+            task_of(froms[i], &G(.late = froms[i] == LATE));
         for (int64_t at = M; at < 30 * H; at += 7 * M) {
-            struct step step =
-                task_step(&task, &O(TIME_UP), &policy, T0 + at);
+            struct step step = task_step(&task, &O(TIME_UP), &policy, T0 + at);
             assert_int_equal(
                 task_time_is_up(&task.row, policy.late_ms, T0 + at),
                 step.next.row.state != froms[i]);

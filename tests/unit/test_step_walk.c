@@ -120,11 +120,11 @@ static struct task odd_task(uint64_t *seed)
     row->doubt = chance(seed) % 2;
     row->late = chance(seed) % 2;
     row->billed_open = chance(seed) % 2;
-    int64_t *const times[] = {
-        &row->received_ms,  &row->deadline_ms,   &row->first_sent_ms,
-        &row->last_sent_ms, &row->submitted_ms,  &row->generated_ms,
-        &row->stored_ms,    &row->settled_ms,    &row->not_before_ms,
-        &row->takeovers_since_ms};
+    int64_t *const times[] = {&row->received_ms,   &row->deadline_ms,
+                              &row->first_sent_ms, &row->last_sent_ms,
+                              &row->submitted_ms,  &row->generated_ms,
+                              &row->stored_ms,     &row->settled_ms,
+                              &row->not_before_ms, &row->takeovers_since_ms};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         *times[i] = any_number(seed);
     }

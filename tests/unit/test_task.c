@@ -8,8 +8,8 @@ TEST_CASE(task_state_parse__each_name__comes_back)
 {
     for (int i = 0; i < TASK_STATES_LEN; i++) {
         enum task_state got = i == QUEUED ? CLOSED : QUEUED;
-        assert_true(
-            task_state_parse(str_of(task_state_name((enum task_state)i)), &got));
+        assert_true(task_state_parse(
+            str_of(task_state_name((enum task_state)i)), &got));
         assert_int_equal(got, i);
     }
     enum task_state got = READY;
@@ -36,13 +36,20 @@ TEST_CASE(failure_kind_parse__each_name__comes_back)
 /** Stored: an old row must never mean another thing (sql/README.md). */
 TEST_CASE(task_numbers__what_is_stored__never_changes)
 {
-    static const char *const states[] = {"queued",    "submitting", "running",
-                                         "ready",     "succeeded",  "failed",
-                                         "late",      "closed"};
-    static const char *const kinds[] = {
-        "",          "invalid_request", "submit_refused", "moderation",
-        "provider_failed", "cancelled", "timed_out",      "submit_unknown",
-        "task_lost", "asset_expired",   "asset_unusable"};
+    static const char *const states[] = {"queued", "submitting", "running",
+                                         "ready",  "succeeded",  "failed",
+                                         "late",   "closed"};
+    static const char *const kinds[] = {"",
+                                        "invalid_request",
+                                        "submit_refused",
+                                        "moderation",
+                                        "provider_failed",
+                                        "cancelled",
+                                        "timed_out",
+                                        "submit_unknown",
+                                        "task_lost",
+                                        "asset_expired",
+                                        "asset_unusable"};
     assert_int_equal(sizeof states / sizeof *states, TASK_STATES_LEN);
     assert_int_equal(sizeof kinds / sizeof *kinds, FAILURE_KINDS_LEN);
     for (int i = 0; i < TASK_STATES_LEN; i++) {
@@ -56,10 +63,9 @@ TEST_CASE(task_numbers__what_is_stored__never_changes)
 TEST_CASE(task_owes__each_state__one_effect)
 {
     static const char *const owed[] = {
-        [QUEUED] = "claim",       [SUBMITTING] = "submit",
-        [RUNNING] = "poll",       [READY] = "transfer",
-        [SUCCEEDED] = "announce", [FAILED] = "announce",
-        [LATE] = "poll",          [CLOSED] = "nothing",
+        [QUEUED] = "claim",   [SUBMITTING] = "submit",  [RUNNING] = "poll",
+        [READY] = "transfer", [SUCCEEDED] = "announce", [FAILED] = "announce",
+        [LATE] = "poll",      [CLOSED] = "nothing",
     };
     for (int i = 0; i < TASK_STATES_LEN; i++) {
         assert_string_equal(task_owes_name(task_owes((enum task_state)i)),

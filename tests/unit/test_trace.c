@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define SPAN "b7ad6b7169203331"
 #define PARENT "00-" TRACE "-" SPAN "-01"
 
-#define TEXT(literal) {(literal), sizeof(literal) - 1}
+#define TEXT(literal)                                                          \
+    {                                                                          \
+        (literal), sizeof(literal) - 1                                         \
+    }
 
 struct sample {
     struct str value;

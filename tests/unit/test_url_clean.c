@@ -1,12 +1,11 @@
 #include "core/url_clean.h"
 #include "lib/check.h"
 
-
-
 TEST_CASE(url_clean__rows__are_as_a_browser_sends_them)
 {
     static const char *const rows[][2] = {
-        {"https://c.example/my video/0.mp4", "https://c.example/my%20video/0.mp4"},
+        {"https://c.example/my video/0.mp4",
+         "https://c.example/my%20video/0.mp4"},
         {"  https://c.example/a \n", "https://c.example/a"},
         {"https://c.example/a\r\nb\tc", "https://c.example/abc"},
         {"https://c.example/a\x01z\x7f", "https://c.example/a%01z%7F"},
@@ -24,9 +23,11 @@ TEST_CASE(url_clean__rows__are_as_a_browser_sends_them)
         {"https://c.example/a\\b?c\\d", "https://c.example/a/b?c\\d"},
         /* The host is the parser's to judge. */
         {"https://a b.example/c d", "https://a b.example/c%20d"},
-        {"https://m\xc3\xbcnchen.example/a", "https://m\xc3\xbcnchen.example/a"},
+        {"https://m\xc3\xbcnchen.example/a",
+         "https://m\xc3\xbcnchen.example/a"},
         {"https://u ser@c.example/", "https://u ser@c.example/"},
-        {"https://good.example\\@evil.example/", "https://good.example\\@evil.example/"},
+        {"https://good.example\\@evil.example/",
+         "https://good.example\\@evil.example/"},
         {"HTTPS://c.example", "HTTPS://c.example"},
         /* References. */
         {"/my video.mp4", "/my%20video.mp4"},

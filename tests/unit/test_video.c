@@ -103,7 +103,8 @@ enum layout { FASTSTART, TO_THE_END, MOOV_LAST, WIDE_OFFSETS, FRAGMENTS };
 
 /* Four chunks: 2, 2, 2 and 1 samples of 20 to 26 bytes. */
 /** One track: dref, stsz, stsc, stco or co64, media from `media_at` on. */
-static void tables(struct film *film, uint32_t media_at, bool wide, bool outside)
+static void tables(struct film *film, uint32_t media_at, bool wide,
+                   bool outside)
 {
     size_t moov = begin(film, "moov");
     size_t trak = begin(film, "trak");
@@ -235,9 +236,16 @@ TEST_CASE(video_check_end__bytes_behind_a_whole_film__do_no_harm)
     static const struct {
         const void *bytes;
         size_t len;
-    } tails[] = {{tag, 128}, {"\n", 1},     {"\r\n", 2}, {zeros, 4},
-                 {zeros, 9}, {zeros, 200},  {ee, 20},    {"\0\0\0\7free", 8},
-                 {"\0\0\1\0free", 8},      {"\0\0\0", 3},
+    } tails[] = {{tag, 128},
+                 {"\n", 1},
+                 {"\r\n", 2},
+                 {zeros, 4},
+                 {zeros, 9},
+                 {zeros, 200},
+                 {ee, 20},
+                 {"\0\0\0\7free", 8},
+                 {"\0\0\1\0free", 8},
+                 {"\0\0\0", 3},
                  {"\0\0\0\1free\0", 9}};
     for (int layout = FASTSTART; layout <= FRAGMENTS; layout++) {
         for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {

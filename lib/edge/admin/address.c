@@ -38,8 +38,14 @@ static bool own_address(char *out, size_t out_bytes)
             }
             char text[INET6_ADDRSTRLEN];
             const void *bytes =
-                pass ? (const void *)&((const struct sockaddr_in6 *)(const void *)at->ifa_addr)->sin6_addr
-                     : (const void *)&((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr;
+                pass
+                    ? (const void *)&(
+                          (const struct sockaddr_in6 *)(const void *)
+                              at->ifa_addr)
+                          ->sin6_addr
+                    : (const void *)&((const struct sockaddr_in *)(const void *)
+                                          at->ifa_addr)
+                          ->sin_addr;
             found = inet_ntop(family, bytes, text, sizeof text) != NULL;
             snprintf(out, out_bytes, pass ? "[%s]" : "%s", text);
         }

@@ -10,20 +10,20 @@
 #include <string.h>
 #include <time.h>
 
-/* libmicrohttpd closes whom it accepts above this; one that was ended counts until
- * its thread is gone, so a burst needs room above GUESTS_MAX. */
+/* libmicrohttpd closes whom it accepts above this; one that was ended counts
+ * until its thread is gone, so a burst needs room above GUESTS_MAX. */
 #define CONNECTIONS_MAX 256u
 #define GUESTS_MAX 48 /* above it, who has been slowest for longest goes */
 #define DOORS_MAX 2   /* a name may have an address of either family */
 #define CONNECTION_TIMEOUT_S 10u
-#define CONNECTION_BYTES                                                       \
-    ((size_t)32 * 1024) /* of request headers, all in all */
+/* of request headers, all in all */
+#define CONNECTION_BYTES ((size_t)32 * 1024)
 #define WAIT_S 1
 #define PATH_BYTES 64 /* longer ones are none of ours */
 #define ANSWER_BYTES_MAX ((size_t)4 << 20)
 
-/** A connection. It is ended by shutting its socket down: its thread then closes
- * it, and tells us before the number can be another's. */
+/** A connection. It is ended by shutting its socket down: its thread then
+ * closes it, and tells us before the number can be another's. */
 struct guest {
     int fd;          /* -1: a free place */
     uint64_t number; /* in the order in which they came */
@@ -31,8 +31,8 @@ struct guest {
     bool ended;
 };
 
-/** Outlives admin_close() while a question of it is still in the loop's queue.
- */
+/** Outlives admin_close() while a question of it is still in the loop's
+ * queue. */
 struct admin {
     struct loop *loop;
     struct MHD_Daemon *doors[DOORS_MAX];
@@ -47,8 +47,8 @@ struct admin {
     uint64_t guests_ever;
 };
 
-/** Shared by the thread that asks and the loop that answers; the last frees it.
- */
+/** Shared by the thread that asks and the loop that answers; the last frees
+ * it. */
 struct question {
     struct admin *admin;
     int holders;
@@ -58,7 +58,7 @@ struct question {
     struct buf body;
 };
 
-/* ---- the question -------------------------------------------------------- */
+/* ---- the question ---- */
 
 static struct question *question_new(struct admin *admin, const char *path)
 {
@@ -145,7 +145,7 @@ static bool wait_for_answer(struct question *q)
     return done;
 }
 
-/* ---- guests --------------------------------------------------------------- */
+/* ---- guests ---- */
 
 /** Slow ones must not keep the others out: a probe asks and goes. */
 static void end_slowest(struct admin *admin)
@@ -199,8 +199,8 @@ static void on_connection(void *context, struct MHD_Connection *connection,
 static void set_answering(struct admin *admin,
                           struct MHD_Connection *connection, bool answering)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     pthread_mutex_lock(&admin->lock);
     if (info && info->socket_context) {
         ((struct guest *)info->socket_context)->answering = answering;
@@ -208,7 +208,7 @@ static void set_answering(struct admin *admin,
     pthread_mutex_unlock(&admin->lock);
 }
 
-/* ---- the server's threads ------------------------------------------------ */
+/* ---- the server's threads ---- */
 
 static enum MHD_Result respond(struct MHD_Connection *connection, int status,
                                const char *content_type, struct str body)
@@ -281,8 +281,8 @@ static enum MHD_Result on_request(void *context,
         strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         return respond_text(connection, 405, STR("only GET and HEAD\n"));
     }
-    const char *id = MHD_lookup_connection_value(
-        connection, MHD_GET_ARGUMENT_KIND, "id");
+    const char *id =
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "id");
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s%s%s", url, id ? "?id=" : "", id ? id : "");
     set_answering(context, connection, true);
@@ -291,7 +291,7 @@ static enum MHD_Result on_request(void *context,
     return result;
 }
 
-/* ---- the door ------------------------------------------------------------ */
+/* ---- the door ---- */
 
 /** Every address of it, for freeaddrinfo(); null with *err: none. */
 static struct addrinfo *resolve(const char *listen, struct err *err)

@@ -18,9 +18,8 @@
 
 #define FS_BUFFER_BYTES ((size_t)1 << 20)
 #define FS_ALIGN ((size_t)4096) /* of buffers and their lengths */
-#define FS_MEMORY_BYTES                                                        \
-    ((size_t)64 << 20) /* of all buffers, if that will do                      \
-                        */
+/* of all buffers, if that will do */
+#define FS_MEMORY_BYTES ((size_t)64 << 20)
 #define FS_INCOMING ".incoming"
 #define FS_PROBES ".probes"
 #define FS_DURABLE_MAX 256
@@ -38,7 +37,7 @@ struct fs {
     pthread_mutex_t durable_lock;
     char *durable[FS_DURABLE_MAX]; /* folders that stay there; null: no more */
     size_t durable_next;           /* the oldest */
-    uint32_t count; /* makes temporary names unique in this process */
+    uint32_t count;        /* makes temporary names unique in this process */
     atomic_bool forgetful; /* folders can't be made durable there */
     bool sweeping;
     int probes; /* under way */

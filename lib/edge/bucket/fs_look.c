@@ -269,8 +269,8 @@ static bool probe_refusal(struct fs_probe *probe, int incoming_fd,
     const struct fs_temp temp = {incoming_fd, fd, second};
     struct fs_trouble trouble = {.end = BUCKET_DONE};
     bool moved;
-    bool done = fs_publish(&temp, folder_fd, probe->temp, "a file", &moved,
-                           &trouble);
+    bool done =
+        fs_publish(&temp, folder_fd, probe->temp, "a file", &moved, &trouble);
     close(fd);
     unlinkat(incoming_fd, second, 0);
     if (done) {

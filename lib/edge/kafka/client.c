@@ -399,8 +399,7 @@ const char *kafka_health_fatal(struct kafka_health *health, rd_kafka_t *client,
                                rd_kafka_event_t *event, bool again)
 {
     char text[sizeof health->complaint] = "";
-    rd_kafka_resp_err_t code =
-        rd_kafka_fatal_error(client, text, sizeof text);
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(client, text, sizeof text);
     if (!code) {
         code = rd_kafka_event_error(event);
         snprintf(text, sizeof text, "%s", rd_kafka_event_error_string(event));

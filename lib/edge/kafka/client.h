@@ -29,8 +29,8 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_rule *rules,
                                 const struct kafka_property *properties,
                                 size_t properties_len, struct err *err);
 
-/** A copy with its texts; null: no memory. Freed with kafka_properties_free().
- */
+/** A copy with its texts; null: no memory. Freed with
+ * kafka_properties_free(). */
 struct kafka_property *
 kafka_properties_copy(const struct kafka_property *properties, size_t len);
 void kafka_properties_free(struct kafka_property *properties, size_t len);
@@ -49,8 +49,8 @@ struct kafka_feed *kafka_feed_open(struct loop *loop, rd_kafka_queue_t *queue,
                                    kafka_event_fn *on_event, void *context,
                                    struct err *err);
 
-/** While it holds, events stay in librdkafka's queue; accepted inside on_event.
- */
+/** While it holds, events stay in librdkafka's queue; accepted inside
+ * on_event. */
 void kafka_feed_hold(struct kafka_feed *feed, bool hold);
 
 /** No event comes any more; accepted inside on_event, and null. */
@@ -83,8 +83,8 @@ void kafka_health_init(struct kafka_health *health, struct loop *loop,
 void kafka_health_error(struct kafka_health *health, rd_kafka_event_t *event);
 /** @param up  Whether the statistics name a broker that is up. */
 void kafka_health_stats(struct kafka_health *health, bool up);
-/** The brokers did what we asked: a message, an assignment, an acknowledgement.
- */
+/** The brokers did what we asked: a message, an assignment, an
+ * acknowledgement. */
 void kafka_health_good(struct kafka_health *health);
 /**
  * A broker that is up isn't enough: this has to come, too. To be said before

@@ -19,10 +19,10 @@ bool consumer_setup_copy(struct consumer_setup *setup,
         .group = strdup(options->group),
         .topic = strdup(options->topic),
         .tail = options->tail,
-        .ahead_bytes = options->ahead_bytes ? options->ahead_bytes
-                                            : AHEAD_BYTES,
-        .properties = kafka_properties_copy(options->properties,
-                                            options->properties_len),
+        .ahead_bytes =
+            options->ahead_bytes ? options->ahead_bytes : AHEAD_BYTES,
+        .properties =
+            kafka_properties_copy(options->properties, options->properties_len),
         .properties_len = options->properties_len,
     };
     return setup->brokers && setup->group && setup->topic && setup->properties;
@@ -93,9 +93,9 @@ rd_kafka_conf_t *consumer_conf_new(const struct consumer_setup *setup,
         {"socket.nagle.disable", "true", false},
         {"socket.keepalive.enable", "true", false},
     };
-    rd_kafka_conf_t *conf = kafka_conf_new(
-        rules, sizeof rules / sizeof rules[0], setup->properties,
-        setup->properties_len, err);
+    rd_kafka_conf_t *conf =
+        kafka_conf_new(rules, sizeof rules / sizeof rules[0], setup->properties,
+                       setup->properties_len, err);
     if (conf) {
         rd_kafka_conf_set_events(
             conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_FETCH |

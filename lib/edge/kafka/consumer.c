@@ -34,15 +34,15 @@ struct consumer {
     struct kafka_health health;
     void *context;
 
-    rd_kafka_t *client; /* null: between two */
+    rd_kafka_t *client;        /* null: between two */
     struct kafka_grave *grave; /* of the client: there before it */
     struct kafka_feed *feed;
     struct loop_timer *watch;
     struct loop_timer *unread; /* a pause that lasts */
     struct kafka_partitions partitions;
-    struct loop_timer *again;  /* hands out `later` */
-    struct list held;  /* read, but paused before they were handed out */
-    struct list later; /* given back for lack of memory */
+    struct loop_timer *again; /* hands out `later` */
+    struct list held;         /* read, but paused before they were handed out */
+    struct list later;        /* given back for lack of memory */
     size_t out;
     size_t dying; /* clients being destroyed on other threads */
     bool paused;
@@ -50,9 +50,9 @@ struct consumer {
     bool store_due;     /* deferred to the end of the turn */
     bool hand_out_due;  /* the same */
     bool forgot; /* what we read was lost for lack of memory: begin afresh */
-    int64_t member_ms;  /* when we last were a member, or began to wait */
+    int64_t member_ms; /* when we last were a member, or began to wait */
     bool member;
-    bool was_member; /* this client: the group has answered it once */
+    bool was_member;        /* this client: the group has answered it once */
     struct backoff backoff; /* of clients */
 
     bool closing;
@@ -137,10 +137,10 @@ static void on_fetched(struct consumer *consumer,
     if (consumer->forgot) {
         return; /* what is behind a gap would only be read twice */
     }
-    bool kept = kafka_partition_read(&consumer->partitions, partition,
-                                     from->offset);
-    struct kafka_message *held =
-        kafka_message_new(from, str_of(consumer->setup.topic), partition->epoch);
+    bool kept =
+        kafka_partition_read(&consumer->partitions, partition, from->offset);
+    struct kafka_message *held = kafka_message_new(
+        from, str_of(consumer->setup.topic), partition->epoch);
     if (!held || !kept) {
         /* Never finished, so never passed: the next client reads it again. */
         consumer->forgot = true;
@@ -330,14 +330,13 @@ static bool is_taken_in(const struct consumer *consumer)
 {
     return consumer->member ||
            (consumer->was_member &&
-            loop_boot_ms(consumer->loop) - consumer->member_ms <
-                REBALANCE_MS);
+            loop_boot_ms(consumer->loop) - consumer->member_ms < REBALANCE_MS);
 }
 
 static void on_stats(struct consumer *consumer, const char *text)
 {
-    const struct kafka_stats stats =
-        kafka_stats_read(text, consumer->setup.topic, on_partition_stats, consumer);
+    const struct kafka_stats stats = kafka_stats_read(
+        text, consumer->setup.topic, on_partition_stats, consumer);
     kafka_health_lacks(&consumer->health,
                        is_taken_in(consumer)
                            ? NULL

@@ -13,9 +13,10 @@ struct kafka_partition {
     uint32_t epoch;
     struct offsets offsets;
     int64_t stored; /* as given to librdkafka; -1: nothing */
-    int64_t next;   /* after the last message read, or behind what is no
-                       message (markers, gaps); -1: unknown */
-    int64_t lag;    /* as last told; -1: unknown */
+    /* after the last message read, or behind what is no message (markers,
+     * gaps); -1: unknown */
+    int64_t next;
+    int64_t lag; /* as last told; -1: unknown */
 };
 
 /** A zeroed struct is an empty table. */

@@ -14,8 +14,8 @@
 #define WINDOW_MAX 5000
 /** Purging brings all callbacks at once; a client that doesn't is given up. */
 #define PURGE_MS 2000
-/* What is in flight when a client turns fatal may be answered yet; purged in that
- * moment it made librdkafka 2.0.2 abort, once (rd_kafka_curr_msgs_sub). */
+/* What is in flight when a client turns fatal may be answered yet; purged in
+ * that moment it made librdkafka 2.0.2 abort, once (rd_kafka_curr_msgs_sub). */
 #define FATAL_MS 500
 /** The longest wait for the next client where each ends as fatal: one without
  * a right it needs does, until somebody grants it. */

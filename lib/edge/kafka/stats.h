@@ -7,8 +7,8 @@
 /** One partition in librdkafka's statistics; -1 where it doesn't know. */
 struct kafka_stats_partition {
     int32_t id;
-    int64_t end;  /* offset after the newest message or marker */
-    int64_t next; /* offset to be fetched next */
+    int64_t end;    /* offset after the newest message or marker */
+    int64_t next;   /* offset to be fetched next */
     int64_t queued; /* messages fetched and not yet read, at least ours */
 };
 

@@ -20,7 +20,7 @@ struct asker {
     char why[300];            /* its words */
 };
 
-/* ---- a client ------------------------------------------------------------ */
+/* ---- a client ---- */
 
 static bool asker_open(struct asker *asker, rd_kafka_type_t type,
                        rd_kafka_conf_t *conf, int events, struct err *err)
@@ -79,9 +79,8 @@ static rd_kafka_conf_t *plain_conf(const struct topics_options *options,
 }
 
 /** All topics, so that asking makes none; null: no broker answers. */
-static const struct rd_kafka_metadata *look(struct asker *asker,
-                                            const char *brokers,
-                                            struct err *err)
+static const struct rd_kafka_metadata *
+look(struct asker *asker, const char *brokers, struct err *err)
 {
     const struct rd_kafka_metadata *found = NULL;
     rd_kafka_resp_err_t code =
@@ -108,7 +107,7 @@ static int partitions_of(const struct rd_kafka_metadata *found,
     return 0;
 }
 
-/* ---- making --------------------------------------------------------------- */
+/* ---- making ---- */
 
 static rd_kafka_NewTopic_t *new_topic(const char *name,
                                       const struct topic_shape *shape,
@@ -160,8 +159,7 @@ static void make_one(struct asker *asker, const struct topic_wish *wish,
                      void *context)
 {
     char why[256] = "";
-    rd_kafka_NewTopic_t *topic =
-        new_topic(wish->name, shape, why, sizeof why);
+    rd_kafka_NewTopic_t *topic = new_topic(wish->name, shape, why, sizeof why);
     if (!topic) {
         on_topic(context, wish, TOPIC_FAULT, why);
         return;
@@ -195,8 +193,7 @@ bool topics_make(const struct topics_options *options,
                     err)) {
         return false;
     }
-    const struct rd_kafka_metadata *found =
-        look(&asker, options->brokers, err);
+    const struct rd_kafka_metadata *found = look(&asker, options->brokers, err);
     for (size_t i = 0; found && i < len; i++) {
         if (partitions_of(found, wishes[i].name) > 0) {
             on_topic(context, &wishes[i], TOPIC_THERE, "");
@@ -212,7 +209,7 @@ bool topics_make(const struct topics_options *options,
     return fine;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static bool is_about_rights(rd_kafka_resp_err_t code)
 {
@@ -299,7 +296,7 @@ static void check_read(const struct topics_options *options,
     consumer_setup_free(&setup);
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /** 0: the broker took it, which none should. */
 static rd_kafka_resp_err_t try_produce(struct asker *asker, const char *topic)
@@ -360,7 +357,7 @@ static void check_write(const struct topics_options *options,
     asker_close(&asker);
 }
 
-/* ---- checking --------------------------------------------------------------- */
+/* ---- checking ---- */
 
 /** librdkafka's own broker for tests knows no rights, and takes all. */
 static bool has_rights(struct asker *asker)
@@ -386,8 +383,7 @@ bool topics_check(const struct topics_options *options,
                     err)) {
         return false;
     }
-    const struct rd_kafka_metadata *found =
-        look(&asker, options->brokers, err);
+    const struct rd_kafka_metadata *found = look(&asker, options->brokers, err);
     if (!found) {
         asker_close(&asker);
         return false;

@@ -13,8 +13,8 @@
 
 #define RANDOMS 64
 #define SIGNALS_MAX 8
-#define DRAIN_ROUNDS                                                           \
-    8 /* deferred calls that defer again, before the loop waits */
+/* deferred calls that defer again, before the loop waits */
+#define DRAIN_ROUNDS 8
 
 struct call {
     loop_fn *fn;
@@ -73,7 +73,7 @@ struct work {
     void *context;
 };
 
-/* ---- clocks -------------------------------------------------------------- */
+/* ---- clocks ---- */
 
 static int64_t boot_us(void)
 {
@@ -124,7 +124,7 @@ int64_t loop_longest_turn_us(struct loop *loop)
     return longest_us;
 }
 
-/* ---- deferred calls and posts -------------------------------------------- */
+/* ---- deferred calls and posts ---- */
 
 static bool run_defers_once(struct loop *loop)
 {
@@ -208,7 +208,7 @@ void loop_post(struct loop *loop, loop_fn *fn, void *context)
     uv_mutex_unlock(&loop->posts_lock);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ---- */
 
 uv_loop_t *loop_uv(struct loop *loop)
 {
@@ -301,7 +301,7 @@ void loop_close(struct loop *loop)
     free(loop);
 }
 
-/* ---- randomness ---------------------------------------------------------- */
+/* ---- randomness ---- */
 
 void loop_random_bytes(struct loop *loop, void *out, size_t len)
 {
@@ -325,7 +325,7 @@ uint32_t loop_random(struct loop *loop)
     return loop->randoms[--loop->randoms_left];
 }
 
-/* ---- timers -------------------------------------------------------------- */
+/* ---- timers ---- */
 
 static void on_uv_timer(uv_timer_t *uv)
 {
@@ -377,7 +377,7 @@ void loop_timer_free(struct loop_timer *timer)
     }
 }
 
-/* ---- signals ------------------------------------------------------------- */
+/* ---- signals ---- */
 
 static void on_uv_signal(uv_signal_t *uv, int number)
 {
@@ -398,7 +398,7 @@ void loop_on_signal(struct loop *loop, int signal, loop_fn *fn, void *context)
     uv_unref((uv_handle_t *)&watched->uv);
 }
 
-/* ---- blocking work ------------------------------------------------------- */
+/* ---- blocking work ---- */
 
 static void do_work(uv_work_t *uv)
 {

@@ -111,8 +111,8 @@ static void hide_secrets(struct buf *out, struct str text,
         size_t before = open ? (size_t)(open - text.at) + 1 : text.len;
         buf_add(out, text.at, before);
         text = (struct str){text.at + before, text.len - before};
-        const char *close = open && text.len ? memchr(text.at, '"', text.len)
-                                             : NULL;
+        const char *close =
+            open && text.len ? memchr(text.at, '"', text.len) : NULL;
         if (!close) {
             continue;
         }
@@ -210,7 +210,7 @@ static PGconn *check(PGconn *conn, struct err *err)
     return conn;
 }
 
-/* ---- within milliseconds ------------------------------------------------ */
+/* ---- within milliseconds ---- */
 
 static int64_t within(int64_t least, int64_t value, int64_t most)
 {
@@ -268,8 +268,7 @@ static PGconn *drive(PGconn *conn, const struct pg_patience *patience,
             until_ms = clock_ms() +
                        (reaching ? patience->reach_ms : patience->answer_ms);
         }
-        if (!wait_for_socket(socket, next == PGRES_POLLING_READING,
-                             until_ms)) {
+        if (!wait_for_socket(socket, next == PGRES_POLLING_READING, until_ms)) {
             if (!reaching) {
                 PQfinish(conn);
                 err_set(err, ERR_TRANSIENT,

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define DEPTH_MAX 16 /* units under way */
-#define GREETING_MS 3000 /* for the end of the backend before, and half a lease */
+/* for the end of the backend before, and half a lease */
+#define GREETING_MS 3000
 #define NULLS_MAX 3 /* empty results in a row: nothing more is there yet */
 #define POSTGRES_MIN 150000
 
@@ -39,7 +40,7 @@ struct pg_lane {
     struct list sent;    /* oldest first */
     size_t sent_len;
     struct list refused; /* came while there was no connection */
-    int64_t lock; /* what every session of ours holds; 0: not yet told */
+    int64_t lock;        /* what every session of ours holds; 0: not yet told */
     struct backoff backoff;
     int64_t heard_ms; /* boot clock: last answer, or start of the wait for it */
     bool doomed;      /* sending failed: dropped in the next turn */
@@ -52,7 +53,7 @@ static void connect_now(void *context);
 static void drop(struct pg_lane *lane, const char *why, bool misfit);
 static void pump(struct pg_lane *lane);
 
-/* ---- ends of units ------------------------------------------------------ */
+/* ---- ends of units ---- */
 
 static void end_unit(struct pg_unit *unit)
 {
@@ -123,7 +124,7 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
     }
 }
 
-/* ---- bytes in, bytes out ------------------------------------------------ */
+/* ---- bytes in, bytes out ---- */
 
 static void take_results(struct pg_lane *lane)
 {
@@ -211,8 +212,8 @@ static int64_t silence_ms(const struct pg_lane *lane)
                : o->silence_ms;
 }
 
-/** Sends what may be sent. Calls nobody: failure is seen to in the next turn.
- */
+/** Sends what may be sent. Calls nobody: failure is seen to in the next
+ * turn. */
 static void pump(struct pg_lane *lane)
 {
     if (lane->doomed) {
@@ -245,7 +246,7 @@ static void pump(struct pg_lane *lane)
     }
 }
 
-/* ---- connection lost, connection wanted --------------------------------- */
+/* ---- connection lost, connection wanted ---- */
 
 static void hang_up(struct pg_lane *lane)
 {
@@ -256,8 +257,8 @@ static void hang_up(struct pg_lane *lane)
     loop_timer_stop(lane->watch);
 }
 
-/** The state is told before the units end, so that who is called back sees it.
- */
+/** The state is told before the units end, so that who is called back sees
+ * it. */
 static void drop(struct pg_lane *lane, const char *why, bool misfit)
 {
     char text[sizeof(((struct err *)0)->text)];
@@ -305,7 +306,7 @@ static void on_watch(void *context)
     drop(lane, "PostgreSQL does not answer", false);
 }
 
-/* ---- greeting ----------------------------------------------------------- */
+/* ---- greeting ---- */
 
 static bool is_greeting(const struct pg_lane *lane)
 {
@@ -441,7 +442,7 @@ static void greet(struct pg_lane *lane)
     pump(lane);
 }
 
-/* ---- connecting --------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static void connect_work(void *context)
 {

@@ -21,7 +21,8 @@ struct pg_lane_options {
     int64_t again_max_ms; /* between two tries to connect: far below a lease */
 };
 
-/** misfit: connected, but the schema or the encoding is not for this program. */
+/** misfit: connected, but the schema or the encoding is not for this
+ * program. */
 typedef void pg_lane_state_fn(void *context, bool up, const char *why,
                               bool misfit);
 
@@ -37,9 +38,10 @@ void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit);
 /**
  * A session can still be at work when its connection has broken. It is known by
  * an advisory lock that it holds, and no other way: behind a pooler the backend
- * may be another program's by then. pg_lane_lock() adds the statement that takes
- * the lock (one row: whether we have it); once it has, pg_lane_locked() has each
- * later session end the holder and take the lock before the lane is up.
+ * may be another program's by then. pg_lane_lock() adds the statement that
+ * takes the lock (one row: whether we have it); once it has, pg_lane_locked()
+ * has each later session end the holder and take the lock before the lane is
+ * up.
  *
  * @param lock  Above 0; different for each lane of the whole fleet.
  */

@@ -43,7 +43,7 @@ const char *pg_sql(const char *folder, const char *name)
     return NULL;
 }
 
-/* ---- values ------------------------------------------------------------- */
+/* ---- values ---- */
 
 struct str pg_str(const PGresult *result, int row, int column)
 {
@@ -67,7 +67,7 @@ bool pg_bool(const PGresult *result, int row, int column)
     return column >= 0 && PQgetvalue(result, row, column)[0] == 't';
 }
 
-/* ---- array literals ----------------------------------------------------- */
+/* ---- array literals ---- */
 
 void pg_array_begin(struct buf *buf)
 {

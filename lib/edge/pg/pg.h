@@ -19,9 +19,9 @@ struct pg_patience {
 struct pg_patience pg_patience_of(int64_t lease_ms);
 
 struct pg_address {
-    const char *url;      /* libpq connection string */
-    const char *password; /* null: as the URL says */
-    const char *name;     /* application_name; null: as the URL says */
+    const char *url;             /* libpq connection string */
+    const char *password;        /* null: as the URL says */
+    const char *name;            /* application_name; null: as the URL says */
     struct pg_patience patience; /* zero: seconds, as the URL says */
 };
 
@@ -60,7 +60,7 @@ struct str pg_str(const PGresult *result, int row,
 int64_t pg_i64(const PGresult *result, int row, int column); /* NULL: 0 */
 bool pg_bool(const PGresult *result, int row, int column);
 
-/* ---- array literals, such as {1,2} or {"a",NULL} ------------------------ */
+/* ---- array literals, such as {1,2} or {"a",NULL} ---- */
 
 void pg_array_begin(struct buf *buf);
 void pg_array_i64(struct buf *buf, int64_t value);

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define ANSWER_MS 5000 /* where the address has no patience of its own */
-#define SECOND_MS 300 /* for a second backend, before the first is asked */
+#define SECOND_MS 300  /* for a second backend, before the first is asked */
 #define ROUNDS 3
 
 const char pg_pooler_words[] =
@@ -125,11 +125,12 @@ static enum mode find_mode(PGconn *conn, int64_t backend,
 static bool clear(PGconn *conn, int64_t wait_ms, struct err *err)
 {
     const char *name = PQparameterStatus(conn, "application_name");
-    char *quoted = PQescapeLiteral(conn, name ? name : "",
-                                   strlen(name ? name : ""));
+    char *quoted =
+        PQescapeLiteral(conn, name ? name : "", strlen(name ? name : ""));
     char sql[300];
-    snprintf(sql, sizeof sql, "SET client_encoding = 'UTF8'; "
-                              "SET application_name = %.200s",
+    snprintf(sql, sizeof sql,
+             "SET client_encoding = 'UTF8'; "
+             "SET application_name = %.200s",
              quoted ? quoted : "''");
     PQfreemem(quoted);
     const char *const texts[] = {"DISCARD ALL", sql};
@@ -163,8 +164,8 @@ bool pg_pooler_check(PGconn *conn, const struct pg_address *address,
                              "connection left?)")
                    : pg_err(err, ERR_TRANSIENT, conn);
     }
-    enum mode mode = again == backend ? find_mode(conn, backend, address, err)
-                                      : MODE_OTHER;
+    enum mode mode =
+        again == backend ? find_mode(conn, backend, address, err) : MODE_OTHER;
     switch (mode) {
     case MODE_SESSION:
         return clear(conn, wait_ms, err);

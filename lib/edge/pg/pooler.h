@@ -11,7 +11,8 @@
  *
  * Blocks for some seconds at most, and at once if there is no pooler.
  *
- * @param conn     Connected. Nothing is left in a backend that may be another's.
+ * @param conn     Connected. Nothing is left in a backend that may be
+ * another's.
  * @param address  Opens a second connection, if it must.
  * @return         false with *err: ERR_TRANSIENT.
  */

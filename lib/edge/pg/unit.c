@@ -31,7 +31,7 @@ void pg_unit_fail(struct pg_unit *unit)
     unit->texts.failed = true;
 }
 
-/* ---- what is asked ------------------------------------------------------ */
+/* ---- what is asked ---- */
 
 static void add_call(struct pg_unit *unit, enum pg_call_kind kind,
                      const char *name, const char *text)
@@ -122,7 +122,7 @@ bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
     return false;
 }
 
-/* ---- what came ---------------------------------------------------------- */
+/* ---- what came ---- */
 
 void pg_unit_take(struct pg_unit *unit, PGresult *result)
 {
@@ -133,8 +133,8 @@ void pg_unit_take(struct pg_unit *unit, PGresult *result)
         const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         snprintf(unit->sqlstate, sizeof unit->sqlstate, "%s",
                  sqlstate ? sqlstate : "08006");
-        /* The words on refused data quote it, and URLs are no matter for logs.
-         */
+        /* The words on refused data quote it, and URLs are no matter for
+         * logs. */
         err_set(&unit->err, ERR_TRANSIENT, "%s (SQLSTATE %s)",
                 pg_unit_is_refused(unit) ? "PostgreSQL refuses the data"
                 : text                   ? text

@@ -35,8 +35,8 @@ struct pg_unit {
     struct list link;
     pg_unit_fn *on_end;
     void *context;
-    int tries_max; /* how often it may go out again after a deadlock and the
-                      like */
+    /* how often it may go out again after a deadlock and the like */
+    int tries_max;
     int tries;
     struct pg_call calls[PG_CALLS_MAX];
     size_t calls_len;
@@ -85,15 +85,17 @@ void pg_unit_rewind(struct pg_unit *unit);
 /** Whether the error is of the kind that goes away by trying again. */
 bool pg_unit_may_retry(const struct pg_unit *unit);
 
-/** Whether PostgreSQL refuses the data that was given to it, and always will. */
+/** Whether PostgreSQL refuses the data that was given to it, and always
+ * will. */
 bool pg_unit_is_refused(const struct pg_unit *unit);
 
 /** Whether a constraint of the tables was in the way. It may be gone later, and
  * says nothing of the data: a sequence may be behind its table. */
 bool pg_unit_is_constraint(const struct pg_unit *unit);
 
-/** Whether somebody has to look: PostgreSQL has answered, and with an error that
- * neither the data nor time explains (a table is gone, a right, a full disk). */
+/** Whether somebody has to look: PostgreSQL has answered, and with an error
+ * that neither the data nor time explains (a table is gone, a right, a full
+ * disk). */
 bool pg_unit_is_strange(const struct pg_unit *unit);
 
 #endif

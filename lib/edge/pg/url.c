@@ -26,7 +26,7 @@ static bool fault(struct err *err, const char *what, const char *allowed)
     return err_set(err, ERR_PERMANENT, "%s, allowed: %s", what, allowed);
 }
 
-/* ---- before libpq sees it ------------------------------------------------ */
+/* ---- before libpq sees it ---- */
 
 static bool is_uri(const char *url)
 {
@@ -151,7 +151,7 @@ static bool check_uri(const char *url, struct err *err)
     return true;
 }
 
-/* ---- what libpq says, in our words --------------------------------------- */
+/* ---- what libpq says, in our words ---- */
 
 static const struct saying {
     const char *libpq; /* how its message begins */
@@ -173,8 +173,8 @@ static const struct saying {
      allowed_forms},
     {"extra key/value", "has an option with two =",
      "option=value&option=value, a = in a value written as %3D"},
-    {"missing key/value", "has an option without =",
-     "option=value&option=value"},
+    {"missing key/value",
+     "has an option without =", "option=value&option=value"},
     {"invalid percent", "has a % that two hex digits don't follow",
      allowed_codes},
     {"forbidden value", "has a NUL", allowed_codes},
@@ -192,7 +192,7 @@ static bool say(struct err *err, const char *message)
     return fault(err, "is not what libpq can read", allowed_forms);
 }
 
-/* ---- values that libpq looks at only when it connects --------------------- */
+/* ---- values that libpq looks at only when it connects ---- */
 
 static const char port_words[] = "1..65535, one for all hosts or one for each";
 static const char number_words[] = "a whole number";
@@ -312,9 +312,9 @@ static bool are_addresses(struct str list)
         unsigned char ip[16];
         snprintf(text, sizeof text, "%.*s", (int)item.len, item.at);
         text[strcspn(text, "%")] = '\0'; /* an IPv6 zone */
-        if (item.len && (item.len >= sizeof text ||
-                         (inet_pton(AF_INET, text, ip) != 1 &&
-                          inet_pton(AF_INET6, text, ip) != 1))) {
+        if (item.len &&
+            (item.len >= sizeof text || (inet_pton(AF_INET, text, ip) != 1 &&
+                                         inet_pton(AF_INET6, text, ip) != 1))) {
             return false;
         }
     }
@@ -384,9 +384,9 @@ bool pg_url_check(const char *url, struct err *err)
     }
     char *message = NULL;
     PQconninfoOption *options = PQconninfoParse(url, &message);
-    bool good = options ? check_values(options, err) &&
-                              check_names(options, uri, err)
-                        : say(err, message);
+    bool good =
+        options ? check_values(options, err) && check_names(options, uri, err)
+                : say(err, message);
     if (message) {
         explicit_bzero(message, strlen(message));
         PQfreemem(message);

@@ -11,9 +11,9 @@
 
 #define CONNECT_MS 10000
 #define BRIEF_MS 15000 /* the same for calls over which nobody thinks long */
-#define STALL_MS                                                               \
-    60000 /* a CompleteMultipartUpload may think for minutes, but              \
-             sends spaces meanwhile */
+/* a CompleteMultipartUpload may think for minutes, but sends spaces
+ * meanwhile */
+#define STALL_MS 60000
 /* Of a call whose reply is dripped on purpose: that it ends at all. */
 #define THINK_MS (30 * 60 * 1000)
 #define WINDOW_MS 60000 /* of a least rate of bytes */
@@ -32,7 +32,7 @@ struct s3_call {
     bool again;                   /* this is its second time */
 };
 
-/* ---- signing ------------------------------------------------------------- */
+/* ---- signing ---- */
 
 static int64_t wall_ms(const struct s3 *s3)
 {
@@ -177,7 +177,7 @@ static struct str path_of(struct s3_call *call)
     return copy;
 }
 
-/* ---- a call -------------------------------------------------------------- */
+/* ---- a call ---- */
 
 static void on_answer(void *context, const struct wire_answer *answer);
 static void on_credentials(void *context, const char *why);
@@ -398,7 +398,7 @@ void s3_drop(struct s3_call *call)
     free_call(call);
 }
 
-/* ---- verdicts ------------------------------------------------------------ */
+/* ---- verdicts ---- */
 
 enum bucket_end s3_bucket_end(enum s3_verdict verdict)
 {

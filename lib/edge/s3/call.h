@@ -74,7 +74,7 @@ struct s3 {
     struct list sweeps; /* under way, or to be tried again */
     int forgets;        /* those of single keys */
     bool sweeping;      /* one of all keys is among them */
-    unsigned probes; /* names tried so far */
+    unsigned probes;    /* names tried so far */
     uint32_t probe_random;
 };
 
@@ -95,10 +95,11 @@ struct s3_ask {
 
 struct s3_end {
     enum s3_verdict verdict;
-    bool lost;   /* no whole answer came: what was done, who knows */
-    bool form;   /* as in s3_reply */
-    bool mended; /* clock or credentials were wrong and no longer are: the same
-                    again will do */
+    bool lost; /* no whole answer came: what was done, who knows */
+    bool form; /* as in s3_reply */
+    /* clock or credentials were wrong and no longer are: the same again will
+     * do */
+    bool mended;
     int status;
     struct str body; /* until the callback returns */
     const char *etag;

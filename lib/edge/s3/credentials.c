@@ -12,9 +12,10 @@
 #include <string.h>
 #include <time.h>
 
-#define EARLY_MS 300000    /* fetched again so long before they expire */
-#define REREAD_MS 300000   /* files, which others change */
-#define PAUSE_MS 1000 /* a source is left alone so long, one that failed longer */
+#define EARLY_MS 300000  /* fetched again so long before they expire */
+#define REREAD_MS 300000 /* files, which others change */
+/* a source is left alone so long, one that failed longer */
+#define PAUSE_MS 1000
 #define PAUSE_MAX_MS 30000
 #define RENEW_MIN_MS 10000
 #define CONNECT_MS 1000 /* the endpoints are on this machine, or not at all */
@@ -49,7 +50,7 @@ struct credentials {
     int64_t failed_ms;  /* 0: the last fetch didn't fail */
     int64_t pause_ms;   /* after that */
     struct backoff backoff;
-    char why[200];      /* what the last fetch failed for */
+    char why[200]; /* what the last fetch failed for */
     struct wire_call *call;
     enum asking asking;
     struct buf body; /* of the call */
@@ -83,7 +84,7 @@ const char *credentials_region(struct credentials *c)
     return c->region[0] ? c->region : NULL;
 }
 
-/* ---- the end of a fetch -------------------------------------------------- */
+/* ---- the end of a fetch ---- */
 
 static void on_soon(void *context)
 {
@@ -176,7 +177,7 @@ static void fetched(struct credentials *c, const char *from,
     loop_timer_set(c->soon, 0);
 }
 
-/* ---- servers ------------------------------------------------------------- */
+/* ---- servers ---- */
 
 static void ask(struct credentials *c, enum asking asking, const char *method,
                 const char *url, const char *header);
@@ -287,8 +288,7 @@ static void ask(struct credentials *c, enum asking asking, const char *method,
     }
 }
 
-/* ---- sources, in their order: true if it is ours to take ------------------
- */
+/* ---- sources, in their order: true if it is ours to take ---- */
 
 static bool from_environment(struct credentials *c)
 {
@@ -354,8 +354,9 @@ static struct str shared_value(const struct buf texts[2], const char *name)
 {
     struct str value =
         aws_file_value(buf_str(&texts[0]), aws_profile(), false, name);
-    return value.at ? value
-                    : aws_file_value(buf_str(&texts[1]), aws_profile(), true, name);
+    return value.at
+               ? value
+               : aws_file_value(buf_str(&texts[1]), aws_profile(), true, name);
 }
 
 static bool take_profile(struct credentials *c, const struct buf texts[2])
@@ -397,8 +398,8 @@ static bool take_profile(struct credentials *c, const struct buf texts[2])
 static bool from_files(struct credentials *c)
 {
     struct buf texts[2];
-    bool keys = aws_read_shared("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
-                            &texts[0]);
+    bool keys = aws_read_shared("AWS_SHARED_CREDENTIALS_FILE",
+                                ".aws/credentials", &texts[0]);
     bool config = aws_read_shared("AWS_CONFIG_FILE", ".aws/config", &texts[1]);
     bool taken = (keys || config) && take_profile(c, texts);
     aws_wipe(&texts[0]);
@@ -490,7 +491,7 @@ static void fetch(struct credentials *c)
     failed(c, "neither in the environment nor in shared files", "");
 }
 
-/* ---- the door ------------------------------------------------------------ */
+/* ---- the door ---- */
 
 /** None is under way, and the last one is a while ago. */
 static bool may_fetch(const struct credentials *c)

@@ -19,7 +19,7 @@
  * one buffer goes as a plain PUT.
  */
 
-/* ---- buffers ------------------------------------------------------------- */
+/* ---- buffers ---- */
 
 static bool take_buffer(struct s3_put *put)
 {
@@ -69,7 +69,7 @@ static void fill(struct s3_put *put)
     put->part_len += n;
 }
 
-/* ---- ends ---------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static void on_aborted(void *context, const struct s3_end *end)
 {
@@ -136,8 +136,7 @@ static void no_memory(struct s3_put *put)
     give_up(put, BUCKET_FAILED, "no memory for a call to S3");
 }
 
-/* ---- one that fits a buffer -----------------------------------------------
- */
+/* ---- one that fits a buffer ---- */
 
 static void on_small(void *context, const struct s3_end *end)
 {
@@ -173,7 +172,7 @@ static void send_small(struct s3_put *put)
     }
 }
 
-/* ---- the upload ---------------------------------------------------------- */
+/* ---- the upload ---- */
 
 static void on_created(void *context, const struct s3_end *end)
 {
@@ -296,7 +295,7 @@ static void send_part(struct s3_put *put)
     }
 }
 
-/* ---- its end ------------------------------------------------------------- */
+/* ---- its end ---- */
 
 static void on_completed(void *context, const struct s3_end *end)
 {
@@ -360,7 +359,7 @@ static void send_complete(struct s3_put *put)
     }
 }
 
-/* ---- turns --------------------------------------------------------------- */
+/* ---- turns ---- */
 
 /** Without conditions, what is there is looked for before the last step. */
 static void on_looked_first(void *context, const struct s3_end *end)
@@ -407,8 +406,8 @@ void s3_parts_turn(struct s3_put *put)
 {
     assert(put->in_parts);
     if (is_giving_up(put) || put->creating) {
-        return; /* its end is on the way; an upload must be known to be aborted
-                 */
+        /* its end is on the way; an upload must be known to be aborted */
+        return;
     }
     if (put->cancelled || put->refused) {
         give_up(put, put->cancelled ? BUCKET_CANCELLED : BUCKET_FAILED,

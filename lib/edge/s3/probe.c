@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define BODY_BYTES (S3_CHUNK_BYTES + 4000) /* more than one chunk */
-#define TRIES 2    /* of each form: one odd answer decides nothing */
-#define ODD_MAX 2  /* refusals that no probe explains, until another form */
+#define TRIES 2   /* of each form: one odd answer decides nothing */
+#define ODD_MAX 2 /* refusals that no probe explains, until another form */
 #define FOLDER ".pixverse-worker/probe-"
 
 /*
@@ -44,16 +44,16 @@ struct s3_probe {
     bool replaced;         /* the condition is ignored */
     bool ends_replaced;    /* where parts are completed */
     enum came came;
-    char why[200];       /* of the last that wasn't good */
-    char first_why[200]; /* of the first refusal of all */
+    char why[200];         /* of the last that wasn't good */
+    char first_why[200];   /* of the first refusal of all */
     char unknown_why[120]; /* of an unknown length none goes; "": it does */
     bool small_goes;       /* a small one does */
     char key_text[S3_KEY_BYTES_MAX];
     struct str key;
     char sha256[DIGEST_HEX_BYTES];
-    char *body;           /* BODY_BYTES */
-    struct put *put;      /* under way; null: none */
-    struct s3_call *call; /* the same */
+    char *body;            /* BODY_BYTES */
+    struct put *put;       /* under way; null: none */
+    struct s3_call *call;  /* the same */
     struct digest *digest; /* of what is read back */
 };
 
@@ -73,7 +73,7 @@ struct s3_takes s3_takes_at_best(const struct s3 *s3)
     };
 }
 
-/* ---- forms --------------------------------------------------------------- */
+/* ---- forms ---- */
 
 /** The n-th best form of a video of a known length. False: there is none. */
 static bool form_known(int n, struct s3_takes *takes)
@@ -142,7 +142,7 @@ static bool is_conditional(const struct s3_probe *probe)
                                        : probe->how.takes.conditions;
 }
 
-/* ---- what was found ------------------------------------------------------ */
+/* ---- what was found ---- */
 
 static bool is_same(const struct s3_takes *a, const struct s3_takes *b)
 {
@@ -180,8 +180,9 @@ static void say_takes(const struct s3_probe *probe, char *out, size_t out_bytes)
                    takes->sums != best.sums ? "no checksum; " : "");
     }
     if (probe->unknown_why[0]) {
-        buf_printf(&words, "no video that comes without its length%s can be "
-                           "stored: %s; ",
+        buf_printf(&words,
+                   "no video that comes without its length%s can be "
+                   "stored: %s; ",
                    probe->small_goes ? " and is over 8 MiB" : "",
                    probe->unknown_why);
     } else if (probe->first_why[0] && words.len) {
@@ -256,7 +257,7 @@ static void probe_over(struct s3_probe *probe, enum bucket_end end,
     probe_free(probe);
 }
 
-/* ---- one try ------------------------------------------------------------- */
+/* ---- one try ---- */
 
 static void try_form(struct s3_probe *probe);
 
@@ -336,8 +337,8 @@ static void on_nothing_stored(void *context)
 static void try_ends(struct s3_probe *probe, enum came came, const char *why)
 {
     probe->came = came;
-    snprintf(probe->why, sizeof probe->why, "%.*s",
-             (int)sizeof probe->why - 1, why);
+    snprintf(probe->why, sizeof probe->why, "%.*s", (int)sizeof probe->why - 1,
+             why);
     if (!probe->stored) {
         loop_defer(probe->s3->loop, on_nothing_stored, probe);
         return;
@@ -399,9 +400,8 @@ static void on_put(void *context, const struct bucket_result *result)
         /* Broken off by a store that answers all else: it may not want to read
          * that. And a streamed body doesn't go again by itself when the clock
          * or the credentials were wrong. */
-        const bool refused =
-            probe->how.form ||
-            (probe->how.lost && result->end == BUCKET_FAILED);
+        const bool refused = probe->how.form ||
+                             (probe->how.lost && result->end == BUCKET_FAILED);
         const bool again = refused || probe->how.mended;
         const bool twice = probe->tries >= TRIES && !refused;
         try_ends(probe, again && !twice ? CAME_REFUSED : CAME_FAILED,
@@ -446,8 +446,8 @@ static void try_form(struct s3_probe *probe)
     struct s3_takes form;
     const bool there_is = form_of(probe, &form);
     assert(there_is);
-    probe->how = (struct s3_how){.takes = form,
-                                 .parts = probe->stage == STAGE_PARTS};
+    probe->how =
+        (struct s3_how){.takes = form, .parts = probe->stage == STAGE_PARTS};
     probe->second = false;
     probe->stored = false;
     probe->tries++;
@@ -455,12 +455,12 @@ static void try_form(struct s3_probe *probe)
     char name[64];
     snprintf(name, sizeof name, FOLDER "%08x-%u", s3->probe_random,
              ++s3->probes);
-    probe->key = s3_key(s3, str_of(name), probe->key_text,
-                        sizeof probe->key_text);
+    probe->key =
+        s3_key(s3, str_of(name), probe->key_text, sizeof probe->key_text);
     put_body(probe);
 }
 
-/* ---- begin --------------------------------------------------------------- */
+/* ---- begin ---- */
 
 static void on_begin(void *context)
 {

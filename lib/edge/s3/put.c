@@ -12,7 +12,7 @@
 #define BROKEN_OFF_MAX 2 /* puts in a row, though all else is answered */
 #define CHECKSUM_NAME "x-amz-checksum-sha256"
 
-/* ---- bytes that wait ----------------------------------------------------- */
+/* ---- bytes that wait ---- */
 
 bool s3_fifo_add(struct s3_fifo *fifo, const char *bytes, size_t len)
 {
@@ -47,7 +47,7 @@ void s3_fifo_take(struct s3_fifo *fifo, char *out, size_t len)
     fifo->at = fifo->len ? fifo->at : 0;
 }
 
-/* ---- the body of one PUT ------------------------------------------------- */
+/* ---- the body of one PUT ---- */
 
 static bool is_framed(const struct s3_put *put)
 {
@@ -184,7 +184,7 @@ static size_t on_source(void *context, char *out, size_t room)
     return done;
 }
 
-/* ---- ends ---------------------------------------------------------------- */
+/* ---- ends ---- */
 
 void s3_put_drop(struct s3_put *put)
 {
@@ -306,7 +306,7 @@ static void on_stored(void *context, const struct s3_end *end)
     s3_put_end(put, s3_bucket_end(end->verdict), end->why);
 }
 
-/* ---- begin --------------------------------------------------------------- */
+/* ---- begin ---- */
 
 static bool send_put(struct s3_put *put)
 {
@@ -449,9 +449,9 @@ struct put *s3_put_as(struct s3 *s3, struct str key, int64_t bytes,
         list_init(&put->learning);
     }
     bool begun = put && put->soon &&
-                 (put->in_parts || (put->takes.conditions
-                                        ? send_put(put)
-                                        : send_look(put, on_looked_before)));
+                 (put->in_parts ||
+                  (put->takes.conditions ? send_put(put)
+                                         : send_look(put, on_looked_before)));
     if (!begun) {
         if (put) {
             loop_timer_free(put->soon);

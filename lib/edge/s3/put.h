@@ -107,7 +107,8 @@ void s3_put_drop(struct s3_put *put);
 /** Has the store probed; s3_put_learnt() follows. */
 void s3_learn(struct s3_put *put);
 
-/** The end of that: what the store takes is known again, or it takes nothing. */
+/** The end of that: what the store takes is known again, or it takes
+ * nothing. */
 void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed);
 
 /** What is told of the answer that ends a put. */

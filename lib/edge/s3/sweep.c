@@ -10,25 +10,26 @@
 #include <string.h>
 #include <time.h>
 
-#define PAGE_UPLOADS "1000" /* in one listing: below what an answer may have */
-#define SWEEP_MAX 100000    /* uploads looked at by one sweep */
-#define AGAIN_MS 5000       /* what could not be done is tried again */
-#define AGAIN_MAX 720       /* for an hour */
-#define ANSWER_MS 10000     /* whoever waits for the first try waits no longer */
-#define FORGETS_MAX 10000   /* sweeps of single keys at once */
+/* in one listing: below what an answer may have */
+#define PAGE_UPLOADS "1000"
+#define SWEEP_MAX 100000  /* uploads looked at by one sweep */
+#define AGAIN_MS 5000     /* what could not be done is tried again */
+#define AGAIN_MAX 720     /* for an hour */
+#define ANSWER_MS 10000   /* whoever waits for the first try waits no longer */
+#define FORGETS_MAX 10000 /* sweeps of single keys at once */
 
 /*
  * All uploads below a prefix, page by page, one after the other. Of those whose
  * names we give, aborted are the ones that are older than any that may still go
- * on, and those whose object is there: whoever began them lost its lease, and another was quicker. Or all
- * of one very key, when nobody writes under it any more; that one is repeated
- * until nothing stood in its way.
+ * on, and those whose object is there: whoever began them lost its lease, and
+ * another was quicker. Or all of one very key, when nobody writes under it any
+ * more; that one is repeated until nothing stood in its way.
  */
 struct s3_sweep {
     struct list link;
     struct s3 *s3;
     struct str prefix;
-    bool exact; /* that very key, whatever its age */
+    bool exact;               /* that very key, whatever its age */
     const char *key_template; /* not exact: names what is ours */
     int64_t before_ms;
     struct s3_call *call;
@@ -40,8 +41,9 @@ struct s3_sweep {
     char text[S3_KEY_BYTES_MAX];
     bool failed; /* something was left */
     int tries;
-    struct loop_timer *timer; /* exact only: the next try, or an end of waiting */
-    bucket_fn *on_result;     /* null: nobody waits, or was told */
+    /* exact only: the next try, or an end of waiting */
+    struct loop_timer *timer;
+    bucket_fn *on_result; /* null: nobody waits, or was told */
     void *context;
 };
 
@@ -80,7 +82,7 @@ static void tell(struct s3_sweep *sweep, enum bucket_end end, const char *why)
     }
 }
 
-/* ---- one upload ---------------------------------------------------------- */
+/* ---- one upload ---- */
 
 static void sweep_next(struct s3_sweep *sweep);
 
@@ -138,7 +140,8 @@ static void sweep_name(struct s3_sweep *sweep, struct str upload)
     buf_done(&id);
 }
 
-/** Others may have uploads in the bucket too: none of ours, none of our business. */
+/** Others may have uploads in the bucket too: none of ours, none of our
+ * business. */
 static bool is_ours(const struct s3_sweep *sweep, struct str key)
 {
     if (!str_starts(key, sweep->prefix)) {
@@ -147,8 +150,7 @@ static bool is_ours(const struct s3_sweep *sweep, struct str key)
     if (sweep->exact) {
         return str_eq(key, sweep->prefix);
     }
-    struct str name = {key.at + sweep->prefix.len,
-                       key.len - sweep->prefix.len};
+    struct str name = {key.at + sweep->prefix.len, key.len - sweep->prefix.len};
     return asset_key_fits(sweep->key_template, name) || s3_is_probe(name);
 }
 
@@ -171,7 +173,7 @@ static void sweep_one(struct s3_sweep *sweep, struct str upload)
     }
 }
 
-/* ---- pages --------------------------------------------------------------- */
+/* ---- pages ---- */
 
 static void on_listed(void *context, const struct s3_end *end);
 
@@ -257,7 +259,7 @@ static void on_listed(void *context, const struct s3_end *end)
     sweep_next(sweep);
 }
 
-/* ---- begin --------------------------------------------------------------- */
+/* ---- begin ---- */
 
 static void on_timer(void *context)
 {

@@ -10,9 +10,9 @@
 struct batch {
     struct store *store;
     struct arena arena;
-    struct intake_row *rows;              /* copies, as given */
-    char (*stored)[2 * DIGEST_BYTES + 1]; /* of each first row: the content that
-                                             stands under its id, in hex */
+    struct intake_row *rows; /* copies, as given */
+    /* of each first row: the content that stands under its id, in hex */
+    char (*stored)[2 * DIGEST_BYTES + 1];
     size_t *firsts; /* of each row: the first one of the same id */
     size_t rows_len;
     const struct intake_row **order; /* first ones, by id */
@@ -27,7 +27,7 @@ struct batch {
     void *context;
 };
 
-/* ---- copies, and their order -------------------------------------------- */
+/* ---- copies, and their order ---- */
 
 /** As PostgreSQL orders them under the collation "C"; then as given. */
 static int by_id(const void *a, const void *b)
@@ -118,7 +118,7 @@ static size_t place_of(const struct batch *batch, struct str request_id)
     return (size_t)(batch->order[low] - batch->rows);
 }
 
-/* ---- the end ------------------------------------------------------------ */
+/* ---- the end ---- */
 
 static void end_batch(struct batch *batch, const struct err *err)
 {
@@ -190,7 +190,7 @@ static void ask_known(struct batch *batch)
     pg_lane_send(batch->store->data, unit);
 }
 
-/* ---- the insert --------------------------------------------------------- */
+/* ---- the insert ---- */
 
 /** The columns of sql/query/intake.sql, one array each. */
 static void add_column(struct buf *buf, int column,

@@ -157,7 +157,7 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *callback,
     pg_lane_send(store->lease, unit);
 }
 
-/* ---- the beat ----------------------------------------------------------- */
+/* ---- the beat ---- */
 
 struct pulse {
     beat_fn *on_result;
@@ -276,7 +276,7 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_lane_send(store->lease, unit);
 }
 
-/* ---- the count ---------------------------------------------------------- */
+/* ---- the count ---- */
 
 struct tally {
     count_fn *on_result;
@@ -315,7 +315,7 @@ void store_count(struct store *store, bool xmin, count_fn *on_result,
     pg_lane_send(store->lease, unit);
 }
 
-/* ---- rows that are left alone ------------------------------------------- */
+/* ---- rows that are left alone ---- */
 
 struct look {
     unreadable_fn *on_rows;
@@ -374,7 +374,7 @@ void store_reasons_sweep(struct store *store, store_done_fn *callback,
     pg_lane_send(store->data, unit);
 }
 
-/* ---- evidence and holds ------------------------------------------------- */
+/* ---- evidence and holds ---- */
 
 #define OTHER_CALL 3 /* whether another id is there */
 

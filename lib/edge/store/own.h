@@ -19,7 +19,7 @@ struct store {
     bool misfit;
 };
 
-/* ---- rows (row.c) ------------------------------------------------------- */
+/* ---- rows (row.c) ---- */
 
 /** Columns of one result, by their place; -1: not among them. */
 struct row_columns {
@@ -51,7 +51,7 @@ struct task_read *task_read_rows(struct arena *arena, const PGresult *result,
 struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
                                   size_t *len);
 
-/* ---- reasons (reason.c) ------------------------------------------------- */
+/* ---- reasons (reason.c) ---- */
 
 /** Deep copies of what a turn says of reasons. */
 void reasons_copy(struct arena *arena, struct turn *turn);
@@ -59,7 +59,7 @@ void reasons_copy(struct arena *arena, struct turn *turn);
 /** Their statements; none if there is nothing to say. */
 void reasons_add(struct pg_unit *unit, const struct turn *turn);
 
-/* ---- batches that are split where PostgreSQL refuses one row ------------ */
+/* ---- batches that are split where PostgreSQL refuses one row ---- */
 
 /**
  * Rows [from, to) of a batch still to be tried, the next one last. A range

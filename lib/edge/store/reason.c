@@ -13,9 +13,8 @@ static const char *copy_text(struct arena *arena, const char *text)
     return arena_copy(arena, text, strlen(text));
 }
 
-static const struct reason_row *copy_rows(struct arena *arena,
-                                          const struct reason_row *rows,
-                                          size_t len)
+static const struct reason_row *
+copy_rows(struct arena *arena, const struct reason_row *rows, size_t len)
 {
     struct reason_row *copy = arena_alloc(arena, (len + 1) * sizeof *copy);
     for (size_t i = 0; copy && i < len; i++) {

@@ -41,9 +41,10 @@ struct field {
 static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, CHARS, VALUE)};
 
 #define FIELDS_LEN (sizeof fields / sizeof *fields)
-#define FIELDS_CLOSED_LEN (FIELDS_LEN - 3) /* without unusable, result, event */
+/* without unusable, result, event */
+#define FIELDS_CLOSED_LEN (FIELDS_LEN - 3)
 
-/* ---- out ---------------------------------------------------------------- */
+/* ---- out ---- */
 
 static void add_value(struct buf *buf, const struct field *field,
                       const struct task_row *row)
@@ -90,7 +91,7 @@ void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
     }
 }
 
-/* ---- in ----------------------------------------------------------------- */
+/* ---- in ---- */
 
 void row_columns_find(struct row_columns *columns, const PGresult *result)
 {
@@ -175,10 +176,8 @@ void task_read_row(struct task_read *read, const struct row_columns *columns,
         .tenant = pg_str(result, row, columns->tenant),
         .traceparent = pg_str(result, row, columns->traceparent),
         .tracestate = pg_str(result, row, columns->tracestate),
-        .cancel =
-            columns->cancel >= 0 && pg_bool(result, row, columns->cancel),
-        .orphan =
-            columns->orphan >= 0 && pg_bool(result, row, columns->orphan),
+        .cancel = columns->cancel >= 0 && pg_bool(result, row, columns->cancel),
+        .orphan = columns->orphan >= 0 && pg_bool(result, row, columns->orphan),
     };
     for (size_t f = 0; f < FIELDS_LEN; f++) {
         int column = columns->fields[f];
@@ -283,7 +282,7 @@ struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
     return facts;
 }
 
-/* ---- ranges ------------------------------------------------------------- */
+/* ---- ranges ---- */
 
 void ranges_push(struct ranges *ranges, size_t from, size_t to)
 {

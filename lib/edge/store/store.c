@@ -7,7 +7,8 @@
 #define STATEMENT_MS 30000
 #define DATA_SILENCE_MS 35000
 #define AGAIN_MAX_MS 5000
-#define LEASE_SILENCE_MIN_MS 3000 /* unless that is longer than three leases */
+/* unless that is longer than three leases */
+#define LEASE_SILENCE_MIN_MS 3000
 
 static const char *const data_queries[] = {
     "intake",
@@ -28,7 +29,8 @@ static const char *const data_queries[] = {
     "forget_leases",
     "learn",
     "learn_closed",
-    "learn_past", "learn_other",
+    "learn_past",
+    "learn_other",
     "hold_set",
     "hold_lift",
     "hold_probe",
@@ -42,9 +44,9 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",         "bump",       "leases",  "leases_some", "holds",
-    "fleet",        "cancels",    "count",   "oldest_xmin",
-    "lock_timeout", "end_frozen", "bury",    "leave",       NULL,
+    "join",       "bump",    "leases", "leases_some", "holds",
+    "fleet",      "cancels", "count",  "oldest_xmin", "lock_timeout",
+    "end_frozen", "bury",    "leave",  NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */

@@ -26,9 +26,10 @@ struct round {
     struct turn turn;             /* with copies of what it points to */
     const struct task_row **rows; /* copies of its saves */
     enum save_end *ends;
-    bool apart; /* saves go alone, the rest after them: a row was refused, or
-                   the claim counts the fleet, which no save waits for */
-    bool rest;  /* what is under way holds the rest */
+    /* saves go alone, the rest after them: a row was refused, or the claim
+     * counts the fleet, which no save waits for */
+    bool apart;
+    bool rest; /* what is under way holds the rest */
     struct ranges ranges;
     size_t from; /* saves under way */
     size_t to;
@@ -38,7 +39,7 @@ struct round {
     void *context;
 };
 
-/* ---- copies ------------------------------------------------------------- */
+/* ---- copies ---- */
 
 static char *copy_text(struct arena *arena, const char *text)
 {
@@ -89,7 +90,7 @@ static bool copy_turn(struct round *round, const struct turn *turn)
     return !arena->failed;
 }
 
-/* ---- asking ------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static int call(struct pg_unit *unit, const char *name)
 {
@@ -211,7 +212,7 @@ static void add_takings(struct round *round, struct pg_unit *unit)
     }
 }
 
-/* ---- answers ------------------------------------------------------------ */
+/* ---- answers ---- */
 
 /** Marks the rows whose id came back. */
 static void mark_saved(struct round *round, const PGresult *result, bool closed)
@@ -254,8 +255,7 @@ static void take_adopted(struct round *round, const PGresult *result)
     out->adopts_seen = (int)pg_i64(result, 0, PQfnumber(result, "seen"));
     out->adopt_last = pg_i64(result, 0, PQfnumber(result, "last"));
     if (!PQgetisnull(result, 0, PQfnumber(result, "id"))) {
-        out->adopted =
-            task_read_rows(&round->arena, result, &out->adopted_len);
+        out->adopted = task_read_rows(&round->arena, result, &out->adopted_len);
     }
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- the life of a call -------------------------------------------------- */
+/* ---- the life of a call ---- */
 
 struct http_call *http_call_new(struct http *http)
 {
@@ -61,7 +61,7 @@ void http_call_free(struct http_call *call)
     free(call);
 }
 
-/* ---- what came ----------------------------------------------------------- */
+/* ---- what came ---- */
 
 /**
  * The body as it was meant. What can't be read spoils a 2xx, whose body is the

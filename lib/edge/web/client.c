@@ -27,7 +27,7 @@ struct web_client {
     bool streams;
 };
 
-/* ---- handles ------------------------------------------------------------- */
+/* ---- handles ---- */
 
 static CURL *take_handle(struct web_client *client)
 {
@@ -45,7 +45,7 @@ static void give_handle(struct web_client *client, CURL *easy)
     }
 }
 
-/* ---- ends ---------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static enum reply_end end_of(CURLcode code)
 {
@@ -114,7 +114,7 @@ static void on_done(void *context, void *easy, int code)
              call->error[0] ? call->error : curl_easy_strerror((CURLcode)code));
 }
 
-/* ---- clocks -------------------------------------------------------------- */
+/* ---- clocks ---- */
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -196,7 +196,7 @@ static void on_clock(void *context)
     end_call(call, REPLY_TIMED_OUT, call->error);
 }
 
-/* ---- the life of a call -------------------------------------------------- */
+/* ---- the life of a call ---- */
 
 bool web_call_start(struct web_call *call, struct web_client *client,
                     const struct web_request *request,
@@ -327,7 +327,7 @@ static void on_soon(void *context)
     }
 }
 
-/* ---- the client ---------------------------------------------------------- */
+/* ---- the client ---- */
 
 struct web_client *web_client_open(struct loop *loop,
                                    const struct web_policy *policy,

@@ -53,10 +53,12 @@ struct web_hooks {
     /** A socket is about to be opened; false: not to that address. Null: yes.
      * A connection that is used again opens none. */
     bool (*may_reach)(void *context, const struct sockaddr *address);
-    /** As much of the body as there is; 0: it is held until web_call_go_on(). */
+    /** As much of the body as there is; 0: it is held until
+     * web_call_go_on(). */
     size_t (*source)(void *context, char *out, size_t room);
     enum web_taken (*on_body)(void *context, const char *bytes, size_t len);
-    /** The least rate was missed: true bears it for one more window. Null: no. */
+    /** The least rate was missed: true bears it for one more window. Null:
+     * no. */
     bool (*on_slow)(void *context);
     /** Exactly once, not before web_call_start() has returned. It may free the
      * call, and may start it again. */
@@ -82,7 +84,7 @@ struct web_request {
 struct web_call {
     struct list link; /* in client.active */
     struct web_client *client;
-    struct loop *loop;               /* the client's, as the next */
+    struct loop *loop; /* the client's, as the next */
     const struct web_policy *policy;
     const struct web_hooks *hooks;
     void *context;
@@ -90,8 +92,8 @@ struct web_call {
     void *easy;            /* libcurl's; readable in on_end() still */
     struct loop_timer *clock;
     struct str body;
-    size_t body_at;  /* given to libcurl */
-    int64_t left;    /* of the source, still to give */
+    size_t body_at; /* given to libcurl */
+    int64_t left;   /* of the source, still to give */
     int64_t began_ms;
     int64_t last_ms; /* a byte moved, or a pause of ours ended */
     int64_t whole_ms;
@@ -99,14 +101,14 @@ struct web_call {
     bool has_rate;
     struct rate rate;
     size_t header_bytes;
-    int sends;      /* times that the request was about to leave */
-    bool gated;     /* may_send() said no */
-    bool refused;   /* on_body() did */
-    bool held;      /* for want of ours: no clock of the peer's runs */
-    bool paused;    /* libcurl was told so */
-    bool go_on;     /* to be told that it goes on */
-    bool cancelled; /* to be ended */
-    bool overdue;   /* its last look has begun */
+    int sends;       /* times that the request was about to leave */
+    bool gated;      /* may_send() said no */
+    bool refused;    /* on_body() did */
+    bool held;       /* for want of ours: no clock of the peer's runs */
+    bool paused;     /* libcurl was told so */
+    bool go_on;      /* to be told that it goes on */
+    bool cancelled;  /* to be ended */
+    bool overdue;    /* its last look has begun */
     char error[256]; /* CURL_ERROR_SIZE */
 };
 
@@ -139,7 +141,7 @@ void web_call_stop(struct web_call *call, const char *why);
 /** Breaks off what is under way, without an end, and gives its memory back. */
 void web_call_done(struct web_call *call);
 
-/* ---- what came; from hooks only ------------------------------------------ */
+/* ---- what came; from hooks only ---- */
 
 /** HTTP's, of the last reply; 0: none. */
 int web_call_status(const struct web_call *call);

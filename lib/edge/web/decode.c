@@ -6,8 +6,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define HEAD_BYTES 16  /* enough to tell a coding from what is none */
-#define LAYERS_MAX 3   /* codings over each other */
+#define HEAD_BYTES 16 /* enough to tell a coding from what is none */
+#define LAYERS_MAX 3  /* codings over each other */
 #define PIECE_BYTES 16384
 #define GZIP_BITS (15 + 16)
 #define ZLIB_BITS 15
@@ -40,7 +40,7 @@ struct decoder {
     ZSTD_DStream *zstd;
 };
 
-/* ---- what it is ---------------------------------------------------------- */
+/* ---- what it is ---- */
 
 static bool label_is(struct str label, const char *name)
 {
@@ -153,7 +153,7 @@ static bool begin(struct decoder *d)
     return true;
 }
 
-/* ---- one step of each ---------------------------------------------------- */
+/* ---- one step of each ---- */
 
 /** Takes of *in, writes into `out`; false: broken. */
 static bool step_zlib(struct decoder *d, struct str *in, char *out, size_t room,
@@ -225,7 +225,7 @@ static bool step(struct decoder *d, struct str *in, char *out, size_t room,
     return false;
 }
 
-/* ---- the stream ---------------------------------------------------------- */
+/* ---- the stream ---- */
 
 struct decoder *decoder_new(struct str label)
 {
@@ -266,8 +266,7 @@ static bool decide(struct decoder *d, struct str *in, bool last)
     if (d->head_len < HEAD_BYTES && !last) {
         return false;
     }
-    d->coding =
-        coding_of((struct str){d->head, d->head_len}, str_of(d->label));
+    d->coding = coding_of((struct str){d->head, d->head_len}, str_of(d->label));
     d->bad = !begin(d);
     return true;
 }
@@ -345,7 +344,7 @@ void decode_label_show(char *label)
     }
 }
 
-/* ---- a text -------------------------------------------------------------- */
+/* ---- a text ---- */
 
 /** Undo one coding; DECODED_PLAIN: there is none. */
 static enum decoded decode_layer(struct str bytes, struct str label,
@@ -401,8 +400,8 @@ enum decoded decode_text(struct str bytes, struct str labels, struct buf *out)
     enum decoded end = DECODED_PLAIN;
     labels = labels.at ? labels : STR("");
     buf_reset(out);
-    if (is_json((struct str){
-            bytes.at, bytes.len < HEAD_BYTES ? bytes.len : HEAD_BYTES})) {
+    if (is_json((struct str){bytes.at, bytes.len < HEAD_BYTES ? bytes.len
+                                                              : HEAD_BYTES})) {
         return DECODED_PLAIN; /* nearly every reply */
     }
     buf_init(&layer, out->bytes_max);

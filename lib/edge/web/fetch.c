@@ -16,7 +16,7 @@
 /* Of the least rate: a host that gives less holds one of few slots. */
 #define WINDOW_MS 60000
 
-/* ---- ends ---------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static void free_fetch(struct fetch *fetch)
 {
@@ -131,7 +131,7 @@ static bool follow(struct fetch *fetch)
     return !fetch->starved;
 }
 
-/* ---- what the client asks ------------------------------------------------ */
+/* ---- what the client asks ---- */
 
 static bool may_reach(void *context, const struct sockaddr *address)
 {
@@ -190,7 +190,7 @@ static const struct web_hooks web_hooks = {
     .on_end = on_end,
 };
 
-/* ---- the door ------------------------------------------------------------ */
+/* ---- the door ---- */
 
 static bool start(struct fetch *fetch)
 {

@@ -25,12 +25,12 @@ struct fetch {
     char *url;       /* of this hop */
     char coding[64]; /* of its reply, the last Content-Encoding; "": none */
     struct decoder *decoder; /* of what has a coding by its label */
-    size_t skip;     /* of what libcurl brings again: the decoder has it */
-    int64_t bytes;   /* of the body, handed to the reader */
+    size_t skip;         /* of what libcurl brings again: the decoder has it */
+    int64_t bytes;       /* of the body, handed to the reader */
     int64_t error_bytes; /* of the body of a reply that is no video */
     int64_t length;
     int redirects;
-    bool begun;   /* a byte of a video came: the coding is known */
+    bool begun; /* a byte of a video came: the coding is known */
     bool head_told;
     bool encoded; /* in a coding that can't be undone */
     bool forbidden;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define PIECE_BYTES 16384 /* of a body whose coding is undone */
-#define ERROR_BODY_MAX 65536 /* of a reply that is no video; the rest is cut */
+/* of a reply that is no video; the rest is cut */
+#define ERROR_BODY_MAX 65536
 
 bool fetch_forbid(struct fetch *fetch, const char *why)
 {
@@ -115,8 +116,8 @@ static enum web_taken hand_over_decoded(struct fetch *fetch, const char *bytes,
     for (;;) {
         char piece[PIECE_BYTES];
         size_t n = 0;
-        const enum decode_end end = decoder_turn(fetch->decoder, &in, false,
-                                                 piece, sizeof piece, &n);
+        const enum decode_end end =
+            decoder_turn(fetch->decoder, &in, false, piece, sizeof piece, &n);
         if (n > 0 && !hand_over(fetch, piece, n)) {
             return WEB_REFUSED;
         }
@@ -162,9 +163,8 @@ enum web_taken fetch_take(struct fetch *fetch, const char *bytes, size_t len)
     if (!fetch->begun) {
         fetch->begun = true;
         read_coding(fetch);
-        fetch->decoder = needs_decoder(fetch)
-                             ? decoder_new(str_of(fetch->coding))
-                             : NULL;
+        fetch->decoder =
+            needs_decoder(fetch) ? decoder_new(str_of(fetch->coding)) : NULL;
         if (needs_decoder(fetch) && !fetch->decoder) {
             cant_decode(fetch, "there was no memory to undo");
             return WEB_REFUSED;

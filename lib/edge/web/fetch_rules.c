@@ -20,8 +20,7 @@ const char *fetch_address_fault(bool allow_private, int family,
     if (address_is_link_local(family, bytes)) {
         return "the video's host has a link-local address";
     }
-    if (!allow_private &&
-        !address_is_public(family, bytes)) {
+    if (!allow_private && !address_is_public(family, bytes)) {
         return "the video's host has no public address";
     }
     return NULL;

@@ -18,7 +18,7 @@
 static_assert(sizeof((struct web_call){0}.error) == CURL_ERROR_SIZE,
               "libcurl's own size");
 
-/* ---- what libcurl calls -------------------------------------------------- */
+/* ---- what libcurl calls ---- */
 
 static void moved(struct web_call *call, size_t len)
 {
@@ -143,7 +143,7 @@ static int on_no_seek(void *context, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_CANTSEEK;
 }
 
-/* ---- the handle ---------------------------------------------------------- */
+/* ---- the handle ---- */
 
 /** What stays of it from one request to the next. */
 void *web_handle_new(const struct web_policy *policy)
@@ -262,7 +262,7 @@ void web_handle_set(struct web_call *call, const struct web_request *request)
     }
 }
 
-/* ---- what came ----------------------------------------------------------- */
+/* ---- what came ---- */
 
 int web_call_status(const struct web_call *call)
 {

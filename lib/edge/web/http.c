@@ -31,7 +31,7 @@ struct http {
     bool closing;
 };
 
-/* ---- a call gets what it needs ------------------------------------------- */
+/* ---- a call gets what it needs ---- */
 
 static struct http_call *call_get(struct http *http)
 {
@@ -115,7 +115,7 @@ static void call_start(struct http_call *call)
     list_add_tail(&http->active, &call->link);
 }
 
-/* ---- ends ---------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static void call_end(struct http_call *call, bool came,
                      const struct web_end *end)
@@ -156,7 +156,8 @@ static void start_waiting(struct http *http)
 {
     while (!http->closing && http->active_len < at_once(http) &&
            !list_is_empty(&http->waiting)) {
-        call_start(LIST_OWNER(list_pop(&http->waiting), struct http_call, link));
+        call_start(
+            LIST_OWNER(list_pop(&http->waiting), struct http_call, link));
     }
 }
 
@@ -210,7 +211,7 @@ static const struct web_hooks hooks = {
     .on_end = on_end,
 };
 
-/* ---- the door ------------------------------------------------------------ */
+/* ---- the door ---- */
 
 struct http *http_open(struct loop *loop, const struct http_options *options,
                        struct err *err)

@@ -32,7 +32,7 @@ struct socket_poll {
     int watching; /* what libuv was told */
 };
 
-/* ---- libcurl asks -------------------------------------------------------- */
+/* ---- libcurl asks ---- */
 
 static void act(struct web_multi *curl, curl_socket_t fd, int events)
 {
@@ -127,8 +127,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     if (!poll) {
         poll = poll_new(curl, fd);
         if (!poll) {
-            return 0; /* an error here would end every transfer: the timeout
-                         of this one ends it alone */
+            /* an error here would end every transfer: the timeout of this
+             * one ends it alone */
+            return 0;
         }
         curl_multi_assign(curl->multi, fd, poll);
     }
@@ -139,7 +140,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     return 0;
 }
 
-/* ---- sockets that are kept ----------------------------------------------- */
+/* ---- sockets that are kept ---- */
 
 static void forget_kept(struct web_multi *curl, curl_socket_t fd)
 {
@@ -185,8 +186,8 @@ static curl_socket_t on_open(void *context, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
     (void)purpose;
-    int fd = web_multi_socket(address->family, address->socktype,
-                              address->protocol);
+    int fd =
+        web_multi_socket(address->family, address->socktype, address->protocol);
     if (fd >= 0) {
         keep(context, fd);
     }
@@ -219,7 +220,7 @@ static int on_timeout(CURLM *multi, long wait_ms, void *context)
     return 0;
 }
 
-/* ---- the loop tells ------------------------------------------------------ */
+/* ---- the loop tells ---- */
 
 static void on_timer(void *context)
 {

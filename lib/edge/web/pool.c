@@ -53,8 +53,8 @@ static struct web_pool *pool_open(struct web_pools *pools, struct err *err)
     pool->pools = pools;
     pool->born_ms = loop_boot_ms(pools->loop);
     list_init(&pool->link);
-    pool->curl = web_multi_open(pools->loop, pools->connections_max, on_done,
-                                pool, err);
+    pool->curl =
+        web_multi_open(pools->loop, pools->connections_max, on_done, pool, err);
     if (!pool->curl) {
         free(pool);
         return NULL;
@@ -99,8 +99,8 @@ static void leave(struct web_pools *pools)
 }
 
 struct web_pools *web_pools_open(struct loop *loop, int connections_max,
-                                   int64_t life_ms, web_pool_fn *done,
-                                   void *context, struct err *err)
+                                 int64_t life_ms, web_pool_fn *done,
+                                 void *context, struct err *err)
 {
     assert(connections_max >= 1 && life_ms >= 0 && done);
     struct web_pools *pools = calloc(1, sizeof *pools);
@@ -126,12 +126,10 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
     return pools;
 }
 
-struct web_pool *web_pools_add(struct web_pools *pools, void *easy,
-                                 bool keep)
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep)
 {
     assert(easy);
-    const int64_t age_ms =
-        loop_boot_ms(pools->loop) - pools->current->born_ms;
+    const int64_t age_ms = loop_boot_ms(pools->loop) - pools->current->born_ms;
     if (pools->life_ms && age_ms >= pools->life_ms) {
         leave(pools);
     }

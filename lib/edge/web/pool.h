@@ -24,8 +24,8 @@ typedef void web_pool_fn(void *context, void *easy, int code);
  *                         for ever (nothing is kept in it).
  */
 struct web_pools *web_pools_open(struct loop *loop, int connections_max,
-                                   int64_t life_ms, web_pool_fn *on_done,
-                                   void *context, struct err *err);
+                                 int64_t life_ms, web_pool_fn *on_done,
+                                 void *context, struct err *err);
 
 /**
  * Not from within a callback of libcurl.
@@ -34,8 +34,7 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
  * @return      The pool that has it now, until it ends or is removed; null: no
  *              memory.
  */
-struct web_pool *web_pools_add(struct web_pools *pools, void *easy,
-                                 bool keep);
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep);
 void web_pool_remove(struct web_pool *pool, void *easy);
 
 /** What was sent through it had no good answer, or none in its time: leave it,

@@ -38,7 +38,7 @@ static void free_call(struct wire_call *call)
     free(call);
 }
 
-/* ---- what the client asks ------------------------------------------------ */
+/* ---- what the client asks ---- */
 
 static size_t source(void *context, char *out, size_t room)
 {
@@ -92,7 +92,7 @@ static const struct web_hooks hooks = {
     .on_end = on_end,
 };
 
-/* ---- the door ------------------------------------------------------------ */
+/* ---- the door ---- */
 
 static bool make_headers(struct wire_call *call,
                          const struct wire_request *request)

@@ -62,7 +62,7 @@ static void ask_for(const char *path, const struct odd *odd, struct seen *seen)
     wait_for(1);
 }
 
-/* ---- labels and codings -------------------------------------------------- */
+/* ---- labels and codings ---- */
 
 static void fetch_start__label_on_a_plain_video__changes_nothing(void **state)
 {
@@ -212,7 +212,7 @@ static void fetch_start__what_cant_be_unpacked__is_said(void **state)
     free(zeros);
 }
 
-/* ---- statuses ------------------------------------------------------------ */
+/* ---- statuses ---- */
 
 static void fetch_start__203_and_a_whole_206__bring_the_video(void **state)
 {
@@ -240,7 +240,7 @@ static void fetch_start__203_and_a_whole_206__bring_the_video(void **state)
     }
 }
 
-/* ---- URLs ---------------------------------------------------------------- */
+/* ---- URLs ---- */
 
 static void fetch_start__url_of_a_browser__is_asked_for_encoded(void **state)
 {
@@ -330,7 +330,7 @@ static void fetch_start__location_without_end__is_not_followed(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-/* ---- a least rate -------------------------------------------------------- */
+/* ---- a least rate ---- */
 
 static atomic_bool drips;
 

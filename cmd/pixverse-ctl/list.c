@@ -26,6 +26,23 @@ static void add_number(struct buf *numbers, int number)
     buf_printf(numbers, "%s%d", numbers->len ? "," : "{", number);
 }
 
+/** The word that a row is shown with, without what stands around it. */
+static struct str without_dress(struct str word)
+{
+    static const char *const before[] = {"failed: ", "late: "};
+    const struct str late = STR(" (late)");
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        if (str_starts(word, str_of(before[i]))) {
+            word.at += strlen(before[i]);
+            word.len -= strlen(before[i]);
+        }
+    }
+    if (str_ends(word, late)) {
+        word.len -= late.len;
+    }
+    return word;
+}
+
 /** A state, or a word that is shown in its place: what is told is completed, or
  * failed as one of the kinds. false: neither.
  *
@@ -35,10 +52,7 @@ static bool add_state(struct str word, struct buf *states, struct buf *pairs)
 {
     enum task_state state;
     enum failure_kind kind;
-    if (str_starts(word, STR("failed: "))) { /* as it is shown */
-        word.at += 8;
-        word.len -= 8;
-    }
+    word = without_dress(word);
     bool failed = str_eq(word, STR("failed"));
     if (str_eq(word, STR("completed"))) {
         add_number(pairs, CLOSED * 100);

@@ -15,7 +15,7 @@
 static void print_help(void)
 {
     puts(
-        "pixverse-worker [run|migrate|check|version]\n"
+        "pixverse-worker [run|migrate [--no-topics]|check|version]\n"
         "\n"
         "  run      take requests from Kafka, have them made, store the videos,\n"
         "           announce their ends (the default)\n"
@@ -26,7 +26,8 @@ static void print_help(void)
         "  version  print the versions of this program and its libraries\n"
         "\n"
         "Exit status: 0 done or drained; 1 failed, check found faults, or the\n"
-        "drain ran out; 2 settings or usage; 3 run: the schema does not fit.\n"
+        "drain ran out; 2 settings or usage; 3 run: the schema or the\n"
+        "database's encoding does not fit.\n"
         "\n"
         "Settings come from the environment; NAME_FILE reads NAME from a file.\n");
     settings_print_help(stdout);

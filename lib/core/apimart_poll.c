@@ -287,6 +287,19 @@ static void read_unknown(const json_t *task, const struct reply *reply,
     }
 }
 
+/** Called ended, without a video, with an error, at no cost: it was never
+ * made. */
+static bool came_to_nothing(const struct reply *reply, struct arena *arena,
+                            const struct outcome *outcome)
+{
+    struct provider_error error;
+    if (outcome->result.len || !outcome->has_cost || outcome->cost > 0) {
+        return false;
+    }
+    provider_error_read(reply, arena, &error);
+    return error.told && error.worded;
+}
+
 /** The word for how it is, under the names that relays give it. */
 static struct str status_of(const json_t *task)
 {
@@ -309,6 +322,11 @@ static void read_task(const json_t *task, const struct reply *reply,
         read_unknown(task, reply, arena, outcome);
     } else if (outcome->kind == OUTCOME_FINISHED) {
         read_finished(task, arena, outcome);
+        if (came_to_nothing(reply, arena, outcome)) {
+            outcome->kind = OUTCOME_UPSTREAM_FAILED;
+            outcome->failure = FAILURE_PROVIDER_FAILED;
+            outcome->generated_ms = 0;
+        }
     } else if (outcome->kind == OUTCOME_UPSTREAM_FAILED) {
         read_cost(task, outcome);
     }

@@ -59,8 +59,9 @@
  *               what is about to be settled
  *   SUBMITTING  the intent is stored: a send may have been accepted
  *   RUNNING     accepted: provider_task_id is stored
- *   READY       finished upstream: result holds what to fetch (maybe no URL
- * yet) SUCCEEDED   every video is visible in storage; the event is stored
+ *   READY       finished upstream: result holds what to fetch; maybe no URL
+ *               yet
+ *   SUCCEEDED   every video is visible in storage; the event is stored
  *   FAILED      settled as failed; the event is stored
  *   LATE        the failure is told; the id may still bring a paid video
  *   CLOSED      told; the row has left the working table

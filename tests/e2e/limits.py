@@ -133,7 +133,7 @@ def check_mass(world):
     began = time.monotonic()
     wait_for(lambda: world.query("SELECT count(*) FROM closed WHERE kind = 6 AND "
                                  "deadline_ms = 1001")[0][0] == size,
-             size / 250, "a mass that expires is told")
+             size / 500, "a mass that expires is told")
     print(f"# {size} that expired together: {time.monotonic() - began:.1f} s")
     tap.check(True, "mass: told at once")
     world.query("DELETE FROM hold RETURNING 1")

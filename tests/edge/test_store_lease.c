@@ -94,7 +94,7 @@ static void bury__a_claim_under_way__is_not_waited_for(void **state)
               (long long)other);
     int64_t began_us = loop_boot_us(trial->loop);
     assert_false(trial_bury(trial, other));
-    assert_true(loop_boot_us(trial->loop) - began_us < 3000000);
+    assert_true(loop_boot_us(trial->loop) - began_us < 20000000);
     /* The bump is not held up by a claim of its own. */
     assert_false(beat(trial, other).lease_dead);
     assert_false(beat(trial, me).lease_dead);

@@ -53,6 +53,8 @@ static const struct poll_row {
     {"P5", 200, TASK("\"status\":\"cancelled\""), OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_CANCELLED},
     {"P5 one l", 200, TASK("\"status\":\"canceled\",\"error\":{\"message\":\"by user\"}"), OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_CANCELLED},
     {"P6", 200, TASK("\"status\":\"expired\""), OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P6 never made", 200, TASK("\"status\":\"expired\",\"cost\":0,\"error\":{\"message\":\"waited too long\"}"), OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
+    {"P6 paid for", 200, TASK("\"status\":\"expired\",\"cost\":0.2,\"error\":{\"message\":\"link expired\"}"), OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
     {"P7 500", 500, ERROR("server_error", "500", "x"), OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P7 502", 502, "<html>", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P7 520", 520, "<html>", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},

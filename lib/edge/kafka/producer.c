@@ -14,9 +14,6 @@
 #define WINDOW_MAX 5000
 /** Purging brings all callbacks at once; a client that doesn't is given up. */
 #define PURGE_MS 2000
-/* What is in flight when a client turns fatal may be answered yet; purged in
- * that moment it made librdkafka 2.0.2 abort, once (rd_kafka_curr_msgs_sub). */
-#define FATAL_MS 500
 /** The longest wait for the next client where each ends as fatal: one without
  * a right it needs does, until somebody grants it. */
 #define AFRESH_MAX_MS 10000
@@ -292,7 +289,7 @@ static void client_replace(struct client *client, rd_kafka_event_t *event)
                                    producer->backoff.fails > 0));
         begin_afresh_soon(producer);
     }
-    client_retire(client, FATAL_MS);
+    client_retire(client, 0);
 }
 
 /* Events */

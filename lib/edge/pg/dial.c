@@ -280,6 +280,9 @@ static PGconn *drive(PGconn *conn, const struct pg_patience *patience,
             shutdown(socket, SHUT_RDWR);
         }
         next = PQconnectPoll(conn);
+        if (reaching) {
+            socket = -1; /* the next address mostly has the same number */
+        }
         if (next == PGRES_POLLING_OK || next == PGRES_POLLING_FAILED) {
             break;
         }

@@ -347,7 +347,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
         end.verdict = mended ? S3_AGAIN : S3_UNUSABLE;
         end.mended = mended && !call->again;
     } else if (reply.verdict == S3_UNUSABLE && answer->status == 403) {
-        credentials_renew(s3->credentials); /* for whoever tries next */
+        credentials_doubt(s3->credentials); /* for whoever tries next */
     }
     end_call(call, &end);
 }

@@ -547,6 +547,14 @@ bool credentials_renew(struct credentials *c)
     return true;
 }
 
+void credentials_doubt(struct credentials *c)
+{
+    const int64_t now_ms = loop_boot_ms(c->loop);
+    if (c->have && now_ms - c->fetched_ms >= RENEW_MIN_MS) {
+        c->again_ms = now_ms;
+    }
+}
+
 struct credentials *credentials_open(struct loop *loop, struct wire *wire)
 {
     assert(wire);

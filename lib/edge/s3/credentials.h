@@ -40,6 +40,13 @@ void credentials_forget(struct credentials_wait *wait);
  */
 bool credentials_renew(struct credentials *credentials);
 
+/**
+ * The store refused one call, and may be right about that call alone (a policy
+ * without this very right): fresh ones are fetched beside the old ones, which
+ * go on to be used meanwhile and where none can be had.
+ */
+void credentials_doubt(struct credentials *credentials);
+
 /** The region of the environment or the profile; null: neither says one. */
 const char *credentials_region(struct credentials *credentials);
 

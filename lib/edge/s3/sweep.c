@@ -12,9 +12,11 @@
 
 /* in one listing: below what an answer may have */
 #define PAGE_UPLOADS "1000"
-#define SWEEP_MAX 100000  /* uploads looked at by one sweep */
-#define AGAIN_MS 5000     /* what could not be done is tried again */
-#define AGAIN_MAX 720     /* for an hour */
+#define SWEEP_MAX 100000 /* uploads looked at by one sweep */
+#define AGAIN_MS 5000    /* what could not be done is tried again */
+#define AGAIN_MAX 12     /* for an hour: each wait is twice the last one */
+#define AGAIN_SHIFT_MAX 7
+#define PAGES_MAX 200     /* of one listing: a store may go in a circle */
 #define ANSWER_MS 10000   /* whoever waits for the first try waits no longer */
 #define FORGETS_MAX 10000 /* sweeps of single keys at once */
 
@@ -31,11 +33,13 @@ struct s3_sweep {
     struct str prefix;
     bool exact;               /* that very key, whatever its age */
     const char *key_template; /* not exact: names what is ours */
-    int64_t before_ms;
+    int64_t older_than_ms;
+    int64_t before_ms; /* by the store's clock, when it had listed */
     struct s3_call *call;
     struct buf page; /* what the store listed */
     size_t at;       /* read so far */
     int looked;
+    int pages;
     struct buf key;   /* of the upload at hand */
     struct buf query; /* which names it */
     char text[S3_KEY_BYTES_MAX];
@@ -212,6 +216,7 @@ static bool sweep_turn_page(struct s3_sweep *sweep)
     at = 0;
     s3_xml_decode(&id, s3_xml(page, "NextUploadIdMarker", &at));
     more = more && key.len > 0 && sweep->looked < SWEEP_MAX &&
+           ++sweep->pages < PAGES_MAX &&
            sweep_list(sweep, buf_str(&key), buf_str(&id));
     buf_done(&key);
     buf_done(&id);
@@ -227,7 +232,9 @@ static void sweep_over(struct s3_sweep *sweep)
         return;
     }
     tell(sweep, BUCKET_FAILED, "S3 did not abort what was begun");
-    loop_timer_set(sweep->timer, AGAIN_MS);
+    const int shift =
+        sweep->tries - 1 < AGAIN_SHIFT_MAX ? sweep->tries - 1 : AGAIN_SHIFT_MAX;
+    loop_timer_set(sweep->timer, (int64_t)AGAIN_MS << shift);
 }
 
 static void sweep_next(struct s3_sweep *sweep)
@@ -251,6 +258,11 @@ static void on_listed(void *context, const struct s3_end *end)
     sweep->call = NULL;
     sweep->at = 0;
     buf_reset(&sweep->page);
+    /* Only now: the listing itself may have told how wrong our clock is. */
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    sweep->before_ms =
+        (int64_t)now.tv_sec * 1000 + sweep->s3->skew_ms - sweep->older_than_ms;
     if (end->verdict == S3_DONE) {
         buf_add_str(&sweep->page, end->body);
     } else if (end->verdict != S3_MISSING) {
@@ -270,6 +282,7 @@ static void on_timer(void *context)
     }
     sweep->failed = false;
     sweep->looked = 0;
+    sweep->pages = 0;
     if (!sweep_list(sweep, STR(""), STR(""))) {
         loop_timer_set(sweep->timer, AGAIN_MS);
     }
@@ -279,7 +292,6 @@ static void on_timer(void *context)
 static struct s3_sweep *sweep_new(struct s3 *s3, struct str prefix, bool exact,
                                   int64_t older_than_ms)
 {
-    struct timespec now;
     if (exact && s3->forgets >= FORGETS_MAX) {
         return NULL;
     }
@@ -287,13 +299,12 @@ static struct s3_sweep *sweep_new(struct s3 *s3, struct str prefix, bool exact,
     if (!sweep) {
         return NULL;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
     snprintf(sweep->text, sizeof sweep->text, "%.*s", (int)prefix.len,
              prefix.at);
     sweep->s3 = s3;
     sweep->prefix = str_of(sweep->text);
     sweep->exact = exact;
-    sweep->before_ms = (int64_t)now.tv_sec * 1000 + s3->skew_ms - older_than_ms;
+    sweep->older_than_ms = older_than_ms;
     buf_init(&sweep->page, 0);
     buf_init(&sweep->key, 0);
     buf_init(&sweep->query, 0);

@@ -131,7 +131,7 @@ static void watch_clocks(struct web_call *call, int64_t now_ms)
     if (call->whole_ms) {
         left_ms = least(left_ms, call->began_ms + call->whole_ms - now_ms);
     }
-    if (call->has_rate) {
+    if (call->has_rate && !call->held) {
         left_ms = least(left_ms, rate_left_ms(&call->rate, now_ms));
     }
     if (left_ms < INT64_MAX) {
@@ -304,6 +304,7 @@ static void go_on_all(struct web_client *client)
         call->last_ms = loop_boot_ms(client->loop);
         if (call->has_rate) {
             rate_resume(&call->rate, call->last_ms);
+            watch_clocks(call, call->last_ms);
         }
         if (call->paused) {
             call->paused = false;

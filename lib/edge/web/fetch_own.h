@@ -38,7 +38,8 @@ struct fetch {
     const char *shut_out; /* why another address of the host was not tried */
     bool partial;         /* a 206 that does not bring all */
     bool too_large;
-    bool refused; /* the reader did not want this body */
+    int64_t packed; /* bytes that the decoder was given */
+    bool refused;   /* the reader did not want this body */
     bool cancelled;
     bool starved; /* there was no memory to follow a redirect */
     char why[160];

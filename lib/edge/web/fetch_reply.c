@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PIECE_BYTES 16384 /* of a body whose coding is undone */
+#define PACKED_MORE ((int64_t)1 << 20)
 /* of a reply that is no video; the rest is cut */
 #define ERROR_BODY_MAX 65536
 
@@ -113,6 +114,13 @@ static enum web_taken hand_over_decoded(struct fetch *fetch, const char *bytes,
     }
     struct str in = {bytes + fetch->skip, len - fetch->skip};
     fetch->skip = 0;
+    /* What is packed is no longer than what it holds, give or take; what comes
+     * without end and holds nothing would keep its slot for ever. */
+    fetch->packed += (int64_t)in.len;
+    if (fetch->packed > fetch->fetcher->options.bytes_max + PACKED_MORE) {
+        fetch->too_large = true;
+        return WEB_REFUSED;
+    }
     for (;;) {
         char piece[PIECE_BYTES];
         size_t n = 0;
@@ -130,6 +138,7 @@ static enum web_taken hand_over_decoded(struct fetch *fetch, const char *bytes,
         }
         if (fetch->web.held) {
             fetch->skip = (size_t)(in.at - bytes);
+            fetch->packed -= (int64_t)in.len; /* these come again */
             return WEB_AGAIN;
         }
     }

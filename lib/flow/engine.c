@@ -283,7 +283,7 @@ static bool on_claimed(void *context, const struct task_read *read,
     struct engine *engine = context;
     struct job *job = take(engine, read);
     if (!job) {
-        return false;
+        return read->unreadable; /* left alone: nothing to find again */
     }
     job->send_next = true;
     tally_claim(job);
@@ -380,8 +380,9 @@ void engine_drop(void *context, struct job *job)
 {
     struct engine *engine = context;
     const struct task_row *row = &job->task.row;
-    const bool unsaved =
-        job->phase == JOB_SAVING || job->phase == JOB_REREADING;
+    const bool unsaved = job->phase == JOB_SAVING ||
+                         job->phase == JOB_REREADING ||
+                         job->phase == JOB_PARKED;
     if (unsaved && row->state == RUNNING && job->effect && job->effect->facts) {
         learn_id(&engine->learn, row->id, str_of(job_request_id(job)),
                  job->effect->facts->idempotency_key,

@@ -78,8 +78,9 @@ bool gate_may_send(const struct gate *gate)
 {
     assert(gate->options.lease_ms > 0);
     return gate->lease_ok && !gate->draining &&
+           /* Not the turn's time: the process may have stood still since. */
            lease_may_submit(gate->bump_started_ms, gate->options.lease_ms,
-                            clock_boot_ms(gate->clock));
+                            loop_boot_us(gate->clock->loop) / 1000);
 }
 
 int gate_submits_room(const struct gate *gate)

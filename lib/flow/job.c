@@ -197,6 +197,15 @@ struct job_ref job_ref(const struct job *job)
     return (struct job_ref){job->slot, job->generation};
 }
 
+int jobs_room(const struct jobs *jobs, size_t slots, size_t more, int most)
+{
+    assert(jobs->used <= jobs->slots_max && slots <= jobs->slots_max);
+    assert(most >= 0);
+    size_t taken = jobs->used + more;
+    size_t left = slots > taken ? slots - taken : 0;
+    return left < (size_t)most ? (int)left : most;
+}
+
 void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
                void *context)
 {

@@ -111,6 +111,10 @@ struct job_ref job_ref(const struct job *job);
  */
 void job_enter(struct job *job, enum job_phase phase);
 
+/** How many of `slots` are left beside those in use and `more`; `most` at
+ * most. */
+int jobs_room(const struct jobs *jobs, size_t slots, size_t more, int most);
+
 /** Calls fn for each job in use; fn may remove the one it is given. */
 void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
                void *context);

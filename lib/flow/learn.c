@@ -115,6 +115,15 @@ void learn_warn(int64_t task, struct str request_id,
            LOG_I64("task", task));
 }
 
+void learn_tell(const struct job *job)
+{
+    const struct task_row *row = &job->task.row;
+    if (row->state == RUNNING && row->provider_task_id[0]) {
+        learn_warn(row->id, str_of(job_request_id(job)),
+                   str_of(row->provider_task_id));
+    }
+}
+
 void learn_id(struct learn *learn, int64_t task, struct str request_id,
               struct str idempotency_key, struct str provider_task_id)
 {

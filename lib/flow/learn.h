@@ -1,6 +1,7 @@
 #ifndef FLOW_LEARN_H
 #define FLOW_LEARN_H
 
+#include "flow/job.h"
 #include "flow/keys.h"
 
 /**
@@ -41,6 +42,9 @@ void learn_retry(void *learn);
 /** The ERROR line: an id that only this process knows so far. */
 void learn_warn(int64_t task, struct str request_id,
                 struct str provider_task_id);
+
+/** The same of a job whose row can't be written now; nothing without an id. */
+void learn_tell(const struct job *job);
 
 /** How many are kept. */
 size_t learn_waiting(const struct learn *learn);

@@ -24,6 +24,9 @@ void pass_gather(struct pass *pass, struct turn *turn, int room,
     if (pass->forget_wanted) {
         gather_forget(pass, turn, arena);
     }
+    if (!pass->wanted && !pass->under_way) {
+        room = 0;
+    }
     turn->adopts_max = room;
     if (room > 0 && !pass->under_way) {
         *pass = (struct pass){.under_way = true, .clean = true};

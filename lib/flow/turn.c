@@ -30,33 +30,24 @@ static int room_for_claims(struct turns *turns)
     }
     int room = gate_submits_room(turns->gate);
     int left = turns->options.tasks_max - (int)turns->jobs->used;
-    return room < left ? room : left > 0 ? left : 0;
+    room = room < left ? room : left;
+    return room > 0 ? room : 0;
 }
 
-static int room_for_adopts(const struct turns *turns)
+static bool may_take(const struct turns *turns)
 {
-    assert(turns->jobs->used <= turns->jobs->slots_max);
-    if (!(turns->pass.wanted || turns->pass.under_way) ||
-        !turns->gate->lease_ok || turns->gate->draining ||
-        !turns->clock->known) {
-        return 0;
-    }
-    size_t left = turns->jobs->slots_max - turns->jobs->used;
-    return left < ADOPTS_MAX ? (int)left : ADOPTS_MAX;
+    return turns->gate->lease_ok && !turns->gate->draining;
 }
 
 /** They settle without a submission: the room for jobs bounds them, of which a
  * part is left to takeovers. */
-static int room_for_expired(const struct turns *turns)
+static int room_for_expired(const struct turns *turns, size_t claims)
 {
     assert(turns->jobs->used <= turns->jobs->slots_max);
-    if (!turns->expire_wanted || !turns->gate->lease_ok ||
-        turns->gate->draining) {
-        return 0;
-    }
     size_t max = turns->jobs->slots_max - turns->jobs->slots_max / 4;
-    size_t left = max > turns->jobs->used ? max - turns->jobs->used : 0;
-    return left < EXPIRES_MAX ? (int)left : EXPIRES_MAX;
+    return turns->expire_wanted && may_take(turns)
+               ? jobs_room(turns->jobs, max, claims, EXPIRES_MAX)
+               : 0;
 }
 
 static void gather_saves(struct turns *turns, struct turn *turn)
@@ -152,9 +143,15 @@ static void ask(void *context)
         gather_facts(turns, &turn);
         gather_rereads(turns, &turn);
         turn.claims_max = room_for_claims(turns);
-        pass_gather(&turns->pass, &turn, room_for_adopts(turns),
-                    &flight->arena);
-        turn.expires_max = turn.adopts_max == 0 ? room_for_expired(turns) : 0;
+        /* The claims of this very turn need slots, too. */
+        size_t claims = (size_t)turn.claims_max;
+        int adopts = may_take(turns) && turns->clock->known
+                         ? jobs_room(turns->jobs, turns->jobs->slots_max,
+                                     claims, ADOPTS_MAX)
+                         : 0;
+        pass_gather(&turns->pass, &turn, adopts, &flight->arena);
+        turn.expires_max =
+            turn.adopts_max == 0 ? room_for_expired(turns, claims) : 0;
         reasons_gather(turns->reasons, &turn, &flight->arena, turn.now_ms);
     }
     if (!turn.mine && !turn.saves_len && !turn.facts_len && !turn.rereads_len &&
@@ -163,9 +160,6 @@ static void ask(void *context)
         !turn.forget_len) {
         tell_idle(turns);
         return;
-    }
-    if (turn.claims_max < 0) {
-        turn.claims_max = 0;
     }
     if (turn.claims_max > 0) {
         /* By its time its rows are known again: the last one had another. */
@@ -303,7 +297,7 @@ void turn_done(struct turns *turns)
 
 void turn_save(struct turns *turns, struct job *job, int64_t then_ms)
 {
-    assert(job->phase != JOB_SAVING || job->unsure);
+    assert(list_is_empty(&job->link));
     job_enter(job, JOB_SAVING);
     job->in_flush = false;
     job->unsure = false;
@@ -406,6 +400,15 @@ static void lost_answers(struct turns *turns, const struct err *err)
     }
 }
 
+/** Left alone, without a slot that others could use. */
+static void park(struct turns *turns, struct job *job, const char *why)
+{
+    log_at(LOG_ERROR, why, LOG_TEXT("request_id", job_request_id(job)));
+    learn_tell(job);
+    gate_give_back(turns->gate, job);
+    job_enter(job, JOB_PARKED);
+}
+
 static void saves_came(struct turns *turns, const struct turn_result *result)
 {
     const struct flight *flight = &turns->flight;
@@ -426,17 +429,16 @@ static void saves_came(struct turns *turns, const struct turn_result *result)
             list_add_tail(&turns->rereaders, &job->link);
             break;
         case SAVE_POISON:
-            log_at(LOG_ERROR,
-                   "the store refuses the data of a task; it is left alone",
-                   LOG_TEXT("request_id", job_request_id(job)));
             job->in_flush = false;
-            job_enter(job, JOB_PARKED);
+            park(turns, job,
+                 "the store refuses the data of a task; it is left alone");
             break;
         case SAVE_LATER:
             log_at(LOG_ERROR,
                    "a constraint of the store keeps a task's row out; it is "
                    "saved again soon: pixverse-worker check may know why",
                    LOG_TEXT("request_id", job_request_id(job)));
+            learn_tell(job);
             job->in_flush = false;
             list_add_tail(&turns->put_back, &job->link);
             loop_timer_set(turns->save_timer, PUT_BACK_MS);
@@ -469,9 +471,7 @@ static void facts_came(struct turns *turns, const struct turn_result *result)
         struct job *job = jobs_get(turns->jobs, turns->flight.readers[i]);
         if (job && job->phase == JOB_READING && list_is_empty(&job->link) &&
             (!job->effect || !job->effect->facts)) {
-            job_enter(job, JOB_PARKED);
-            log_at(LOG_ERROR, "a task without its request is left alone",
-                   LOG_TEXT("request_id", job_request_id(job)));
+            park(turns, job, "a task without its request is left alone");
         }
     }
 }

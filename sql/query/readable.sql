@@ -5,7 +5,8 @@
 (t.state BETWEEN :QUEUED AND :LATE AND t.kind BETWEEN 0 AND :asset_unusable
     AND octet_length(t.account) < :ACCOUNT_BYTES
     AND octet_length(t.provider_task_id) < :PROVIDER_TASK_ID_BYTES
+    AND octet_length(coalesce(t.unusable, '')) < :UNUSABLE_BYTES
     AND num_nulls(:t.value_columns) = 0
-    AND (SELECT octet_length(r.request_id) < :REQUEST_ID_BYTES
+    AND (SELECT octet_length(r.request_id) BETWEEN 1 AND :REQUEST_ID_BYTES - 1
                 AND (t.state > :SUBMITTING OR r.body IS NOT NULL)
             FROM request r WHERE r.id = t.id))

@@ -226,18 +226,25 @@ static void fetch_start__203_and_a_whole_206__bring_the_video(void **state)
         {"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-31/33\r\n", false},
         {"HTTP/1.1 206 Partial\r\nContent-Range: bytes 1-32/33\r\n", false},
         {"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-32/33\r\n", false},
-        /* \r\n", false}, {"HTTP/1.1 206 Partial\r\n", false}, }; for (size_t
-         * i = 0; i < sizeof rows / sizeof rows[0]; i++) { const struct odd
-         * odd = {rows[i].head, MP4, MP4_BYTES}; struct seen seen;
-         * ask_for("/", &odd, &seen); assert_int_equal(seen.end.end,
-         * rows[i].good ? REPLY_WHOLE : REPLY_BROKEN);
-         * assert_int_equal(seen.end.status, atoi(rows[i].head + 9));
-         * assert_int_equal(seen.bytes, rows[i].good ? MP4_BYTES : 0); } } /*
-         * ---- URLs ---- */
-        {"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-31
+        {"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-31/*\r\n", false},
+        {"HTTP/1.1 206 Partial\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct odd odd = {rows[i].head, MP4, MP4_BYTES};
+        struct seen seen;
+        ask_for("/", &odd, &seen);
+        assert_int_equal(seen.end.end,
+                         rows[i].good ? REPLY_WHOLE : REPLY_BROKEN);
+        assert_int_equal(seen.end.status, atoi(rows[i].head + 9));
+        assert_int_equal(seen.bytes, rows[i].good ? MP4_BYTES : 0);
+    }
+}
 
-         static void fetch_start__url_of_a_browser__is_asked_for_encoded(
-             void **state){(void)state;
+/* ---- URLs ---- */
+
+static void fetch_start__url_of_a_browser__is_asked_for_encoded(void **state)
+{
+    (void)state;
     const struct odd odd = {"HTTP/1.1 200 OK\r\n", MP4, MP4_BYTES};
     struct seen seen;
     ask_for("/my video/\xc3\xa9|\"0\".mp4?a=b c&s=%2F+/=", &odd, &seen);

@@ -71,6 +71,28 @@ a_deadline__while_it_runs__and_it_fails_late__is_told_once(void **state)
     end(world, w1);
 }
 
+static bool is_told_as_timed_out(void *world)
+{
+    return times_told(world, "event a failed timed_out\n") > 0;
+}
+
+/** What was waited for is over when its save is answered at last. */
+static void
+a_failure__told_as_the_store_goes__ends_with_its_late_time(void **state)
+{
+    (void)state;
+    struct node *w1;
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = 48 * HOUR_MS;
+    struct world *world = one(plan, ",\"deadline_seconds\":86400", &w1);
+    assert_true(
+        world_run_until(world, is_told_as_timed_out, world, 25 * HOUR_MS));
+    tables_away(world, MINUTE_MS);
+    until_closed(world, HOUR_MS);
+    assert_int_equal(times_told(world, "event a"), 1);
+    end(world, w1);
+}
+
 static void a_deadline__in_the_queue__is_told_even_under_a_hold(void **state)
 {
     (void)state;
@@ -376,6 +398,8 @@ int main(void)
         cmocka_unit_test(a_deadline__while_it_runs__and_the_video_comes_late),
         cmocka_unit_test(
             a_deadline__while_it_runs__and_it_fails_late__is_told_once),
+        cmocka_unit_test(
+            a_failure__told_as_the_store_goes__ends_with_its_late_time),
         cmocka_unit_test(a_deadline__in_the_queue__is_told_even_under_a_hold),
         cmocka_unit_test(
             a_task__the_provider_forgets__is_lost_after_ten_minutes),

@@ -69,6 +69,9 @@ FAULTS = {
 }
 
 
+INNER = {".incoming", ".probes"}  # folders of the bucket's own
+
+
 def points_of(program):
     """The names in the section of a program."""
     out = Path(os.environ["TEST_TMP"]) / "points"
@@ -78,8 +81,8 @@ def points_of(program):
 
 
 def half_stored(world):
-    """Files that a kill left before they had their names."""
-    return list((world.videos / ".incoming").glob("*"))
+    """Files that a kill left before they had their names, of videos and of probes."""
+    return [path for folder in INNER for path in (world.videos / folder).glob("*")]
 
 
 def untold(world):
@@ -88,7 +91,7 @@ def untold(world):
     told = {file_of(v["uri"]) for ends in world.events.values() for e in ends
             for v in e.value.get("videos", [])}
     there = {path for path in world.videos.rglob("*")
-             if path.is_file() and ".incoming" not in path.parts}
+             if path.is_file() and not INNER & set(path.parts)}
     return told ^ there
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres long timeout=900
+# tests/run: postgres long timeout=2400
 """The tests are tested: each guard of ours is taken away in a copy of the
 sources, and a test of the quick set has to notice.
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long on_s3 timeout=1500
+# tests/run: alone postgres kafka long on_s3 timeout=1500
 """kill -9 of a random worker of three at random times, under load, and another one
 in its place; then everything is awaited. KILLS=n kills so many, SEED=n those of an
 earlier run."""

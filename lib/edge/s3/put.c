@@ -380,7 +380,7 @@ bool s3_put_write(struct put *base, const char *bytes, size_t len)
     struct s3_put *put = (struct s3_put *)(void *)base;
     assert(!put->finishing && !put->cancelled);
     put->taken += (int64_t)len;
-    if (put->taken > put->s3->bytes_max ||
+    if ((put->limited && put->taken > put->s3->bytes_max) ||
         (put->announced >= 0 && put->taken > put->announced)) {
         put->refused = "it is larger than announced or allowed";
     } else if (!s3_fifo_add(&put->fifo, bytes, len)) {
@@ -479,6 +479,11 @@ struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
         err_set(err, ERR_TRANSIENT, "S3 asked for less at once");
         return NULL;
     }
-    return s3_put_as(s3, s3_key(s3, key, text, sizeof text), bytes, NULL,
-                     on_ready, on_end, context, err);
+    struct put *put =
+        s3_put_as(s3, s3_key(s3, key, text, sizeof text), bytes, NULL, on_ready,
+                  on_end, context, err);
+    if (put) {
+        ((struct s3_put *)(void *)put)->limited = true;
+    }
+    return put;
 }

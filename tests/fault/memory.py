@@ -88,7 +88,7 @@ def play(world, scarcity, number):
     world.flush()
     if one_in == SHORTAGE:
         endure(world, scarcity, ids)
-    world.wait_events(ids, 60)
+    world.wait_events(ids, 150)  # a call that was cut short has its minute first
     scarcity.order(0)
     ends = {i: world.events[i][0].value for i in ids}
     bad = [i for n, i in enumerate(ids) if n % 9 == 0]

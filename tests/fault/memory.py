@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka on_s3 sanitized long timeout=300
+# tests/run: postgres kafka on_s3 sanitized long timeout=900
 """Allocations of a worker's own code that fail, at every place at which it asks for
 memory in a task's life, and again and again (tests/lib/scarce.c): it doesn't end, and
 all that was asked for comes to its end, once. ROUNDS=n plays so many."""

@@ -479,9 +479,8 @@ struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
         err_set(err, ERR_TRANSIENT, "S3 asked for less at once");
         return NULL;
     }
-    struct put *put =
-        s3_put_as(s3, s3_key(s3, key, text, sizeof text), bytes, NULL, on_ready,
-                  on_end, context, err);
+    struct put *put = s3_put_as(s3, s3_key(s3, key, text, sizeof text), bytes,
+                                NULL, on_ready, on_end, context, err);
     if (put) {
         ((struct s3_put *)(void *)put)->limited = true;
     }

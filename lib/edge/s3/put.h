@@ -75,7 +75,7 @@ struct s3_put {
 
     /* Parts */
     bool in_parts;
-    bool limited; /* to VIDEO_MAX_BYTES: not what the probe writes */
+    bool limited;     /* to VIDEO_MAX_BYTES: not what the probe writes */
     struct list want; /* in s3->parts_wanted */
     char *part;       /* null: no buffer yet */
     size_t part_len;

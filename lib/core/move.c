@@ -84,10 +84,10 @@ void move_take_cost(struct move *m)
     }
 }
 
-int64_t move_poll_wait_ms(const struct move *m)
+int64_t move_poll_due_ms(const struct move *m)
 {
-    assert(m->policy->poll_interval_ms >= 0);
-    return retry_jitter_ms(m->policy->poll_interval_ms, m->policy->jitter);
+    assert(m->policy->poll_interval_ms >= 1);
+    return retry_phase_ms(m->now_ms, m->policy->poll_interval_ms, m->row->id);
 }
 
 void move_wait_within_deadline(struct move *m, int64_t due_ms)

@@ -46,7 +46,9 @@ void move_wait_for(struct move *m, int64_t wait_ms);
 /** Due at `due_ms`, but at the deadline at the latest. */
 void move_wait_within_deadline(struct move *m, int64_t due_ms);
 int64_t move_backoff_ms(const struct move *m, int tries);
-int64_t move_poll_wait_ms(const struct move *m);
+
+/** The task's own place in the interval: an interval after its last poll. */
+int64_t move_poll_due_ms(const struct move *m);
 
 /** Whether TIME_UP ends what this state waits for. */
 bool move_time_is_up(const struct move *m);

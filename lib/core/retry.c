@@ -5,6 +5,9 @@
 #include <stdio.h>
 
 #define RETRY_AFTER_MAX_MS 600000
+#define TICK_MS 10
+#define TICKED_FROM_MS 500 /* below, a tick would be over 2 % of an interval   \
+                            */
 
 /** `random` as a fraction of `whole`, 0 to whole. */
 static int64_t share(int64_t whole, uint32_t random)
@@ -48,6 +51,27 @@ int64_t retry_jitter_ms(int64_t interval_ms, uint32_t random)
     assert(interval_ms >= 0);
     int64_t fifth_ms = interval_ms / 5;
     return interval_ms - fifth_ms + share(2 * fifth_ms, random);
+}
+
+/** splitmix64's finalizer: any two keys differ in half of their bits. */
+static uint64_t mix(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+int64_t retry_phase_ms(int64_t now_ms, int64_t interval_ms, int64_t key)
+{
+    assert(now_ms >= 0 && interval_ms >= 1);
+    const int64_t tick_ms = interval_ms >= TICKED_FROM_MS ? TICK_MS : 1;
+    const int64_t phase_ms =
+        (int64_t)(mix((uint64_t)key) % (uint64_t)interval_ms);
+    const int64_t from_ms = now_ms + interval_ms / 2 + 1;
+    const int64_t over_ms = (from_ms + interval_ms - phase_ms) % interval_ms;
+    const int64_t due_ms = over_ms ? from_ms + interval_ms - over_ms : from_ms;
+    return due_ms - due_ms % tick_ms;
 }
 
 static int month_of(const char *name)

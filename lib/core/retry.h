@@ -42,6 +42,18 @@ void backoff_good(struct backoff *backoff);
 int64_t retry_jitter_ms(int64_t interval_ms, uint32_t random);
 
 /**
+ * When something that recurs is due next, by its own phase: the time next to
+ * `now_ms` + `interval_ms`, half an interval sooner or later at most, that
+ * belongs to it. So what comes again and again comes exactly an interval after
+ * its last time, however long that took, and many of them stay spread over it.
+ *
+ * @param interval_ms  At least 1; from 500 on times are whole ticks of 10 ms,
+ *                     so that what is due together wakes the process once.
+ * @param key          Tells one from another; keys in a row are spread, too.
+ */
+int64_t retry_phase_ms(int64_t now_ms, int64_t interval_ms, int64_t key);
+
+/**
  * Retry-After in seconds or as an HTTP date (RFC 9110 10.2.3).
  *
  * @return  Milliseconds from now, at most 600,000; 0: absent or not readable.

@@ -125,7 +125,7 @@ static void run(struct move *m)
     m->row->submitted_ms = m->now_ms;
     m->row->doubt = false;
     give_deadline(m);
-    move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
+    move_wait_within_deadline(m, move_poll_due_ms(m));
 }
 
 static void submit_taken_over(struct move *m)
@@ -283,7 +283,7 @@ static void running_time_up(struct move *m)
 {
     give_deadline(m);
     if (!move_time_is_up(m)) {
-        move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
+        move_wait_within_deadline(m, move_poll_due_ms(m));
         return;
     }
     m->row->billed_open = !m->row->late;
@@ -295,7 +295,7 @@ static void still_running(struct move *m)
 {
     m->memo->misses = 0;
     m->memo->denials = 0;
-    move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
+    move_wait_within_deadline(m, move_poll_due_ms(m));
 }
 
 static void finished(struct move *m)
@@ -307,7 +307,7 @@ static void finished(struct move *m)
     move_enter(m, READY);
     m->memo->wants_refresh = !m->result.at;
     if (m->memo->wants_refresh) {
-        move_wait_for(m, move_poll_wait_ms(m));
+        move_wait_until(m, move_poll_due_ms(m));
     }
 }
 
@@ -337,7 +337,7 @@ static void denied(struct move *m)
                   STR("the provider no longer knows the task"));
         return;
     }
-    move_wait_within_deadline(m, m->now_ms + move_poll_wait_ms(m));
+    move_wait_within_deadline(m, move_poll_due_ms(m));
 }
 
 static int64_t missed_wait_ms(struct move *m)
@@ -368,7 +368,7 @@ static void told(struct move *m)
         m->now_ms < task_late_until_ms(row, m->policy->late_ms)) {
         move_enter(m, LATE);
         row->late = true;
-        move_wait_for(m, move_poll_wait_ms(m));
+        move_wait_until(m, move_poll_due_ms(m));
         return;
     }
     move_close(m);

@@ -362,6 +362,19 @@ static struct answer tell_keys(const struct provider *provider,
     return error_of(502, "bad_gateway", "away", arena);
 }
 
+static void note_poll(struct sale *sale, int64_t now_ms)
+{
+    const int64_t gap_ms = now_ms - sale->polled_ms;
+    if (sale->polled_ms && (!sale->gap_min_ms || gap_ms < sale->gap_min_ms)) {
+        sale->gap_min_ms = gap_ms;
+    }
+    if (sale->polled_ms && gap_ms > sale->gap_max_ms) {
+        sale->gap_max_ms = gap_ms;
+    }
+    sale->polled_ms = now_ms;
+    sale->polls++;
+}
+
 struct answer provider_get(struct provider *provider, struct str url,
                            struct arena *arena)
 {
@@ -373,6 +386,9 @@ struct answer provider_get(struct provider *provider, struct str url,
         snprintf(id, sizeof id, "%.*s", (int)(url.len - skip), url.at + skip);
         struct sale *sale =
             (struct sale *)(uintptr_t)provider_sale(provider, id);
+        if (sale) {
+            note_poll(sale, provider->world->now_ms);
+        }
         return sale ? tell_task(provider, sale, arena)
                     : error_of(400, "invalid_request_error",
                                "task id does not exist", arena);

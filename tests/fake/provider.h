@@ -63,6 +63,10 @@ struct sale {
     int url_count;
     int replays;
     int served;
+    int64_t polled_ms;  /* last; 0: not yet */
+    int64_t gap_min_ms; /* between two polls */
+    int64_t gap_max_ms;
+    int polls;
     struct plan plan;
 };
 

@@ -100,6 +100,34 @@ static void two_hundred__on_three_workers__are_shared(void **state)
     close_world(world);
 }
 
+/** However long an answer takes: 2 % of 5 s, a way of at most 30 ms aside. */
+static void polls__of_each_task__come_an_interval_apart(void **state)
+{
+    (void)state;
+    struct world *world = world_open(5);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = 2 * MINUTE_MS;
+    for (int i = 0; i < 50; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        provider_plan(world, id, plan);
+        world_ask(world, id);
+    }
+    until_closed(world, 5 * MINUTE_MS);
+    int in_half[2] = {0, 0};
+    for (size_t i = 0; i < world->provider->sales_len; i++) {
+        const struct sale *sale = world->provider->sales[i];
+        assert_in_range(sale->polls, 20, 26);
+        assert_in_range(sale->gap_min_ms, 4900 - 30, 5000);
+        assert_in_range(sale->gap_max_ms, 5000, 5100 + 30);
+        in_half[sale->polled_ms % 5000 / 2500]++;
+    }
+    assert_in_range(in_half[0], 10, 40);
+    node_free(w1);
+    close_world(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +136,7 @@ int main(void)
         cmocka_unit_test(five_requests__one_of_each_mode__are_made),
         cmocka_unit_test(a_result__with_three_videos__is_told_whole),
         cmocka_unit_test(two_hundred__on_three_workers__are_shared),
+        cmocka_unit_test(polls__of_each_task__come_an_interval_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

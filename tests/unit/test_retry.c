@@ -62,6 +62,51 @@ TEST_CASE(retry_jitter_ms__any_random__stays_within_a_fifth)
     }
 }
 
+/** A poll is late, its answer later still; the next one is where it was. */
+TEST_CASE(retry_phase_ms__whatever_came_between__is_an_interval_after_the_last)
+{
+    static const int64_t intervals[] = {10, 200, 499, 500, 777, 5000, 3600000};
+    for (size_t i = 0; i < sizeof intervals / sizeof *intervals; i++) {
+        const int64_t interval_ms = intervals[i];
+        const int64_t most_ms = interval_ms / 50;
+        for (int64_t key = 0; key < 200; key++) {
+            int64_t due_ms = retry_phase_ms(key, interval_ms, key);
+            for (int64_t n = 0; n < 20; n++) {
+                const int64_t answered_ms = due_ms + n * interval_ms / 45;
+                const int64_t next_ms =
+                    retry_phase_ms(answered_ms, interval_ms, key);
+                assert_true(next_ms > answered_ms);
+                assert_in_range(next_ms - due_ms, interval_ms - most_ms,
+                                interval_ms + most_ms);
+                due_ms = next_ms;
+            }
+        }
+    }
+}
+
+TEST_CASE(retry_phase_ms__ten_thousand_that_began_together__are_spread)
+{
+    enum { PARTS = 100, TASKS = 10000 };
+    int in_part[PARTS] = {0};
+    const int64_t now_ms = INT64_C(1795327200123);
+    for (int64_t key = 1; key <= TASKS; key++) {
+        const int64_t wait_ms = retry_phase_ms(now_ms, 5000, key) - now_ms;
+        assert_in_range(wait_ms, 2490, 7500);
+        in_part[(wait_ms - 2490) * PARTS / 5011]++;
+    }
+    for (int i = 0; i < PARTS; i++) {
+        assert_in_range(in_part[i], TASKS / PARTS / 3, TASKS / PARTS * 2);
+    }
+}
+
+TEST_CASE(retry_phase_ms__from_half_a_second_on__is_on_a_tick)
+{
+    for (int64_t key = 1; key < 1000; key++) {
+        assert_int_equal(retry_phase_ms(12345, 5000, key) % 10, 0);
+        assert_int_equal(retry_phase_ms(12345, 500, -key) % 10, 0);
+    }
+}
+
 TEST_CASE(retry_after_ms__each_form__is_milliseconds_from_now)
 {
     static const struct {

@@ -1,3 +1,4 @@
+#include "core/retry.h"
 #include "lib/check.h"
 #include "unit/step_task.h"
 
@@ -31,7 +32,7 @@ struct spec {
 #define REPLAY  .policy = DOUBT_REPLAY
 #define CANCELLED .policy = DOUBT_REPLAY, .memo = {.cancel = true}
 #define NOW     0
-#define POLL    (4 * S) /* 5 s, less a fifth */
+#define POLL    -1 /* its next place in the interval: retry_phase_ms() */
 #define LOOK    (8 * S) /* a doubt looks about again */
 #define NO      FAILURE_NONE
 #define NONE    HOLD_NONE
@@ -238,6 +239,10 @@ static void check(const struct spec *spec)
     const struct task task = task_of(spec->from, &spec->given);
     const struct policy policy = usual(spec->given.policy);
     const int64_t now_ms = T0 + spec->at;
+    const int64_t wait_ms =
+        spec->wait == POLL
+            ? retry_phase_ms(now_ms, policy.poll_interval_ms, 1) - now_ms
+            : spec->wait;
     struct step step = task_step(&task, &spec->outcome, &policy, now_ms);
     const struct task_row *next = &step.next.row;
     char got[300];
@@ -247,7 +252,7 @@ static void check(const struct spec *spec)
              "hold \"%s\"",
              spec->line, task_state_name(spec->to), spec->what & SAVE,
              (spec->what & SETTLES) / SETTLES, failure_kind_name(spec->kind),
-             (long long)spec->wait, spec->sends, spec->doubt,
+             (long long)wait_ms, spec->sends, spec->doubt,
              hold_reason_name(spec->hold));
     snprintf(got, sizeof got,
              "line %d: %s save %d settles %d (%s) in %lld, sends %d doubt %d "

@@ -15,9 +15,6 @@
  */
 
 /* clang-format off */
-WRAP(rd_kafka_t *, rd_kafka_new, NULL,
-     (rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t bytes),
-     (type, conf, text, bytes))
 WRAP(rd_kafka_resp_err_t, rd_kafka_subscribe, RD_KAFKA_RESP_ERR__FAIL,
      (rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list),
      (client, list))
@@ -28,6 +25,23 @@ WRAP(int, eventfd, -1, (unsigned count, int flags), (count, flags))
 WRAP(int, uv_poll_init, UV_EMFILE, (uv_loop_t *loop, uv_poll_t *poll, int fd),
      (loop, poll, fd))
 /* clang-format on */
+
+static char linger[16]; /* of the producer that was made last */
+
+rd_kafka_t *__real_rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                                char *text, size_t bytes);
+rd_kafka_t *__wrap_rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                                char *text, size_t bytes);
+rd_kafka_t *__wrap_rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                                char *text, size_t bytes)
+{
+    size_t len = sizeof linger;
+    if (type == RD_KAFKA_PRODUCER) {
+        rd_kafka_conf_get(conf, "linger.ms", linger, &len);
+    }
+    return fails("rd_kafka_new") ? NULL
+                                 : __real_rd_kafka_new(type, conf, text, bytes);
+}
 
 static sem_t released;
 
@@ -106,6 +120,21 @@ static void send_one(struct trial *trial, struct producer *producer,
         }
     }
     assert_int_equal(seen->good, 1);
+}
+
+/** Events go out as they come: nobody waits for more of them. */
+static void producer__by_itself__waits_for_no_batch(void **state)
+{
+    (void)state;
+    struct trial trial;
+    struct err err = {0};
+    trial_begin(&trial);
+    linger[0] = '\0';
+    struct producer *producer = open_producer(&trial, &err);
+    assert_non_null(producer);
+    assert_string_equal(linger, "0");
+    trial_close_producer(&trial, producer);
+    trial_end(&trial);
 }
 
 static void producer__a_call_fails__is_said_and_tried_again(void **state)
@@ -236,6 +265,7 @@ int main(void)
     loop_threads(1);
 
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(producer__by_itself__waits_for_no_batch),
         cmocka_unit_test(producer__a_call_fails__is_said_and_tried_again),
         cmocka_unit_test(consumer__a_call_fails__is_said_and_works_again),
         cmocka_unit_test(destroy__hangs__is_in_nobodys_way),

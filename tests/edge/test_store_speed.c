@@ -1,6 +1,32 @@
+/* wraps: uv_poll_start */
 #include "edge/store_trial.h"
 
+#include <uv.h>
+
 /* Times are printed, not judged: the machine may be busy. */
+
+static int watched; /* times that libuv was told what to watch */
+
+int __real_uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb on_event);
+int __wrap_uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb on_event);
+int __wrap_uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb on_event)
+{
+    watched++;
+    return __real_uv_poll_start(poll, events, on_event);
+}
+
+static void turn__nothing_new_to_watch__tells_epoll_nothing(void **state)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 1});
+    assert_true(watched > 0); /* that its lanes are read */
+    watched = 0;
+    for (int i = 0; i < 20; i++) {
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 1});
+    }
+    assert_int_equal(watched, 0);
+}
 
 static void save__many_rows__are_hot(void **state)
 {
@@ -99,6 +125,7 @@ static void look_ups__on_a_fresh_table__scan_no_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(turn__nothing_new_to_watch__tells_epoll_nothing),
         TEST(save__many_rows__are_hot),
         TEST(look_ups__on_a_fresh_table__scan_no_table),
     };

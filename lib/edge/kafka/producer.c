@@ -190,7 +190,9 @@ static rd_kafka_conf_t *conf_new(const struct producer *producer,
         {"statistics.interval.ms", KAFKA_STATS_MS, true},
         {"message.max.bytes", "2162688", false}, /* 2 MiB and its headers */
         {"queue.buffering.max.kbytes", "65536", false},
-        {"linger.ms", "1", false},
+        /* What has ended in one turn is sent in one turn: who waits longer
+         * only tells it later. */
+        {"linger.ms", "0", false},
         {"reconnect.backoff.max.ms", "2000", false},
         {"socket.nagle.disable", "true", false},
         {"socket.keepalive.enable", "true", false},

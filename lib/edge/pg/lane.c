@@ -36,6 +36,7 @@ struct pg_lane {
     struct connecting *connecting;
     PGconn *conn;
     uv_poll_t *poll;
+    int watching;        /* what libuv was told: UV_READABLE and the like */
     struct list waiting; /* to be sent */
     struct list sent;    /* oldest first */
     size_t sent_len;
@@ -79,23 +80,6 @@ static void move_all(struct list *from, struct list *to)
     }
 }
 
-/** Statements that were prepared are gone, or were there before: somebody lends
- * us another backend each time. */
-static bool is_poolers(const struct pg_unit *unit)
-{
-    return strcmp(unit->sqlstate, "26000") == 0 ||
-           strcmp(unit->sqlstate, "42P05") == 0;
-}
-
-/** A sequence behind its table, one at its end, a letter that the encoding of
- * the database lacks, a statement whose time is up: no new connection helps. */
-static bool is_harmless(const struct pg_unit *unit)
-{
-    return pg_unit_is_constraint(unit) ||
-           strncmp(unit->sqlstate, "22", 2) == 0 ||
-           strcmp(unit->sqlstate, "57014") == 0;
-}
-
 /** The connection goes on after a refusal; other errors (read-only, shut down,
  * a table is gone, the disk is full) are not the unit's own, and a new
  * connection, after a wait, finds out whether they are over. */
@@ -113,12 +97,12 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
     } else if (pg_unit_is_refused(unit)) {
         unit->err.kind = ERR_PERMANENT;
         end_unit(unit);
-    } else if (pg_unit_may_retry(unit) || is_harmless(unit) ||
+    } else if (pg_unit_may_retry(unit) || pg_unit_is_harmless(unit) ||
                lane->phase == LANE_GREETING) {
         end_unit(unit);
     } else {
         struct err err = unit->err;
-        bool pooler = is_poolers(unit);
+        bool pooler = pg_unit_is_poolers(unit);
         drop(lane, pooler ? pg_pooler_words : err.text, false);
         end_unit(unit); /* it alone knows what the error was */
     }
@@ -194,8 +178,23 @@ static void on_poll_closed(uv_handle_t *handle)
     free(handle);
 }
 
+/** libuv takes a socket out of epoll and puts it in again each time that it is
+ * told what it knows. */
+static bool watch(struct pg_lane *lane, int events)
+{
+    if (events == lane->watching) {
+        return true;
+    }
+    if (uv_poll_start(lane->poll, events, on_poll) != 0) {
+        return false;
+    }
+    lane->watching = events;
+    return true;
+}
+
 static void unwatch(struct pg_lane *lane)
 {
+    lane->watching = 0;
     if (lane->poll) {
         uv_poll_stop(lane->poll);
         uv_close((uv_handle_t *)lane->poll, on_poll_closed);
@@ -240,7 +239,7 @@ static void pump(struct pg_lane *lane)
         left = -1;
     }
     int events = UV_READABLE | (left > 0 ? UV_WRITABLE : 0);
-    if (left < 0 || uv_poll_start(lane->poll, events, on_poll) != 0) {
+    if (left < 0 || !watch(lane, events)) {
         lane->doomed = true;
         loop_timer_set(lane->soon, 0);
     }

@@ -196,6 +196,19 @@ bool pg_unit_is_constraint(const struct pg_unit *unit)
     return strncmp(unit->sqlstate, "23", 2) == 0;
 }
 
+bool pg_unit_is_poolers(const struct pg_unit *unit)
+{
+    return strcmp(unit->sqlstate, "26000") == 0 ||
+           strcmp(unit->sqlstate, "42P05") == 0;
+}
+
+bool pg_unit_is_harmless(const struct pg_unit *unit)
+{
+    return pg_unit_is_constraint(unit) ||
+           strncmp(unit->sqlstate, "22", 2) == 0 ||
+           strcmp(unit->sqlstate, "57014") == 0;
+}
+
 bool pg_unit_is_strange(const struct pg_unit *unit)
 {
     /* The connection, the order of transactions, a lock, whoever shuts down or

@@ -93,6 +93,15 @@ bool pg_unit_is_refused(const struct pg_unit *unit);
  * says nothing of the data: a sequence may be behind its table. */
 bool pg_unit_is_constraint(const struct pg_unit *unit);
 
+/** Whether statements that were prepared are gone, or were there before:
+ * somebody lends us another backend each time. */
+bool pg_unit_is_poolers(const struct pg_unit *unit);
+
+/** Whether no new connection helps: a sequence behind its table, one at its
+ * end, a letter that the encoding of the database lacks, a statement whose time
+ * is up. */
+bool pg_unit_is_harmless(const struct pg_unit *unit);
+
 /** Whether somebody has to look: PostgreSQL has answered, and with an error
  * that neither the data nor time explains (a table is gone, a right, a full
  * disk). */

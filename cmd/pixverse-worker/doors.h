@@ -7,7 +7,7 @@
 
 /** What a worker goes through, opened as the settings say. */
 struct doors {
-    struct engine_edges edges;
+    struct stage_edges edges;
     struct consumer *consumer;
     struct admin *admin;
     struct kafka_property *properties; /* of the Kafka clients */

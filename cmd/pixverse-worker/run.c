@@ -22,9 +22,9 @@ static _Noreturn void leave_at_once(int status)
 
 /* ---- what the settings say, in the worker's terms ---- */
 
-static struct engine_options engine_options(const struct settings *s)
+static struct stage_options stage_options(const struct settings *s)
 {
-    struct engine_options o = {
+    struct stage_options o = {
         .event_topic = s->kafka_event_topic,
         .progress_topic =
             s->kafka_progress_topic[0] ? s->kafka_progress_topic : NULL,
@@ -71,7 +71,7 @@ static struct worker_options worker_options(const struct settings *s,
                                             const char *name)
 {
     struct worker_options o = {
-        .engine = engine_options(s),
+        .engine = stage_options(s),
         .fleet = {.name = name, .lease_ms = s->lease_ms},
         .intake = {.rejected_topic = s->kafka_rejected_topic,
                    .backlog_max = s->backlog_max,

@@ -473,7 +473,7 @@ static const struct turn_hooks turn_hooks = {
 static void on_tick(void *context)
 {
     struct engine *engine = context;
-    const struct engine_options *o = &engine->options;
+    const struct stage_options *o = &engine->options;
     why_full(&engine->reasons, &engine->clock, SHARED_TRANSFERS_FULL,
              due_has_transfer(&engine->due) &&
                  gate_transfers_room(&engine->gate) <= 0,
@@ -496,8 +496,8 @@ static void on_written(void *context)
 
 static bool account_init(struct engine *engine)
 {
-    const struct engine_options *o = &engine->options;
-    const struct engine_edges *edges = &engine->edges;
+    const struct stage_options *o = &engine->options;
+    const struct stage_edges *edges = &engine->edges;
     const struct gate_options gate = {.submits_max = o->submits_max,
                                       .transfers_max = o->transfers_max,
                                       .lease_ms = o->lease_ms};
@@ -550,8 +550,8 @@ static void hand_to_stages(struct engine *engine)
     stage_init(&engine->stage);
 }
 
-bool engine_init(struct engine *engine, const struct engine_options *options,
-                 const struct engine_edges *edges, struct err *err)
+bool engine_init(struct engine *engine, const struct stage_options *options,
+                 const struct stage_edges *edges, struct err *err)
 {
     assert(options->tasks_max > 0);
     *engine = (struct engine){.options = *options, .edges = *edges};

@@ -15,8 +15,8 @@
  */
 
 struct engine {
-    struct engine_options options;
-    struct engine_edges edges;
+    struct stage_options options;
+    struct stage_edges edges;
     struct clock clock;
     struct jobs jobs;
     struct due due;   /* jobs that wait */
@@ -37,8 +37,8 @@ struct engine {
 };
 
 MUST_CHECK bool engine_init(struct engine *engine,
-                            const struct engine_options *options,
-                            const struct engine_edges *edges, struct err *err);
+                            const struct stage_options *options,
+                            const struct stage_edges *edges, struct err *err);
 
 /** Every effect must have ended or its edge be closed. */
 void engine_done(struct engine *engine);

@@ -39,7 +39,7 @@ void stage_done(struct stage *stage)
 
 struct policy stage_policy(const struct stage *stage)
 {
-    const struct engine_options *o = stage->options;
+    const struct stage_options *o = stage->options;
     assert(o->poll_interval_ms > 0 && o->submit_timeout_ms > 0);
     return (struct policy){
         .poll_interval_ms = o->poll_interval_ms,

@@ -22,7 +22,7 @@
  */
 
 /** What the settings say. Texts outlive the engine. */
-struct engine_options {
+struct stage_options {
     struct apimart apimart;
     enum submit_doubt submit_doubt;
     const char *event_topic;
@@ -40,7 +40,7 @@ struct engine_options {
 };
 
 /** The doors; opened and closed by the worker. */
-struct engine_edges {
+struct stage_edges {
     struct loop *loop;
     struct store *store;
     struct http *submit_http;
@@ -72,8 +72,8 @@ struct stage_hooks {
 
 /** What the stages get: the worker's, and those of the job's account. */
 struct stage {
-    const struct engine_options *options;
-    const struct engine_edges *edges;
+    const struct stage_options *options;
+    const struct stage_edges *edges;
     const struct clock *clock;
     const struct jobs *jobs;
     const struct due *due; /* who waits for a slot */

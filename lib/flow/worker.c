@@ -291,7 +291,7 @@ static bool timers_init(struct worker *w, struct err *err)
     return true;
 }
 
-static void assert_doors(const struct engine_edges *edges)
+static void assert_doors(const struct stage_edges *edges)
 {
     assert(edges->loop && edges->store && edges->submit_http);
     assert(edges->poll_http && edges->fetcher && edges->bucket);
@@ -299,7 +299,7 @@ static void assert_doors(const struct engine_edges *edges)
 }
 
 bool worker_init(struct worker *w, const struct worker_options *options,
-                 const struct engine_edges *edges, struct consumer *consumer,
+                 const struct stage_edges *edges, struct consumer *consumer,
                  struct err *err)
 {
     assert(options->drain_ms >= 0 && consumer);

@@ -17,7 +17,7 @@
  */
 
 struct worker_options {
-    struct engine_options engine;
+    struct stage_options engine;
     struct fleet_options fleet;
     struct intake_options intake;
     int64_t drain_ms; /* what a drain may take */
@@ -32,7 +32,7 @@ enum worker_end {
 
 struct worker {
     int64_t drain_ms;
-    struct engine_edges edges;
+    struct stage_edges edges;
     struct consumer *consumer;
     struct engine engine;
     struct fleet fleet;
@@ -61,7 +61,7 @@ struct worker {
  */
 MUST_CHECK bool worker_init(struct worker *worker,
                             const struct worker_options *options,
-                            const struct engine_edges *edges,
+                            const struct stage_edges *edges,
                             struct consumer *consumer, struct err *err);
 
 /** After WORKER_DONE: every effect has ended or its edge is closed. */

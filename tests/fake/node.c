@@ -10,9 +10,9 @@
 static const char base_url[] = "https://provider.example";
 static const char api_key[] = "sk-test";
 
-struct engine_options node_options(void)
+struct stage_options node_options(void)
 {
-    struct engine_options o = {
+    struct stage_options o = {
         .submit_doubt = DOUBT_AUTO,
         .event_topic = "pixverse.events",
         .progress_topic = "pixverse.progress",
@@ -40,7 +40,7 @@ static void open_edges(struct node *node)
     const struct http_options http = {.connections_max = 32, .at_once_max = 99};
     const struct fetcher_options fetcher = {.bytes_max = 1 << 20};
     const struct store_options store = {.lease_ms = 5000};
-    struct engine_edges *edges = &node->edges;
+    struct stage_edges *edges = &node->edges;
     edges->loop = node->loop;
     edges->metrics = metrics_new();
     edges->submit_http = http_open(node->loop, &http, &err);
@@ -54,13 +54,13 @@ static void open_edges(struct node *node)
 }
 
 struct node *node_start(struct world *world, const char *name,
-                        const struct engine_options *options)
+                        const struct stage_options *options)
 {
     struct node *node = calloc(1, sizeof *node);
     struct err err;
     assert(node && world_current() == world);
-    const struct engine_options usual = node_options();
-    const struct engine_options *o = options ? options : &usual;
+    const struct stage_options usual = node_options();
+    const struct stage_options *o = options ? options : &usual;
     const struct worker_options worker = {
         .engine = *o,
         .fleet = {.name = node->name, .lease_ms = o->lease_ms},

@@ -14,17 +14,17 @@ struct node {
     char name[24];
     struct world *world;
     struct loop *loop;
-    struct engine_edges edges;
+    struct stage_edges edges;
     struct worker worker;
     bool killed;
 };
 
 /** The settings' defaults, at a pace that suits a screen. */
-struct engine_options node_options(void);
+struct stage_options node_options(void);
 
 /** @param options  Null: node_options(). */
 struct node *node_start(struct world *world, const char *name,
-                        const struct engine_options *options);
+                        const struct stage_options *options);
 
 /** kill -9: what has left it happens, nothing else does. */
 void node_kill(struct node *node);

@@ -271,9 +271,9 @@ static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
     close_world(world);
 }
 
-static struct engine_options that_settles(void)
+static struct stage_options that_settles(void)
 {
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
     return options;
 }
@@ -282,7 +282,7 @@ static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
 {
     (void)state;
     struct world *world = world_open(9);
-    const struct engine_options options = that_settles();
+    const struct stage_options options = that_settles();
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
     tables_lose(world, UNIT_CLAIM, QUEUED, true);
@@ -304,7 +304,7 @@ static void a_submission__of_another_under_our_number__is_in_doubt(void **state)
     (void)state;
     for (int lost = 0; lost < 2; lost++) {
         struct world *world = world_open(9);
-        const struct engine_options options = that_settles();
+        const struct stage_options options = that_settles();
         struct node *w1 = node_start(world, "w1", &options);
         world_run_for(world, 3000);
         provider_script(world, "a", "429");
@@ -403,7 +403,7 @@ static void a_claim__while_another_counts__comes_again_soon(void **state)
 {
     (void)state;
     struct world *world = world_open(9);
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.generations_max = 5;
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
@@ -603,7 +603,7 @@ a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state)
 {
     (void)state;
     struct world *world = world_open(9);
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
     options.submit_timeout_ms = 3000;
     struct node *nodes[] = {node_start(world, "w1", &options),

@@ -155,7 +155,7 @@ static void the_urgent__among_many__go_first(void **state)
     (void)state;
     struct world *world = world_open(7);
     world->provider->balance_empty = true; /* so that all of them wait */
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.submits_max = 1;
     struct node *w1 = node_start(world, "w1", &options);
     world_ask_with(world, "low", ",\"priority\":0");

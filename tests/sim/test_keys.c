@@ -65,7 +65,7 @@ a_doubt__is_replayed__within_the_lifetime_that_was_told(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         struct world *world = world_open(1);
-        struct engine_options options = node_options();
+        struct stage_options options = node_options();
         options.submit_doubt = modes[i];
         world->provider->retention_s = 240;
         struct node *w1 = node_start(world, "w1", &options);

@@ -495,7 +495,7 @@ static void begins_or_says_why_not(void **state)
     (void)state;
     struct world *world = world_open(1);
     struct node *node = node_start(world, "w1", NULL);
-    const struct engine_options options = node_options();
+    const struct stage_options options = node_options();
     const struct fleet_options fleet = {.name = "x", .lease_ms = 5000};
     const struct intake_options intake = {.rejected_topic = "r",
                                           .bytes_max = 4194304};

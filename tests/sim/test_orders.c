@@ -183,7 +183,7 @@ static void an_id__attached_after_submit_unknown__brings_the_video(void **state)
 {
     (void)state;
     struct world *world = world_open(1);
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
     struct node *w1 = node_start(world, "w1", &options);
     provider_script(world, "a", "lost_reply");

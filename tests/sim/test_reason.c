@@ -180,7 +180,7 @@ static void generations_max__that_is_reached__is_told(void **state)
 {
     (void)state;
     struct world *world = world_open(1);
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.generations_max = 1;
     struct node *w1 = node_start(world, "w1", &options);
     struct plan plan = provider_usual_plan();

@@ -27,7 +27,7 @@ struct trial {
     struct node *nodes[NODES_MAX];
     size_t nodes_len;
     size_t requests;
-    struct engine_options options;
+    struct stage_options options;
     char fault[400];
 };
 

@@ -217,7 +217,7 @@ static void a_doubt__in_settle_mode__waits_for_the_timeout_only(void **state)
 {
     (void)state;
     struct world *world = world_open(1);
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
     struct node *w1 = node_start(world, "w1", &options);
     provider_script(world, "a", "lost_request");
@@ -263,9 +263,9 @@ static void a_doubt__the_word_on_keys_comes_late__is_replayed(void **state)
 }
 
 /** The same URL, another key. */
-static struct engine_options other_account(void)
+static struct stage_options other_account(void)
 {
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.apimart.key = STR("sk-other");
     apimart_account(options.apimart.base_url, options.apimart.key,
                     options.apimart.account);
@@ -277,7 +277,7 @@ static void a_doubt__of_another_account__is_never_replayed(void **state)
     (void)state;
     struct node *w1;
     struct world *world = one("slow", &w1);
-    const struct engine_options other = other_account();
+    const struct stage_options other = other_account();
     world_run_for(world, 1000);
     node_kill(w1);
     struct node *w2 = node_start(world, "w2", &other);
@@ -296,7 +296,7 @@ static void a_task__of_another_account__is_polled_all_the_same(void **state)
     (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
-    const struct engine_options other = other_account();
+    const struct stage_options other = other_account();
     until_state(world, "a", RUNNING, MINUTE_MS);
     node_kill(w1);
     struct node *w2 = node_start(world, "w2", &other);
@@ -311,7 +311,7 @@ static void a_task__denied_to_another_account__is_not_lost(void **state)
     (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
-    const struct engine_options other = other_account();
+    const struct stage_options other = other_account();
     struct plan plan = provider_usual_plan();
     plan.unknown = true;
     provider_plan(world, "a", plan);
@@ -333,7 +333,7 @@ static void a_video__of_another_url__is_not_asked_for_here(void **state)
     (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
-    struct engine_options other = node_options();
+    struct stage_options other = node_options();
     other.apimart.base_url = STR("https://elsewhere.example");
     apimart_account(other.apimart.base_url, other.apimart.key,
                     other.apimart.account);
@@ -381,7 +381,7 @@ static void the_fleet__at_its_limit_of_generations__waits(void **state)
 {
     (void)state;
     struct world *world = world_open(9);
-    struct engine_options options = node_options();
+    struct stage_options options = node_options();
     options.generations_max = 2;
     struct node *w1 = node_start(world, "w1", &options);
     struct node *w2 = node_start(world, "w2", &options);

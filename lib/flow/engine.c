@@ -479,7 +479,7 @@ static void on_tick(void *context)
                  gate_transfers_room(&engine->gate) <= 0,
              "TRANSFERS_MAX", o->transfers_max);
     why_full(&engine->reasons, &engine->clock, SHARED_TASKS_FULL,
-             engine->turns.claim_wanted &&
+             engine->turns.claims.wanted &&
                  engine->jobs.used >= (size_t)o->tasks_max,
              "TASKS_MAX", o->tasks_max);
     if (reasons_tick(&engine->reasons, clock_now_ms(&engine->clock))) {
@@ -521,15 +521,17 @@ static bool turns_init(struct engine *engine)
         .tasks_max = engine->options.tasks_max,
         .generations_max = engine->options.generations_max,
     };
-    const struct turn_parts parts = {
+    const struct ties ties = {
         .store = engine->edges.store,
         .jobs = &engine->jobs,
         .gate = &engine->gate,
         .reasons = &engine->reasons,
         .clock = &engine->clock,
         .metrics = engine->edges.metrics,
+        .hooks = &turn_hooks,
+        .context = engine,
     };
-    return turn_init(&engine->turns, &options, &parts, &turn_hooks, engine);
+    return turn_init(&engine->turns, &options, &ties);
 }
 
 static void hand_to_stages(struct engine *engine)

@@ -2,23 +2,14 @@
 
 #include "base/crashpoint.h"
 #include "base/log.h"
-#include "core/event.h"
 #include "core/request.h"
 #include "core/retry.h"
-#include "core/trace.h"
 #include "flow/engine_told.h"
 #include "flow/item.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define BATCH_MAX 500
 #define WAITING_MAX 4000 /* messages read ahead while the store is slow */
-/** One batch: raw and read, as rows and as what goes to the store, each of its
- * bytes is there several times. */
-#define BATCH_BYTES_MAX 4000000
 /** What one turn of the loop reads; a message that has begun is finished. */
 #define TURN_BYTES_MAX 1048576
 #define TURN_US 20000
@@ -26,6 +17,7 @@
 
 static void flush(void *context);
 static void go_on(void *context);
+static const struct turn_intake part;
 
 /* ---- life ---- */
 
@@ -54,8 +46,7 @@ bool intake_init(struct intake *intake, struct engine *engine,
         .engine = engine, .consumer = consumer, .options = *options};
     struct metrics *m = engine->edges.metrics;
     list_init(&intake->waiting);
-    list_init(&intake->batch);
-    arena_init(&intake->arena, 65536, 0);
+    batch_init(&intake->batch, &engine->clock, m);
     intake->retry = loop_timer_new(engine->edges.loop, on_retry, intake);
     intake->next_turn = loop_timer_new(engine->edges.loop, flush, intake);
     if (!intake->retry || !intake->next_turn) {
@@ -70,8 +61,6 @@ bool intake_init(struct intake *intake, struct engine *engine,
     intake->repeated =
         metric_get(m, METRIC_COUNTER, "pixverse_repeated_total", NULL,
                    "Messages whose request was known already.");
-    intake->invalid = metric_get(m, METRIC_COUNTER, "pixverse_invalid_total",
-                                 NULL, "Requests that failed validation.");
     intake->paused_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_intake_paused", NULL,
                    "1 while consumption is paused for the backlog, or for "
@@ -79,23 +68,30 @@ bool intake_init(struct intake *intake, struct engine *engine,
     intake->bytes_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_intake_bytes", NULL,
                    "Bytes of messages that wait to be stored or rejected.");
+    turn_take_in(&engine->turns, &part, intake);
     return true;
 }
 
-static void drop_all(struct intake *intake, struct list *items)
+static void drop(struct intake *intake, struct item *item)
 {
-    while (!list_is_empty(items)) {
-        struct item *item = LIST_OWNER(items->next, struct item, link);
-        consumer_drop(intake->consumer, item->message);
-        item_free(item);
+    consumer_drop(intake->consumer, item->message);
+    item_free(item);
+}
+
+static void drop_batch(struct intake *intake)
+{
+    struct item *item;
+    while ((item = batch_pop(&intake->batch))) {
+        drop(intake, item);
     }
+    intake->storing = false;
 }
 
 void intake_done(struct intake *intake)
 {
     loop_timer_free(intake->retry);
     loop_timer_free(intake->next_turn);
-    arena_done(&intake->arena);
+    batch_done(&intake->batch);
 }
 
 static void tell_idle(struct intake *intake)
@@ -197,15 +193,7 @@ static void read_item(struct intake *intake, struct item *item)
         reject(&intake->rejects, item, item->request.reject);
         return;
     }
-    list_add_tail(&intake->batch, &item->link);
-    intake->batch_len++;
-    intake->batch_bytes += item->bytes;
-}
-
-static bool is_batch_full(const struct intake *intake)
-{
-    return intake->batch_len >= BATCH_MAX ||
-           intake->batch_bytes >= BATCH_BYTES_MAX;
+    batch_add(&intake->batch, item);
 }
 
 /** The producer has a copy of each: half of what may wait at most. */
@@ -223,7 +211,7 @@ static bool fill_batch(struct intake *intake)
         intake->turn_bytes = 0;
         intake->turn_us = 0;
     }
-    while (!list_is_empty(&intake->waiting) && !is_batch_full(intake) &&
+    while (!list_is_empty(&intake->waiting) && !batch_is_full(&intake->batch) &&
            !are_rejections_many(intake)) {
         if (intake->turn_bytes >= TURN_BYTES_MAX ||
             intake->turn_us >= TURN_US) {
@@ -241,89 +229,6 @@ static bool fill_batch(struct intake *intake)
 }
 
 /* ---- storing ---- */
-
-/** The first of that name that is well formed: one that isn't is dropped, never
- * the request. */
-static struct str header_of(const struct message *message, const char *name,
-                            bool (*fits)(struct str value))
-{
-    for (size_t i = 0; i < message->headers_len; i++) {
-        if (str_eq_nocase(message->headers[i].name, str_of(name)) &&
-            fits(message->headers[i].value)) {
-            return message->headers[i].value;
-        }
-    }
-    return (struct str){0};
-}
-
-static struct str event_of_faulty(struct intake *intake, struct item *item,
-                                  const struct intake_row *row)
-{
-    const struct task_row task = {
-        .state = FAILED,
-        .kind = FAILURE_INVALID_REQUEST,
-        .received_ms = row->received_ms,
-        .settled_ms = row->received_ms,
-    };
-    const struct facts facts = {
-        .request_id = row->request_id,
-        .tenant = row->tenant,
-        .mode = row->mode,
-        .metadata = row->metadata,
-        .warnings = row->warnings,
-        .traceparent = row->traceparent,
-        .tracestate = row->tracestate,
-        .received_ms = row->received_ms,
-    };
-    const struct failure failure = {
-        .kind = FAILURE_INVALID_REQUEST,
-        .message = item->request.faults.items[0].message,
-    };
-    metric_add(intake->invalid, 1);
-    return str_of(event_render(&task, &facts, &failure, &item->request.faults,
-                               NULL, 0, &intake->arena));
-}
-
-static struct str new_key(struct intake *intake)
-{
-    unsigned char random[16];
-    char hex[33];
-    loop_random_bytes(intake->engine->edges.loop, random, sizeof random);
-    str_hex(random, sizeof random, hex);
-    return str_of(arena_printf(&intake->arena, "pixverse-worker-%s", hex));
-}
-
-/** false: no memory. A faulty request without its event would be bought. */
-static bool fill_row(struct intake *intake, struct item *item,
-                     struct intake_row *row)
-{
-    const struct request *request = &item->request;
-    *row = (struct intake_row){
-        .request_id = request->request_id,
-        .tenant = request->tenant,
-        .mode = request->mode,
-        .priority = request->priority,
-        .deadline_seconds = request->deadline_seconds,
-        .metadata = request->metadata,
-        .warnings = details_to_json(&request->warnings, &intake->arena),
-        .traceparent =
-            header_of(item->message, "traceparent", trace_parent_fits),
-        .body = request->body,
-        .idempotency_key = new_key(intake),
-        .received_ms = engine_now_ms(intake->engine),
-    };
-    if (row->traceparent.at) { /* without it the state says nothing */
-        row->tracestate =
-            header_of(item->message, "tracestate", trace_state_fits);
-    }
-    memcpy(row->content, request->content, sizeof row->content);
-    if (request->faults.len) {
-        row->body = (struct str){0};
-        row->event = event_of_faulty(intake, item, row);
-        return row->event.at != NULL;
-    }
-    return true;
-}
 
 static void settle_item(struct intake *intake, struct item *item,
                         enum intake_verdict verdict)
@@ -356,40 +261,53 @@ static void settle_item(struct intake *intake, struct item *item,
     item_free(item);
 }
 
+static void again_soon(struct intake *intake, int64_t wait_ms)
+{
+    assert(intake->storing && !intake->asked);
+    loop_timer_set(intake->retry, wait_ms);
+}
+
+/** Whether the batch is over, because nothing more is taken in. */
+static bool was_stopped(struct intake *intake)
+{
+    if (intake->stopped) {
+        drop_batch(intake);
+        tell_idle(intake);
+    }
+    return intake->stopped;
+}
+
+static void not_stored(struct intake *intake, const struct err *err)
+{
+    /* Unknown or not: the same batch again finds its own rows as repeats. */
+    intake->retries++;
+    log_at(err->kind == ERR_PERMANENT ? LOG_ERROR : LOG_WARN,
+           "a batch of requests was not stored; again soon",
+           LOG_I64("requests", intake->batch.len), LOG_TEXT("why", err->text));
+    if (!was_stopped(intake)) {
+        again_soon(intake,
+                   retry_wait_ms(intake->retries, 200, 5000,
+                                 loop_random(intake->engine->edges.loop)));
+    }
+}
+
 static void on_stored(void *context, const struct intake_result *result)
 {
     struct intake *intake = context;
     assert(intake->asked && intake->storing);
     intake->asked = false;
     if (result->err.kind != ERR_NONE) {
-        /* Unknown or not: the same batch again finds its own rows as
-         * repeats. */
-        intake->retries++;
-        int64_t wait_ms =
-            retry_wait_ms(intake->retries, 200, 5000,
-                          loop_random(intake->engine->edges.loop));
-        log_at(result->err.kind == ERR_PERMANENT ? LOG_ERROR : LOG_WARN,
-               "a batch of requests was not stored; again soon",
-               LOG_I64("requests", intake->batch_len),
-               LOG_TEXT("why", result->err.text));
-        if (intake->stopped) {
-            drop_all(intake, &intake->batch);
-            intake->storing = false;
-            tell_idle(intake);
-            return;
-        }
-        loop_timer_set(intake->retry, wait_ms);
+        not_stored(intake, &result->err);
         return;
     }
     CRASHPOINT("intake_committed");
-    assert(result->len == intake->batch_len);
+    assert(result->len == intake->batch.len);
     intake->retries = 0;
     intake->storing = false;
     bool faulty = false;
     bool good = false;
     for (size_t i = 0; i < result->len; i++) {
-        struct item *item =
-            LIST_OWNER(list_pop(&intake->batch), struct item, link);
+        struct item *item = batch_pop(&intake->batch);
         if (result->verdicts[i] == INTAKE_NEW) {
             faulty = faulty || item->request.faults.len > 0;
             good = good || item->request.faults.len == 0;
@@ -397,9 +315,6 @@ static void on_stored(void *context, const struct intake_result *result)
         }
         settle_item(intake, item, result->verdicts[i]);
     }
-    assert(list_is_empty(&intake->batch));
-    intake->batch_len = 0;
-    intake->batch_bytes = 0;
     if (good) {
         engine_want_claims(intake->engine);
     }
@@ -411,99 +326,52 @@ static void on_stored(void *context, const struct intake_result *result)
     tell_idle(intake);
 }
 
-static void again_soon(struct intake *intake)
-{
-    log_at(LOG_ERROR, "no memory for a batch of requests; again soon");
-    loop_timer_set(intake->retry, 1000);
-}
-
-static void store_batch(struct intake *intake)
-{
-    struct intake_row *rows =
-        arena_alloc(&intake->arena, intake->batch_len * sizeof *rows);
-    size_t len = 0;
-    bool fine = rows != NULL;
-    for (struct list *at = intake->batch.next; rows && at != &intake->batch;
-         at = at->next) {
-        fine =
-            fill_row(intake, LIST_OWNER(at, struct item, link), &rows[len++]) &&
-            fine;
-    }
-    if (!fine || intake->arena.failed) {
-        again_soon(intake);
-        return;
-    }
-    /* Owner 0: faulty rows are orphans at once, so that whoever has room tells
-     * their end, even if this process dies now. */
-    intake->asked = true;
-    CRASHPOINT("intake_before");
-    store_intake(intake->engine->edges.store, 0, rows, len, on_stored, intake);
-    CRASHPOINT("intake_sent");
-}
-
 static void on_sources(void *context, const enum source_state *states,
                        size_t len, const struct err *err)
 {
     struct intake *intake = context;
     assert(intake->asked && intake->storing);
     intake->asked = false;
-    if (intake->stopped) {
-        drop_all(intake, &intake->batch);
-        intake->storing = false;
-        tell_idle(intake);
+    if (was_stopped(intake)) {
         return;
     }
     if (err && err->kind != ERR_NONE) {
-        loop_timer_set(intake->retry, 500);
+        again_soon(intake, 500);
         return;
     }
-    size_t i = 0;
-    for (struct list *at = intake->batch.next; at != &intake->batch;
-         at = at->next) {
-        struct item *item = LIST_OWNER(at, struct item, link);
-        if (!item->request.extend_from_task_id.at) {
-            continue;
-        }
-        assert(i < len);
-        enum source_state state = states[i++];
-        if (item->request.faults.len) {
-            continue; /* judged in an earlier try, or faulty anyway */
-        }
-        if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
-            request_add_fault(&item->request, &item->arena,
-                              "extend_from_task_id", "not_allowed",
-                              state == SOURCE_FAILED
-                                  ? "extend_from_task_id names a task that "
-                                    "failed, allowed: a completed one"
-                                  : "extend_from_task_id names a task that is "
-                                    "not finished, allowed: a completed one");
-        }
-    }
-    store_batch(intake);
+    batch_judge(&intake->batch, states, len);
+    intake->judged = true;
+    turn_want_intake(&intake->engine->turns);
 }
 
-static void ask_sources(struct intake *intake)
+/** What the batch wants of this turn: what it extends first, then its rows. */
+static void gather(void *context, struct turn_batch *wants)
 {
-    struct str *ids =
-        arena_alloc(&intake->arena, intake->batch_len * sizeof *ids);
-    size_t len = 0;
-    for (struct list *at = intake->batch.next; ids && at != &intake->batch;
-         at = at->next) {
-        const struct item *item = LIST_OWNER(at, struct item, link);
-        if (item->request.extend_from_task_id.at) {
-            ids[len++] = item->request.extend_from_task_id;
-        }
+    struct intake *intake = context;
+    struct batch *batch = &intake->batch;
+    if (!intake->storing) {
+        return; /* a drain came first */
     }
-    if (!ids) {
-        again_soon(intake);
-    } else if (len) {
-        intake->asked = true;
-        store_sources(intake->engine->edges.store, ids, len, on_sources,
-                      intake);
-    } else {
-        store_batch(intake);
+    assert(!intake->asked);
+    bool fine = intake->judged ||
+                batch_sources(batch, &wants->sources, &wants->sources_len);
+    intake->judged = fine && !wants->sources_len;
+    if (intake->judged) {
+        wants->rows = batch_rows(batch);
+        wants->rows_len = wants->rows ? batch->len : 0;
+    }
+    intake->asked = wants->sources_len || wants->rows_len;
+    if (!intake->asked) {
+        log_at(LOG_ERROR, "no memory for a batch of requests; again soon");
+        again_soon(intake, 1000);
     }
 }
+
+static const struct turn_intake part = {
+    .gather = gather,
+    .on_sources = on_sources,
+    .on_stored = on_stored,
+};
 
 static void flush(void *context)
 {
@@ -512,12 +380,13 @@ static void flush(void *context)
         !store_is_up(intake->engine->edges.store)) {
         return;
     }
-    if (!fill_batch(intake) || !intake->batch_len) {
+    if (!fill_batch(intake) || !intake->batch.len) {
         return;
     }
     intake->storing = true;
-    arena_reset(&intake->arena);
-    ask_sources(intake);
+    intake->judged = false;
+    batch_begin(&intake->batch);
+    turn_want_intake(&intake->engine->turns);
 }
 
 int64_t intake_ahead_bytes(int64_t bytes_max)
@@ -548,13 +417,13 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
     intake->on_idle = on_idle;
     intake->idle_context = context;
     set_paused(intake, true);
-    drop_all(intake, &intake->waiting);
+    while (!list_is_empty(&intake->waiting)) {
+        drop(intake, LIST_OWNER(list_pop(&intake->waiting), struct item, link));
+    }
     intake->waiting_len = 0;
     if (!intake->asked) {
         loop_timer_stop(intake->retry);
-        drop_all(intake, &intake->batch);
-        intake->batch_len = 0;
-        intake->storing = false;
+        drop_batch(intake);
     }
     loop_timer_stop(intake->next_turn);
     tell_idle(intake);

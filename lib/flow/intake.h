@@ -2,13 +2,15 @@
 #define FLOW_INTAKE_H
 
 #include "edge/consumer.h"
+#include "flow/batch.h"
 #include "flow/engine.h"
 #include "flow/reject.h"
 
 /**
- * From the request topic into the store: read and judge, insert a batch in one
- * commit, only then let the offset pass. What names no request goes to the
- * rejected topic, and its offset passes with the broker's acknowledgement.
+ * From the request topic into the store: read and judge, have a turn insert a
+ * batch in one commit, only then let the offset pass. What names no request
+ * goes to the rejected topic, and its offset passes with the broker's
+ * acknowledgement.
  *
  * Whatever waits here (messages as they came, those of the batch, rejections)
  * has one budget of bytes, beyond which nothing more is read from the topic;
@@ -27,18 +29,16 @@ struct intake {
     struct consumer *consumer; /* null once a drain has closed it */
     struct list waiting;       /* as they came, not yet in a batch */
     size_t waiting_len;
-    struct list batch; /* being filled, or under way to the store */
-    size_t batch_len;
-    size_t batch_bytes;
+    struct batch batch;           /* being filled, or its turn is under way */
     int64_t bytes;                /* of all items */
     struct loop_timer *next_turn; /* goes on reading */
     int64_t turn_ms;              /* the turn in which turn_bytes were read */
     size_t turn_bytes;
-    int64_t turn_us;    /* that this took, so far */
-    struct arena arena; /* of the batch's rows */
+    int64_t turn_us; /* that this took, so far */
     struct loop_timer *retry;
     int retries;
-    bool storing; /* a batch is under way or waits for its retry */
+    bool storing; /* the batch waits for its turn, its answer or its retry */
+    bool judged;  /* what it extends is known */
     bool asked;   /* the store has it: its answer is to come */
     struct rejects rejects;
     bool paused;
@@ -46,7 +46,6 @@ struct intake {
     int64_t backlog; /* the fleet's waiting rows, as last told and since */
     struct metric *received;
     struct metric *repeated;
-    struct metric *invalid;
     struct metric *paused_gauge;
     struct metric *bytes_gauge;
     loop_fn *on_idle;

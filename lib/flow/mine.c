@@ -16,7 +16,7 @@ static void was_saved(struct turns *turns, struct job *job,
     assert(job->phase == JOB_SAVING && job->unsure);
     assert(row->id == job->task.row.id);
     if (row->version == job->task.row.version) {
-        turns->hooks->on_saved(turns->context, job);
+        turns->ties.hooks->on_saved(turns->ties.context, job);
     } else {
         turn_save(turns, job, job->then_ms);
     }
@@ -31,22 +31,22 @@ static void drop_unseen(void *context, struct job *job)
     const struct task_row *row = &job->task.row;
     bool gone = row->state == CLOSED || (row->state == QUEUED && !row->owner);
     if (job->phase == JOB_SAVING && job->unsure && gone) {
-        turns->hooks->on_saved(turns->context, job);
+        turns->ties.hooks->on_saved(turns->ties.context, job);
     } else {
-        turns->hooks->on_gone(turns->context, job);
+        turns->ties.hooks->on_gone(turns->ties.context, job);
     }
 }
 
 /** No job of ours knows it: a claim or a takeover whose answer was lost. */
 static void take_anew(struct turns *turns, const struct task_read *read)
 {
-    assert(!jobs_find(turns->jobs, read->row.id));
-    if (task_is_unsent_claim(&read->row, turns->lost_claim_ms)) {
-        (void)turns->hooks->on_claimed(turns->context, read, NULL);
+    assert(!jobs_find(turns->ties.jobs, read->row.id));
+    if (task_is_unsent_claim(&read->row, turns->claims.lost_ms)) {
+        (void)turns->ties.hooks->on_claimed(turns->ties.context, read, NULL);
     } else {
-        turns->hooks->on_taken(turns->context, read);
+        turns->ties.hooks->on_taken(turns->ties.context, read);
     }
-    struct job *job = jobs_find(turns->jobs, read->row.id);
+    struct job *job = jobs_find(turns->ties.jobs, read->row.id);
     if (job) {
         job->seen = true;
     }
@@ -55,10 +55,10 @@ static void take_anew(struct turns *turns, const struct task_read *read)
 void mine_came(struct turns *turns, const struct turn_result *result)
 {
     assert(!turns->in_flight && turns->owner);
-    jobs_each(turns->jobs, unsee, NULL);
+    jobs_each(turns->ties.jobs, unsee, NULL);
     for (size_t i = 0; i < result->mine_len; i++) {
         const struct task_read *read = &result->mine[i];
-        struct job *job = jobs_find(turns->jobs, read->row.id);
+        struct job *job = jobs_find(turns->ties.jobs, read->row.id);
         if (job && !read->unreadable &&
             read->row.fence != job->task.row.fence) {
             /* Given back and claimed again in one commit: what we knew of it
@@ -78,9 +78,9 @@ void mine_came(struct turns *turns, const struct turn_result *result)
             was_saved(turns, job, &read->row);
         }
     }
-    jobs_each(turns->jobs, drop_unseen, turns);
+    jobs_each(turns->ties.jobs, drop_unseen, turns);
     turns->resync = false;
     if (!turns->resync_later) {
-        turns->lost_claim_ms = 0; /* else some of its rows had no memory */
+        turns->claims.lost_ms = 0; /* else some of its rows had no memory */
     }
 }

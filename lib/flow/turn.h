@@ -1,25 +1,30 @@
 #ifndef FLOW_TURN_H
 #define FLOW_TURN_H
 
-#include "base/metric.h"
-#include "edge/store.h"
-#include "flow/clock.h"
-#include "flow/gate.h"
-#include "flow/job.h"
-#include "flow/pass.h"
-#include "flow/reason.h"
+#include "flow/claims.h"
+#include "flow/reads.h"
+#include "flow/saves.h"
+#include "flow/ties.h"
 
 /**
- * The one round trip with the store that all changes of a turn share: rows to
- * save, facts and rows to read, claims, takeovers, reasons. While one is under
- * way the next one gathers. It composes what others contribute and says what
- * the answers mean for whom; it decides nothing about a task.
+ * A turn with the store: what everybody has for it is gathered while the last
+ * one is under way, goes out together, and what the answers mean is told to
+ * whom it concerns. It composes, and decides nothing about a task:
  *
- * One at a time, because the next effect of a job may begin only when its row
- * is known to be committed, and one commit costs as much as a thousand rows'.
+ *   saves    rows to write             saves.h
+ *   reads    facts and rows to read    reads.h
+ *   claims   rows to make ours         claims.h
+ *   reasons  what people are told      reason.h
+ *   intake   a batch of requests       its own, given by turn_take_in()
+ *
+ * One round trip and one commit for all but the intake, because the next effect
+ * of a job may begin only when its row is known to be committed, and one commit
+ * costs as much as a thousand rows'. The intake's batch is a unit of its own,
+ * which waits for no other and none for it: it can wait for another worker's
+ * rows, and saves may not.
+ *
  * An answer that is lost says neither yes nor no: whatever it was for is kept,
- * marked as unsure, until all that is ours was read (mine.h). Jobs are known
- * by job_ref meanwhile: any of them may be gone when the answer comes.
+ * marked as unsure, until all that is ours was read (mine.h).
  */
 
 struct turn_options {
@@ -29,49 +34,26 @@ struct turn_options {
     int generations_max;
 };
 
-/**
- * What the answers are for. Called in this order within one answer; each may
- * put jobs into lines again, or end them.
- */
-struct turn_hooks {
-    /** The facts of a job in JOB_READING are there. */
-    void (*on_facts)(void *context, struct job *job);
-    /** The row of a job in JOB_SAVING is committed. */
-    void (*on_saved)(void *context, struct job *job);
-    /** The row of a job in JOB_REREADING, as the store has it. */
-    void (*on_row)(void *context, struct job *job, const struct task_row *row);
-    /** The job's row is not ours any more, or not there. */
-    void (*on_gone)(void *context, struct job *job);
-    /** A row that this turn claimed; facts: null where they are not read yet.
-     * false: there was no memory for it. */
-    bool (*on_claimed)(void *context, const struct task_read *read,
-                       const struct facts_row *facts);
-    /** A row that became ours otherwise. */
-    void (*on_taken)(void *context, const struct task_read *read);
-    /** Whether a claim found GENERATIONS_MAX reached. */
-    void (*on_generations)(void *context, bool full);
-    /** All that is ours, after answers were lost: ends in mine_came(). */
-    void (*on_mine)(void *context, const struct turn_result *result);
-    /** Our lease is dead. */
-    void (*on_lease_dead)(void *context);
-    /** There is nothing to ask the store for, and nothing of ours waits for
-     * it. */
-    void (*on_idle)(void *context);
+/** What the intake has for a turn: one of both, or neither. */
+struct turn_batch {
+    const struct str *sources; /* provider ids to look up */
+    size_t sources_len;
+    const struct intake_row *rows; /* to insert */
+    size_t rows_len;
 };
 
-/** What one round trip carried, to know its answers by. */
+/** The intake's part. What fails it asks for again, when it likes. */
+struct turn_intake {
+    /** The store is there: fill in what is to go now. Copied. */
+    void (*gather)(void *context, struct turn_batch *batch);
+    sources_fn *on_sources;
+    intake_fn *on_stored;
+};
+
+/** What one round trip carried besides its parts, to know its answers by. */
 struct flight {
     struct arena arena;
-    struct job_ref *saves;
-    size_t saves_len;
-    struct job_ref *readers;
-    size_t readers_len;
-    struct job_ref *rereaders;
-    size_t rereaders_len;
     int64_t owner;
-    int claims;
-    int adopts;
-    int expires;
     int64_t now_ms;
     bool mine;
     int64_t began_us;
@@ -79,53 +61,30 @@ struct flight {
 
 struct turns {
     struct turn_options options;
-    const struct turn_hooks *hooks;
-    void *context; /* of the hooks */
-    struct store *store;
-    struct jobs *jobs;
-    struct gate *gate;
-    struct reasons *reasons;
-    const struct clock *clock;
-    struct list dirty;     /* JOB_SAVING, not yet under way */
-    struct list readers;   /* JOB_READING */
-    struct list rereaders; /* JOB_REREADING */
-    struct list starved;   /* JOB_READING: there was no memory for its facts */
-    struct list put_back;  /* JOB_SAVING: the store does not take it now */
-    struct loop_timer *memory_timer; /* what there was no memory for: again */
+    struct ties ties;
+    struct reads reads;
+    struct saves saves;
+    struct claims claims;
+    const struct turn_intake *intake; /* null: none takes part */
+    void *intake_context;
+    bool intake_wanted;
+    struct loop_timer *memory_timer; /* ours are read again */
     struct loop_timer *pause_timer;  /* ends a pause of turns */
-    struct loop_timer *claim_timer;  /* another's claim was in the way: again */
-    struct loop_timer *save_timer;   /* what was put back: again */
     struct flight flight;
-    struct pass pass;      /* takes over what is nobody's */
-    int64_t owner;         /* our lease; 0: none yet */
-    int64_t claim_ms;      /* now of the last claim; each has its own */
-    int64_t lost_claim_ms; /* of one of whose rows no job knows; 0: none */
+    int64_t owner; /* our lease; 0: none yet */
     bool in_flight;
     bool paused;       /* the store answers with errors: no turn for now */
     bool resync;       /* the store's answers were lost: read all of ours */
     bool resync_later; /* the same, when the memory timer comes */
-    bool claim_wanted; /* waiting rows may be there */
-    bool expire_wanted;
     struct metric *latency;
     struct metric *commits;
-    struct metric *rows;
 };
 
-/** What a turn is tied to; all of it outlives the turns. */
-struct turn_parts {
-    struct store *store;
-    struct jobs *jobs;
-    struct gate *gate;
-    struct reasons *reasons;
-    const struct clock *clock;
-    struct metrics *metrics;
-};
-
-/** false: no memory; turn_done() is still allowed. */
+/** ties: but `ask` and its context, which are the turns'. false: no memory;
+ * turn_done() is still allowed. */
 MUST_CHECK bool turn_init(struct turns *turns,
                           const struct turn_options *options,
-                          const struct turn_parts *parts,
-                          const struct turn_hooks *hooks, void *context);
+                          const struct ties *ties);
 void turn_done(struct turns *turns);
 
 /** At the end of this turn of the loop, if there is something to ask. */
@@ -145,6 +104,12 @@ void turn_reread(struct turns *turns, struct job *job);
 void turn_want_claims(struct turns *turns);
 void turn_want_adopts(struct turns *turns);
 void turn_want_expiry(struct turns *turns);
+
+/** Who gives the intake's part; asked once it wants a turn. One batch at a
+ * time: not before the last one was answered. */
+void turn_take_in(struct turns *turns, const struct turn_intake *intake,
+                  void *context);
+void turn_want_intake(struct turns *turns);
 
 /* ---- what is told ---- */
 

@@ -286,7 +286,7 @@ static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
     tables_lose(world, UNIT_CLAIM, QUEUED, true);
-    w1->worker.engine.turns.claim_wanted =
+    w1->worker.engine.turns.claims.wanted =
         false; /* the loss is the next claim's */
     world_ask(world, "a");
     until_closed(world, 2 * MINUTE_MS);
@@ -439,7 +439,7 @@ static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
         }
         tables_lose(world, cases[i / 2].unit, cases[i / 2].of, i % 2);
         if (cases[i / 2].unit == UNIT_CLAIM) {
-            w1->worker.engine.turns.claim_wanted =
+            w1->worker.engine.turns.claims.wanted =
                 false; /* the loss is the next claim's */
         }
         world_ask(world, "a");

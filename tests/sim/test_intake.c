@@ -224,7 +224,7 @@ static void look_while(struct world *world, struct node *node, int64_t for_ms)
     for (int64_t ms = 0; ms < for_ms; ms++) {
         world_run_for(world, 1);
         assert_true(node->worker.intake.bytes <= max + 2 * MIB);
-        assert_true(node->worker.intake.batch_bytes <= 4000000 + 2 * MIB);
+        assert_true(node->worker.intake.batch.bytes <= 4000000 + 2 * MIB);
         assert_true(node->worker.intake.turn_bytes <= 2 * MIB);
     }
 }

@@ -156,6 +156,12 @@ flow_upward() {
         }' <(flow_rows) -
 }
 
+# What changes or reads rows goes through a turn, which composes it.
+rows_past_the_turn() {
+    grep -rnE '\bstore_(turn|intake|sources)\(' --include='*.[ch]' lib/flow |
+        grep -v '^lib/flow/turn\.c:'
+}
+
 tap_check "a file includes only its own folder and those before it" \
     tap_empty "$(wrong_way)"
 tap_check "includes are written from lib/" tap_empty "$(odd_paths)"
@@ -182,6 +188,8 @@ tap_check "a room's header is included only where the README names the room" \
 tap_check "a room names no other in vain" tap_empty "$(rooms_named_in_vain)"
 tap_check "a room includes no library but those that the README names" \
     tap_empty "$(room_libraries)"
+tap_check "only a turn asks the store for rows" \
+    tap_empty "$(rows_past_the_turn)"
 tap_check "lib/flow/README.md lists lib/flow's files" \
     tap_empty "$(flow_unlisted)"
 tap_check "lib/flow's files stand on those before them alone" \

@@ -1,0 +1,205 @@
+#include "flow/batch.h"
+
+#include "core/event.h"
+#include "core/trace.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define BATCH_MAX 500
+/** Raw and read, as rows and as what goes to the store, each of its bytes is
+ * there several times. */
+#define BATCH_BYTES_MAX 4000000
+
+void batch_init(struct batch *batch, const struct clock *clock,
+                struct metrics *metrics)
+{
+    assert(clock && metrics);
+    *batch = (struct batch){.clock = clock};
+    list_init(&batch->items);
+    arena_init(&batch->arena, 65536, 0);
+    batch->invalid =
+        metric_get(metrics, METRIC_COUNTER, "pixverse_invalid_total", NULL,
+                   "Requests that failed validation.");
+}
+
+void batch_done(struct batch *batch)
+{
+    arena_done(&batch->arena);
+}
+
+bool batch_is_full(const struct batch *batch)
+{
+    return batch->len >= BATCH_MAX || batch->bytes >= BATCH_BYTES_MAX;
+}
+
+void batch_add(struct batch *batch, struct item *item)
+{
+    assert(item->request.reject == REQUEST_NAMED && !batch_is_full(batch));
+    list_add_tail(&batch->items, &item->link);
+    batch->len++;
+    batch->bytes += item->bytes;
+}
+
+struct item *batch_pop(struct batch *batch)
+{
+    assert(list_is_empty(&batch->items) == (batch->len == 0));
+    if (!batch->len) {
+        return NULL;
+    }
+    batch->len--;
+    if (!batch->len) {
+        batch->bytes = 0;
+    }
+    return LIST_OWNER(list_pop(&batch->items), struct item, link);
+}
+
+void batch_begin(struct batch *batch)
+{
+    arena_reset(&batch->arena);
+}
+
+/* ---- sources ---- */
+
+bool batch_sources(struct batch *batch, const struct str **ids, size_t *len)
+{
+    struct str *all = arena_alloc(&batch->arena, batch->len * sizeof *all);
+    *len = 0;
+    *ids = all;
+    for (struct list *at = batch->items.next; all && at != &batch->items;
+         at = at->next) {
+        const struct item *item = LIST_OWNER(at, struct item, link);
+        if (item->request.extend_from_task_id.at) {
+            all[(*len)++] = item->request.extend_from_task_id;
+        }
+    }
+    return all != NULL;
+}
+
+void batch_judge(struct batch *batch, const enum source_state *states,
+                 size_t len)
+{
+    size_t i = 0;
+    for (struct list *at = batch->items.next; at != &batch->items;
+         at = at->next) {
+        struct item *item = LIST_OWNER(at, struct item, link);
+        if (!item->request.extend_from_task_id.at) {
+            continue;
+        }
+        assert(i < len);
+        enum source_state state = states[i++];
+        if (item->request.faults.len) {
+            continue; /* judged in an earlier try, or faulty anyway */
+        }
+        if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
+            request_add_fault(&item->request, &item->arena,
+                              "extend_from_task_id", "not_allowed",
+                              state == SOURCE_FAILED
+                                  ? "extend_from_task_id names a task that "
+                                    "failed, allowed: a completed one"
+                                  : "extend_from_task_id names a task that is "
+                                    "not finished, allowed: a completed one");
+        }
+    }
+}
+
+/* ---- rows ---- */
+
+/** The first of that name that is well formed: one that isn't is dropped, never
+ * the request. */
+static struct str header_of(const struct message *message, const char *name,
+                            bool (*fits)(struct str value))
+{
+    for (size_t i = 0; i < message->headers_len; i++) {
+        if (str_eq_nocase(message->headers[i].name, str_of(name)) &&
+            fits(message->headers[i].value)) {
+            return message->headers[i].value;
+        }
+    }
+    return (struct str){0};
+}
+
+static struct str event_of_faulty(struct batch *batch, struct item *item,
+                                  const struct intake_row *row)
+{
+    const struct task_row task = {
+        .state = FAILED,
+        .kind = FAILURE_INVALID_REQUEST,
+        .received_ms = row->received_ms,
+        .settled_ms = row->received_ms,
+    };
+    const struct facts facts = {
+        .request_id = row->request_id,
+        .tenant = row->tenant,
+        .mode = row->mode,
+        .metadata = row->metadata,
+        .warnings = row->warnings,
+        .traceparent = row->traceparent,
+        .tracestate = row->tracestate,
+        .received_ms = row->received_ms,
+    };
+    const struct failure failure = {
+        .kind = FAILURE_INVALID_REQUEST,
+        .message = item->request.faults.items[0].message,
+    };
+    metric_add(batch->invalid, 1);
+    return str_of(event_render(&task, &facts, &failure, &item->request.faults,
+                               NULL, 0, &batch->arena));
+}
+
+static struct str new_key(struct batch *batch)
+{
+    unsigned char random[16];
+    char hex[33];
+    loop_random_bytes(batch->clock->loop, random, sizeof random);
+    str_hex(random, sizeof random, hex);
+    return str_of(arena_printf(&batch->arena, "pixverse-worker-%s", hex));
+}
+
+/** false: no memory. */
+static bool fill_row(struct batch *batch, struct item *item,
+                     struct intake_row *row)
+{
+    const struct request *request = &item->request;
+    *row = (struct intake_row){
+        .request_id = request->request_id,
+        .tenant = request->tenant,
+        .mode = request->mode,
+        .priority = request->priority,
+        .deadline_seconds = request->deadline_seconds,
+        .metadata = request->metadata,
+        .warnings = details_to_json(&request->warnings, &batch->arena),
+        .traceparent =
+            header_of(item->message, "traceparent", trace_parent_fits),
+        .body = request->body,
+        .idempotency_key = new_key(batch),
+        .received_ms = clock_now_ms(batch->clock),
+    };
+    if (row->traceparent.at) { /* without it the state says nothing */
+        row->tracestate =
+            header_of(item->message, "tracestate", trace_state_fits);
+    }
+    memcpy(row->content, request->content, sizeof row->content);
+    if (request->faults.len) {
+        row->body = (struct str){0};
+        row->event = event_of_faulty(batch, item, row);
+        return row->event.at != NULL;
+    }
+    return true;
+}
+
+const struct intake_row *batch_rows(struct batch *batch)
+{
+    assert(batch->len > 0 && batch->clock->known);
+    struct intake_row *rows =
+        arena_alloc(&batch->arena, batch->len * sizeof *rows);
+    size_t len = 0;
+    bool fine = rows != NULL;
+    for (struct list *at = batch->items.next; rows && at != &batch->items;
+         at = at->next) {
+        fine =
+            fill_row(batch, LIST_OWNER(at, struct item, link), &rows[len++]) &&
+            fine;
+    }
+    return fine && !batch->arena.failed ? rows : NULL;
+}

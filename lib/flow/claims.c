@@ -1,0 +1,195 @@
+#include "flow/claims.h"
+
+#include "base/crashpoint.h"
+#include "base/log.h"
+
+#include <assert.h>
+
+#define ADOPTS_MAX 500
+#define EXPIRES_MAX 200
+#define BUSY_MS 20 /* about as long as another's claim takes */
+
+static void claim_again(void *context)
+{
+    struct claims *claims = context;
+    claims->wanted = true;
+    ties_ask_soon(claims->ties);
+}
+
+bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max)
+{
+    assert(tasks_max > 0);
+    *claims = (struct claims){.ties = ties, .tasks_max = tasks_max};
+    claims->timer = loop_timer_new(ties->clock->loop, claim_again, claims);
+    return claims->timer != NULL;
+}
+
+void claims_done(struct claims *claims)
+{
+    loop_timer_free(claims->timer);
+}
+
+void claims_joined(struct claims *claims)
+{
+    claims->pass.wanted = true;
+    claims->wanted = true;
+}
+
+void claims_reset(struct claims *claims)
+{
+    claims->pass = (struct pass){0};
+    claims->lost_ms = 0;
+}
+
+/* ---- asking ---- */
+
+static int room_for_claims(const struct claims *claims)
+{
+    const struct ties *ties = claims->ties;
+    assert(ties->jobs->used <= ties->jobs->slots_max);
+    if (!claims->wanted || !gate_may_submit(ties->gate) ||
+        !ties->clock->known || claims->lost_ms) {
+        return 0;
+    }
+    int room = gate_submits_room(ties->gate);
+    int left = claims->tasks_max - (int)ties->jobs->used;
+    room = room < left ? room : left;
+    return room > 0 ? room : 0;
+}
+
+static bool may_take(const struct claims *claims)
+{
+    const struct gate *gate = claims->ties->gate;
+    return gate->lease_ok && !gate->draining;
+}
+
+static int room_for_adopts(const struct claims *claims, size_t claimed)
+{
+    const struct ties *ties = claims->ties;
+    return may_take(claims) && ties->clock->known
+               ? jobs_room(ties->jobs, ties->jobs->slots_max, claimed,
+                           ADOPTS_MAX)
+               : 0;
+}
+
+/** They settle without a submission: the room for jobs bounds them, of which a
+ * part is left to takeovers. */
+static int room_for_expired(const struct claims *claims, size_t claimed)
+{
+    const struct jobs *jobs = claims->ties->jobs;
+    assert(jobs->used <= jobs->slots_max);
+    size_t max = jobs->slots_max - jobs->slots_max / 4;
+    return claims->expiry_wanted && may_take(claims)
+               ? jobs_room(jobs, max, claimed, EXPIRES_MAX)
+               : 0;
+}
+
+void claims_gather(struct claims *claims, struct turn *turn,
+                   struct arena *arena)
+{
+    assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
+    turn->claims_max = room_for_claims(claims);
+    /* The claims of this very turn need slots, too. */
+    size_t claimed = (size_t)turn->claims_max;
+    pass_gather(&claims->pass, turn, room_for_adopts(claims, claimed), arena);
+    turn->expires_max =
+        turn->adopts_max == 0 ? room_for_expired(claims, claimed) : 0;
+}
+
+void claims_sent(struct claims *claims, struct turn *turn)
+{
+    if (turn->claims_max > 0) {
+        /* By its time its rows are known again: the last one had another. */
+        turn->now_ms += turn->now_ms == claims->last_ms;
+        claims->last_ms = turn->now_ms;
+    }
+    claims->asked = turn->claims_max;
+    claims->asked_adopts = turn->adopts_max;
+    claims->asked_expires = turn->expires_max;
+    /* Counted before they are there: no replay may take their slots. */
+    gate_reserve(claims->ties->gate, turn->claims_max);
+    claims->wanted = claims->wanted && turn->claims_max == 0;
+    claims->expiry_wanted = claims->expiry_wanted && turn->expires_max == 0;
+}
+
+/* ---- answers ---- */
+
+static void claimed_came(struct claims *claims,
+                         const struct turn_result *result, int64_t now_ms)
+{
+    const struct ties *ties = claims->ties;
+    const int asked = claims->asked;
+    assert((int)result->claimed_len <= asked);
+    CRASHPOINT_IF(result->claimed_len > 0, "claim_after");
+    for (size_t i = 0; i < result->claimed_len; i++) {
+        if (!ties->hooks->on_claimed(ties->context, &result->claimed[i],
+                                     &result->claimed_facts[i])) {
+            /* no memory: it is found again as what was lost */
+            claims->lost_ms = now_ms;
+        }
+    }
+    if (asked && !result->generations_busy) {
+        ties->hooks->on_generations(ties->context, result->generations_full);
+    }
+    if (asked && (int)result->claimed_len == asked) {
+        claims->wanted = true; /* more may wait */
+    }
+    if (result->generations_busy) {
+        loop_timer_set(claims->timer,
+                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+    }
+}
+
+static void taken_came(struct claims *claims, const struct turn_result *result)
+{
+    const struct ties *ties = claims->ties;
+    assert((int)result->expired_len <= claims->asked_expires);
+    CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
+    int64_t orphans = 0;
+    for (size_t i = 0; i < result->adopted_len; i++) {
+        orphans += result->adopted[i].orphan;
+        ties->hooks->on_taken(ties->context, &result->adopted[i]);
+    }
+    for (size_t i = 0; i < result->expired_len; i++) {
+        ties->hooks->on_taken(ties->context, &result->expired[i]);
+    }
+    int64_t nobodys = (int64_t)result->adopted_len - orphans;
+    if (orphans) {
+        log_at(LOG_INFO, "took over tasks of a worker that is gone",
+               LOG_I64("tasks", orphans));
+    }
+    if (nobodys) { /* an operator's order opened them again */
+        log_at(LOG_INFO, "took up tasks that nobody worked on",
+               LOG_I64("tasks", nobodys));
+    }
+    pass_came(&claims->pass, result, claims->asked_adopts);
+    if (claims->asked_expires &&
+        (int)result->expired_len == claims->asked_expires) {
+        claims->expiry_wanted = true;
+    }
+}
+
+void claims_came(struct claims *claims, const struct turn_result *result,
+                 bool ours, int64_t now_ms)
+{
+    gate_unreserve(claims->ties->gate, claims->asked);
+    if (ours) {
+        claimed_came(claims, result, now_ms);
+        taken_came(claims, result);
+    }
+    claims->asked = claims->asked_adopts = claims->asked_expires = 0;
+}
+
+void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
+{
+    gate_unreserve(claims->ties->gate, claims->asked);
+    if (claims->asked && ours) {
+        claims->lost_ms = now_ms;
+    }
+    claims->wanted = true;
+    if (claims->asked_adopts > 0) {
+        claims->pass = (struct pass){.wanted = true};
+    }
+    claims->expiry_wanted = claims->expiry_wanted || claims->asked_expires > 0;
+    claims->asked = claims->asked_adopts = claims->asked_expires = 0;
+}

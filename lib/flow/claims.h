@@ -1,0 +1,47 @@
+#ifndef FLOW_CLAIMS_H
+#define FLOW_CLAIMS_H
+
+#include "flow/pass.h"
+#include "flow/ties.h"
+
+/**
+ * Rows to make ours, as a part of a turn: claims of waiting ones, takeovers of
+ * what is nobody's, and what settles without a submission.
+ */
+struct claims {
+    const struct ties *ties;
+    int tasks_max;
+    bool wanted;              /* waiting rows may be there */
+    bool expiry_wanted;       /* such as settle may be */
+    struct pass pass;         /* takes over what is nobody's */
+    struct loop_timer *timer; /* another's claim was in the way: again */
+    int64_t last_ms;          /* now of the last claim; each has its own */
+    int64_t lost_ms;          /* of one of whose rows no job knows; 0: none */
+    int asked;                /* under way, of each kind */
+    int asked_adopts;
+    int asked_expires;
+};
+
+/** false: no memory; claims_done() is still allowed. */
+MUST_CHECK bool claims_init(struct claims *claims, const struct ties *ties,
+                            int tasks_max);
+void claims_done(struct claims *claims);
+
+/** A lease is ours, and whatever waits may be. */
+void claims_joined(struct claims *claims);
+/** Every row is another's. */
+void claims_reset(struct claims *claims);
+
+void claims_gather(struct claims *claims, struct turn *turn,
+                   struct arena *arena);
+/** It will be sent: slots are kept for what it brings, and it gets a now_ms
+ * that no other claim has. */
+void claims_sent(struct claims *claims, struct turn *turn);
+
+/** ours: the lease for which it was asked is ours still. now_ms: of the turn.
+ */
+void claims_came(struct claims *claims, const struct turn_result *result,
+                 bool ours, int64_t now_ms);
+void claims_lost(struct claims *claims, bool ours, int64_t now_ms);
+
+#endif

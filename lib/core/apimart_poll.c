@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/provider_error.h"
 #include "core/retry.h"
+#include "core/status_scan.h"
 
 #include <jansson.h>
 
@@ -369,6 +370,33 @@ static bool read_body(const struct reply *reply, struct str provider_task_id,
     return told;
 }
 
+/**
+ * What nearly every poll is told, in its plainest form: our task still runs.
+ * Anything else goes the long way, which would find the same here.
+ */
+static bool read_plain(const struct reply *reply, struct str provider_task_id,
+                       struct arena *arena, struct outcome *outcome)
+{
+    struct status_scan scan;
+    struct outcome plain = *outcome;
+    if (!status_scan(reply->body, &scan)) {
+        return false;
+    }
+    const bool named = scan.id.at || scan.task_id.at;
+    if (named && !str_eq(scan.id, provider_task_id) &&
+        !str_eq(scan.task_id, provider_task_id)) {
+        return false;
+    }
+    const struct str status = str_trim(scan.status);
+    if (!judge_status(status, &plain) || plain.kind != OUTCOME_STILL_RUNNING) {
+        return false;
+    }
+    plain.status = short_status(status, arena);
+    plain.progress = scan.progress;
+    *outcome = plain;
+    return true;
+}
+
 /** 400 is how an unknown id is answered; other bad requests are our bug. */
 static bool denies_id(const struct provider_error *error)
 {
@@ -424,6 +452,10 @@ static void read_poll(const struct reply *reply, struct str provider_task_id,
         const char *why = arena_printf(arena, "%s: %s",
                                        reply_end_name(reply->end), reply->why);
         outcome->message = str_of(why ? why : reply_end_name(reply->end));
+        return;
+    }
+    if (reply->status / 100 == 2 &&
+        read_plain(reply, provider_task_id, arena, outcome)) {
         return;
     }
     if (reply->status / 100 != 2 ||

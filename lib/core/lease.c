@@ -17,17 +17,27 @@ void lease_watch_done(struct lease_watch *watch)
     *watch = (struct lease_watch){.lease_ms = watch->lease_ms};
 }
 
-static bool was_cut_off(const struct lease_watch *watch, int64_t boot_ms)
+/** So long a gap between two readings that a counter may have moved and come
+ * to rest within it: what stood still before it counts for nothing. */
+static bool had_gap(const struct lease_watch *watch, int64_t boot_ms)
 {
     return watch->last_ms == 0 ||
            boot_ms - watch->last_ms > watch->lease_ms / 2;
+}
+
+/** Longer than that: the database may have been away, from us or from all, and
+ * who comes back comes at another time than we. A beat that was merely late, as
+ * on a busy machine, is no such thing. */
+static bool was_cut_off(const struct lease_watch *watch, int64_t boot_ms)
+{
+    return watch->last_ms == 0 || boot_ms - watch->last_ms > watch->lease_ms;
 }
 
 size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
                         int64_t *ids)
 {
     /* Every other beat, even where it comes a little early. */
-    const bool all = watch->len == 0 || was_cut_off(watch, boot_ms) ||
+    const bool all = watch->len == 0 || had_gap(watch, boot_ms) ||
                      boot_ms - watch->all_ms >= watch->lease_ms / 10 * 3;
     size_t len = 0;
     size_t live = 0;
@@ -49,8 +59,8 @@ static struct lease_seen see(const struct lease_watch *watch,
                              const struct lease_seen *before,
                              const struct lease_row *row, int64_t boot_ms)
 {
-    const bool still = !was_cut_off(watch, boot_ms) && before &&
-                       before->counter == row->counter;
+    const bool still =
+        !had_gap(watch, boot_ms) && before && before->counter == row->counter;
     return (struct lease_seen){
         .id = row->id,
         .counter = row->counter,
@@ -60,12 +70,12 @@ static struct lease_seen see(const struct lease_watch *watch,
     };
 }
 
-/** One that was not read: its count goes on, unless we were cut off. */
+/** One that was not read: its count goes on, unless there was a gap. */
 static struct lease_seen keep(const struct lease_watch *watch,
                               const struct lease_seen *before, int64_t boot_ms)
 {
     struct lease_seen seen = *before;
-    if (was_cut_off(watch, boot_ms)) {
+    if (had_gap(watch, boot_ms)) {
         seen.still_since_ms = boot_ms;
         seen.read_ms = boot_ms;
     }
@@ -114,9 +124,9 @@ bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
 int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
                             int64_t after, int64_t boot_ms, int64_t *counter)
 {
-    if (was_cut_off(watch, boot_ms) ||
+    if (had_gap(watch, boot_ms) ||
         watch->last_ms - watch->since_ms < 2 * watch->lease_ms) {
-        return 0; /* we are the one who is cut off, or was until now */
+        return 0; /* we are the one who is late, or cut off until now */
     }
     for (size_t i = 0; i < watch->len; i++) {
         const struct lease_seen *lease = &watch->seen[i];

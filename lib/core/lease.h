@@ -36,7 +36,8 @@ struct lease_watch {
     size_t len;
     int64_t lease_ms;
     int64_t last_ms; /* boot clock of the last reading; 0: none */
-    /* boot clock of the first reading since we were cut off */
+    /* boot clock of the first reading since we were cut off,
+     * or of all */
     int64_t since_ms;
     int64_t all_ms; /* boot clock of the last reading of all; 0: none */
 };
@@ -61,7 +62,8 @@ size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
 /**
  * Take in the reading of what was picked, ordered by id; a picked one that is
  * missing is gone. A gap since the last reading of more than half of lease_ms
- * means that we were not connected throughout: every count begins afresh.
+ * means that we were not connected throughout: every count begins afresh. One
+ * of more than lease_ms means that we were cut off.
  *
  * @param all  It is of all leases.
  * @return     false only without memory.

@@ -568,6 +568,53 @@ static void a_store__away__nobody_alive_is_buried(void **state)
     }
 }
 
+/** An outage within a lease is no cut: who counts from its end must still let
+ * those come back that come later. */
+static void a_store__away_for_a_moment__nobody_alive_is_buried(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct world *world = world_open(seed);
+        struct node *nodes[6];
+        char names[6][4];
+        for (int i = 0; i < 6; i++) {
+            snprintf(names[i], sizeof names[i], "w%d", i + 1);
+            nodes[i] = node_start(world, names[i], NULL);
+        }
+        world_run_for(world, 15000);
+        const int64_t away_ms = 1500 + 500 * (int64_t)seed;
+        tables_away(world, away_ms);
+        world_run_for(world, away_ms);
+        for (int i = 0; i < 3; i++) {
+            node_freeze(nodes[i], 3500);
+        }
+        world_run_for(world, 20000);
+        assert_int_equal(times_told(world, "is dead"), 0);
+        for (int i = 0; i < 6; i++) {
+            node_free(nodes[i]);
+        }
+        close_world(world);
+    }
+}
+
+/** A busy machine: the heir's loop stands still for most of a lease, right when
+ * the other one dies. It is late, not cut off. */
+static void a_dead_worker__whose_heir_was_late__is_buried_in_time(void **state)
+{
+    (void)state;
+    struct world *world = world_open(8);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 15000);
+    node_kill(w1);
+    node_freeze(w2, 3000);
+    world_run_for(world, 10000);
+    assert_int_equal(times_told(world, "is dead"), 1);
+    node_free(w1);
+    node_free(w2);
+    close_world(world);
+}
+
 /** Seven of eight die in one moment: all their tasks are adopted within ten
  * seconds, and one look is enough to bury them. */
 static void many_dead__at_once__are_all_replaced_in_ten_seconds(void **state)
@@ -660,6 +707,8 @@ int main(void)
         cmocka_unit_test(a_task__given_back_and_claimed_in_one_commit__goes_on),
         cmocka_unit_test(a_claim__of_a_lost_lease__says_nothing_of_the_new_one),
         cmocka_unit_test(a_store__away__nobody_alive_is_buried),
+        cmocka_unit_test(a_store__away_for_a_moment__nobody_alive_is_buried),
+        cmocka_unit_test(a_dead_worker__whose_heir_was_late__is_buried_in_time),
         cmocka_unit_test(many_dead__at_once__are_all_replaced_in_ten_seconds),
         cmocka_unit_test(
             a_doubt__taken_over_from_a_living_owner__is_not_settled),

@@ -107,6 +107,39 @@ TEST_CASE(lease_watch_suspect__reader_was_frozen__count_begins_afresh)
     lease_watch_done(&fleet.watch);
 }
 
+/** A busy machine: our beat came late, but our lease never lapsed. What stood
+ * still before counts for nothing, and no more than that. */
+TEST_CASE(lease_watch_suspect__our_beat_was_late__counts_from_there)
+{
+    struct fleet fleet;
+    fleet_start(&fleet);
+    read_on(&fleet, 1000, 20001, true);
+    read_on(&fleet, 21000, 22001, false);
+    for (int64_t ms = 27000; ms < 32000; ms += 1000) {
+        read_at(&fleet, ms, false);
+        assert_int_equal(suspect(&fleet.watch, ms), 0);
+    }
+    read_at(&fleet, 32000, false);
+    assert_int_equal(suspect(&fleet.watch, 32000), OTHER);
+    lease_watch_done(&fleet.watch);
+}
+
+/** One millisecond more, and the database may have been away. */
+TEST_CASE(lease_watch_suspect__our_lease_had_lapsed__waits_twice_as_long)
+{
+    struct fleet fleet;
+    fleet_start(&fleet);
+    read_on(&fleet, 1000, 20001, true);
+    read_on(&fleet, 21000, 22001, false);
+    for (int64_t ms = 27001; ms < 37001; ms += 1000) {
+        read_at(&fleet, ms, false);
+        assert_int_equal(suspect(&fleet.watch, ms), 0);
+    }
+    read_at(&fleet, 37001, false);
+    assert_int_equal(suspect(&fleet.watch, 37001), OTHER);
+    lease_watch_done(&fleet.watch);
+}
+
 /** We come back first; the other one's lanes are back 9 s later. */
 TEST_CASE(lease_watch_suspect__database_was_away__kills_nobody)
 {

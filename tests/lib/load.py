@@ -11,6 +11,7 @@ Some requests are delivered twice, some messages name no request.
 
 import collections
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -35,6 +36,12 @@ def lease_of(worker):
     """The lease under which a worker lives now, as its log says; None: not yet."""
     found = re.findall(r"joined the fleet.* lease=(\d+)", worker.text())
     return int(found[-1]) if found else None
+
+
+def joined_ms(worker):
+    """Since when it lives under that lease: milliseconds since 1970."""
+    said = re.findall(r"^(\S+Z) .*joined the fleet", worker.text(), re.MULTILINE)[-1]
+    return datetime.datetime.fromisoformat(said.replace("Z", "+00:00")).timestamp() * 1000
 
 
 class Offsets:

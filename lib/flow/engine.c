@@ -1,4 +1,4 @@
-#include "flow/engine.h"
+#include "flow/engine_own.h"
 
 #include "base/crashpoint.h"
 #include "base/log.h"
@@ -67,11 +67,11 @@ static void owe(struct engine *engine, struct job *job)
     case OWED_REPLAY_SLOT:
         due_from(&engine->due, job, owed.due_ms);
         due_line_up_replay(&engine->due, job);
-        gate_look(&engine->gate);
+        gate_look(&engine->account.gate);
         return;
     case OWED_TRANSFER_SLOT:
         due_line_up(&engine->due, job, owed.rank_ms);
-        gate_look(&engine->gate);
+        gate_look(&engine->account.gate);
         return;
     case OWED_TIME_UP:
         step_by(engine, job, OUTCOME_TIME_UP);
@@ -82,8 +82,7 @@ static void owe(struct engine *engine, struct job *job)
     }
 }
 
-/** A loop_fn: whatever is due by now. */
-static void on_time(void *context)
+void engine_look(void *context)
 {
     struct engine *engine = context;
     int64_t boot_ms = clock_boot_ms(&engine->clock);
@@ -101,16 +100,15 @@ static void start_replay(struct engine *engine, struct job *job)
         return;
     }
     CRASHPOINT("replay_before_intent");
-    gate_lend(&engine->gate, job, SLOT_SUBMIT);
+    gate_lend(&engine->account.gate, job, SLOT_SUBMIT);
     job->send_next = true;
     step_by(engine, job, OUTCOME_REPLAY_INTENT);
 }
 
-/** A loop_fn: whoever is in line for a slot, as far as the gate is open. */
-static void fill_slots(void *context)
+void engine_fill_slots(void *context)
 {
     struct engine *engine = context;
-    struct gate *gate = &engine->gate;
+    struct gate *gate = &engine->account.gate;
     while (due_has_transfer(&engine->due) && gate_transfers_room(gate) > 0 &&
            !gate->draining) {
         struct job *job = due_pop_transfer(&engine->due);
@@ -152,7 +150,8 @@ static void apply(struct engine *engine, struct job *job,
     reasons_outcome(&engine->reasons, job, outcome, step,
                     clock_now_ms(&engine->clock), next_try_ms(engine, step));
     if (step->hold == HOLD_THROTTLE) {
-        why_shared(&engine->reasons, &engine->gate, SHARED_THROTTLE, outcome);
+        why_shared(&engine->reasons, &engine->account.gate, SHARED_THROTTLE,
+                   outcome);
     }
     job->task = step->next;
     job->hold = step->hold;
@@ -225,8 +224,8 @@ void engine_hold(struct engine *engine, enum hold_reason reason,
     struct str scope = reason == HOLD_STORAGE
                            ? str_of(bucket_name(engine->edges.bucket))
                            : str_of(engine->options.apimart.account);
-    if (engine->gate.hold == HOLD_NONE) {
-        (void)gate_set_hold(&engine->gate, reason);
+    if (engine->account.gate.hold == HOLD_NONE) {
+        (void)gate_set_hold(&engine->account.gate, reason);
     }
     engine->on_hold(engine->fleet_context, reason, scope, message);
 }
@@ -255,7 +254,7 @@ static void on_stage_hold(void *context, enum hold_reason reason,
     engine_hold(context, reason, message);
 }
 
-static const struct stage_hooks stage_hooks = {
+const struct stage_hooks engine_stage_hooks = {
     .on_outcome = on_outcome,
     .on_read = on_read,
     .on_hold = on_stage_hold,
@@ -290,7 +289,7 @@ static bool on_claimed(void *context, const struct task_read *read,
     if (facts) {
         take_facts(facts, job);
     }
-    gate_lend(&engine->gate, job, SLOT_SUBMIT);
+    gate_lend(&engine->account.gate, job, SLOT_SUBMIT);
     owe(engine, job);
     return true;
 }
@@ -313,11 +312,11 @@ static void on_taken(void *context, const struct task_read *read)
 
 /* ---- save, and what else the store answers ---- */
 
-static void forget_job(void *context, struct job *job)
+void engine_forget(void *context, struct job *job)
 {
     struct engine *engine = context;
     assert(job->phase != JOB_FREE);
-    gate_give_back(&engine->gate, job);
+    gate_give_back(&engine->account.gate, job);
     due_remove(&engine->due, job);
     reasons_drop(&engine->reasons, job);
     if (job->effect) {
@@ -334,7 +333,7 @@ static void on_saved(void *context, struct job *job)
     job->unsure = false;
     enum task_state state = job->task.row.state;
     if (state == CLOSED || (state == QUEUED && !job->task.row.owner)) {
-        forget_job(engine, job);
+        engine_forget(engine, job);
         return;
     }
     if (state == SUBMITTING && job->send_next) {
@@ -384,12 +383,12 @@ void engine_drop(void *context, struct job *job)
                          job->phase == JOB_REREADING ||
                          job->phase == JOB_PARKED;
     if (unsaved && row->state == RUNNING && job->effect && job->effect->facts) {
-        learn_id(&engine->learn, row->id, str_of(job_request_id(job)),
+        learn_id(&engine->account.learn, row->id, str_of(job_request_id(job)),
                  job->effect->facts->idempotency_key,
                  str_of(row->provider_task_id));
     }
     engine_hurry_job(NULL, job);
-    forget_job(engine, job);
+    engine_forget(engine, job);
 }
 
 /** A row read again: what somebody else wrote into it counts. */
@@ -402,7 +401,7 @@ static void on_row(void *context, struct job *job, const struct task_row *row)
         engine_drop(engine, job);
         return;
     }
-    keys_compare(&engine->keys, job, row);
+    keys_compare(&engine->account.keys, job, row);
     bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
     if ((learnt || own->version != row->version) && !take_row(job, row)) {
         /* What we have of it is not what is stored: it is read anew. */
@@ -411,7 +410,7 @@ static void on_row(void *context, struct job *job, const struct task_row *row)
         return;
     }
     job->send_next = false; /* an intent that was not taken is none */
-    gate_give_back(&engine->gate, job);
+    gate_give_back(&engine->account.gate, job);
     own->doubt = own->doubt || own->state == SUBMITTING;
     if (row->state == SUBMITTING && row->provider_task_id[0]) {
         const struct outcome outcome = {
@@ -446,15 +445,16 @@ static void on_idle(void *context)
 {
     struct engine *engine = context;
     assert(!engine->turns.in_flight);
-    if (engine->gate.draining && engine->on_idle &&
-        gate_is_idle(&engine->gate) && learn_waiting(&engine->learn) == 0) {
+    if (engine->account.gate.draining && engine->on_idle &&
+        gate_is_idle(&engine->account.gate) &&
+        learn_waiting(&engine->account.learn) == 0) {
         loop_fn *callback = engine->on_idle;
         engine->on_idle = NULL;
         callback(engine->idle_context);
     }
 }
 
-static const struct turn_hooks turn_hooks = {
+const struct turn_hooks engine_turn_hooks = {
     .on_facts = on_facts,
     .on_saved = on_saved,
     .on_row = on_row,
@@ -466,127 +466,6 @@ static const struct turn_hooks turn_hooks = {
     .on_lease_dead = on_lease_dead,
     .on_idle = on_idle,
 };
-
-/* ---- life ---- */
-
-/** A loop_fn: every few seconds. */
-static void on_tick(void *context)
-{
-    struct engine *engine = context;
-    const struct stage_options *o = &engine->options;
-    why_full(&engine->reasons, &engine->clock, SHARED_TRANSFERS_FULL,
-             due_has_transfer(&engine->due) &&
-                 gate_transfers_room(&engine->gate) <= 0,
-             "TRANSFERS_MAX", o->transfers_max);
-    why_full(&engine->reasons, &engine->clock, SHARED_TASKS_FULL,
-             engine->turns.claims.wanted &&
-                 engine->jobs.used >= (size_t)o->tasks_max,
-             "TASKS_MAX", o->tasks_max);
-    if (reasons_tick(&engine->reasons, clock_now_ms(&engine->clock))) {
-        turn_soon(&engine->turns);
-    }
-}
-
-/** A task may have opened again as LATE, and is nobody's. */
-static void on_written(void *context)
-{
-    struct engine *engine = context;
-    turn_want_adopts(&engine->turns);
-}
-
-static bool account_init(struct engine *engine)
-{
-    const struct stage_options *o = &engine->options;
-    const struct stage_edges *edges = &engine->edges;
-    const struct gate_options gate = {.submits_max = o->submits_max,
-                                      .transfers_max = o->transfers_max,
-                                      .lease_ms = o->lease_ms};
-    const struct keys_options keys = {.loop = edges->loop,
-                                      .store = edges->store,
-                                      .http = edges->poll_http,
-                                      .apimart = &o->apimart,
-                                      .submit_doubt = o->submit_doubt};
-    gate_init(&engine->gate, &engine->clock, &gate, fill_slots, engine);
-    bool fine = keys_init(&engine->keys, &keys, edges->metrics);
-    return learn_init(&engine->learn, edges->loop, edges->store, &engine->keys,
-                      edges->metrics, on_written, engine) &&
-           fine;
-}
-
-static bool turns_init(struct engine *engine)
-{
-    const struct turn_options options = {
-        .account = engine->options.apimart.account,
-        .bucket = bucket_name(engine->edges.bucket),
-        .tasks_max = engine->options.tasks_max,
-        .generations_max = engine->options.generations_max,
-    };
-    const struct ties ties = {
-        .store = engine->edges.store,
-        .jobs = &engine->jobs,
-        .gate = &engine->gate,
-        .reasons = &engine->reasons,
-        .clock = &engine->clock,
-        .metrics = engine->edges.metrics,
-        .hooks = &turn_hooks,
-        .context = engine,
-    };
-    return turn_init(&engine->turns, &options, &ties);
-}
-
-static void hand_to_stages(struct engine *engine)
-{
-    engine->stage = (struct stage){
-        .options = &engine->options,
-        .edges = &engine->edges,
-        .clock = &engine->clock,
-        .jobs = &engine->jobs,
-        .due = &engine->due,
-        .gate = &engine->gate,
-        .keys = &engine->keys,
-        .learn = &engine->learn,
-        .reasons = &engine->reasons,
-        .hooks = &stage_hooks,
-        .context = engine,
-    };
-    stage_init(&engine->stage);
-}
-
-bool engine_init(struct engine *engine, const struct stage_options *options,
-                 const struct stage_edges *edges, struct err *err)
-{
-    assert(options->tasks_max > 0);
-    *engine = (struct engine){.options = *options, .edges = *edges};
-    const size_t slots = (size_t)options->tasks_max * 2;
-    clock_init(&engine->clock, edges->loop);
-    tally_init(&engine->tally, edges->metrics);
-    bool fine = account_init(engine);
-    fine = turns_init(engine) && fine;
-    hand_to_stages(engine);
-    if (!due_init(&engine->due, &engine->clock, slots, on_time, engine) ||
-        !fine || !jobs_init(&engine->jobs, slots) ||
-        !reasons_init(&engine->reasons, edges->loop, on_tick, engine)) {
-        engine_done(engine);
-        return err_set(err, ERR_FATAL, "no memory for %zu tasks", slots);
-    }
-    return true;
-}
-
-void engine_done(struct engine *engine)
-{
-    if (engine->jobs.pages) {
-        jobs_each(&engine->jobs, forget_job, engine);
-    }
-    jobs_done(&engine->jobs);
-    if (engine->reasons.timer) {
-        reasons_done(&engine->reasons);
-    }
-    due_done(&engine->due);
-    turn_done(&engine->turns);
-    learn_done(&engine->learn);
-    keys_done(&engine->keys);
-    stage_done(&engine->stage);
-}
 
 int64_t engine_now_ms(const struct engine *engine)
 {

@@ -1,6 +1,7 @@
 #ifndef FLOW_ENGINE_H
 #define FLOW_ENGINE_H
 
+#include "flow/account.h"
 #include "flow/stage.h"
 #include "flow/tally.h"
 #include "flow/turn.h"
@@ -19,10 +20,8 @@ struct engine {
     struct stage_edges edges;
     struct clock clock;
     struct jobs jobs;
-    struct due due;   /* jobs that wait */
-    struct gate gate; /* of the account, as keys and learn */
-    struct keys keys;
-    struct learn learn;
+    struct due due; /* jobs that wait */
+    struct account account;
     struct reasons reasons; /* why tasks of ours wait */
     struct turns turns;     /* with the store */
     struct stage stage;     /* what the stages get: all of the above */

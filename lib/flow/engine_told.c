@@ -4,21 +4,21 @@
 
 void engine_set_hold(struct engine *engine, enum hold_reason worst)
 {
-    if (gate_set_hold(&engine->gate, worst)) {
+    if (gate_set_hold(&engine->account.gate, worst)) {
         turn_want_claims(&engine->turns);
     }
 }
 
 void engine_storage_tried(struct engine *engine)
 {
-    gate_storage_tried(&engine->gate);
+    gate_storage_tried(&engine->account.gate);
     turn_want_claims(&engine->turns);
 }
 
 void engine_joined(struct engine *engine, int64_t owner)
 {
     assert(owner > 0);
-    gate_joined(&engine->gate);
+    gate_joined(&engine->account.gate);
     turn_joined(&engine->turns, owner);
 }
 
@@ -27,13 +27,13 @@ void engine_bumped(struct engine *engine, int64_t bump_started_ms,
 {
     assert(now_ms > 0);
     clock_told(&engine->clock, now_ms);
-    gate_bumped(&engine->gate, bump_started_ms);
+    gate_bumped(&engine->account.gate, bump_started_ms);
     turn_soon(&engine->turns);
 }
 
 void engine_lost(struct engine *engine)
 {
-    gate_lost(&engine->gate);
+    gate_lost(&engine->account.gate);
     jobs_each(&engine->jobs, engine_drop, engine);
     turn_lost(&engine->turns);
     reasons_reset(&engine->reasons);
@@ -56,16 +56,16 @@ void engine_want_expiry(struct engine *engine)
 
 void engine_store_is_back(struct engine *engine)
 {
-    keys_tell(&engine->keys);
-    learn_retry(&engine->learn);
+    keys_tell(&engine->account.keys);
+    learn_retry(&engine->account.learn);
     turn_go_on(&engine->turns);
 }
 
 void engine_drain(struct engine *engine, loop_fn *callback, void *context)
 {
-    assert(callback && !engine->gate.draining);
-    gate_drain(&engine->gate);
-    keys_stop(&engine->keys);
+    assert(callback && !engine->account.gate.draining);
+    gate_drain(&engine->account.gate);
+    keys_stop(&engine->account.keys);
     engine->on_idle = callback;
     engine->idle_context = context;
     turn_soon(&engine->turns);

@@ -232,7 +232,8 @@ static void on_beat(void *context, const struct beat_result *result)
     }
     CRASHPOINT("beat_after");
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
-    keys_told(&engine->keys, result->keys_answer, result->key_retention_ms);
+    keys_told(&engine->account.keys, result->keys_answer,
+              result->key_retention_ms);
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
                          fleet->beat_of_all, boot_ms)) {
         bury_look(&fleet->bury);
@@ -278,7 +279,7 @@ void fleet_store_state(struct fleet *fleet, bool up)
     fleet->store_up = up;
     if (up) {
         beat(fleet);
-        keys_ask(&fleet->engine->keys);
+        keys_ask(&fleet->engine->account.keys);
     }
 }
 
@@ -303,7 +304,7 @@ void fleet_leave(struct fleet *fleet, loop_fn *callback, void *context)
     fleet->on_left = callback;
     fleet->left_context = context;
     loop_timer_stop(fleet->timer);
-    keys_stop(&fleet->engine->keys);
+    keys_stop(&fleet->engine->account.keys);
     if (!fleet->store_up || !fleet->engine->turns.owner) {
         callback(context);
         return;

@@ -99,11 +99,12 @@ static void on_give_up(void *context)
         end(w, WORKER_FAILED);
         return;
     }
-    log_at(LOG_ERROR,
-           "the drain ran out of time; what is left goes on elsewhere",
-           LOG_I64("submissions", w->engine.gate.under_way[SLOT_SUBMIT]),
-           LOG_I64("transfers", w->engine.gate.under_way[SLOT_TRANSFER]),
-           LOG_I64("announcements", w->engine.gate.under_way[SLOT_ANNOUNCE]));
+    log_at(
+        LOG_ERROR, "the drain ran out of time; what is left goes on elsewhere",
+        LOG_I64("submissions", w->engine.account.gate.under_way[SLOT_SUBMIT]),
+        LOG_I64("transfers", w->engine.account.gate.under_way[SLOT_TRANSFER]),
+        LOG_I64("announcements",
+                w->engine.account.gate.under_way[SLOT_ANNOUNCE]));
     w->gave_up = true;
     loop_timer_set(w->give_up, GIVE_UP_MS);
     fleet_leave(&w->fleet, end_anyway, w);
@@ -320,7 +321,7 @@ bool worker_init(struct worker *w, const struct worker_options *options,
         !timers_init(w, err)) {
         return false;
     }
-    w->engine.gate.storage_untried = true;
+    w->engine.account.gate.storage_untried = true;
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
     return true;

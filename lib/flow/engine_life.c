@@ -1,0 +1,110 @@
+#include "flow/engine_own.h"
+#include "flow/why.h"
+
+#include <assert.h>
+
+/** A loop_fn: every few seconds. */
+static void on_tick(void *context)
+{
+    struct engine *engine = context;
+    const struct stage_options *o = &engine->options;
+    why_full(&engine->reasons, &engine->clock, SHARED_TRANSFERS_FULL,
+             due_has_transfer(&engine->due) &&
+                 gate_transfers_room(&engine->account.gate) <= 0,
+             "TRANSFERS_MAX", o->transfers_max);
+    why_full(&engine->reasons, &engine->clock, SHARED_TASKS_FULL,
+             engine->turns.claims.wanted &&
+                 engine->jobs.used >= (size_t)o->tasks_max,
+             "TASKS_MAX", o->tasks_max);
+    if (reasons_tick(&engine->reasons, clock_now_ms(&engine->clock))) {
+        turn_soon(&engine->turns);
+    }
+}
+
+/** A task may have opened again as LATE, and is nobody's. */
+static void on_written(void *context)
+{
+    struct engine *engine = context;
+    turn_want_adopts(&engine->turns);
+}
+
+static bool turns_init(struct engine *engine)
+{
+    const struct turn_options options = {
+        .account = engine->options.apimart.account,
+        .bucket = bucket_name(engine->edges.bucket),
+        .tasks_max = engine->options.tasks_max,
+        .generations_max = engine->options.generations_max,
+    };
+    const struct ties ties = {
+        .store = engine->edges.store,
+        .jobs = &engine->jobs,
+        .gate = &engine->account.gate,
+        .reasons = &engine->reasons,
+        .clock = &engine->clock,
+        .metrics = engine->edges.metrics,
+        .hooks = &engine_turn_hooks,
+        .context = engine,
+    };
+    return turn_init(&engine->turns, &options, &ties);
+}
+
+static void hand_to_stages(struct engine *engine)
+{
+    engine->stage = (struct stage){
+        .options = &engine->options,
+        .edges = &engine->edges,
+        .clock = &engine->clock,
+        .jobs = &engine->jobs,
+        .due = &engine->due,
+        .gate = &engine->account.gate,
+        .keys = &engine->account.keys,
+        .learn = &engine->account.learn,
+        .reasons = &engine->reasons,
+        .hooks = &engine_stage_hooks,
+        .context = engine,
+    };
+    stage_init(&engine->stage);
+}
+
+bool engine_init(struct engine *engine, const struct stage_options *options,
+                 const struct stage_edges *edges, struct err *err)
+{
+    assert(options->tasks_max > 0);
+    *engine = (struct engine){.options = *options, .edges = *edges};
+    const struct account_ties account = {
+        .clock = &engine->clock,
+        .on_room = engine_fill_slots,
+        .on_written = on_written,
+        .context = engine,
+    };
+    const size_t slots = (size_t)options->tasks_max * 2;
+    clock_init(&engine->clock, edges->loop);
+    tally_init(&engine->tally, edges->metrics);
+    bool fine = account_init(&engine->account, &engine->options, &engine->edges,
+                             &account);
+    fine = turns_init(engine) && fine;
+    hand_to_stages(engine);
+    if (!due_init(&engine->due, &engine->clock, slots, engine_look, engine) ||
+        !fine || !jobs_init(&engine->jobs, slots) ||
+        !reasons_init(&engine->reasons, edges->loop, on_tick, engine)) {
+        engine_done(engine);
+        return err_set(err, ERR_FATAL, "no memory for %zu tasks", slots);
+    }
+    return true;
+}
+
+void engine_done(struct engine *engine)
+{
+    if (engine->jobs.pages) {
+        jobs_each(&engine->jobs, engine_forget, engine);
+    }
+    jobs_done(&engine->jobs);
+    if (engine->reasons.timer) {
+        reasons_done(&engine->reasons);
+    }
+    due_done(&engine->due);
+    turn_done(&engine->turns);
+    account_done(&engine->account);
+    stage_done(&engine->stage);
+}

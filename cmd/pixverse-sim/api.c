@@ -212,6 +212,7 @@ static void note_post(struct site *site)
 {
     const struct str key = http_request_field(site->request, "idempotency-key");
     site->world->counts.posts++;
+    site->world->counts.posts_again += site->request->again;
     if (site->api_key != INDEX_NONE && is_key(key)) {
         site->replay = world_replay(site->world, site->api_key, key);
         site->world->replays[site->replay].sends++;

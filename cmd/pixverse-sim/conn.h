@@ -43,6 +43,7 @@ struct conn {
     bool head_seen; /* on_head was asked for the request being read */
     bool continued; /* 100 was sent for it */
     bool keep;      /* the client takes another reply */
+    bool answered;  /* a request before */
     bool discard;   /* what comes is thrown away, until the client ends */
     bool hanging;
     bool closing;

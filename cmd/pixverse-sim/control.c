@@ -48,6 +48,7 @@ static void write_totals(const struct world *world, struct buf *out)
     }
     buf_add_text(out, "{\"posts\":");
     buf_add_i64(out, (int64_t)counts->posts);
+    add_count(out, "posts_again", counts->posts_again);
     add_count(out, "accepted", counts->accepted);
     add_count(out, "billed", counts->accepted);
     add_count(out, "replayed", counts->replayed);
@@ -213,6 +214,7 @@ static void serve_stats(struct site *site)
     add_count(out, "running", world_running(world));
     add_count(out, "running_peak", world->running_peak);
     add_count(out, "posts", counts->posts);
+    add_count(out, "posts_again", counts->posts_again);
     add_count(out, "accepted", counts->accepted);
     add_count(out, "replayed", counts->replayed);
     add_count(out, "polls", counts->polls);

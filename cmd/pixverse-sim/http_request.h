@@ -30,6 +30,7 @@ struct http_request {
     bool chunked;
     bool keep_alive;
     bool continue_wanted; /* Expect: 100-continue */
+    bool again;           /* its connection was answered before */
 };
 
 /** What reading came to. */

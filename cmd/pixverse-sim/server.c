@@ -87,6 +87,8 @@ static size_t conn_read_one(struct conn *conn, struct str bytes)
     conn->head_seen = false;
     conn->continued = false;
     conn->keep = server->request.keep_alive;
+    server->request.again = conn->answered;
+    conn->answered = true;
     reply_reset(&server->reply);
     server->calls.on_request(server->calls.context, &server->request,
                              &server->reply);

@@ -29,7 +29,7 @@ struct replay {
 
 /** Counts since the start or the last reset. */
 struct counts {
-    uint64_t posts, accepted, replayed;
+    uint64_t posts, posts_again, accepted, replayed;
     uint64_t refused[STATUS_MAX]; /* POSTs by HTTP status, 4xx and 5xx */
     uint64_t polls, polls_late, polls_unknown;
     uint64_t downloads, downloads_whole, download_bytes;

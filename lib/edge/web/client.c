@@ -15,6 +15,14 @@
 /* So long a server is asked over one connection: names move, and whoever is
  * behind one address changes. */
 #define POOL_LIFE_MS 600000
+/* Who sends once uses a connection again for so long after its last answer. The
+ * server may close it in the very moment that a request leaves: that is a
+ * doubt, and the longer it was idle the likelier. */
+#define ONCE_UNUSED_MS 2000
+/* One that turned out dead is a server that closes sooner than it says: for so
+ * long each request has a connection of its own, so that it costs one doubt,
+ * not one after the other. */
+#define FRESH_MS 600000
 
 struct web_client {
     struct loop *loop;
@@ -24,6 +32,7 @@ struct web_client {
     struct loop_timer *soon; /* goes on and cancels, outside libcurl */
     CURL *idle[HANDLES_KEPT];
     int idle_len;
+    int64_t fresh_until_ms; /* boot clock; 0: connections are used again */
     bool streams;
 };
 
@@ -70,11 +79,34 @@ static enum reply_end end_of(CURLcode code)
     }
 }
 
+/** As libcurl means it: the clock for connecting is the only one it has. */
+static bool is_about_connecting(enum reply_end end)
+{
+    return end == REPLY_UNRESOLVED || end == REPLY_UNREACHED ||
+           end == REPLY_UNTRUSTED || end == REPLY_TIMED_OUT;
+}
+
+/** Sent once, over a connection that was used before, and not answered. */
+static void doubt_reuse(struct web_call *call, enum reply_end end)
+{
+    struct web_client *client = call->client;
+    long connects = 1;
+    if (!client->policy.once || call->sends == 0 || call->refused ||
+        end == REPLY_WHOLE) {
+        return;
+    }
+    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects);
+    if (call->cut || connects == 0) {
+        client->fresh_until_ms = loop_boot_ms(client->loop) + FRESH_MS;
+    }
+}
+
 /** A connection that carries many exchanges and spoils one may spoil all. One
  * of HTTP/1.1 is closed by libcurl itself, unless others are as dead as it. */
-static void doubt_pool(const struct web_call *call, enum reply_end end)
+static void doubt_connection(struct web_call *call, enum reply_end end)
 {
     const struct web_client *client = call->client;
+    doubt_reuse(call, end);
     if (client->policy.kept && call->sends > 0 && !call->refused &&
         (end == REPLY_TIMED_OUT || (end == REPLY_BROKEN && client->streams))) {
         web_pool_doubt(call->pool);
@@ -107,9 +139,18 @@ static void on_done(void *context, void *easy, int code)
         curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
         client->streams = version == CURL_HTTP_VERSION_2_0;
     }
-    const enum reply_end end =
-        call->gated ? REPLY_CANCELLED : end_of((CURLcode)code);
-    doubt_pool(call, end);
+    enum reply_end end = call->gated ? REPLY_CANCELLED : end_of((CURLcode)code);
+    if (call->policy->once && call->sends > 0 && is_about_connecting(end)) {
+        /* It speaks of the connection that libcurl wanted for a second send. */
+        call->cut = true;
+    }
+    if (call->cut) {
+        end = REPLY_BROKEN;
+        snprintf(call->error, sizeof call->error,
+                 "a connection that had answered before was closed without an "
+                 "answer to this");
+    }
+    doubt_connection(call, end);
     end_call(call, end,
              call->error[0] ? call->error : curl_easy_strerror((CURLcode)code));
 }
@@ -191,7 +232,7 @@ static void on_clock(void *context)
         watch_clocks(call, now_ms);
         return;
     }
-    doubt_pool(call, REPLY_TIMED_OUT);
+    doubt_connection(call, REPLY_TIMED_OUT);
     web_pool_remove(call->pool, call->easy);
     end_call(call, REPLY_TIMED_OUT, call->error);
 }
@@ -226,6 +267,7 @@ bool web_call_start(struct web_call *call, struct web_client *client,
         .whole_ms = request->whole_ms,
         .stall_ms = request->stall_ms,
         .has_rate = request->window_ms > 0,
+        .fresh = client->policy.once && now_ms < client->fresh_until_ms,
     };
     if (!easy) {
         return false;
@@ -234,7 +276,9 @@ bool web_call_start(struct web_call *call, struct web_client *client,
         rate_begin(&call->rate, request->window_ms, LEAST_BYTES_PER_S, now_ms);
     }
     web_handle_set(call, request);
-    call->pool = web_pools_add(client->pools, easy, client->policy.kept);
+    call->pool =
+        web_pools_add(client->pools, easy, web_handle_is_kept(&client->policy),
+                      client->policy.once);
     if (!call->pool) {
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
         call->easy = NULL;
@@ -347,9 +391,12 @@ struct web_client *web_client_open(struct loop *loop,
     };
     client->policy.ca_file = policy->ca_file ? strdup(policy->ca_file) : NULL;
     list_init(&client->active);
-    client->pools =
-        web_pools_open(loop, policy->connections_max,
-                       policy->kept ? POOL_LIFE_MS : 0, on_done, client, err);
+    const struct web_pool_times times = {
+        .life_ms = web_handle_is_kept(policy) ? POOL_LIFE_MS : 0,
+        .unused_ms = policy->once ? ONCE_UNUSED_MS : 0,
+    };
+    client->pools = web_pools_open(loop, policy->connections_max, &times,
+                                   on_done, client, err);
     if (!client->pools || !client->soon ||
         (policy->ca_file && !client->policy.ca_file)) {
         err_set(err, ERR_FATAL, "no memory for HTTP");

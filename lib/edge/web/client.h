@@ -26,7 +26,8 @@ struct sockaddr;
 struct web_policy {
     int connections_max;
     const char *ca_file; /* null: the system's; copied */
-    /* A fresh connection each; libcurl's second send is cut off. */
+    /* Each leaves once: libcurl's second send is cut off. Over a connection
+     * that answered less than two seconds ago, or a fresh one. */
     bool once;
     /* Short requests without end: HTTP/2, and connections of which one that is
      * in doubt, or old, is left for another. */
@@ -103,6 +104,8 @@ struct web_call {
     size_t header_bytes;
     int sends;       /* times that the request was about to leave */
     bool gated;      /* may_send() said no */
+    bool fresh;      /* over a connection of its own, which is not kept */
+    bool cut;        /* libcurl was about to send it again */
     bool refused;    /* on_body() did */
     bool held;       /* for want of ours: no clock of the peer's runs */
     bool paused;     /* libcurl was told so */

@@ -14,6 +14,9 @@
 /* A body that streams can't be sent twice: no connection is used for it that
  * the server may be about to close. */
 #define STREAM_UNUSED_S 4L
+/* What is sent once: libcurl counts whole seconds, so that one which was idle
+ * for 2 s is too old. */
+#define ONCE_UNUSED_S 1L
 
 static_assert(sizeof((struct web_call){0}.error) == CURL_ERROR_SIZE,
               "libcurl's own size");
@@ -53,6 +56,7 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
     (void)remote_port;
     (void)local_port;
     if (call->policy->once && call->sends > 0) {
+        call->cut = true;
         return CURL_PREREQFUNC_ABORT;
     }
     if (call->hooks->may_send &&
@@ -172,8 +176,7 @@ void *web_handle_new(const struct web_policy *policy)
         easy, CURLOPT_HTTP_VERSION,
         (long)(policy->kept ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     if (policy->once) {
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, ONCE_UNUSED_S);
     } else if (policy->kept) {
         curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
         curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, KEPT_UNUSED_S);
@@ -246,6 +249,8 @@ void web_handle_set(struct web_call *call, const struct web_request *request)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)request->connect_ms);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, call->fresh ? 1L : 0L);
     if (!web_handle_is_kept(call->policy)) {
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     }

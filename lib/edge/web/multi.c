@@ -6,12 +6,16 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
 #define UNACKNOWLEDGED_MS 60000u
+#define IDLE_MAX                                                               \
+    64 /* sockets that wait: as many as connections, at most 32                \
+        */
 
 struct web_multi {
     CURLM *multi;
@@ -151,7 +155,7 @@ static void forget_kept(struct web_multi *curl, curl_socket_t fd)
     }
 }
 
-static void keep(struct web_multi *curl, curl_socket_t fd)
+static bool keep(struct web_multi *curl, curl_socket_t fd)
 {
     forget_kept(curl, fd);
     if ((size_t)fd >= curl->kept_len) {
@@ -159,7 +163,7 @@ static void keep(struct web_multi *curl, curl_socket_t fd)
         struct socket_poll **kept =
             realloc(curl->kept, len * sizeof(struct socket_poll *));
         if (!kept) {
-            return; /* watched like any other */
+            return false;
         }
         for (size_t i = curl->kept_len; i < len; i++) {
             kept[i] = NULL;
@@ -168,6 +172,7 @@ static void keep(struct web_multi *curl, curl_socket_t fd)
         curl->kept_len = len;
     }
     curl->kept[fd] = poll_new(curl, fd);
+    return curl->kept[fd] != NULL;
 }
 
 int web_multi_socket(int family, int type, int protocol)
@@ -182,14 +187,46 @@ int web_multi_socket(int family, int type, int protocol)
     return fd;
 }
 
+/** For libcurl's own look it has an end, and nothing before it. */
+static void end_socket(int fd)
+{
+    char bytes[4096];
+    int error;
+    socklen_t len = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len); /* and takes it */
+    shutdown(fd, SHUT_RDWR); /* more that comes is refused */
+    while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+}
+
+void web_multi_look_at_idle(struct web_multi *curl)
+{
+    struct pollfd idle[IDLE_MAX];
+    nfds_t len = 0;
+    for (size_t i = 0; i < curl->kept_len && len < IDLE_MAX; i++) {
+        if (curl->kept[i] && !curl->kept[i]->wanted) {
+            idle[len++] = (struct pollfd){.fd = (int)i, .events = POLLIN};
+        }
+    }
+    if (len == 0 || poll(idle, len, 0) <= 0) {
+        return;
+    }
+    for (nfds_t i = 0; i < len; i++) {
+        if (idle[i].revents) {
+            end_socket(idle[i].fd);
+        }
+    }
+}
+
 static curl_socket_t on_open(void *context, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
     (void)purpose;
     int fd =
         web_multi_socket(address->family, address->socktype, address->protocol);
-    if (fd >= 0) {
-        keep(context, fd);
+    if (fd >= 0 && !keep(context, fd)) {
+        close(fd); /* it would be used again, and never looked at */
+        return CURL_SOCKET_BAD;
     }
     return fd;
 }

@@ -15,13 +15,14 @@ struct web_pool {
     struct web_pools *pools;
     struct web_multi *curl;
     int64_t born_ms;
-    int active; /* easy handles in it */
+    int64_t used_ms; /* when the last exchange left it empty; 0: never yet */
+    int active;      /* easy handles in it */
 };
 
 struct web_pools {
     struct loop *loop;
     int connections_max;
-    int64_t life_ms;
+    struct web_pool_times times;
     web_pool_fn *on_done;
     void *context;
     struct web_pool *current;
@@ -29,17 +30,30 @@ struct web_pools {
     int left_len;
     int64_t doubted_ms;      /* when one was last left in doubt; 0: never */
     struct loop_timer *soon; /* frees what is left and empty, outside libcurl */
+    struct loop_timer *idle; /* leaves what is not used any more */
 };
+
+/** One exchange less is in it. */
+static void count_out(struct web_pool *pool)
+{
+    struct web_pools *pools = pool->pools;
+    assert(pool->active > 0);
+    if (--pool->active > 0) {
+        return;
+    }
+    if (pool != pools->current) {
+        loop_timer_set(pools->soon, 0);
+    } else if (pools->times.unused_ms) {
+        pool->used_ms = loop_boot_ms(pools->loop);
+        loop_timer_set(pools->idle, pools->times.unused_ms);
+    }
+}
 
 static void on_done(void *context, void *easy, int code)
 {
     struct web_pool *pool = context;
     struct web_pools *pools = pool->pools;
-    assert(pool->active > 0);
-    pool->active--;
-    if (pool->active == 0 && pool != pools->current) {
-        loop_timer_set(pools->soon, 0);
-    }
+    count_out(pool);
     pools->on_done(pools->context, easy, code);
 }
 
@@ -98,11 +112,33 @@ static void leave(struct web_pools *pools)
     loop_timer_set(pools->soon, 0);
 }
 
-struct web_pools *web_pools_open(struct loop *loop, int connections_max,
-                                 int64_t life_ms, web_pool_fn *done,
-                                 void *context, struct err *err)
+static bool is_over(const struct web_pools *pools)
 {
-    assert(connections_max >= 1 && life_ms >= 0 && done);
+    const struct web_pool *pool = pools->current;
+    const struct web_pool_times *times = &pools->times;
+    const int64_t now_ms = loop_boot_ms(pools->loop);
+    const bool old = times->life_ms && now_ms - pool->born_ms >= times->life_ms;
+    const bool unused = times->unused_ms && pool->active == 0 &&
+                        pool->used_ms &&
+                        now_ms - pool->used_ms >= times->unused_ms;
+    return old || unused;
+}
+
+static void on_idle(void *context)
+{
+    struct web_pools *pools = context;
+    if (is_over(pools)) {
+        leave(pools);
+    }
+}
+
+struct web_pools *web_pools_open(struct loop *loop, int connections_max,
+                                 const struct web_pool_times *times,
+                                 web_pool_fn *done, void *context,
+                                 struct err *err)
+{
+    assert(connections_max >= 1 && done);
+    assert(times->life_ms >= 0 && times->unused_ms >= 0);
     struct web_pools *pools = calloc(1, sizeof *pools);
     if (!pools) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
@@ -111,14 +147,15 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
     *pools = (struct web_pools){
         .loop = loop,
         .connections_max = connections_max,
-        .life_ms = life_ms,
+        .times = *times,
         .on_done = done,
         .context = context,
         .soon = loop_timer_new(loop, on_soon, pools),
+        .idle = loop_timer_new(loop, on_idle, pools),
     };
     list_init(&pools->left);
     pools->current = pool_open(pools, err);
-    if (!pools->soon || !pools->current) {
+    if (!pools->soon || !pools->idle || !pools->current) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
         web_pools_close(pools);
         return NULL;
@@ -126,16 +163,19 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
     return pools;
 }
 
-struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep)
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep,
+                               bool once)
 {
     assert(easy);
-    const int64_t age_ms = loop_boot_ms(pools->loop) - pools->current->born_ms;
-    if (pools->life_ms && age_ms >= pools->life_ms) {
+    if (is_over(pools)) {
         leave(pools);
     }
     struct web_pool *pool = pools->current;
     if (keep) {
         web_multi_keep(pool->curl, easy);
+    }
+    if (once) {
+        web_multi_look_at_idle(pool->curl);
     }
     if (!web_multi_add(pool->curl, easy)) {
         return NULL;
@@ -146,13 +186,9 @@ struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep)
 
 void web_pool_remove(struct web_pool *pool, void *easy)
 {
-    struct web_pools *pools = pool->pools;
     assert(pool->active > 0);
     web_multi_remove(pool->curl, easy);
-    pool->active--;
-    if (pool->active == 0 && pool != pools->current) {
-        loop_timer_set(pools->soon, 0);
-    }
+    count_out(pool);
 }
 
 void web_pool_doubt(struct web_pool *pool)
@@ -183,5 +219,6 @@ void web_pools_close(struct web_pools *pools)
         pool_close(pools->current);
     }
     loop_timer_free(pools->soon);
+    loop_timer_free(pools->idle);
     free(pools);
 }

@@ -15,26 +15,37 @@
 struct web_pools;
 struct web_pool;
 
+struct web_pool_times {
+    /* The longest time that a pool takes new exchanges; 0: for ever. */
+    int64_t life_ms;
+    /* One that has had no exchange for so long is left, and its connections are
+     * closed; 0: never. By our clock, which goes on while the machine sleeps,
+     * as libcurl's doesn't. */
+    int64_t unused_ms;
+};
+
 /** An easy handle ended and is out of its pool; code is its CURLcode. */
 typedef void web_pool_fn(void *context, void *easy, int code);
 
 /**
  * @param connections_max  In each pool.
- * @param life_ms          The longest time that a pool takes new exchanges; 0:
- *                         for ever (nothing is kept in it).
+ * @param times            Copied.
  */
 struct web_pools *web_pools_open(struct loop *loop, int connections_max,
-                                 int64_t life_ms, web_pool_fn *on_done,
-                                 void *context, struct err *err);
+                                 const struct web_pool_times *times,
+                                 web_pool_fn *on_done, void *context,
+                                 struct err *err);
 
 /**
  * Not from within a callback of libcurl.
  *
+ * @param once  It must not be sent twice: what was closed is looked for first.
  * @param keep  Its sockets stay known between exchanges (web_multi_keep).
  * @return      The pool that has it now, until it ends or is removed; null: no
  *              memory.
  */
-struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep);
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep,
+                               bool once);
 void web_pool_remove(struct web_pool *pool, void *easy);
 
 /** What was sent through it had no good answer, or none in its time: leave it,

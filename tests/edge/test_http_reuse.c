@@ -1,0 +1,447 @@
+/* wraps: loop_boot_ms */
+#include "edge/http_trial.h"
+#include "edge/line.h"
+#include "edge/tls.h"
+
+/*
+ * Who sends once uses a connection again while it is warm. Whatever the server
+ * does with it, one request leaves once, and what left is never called unsent.
+ */
+
+static int64_t later_ms; /* the clock of the door goes ahead by so much */
+
+int64_t __real_loop_boot_ms(const struct loop *l);
+int64_t __wrap_loop_boot_ms(const struct loop *l);
+
+int64_t __wrap_loop_boot_ms(const struct loop *l)
+{
+    return __real_loop_boot_ms(l) + later_ms;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void turn_for(int64_t ms)
+{
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    loop_timer_set(timer, ms);
+    loop_run(loop);
+    loop_timer_free(timer);
+}
+
+static int asked; /* times that may_send() was */
+
+static bool may(void *context)
+{
+    (void)context;
+    asked++;
+    return true;
+}
+
+static bool may_not(void *context)
+{
+    (void)context;
+    asked++;
+    return false;
+}
+
+/** One POST to its end. */
+static const struct answer *pay(const char *url, bool (*may_send)(void *))
+{
+    const struct exchange exchange = {
+        .method = EXCHANGE_POST,
+        .url = str_of(url),
+        .idempotency_key = STR("key-1"),
+        .body = STR("{}"),
+        .bearer = STR("secret"),
+    };
+    memset(answers, 0, sizeof answers);
+    came = 0;
+    asked = 0;
+    assert_true(send_it(&exchange, 3000, may_send, answers));
+    wait_for(1);
+    assert_int_equal(answers->calls, 1);
+    return answers;
+}
+
+static void pay_well(const char *path)
+{
+    const struct answer *answer = pay(url_of(path), may);
+    assert_int_equal(answer->end, REPLY_WHOLE);
+    assert_int_equal(answer->status, 200);
+    assert_int_equal(asked, 1);
+}
+
+/** Until a connection was used again: on a busy machine it may take long. */
+static void warm(void)
+{
+    int64_t answered_ms = INT64_MIN / 2;
+    for (int i = 0; i < 100; i++) {
+        const int before = web->connections;
+        pay_well("/warm");
+        if (web->connections == before) {
+            return;
+        }
+        assert_true(now_ms() - answered_ms > 1000);
+        answered_ms = now_ms();
+    }
+    fail_msg("no connection is used again");
+}
+
+static int open_fds(void)
+{
+    int open = 0;
+    pthread_mutex_lock(&web->lock);
+    for (int i = 0; i < web->len; i++) {
+        open += web->fds[i] >= 0;
+    }
+    pthread_mutex_unlock(&web->lock);
+    return open;
+}
+
+/* ---- what the server does with a second request ---- */
+
+enum way {
+    WAY_ANSWER,
+    WAY_CLOSE,
+    WAY_RESET,
+    WAY_HALF_LINE,
+    WAY_HALF_HEAD,
+    WAY_HALF_BODY,
+    WAY_GONE, /* nobody listens any more */
+    WAY_SILENT,
+    WAYS,
+};
+
+struct script {
+    enum way way;
+    atomic_int paid;  /* requests other than the warm ones */
+    atomic_int pairs; /* requests that wait for another, so far */
+};
+
+/** With all that must not be taken for the next one's. */
+#define WARM                                                                   \
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"                    \
+    "Retry-After: 7\r\nIdempotency-Replayed: true\r\n"                         \
+    "Content-Length: 15\r\n\r\n{\"task\":\"warm\"}"
+
+/** Answered when another is there too, over another connection. */
+static bool serve_pair(struct script *script, int fd)
+{
+    const int mine = ++script->pairs;
+    for (int i = 0; i < 5000 && mine % 2 && script->pairs == mine; i++) {
+        web_sleep_ms(1);
+    }
+    return web_say(fd, WARM);
+}
+
+static bool serve_script(struct web *w, int fd, const char *request, int number)
+{
+    struct script *script = w->context;
+    (void)number;
+    if (strstr(request, " /warm ")) {
+        return web_say(fd, WARM);
+    }
+    if (strstr(request, " /pair ")) {
+        return serve_pair(script, fd);
+    }
+    script->paid++;
+    switch (script->way) {
+    case WAY_ANSWER:
+        return web_say(fd, OK_JSON);
+    case WAY_RESET:
+        web_reset(fd);
+        return false;
+    case WAY_HALF_LINE:
+        web_say(fd, "HTTP/1.1 20");
+        return false;
+    case WAY_HALF_HEAD:
+        web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n");
+        return false;
+    case WAY_HALF_BODY:
+        web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"ta");
+        return false;
+    case WAY_GONE:
+        shutdown(w->fd, SHUT_RDWR);
+        return false;
+    case WAY_SILENT:
+        web_hold(fd);
+        return false;
+    case WAY_CLOSE:
+    case WAYS:
+        break;
+    }
+    return false;
+}
+
+static void post__over_a_connection_that_dies__is_sent_once(void **state)
+{
+    (void)state;
+    for (enum way way = WAY_CLOSE; way < WAYS; way++) {
+        struct script script = {.way = way};
+        print_message("way %d\n", (int)way);
+        web = web_start(serve_script, &script);
+        open_http(true, 4, 4, NULL);
+        warm();
+        const struct answer *answer = pay(url_of("/pay"), may);
+        assert_int_equal(answer->end,
+                         way == WAY_SILENT ? REPLY_TIMED_OUT : REPLY_BROKEN);
+        assert_true(answer->sent);
+        assert_true(answer->why[0]);
+        assert_int_equal(script.paid, 1);
+        assert_int_equal(asked, 1);
+        /* Nothing of the answer before it is its own. */
+        const bool said = way == WAY_HALF_HEAD || way == WAY_HALF_BODY;
+        assert_int_equal(answer->status, said ? 200 : 0);
+        assert_int_equal(answer->body_bytes, way == WAY_HALF_BODY ? 4 : 0);
+        assert_string_equal(answer->retry_after, "");
+        assert_string_equal(answer->content_type, "");
+        assert_false(answer->replayed);
+        turn_for(50); /* what libcurl may still have in mind */
+        assert_int_equal(script.paid, 1);
+        assert_int_equal(http_under_way(http), 0);
+        http_close(http);
+        http = NULL;
+        web_stop(web);
+        web = NULL;
+        assert_int_equal(script.paid, 1);
+    }
+}
+
+static void post__after_one_died__has_a_connection_of_its_own(void **state)
+{
+    (void)state;
+    struct script script = {.way = WAY_CLOSE};
+    web = web_start(serve_script, &script);
+    open_http(true, 4, 4, NULL);
+    do {
+        warm();
+        assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
+    } while (!strstr(answers->why, "had answered before")); /* 2 s are over */
+    script.way = WAY_ANSWER;
+    turn_for(50); /* what libcurl began instead has arrived */
+    for (int i = 0; i < 5; i++) {
+        const int before = web->connections;
+        pay_well("/pay");
+        assert_int_equal(web->connections, before + 1);
+    }
+    later_ms = 601000;
+    warm();
+    later_ms = 0;
+}
+
+static void post__over_one_that_dies_fresh__goes_on_using_others(void **state)
+{
+    (void)state;
+    struct script script = {.way = WAY_CLOSE};
+    web = web_start(serve_script, &script);
+    open_http(true, 4, 4, NULL);
+    assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
+    assert_true(answers->sent);
+    warm();
+}
+
+/* ---- the look before it is used again ---- */
+
+static bool serve_and_close(struct web *w, int fd, const char *request,
+                            int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, OK_JSON);
+    return false;
+}
+
+static atomic_int twice; /* times that serve_twice() has said all */
+
+static bool serve_one_reset(struct web *w, int fd, const char *request,
+                            int number)
+{
+    serve_and_close(w, fd, request, number);
+    web_sleep_ms(10); /* the answer is read first */
+    web_reset(fd);
+    return false;
+}
+
+/** Another answer to the same request, as a proxy says it before it closes. */
+static bool serve_twice(struct web *w, int fd, const char *request, int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, OK_JSON);
+    web_sleep_ms(10);
+    web_say(fd, "HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n");
+    twice++;
+    return true;
+}
+
+static bool serve_twice_at_once(struct web *w, int fd, const char *request,
+                                int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    return web_say(fd, OK_JSON "HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n");
+}
+
+static bool serve_the_last(struct web *w, int fd, const char *request,
+                           int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    return web_say(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+                       "Content-Length: 2\r\n\r\n{}");
+}
+
+static bool has_done(web_fn *serve, int requests)
+{
+    if (serve == serve_twice) {
+        return twice == requests;
+    }
+    return serve == serve_twice_at_once || open_fds() == 0;
+}
+
+static void post__where_the_look_finds_something__is_fresh(void **state)
+{
+    static web_fn *const ways[] = {serve_and_close, serve_one_reset,
+                                   serve_twice, serve_twice_at_once,
+                                   serve_the_last};
+    (void)state;
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        print_message("way %zu\n", way);
+        web = web_start(ways[way], NULL);
+        open_http(true, 4, 4, NULL);
+        for (int i = 0; i < 8; i++) {
+            pay_well("/pay");
+            assert_int_equal(web->connections, i + 1);
+
+            for (int k = 0; k < 1000 && !has_done(ways[way], i + 1); k++) {
+                turn_for(5);
+            }
+            assert_true(has_done(ways[way], i + 1));
+            turn_for(20); /* the loopback brings it */
+        }
+        http_close(http);
+        http = NULL;
+        web_stop(web);
+        web = NULL;
+    }
+}
+
+static void post__gate_shut__leaves_nothing_on_a_warm_one(void **state)
+{
+    (void)state;
+    struct script script = {.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(true, 4, 4, NULL);
+    warm();
+    const struct answer *answer = pay(url_of("/pay"), may_not);
+    assert_int_equal(answer->end, REPLY_CANCELLED);
+    assert_false(answer->sent);
+    assert_int_equal(answer->status, 0);
+    assert_int_equal(script.paid, 0);
+    pay_well("/pay");
+    assert_int_equal(script.paid, 1);
+}
+
+/* ---- how long ---- */
+
+static void post__two_seconds_later__is_fresh(void **state)
+{
+    (void)state;
+    struct script script = {.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(true, 4, 4, NULL);
+    warm();
+    const int before = web->connections;
+    later_ms = 2000;
+    pay_well("/pay");
+    later_ms = 0;
+    assert_int_equal(web->connections, before + 1);
+}
+
+static void connection__unused__is_closed(void **state)
+{
+    (void)state;
+    struct script script = {.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(true, 4, 4, NULL);
+    warm();
+    const int64_t began_ms = now_ms();
+    while (open_fds() > 0 && now_ms() - began_ms < LIMIT_MS) {
+        turn_for(20);
+    }
+    assert_int_equal(open_fds(), 0);
+}
+
+/** One of two is used all the time: the other is too old for libcurl. */
+static void post__beside_a_busy_one__is_over_no_old_one(void **state)
+{
+    (void)state;
+    struct script script = {.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(true, 4, 4, NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_true(post(url_of("/pair"), "{}", 10000, &answers[i]));
+    }
+    wait_for(2);
+    assert_int_equal(web->connections, 2);
+    const int64_t began_ms = now_ms();
+    while (now_ms() - began_ms < 2300) {
+        pay_well("/warm");
+        turn_for(100);
+    }
+    came = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_true(post(url_of("/pair"), "{}", 10000, &answers[i]));
+    }
+    wait_for(2);
+    assert_true(web->connections >= 3);
+}
+
+static void post__over_tls__shakes_hands_once(void **state)
+{
+    (void)state;
+    struct tls tls = {0};
+    char url[64];
+    const int port = web_free_port();
+    assert_true(tls_start_nginx(&tls, port));
+    struct line *line = line_start(port);
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
+    open_http(true, 4, 4, tls.cert);
+    bool again = false;
+    for (int i = 0; i < 20 && !again; i++) {
+        const int before = line->len;
+        assert_int_equal(pay(url, may)->status, 200);
+        again = line->len == before;
+    }
+    http_close(http);
+    http = NULL;
+    line_stop(line);
+    tls_stop(&tls);
+    assert_true(again);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        TEST(post__over_a_connection_that_dies__is_sent_once),
+        TEST(post__after_one_died__has_a_connection_of_its_own),
+        TEST(post__over_one_that_dies_fresh__goes_on_using_others),
+        TEST(post__where_the_look_finds_something__is_fresh),
+        TEST(post__gate_shut__leaves_nothing_on_a_warm_one),
+        TEST(post__two_seconds_later__is_fresh),
+        TEST(connection__unused__is_closed),
+        TEST(post__beside_a_busy_one__is_over_no_old_one),
+        TEST(post__over_tls__shakes_hands_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,3 +1,4 @@
+/* wraps: loop_work */
 #include "edge/bucket_trial.h"
 
 #include <dlfcn.h>
@@ -54,6 +55,20 @@ static bool fails(enum call call)
     plan.hit = true;
     errno = plan.code;
     return true;
+}
+
+static int works; /* steps on other threads */
+
+void __real_loop_work(struct loop *loop, loop_fn *work, loop_fn *done,
+                      void *context);
+void __wrap_loop_work(struct loop *loop, loop_fn *work, loop_fn *done,
+                      void *context);
+
+void __wrap_loop_work(struct loop *loop, loop_fn *work, loop_fn *done,
+                      void *context)
+{
+    works++;
+    __real_loop_work(loop, work, done, context);
 }
 
 #define REAL(name) ((__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
@@ -364,6 +379,24 @@ static void put__large_or_small__only_large_ones_are_direct(void **state)
     end(&trial);
 }
 
+static void put__small_into_known_folders__is_one_step(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial, 0);
+    put_whole(&trial, "t/2026/01/a/0.mp4", 65536, 0);
+    memset(&plan, 0, sizeof plan);
+    works = 0;
+    put_whole(&trial, "t/2026/01/a/1.mp4", 65536, 0);
+    assert_int_equal(works, 1);
+    assert_int_equal(plan.made[CALL_OPEN], 1); /* the root */
+    /* .incoming, the file, and the four folders once. */
+    assert_int_equal(plan.made[CALL_OPENAT], 6);
+    assert_int_equal(plan.made[CALL_FDATASYNC], 1);
+    assert_int_equal(plan.made[CALL_FSYNC], 1);
+    end(&trial);
+}
+
 static void put__direct_writes_refused__is_whole(void **state)
 {
     (void)state;
@@ -465,6 +498,7 @@ int main(void)
         cmocka_unit_test(put__any_call_fails__nothing_half_is_visible),
         cmocka_unit_test(put__writes_fall_short__is_whole),
         cmocka_unit_test(put__large_or_small__only_large_ones_are_direct),
+        cmocka_unit_test(put__small_into_known_folders__is_one_step),
         cmocka_unit_test(put__direct_writes_refused__is_whole),
         cmocka_unit_test(put__folders_known__cost_no_fsync_again),
         cmocka_unit_test(probe__poor_filesystems__done_without_or_unusable),

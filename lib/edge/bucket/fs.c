@@ -247,10 +247,25 @@ static bool keep(struct fs *fs, int folder_fd, const char *key,
            fs_trouble_here(trouble, "make durable the name of", key);
 }
 
-bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
+static bool are_all_kept(struct fs *fs, const char *key)
+{
+    char part[256];
+    const char *at = key;
+    while (next_part(&at, part)) {
+        if (!is_kept(fs, key, (size_t)(at - key) - 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
                   struct fs_trouble *trouble)
 {
     assert(root_fd >= 0);
+    if (folder_fd >= 0 && are_all_kept(fs, key)) {
+        return keep(fs, folder_fd, key, trouble);
+    }
     char part[256];
     const char *at = key;
     int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);

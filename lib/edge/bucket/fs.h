@@ -104,8 +104,10 @@ int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
  * Make durable that a key's file is in its folder, that folder in its own, and
  * so on. A folder that we did so for before is not done again: only what is
  * new costs a disk's turn.
+ *
+ * @param folder_fd The folder that the file is in; -1: to be opened.
  */
-bool fs_keep_name(struct fs *fs, int root_fd, const char *key,
+bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
                   struct fs_trouble *trouble);
 
 /* Of struct bucket_kind; fs_put.c and fs_look.c. */

@@ -106,7 +106,7 @@ static void check_keep(struct fs_check *check)
     if (fdatasync(check->fd) != 0) {
         fs_trouble_here(&check->trouble, "make durable", check->key);
     } else {
-        fs_keep_name(check->fs, root_fd, check->key, &check->trouble);
+        fs_keep_name(check->fs, root_fd, -1, check->key, &check->trouble);
     }
     close(root_fd);
 }

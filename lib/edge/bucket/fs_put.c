@@ -38,6 +38,7 @@ struct fs_put {
     bool finishing;
     bool cancelled;
     bool published;
+    int root_fd;
     int incoming_fd;
     int fd;
     bool direct; /* writes go past the page cache */
@@ -50,16 +51,24 @@ struct fs_put {
 
 /* Steps of a put; on working threads */
 
+/** Into one buffer, and on to the disk in one step: three times as many hops
+ * between threads cost more than all that is done on them. */
+static bool is_one_piece(const struct fs_put *put)
+{
+    return put->announced >= 0 &&
+           put->announced < (int64_t)put->fs->buffer_bytes;
+}
+
 static void put_open(struct fs_put *put)
 {
     struct fs *fs = put->fs;
-    int root_fd = fs_open_root(fs, &put->trouble);
-    if (root_fd < 0) {
+    put->root_fd = fs_open_root(fs, &put->trouble);
+    if (put->root_fd < 0) {
         return;
     }
     bool made;
-    put->incoming_fd = fs_enter(root_fd, FS_INCOMING, &made, &put->trouble);
-    close(root_fd);
+    put->incoming_fd =
+        fs_enter(put->root_fd, FS_INCOMING, &made, &put->trouble);
     if (put->incoming_fd < 0) {
         return;
     }
@@ -77,8 +86,9 @@ static void put_open(struct fs_put *put)
         (put->announced < 0 || put->announced >= (int64_t)FS_BUFFER_BYTES) &&
         fcntl(put->fd, F_SETFL, O_DIRECT) == 0; /* tmpfs refuses, for one */
     /* A full disk shows now, not after the download. */
-    if (put->announced > 0 && fallocate(put->fd, 0, 0, put->announced) != 0 &&
-        errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) {
+    if (!is_one_piece(put) && put->announced > 0 &&
+        fallocate(put->fd, 0, 0, put->announced) != 0 && errno != EOPNOTSUPP &&
+        errno != ENOSYS && errno != EINTR) {
         fs_trouble_here(&put->trouble, "reserve room in", fs->root);
     }
 }
@@ -138,10 +148,7 @@ static void put_finish_step(struct fs_put *put)
     if (!write_all(put, put->writing, put->writing_len) || !make_durable(put)) {
         return;
     }
-    int root_fd = fs_open_root(put->fs, &put->trouble);
-    if (root_fd < 0) {
-        return;
-    }
+    const int root_fd = put->root_fd;
     CRASHPOINT("bytes_durable");
     char last[256];
     int folder_fd =
@@ -153,17 +160,18 @@ static void put_finish_step(struct fs_put *put)
         put->published =
             fs_publish(&temp, folder_fd, last, put->key, &moved, &put->trouble);
         put->temp_made = !moved; /* a second name goes when the put ends */
-        close(folder_fd);
     }
     if (put->published) {
         CRASHPOINT("name_after");
         /* If that fails: visible, perhaps not for long; found if it stays. */
-        fs_keep_name(put->fs, root_fd, put->key, &put->trouble);
+        fs_keep_name(put->fs, root_fd, folder_fd, put->key, &put->trouble);
         CRASHPOINT("name_durable");
         put->nearly_full = put->trouble.end == BUCKET_DONE &&
                            !fs_has_room(put->fs, root_fd, put->trouble.why);
     }
-    close(root_fd);
+    if (folder_fd >= 0) {
+        close(folder_fd);
+    }
 }
 
 static void put_abort_step(struct fs_put *put)
@@ -177,6 +185,18 @@ static void put_abort_step(struct fs_put *put)
     if (put->incoming_fd >= 0) {
         close(put->incoming_fd);
     }
+    if (put->root_fd >= 0) {
+        close(put->root_fd);
+    }
+}
+
+/** What is small has had no step yet. */
+static bool is_open(struct fs_put *put)
+{
+    if (put->fd < 0) {
+        put_open(put);
+    }
+    return put->trouble.end == BUCKET_DONE;
 }
 
 static void put_work(void *context)
@@ -187,10 +207,15 @@ static void put_work(void *context)
         put_open(put);
         break;
     case STEP_WRITE:
-        write_all(put, put->writing, put->writing_len);
+        if (is_open(put)) {
+            write_all(put, put->writing, put->writing_len);
+        }
         break;
     case STEP_FINISH:
-        put_finish_step(put);
+        if (is_open(put)) {
+            put_finish_step(put);
+        }
+        put_abort_step(put); /* well or not: what is left is to close */
         break;
     case STEP_ABORT:
         put_abort_step(put);
@@ -241,20 +266,13 @@ static void unspill(struct fs_put *put)
 static void on_step(void *context)
 {
     struct fs_put *put = context;
-    if (put->step == STEP_ABORT) {
+    if (put->step == STEP_ABORT || put->step == STEP_FINISH) {
         put_end(put);
         return;
     }
-    put->opened = put->opened || put->step == STEP_OPEN;
-    bool finished = put->step == STEP_FINISH;
+    put->opened = true;
     put->step = STEP_NONE;
     put->writing_len = 0;
-    put->finishing = put->finishing && !finished;
-    if (finished) { /* well or not: what is left is to close */
-        put->step = STEP_ABORT;
-        loop_work(put->fs->loop, put_work, on_step, put);
-        return;
-    }
     put_pump(put);
     if (put->said_no && put->step != STEP_ABORT && !put->cancelled &&
         put->spill_len == 0 && put->filled < put->fs->buffer_bytes) {
@@ -278,7 +296,7 @@ static void put_pump(struct fs_put *put)
     }
     if (put->cancelled || put->trouble.end != BUCKET_DONE) {
         put->step = STEP_ABORT;
-    } else if (!put->opened) {
+    } else if (!put->opened && !is_one_piece(put)) {
         put->step = STEP_OPEN;
     } else if (all_here) {
         put->step = STEP_FINISH;
@@ -396,6 +414,7 @@ struct put *fs_put(struct bucket *base, struct str key, int64_t bytes,
         .announced = bytes,
         .filling = fs->free_buffers[fs->free_len - 1],
         .writing = fs->free_buffers[fs->free_len - 2],
+        .root_fd = -1,
         .incoming_fd = -1,
         .fd = -1,
     };

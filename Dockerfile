@@ -17,8 +17,8 @@ FROM debian:trixie-slim
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
         --no-install-recommends ca-certificates libbrotli1 libcurl4t64 \
-        libjansson4 libmicrohttpd12t64 libpq5 librdkafka1 libsmartcols1 \
-        libssl3t64 libuv1t64 libzstd1 zlib1g \
+        libjansson4 libmicrohttpd12t64 libnghttp2-14 libpq5 librdkafka1 \
+        libsmartcols1 libssl3t64 libuv1t64 libzstd1 zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
     && useradd --system --uid 10001 --user-group --no-create-home \
         --home-dir /nonexistent --shell /usr/sbin/nologin pixverse \

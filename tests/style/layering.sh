@@ -20,7 +20,7 @@ odd_paths() {
 
 # Libraries by folder: base has none, core computes with jansson and libcrypto,
 # edge's rooms have those that its README names, flow has none.
-library='<(curl/|librdkafka/|libpq|postgres|uv\.h|uv/|microhttpd|openssl/|jansson|zlib|brotli/|zstd)'
+library='<(curl/|librdkafka/|libpq|postgres|uv\.h|uv/|microhttpd|openssl/|jansson|zlib|brotli/|zstd|nghttp2/)'
 includes_in() { # FOLDER ALLOWED-REGEX
     grep -rnE "^ *# *include $library" --include='*.[ch]' "lib/$1" |
         grep -vE "include <($2)"

@@ -1,6 +1,7 @@
 #include "edge/web/call.h"
 
 #include "edge/web/decode.h"
+#include "edge/web/plain.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -63,47 +64,6 @@ void http_call_free(struct http_call *call)
 
 /* ---- what came ---- */
 
-/**
- * The body as it was meant. What can't be read spoils a 2xx, whose body is the
- * answer; any other status speaks for itself, and `why` says what is missing.
- */
-static void read_body(const struct http_call *call, struct buf *plain,
-                      struct reply *reply)
-{
-    reply->body = buf_str(&call->reply);
-    if (reply->body.len == 0) {
-        return;
-    }
-    const enum decoded decoded =
-        decode_text(reply->body, str_of(call->coding), plain);
-    if (decoded == DECODED_PLAIN) {
-        return;
-    }
-    if (decoded == DECODED) {
-        reply->body = buf_str(plain);
-        return;
-    }
-    if (plain->len && !plain->failed) {
-        reply->body = buf_str(plain); /* the start may hold a task id */
-    }
-    if (reply->end != REPLY_WHOLE) {
-        return;
-    }
-    if (decoded == DECODED_TOO_LARGE) {
-        snprintf(reply->why, sizeof reply->why,
-                 "unpacked, the reply is over %d bytes", HTTP_BODY_BYTES_MAX);
-    } else {
-        snprintf(reply->why, sizeof reply->why,
-                 "the reply came in the content coding \"%.60s\", which can't "
-                 "be read; nobody asked for one",
-                 call->coding);
-    }
-    if (reply->status / 100 == 2) {
-        reply->end =
-            decoded == DECODED_TOO_LARGE ? REPLY_TOO_LARGE : REPLY_BROKEN;
-    }
-}
-
 void http_call_read(struct http_call *call, bool came,
                     const struct web_end *end, struct buf *plain,
                     struct reply *reply)
@@ -127,6 +87,7 @@ void http_call_read(struct http_call *call, bool came,
         .end = end->end,
         .sent = came && web->sends > 0,
         .status = came ? web_call_status(web) : 0,
+        .body = buf_str(&call->reply),
         .retry_after = str_of(call->retry_after[0] ? call->retry_after : NULL),
         .content_type =
             str_of(call->content_type[0] ? call->content_type : NULL),
@@ -135,5 +96,5 @@ void http_call_read(struct http_call *call, bool came,
     if (end->end != REPLY_WHOLE) {
         snprintf(reply->why, sizeof reply->why, "%.159s", end->why);
     }
-    read_body(call, plain, reply);
+    plain_body(str_of(call->coding), plain, reply);
 }

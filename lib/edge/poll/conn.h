@@ -1,0 +1,97 @@
+#ifndef EDGE_POLL_CONN_H
+#define EDGE_POLL_CONN_H
+
+#include "core/http1.h"
+#include "edge/loop/uv.h"
+#include "edge/poll/hub.h"
+#include "edge/poll/lookup.h"
+
+/**
+ * One connection to an origin: it dials one address, agrees on TLS, then
+ * carries exchanges: one at a time with HTTP/1.1, many with HTTP/2. What
+ * becomes of it is told to its origin.
+ */
+
+enum conn_state {
+    CONN_DIALING,
+    CONN_SHAKING,
+    CONN_OPEN,
+    CONN_CLOSED, /* libuv has its memory still */
+};
+
+struct tls;
+struct h2;
+
+struct poll_conn {
+    uv_poll_t uv;
+    struct list link;  /* in origin.conns */
+    struct list ready; /* in origin.ready, while it has room */
+    struct poll_origin *origin;
+    struct poller *poller;
+    enum conn_state state;
+    int fd;
+    int watching;    /* what libuv was told */
+    struct tls *tls; /* null: plain */
+    struct h2 *h2;   /* null: HTTP/1.1 */
+    bool streams;    /* it is, or was, HTTP/2 */
+    struct http1 reply;
+    struct list calls; /* with it */
+    int active;        /* their number */
+    int room;          /* for so many at once */
+    int64_t answered;  /* replies that came */
+    bool inside;       /* nghttp2 is at work on it: it must not be closed */
+    bool left;         /* no more calls */
+    bool shut;         /* the stream of replies has ended in order */
+    struct buf out;    /* to be written */
+    size_t out_at;
+    int64_t born_ms;
+    int64_t used_ms;  /* a call was given, or ended */
+    int64_t heard_ms; /* bytes came */
+    int64_t pinged_ms;
+    char why[160];
+};
+
+/** @return  null, with words in `why`: it can't even begin. */
+struct poll_conn *conn_dial(struct poll_origin *origin,
+                            const union lookup_address *address, char *why,
+                            size_t why_bytes);
+
+/** One more call fits. */
+bool conn_has_room(const struct poll_conn *conn);
+
+/** After a change of that: its origin is told. */
+void conn_note_room(struct poll_conn *conn);
+
+/** The call is with it from now on; false: no memory, it is not. conn_flush()
+ * sends it. */
+MUST_CHECK bool conn_take(struct poll_conn *conn, struct poll_call *call);
+
+/** What is to be written goes out, as far as the socket takes it. The
+ * connection may be closed then. */
+void conn_flush(struct poll_conn *conn);
+
+/** A call's time is over: it is taken away, and answered. */
+void conn_time_out(struct poll_conn *conn, struct poll_call *call);
+
+/** It gets no more calls, and closes when those that it has are done. */
+void conn_leave(struct poll_conn *conn);
+
+/** Takes a call from it that has ended; it is answered afterwards. */
+void conn_give_up(struct poll_conn *conn, struct poll_call *call);
+
+/**
+ * It is dead: its calls go to another connection where that may be, else they
+ * end so.
+ *
+ * @param again  They may, though it is no kept one: nothing was answered.
+ */
+void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
+               bool again);
+
+/** Without a word to its calls: it has none, or they are somebody else's. */
+void conn_close(struct poll_conn *conn);
+
+/** What its clocks say, each second. */
+void conn_look(struct poll_conn *conn, int64_t now_ms);
+
+#endif

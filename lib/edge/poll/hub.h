@@ -1,0 +1,99 @@
+#ifndef EDGE_POLL_HUB_H
+#define EDGE_POLL_HUB_H
+
+#include "base/buf.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "edge/poll.h"
+
+/** What the parts of the room share: the poller, and one question of it. */
+
+#define POLL_READ_BYTES (64 * 1024)
+#define POLL_CODING_BYTES 128
+
+struct poll_origin;
+struct poll_conn;
+struct tls_context;
+
+struct poller {
+    struct loop *loop;
+    struct tls_context *tls; /* null: not needed yet */
+    char *ca_file;
+    int64_t trusted_ms; /* when its CAs were read */
+    int connections_max;
+    int under_way;
+    struct list origins;
+    struct heap clocks; /* of calls that are with a connection */
+    size_t clocks_room;
+    struct loop_timer *clock;
+    struct loop_timer *turn;  /* gives calls to connections */
+    struct loop_timer *sweep; /* while there are connections, or calls */
+    bool sweeps;
+    int64_t turn_ms; /* when `turn` comes; 0: it isn't set */
+    bool closing;
+    struct buf plain; /* a reply's body, its coding undone */
+    char *bytes;      /* POLL_READ_BYTES: what a connection has just brought */
+};
+
+/** One question. It waits in its origin, then it is with a connection. */
+struct poll_call {
+    struct list link; /* origin.waiting or conn.calls */
+    struct heap_entry clock;
+    struct poller *poller;
+    struct poll_origin *origin;
+    struct poll_conn *conn; /* null: it waits */
+    int64_t timeout_ms;
+    int64_t since_ms; /* waiting, or with its connection */
+    bool (*may_send)(void *context);
+    http_reply_fn *on_reply;
+    void *context;
+    int lost;    /* connections that lost it */
+    bool asked;  /* may_send() said yes */
+    bool sent;   /* a byte may have left */
+    bool looked; /* its time is over, its last look has begun */
+    /* Of HTTP/2: what has come so far. */
+    int32_t stream;
+    int status;
+    bool head_done;
+    bool done;
+    bool too_large;
+    size_t head_bytes;
+    struct buf body;
+    char retry_after[64];
+    char content_type[96];
+    char coding[POLL_CODING_BYTES];
+    struct str path;   /* into `text`, NUL-terminated both */
+    struct str bearer; /* "Bearer …"; absent: none */
+    char text[];
+};
+
+/** A call's end, and what came until then. */
+struct poll_answer {
+    enum reply_end end;
+    const char *why; /* null for a whole one */
+    int status;
+    struct str body;
+    struct str retry_after;
+    struct str content_type;
+    const char *coding;
+};
+
+/** Gives the reply to who asked, and frees the call. It is with no connection
+ * and in no list any more. */
+void poller_answer(struct poll_call *call, const struct poll_answer *answer);
+
+/** Answers without a reply; its status and body, if any came, of HTTP/2. */
+void poller_fail(struct poll_call *call, enum reply_end end, const char *why);
+
+/** Its time runs from now on; false: no memory. */
+MUST_CHECK bool poller_start_clock(struct poll_call *call);
+void poller_stop_clock(struct poll_call *call);
+
+/** poller.turn comes within so many milliseconds. */
+void poller_turn_within(struct poller *poller, int64_t wait_ms);
+
+/** The TLS of all connections; null, with *end and words in `why`. */
+struct tls_context *poller_tls(struct poller *poller, enum reply_end *end,
+                               char *why, size_t why_bytes);
+
+#endif

@@ -1,0 +1,435 @@
+#include "edge/poll/origin.h"
+
+#include "edge/poll/conn.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Who waits longer than that shows that there are too few connections. */
+#define GROW_MS 4
+#define RACE_MS 250 /* then another address is dialed, too (RFC 8305) */
+#define LOOKUP_MS 10000
+#define NAMES_MS 60000
+#define WAIT_MAX_MS 60000
+
+/* ---- URLs ---- */
+
+static bool read_port(struct str text, int *port)
+{
+    int64_t value = 0;
+    if (!str_to_i64(text, 1, 65535, &value)) {
+        return false;
+    }
+    *port = (int)value;
+    return true;
+}
+
+/** "host", "host:1", "[::1]:1"; no user, who would be a secret. */
+static bool read_authority(struct str text, struct poll_target *target)
+{
+    struct str host = text;
+    if (str_starts(text, STR("["))) {
+        const char *end = memchr(text.at, ']', text.len);
+        if (!end) {
+            return false;
+        }
+        host = (struct str){text.at + 1, (size_t)(end - text.at) - 1};
+        text = (struct str){end + 1, text.len - host.len - 2};
+    } else {
+        const char *colon = memchr(text.at, ':', text.len);
+        host.len = colon ? (size_t)(colon - text.at) : text.len;
+        text = (struct str){text.at + host.len, text.len - host.len};
+    }
+    if (text.len > 0 &&
+        (text.at[0] != ':' ||
+         !read_port((struct str){text.at + 1, text.len - 1}, &target->port))) {
+        return false;
+    }
+    if (host.len == 0 || host.len >= sizeof target->host ||
+        memchr(host.at, '@', host.len)) {
+        return false;
+    }
+    memcpy(target->host, host.at, host.len);
+    target->host[host.len] = '\0';
+    return true;
+}
+
+bool origin_read_url(struct str url, struct poll_target *target)
+{
+    *target = (struct poll_target){.port = 80};
+    size_t skip = 7;
+    if (str_starts(url, STR("https://"))) {
+        *target = (struct poll_target){.secure = true, .port = 443};
+        skip = 8;
+    } else if (!str_starts(url, STR("http://"))) {
+        return false;
+    }
+    for (size_t i = 0; i < url.len; i++) {
+        const unsigned char c = (unsigned char)url.at[i];
+        if (c <= 0x20 || c == 0x7f) {
+            return false;
+        }
+    }
+    url = (struct str){url.at + skip, url.len - skip};
+    const char *hash = memchr(url.at, '#', url.len);
+    url.len = hash ? (size_t)(hash - url.at) : url.len;
+    size_t host = 0;
+    while (host < url.len && url.at[host] != '/' && url.at[host] != '?') {
+        host++;
+    }
+    target->path = (struct str){url.at + host, url.len - host};
+    return read_authority((struct str){url.at, host}, target);
+}
+
+/* ---- the life of an origin ---- */
+
+static bool is_it(const struct poll_origin *origin,
+                  const struct poll_target *target)
+{
+    return origin->secure == target->secure && origin->port == target->port &&
+           str_eq_nocase(str_of(origin->host), str_of(target->host));
+}
+
+static void write_authority(struct poll_origin *origin)
+{
+    const bool v6 = strchr(origin->host, ':');
+    const int usual = origin->secure ? 443 : 80;
+    const int len =
+        snprintf(origin->authority, sizeof origin->authority, "%s%s%s",
+                 v6 ? "[" : "", origin->host, v6 ? "]" : "");
+    if (origin->port != usual && len > 0) {
+        snprintf(origin->authority + len,
+                 sizeof origin->authority - (size_t)len, ":%d", origin->port);
+    }
+}
+
+struct poll_origin *origin_of(struct poller *poller,
+                              const struct poll_target *target)
+{
+    for (struct list *at = poller->origins.next; at != &poller->origins;
+         at = at->next) {
+        struct poll_origin *origin = LIST_OWNER(at, struct poll_origin, link);
+        if (is_it(origin, target)) {
+            return origin;
+        }
+    }
+    struct poll_origin *origin = calloc(1, sizeof *origin);
+    if (!origin) {
+        return NULL;
+    }
+    origin->poller = poller;
+    origin->secure = target->secure;
+    origin->port = target->port;
+    memcpy(origin->host, target->host, sizeof origin->host);
+    write_authority(origin);
+    list_init(&origin->waiting);
+    list_init(&origin->conns);
+    list_init(&origin->ready);
+    list_add_tail(&poller->origins, &origin->link);
+    return origin;
+}
+
+void origin_free(struct poll_origin *origin)
+{
+    assert(list_is_empty(&origin->waiting) && list_is_empty(&origin->conns));
+    if (origin->lookup) {
+        lookup_stop(origin->lookup);
+    }
+    list_remove(&origin->link);
+    free(origin);
+}
+
+/* ---- who waits ---- */
+
+void origin_fail_waiting(struct poll_origin *origin, enum reply_end end,
+                         const char *why)
+{
+    struct list calls;
+    char words[160];
+    snprintf(words, sizeof words, "%s", why);
+    list_take_all(&calls, &origin->waiting); /* an end may begin others */
+    while (!list_is_empty(&calls)) {
+        struct list *link = list_pop(&calls);
+        poller_fail(LIST_OWNER(link, struct poll_call, link), end, words);
+    }
+}
+
+void origin_put_back(struct poll_origin *origin, struct poll_call *call)
+{
+    assert(!call->conn);
+    call->lost++;
+    call->stream = 0;
+    call->status = 0;
+    call->head_bytes = 0;
+    call->since_ms = loop_boot_ms(origin->poller->loop);
+    /* A ring has its head behind its tail. */
+    list_add_tail(origin->waiting.next, &call->link);
+    poller_turn_within(origin->poller, 0);
+}
+
+/* ---- more connections ---- */
+
+static void on_names(void *context, const struct lookup_answer *answer)
+{
+    struct poll_origin *origin = context;
+    char why[160];
+    origin->lookup = NULL;
+    if (answer->len == 0) {
+        snprintf(why, sizeof why, "no address of %.80s: %.60s", origin->host,
+                 answer->why);
+        origin->names.len = 0;
+        if (origin->conns_len == 0) {
+            origin_fail_waiting(origin, REPLY_UNRESOLVED, why);
+        }
+        return;
+    }
+    origin->names = *answer;
+    origin->name = 0;
+    origin->failed = 0;
+    origin->names_until_ms = loop_boot_ms(origin->poller->loop) + NAMES_MS;
+    origin_turn(origin);
+}
+
+/** Whether its addresses are known; if not, they are asked for. */
+static bool know_names(struct poll_origin *origin, int64_t now_ms)
+{
+    if (origin->names.len > 0 && now_ms < origin->names_until_ms) {
+        return true;
+    }
+    if (lookup_literal(origin->host, origin->port, &origin->names)) {
+        origin->names_until_ms = now_ms + NAMES_MS;
+        origin->name = 0;
+        return true;
+    }
+    if (!origin->lookup) {
+        origin->asked_ms = now_ms;
+        origin->lookup = lookup_start(origin->poller->loop, origin->host,
+                                      origin->port, on_names, origin);
+        if (!origin->lookup && origin->conns_len == 0) {
+            origin_fail_waiting(origin, REPLY_UNRESOLVED,
+                                "no memory to ask for its address");
+        }
+    }
+    return false;
+}
+
+static void dial_failed(struct poll_origin *origin)
+{
+    origin->failed++;
+    origin->name = (origin->name + 1) % origin->names.len;
+}
+
+/** As many of its addresses as it takes to begin one connection. */
+static void dial(struct poll_origin *origin, int64_t now_ms)
+{
+    char why[160] = "no memory";
+    for (; origin->failed < origin->names.len; dial_failed(origin)) {
+        const union lookup_address *address =
+            &origin->names.addresses[origin->name];
+        origin->dialed_ms = now_ms;
+        if (conn_dial(origin, address, why, sizeof why)) {
+            return;
+        }
+    }
+    origin->failed = 0;
+    origin->names_until_ms = 0; /* they may have moved */
+    if (origin->conns_len == 0) {
+        origin_fail_waiting(origin, REPLY_UNREACHED, why);
+    }
+}
+
+void origin_dial_failed(struct poll_origin *origin, enum reply_end end,
+                        const char *why)
+{
+    const int64_t now_ms = loop_boot_ms(origin->poller->loop);
+    if (origin->poller->closing || origin->names.len == 0) {
+        return;
+    }
+    dial_failed(origin);
+    if (origin->conns_len > 0) {
+        return; /* others are, or will be, there */
+    }
+    if (origin->failed < origin->names.len) {
+        dial(origin, now_ms);
+        return;
+    }
+    origin->failed = 0;
+    origin->names_until_ms = 0;
+    origin_fail_waiting(origin, end, why);
+}
+
+void origin_opened(struct poll_origin *origin, struct poll_conn *conn)
+{
+    (void)conn;
+    origin->failed = 0;
+    poller_turn_within(origin->poller, 0);
+}
+
+static int waiting_len(const struct poll_origin *origin, int most)
+{
+    int n = 0;
+    for (const struct list *at = origin->waiting.next;
+         at != &origin->waiting && n < most; at = at->next) {
+        n++;
+    }
+    return n;
+}
+
+/** How many to dial now; `*look_ms`: when to look again, 0: when told. */
+static int wanted(const struct poll_origin *origin, int64_t now_ms,
+                  int64_t *look_ms)
+{
+    const struct poll_call *first =
+        LIST_OWNER(origin->waiting.next, struct poll_call, link);
+    const int64_t waited_ms = now_ms - first->since_ms;
+    *look_ms = 0;
+    if (origin->conns_len == 0) {
+        return 1;
+    }
+    if (origin->dialing > 0) {
+        /* The first one shows what the server speaks. Its address may be one
+         * that nobody reaches: then the next one is tried beside it. */
+        const bool others = origin->conns_len == origin->dialing &&
+                            origin->dialing < origin->names.len;
+        const int64_t race_ms = origin->dialed_ms + RACE_MS - now_ms;
+        *look_ms = others ? (race_ms > 0 ? race_ms : 0) : 0;
+        return others && race_ms <= 0;
+    }
+    if (waited_ms < GROW_MS) {
+        *look_ms = GROW_MS - waited_ms;
+        return 0;
+    }
+    int more = origin->poller->connections_max - origin->conns_len;
+    more = more < origin->conns_len ? more : origin->conns_len;
+    return waiting_len(origin, more);
+}
+
+static void grow(struct poll_origin *origin, int64_t now_ms)
+{
+    int64_t look_ms = 0;
+    int more = wanted(origin, now_ms, &look_ms);
+    if (look_ms > 0) {
+        poller_turn_within(origin->poller, look_ms);
+    }
+    if (more <= 0 || !know_names(origin, now_ms)) {
+        return;
+    }
+    if (origin->dialing > 0) {
+        origin->name = (origin->name + 1) % origin->names.len;
+        poller_turn_within(origin->poller, RACE_MS);
+    }
+    while (more-- > 0 && !list_is_empty(&origin->waiting)) {
+        dial(origin, now_ms);
+    }
+}
+
+/* ---- giving ---- */
+
+static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
+{
+    while (!list_is_empty(&origin->ready)) {
+        struct poll_conn *conn =
+            LIST_OWNER(origin->ready.prev, struct poll_conn, ready);
+        conn_look(conn, now_ms); /* it may be too old */
+        if (conn_has_room(conn)) {
+            return conn;
+        }
+        assert(list_is_empty(&conn->ready));
+    }
+    return NULL;
+}
+
+/** @return  false: the call ended instead. */
+static bool give(struct poll_conn *conn, struct poll_call *call)
+{
+    if (!call->asked && call->may_send && !call->may_send(call->context)) {
+        poller_fail(call, REPLY_CANCELLED, "it may not be sent any more");
+        return false;
+    }
+    call->asked = true;
+    if (!conn_take(conn, call)) {
+        poller_fail(call, REPLY_UNREACHED, "no memory to send it");
+        return false;
+    }
+    return true;
+}
+
+void origin_turn(struct poll_origin *origin)
+{
+    const int64_t now_ms = loop_boot_ms(origin->poller->loop);
+    struct poll_conn *last = NULL;
+    struct poll_conn *conn;
+    if (origin->poller->closing) {
+        return;
+    }
+    while (!list_is_empty(&origin->waiting) &&
+           (conn = pick(origin, now_ms)) != NULL) {
+        if (last && last != conn) {
+            conn_flush(last);
+            last = NULL; /* that may have closed some */
+            continue;
+        }
+        struct list *link = list_pop(&origin->waiting);
+        if (give(conn, LIST_OWNER(link, struct poll_call, link))) {
+            last = conn;
+        }
+    }
+    if (last) {
+        conn_flush(last);
+    }
+    if (!list_is_empty(&origin->waiting)) {
+        grow(origin, now_ms);
+    }
+}
+
+/* ---- its clocks ---- */
+
+static struct poll_conn *conn_at(struct list *link)
+{
+    return LIST_OWNER(link, struct poll_conn, link);
+}
+
+void origin_drop_idle(struct poll_origin *origin)
+{
+    for (struct list *at = origin->conns.next; at != &origin->conns;) {
+        struct poll_conn *conn = conn_at(at);
+        at = at->next;
+        if (conn->state == CONN_OPEN && conn->active == 0) {
+            conn_leave(conn);
+        }
+    }
+}
+
+bool origin_look(struct poll_origin *origin, int64_t now_ms)
+{
+    for (struct list *at = origin->conns.next; at != &origin->conns;) {
+        struct poll_conn *conn = conn_at(at);
+        at = at->next;
+        conn_look(conn, now_ms);
+        if (conn->state == CONN_CLOSED) {
+            at = origin->conns.next; /* its end may have closed others */
+        }
+    }
+    if (origin->lookup && now_ms - origin->asked_ms >= LOOKUP_MS) {
+        lookup_stop(origin->lookup);
+        origin->lookup = NULL;
+        if (origin->conns_len == 0) {
+            origin_fail_waiting(origin, REPLY_UNRESOLVED,
+                                "no name server answered within 10 s");
+        }
+    }
+    while (!list_is_empty(&origin->waiting)) {
+        struct list *link = origin->waiting.next;
+        struct poll_call *call = LIST_OWNER(link, struct poll_call, link);
+        if (now_ms - call->since_ms < WAIT_MAX_MS) {
+            break;
+        }
+        list_remove(link);
+        poller_fail(call, REPLY_TIMED_OUT, "no connection was free for 60 s");
+    }
+    origin_turn(origin);
+    return !list_is_empty(&origin->conns) || !list_is_empty(&origin->waiting) ||
+           origin->lookup;
+}

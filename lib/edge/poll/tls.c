@@ -1,0 +1,209 @@
+#include "edge/poll/tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tls_context {
+    SSL_CTX *ctx;
+};
+
+struct tls {
+    SSL *ssl;
+    bool broken; /* no goodbye */
+};
+
+/* What may be used, by preference: HTTP/2, HTTP/1.1. */
+static const unsigned char protocols[] = "\x02h2\x08http/1.1";
+
+static void say_why(char *why, size_t why_bytes, const char *what)
+{
+    const unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    snprintf(why, why_bytes, "%s: %s", what,
+             reason  ? reason
+             : errno ? strerror(errno)
+                     : "the connection ended");
+}
+
+static bool trust(SSL_CTX *ctx, const char *ca_file, const char *ca_folder)
+{
+    const bool file = ca_file && SSL_CTX_load_verify_file(ctx, ca_file) == 1;
+    const bool folder =
+        ca_folder && SSL_CTX_load_verify_dir(ctx, ca_folder) == 1;
+    /* A certificate of the store ends a chain, whoever signed it: as libcurl
+     * has it, so that a server's own can be trusted. */
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx),
+                         X509_V_FLAG_PARTIAL_CHAIN);
+    return file || (!ca_file && folder);
+}
+
+static bool set_up(SSL_CTX *ctx)
+{
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_read_ahead(ctx, 1); /* a record is one read, not two */
+    return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_alpn_protos(ctx, protocols, sizeof protocols - 1) == 0;
+}
+
+struct tls_context *tls_context_open(const char *ca_file, const char *ca_folder,
+                                     char *why, size_t why_bytes)
+{
+    ERR_clear_error();
+    errno = 0;
+    struct tls_context *context = calloc(1, sizeof *context);
+    if (context) {
+        context->ctx = SSL_CTX_new(TLS_client_method());
+    }
+    if (!context || !context->ctx || !set_up(context->ctx)) {
+        snprintf(why, why_bytes, "no memory for TLS");
+        tls_context_close(context);
+        return NULL;
+    }
+    if (!trust(context->ctx, ca_file, ca_folder)) {
+        char what[300];
+        snprintf(what, sizeof what, "the CA certificates of %s can't be read",
+                 ca_file     ? ca_file
+                 : ca_folder ? ca_folder
+                             : "this system");
+        say_why(why, why_bytes, what);
+        tls_context_close(context);
+        return NULL;
+    }
+    return context;
+}
+
+void tls_context_close(struct tls_context *context)
+{
+    if (context) {
+        SSL_CTX_free(context->ctx); /* connections have shares in it */
+    }
+    free(context);
+}
+
+/** Whose certificate it must be. Addresses are not sent as server names. */
+static bool expect(SSL *ssl, const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    if (inet_pton(AF_INET, host, address) == 1 ||
+        inet_pton(AF_INET6, host, address) == 1) {
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    }
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, host) == 1 &&
+           SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+struct tls *tls_open(struct tls_context *context, int fd, const char *host)
+{
+    struct tls *tls = calloc(1, sizeof *tls);
+    if (!tls) {
+        return NULL;
+    }
+    tls->ssl = SSL_new(context->ctx);
+    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || !expect(tls->ssl, host)) {
+        tls->broken = true;
+        tls_close(tls);
+        return NULL;
+    }
+    return tls;
+}
+
+void tls_close(struct tls *tls)
+{
+    if (!tls) {
+        return;
+    }
+    if (!tls->broken && SSL_is_init_finished(tls->ssl)) {
+        ERR_clear_error();
+        (void)SSL_shutdown(tls->ssl); /* nobody waits for its answer */
+    }
+    ERR_clear_error();
+    SSL_free(tls->ssl);
+    free(tls);
+}
+
+enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes)
+{
+    ERR_clear_error();
+    errno = 0;
+    const int done = SSL_connect(tls->ssl);
+    switch (SSL_get_error(tls->ssl, done)) {
+    case SSL_ERROR_NONE:
+        return TLS_DONE;
+    case SSL_ERROR_WANT_READ:
+        return TLS_WANTS_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return TLS_WANTS_WRITE;
+    default:
+        break;
+    }
+    tls->broken = true;
+    const long verdict = SSL_get_verify_result(tls->ssl);
+    if (verdict != X509_V_OK) {
+        snprintf(why, why_bytes, "SSL certificate problem: %s",
+                 X509_verify_cert_error_string(verdict));
+        return TLS_UNTRUSTED;
+    }
+    say_why(why, why_bytes, "no TLS with it");
+    return TLS_FAILED;
+}
+
+bool tls_speaks_h2(const struct tls *tls)
+{
+    const unsigned char *name = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(tls->ssl, &name, &len);
+    return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+/** What a read or write that brought no bytes means. */
+static ssize_t judge(struct tls *tls, int done, char *why, size_t why_bytes)
+{
+    switch (SSL_get_error(tls->ssl, done)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return IO_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    default:
+        tls->broken = true;
+        say_why(why, why_bytes, "the connection broke");
+        return IO_FAILED;
+    }
+}
+
+ssize_t tls_read(struct tls *tls, char *out, size_t room, char *why,
+                 size_t why_bytes)
+{
+    size_t len = 0;
+    ERR_clear_error();
+    errno = 0;
+    const int done = SSL_read_ex(tls->ssl, out, room, &len);
+    return done == 1 ? (ssize_t)len : judge(tls, done, why, why_bytes);
+}
+
+ssize_t tls_write(struct tls *tls, struct str bytes, char *why,
+                  size_t why_bytes)
+{
+    size_t len = 0;
+    ERR_clear_error();
+    errno = 0;
+    const int done = SSL_write_ex(tls->ssl, bytes.at, bytes.len, &len);
+    return done == 1 ? (ssize_t)len : judge(tls, done, why, why_bytes);
+}
+
+bool tls_holds_bytes(const struct tls *tls)
+{
+    return SSL_has_pending(tls->ssl) == 1;
+}

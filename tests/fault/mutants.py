@@ -80,7 +80,7 @@ MUTANTS = [
     ("a sequence at its end rejects a request", "lib/edge/pg/unit.c",
      'others[] = {"2200H", "22P05"};', 'others[] = {"22P05", "22P05"};',
      ["edge/store_intake"]),
-    ("a constraint ends the connection", "lib/edge/pg/lane.c",
+    ("a constraint ends the connection", "lib/edge/pg/unit.c",
      "return pg_unit_is_constraint(unit) ||\n           strncmp",
      "return strncmp", ["edge/store_intake", "edge/store_turn"]),
     ("a constraint stops every row", "lib/edge/store/turn.c",

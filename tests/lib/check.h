@@ -29,6 +29,15 @@ struct check_tests {
 
 static struct check_tests check_tests __attribute__((unused));
 
+/** One more: for tests that are made of a table. */
+static inline void check_add(struct CMUnitTest test)
+{
+    if (check_tests.len == CHECK_TESTS_MAX) {
+        __builtin_trap(); /* it is too small */
+    }
+    check_tests.tests[check_tests.len++] = test;
+}
+
 #define TEST_CASE(name) TEST_CASE_WITH(name, NULL, NULL)
 
 /** One with a set-up and a tear-down of its own. */
@@ -36,22 +45,21 @@ static struct check_tests check_tests __attribute__((unused));
     static void name(void **state);                                            \
     __attribute__((constructor)) static void name##_is_a_test(void)            \
     {                                                                          \
-        if (check_tests.len == CHECK_TESTS_MAX) {                              \
-            abort_tests();                                                     \
-        }                                                                      \
-        check_tests.tests[check_tests.len++] =                                 \
-            (struct CMUnitTest){#name, name, begin, end, NULL};                \
+        check_add((struct CMUnitTest){#name, name, begin, end, NULL});         \
     }                                                                          \
     static void name(void **state __attribute__((unused)))
 
-#define abort_tests() __builtin_trap() /* CHECK_TESTS_MAX is too small */
+/** All tests of the file, between a set-up and a tear-down: for a main() that
+ * has something to do before. */
+#define TESTS_RESULT(begin, end)                                               \
+    _cmocka_run_group_tests("tests", check_tests.tests, check_tests.len,       \
+                            begin, end)
 
-/** The program: all tests of the file, between a set-up and a tear-down. */
+/** The program, where it is nothing else. */
 #define TESTS_RUN(begin, end)                                                  \
     int main(void)                                                             \
     {                                                                          \
-        return _cmocka_run_group_tests("tests", check_tests.tests,             \
-                                       check_tests.len, begin, end);           \
+        return TESTS_RESULT(begin, end);                                       \
     }
 
 #endif

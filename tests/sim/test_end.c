@@ -18,9 +18,8 @@ static void end(struct world *world, struct node *w1)
     close_world(world);
 }
 
-static void a_task__failed_upstream__is_told_unpaid(void **state)
+TEST_CASE(a_task__failed_upstream__is_told_unpaid)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.end = "failed";
@@ -33,9 +32,8 @@ static void a_task__failed_upstream__is_told_unpaid(void **state)
     end(world, w1);
 }
 
-static void a_deadline__while_it_runs__and_the_video_comes_late(void **state)
+TEST_CASE(a_deadline__while_it_runs__and_the_video_comes_late)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.run_ms = 5 * MINUTE_MS;
@@ -56,10 +54,8 @@ static void a_deadline__while_it_runs__and_the_video_comes_late(void **state)
     end(world, w1);
 }
 
-static void
-a_deadline__while_it_runs__and_it_fails_late__is_told_once(void **state)
+TEST_CASE(a_deadline__while_it_runs__and_it_fails_late__is_told_once)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.run_ms = 5 * MINUTE_MS;
@@ -77,10 +73,8 @@ static bool is_told_as_timed_out(void *world)
 }
 
 /** What was waited for is over when its save is answered at last. */
-static void
-a_failure__told_as_the_store_goes__ends_with_its_late_time(void **state)
+TEST_CASE(a_failure__told_as_the_store_goes__ends_with_its_late_time)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.run_ms = 48 * HOUR_MS;
@@ -93,9 +87,8 @@ a_failure__told_as_the_store_goes__ends_with_its_late_time(void **state)
     end(world, w1);
 }
 
-static void a_deadline__in_the_queue__is_told_even_under_a_hold(void **state)
+TEST_CASE(a_deadline__in_the_queue__is_told_even_under_a_hold)
 {
-    (void)state;
     struct node *w1;
     struct world *world =
         one(provider_usual_plan(), ",\"deadline_seconds\":60", &w1);
@@ -107,10 +100,8 @@ static void a_deadline__in_the_queue__is_told_even_under_a_hold(void **state)
     end(world, w1);
 }
 
-static void
-a_task__the_provider_forgets__is_lost_after_ten_minutes(void **state)
+TEST_CASE(a_task__the_provider_forgets__is_lost_after_ten_minutes)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.unknown = true;
@@ -125,9 +116,8 @@ a_task__the_provider_forgets__is_lost_after_ten_minutes(void **state)
     end(world, w1);
 }
 
-static void a_url__that_has_expired__is_asked_for_afresh(void **state)
+TEST_CASE(a_url__that_has_expired__is_asked_for_afresh)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.url_life_ms = 60000;
@@ -142,9 +132,8 @@ static void a_url__that_has_expired__is_asked_for_afresh(void **state)
     end(world, w1);
 }
 
-static void a_url__that_has_expired_for_good__is_told(void **state)
+TEST_CASE(a_url__that_has_expired_for_good__is_told)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.url_life_ms = 60000;
@@ -159,9 +148,8 @@ static void a_url__that_has_expired_for_good__is_told(void **state)
     end(world, w1);
 }
 
-static void what_a_dead_worker_had_begun__goes_before_the_end(void **state)
+TEST_CASE(what_a_dead_worker_had_begun__goes_before_the_end)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.url_life_ms = 60000;
@@ -181,9 +169,8 @@ static void what_a_dead_worker_had_begun__goes_before_the_end(void **state)
     end(world, w2);
 }
 
-static void a_video__that_is_none__is_given_up_after_an_hour(void **state)
+TEST_CASE(a_video__that_is_none__is_given_up_after_an_hour)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.no_video = true;
@@ -203,9 +190,8 @@ static bool are_stored(void *context)
 }
 
 /** More hosts that drip than a worker fetches from at once. */
-static void hosts_that_drip__hand_their_slots_to_others(void **state)
+TEST_CASE(hosts_that_drip__hand_their_slots_to_others)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
     struct plan plan = provider_usual_plan();
@@ -234,9 +220,8 @@ static void hosts_that_drip__hand_their_slots_to_others(void **state)
 }
 
 /** Nothing in it proves its end: what two fetches bring alike is taken. */
-static void a_video__without_an_end__is_stored_when_two_agree(void **state)
+TEST_CASE(a_video__without_an_end__is_stored_when_two_agree)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.unmeasured = true;
@@ -256,9 +241,8 @@ static void a_video__without_an_end__is_stored_when_two_agree(void **state)
 }
 
 /** Two bad answers in a row cost seconds. */
-static void a_video__after_bad_bodies__is_stored_soon(void **state)
+TEST_CASE(a_video__after_bad_bodies__is_stored_soon)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.bad_bodies = 3;
@@ -269,10 +253,8 @@ static void a_video__after_bad_bodies__is_stored_soon(void **state)
 }
 
 /** The hour goes on where another worker takes over. */
-static void
-a_video__that_is_none__is_given_up_after_an_hour_of_two(void **state)
+TEST_CASE(a_video__that_is_none__is_given_up_after_an_hour_of_two)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.no_video = true;
@@ -287,9 +269,8 @@ a_video__that_is_none__is_given_up_after_an_hour_of_two(void **state)
     end(world, w2);
 }
 
-static void a_result__without_a_url__is_waited_for(void **state)
+TEST_CASE(a_result__without_a_url__is_waited_for)
 {
-    (void)state;
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.videos = 0;
@@ -301,9 +282,8 @@ static void a_result__without_a_url__is_waited_for(void **state)
     end(world, w1);
 }
 
-static void full_storage__stops_submissions__and_loses_nothing(void **state)
+TEST_CASE(full_storage__stops_submissions__and_loses_nothing)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one(provider_usual_plan(), "", &w1);
     world->storage->full = true;
@@ -338,22 +318,18 @@ static void stored_already(bool early)
     end(world, w1);
 }
 
-static void what_is_stored_already__is_adopted__not_replaced(void **state)
+TEST_CASE(what_is_stored_already__is_adopted__not_replaced)
 {
-    (void)state;
     stored_already(false);
 }
 
-static void
-what_is_stored_already__and_is_said_at_once__is_adopted(void **state)
+TEST_CASE(what_is_stored_already__and_is_said_at_once__is_adopted)
 {
-    (void)state;
     stored_already(true);
 }
 
-static void a_broker__that_is_away__is_told_once_it_is_back(void **state)
+TEST_CASE(a_broker__that_is_away__is_told_once_it_is_back)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one(provider_usual_plan(), "", &w1);
     until_state(world, "a", RUNNING, MINUTE_MS);
@@ -366,9 +342,8 @@ static void a_broker__that_is_away__is_told_once_it_is_back(void **state)
     end(world, w1);
 }
 
-static void an_event__that_was_sent_twice__has_the_same_bytes(void **state)
+TEST_CASE(an_event__that_was_sent_twice__has_the_same_bytes)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one(provider_usual_plan(), "", &w1);
     while (times_told(world, "event a") == 0) {
@@ -391,34 +366,4 @@ static void an_event__that_was_sent_twice__has_the_same_bytes(void **state)
     end(world, w1);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_task__failed_upstream__is_told_unpaid),
-        cmocka_unit_test(a_deadline__while_it_runs__and_the_video_comes_late),
-        cmocka_unit_test(
-            a_deadline__while_it_runs__and_it_fails_late__is_told_once),
-        cmocka_unit_test(
-            a_failure__told_as_the_store_goes__ends_with_its_late_time),
-        cmocka_unit_test(a_deadline__in_the_queue__is_told_even_under_a_hold),
-        cmocka_unit_test(
-            a_task__the_provider_forgets__is_lost_after_ten_minutes),
-        cmocka_unit_test(a_url__that_has_expired__is_asked_for_afresh),
-        cmocka_unit_test(a_url__that_has_expired_for_good__is_told),
-        cmocka_unit_test(what_a_dead_worker_had_begun__goes_before_the_end),
-        cmocka_unit_test(a_video__that_is_none__is_given_up_after_an_hour),
-        cmocka_unit_test(hosts_that_drip__hand_their_slots_to_others),
-        cmocka_unit_test(a_video__without_an_end__is_stored_when_two_agree),
-        cmocka_unit_test(a_video__after_bad_bodies__is_stored_soon),
-        cmocka_unit_test(
-            a_video__that_is_none__is_given_up_after_an_hour_of_two),
-        cmocka_unit_test(a_result__without_a_url__is_waited_for),
-        cmocka_unit_test(full_storage__stops_submissions__and_loses_nothing),
-        cmocka_unit_test(what_is_stored_already__is_adopted__not_replaced),
-        cmocka_unit_test(
-            what_is_stored_already__and_is_said_at_once__is_adopted),
-        cmocka_unit_test(a_broker__that_is_away__is_told_once_it_is_back),
-        cmocka_unit_test(an_event__that_was_sent_twice__has_the_same_bytes),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -5,10 +5,8 @@
 
 /* Workers that die, freeze, drain, and lose the store. */
 
-static void
-a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(void **state)
+TEST_CASE(a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -32,9 +30,8 @@ a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds(void **state)
     close_world(world);
 }
 
-static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
+TEST_CASE(a_dead_worker__with_a_send_under_way__leaves_a_doubt)
 {
-    (void)state;
     struct world *world = world_open(2);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -55,10 +52,8 @@ static void a_dead_worker__with_a_send_under_way__leaves_a_doubt(void **state)
     close_world(world);
 }
 
-static void
-a_dead_worker__whose_claim_was_never_sent__is_replayed_once(void **state)
+TEST_CASE(a_dead_worker__whose_claim_was_never_sent__is_replayed_once)
 {
-    (void)state;
     struct world *world = world_open(3);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
@@ -75,9 +70,8 @@ a_dead_worker__whose_claim_was_never_sent__is_replayed_once(void **state)
     close_world(world);
 }
 
-static void a_frozen_worker__comes_back__finds_itself_dead(void **state)
+TEST_CASE(a_frozen_worker__comes_back__finds_itself_dead)
 {
-    (void)state;
     struct world *world = world_open(4);
     struct node *w1 = node_start(world, "w1", NULL);
     world_ask(world, "a");
@@ -99,9 +93,8 @@ static void a_frozen_worker__comes_back__finds_itself_dead(void **state)
     close_world(world);
 }
 
-static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
+TEST_CASE(a_frozen_worker__in_mid_submission__brings_its_id_home)
 {
-    (void)state;
     struct world *world = world_open(5);
     world->provider->told = KEYS_TOLD_NOTHING; /* nobody replays */
     struct node *w1 = node_start(world, "w1", NULL);
@@ -125,9 +118,8 @@ static void a_frozen_worker__in_mid_submission__brings_its_id_home(void **state)
     close_world(world);
 }
 
-static void a_frozen_worker__right_after_its_claim__sends_nothing(void **state)
+TEST_CASE(a_frozen_worker__right_after_its_claim__sends_nothing)
 {
-    (void)state;
     struct world *world = world_open(12);
     world->provider->told = KEYS_TOLD_NOTHING; /* nobody replays */
     struct node *w1 = node_start(world, "w1", NULL);
@@ -145,9 +137,8 @@ static void a_frozen_worker__right_after_its_claim__sends_nothing(void **state)
     close_world(world);
 }
 
-static void an_adopted_doubt__whose_answer_is_lost__stays_a_doubt(void **state)
+TEST_CASE(an_adopted_doubt__whose_answer_is_lost__stays_a_doubt)
 {
-    (void)state;
     for (int committed = 0; committed < 2; committed++) {
         struct world *world = world_open(13);
         world->provider->told = KEYS_TOLD_NO;
@@ -172,9 +163,8 @@ static void an_adopted_doubt__whose_answer_is_lost__stays_a_doubt(void **state)
     }
 }
 
-static void a_drained_worker__hands_over_at_once(void **state)
+TEST_CASE(a_drained_worker__hands_over_at_once)
 {
-    (void)state;
     struct world *world = world_open(6);
     struct node *w1 = node_start(world, "w1", NULL);
     for (int i = 0; i < 20; i++) {
@@ -207,10 +197,8 @@ static bool has_ended(void *node)
 }
 
 /** An answer is there and the store is not: nobody is told that all is safe. */
-static void
-a_drain_that_runs_out_of_time__leaves_the_rest_to_others(void **state)
+TEST_CASE(a_drain_that_runs_out_of_time__leaves_the_rest_to_others)
 {
-    (void)state;
     struct world *world = world_open(8);
     struct node *w1 = node_start(world, "w1", NULL);
     world_ask(world, "a");
@@ -232,9 +220,8 @@ a_drain_that_runs_out_of_time__leaves_the_rest_to_others(void **state)
     close_world(world);
 }
 
-static void a_drained_worker__with_nothing_to_do__is_gone_at_once(void **state)
+TEST_CASE(a_drained_worker__with_nothing_to_do__is_gone_at_once)
 {
-    (void)state;
     struct world *world = world_open(7);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
@@ -244,9 +231,8 @@ static void a_drained_worker__with_nothing_to_do__is_gone_at_once(void **state)
     close_world(world);
 }
 
-static void a_store__away_longer_than_a_lease__robs_nobody(void **state)
+TEST_CASE(a_store__away_longer_than_a_lease__robs_nobody)
 {
-    (void)state;
     struct world *world = world_open(8);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -278,9 +264,8 @@ static struct stage_options that_settles(void)
     return options;
 }
 
-static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
+TEST_CASE(a_claim__whose_answer_is_lost__was_never_sent)
 {
-    (void)state;
     struct world *world = world_open(9);
     const struct stage_options options = that_settles();
     struct node *w1 = node_start(world, "w1", &options);
@@ -299,9 +284,8 @@ static void a_claim__whose_answer_is_lost__was_never_sent(void **state)
 
 /** Leases were deleted and their numbers begin anew: another works under
  * ours. */
-static void a_submission__of_another_under_our_number__is_in_doubt(void **state)
+TEST_CASE(a_submission__of_another_under_our_number__is_in_doubt)
 {
-    (void)state;
     for (int lost = 0; lost < 2; lost++) {
         struct world *world = world_open(9);
         const struct stage_options options = that_settles();
@@ -338,9 +322,8 @@ static void a_submission__of_another_under_our_number__is_in_doubt(void **state)
     }
 }
 
-static void a_row__that_is_kept_out__is_saved_later(void **state)
+TEST_CASE(a_row__that_is_kept_out__is_saved_later)
 {
-    (void)state;
     struct world *world = world_open(9);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
@@ -358,9 +341,8 @@ static void a_row__that_is_kept_out__is_saved_later(void **state)
     close_world(world);
 }
 
-static void what_is_unreadable__in_many_parts__is_counted_whole(void **state)
+TEST_CASE(what_is_unreadable__in_many_parts__is_counted_whole)
 {
-    (void)state;
     struct world *world = world_open(9);
     world->tables->unreadable = 30;
     struct node *w1 = node_start(world, "w1", NULL);
@@ -380,10 +362,8 @@ static void what_is_unreadable__in_many_parts__is_counted_whole(void **state)
     close_world(world);
 }
 
-static void
-errors__over_a_good_connection__come_no_faster_than_that(void **state)
+TEST_CASE(errors__over_a_good_connection__come_no_faster_than_that)
 {
-    (void)state;
     struct world *world = world_open(9);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
@@ -399,9 +379,8 @@ errors__over_a_good_connection__come_no_faster_than_that(void **state)
     close_world(world);
 }
 
-static void a_claim__while_another_counts__comes_again_soon(void **state)
+TEST_CASE(a_claim__while_another_counts__comes_again_soon)
 {
-    (void)state;
     struct world *world = world_open(9);
     struct stage_options options = node_options();
     options.generations_max = 5;
@@ -415,7 +394,7 @@ static void a_claim__while_another_counts__comes_again_soon(void **state)
     close_world(world);
 }
 
-static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
+TEST_CASE(an_answer__of_the_store_is_lost__nothing_is_done_twice)
 {
     static const struct {
         enum unit unit;
@@ -425,7 +404,6 @@ static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
         {UNIT_SAVE, SUCCEEDED},  {UNIT_SAVE, CLOSED},  {UNIT_SAVE, QUEUED},
         {UNIT_SAVE, SUBMITTING}, {UNIT_JOIN, QUEUED},
     };
-    (void)state;
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         struct world *world = world_open(9);
         struct node *w1 = node_start(world, "w1", NULL);
@@ -453,9 +431,8 @@ static void an_answer__of_the_store_is_lost__nothing_is_done_twice(void **state)
     }
 }
 
-static void an_adoption__whose_answer_is_lost__is_found_again(void **state)
+TEST_CASE(an_adoption__whose_answer_is_lost__is_found_again)
 {
-    (void)state;
     for (int committed = 0; committed < 2; committed++) {
         struct world *world = world_open(10);
         struct node *w1 = node_start(world, "w1", NULL);
@@ -474,9 +451,8 @@ static void an_adoption__whose_answer_is_lost__is_found_again(void **state)
     }
 }
 
-static void an_id__the_store_does_not_take__is_written_after_all(void **state)
+TEST_CASE(an_id__the_store_does_not_take__is_written_after_all)
 {
-    (void)state;
     for (int committed = 0; committed < 2; committed++) {
         struct world *world = world_open(11);
         struct node *w1 = node_start(world, "w1", NULL);
@@ -495,9 +471,8 @@ static void an_id__the_store_does_not_take__is_written_after_all(void **state)
 
 /** Given back and claimed again by one commit, whose answer is lost: the row is
  * ours under another fence. */
-static void a_task__given_back_and_claimed_in_one_commit__goes_on(void **state)
+TEST_CASE(a_task__given_back_and_claimed_in_one_commit__goes_on)
 {
-    (void)state;
     struct world *world = world_open(5);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
@@ -515,9 +490,8 @@ static void a_task__given_back_and_claimed_in_one_commit__goes_on(void **state)
 }
 
 /** A claim of the lease that is lost is answered when there is a new one. */
-static void a_claim__of_a_lost_lease__says_nothing_of_the_new_one(void **state)
+TEST_CASE(a_claim__of_a_lost_lease__says_nothing_of_the_new_one)
 {
-    (void)state;
     struct world *world = world_open(11);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -541,9 +515,8 @@ static void a_claim__of_a_lost_lease__says_nothing_of_the_new_one(void **state)
 }
 
 /** Workers that come back one after the other bury nobody. */
-static void a_store__away__nobody_alive_is_buried(void **state)
+TEST_CASE(a_store__away__nobody_alive_is_buried)
 {
-    (void)state;
     for (uint64_t seed = 1; seed <= 5; seed++) {
         struct world *world = world_open(seed);
         struct node *nodes[6];
@@ -570,9 +543,8 @@ static void a_store__away__nobody_alive_is_buried(void **state)
 
 /** An outage within a lease is no cut: who counts from its end must still let
  * those come back that come later. */
-static void a_store__away_for_a_moment__nobody_alive_is_buried(void **state)
+TEST_CASE(a_store__away_for_a_moment__nobody_alive_is_buried)
 {
-    (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         struct world *world = world_open(seed);
         struct node *nodes[6];
@@ -599,9 +571,8 @@ static void a_store__away_for_a_moment__nobody_alive_is_buried(void **state)
 
 /** A busy machine: the heir's loop stands still for most of a lease, right when
  * the other one dies. It is late, not cut off. */
-static void a_dead_worker__whose_heir_was_late__is_buried_in_time(void **state)
+TEST_CASE(a_dead_worker__whose_heir_was_late__is_buried_in_time)
 {
-    (void)state;
     struct world *world = world_open(8);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -617,9 +588,8 @@ static void a_dead_worker__whose_heir_was_late__is_buried_in_time(void **state)
 
 /** Seven of eight die in one moment: all their tasks are adopted within ten
  * seconds, and one look is enough to bury them. */
-static void many_dead__at_once__are_all_replaced_in_ten_seconds(void **state)
+TEST_CASE(many_dead__at_once__are_all_replaced_in_ten_seconds)
 {
-    (void)state;
     struct world *world = world_open(7);
     struct node *nodes[8];
     char names[8][4];
@@ -645,10 +615,8 @@ static void many_dead__at_once__are_all_replaced_in_ten_seconds(void **state)
 
 /** Its time for an answer is over when it is taken over, and keys are not
  * honoured; but its owner was only frozen, and has the answer. */
-static void
-a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state)
+TEST_CASE(a_doubt__taken_over_from_a_living_owner__is_not_settled)
 {
-    (void)state;
     struct world *world = world_open(9);
     struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
@@ -674,44 +642,4 @@ a_doubt__taken_over_from_a_living_owner__is_not_settled(void **state)
     close_world(world);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            a_dead_worker__with_a_running_task__is_replaced_in_ten_seconds),
-        cmocka_unit_test(a_dead_worker__with_a_send_under_way__leaves_a_doubt),
-        cmocka_unit_test(
-            a_dead_worker__whose_claim_was_never_sent__is_replayed_once),
-        cmocka_unit_test(a_frozen_worker__comes_back__finds_itself_dead),
-        cmocka_unit_test(
-            a_frozen_worker__in_mid_submission__brings_its_id_home),
-        cmocka_unit_test(a_frozen_worker__right_after_its_claim__sends_nothing),
-        cmocka_unit_test(an_adopted_doubt__whose_answer_is_lost__stays_a_doubt),
-        cmocka_unit_test(a_drained_worker__hands_over_at_once),
-        cmocka_unit_test(
-            a_drain_that_runs_out_of_time__leaves_the_rest_to_others),
-        cmocka_unit_test(a_drained_worker__with_nothing_to_do__is_gone_at_once),
-        cmocka_unit_test(a_store__away_longer_than_a_lease__robs_nobody),
-        cmocka_unit_test(a_claim__whose_answer_is_lost__was_never_sent),
-        cmocka_unit_test(
-            a_submission__of_another_under_our_number__is_in_doubt),
-        cmocka_unit_test(a_row__that_is_kept_out__is_saved_later),
-        cmocka_unit_test(what_is_unreadable__in_many_parts__is_counted_whole),
-        cmocka_unit_test(
-            errors__over_a_good_connection__come_no_faster_than_that),
-        cmocka_unit_test(a_claim__while_another_counts__comes_again_soon),
-        cmocka_unit_test(
-            an_answer__of_the_store_is_lost__nothing_is_done_twice),
-        cmocka_unit_test(an_adoption__whose_answer_is_lost__is_found_again),
-        cmocka_unit_test(an_id__the_store_does_not_take__is_written_after_all),
-        cmocka_unit_test(a_task__given_back_and_claimed_in_one_commit__goes_on),
-        cmocka_unit_test(a_claim__of_a_lost_lease__says_nothing_of_the_new_one),
-        cmocka_unit_test(a_store__away__nobody_alive_is_buried),
-        cmocka_unit_test(a_store__away_for_a_moment__nobody_alive_is_buried),
-        cmocka_unit_test(a_dead_worker__whose_heir_was_late__is_buried_in_time),
-        cmocka_unit_test(many_dead__at_once__are_all_replaced_in_ten_seconds),
-        cmocka_unit_test(
-            a_doubt__taken_over_from_a_living_owner__is_not_settled),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

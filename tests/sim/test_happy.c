@@ -2,9 +2,8 @@
 
 /* Nothing goes wrong. */
 
-static void one_request__in_a_quiet_world__is_made_stored_and_told(void **state)
+TEST_CASE(one_request__in_a_quiet_world__is_made_stored_and_told)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
     world_ask(world, "a");
@@ -31,9 +30,8 @@ static void ask(struct world *world, const char *id, const char *fields)
     kafka_request(world, text);
 }
 
-static void five_requests__one_of_each_mode__are_made(void **state)
+TEST_CASE(five_requests__one_of_each_mode__are_made)
 {
-    (void)state;
     struct world *world = world_open(2);
     struct node *w1 = node_start(world, "w1", NULL);
     ask(world, "text", "");
@@ -51,9 +49,8 @@ static void five_requests__one_of_each_mode__are_made(void **state)
     close_world(world);
 }
 
-static void a_result__with_three_videos__is_told_whole(void **state)
+TEST_CASE(a_result__with_three_videos__is_told_whole)
 {
-    (void)state;
     struct world *world = world_open(3);
     struct node *w1 = node_start(world, "w1", NULL);
     struct plan plan = provider_usual_plan();
@@ -76,9 +73,8 @@ static void a_result__with_three_videos__is_told_whole(void **state)
     close_world(world);
 }
 
-static void two_hundred__on_three_workers__are_shared(void **state)
+TEST_CASE(two_hundred__on_three_workers__are_shared)
 {
-    (void)state;
     struct world *world = world_open(4);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -101,9 +97,8 @@ static void two_hundred__on_three_workers__are_shared(void **state)
 }
 
 /** However long an answer takes: 2 % of 5 s, a way of at most 30 ms aside. */
-static void polls__of_each_task__come_an_interval_apart(void **state)
+TEST_CASE(polls__of_each_task__come_an_interval_apart)
 {
-    (void)state;
     struct world *world = world_open(5);
     struct node *w1 = node_start(world, "w1", NULL);
     struct plan plan = provider_usual_plan();
@@ -128,15 +123,4 @@ static void polls__of_each_task__come_an_interval_apart(void **state)
     close_world(world);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            one_request__in_a_quiet_world__is_made_stored_and_told),
-        cmocka_unit_test(five_requests__one_of_each_mode__are_made),
-        cmocka_unit_test(a_result__with_three_videos__is_told_whole),
-        cmocka_unit_test(two_hundred__on_three_workers__are_shared),
-        cmocka_unit_test(polls__of_each_task__come_an_interval_apart),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

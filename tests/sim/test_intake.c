@@ -4,9 +4,8 @@
 
 /* What comes in on the request topic. */
 
-static void a_request__delivered_twice__is_made_once(void **state)
+TEST_CASE(a_request__delivered_twice__is_made_once)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -23,9 +22,8 @@ static void a_request__delivered_twice__is_made_once(void **state)
     close_world(world);
 }
 
-static void a_request__with_faults__ends_in_an_event(void **state)
+TEST_CASE(a_request__with_faults__ends_in_an_event)
 {
-    (void)state;
     struct world *world = world_open(2);
     struct node *w1 = node_start(world, "w1", NULL);
     kafka_request(world, "{\"request_id\":\"a\",\"request\":{\"prompt\":\"\","
@@ -39,9 +37,8 @@ static void a_request__with_faults__ends_in_an_event(void **state)
     close_world(world);
 }
 
-static void an_id__used_again_for_something_else__is_rejected(void **state)
+TEST_CASE(an_id__used_again_for_something_else__is_rejected)
 {
-    (void)state;
     struct world *world = world_open(3);
     struct node *w1 = node_start(world, "w1", NULL);
     world_ask(world, "a");
@@ -55,9 +52,8 @@ static void an_id__used_again_for_something_else__is_rejected(void **state)
     close_world(world);
 }
 
-static void messages__that_name_no_request__are_rejected(void **state)
+TEST_CASE(messages__that_name_no_request__are_rejected)
 {
-    (void)state;
     struct world *world = world_open(4);
     struct node *w1 = node_start(world, "w1", NULL);
     kafka_request(world, "not JSON");
@@ -82,7 +78,7 @@ static void messages__that_name_no_request__are_rejected(void **state)
     close_world(world);
 }
 
-static void a_trace__that_is_malformed__is_dropped_alone(void **state)
+TEST_CASE(a_trace__that_is_malformed__is_dropped_alone)
 {
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     const struct message_header bad = {STR("traceparent"), STR("00-\0af")};
@@ -92,7 +88,6 @@ static void a_trace__that_is_malformed__is_dropped_alone(void **state)
          {STR("TraceParent"), STR(PARENT)},
          {STR("tracestate"), STR("a=\0")}},
     };
-    (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct world *world = world_open(4);
         struct node *w1 = node_start(world, "w1", NULL);
@@ -111,9 +106,8 @@ static void a_trace__that_is_malformed__is_dropped_alone(void **state)
     }
 }
 
-static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
+TEST_CASE(a_rejection__the_broker_does_not_take__is_sent_again)
 {
-    (void)state;
     struct world *world = world_open(5);
     struct node *w1 = node_start(world, "w1", NULL);
     world->kafka->down = true;
@@ -129,10 +123,9 @@ static void a_rejection__the_broker_does_not_take__is_sent_again(void **state)
     close_world(world);
 }
 
-static void a_batch__whose_commit_is_unknown__is_stored_once(void **state)
+TEST_CASE(a_batch__whose_commit_is_unknown__is_stored_once)
 {
     for (int committed = 0; committed < 2; committed++) {
-        (void)state;
         struct world *world = world_open(6);
         struct node *w1 = node_start(world, "w1", NULL);
         world_run_for(world, 100);
@@ -150,9 +143,8 @@ static void a_batch__whose_commit_is_unknown__is_stored_once(void **state)
     }
 }
 
-static void the_urgent__among_many__go_first(void **state)
+TEST_CASE(the_urgent__among_many__go_first)
 {
-    (void)state;
     struct world *world = world_open(7);
     world->provider->balance_empty = true; /* so that all of them wait */
     struct stage_options options = node_options();
@@ -174,9 +166,8 @@ static void the_urgent__among_many__go_first(void **state)
     close_world(world);
 }
 
-static void more_than_the_backlog_may_hold__consumption_pauses(void **state)
+TEST_CASE(more_than_the_backlog_may_hold__consumption_pauses)
 {
-    (void)state;
     struct world *world = world_open(8);
     world->provider->balance_empty = true;
     struct node *w1 = node_start(world, "w1", NULL);
@@ -229,9 +220,8 @@ static void look_while(struct world *world, struct node *node, int64_t for_ms)
     }
 }
 
-static void forty_of_a_mebibyte__are_read_a_few_in_a_turn(void **state)
+TEST_CASE(forty_of_a_mebibyte__are_read_a_few_in_a_turn)
 {
-    (void)state;
     struct world *world = world_open(9);
     struct node *w1 = node_start(world, "w1", NULL);
     w1->worker.intake.options.bytes_max = 8 * MIB;
@@ -250,9 +240,8 @@ static void forty_of_a_mebibyte__are_read_a_few_in_a_turn(void **state)
 }
 
 /** Rejections and requests alike, while what takes them is away. */
-static void what_waits__is_bounded_by_its_bytes(void **state)
+TEST_CASE(what_waits__is_bounded_by_its_bytes)
 {
-    (void)state;
     struct world *world = world_open(10);
     struct node *w1 = node_start(world, "w1", NULL);
     w1->worker.intake.options.bytes_max = 2 * MIB;
@@ -295,20 +284,4 @@ static void what_waits__is_bounded_by_its_bytes(void **state)
     close_world(world);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request__delivered_twice__is_made_once),
-        cmocka_unit_test(a_request__with_faults__ends_in_an_event),
-        cmocka_unit_test(an_id__used_again_for_something_else__is_rejected),
-        cmocka_unit_test(messages__that_name_no_request__are_rejected),
-        cmocka_unit_test(a_trace__that_is_malformed__is_dropped_alone),
-        cmocka_unit_test(a_rejection__the_broker_does_not_take__is_sent_again),
-        cmocka_unit_test(a_batch__whose_commit_is_unknown__is_stored_once),
-        cmocka_unit_test(the_urgent__among_many__go_first),
-        cmocka_unit_test(more_than_the_backlog_may_hold__consumption_pauses),
-        cmocka_unit_test(forty_of_a_mebibyte__are_read_a_few_in_a_turn),
-        cmocka_unit_test(what_waits__is_bounded_by_its_bytes),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -35,10 +35,9 @@ static void is_settled(struct world *world, const char *id)
     assert_int_equal(world->tables->keys_answer, KEYS_BROKEN);
 }
 
-static void a_key__that_buys_twice__is_found_out_and_remembered(void **state)
+TEST_CASE(a_key__that_buys_twice__is_found_out_and_remembered)
 {
     static const enum unit losses[] = {UNIT_NONE, UNIT_KEYS, UNIT_LEARN};
-    (void)state;
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
         struct node *nodes[2];
         struct world *world = sold_twice(nodes, losses[i]);
@@ -58,11 +57,9 @@ static void a_key__that_buys_twice__is_found_out_and_remembered(void **state)
     }
 }
 
-static void
-a_doubt__is_replayed__within_the_lifetime_that_was_told(void **state)
+TEST_CASE(a_doubt__is_replayed__within_the_lifetime_that_was_told)
 {
     static const int modes[] = {DOUBT_REPLAY, DOUBT_AUTO};
-    (void)state;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         struct world *world = world_open(1);
         struct stage_options options = node_options();
@@ -102,9 +99,8 @@ static struct world *in_doubt(struct node **w1)
     return world;
 }
 
-static void a_doubt__behind_a_hold__settles_in_its_time(void **state)
+TEST_CASE(a_doubt__behind_a_hold__settles_in_its_time)
 {
-    (void)state;
     struct node *w1;
     struct world *world = in_doubt(&w1);
     world->provider->balance_empty = true;
@@ -121,9 +117,8 @@ static void a_doubt__behind_a_hold__settles_in_its_time(void **state)
     close_world(world);
 }
 
-static void a_doubt__behind_a_hold__runs_once_its_id_is_learnt(void **state)
+TEST_CASE(a_doubt__behind_a_hold__runs_once_its_id_is_learnt)
 {
-    (void)state;
     struct world *world = world_open(5);
     struct node *w1 = node_start(world, "w1", NULL);
     world_run_for(world, 3000);
@@ -146,9 +141,8 @@ static void a_doubt__behind_a_hold__runs_once_its_id_is_learnt(void **state)
     close_world(world);
 }
 
-static void a_replay__whose_intent_is_stored_late__does_not_leave(void **state)
+TEST_CASE(a_replay__whose_intent_is_stored_late__does_not_leave)
 {
-    (void)state;
     struct node *w1;
     struct world *world = in_doubt(&w1);
     world_run_for(world, 100); /* its reply is lost: a replay is due */
@@ -160,15 +154,4 @@ static void a_replay__whose_intent_is_stored_late__does_not_leave(void **state)
     close_world(world);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_key__that_buys_twice__is_found_out_and_remembered),
-        cmocka_unit_test(
-            a_doubt__is_replayed__within_the_lifetime_that_was_told),
-        cmocka_unit_test(a_doubt__behind_a_hold__settles_in_its_time),
-        cmocka_unit_test(a_doubt__behind_a_hold__runs_once_its_id_is_learnt),
-        cmocka_unit_test(a_replay__whose_intent_is_stored_late__does_not_leave),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

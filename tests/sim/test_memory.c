@@ -490,9 +490,8 @@ static void scene_plays(void **state)
 
 /* ---- what begins ---- */
 
-static void begins_or_says_why_not(void **state)
+TEST_CASE(begins_or_says_why_not)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct node *node = node_start(world, "w1", NULL);
     const struct stage_options options = node_options();
@@ -531,15 +530,12 @@ static void begins_or_says_why_not(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[sizeof scenes / sizeof *scenes + 1];
-    size_t n = 0;
-    for (; n < sizeof scenes / sizeof *scenes; n++) {
-        tests[n] = (struct CMUnitTest){
-            .name = scenes[n].name,
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        check_add((struct CMUnitTest){
+            .name = scenes[i].name,
             .test_func = scene_plays,
-            .initial_state = (void *)(uintptr_t)&scenes[n],
-        };
+            .initial_state = (void *)(uintptr_t)&scenes[i],
+        });
     }
-    tests[n++] = (struct CMUnitTest)cmocka_unit_test(begins_or_says_why_not);
-    return _cmocka_run_group_tests("memory", tests, n, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

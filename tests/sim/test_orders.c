@@ -30,9 +30,8 @@ static const char *the_event(struct world *world)
     return "";
 }
 
-static void a_cancel__in_the_queue__is_told_unpaid__holds_or_not(void **state)
+TEST_CASE(a_cancel__in_the_queue__is_told_unpaid__holds_or_not)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     world->provider->balance_empty = true;
@@ -47,9 +46,8 @@ static void a_cancel__in_the_queue__is_told_unpaid__holds_or_not(void **state)
     end(world, w1);
 }
 
-static void a_cancel__put_off_by_the_provider__needs_no_wait(void **state)
+TEST_CASE(a_cancel__put_off_by_the_provider__needs_no_wait)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("429 429 429 429 429", &w1);
     while (times_told(world, "(PUT_OFF)") < 3) {
@@ -62,9 +60,8 @@ static void a_cancel__put_off_by_the_provider__needs_no_wait(void **state)
     end(world, w1);
 }
 
-static void a_cancel__while_it_runs__leaves_payment_unknown(void **state)
+TEST_CASE(a_cancel__while_it_runs__leaves_payment_unknown)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     until_state(world, "a", RUNNING, MINUTE_MS);
@@ -79,9 +76,8 @@ static void a_cancel__while_it_runs__leaves_payment_unknown(void **state)
     end(world, w1);
 }
 
-static void a_cancel__in_mid_submission__is_for_after_it(void **state)
+TEST_CASE(a_cancel__in_mid_submission__is_for_after_it)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     until_state(world, "a", SUBMITTING, MINUTE_MS);
@@ -92,10 +88,8 @@ static void a_cancel__in_mid_submission__is_for_after_it(void **state)
     end(world, w1);
 }
 
-static void
-a_cancel__in_doubt__resolves_it_first__and_buys_nothing(void **state)
+TEST_CASE(a_cancel__in_doubt__resolves_it_first__and_buys_nothing)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("slow", &w1);
     until_state(world, "a", SUBMITTING, MINUTE_MS);
@@ -111,9 +105,8 @@ a_cancel__in_doubt__resolves_it_first__and_buys_nothing(void **state)
     end(world, w1);
 }
 
-static void a_cancel__its_owner_dies__is_obeyed_by_the_next(void **state)
+TEST_CASE(a_cancel__its_owner_dies__is_obeyed_by_the_next)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("slow", &w1);
     until_state(world, "a", SUBMITTING, MINUTE_MS);
@@ -128,9 +121,8 @@ static void a_cancel__its_owner_dies__is_obeyed_by_the_next(void **state)
     end(world, w1);
 }
 
-static void a_cancel__in_doubt__and_its_id_comes__is_told_with_it(void **state)
+TEST_CASE(a_cancel__in_doubt__and_its_id_comes__is_told_with_it)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("slow", &w1);
     until_state(world, "a", SUBMITTING, MINUTE_MS);
@@ -144,9 +136,8 @@ static void a_cancel__in_doubt__and_its_id_comes__is_told_with_it(void **state)
     end(world, w1);
 }
 
-static void a_cancel__of_what_is_ready__comes_too_late(void **state)
+TEST_CASE(a_cancel__of_what_is_ready__comes_too_late)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     until_state(world, "a", RUNNING, MINUTE_MS);
@@ -163,10 +154,8 @@ static void a_cancel__of_what_is_ready__comes_too_late(void **state)
     end(world, w1);
 }
 
-static void
-a_cancel__of_a_late_one__ends_the_waiting__tells_nothing(void **state)
+TEST_CASE(a_cancel__of_a_late_one__ends_the_waiting__tells_nothing)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     struct plan plan = provider_usual_plan();
@@ -179,9 +168,8 @@ a_cancel__of_a_late_one__ends_the_waiting__tells_nothing(void **state)
     end(world, w1);
 }
 
-static void an_id__attached_after_submit_unknown__brings_the_video(void **state)
+TEST_CASE(an_id__attached_after_submit_unknown__brings_the_video)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
@@ -199,10 +187,8 @@ static void an_id__attached_after_submit_unknown__brings_the_video(void **state)
     end(world, w1);
 }
 
-static void
-an_id__attached_to_what_was_put_off__runs_till_its_deadline(void **state)
+TEST_CASE(an_id__attached_to_what_was_put_off__runs_till_its_deadline)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("429 429 429 429 429 429 429 429 429 429 "
                               "429 429 429 429 429 429 429 429 429 429",
@@ -230,10 +216,9 @@ an_id__attached_to_what_was_put_off__runs_till_its_deadline(void **state)
     end(world, w1);
 }
 
-static void a_mass__whose_deadline_is_over__is_told_at_once(void **state)
+TEST_CASE(a_mass__whose_deadline_is_over__is_told_at_once)
 {
     enum { LEN = 980 };
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     until_closed(world, 2 * MINUTE_MS);
@@ -253,9 +238,8 @@ static void a_mass__whose_deadline_is_over__is_told_at_once(void **state)
     end(world, w1);
 }
 
-static void a_retry__is_a_submission_of_its_own(void **state)
+TEST_CASE(a_retry__is_a_submission_of_its_own)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("403", &w1);
     assert_false(tables_retry(world, "a")); /* not ended yet */
@@ -277,26 +261,4 @@ static void a_retry__is_a_submission_of_its_own(void **state)
     end(world, w1);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_cancel__in_the_queue__is_told_unpaid__holds_or_not),
-        cmocka_unit_test(a_cancel__put_off_by_the_provider__needs_no_wait),
-        cmocka_unit_test(a_cancel__while_it_runs__leaves_payment_unknown),
-        cmocka_unit_test(a_cancel__in_mid_submission__is_for_after_it),
-        cmocka_unit_test(
-            a_cancel__in_doubt__resolves_it_first__and_buys_nothing),
-        cmocka_unit_test(a_cancel__its_owner_dies__is_obeyed_by_the_next),
-        cmocka_unit_test(a_cancel__in_doubt__and_its_id_comes__is_told_with_it),
-        cmocka_unit_test(a_cancel__of_what_is_ready__comes_too_late),
-        cmocka_unit_test(
-            a_cancel__of_a_late_one__ends_the_waiting__tells_nothing),
-        cmocka_unit_test(
-            an_id__attached_after_submit_unknown__brings_the_video),
-        cmocka_unit_test(
-            an_id__attached_to_what_was_put_off__runs_till_its_deadline),
-        cmocka_unit_test(a_mass__whose_deadline_is_over__is_told_at_once),
-        cmocka_unit_test(a_retry__is_a_submission_of_its_own),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

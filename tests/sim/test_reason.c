@@ -48,9 +48,8 @@ static const struct reason_of *shared(const struct world *world,
     return NULL;
 }
 
-static void what_flows__has_no_row(void **state)
+TEST_CASE(what_flows__has_no_row)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     struct plan plan = provider_usual_plan();
@@ -63,9 +62,8 @@ static void what_flows__has_no_row(void **state)
     end(world, w1);
 }
 
-static void a_download__that_keeps_failing__says_so_until_it_works(void **state)
+TEST_CASE(a_download__that_keeps_failing__says_so_until_it_works)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     world->provider->hosts_away = true;
@@ -93,9 +91,8 @@ static void a_download__that_keeps_failing__says_so_until_it_works(void **state)
     end(world, w1);
 }
 
-static void a_video__that_is_none__is_another_reason(void **state)
+TEST_CASE(a_video__that_is_none__is_another_reason)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     struct plan plan = provider_usual_plan();
@@ -111,9 +108,8 @@ static void a_video__that_is_none__is_another_reason(void **state)
     end(world, w1);
 }
 
-static void polls__that_are_missed__are_named_and_forgotten(void **state)
+TEST_CASE(polls__that_are_missed__are_named_and_forgotten)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     struct plan plan = provider_usual_plan();
@@ -133,9 +129,8 @@ static void polls__that_are_missed__are_named_and_forgotten(void **state)
     end(world, w1);
 }
 
-static void a_doubt__says_what_was_answered(void **state)
+TEST_CASE(a_doubt__says_what_was_answered)
 {
-    (void)state;
     struct world *world = world_open(1);
     world->provider->told = KEYS_TOLD_NOTHING; /* no answer decides nothing */
     struct node *w1 = node_start(world, "w1", NULL);
@@ -151,9 +146,8 @@ static void a_doubt__says_what_was_answered(void **state)
     end(world, w1);
 }
 
-static void a_provider__that_is_away__is_one_reason_for_all(void **state)
+TEST_CASE(a_provider__that_is_away__is_one_reason_for_all)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     world->provider->away = true;
@@ -176,9 +170,8 @@ static void a_provider__that_is_away__is_one_reason_for_all(void **state)
     end(world, w1);
 }
 
-static void generations_max__that_is_reached__is_told(void **state)
+TEST_CASE(generations_max__that_is_reached__is_told)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct stage_options options = node_options();
     options.generations_max = 1;
@@ -198,9 +191,8 @@ static void generations_max__that_is_reached__is_told(void **state)
     end(world, w1);
 }
 
-static void a_throttle__is_told(void **state)
+TEST_CASE(a_throttle__is_told)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     provider_script(world, "a", "429 429 429 429 429 429 429 429 429 429");
@@ -214,9 +206,8 @@ static void a_throttle__is_told(void **state)
     end(world, w1);
 }
 
-static void more_than_have_rows__are_one_reason(void **state)
+TEST_CASE(more_than_have_rows__are_one_reason)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     for (int i = 0; i < REASONS_MAX + 20; i++) {
@@ -236,9 +227,8 @@ static void more_than_have_rows__are_one_reason(void **state)
     end(world, w1);
 }
 
-static void words_of_a_dead_worker__are_swept(void **state)
+TEST_CASE(words_of_a_dead_worker__are_swept)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     world->provider->hosts_away = true;
@@ -261,9 +251,8 @@ static void words_of_a_dead_worker__are_swept(void **state)
     end(world, w1);
 }
 
-static void a_lost_answer__leaves_no_row_behind(void **state)
+TEST_CASE(a_lost_answer__leaves_no_row_behind)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     world->provider->hosts_away = true;
@@ -288,9 +277,8 @@ static void probe(struct node *node, const char *path, struct buf *out)
     buf_add_char(out, '\0');
 }
 
-static void the_probes__show_what_waits(void **state)
+TEST_CASE(the_probes__show_what_waits)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     struct buf out;
@@ -332,9 +320,8 @@ static void the_probes__show_what_waits(void **state)
     end(world, w1);
 }
 
-static void outcomes__are_counted_once(void **state)
+TEST_CASE(outcomes__are_counted_once)
 {
-    (void)state;
     struct node *w1;
     struct world *world = world_of_one(&w1);
     struct plan plan = provider_usual_plan();
@@ -351,23 +338,4 @@ static void outcomes__are_counted_once(void **state)
     end(world, w1);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_flows__has_no_row),
-        cmocka_unit_test(
-            a_download__that_keeps_failing__says_so_until_it_works),
-        cmocka_unit_test(a_video__that_is_none__is_another_reason),
-        cmocka_unit_test(polls__that_are_missed__are_named_and_forgotten),
-        cmocka_unit_test(a_doubt__says_what_was_answered),
-        cmocka_unit_test(a_provider__that_is_away__is_one_reason_for_all),
-        cmocka_unit_test(generations_max__that_is_reached__is_told),
-        cmocka_unit_test(a_throttle__is_told),
-        cmocka_unit_test(more_than_have_rows__are_one_reason),
-        cmocka_unit_test(words_of_a_dead_worker__are_swept),
-        cmocka_unit_test(a_lost_answer__leaves_no_row_behind),
-        cmocka_unit_test(the_probes__show_what_waits),
-        cmocka_unit_test(outcomes__are_counted_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

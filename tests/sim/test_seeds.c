@@ -483,9 +483,8 @@ static uint64_t number(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void worlds__of_many_seeds__keep_what_was_promised(void **state)
+TEST_CASE(worlds__of_many_seeds__keep_what_was_promised)
 {
-    (void)state;
     const uint64_t one = number("SEED", 0);
     const uint64_t first = one ? one : number("FIRST", 1);
     const uint64_t last = one ? one : first - 1 + number("SEEDS", 300);
@@ -515,8 +514,5 @@ static void worlds__of_many_seeds__keep_what_was_promised(void **state)
 int main(void)
 {
     signal(SIGABRT, on_abort);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(worlds__of_many_seeds__keep_what_was_promised),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -19,13 +19,12 @@ static void end(struct world *world, struct node *w1)
     close_world(world);
 }
 
-static void a_refusal__for_good__fails_it_unpaid(void **state)
+TEST_CASE(a_refusal__for_good__fails_it_unpaid)
 {
     static const struct {
         const char *fate;
         const char *kind;
     } cases[] = {{"400", "invalid_request"}, {"403", "submit_refused"}};
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct node *w1;
         struct world *world = one(cases[i].fate, &w1);
@@ -46,14 +45,13 @@ static void a_refusal__for_good__fails_it_unpaid(void **state)
     }
 }
 
-static void not_now__goes_back_to_the_queue__and_is_made_later(void **state)
+TEST_CASE(not_now__goes_back_to_the_queue__and_is_made_later)
 {
     static const struct {
         const char *fates;
         const char *outcome;
     } cases[] = {
         {"429", "PUT_OFF"}, {"503", "PUT_OFF"}, {"unsent", "NOT_SENT"}};
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct node *w1;
         struct world *world = one(cases[i].fates, &w1);
@@ -77,9 +75,8 @@ static void not_now__goes_back_to_the_queue__and_is_made_later(void **state)
     }
 }
 
-static void an_empty_balance__holds_the_fleet__until_it_is_filled(void **state)
+TEST_CASE(an_empty_balance__holds_the_fleet__until_it_is_filled)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     struct node *w2 = node_start(world, "w2", NULL);
@@ -98,9 +95,8 @@ static void an_empty_balance__holds_the_fleet__until_it_is_filled(void **state)
     end(world, w1);
 }
 
-static void a_refused_key__holds_the_account__until_it_works(void **state)
+TEST_CASE(a_refused_key__holds_the_account__until_it_works)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     world->provider->key_refused = true;
@@ -114,9 +110,8 @@ static void a_refused_key__holds_the_account__until_it_works(void **state)
 }
 
 /** Not the provider's word: nothing fails for it, and who met it steps back. */
-static void a_firewalls_page__holds_the_channel__not_the_queue(void **state)
+TEST_CASE(a_firewalls_page__holds_the_channel__not_the_queue)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("403_page 403_page 403_page", &w1);
     world_run_for(world, 2000);
@@ -135,9 +130,8 @@ static void a_firewalls_page__holds_the_channel__not_the_queue(void **state)
     end(world, w1);
 }
 
-static void an_id_at_the_top__is_taken(void **state)
+TEST_CASE(an_id_at_the_top__is_taken)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("top_id", &w1);
     until_closed(world, MINUTE_MS);
@@ -146,11 +140,10 @@ static void an_id_at_the_top__is_taken(void **state)
     end(world, w1);
 }
 
-static void a_lost_reply__where_keys_are_honoured__is_replayed(void **state)
+TEST_CASE(a_lost_reply__where_keys_are_honoured__is_replayed)
 {
     static const char *const fates[] = {"lost_reply", "slow", "500_taken",
                                         "stuck", "no_id"};
-    (void)state;
     for (size_t i = 0; i < sizeof fates / sizeof *fates; i++) {
         struct node *w1;
         struct world *world = one(fates[i], &w1);
@@ -166,9 +159,8 @@ static void a_lost_reply__where_keys_are_honoured__is_replayed(void **state)
     }
 }
 
-static void a_doubt__told_all_kinds_of_no__stays_a_doubt(void **state)
+TEST_CASE(a_doubt__told_all_kinds_of_no__stays_a_doubt)
 {
-    (void)state;
     struct node *w1;
     struct world *world =
         one("lost_reply 429 400 503 401 running 402 403 ok", &w1);
@@ -179,9 +171,8 @@ static void a_doubt__told_all_kinds_of_no__stays_a_doubt(void **state)
     end(world, w1);
 }
 
-static void a_doubt__three_replays_without_answer__is_settled(void **state)
+TEST_CASE(a_doubt__three_replays_without_answer__is_settled)
 {
-    (void)state;
     struct node *w1;
     struct world *world =
         one("lost_request lost_request lost_request lost_request", &w1);
@@ -195,9 +186,8 @@ static void a_doubt__three_replays_without_answer__is_settled(void **state)
     end(world, w1);
 }
 
-static void a_doubt__where_keys_are_not_honoured__is_settled(void **state)
+TEST_CASE(a_doubt__where_keys_are_not_honoured__is_settled)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct node *w1 = node_start(world, "w1", NULL);
     world->provider->told = KEYS_TOLD_NO;
@@ -213,9 +203,8 @@ static void a_doubt__where_keys_are_not_honoured__is_settled(void **state)
     end(world, w1);
 }
 
-static void a_doubt__in_settle_mode__waits_for_the_timeout_only(void **state)
+TEST_CASE(a_doubt__in_settle_mode__waits_for_the_timeout_only)
 {
-    (void)state;
     struct world *world = world_open(1);
     struct stage_options options = node_options();
     options.submit_doubt = DOUBT_SETTLE;
@@ -229,9 +218,8 @@ static void a_doubt__in_settle_mode__waits_for_the_timeout_only(void **state)
     end(world, w1);
 }
 
-static void a_doubt__no_word_on_keys__waits_for_their_lifetime(void **state)
+TEST_CASE(a_doubt__no_word_on_keys__waits_for_their_lifetime)
 {
-    (void)state;
     struct world *world = world_open(1);
     world->provider->told = KEYS_TOLD_NOTHING;
     struct node *w1 = node_start(world, "w1", NULL);
@@ -245,9 +233,8 @@ static void a_doubt__no_word_on_keys__waits_for_their_lifetime(void **state)
     end(world, w1);
 }
 
-static void a_doubt__the_word_on_keys_comes_late__is_replayed(void **state)
+TEST_CASE(a_doubt__the_word_on_keys_comes_late__is_replayed)
 {
-    (void)state;
     struct world *world = world_open(1);
     world->provider->told = KEYS_TOLD_NOTHING;
     struct node *w1 = node_start(world, "w1", NULL);
@@ -272,9 +259,8 @@ static struct stage_options other_account(void)
     return options;
 }
 
-static void a_doubt__of_another_account__is_never_replayed(void **state)
+TEST_CASE(a_doubt__of_another_account__is_never_replayed)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("slow", &w1);
     const struct stage_options other = other_account();
@@ -291,9 +277,8 @@ static void a_doubt__of_another_account__is_never_replayed(void **state)
     end(world, w1);
 }
 
-static void a_task__of_another_account__is_polled_all_the_same(void **state)
+TEST_CASE(a_task__of_another_account__is_polled_all_the_same)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     const struct stage_options other = other_account();
@@ -306,9 +291,8 @@ static void a_task__of_another_account__is_polled_all_the_same(void **state)
     end(world, w1);
 }
 
-static void a_task__denied_to_another_account__is_not_lost(void **state)
+TEST_CASE(a_task__denied_to_another_account__is_not_lost)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     const struct stage_options other = other_account();
@@ -328,9 +312,8 @@ static void a_task__denied_to_another_account__is_not_lost(void **state)
 }
 
 /** Another's task may have the same id there. */
-static void a_video__of_another_url__is_not_asked_for_here(void **state)
+TEST_CASE(a_video__of_another_url__is_not_asked_for_here)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     struct stage_options other = node_options();
@@ -352,9 +335,8 @@ static void a_video__of_another_url__is_not_asked_for_here(void **state)
     end(world, w1);
 }
 
-static void a_result__called_indeterminate__is_settled(void **state)
+TEST_CASE(a_result__called_indeterminate__is_settled)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("indeterminate", &w1);
     until_closed(world, 5 * MINUTE_MS);
@@ -363,9 +345,8 @@ static void a_result__called_indeterminate__is_settled(void **state)
     end(world, w1);
 }
 
-static void a_provider__that_is_away__costs_nothing_but_time(void **state)
+TEST_CASE(a_provider__that_is_away__costs_nothing_but_time)
 {
-    (void)state;
     struct node *w1;
     struct world *world = one("", &w1);
     world->provider->away = true;
@@ -377,9 +358,8 @@ static void a_provider__that_is_away__costs_nothing_but_time(void **state)
     end(world, w1);
 }
 
-static void the_fleet__at_its_limit_of_generations__waits(void **state)
+TEST_CASE(the_fleet__at_its_limit_of_generations__waits)
 {
-    (void)state;
     struct world *world = world_open(9);
     struct stage_options options = node_options();
     options.generations_max = 2;
@@ -398,29 +378,4 @@ static void the_fleet__at_its_limit_of_generations__waits(void **state)
     end(world, w1);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_refusal__for_good__fails_it_unpaid),
-        cmocka_unit_test(not_now__goes_back_to_the_queue__and_is_made_later),
-        cmocka_unit_test(an_empty_balance__holds_the_fleet__until_it_is_filled),
-        cmocka_unit_test(a_refused_key__holds_the_account__until_it_works),
-        cmocka_unit_test(a_firewalls_page__holds_the_channel__not_the_queue),
-        cmocka_unit_test(an_id_at_the_top__is_taken),
-        cmocka_unit_test(a_lost_reply__where_keys_are_honoured__is_replayed),
-        cmocka_unit_test(a_doubt__told_all_kinds_of_no__stays_a_doubt),
-        cmocka_unit_test(a_doubt__three_replays_without_answer__is_settled),
-        cmocka_unit_test(a_doubt__where_keys_are_not_honoured__is_settled),
-        cmocka_unit_test(a_doubt__in_settle_mode__waits_for_the_timeout_only),
-        cmocka_unit_test(a_doubt__no_word_on_keys__waits_for_their_lifetime),
-        cmocka_unit_test(a_doubt__the_word_on_keys_comes_late__is_replayed),
-        cmocka_unit_test(a_doubt__of_another_account__is_never_replayed),
-        cmocka_unit_test(a_task__of_another_account__is_polled_all_the_same),
-        cmocka_unit_test(a_task__denied_to_another_account__is_not_lost),
-        cmocka_unit_test(a_video__of_another_url__is_not_asked_for_here),
-        cmocka_unit_test(a_result__called_indeterminate__is_settled),
-        cmocka_unit_test(a_provider__that_is_away__costs_nothing_but_time),
-        cmocka_unit_test(the_fleet__at_its_limit_of_generations__waits),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -190,6 +190,6 @@ static inline void close_fetcher(void)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) TEST_CASE_WITH(name, setup, teardown)
 
 #endif

@@ -238,6 +238,6 @@ static inline void stop(void *context)
     loop_stop(loop);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) TEST_CASE_WITH(name, setup, teardown)
 
 #endif

@@ -188,9 +188,10 @@ static void assert_starts(const char *text, const char *start)
 
 /* ---- answers ---- */
 
-static void admin_open__four_paths__answer_each(void **state)
+#define TEST(name) TEST_CASE_WITH(name, setup, teardown)
+
+TEST(admin_open__four_paths__answer_each)
 {
-    (void)state;
     const char *reply = reply_to("GET", "/healthz");
     assert_starts(reply, "HTTP/1.1 200 ");
     assert_non_null(strstr(reply, "\r\n\r\nok\n"));
@@ -207,17 +208,15 @@ static void admin_open__four_paths__answer_each(void **state)
     assert_non_null(strstr(reply, "\r\n\r\n{\"queued\":1}"));
 }
 
-static void admin_open__the_id__stands_behind_the_path(void **state)
+TEST(admin_open__the_id__stands_behind_the_path)
 {
-    (void)state;
     const char *reply = reply_to("GET", "/task?x=y&id=12");
     assert_starts(reply, "HTTP/1.1 200 ");
     assert_non_null(strstr(reply, "\r\n\r\nthe task 12"));
 }
 
-static void admin_advertise__where_it_listens__is_where_others_go(void **state)
+TEST(admin_advertise__where_it_listens__is_where_others_go)
 {
-    (void)state;
     char out[300];
     admin_advertise("127.0.0.1:0", 4711, out, sizeof out);
     assert_string_equal(out, "127.0.0.1:4711");
@@ -234,27 +233,24 @@ static void admin_advertise__where_it_listens__is_where_others_go(void **state)
     }
 }
 
-static void admin_open__unknown_path__is_404_and_names_the_others(void **state)
+TEST(admin_open__unknown_path__is_404_and_names_the_others)
 {
-    (void)state;
     const char *reply = reply_to("GET", "/etc/passwd");
     assert_starts(reply, "HTTP/1.1 404 ");
     assert_non_null(strstr(reply, "/healthz"));
     assert_null(strstr(reply, "passwd"));
 }
 
-static void admin_open__head__has_no_body(void **state)
+TEST(admin_open__head__has_no_body)
 {
-    (void)state;
     const char *reply = reply_to("HEAD", "/healthz");
     assert_starts(reply, "HTTP/1.1 200 ");
     assert_non_null(strstr(reply, "Content-Length: 3\r\n"));
     assert_null(strstr(reply, "ok\n"));
 }
 
-static void admin_open__other_methods__are_405(void **state)
+TEST(admin_open__other_methods__are_405)
 {
-    (void)state;
     const char *methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "TRACE"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         const char *reply = reply_to(methods[i], "/metrics");
@@ -264,9 +260,8 @@ static void admin_open__other_methods__are_405(void **state)
     assert_int_equal(answered, 0);
 }
 
-static void admin_open__post_with_a_body__is_405(void **state)
+TEST(admin_open__post_with_a_body__is_405)
 {
-    (void)state;
     static struct asker asker;
     snprintf(asker.request, sizeof asker.request,
              "POST /scale HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
@@ -277,9 +272,8 @@ static void admin_open__post_with_a_body__is_405(void **state)
     assert_int_equal(answered, 0);
 }
 
-static void admin_open__huge_head__is_cut_off(void **state)
+TEST(admin_open__huge_head__is_cut_off)
 {
-    (void)state;
     static char head[200000];
     static struct asker asker;
     int fd = dial();
@@ -301,9 +295,8 @@ static void admin_open__huge_head__is_cut_off(void **state)
     assert_starts(asker.reply, "HTTP/1.1 200 ");
 }
 
-static void admin_open__many_at_once__answers_all(void **state)
+TEST(admin_open__many_at_once__answers_all)
 {
-    (void)state;
     static struct asker askers[ASKERS];
     const char *paths[] = {"/healthz", "/readyz", "/metrics", "/scale"};
     for (int i = 0; i < ASKERS; i++) {
@@ -339,9 +332,8 @@ static void *drip(void *context)
 
 /** Most never end their question, some never read the answers; a probe is
  * answered all the same, again and again. */
-static void admin_open__slow_clients__keep_nobody_out(void **state)
+TEST(admin_open__slow_clients__keep_nobody_out)
 {
-    (void)state;
     static int fds[SLOW];
     pthread_t dripper;
     for (int i = 0; i < SLOW; i++) {
@@ -367,10 +359,8 @@ static void admin_open__slow_clients__keep_nobody_out(void **state)
 
 /* ---- a loop that hangs ---- */
 
-static void
-admin_open__loop_does_not_turn__all_are_503_in_a_second(void **state)
+TEST(admin_open__loop_does_not_turn__all_are_503_in_a_second)
 {
-    (void)state;
     static struct asker askers[8];
     for (int i = 0; i < 8; i++) {
         set_request(&askers[i], "GET", "/healthz");
@@ -387,9 +377,8 @@ admin_open__loop_does_not_turn__all_are_503_in_a_second(void **state)
     assert_int_equal(answered, 1);
 }
 
-static void admin_open__answer_comes_late__is_503_and_no_harm(void **state)
+TEST(admin_open__answer_comes_late__is_503_and_no_harm)
 {
-    (void)state;
     static struct asker asker;
     hang_ms = 1300;
     set_request(&asker, "GET", "/metrics");
@@ -400,9 +389,8 @@ static void admin_open__answer_comes_late__is_503_and_no_harm(void **state)
     assert_starts(reply_to("GET", "/healthz"), "HTTP/1.1 200 ");
 }
 
-static void admin_close__while_questions_wait__ends_them_at_once(void **state)
+TEST(admin_close__while_questions_wait__ends_them_at_once)
 {
-    (void)state;
     static struct asker askers[8];
     for (int i = 0; i < 8; i++) {
         set_request(&askers[i], "GET", "/healthz");
@@ -420,9 +408,8 @@ static void admin_close__while_questions_wait__ends_them_at_once(void **state)
     /* What was asked is still in the loop's queue: closing it lets it go. */
 }
 
-static void admin_close__with_an_idle_connection__does_not_wait(void **state)
+TEST(admin_close__with_an_idle_connection__does_not_wait)
 {
-    (void)state;
     int fd = dial();
     web_say(fd, "GET /healthz HTTP/1.1\r\n");
     web_sleep_ms(50);
@@ -435,9 +422,8 @@ static void admin_close__with_an_idle_connection__does_not_wait(void **state)
 
 /* ---- addresses ---- */
 
-static void admin_open__bad_addresses__are_said(void **state)
+TEST(admin_open__bad_addresses__are_said)
 {
-    (void)state;
     struct err err = {0};
     char taken[64];
     snprintf(taken, sizeof taken, "127.0.0.1:%d", port);
@@ -483,9 +469,8 @@ static bool exists(const char *host)
     return other != NULL;
 }
 
-static void admin_open__every_address__is_every_family(void **state)
+TEST(admin_open__every_address__is_every_family)
 {
-    (void)state;
     struct err err = {0};
     const char *listens[] = {"[::]:0", "localhost:0"};
     for (size_t i = 0; i < 2; i++) {
@@ -502,9 +487,8 @@ static void admin_open__every_address__is_every_family(void **state)
     }
 }
 
-static void admin_open__ipv6_loopback__listens(void **state)
+TEST(admin_open__ipv6_loopback__listens)
 {
-    (void)state;
     struct err err = {0};
     struct admin *other = admin_open(loop, "[::1]:0", answer, "context", &err);
     if (!other) {
@@ -514,29 +498,8 @@ static void admin_open__ipv6_loopback__listens(void **state)
     admin_close(other);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(admin_open__four_paths__answer_each),
-        TEST(admin_open__the_id__stands_behind_the_path),
-        TEST(admin_advertise__where_it_listens__is_where_others_go),
-        TEST(admin_open__unknown_path__is_404_and_names_the_others),
-        TEST(admin_open__head__has_no_body),
-        TEST(admin_open__other_methods__are_405),
-        TEST(admin_open__post_with_a_body__is_405),
-        TEST(admin_open__huge_head__is_cut_off),
-        TEST(admin_open__many_at_once__answers_all),
-        TEST(admin_open__slow_clients__keep_nobody_out),
-        TEST(admin_open__loop_does_not_turn__all_are_503_in_a_second),
-        TEST(admin_open__answer_comes_late__is_503_and_no_harm),
-        TEST(admin_close__while_questions_wait__ends_them_at_once),
-        TEST(admin_close__with_an_idle_connection__does_not_wait),
-        TEST(admin_open__bad_addresses__are_said),
-        TEST(admin_open__every_address__is_every_family),
-        TEST(admin_open__ipv6_loopback__listens),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -56,9 +56,8 @@ static bool exists(const struct trial *trial, const char *key)
 
 /* Tests */
 
-static void put__sizes_and_pieces__are_stored_as_given(void **state)
+TEST_CASE(put__sizes_and_pieces__are_stored_as_given)
 {
-    (void)state;
     static const size_t sizes[] = {0,       1,       4095,        MIB - 32, MIB,
                                    MIB + 1, 2 * MIB, 5 * MIB + 3, 9 * MIB};
     static const size_t pieces[] = {700, 16384, MIB, 3 * MIB + 1};
@@ -96,9 +95,8 @@ static void put__sizes_and_pieces__are_stored_as_given(void **state)
     end(&trial);
 }
 
-static void put__name_taken__replaces_nothing(void **state)
+TEST_CASE(put__name_taken__replaces_nothing)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     assert_int_equal(put_text(&trial, "x/0.mp4", "first"), BUCKET_DONE);
@@ -111,9 +109,8 @@ static void put__name_taken__replaces_nothing(void **state)
     end(&trial);
 }
 
-static void put__two_writers_of_one_name__one_wins_whole(void **state)
+TEST_CASE(put__two_writers_of_one_name__one_wins_whole)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     for (int round = 0; round < 20; round++) {
@@ -146,9 +143,8 @@ static void put__two_writers_of_one_name__one_wins_whole(void **state)
     end(&trial);
 }
 
-static void put__bad_names__are_refused(void **state)
+TEST_CASE(put__bad_names__are_refused)
 {
-    (void)state;
     static const char *const bad[] = {
         "",     "/",   "/abs",        "a//b", "a/",   "..",   "a/../b",
         "../x", "./x", ".incoming/x", "a/.b", "a\nb", "a\\b", "a/\x7f",
@@ -174,9 +170,8 @@ static void put__bad_names__are_refused(void **state)
     end(&trial);
 }
 
-static void put__link_in_the_way__leads_nowhere(void **state)
+TEST_CASE(put__link_in_the_way__leads_nowhere)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     char outside[64] = "/tmp/bucket-fs-outside-XXXXXX";
@@ -193,9 +188,8 @@ static void put__link_in_the_way__leads_nowhere(void **state)
     end(&trial);
 }
 
-static void put__cancelled_at_any_point__leaves_nothing(void **state)
+TEST_CASE(put__cancelled_at_any_point__leaves_nothing)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     size_t len = 5 * MIB;
@@ -230,9 +224,8 @@ static void put__cancelled_at_any_point__leaves_nothing(void **state)
     end(&trial);
 }
 
-static void put__other_length_than_announced__fails(void **state)
+TEST_CASE(put__other_length_than_announced__fails)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     struct feeding feeding;
@@ -249,9 +242,8 @@ static void put__other_length_than_announced__fails(void **state)
     end(&trial);
 }
 
-static void put__more_than_puts_max__is_transient(void **state)
+TEST_CASE(put__more_than_puts_max__is_transient)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     struct answer answers[4];
@@ -274,9 +266,8 @@ static void put__more_than_puts_max__is_transient(void **state)
     end(&trial);
 }
 
-static void put__disk_full_at_any_level__is_unusable_and_recovers(void **state)
+TEST_CASE(put__disk_full_at_any_level__is_unusable_and_recovers)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 8 * MIB);
     size_t len = 6 * MIB;
@@ -314,9 +305,8 @@ static void put__disk_full_at_any_level__is_unusable_and_recovers(void **state)
     end(&trial);
 }
 
-static void put__little_room_is_left__is_stored_and_says_so(void **state)
+TEST_CASE(put__little_room_is_left__is_stored_and_says_so)
 {
-    (void)state;
     struct trial trial;
     struct feeding feeding;
     size_t len = 0;
@@ -336,9 +326,8 @@ static void put__little_room_is_left__is_stored_and_says_so(void **state)
     end(&trial);
 }
 
-static void probe__states_of_the_store__are_told(void **state)
+TEST_CASE(probe__states_of_the_store__are_told)
 {
-    (void)state;
     struct trial trial;
     struct bucket_result result;
     begin(&trial, 100 * MIB);
@@ -371,9 +360,8 @@ static void probe__states_of_the_store__are_told(void **state)
     end(&trial);
 }
 
-static void check__what_is_no_whole_video__is_named(void **state)
+TEST_CASE(check__what_is_no_whole_video__is_named)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     struct bucket_result result;
@@ -401,9 +389,8 @@ static bool is_swept(const struct trial *trial)
     return incoming(trial) == 1;
 }
 
-static void sweep__old_files_of_the_dead__are_removed(void **state)
+TEST_CASE(sweep__old_files_of_the_dead__are_removed)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     assert_int_equal(put_text(&trial, "s/0.mp4", "x"), BUCKET_DONE);
@@ -431,9 +418,8 @@ static void sweep__old_files_of_the_dead__are_removed(void **state)
     end(&trial);
 }
 
-static void uri__odd_bytes__are_encoded(void **state)
+TEST_CASE(uri__odd_bytes__are_encoded)
 {
-    (void)state;
     struct err err = {0};
     struct loop *loop = loop_open(&err);
     struct bucket *bucket =
@@ -449,23 +435,4 @@ static void uri__odd_bytes__are_encoded(void **state)
     loop_close(loop);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(put__sizes_and_pieces__are_stored_as_given),
-        cmocka_unit_test(put__name_taken__replaces_nothing),
-        cmocka_unit_test(put__two_writers_of_one_name__one_wins_whole),
-        cmocka_unit_test(put__bad_names__are_refused),
-        cmocka_unit_test(put__link_in_the_way__leads_nowhere),
-        cmocka_unit_test(put__cancelled_at_any_point__leaves_nothing),
-        cmocka_unit_test(put__other_length_than_announced__fails),
-        cmocka_unit_test(put__more_than_puts_max__is_transient),
-        cmocka_unit_test(put__disk_full_at_any_level__is_unusable_and_recovers),
-        cmocka_unit_test(put__little_room_is_left__is_stored_and_says_so),
-        cmocka_unit_test(probe__states_of_the_store__are_told),
-        cmocka_unit_test(check__what_is_no_whole_video__is_named),
-        cmocka_unit_test(sweep__old_files_of_the_dead__are_removed),
-        cmocka_unit_test(uri__odd_bytes__are_encoded),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -276,11 +276,10 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
     return true;
 }
 
-static void put__any_call_fails__nothing_half_is_visible(void **state)
+TEST_CASE(put__any_call_fails__nothing_half_is_visible)
 {
     static const int codes[] = {ENOSPC, EIO,    EDQUOT, EINTR,
                                 EROFS,  EMFILE, ENOMEM, EACCES};
-    (void)state;
     struct trial trial;
     size_t len = 0;
     char *bytes = video_of(2500000, &len);
@@ -309,9 +308,8 @@ static void put__any_call_fails__nothing_half_is_visible(void **state)
     end(&trial);
 }
 
-static void put__writes_fall_short__is_whole(void **state)
+TEST_CASE(put__writes_fall_short__is_whole)
 {
-    (void)state;
     struct trial trial;
     size_t len = 0;
     char *bytes = video_of(2500000, &len);
@@ -359,9 +357,8 @@ static void put_whole(struct trial *trial, const char *key, size_t body,
     free(bytes);
 }
 
-static void put__large_or_small__only_large_ones_are_direct(void **state)
+TEST_CASE(put__large_or_small__only_large_ones_are_direct)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     bool direct = takes_direct(&trial);
@@ -379,9 +376,8 @@ static void put__large_or_small__only_large_ones_are_direct(void **state)
     end(&trial);
 }
 
-static void put__small_into_known_folders__is_one_step(void **state)
+TEST_CASE(put__small_into_known_folders__is_one_step)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     put_whole(&trial, "t/2026/01/a/0.mp4", 65536, 0);
@@ -397,9 +393,8 @@ static void put__small_into_known_folders__is_one_step(void **state)
     end(&trial);
 }
 
-static void put__direct_writes_refused__is_whole(void **state)
+TEST_CASE(put__direct_writes_refused__is_whole)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     bool direct = takes_direct(&trial);
@@ -414,9 +409,8 @@ static void put__direct_writes_refused__is_whole(void **state)
     end(&trial);
 }
 
-static void put__folders_known__cost_no_fsync_again(void **state)
+TEST_CASE(put__folders_known__cost_no_fsync_again)
 {
-    (void)state;
     struct trial trial;
     begin(&trial, 0);
     memset(&plan, 0, sizeof plan);
@@ -450,9 +444,8 @@ static struct bucket_result probe(struct trial *trial)
 }
 
 /** What NFS, CIFS and FUSE refuse: done otherwise, or said. */
-static void probe__poor_filesystems__done_without_or_unusable(void **state)
+TEST_CASE(probe__poor_filesystems__done_without_or_unusable)
 {
-    (void)state;
     static const struct {
         int no_rename;
         int no_link;
@@ -492,16 +485,4 @@ static void probe__poor_filesystems__done_without_or_unusable(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(put__any_call_fails__nothing_half_is_visible),
-        cmocka_unit_test(put__writes_fall_short__is_whole),
-        cmocka_unit_test(put__large_or_small__only_large_ones_are_direct),
-        cmocka_unit_test(put__small_into_known_folders__is_one_step),
-        cmocka_unit_test(put__direct_writes_refused__is_whole),
-        cmocka_unit_test(put__folders_known__cost_no_fsync_again),
-        cmocka_unit_test(probe__poor_filesystems__done_without_or_unusable),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

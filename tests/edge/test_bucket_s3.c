@@ -98,36 +98,32 @@ static void put_sizes(struct trial *trial, bool known)
     }
 }
 
-static void bucket_put__known_length__whole_under_its_name(void **state)
+TEST_CASE(bucket_put__known_length__whole_under_its_name)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     put_sizes(&trial, true);
     end(&trial);
 }
 
-static void bucket_put__unknown_length__whole_under_its_name(void **state)
+TEST_CASE(bucket_put__unknown_length__whole_under_its_name)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     put_sizes(&trial, false);
     end(&trial);
 }
 
-static void bucket_put__over_tls__whole_under_its_name(void **state)
+TEST_CASE(bucket_put__over_tls__whole_under_its_name)
 {
-    (void)state;
     struct trial trial;
     begin_tls(&trial, "");
     put_sizes(&trial, true);
     end(&trial);
 }
 
-static void bucket_put__without_checksum__whole_under_its_name(void **state)
+TEST_CASE(bucket_put__without_checksum__whole_under_its_name)
 {
-    (void)state;
     struct trial trial;
     begin_tls(&trial, "&checksum=0");
     put_sizes(&trial, true);
@@ -139,9 +135,8 @@ static void bucket_put__without_checksum__whole_under_its_name(void **state)
     end(&trial);
 }
 
-static void bucket_put__several_parts__whole_and_no_upload_left(void **state)
+TEST_CASE(bucket_put__several_parts__whole_and_no_upload_left)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     const size_t lengths[] = {8 * MIB, 8 * MIB + 1, 16 * MIB, 20 * MIB + 5};
@@ -212,9 +207,8 @@ static void until_no_upload_is_left(struct trial *trial)
     assert_int_equal(uploads_left(), 0);
 }
 
-static void bucket_put__anothers_upload_of_the_key__goes_too(void **state)
+TEST_CASE(bucket_put__anothers_upload_of_the_key__goes_too)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     leave_an_upload(&trial, "twice.mp4");
@@ -229,9 +223,8 @@ static void bucket_put__anothers_upload_of_the_key__goes_too(void **state)
     end(&trial);
 }
 
-static void bucket_forget__a_dead_ones_upload__aborted(void **state)
+TEST_CASE(bucket_forget__a_dead_ones_upload__aborted)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     leave_an_upload(&trial, "dead.mp4");
@@ -249,9 +242,8 @@ static void bucket_forget__a_dead_ones_upload__aborted(void **state)
     end(&trial);
 }
 
-static void bucket_put__large_and_fast__caller_waits(void **state)
+TEST_CASE(bucket_put__large_and_fast__caller_waits)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *bytes = video_of(60 * MIB);
@@ -276,9 +268,8 @@ static void bucket_put__large_and_fast__caller_waits(void **state)
     end(&trial);
 }
 
-static void bucket_put__many_at_once__each_whole(void **state)
+TEST_CASE(bucket_put__many_at_once__each_whole)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *bytes = video_of(10 * MIB);
@@ -312,9 +303,8 @@ static void bucket_put__many_at_once__each_whole(void **state)
 
 /* ---- nothing torn, nothing replaced ---- */
 
-static void bucket_put__name_taken__exists_and_kept(void **state)
+TEST_CASE(bucket_put__name_taken__exists_and_kept)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *first = video_of(CHUNK + 5);
@@ -333,9 +323,8 @@ static void bucket_put__name_taken__exists_and_kept(void **state)
 }
 
 /** The store may say so before it has read what comes. */
-static void bucket_put__large_and_name_taken__exists(void **state)
+TEST_CASE(bucket_put__large_and_name_taken__exists)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *bytes = video_of(13 * MIB);
@@ -357,9 +346,8 @@ static void assert_missing(struct trial *trial, const char *key)
     assert_end(&there, BUCKET_MISSING);
 }
 
-static void bucket_put__cancelled__nothing_is_there(void **state)
+TEST_CASE(bucket_put__cancelled__nothing_is_there)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *bytes = video_of(20 * MIB);
@@ -378,9 +366,8 @@ static void bucket_put__cancelled__nothing_is_there(void **state)
     assert_int_equal(uploads_left(), 0);
 }
 
-static void bucket_put__other_length__nothing_is_there(void **state)
+TEST_CASE(bucket_put__other_length__nothing_is_there)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *bytes = video_of(MIB);
@@ -396,9 +383,8 @@ static void bucket_put__other_length__nothing_is_there(void **state)
     end(&trial);
 }
 
-static void bucket_put__other_hash__the_store_refuses(void **state)
+TEST_CASE(bucket_put__other_hash__the_store_refuses)
 {
-    (void)state;
     struct trial trial;
     const char *wrong =
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -418,9 +404,8 @@ static void bucket_put__other_hash__the_store_refuses(void **state)
     }
 }
 
-static void bucket_check__no_video__says_what_is_wrong(void **state)
+TEST_CASE(bucket_check__no_video__says_what_is_wrong)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     char *bytes = video_of(1000);
@@ -436,9 +421,8 @@ static void bucket_check__no_video__says_what_is_wrong(void **state)
 
 /* ---- what is wrong with the store ---- */
 
-static void bucket_probe__usable__done_and_nothing_left(void **state)
+TEST_CASE(bucket_probe__usable__done_and_nothing_left)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     struct bucket_result result = probe(&trial);
@@ -451,9 +435,8 @@ static void bucket_probe__usable__done_and_nothing_left(void **state)
     end(&trial);
 }
 
-static void bucket_probe__faults__unusable_in_words(void **state)
+TEST_CASE(bucket_probe__faults__unusable_in_words)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     setenv("AWS_SECRET_ACCESS_KEY", "another", 1);
@@ -497,9 +480,8 @@ static void bucket_probe__faults__unusable_in_words(void **state)
     end(&trial);
 }
 
-static void bucket_put__wrong_secret__unusable_before_the_end(void **state)
+TEST_CASE(bucket_put__wrong_secret__unusable_before_the_end)
 {
-    (void)state;
     struct trial trial;
     begin(&trial);
     setenv("AWS_SECRET_ACCESS_KEY", "another", 1);
@@ -513,9 +495,8 @@ static void bucket_put__wrong_secret__unusable_before_the_end(void **state)
 
 /* ---- names ---- */
 
-static void bucket_uri__a_key__with_prefix_and_without_options(void **state)
+TEST_CASE(bucket_uri__a_key__with_prefix_and_without_options)
 {
-    (void)state;
     struct trial trial;
     char uri[200];
     char wanted[200];
@@ -536,28 +517,4 @@ static void bucket_uri__a_key__with_prefix_and_without_options(void **state)
     end(&trial);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bucket_put__known_length__whole_under_its_name),
-        cmocka_unit_test(bucket_put__unknown_length__whole_under_its_name),
-        cmocka_unit_test(bucket_put__over_tls__whole_under_its_name),
-        cmocka_unit_test(bucket_put__without_checksum__whole_under_its_name),
-        cmocka_unit_test(bucket_put__several_parts__whole_and_no_upload_left),
-        cmocka_unit_test(bucket_put__anothers_upload_of_the_key__goes_too),
-        cmocka_unit_test(bucket_forget__a_dead_ones_upload__aborted),
-        cmocka_unit_test(bucket_put__large_and_fast__caller_waits),
-        cmocka_unit_test(bucket_put__many_at_once__each_whole),
-        cmocka_unit_test(bucket_put__name_taken__exists_and_kept),
-        cmocka_unit_test(bucket_put__large_and_name_taken__exists),
-        cmocka_unit_test(bucket_put__cancelled__nothing_is_there),
-        cmocka_unit_test(bucket_put__other_length__nothing_is_there),
-        cmocka_unit_test(bucket_put__other_hash__the_store_refuses),
-        cmocka_unit_test(bucket_check__no_video__says_what_is_wrong),
-        cmocka_unit_test(bucket_probe__usable__done_and_nothing_left),
-        cmocka_unit_test(bucket_put__wrong_secret__unusable_before_the_end),
-        cmocka_unit_test(bucket_uri__a_key__with_prefix_and_without_options),
-        cmocka_unit_test(bucket_probe__faults__unusable_in_words),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -75,9 +75,10 @@ static void on_room(void *context)
     (void)context;
 }
 
-static void put__slow_down__failed_and_half_the_pace(void **state)
+#define WITH_KEYS(test) TEST_CASE_WITH(test, static_keys, NULL)
+
+WITH_KEYS(put__slow_down__failed_and_half_the_pace)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"PUT /videos/p-", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")}};
     struct trial trial;
@@ -105,9 +106,8 @@ static void put__slow_down__failed_and_half_the_pace(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void put__lost_reply__found_or_failed(void **state)
+WITH_KEYS(put__lost_reply__found_or_failed)
 {
-    (void)state;
     const struct faulty_step there[] = {
         {"PUT /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
         {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL}};
@@ -125,9 +125,8 @@ static void put__lost_reply__found_or_failed(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void put__nobody_answers__unusable(void **state)
+WITH_KEYS(put__nobody_answers__unusable)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"PUT /videos/p-", FAULTY_LOSE, 0, NULL, NULL},
         {"HEAD /videos/p-", FAULTY_LOSE, 0, NULL, NULL}};
@@ -139,9 +138,8 @@ static void put__nobody_answers__unusable(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void put__refused_before_the_body__unusable(void **state)
+WITH_KEYS(put__refused_before_the_body__unusable)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"PUT /videos/p-", FAULTY_EARLY, 403, NULL, ERROR("AccessDenied")}};
     struct trial trial;
@@ -155,9 +153,8 @@ static void put__refused_before_the_body__unusable(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void put__server_reads_slowly__caller_waits(void **state)
+WITH_KEYS(put__server_reads_slowly__caller_waits)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"PUT /videos/p-", FAULTY_SLOW, 200, NULL, NULL}};
     struct trial trial;
@@ -170,9 +167,8 @@ static void put__server_reads_slowly__caller_waits(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void put__options__are_sent(void **state)
+WITH_KEYS(put__options__are_sent)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"PUT /videos/p-", FAULTY_ANSWER, 200, NULL, NULL}};
     static const char *const wanted[] = {
@@ -217,9 +213,8 @@ static struct bucket_result put_parts(struct trial *trial)
     return result;
 }
 
-static void parts__200_with_an_error__completed_again(void **state)
+WITH_KEYS(parts__200_with_an_error__completed_again)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, CREATED},
         {PART_1, FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")},
@@ -239,9 +234,8 @@ static void parts__200_with_an_error__completed_again(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void parts__completed_unheard__found(void **state)
+WITH_KEYS(parts__completed_unheard__found)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, CREATED},
         {PART_1, FAULTY_ANSWER, 200, ETAG, NULL},
@@ -257,9 +251,8 @@ static void parts__completed_unheard__found(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void parts__refused__aborted(void **state)
+WITH_KEYS(parts__refused__aborted)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"POST /videos/p-", FAULTY_ANSWER, 200, NULL, CREATED},
         {PART_1, FAULTY_ANSWER, 403, NULL, ERROR("AccessDenied")},
@@ -292,9 +285,8 @@ static void until_done(struct trial *trial, struct faulty *faulty)
     loop_timer_free(timer);
 }
 
-static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
+WITH_KEYS(sweep__old_or_overtaken_below_the_prefix__aborted)
 {
-    (void)state;
     char list[1600];
     char key[100];
     struct faulty_step steps[] = {
@@ -329,9 +321,8 @@ static void sweep__old_or_overtaken_below_the_prefix__aborted(void **state)
 #define PROBE "PUT /videos/p-"
 #define LOOK "GET /videos/p-"
 
-static void check__skewed_clock__signed_with_the_stores(void **state)
+WITH_KEYS(check__skewed_clock__signed_with_the_stores)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {LOOK, FAULTY_ANSWER, 403, "Date: Sun, 22 Nov 2099 06:00:00 GMT\r\n",
          ERROR("RequestTimeTooSkewed")},
@@ -346,9 +337,8 @@ static void check__skewed_clock__signed_with_the_stores(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void probe__other_region__says_which(void **state)
+WITH_KEYS(probe__other_region__says_which)
 {
-    (void)state;
     const struct faulty_step steps[] = {{PROBE, FAULTY_ANSWER, 301,
                                          "x-amz-bucket-region: us-west-2\r\n",
                                          ERROR("PermanentRedirect")}};
@@ -361,9 +351,8 @@ static void probe__other_region__says_which(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void probe__expired_keys_of_the_environment__unusable(void **state)
+WITH_KEYS(probe__expired_keys_of_the_environment__unusable)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {PROBE, FAULTY_ANSWER, 400, NULL, ERROR("ExpiredToken")}};
     struct trial trial;
@@ -377,9 +366,10 @@ static void probe__expired_keys_of_the_environment__unusable(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void credentials__container__fetched_with_its_token(void **state)
+#define WITHOUT_KEYS(test) TEST_CASE_WITH(test, no_keys, NULL)
+
+WITHOUT_KEYS(credentials__container__fetched_with_its_token)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"GET /creds?x=1 ", FAULTY_ANSWER, 200, NULL,
          "{\"AccessKeyId\":\"ASIA1\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","
@@ -407,9 +397,8 @@ static void credentials__container__fetched_with_its_token(void **state)
         PROBE, FAULTY_ANSWER, 500, NULL, ERROR("InternalError")                \
     }
 
-static void credentials__instance__fetched_again_when_expired(void **state)
+WITHOUT_KEYS(credentials__instance__fetched_again_when_expired)
 {
-    (void)state;
     char keys[300];
     const struct faulty_step steps[] = {
         {"PUT /latest/api/token ", FAULTY_ANSWER, 200, NULL, "session"},
@@ -461,9 +450,8 @@ static void write_file(const char *path, const char *text)
     fclose(file);
 }
 
-static void credentials__web_identity__of_sts(void **state)
+WITHOUT_KEYS(credentials__web_identity__of_sts)
 {
-    (void)state;
     const struct faulty_step steps[] = {
         {"POST / ", FAULTY_ANSWER, 200, NULL,
          "<A><Credentials><AccessKeyId>ASIA3</AccessKeyId><SecretAccessKey>s"
@@ -485,9 +473,8 @@ static void credentials__web_identity__of_sts(void **state)
     unlink(path);
 }
 
-static void credentials__shared_files__of_the_profile(void **state)
+WITHOUT_KEYS(credentials__shared_files__of_the_profile)
 {
-    (void)state;
     const struct faulty_step steps[] = {UNAVAILABLE};
     char path[] = "/tmp/s3-shared-XXXXXX";
     struct trial trial;
@@ -506,9 +493,8 @@ static void credentials__shared_files__of_the_profile(void **state)
     unlink(path);
 }
 
-static void sweep__a_list_of_pages__each_is_read(void **state)
+WITH_KEYS(sweep__a_list_of_pages__each_is_read)
 {
-    (void)state;
     char first[600];
     char second[600];
     struct faulty_step steps[] = {
@@ -541,9 +527,8 @@ static void sweep__a_list_of_pages__each_is_read(void **state)
     "<R><Upload><Key>%s/a.mp4</Key><UploadId>mine</UploadId></Upload>"         \
     "<Upload><Key>%s/a.mp4.mp4</Key><UploadId>not</UploadId></Upload></R>"
 
-static void forget__s3_is_away__told_and_tried_until_it_is_done(void **state)
+WITH_KEYS(forget__s3_is_away__told_and_tried_until_it_is_done)
 {
-    (void)state;
     char list[600];
     struct faulty_step steps[] = {
         {"GET /videos/?uploads=", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")},
@@ -564,9 +549,8 @@ static void forget__s3_is_away__told_and_tried_until_it_is_done(void **state)
     end_faulty(&trial, faulty);
 }
 
-static void forget__nothing_stands_in_its_way__done(void **state)
+WITH_KEYS(forget__nothing_stands_in_its_way__done)
 {
-    (void)state;
     char list[600];
     struct faulty_step steps[] = {
         {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, list},
@@ -582,32 +566,4 @@ static void forget__nothing_stands_in_its_way__done(void **state)
     end_faulty(&trial, faulty);
 }
 
-#define WITH_KEYS(test) cmocka_unit_test_setup(test, static_keys)
-#define WITHOUT_KEYS(test) cmocka_unit_test_setup(test, no_keys)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        WITH_KEYS(put__slow_down__failed_and_half_the_pace),
-        WITH_KEYS(put__lost_reply__found_or_failed),
-        WITH_KEYS(put__nobody_answers__unusable),
-        WITH_KEYS(put__refused_before_the_body__unusable),
-        WITH_KEYS(put__server_reads_slowly__caller_waits),
-        WITH_KEYS(put__options__are_sent),
-        WITH_KEYS(parts__200_with_an_error__completed_again),
-        WITH_KEYS(parts__completed_unheard__found),
-        WITH_KEYS(parts__refused__aborted),
-        WITH_KEYS(sweep__old_or_overtaken_below_the_prefix__aborted),
-        WITH_KEYS(sweep__a_list_of_pages__each_is_read),
-        WITH_KEYS(forget__s3_is_away__told_and_tried_until_it_is_done),
-        WITH_KEYS(forget__nothing_stands_in_its_way__done),
-        WITH_KEYS(check__skewed_clock__signed_with_the_stores),
-        WITH_KEYS(probe__other_region__says_which),
-        WITH_KEYS(probe__expired_keys_of_the_environment__unusable),
-        WITHOUT_KEYS(credentials__container__fetched_with_its_token),
-        WITHOUT_KEYS(credentials__instance__fetched_again_when_expired),
-        WITHOUT_KEYS(credentials__web_identity__of_sts),
-        WITHOUT_KEYS(credentials__shared_files__of_the_profile),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -118,9 +118,8 @@ static bool same(struct str a, const char *text)
     return text ? a.at && str_eq(a, str_of(text)) : !a.at;
 }
 
-static void message__headers_and_nulls__arrive_as_sent(void **state)
+TEST_CASE(message__headers_and_nulls__arrive_as_sent)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -180,9 +179,8 @@ static void message__headers_and_nulls__arrive_as_sent(void **state)
     trial_end(&trial);
 }
 
-static void done__with_a_gap__is_read_again_from_the_gap(void **state)
+TEST_CASE(done__with_a_gap__is_read_again_from_the_gap)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -221,9 +219,8 @@ static void done__with_a_gap__is_read_again_from_the_gap(void **state)
     trial_end(&trial);
 }
 
-static void pause__again_and_again__loses_and_leaks_nothing(void **state)
+TEST_CASE(pause__again_and_again__loses_and_leaks_nothing)
 {
-    (void)state;
     enum { COUNT = 4000 };
     struct trial trial;
     trial_begin(&trial);
@@ -245,9 +242,8 @@ static void pause__again_and_again__loses_and_leaks_nothing(void **state)
     trial_end(&trial);
 }
 
-static void pause__before_the_assignment__is_kept(void **state)
+TEST_CASE(pause__before_the_assignment__is_kept)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -265,9 +261,8 @@ static void pause__before_the_assignment__is_kept(void **state)
     trial_end(&trial);
 }
 
-static void lag__is_what_was_not_read(void **state)
+TEST_CASE(lag__is_what_was_not_read)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -324,10 +319,8 @@ static bool lag_is_0(void *context)
     return consumer_lag(((struct reader *)context)->consumer) == 0;
 }
 
-static void
-lag__markers_of_transactions_at_the_end__are_not_counted(void **state)
+TEST_CASE(lag__markers_of_transactions_at_the_end__are_not_counted)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -356,9 +349,8 @@ static bool both_connected(void *context)
 }
 
 /** The group's answer is what makes it ready, and "none for you" is one. */
-static void state__more_members_than_partitions__all_are_connected(void **state)
+TEST_CASE(state__more_members_than_partitions__all_are_connected)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -385,9 +377,8 @@ static bool pair_has_all(void *context)
     return true;
 }
 
-static void rebalance__members_come_and_go__loses_nothing(void **state)
+TEST_CASE(rebalance__members_come_and_go__loses_nothing)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -436,9 +427,8 @@ static void rebalance__members_come_and_go__loses_nothing(void **state)
     trial_end(&trial);
 }
 
-static void late_done__of_a_revoked_partition__is_ignored(void **state)
+TEST_CASE(late_done__of_a_revoked_partition__is_ignored)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -485,9 +475,8 @@ static void late_done__of_a_revoked_partition__is_ignored(void **state)
     trial_end(&trial);
 }
 
-static void message__of_almost_a_mebibyte__arrives_whole(void **state)
+TEST_CASE(message__of_almost_a_mebibyte__arrives_whole)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -517,9 +506,8 @@ static void message__of_almost_a_mebibyte__arrives_whole(void **state)
     trial_end(&trial);
 }
 
-static void open__topic_that_is_not_there_yet__reads_it_later(void **state)
+TEST_CASE(open__topic_that_is_not_there_yet__reads_it_later)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -534,9 +522,8 @@ static void open__topic_that_is_not_there_yet__reads_it_later(void **state)
     trial_end(&trial);
 }
 
-static void tail__only_what_comes_later__is_read(void **state)
+TEST_CASE(tail__only_what_comes_later__is_read)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -564,9 +551,8 @@ static void tail__only_what_comes_later__is_read(void **state)
     trial_end(&trial);
 }
 
-static void state__brokers_away__is_told_with_a_reason(void **state)
+TEST_CASE(state__brokers_away__is_told_with_a_reason)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     struct reader *reader = calloc(1, sizeof *reader);
@@ -583,9 +569,8 @@ static void state__brokers_away__is_told_with_a_reason(void **state)
     trial_end(&trial);
 }
 
-static void open__bad_properties__are_named(void **state)
+TEST_CASE(open__bad_properties__are_named)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     static const struct kafka_property rows[] = {
@@ -613,25 +598,4 @@ static void open__bad_properties__are_named(void **state)
     trial_end(&trial);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(message__headers_and_nulls__arrive_as_sent),
-        cmocka_unit_test(message__of_almost_a_mebibyte__arrives_whole),
-        cmocka_unit_test(done__with_a_gap__is_read_again_from_the_gap),
-        cmocka_unit_test(pause__again_and_again__loses_and_leaks_nothing),
-        cmocka_unit_test(pause__before_the_assignment__is_kept),
-        cmocka_unit_test(lag__is_what_was_not_read),
-        cmocka_unit_test(
-            lag__markers_of_transactions_at_the_end__are_not_counted),
-        cmocka_unit_test(
-            state__more_members_than_partitions__all_are_connected),
-        cmocka_unit_test(rebalance__members_come_and_go__loses_nothing),
-        cmocka_unit_test(late_done__of_a_revoked_partition__is_ignored),
-        cmocka_unit_test(open__topic_that_is_not_there_yet__reads_it_later),
-        cmocka_unit_test(tail__only_what_comes_later__is_read),
-        cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
-        cmocka_unit_test(open__bad_properties__are_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

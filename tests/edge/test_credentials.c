@@ -1,15 +1,10 @@
 #include "edge/s3/credentials.h"
 #include "edge/web.h"
+#include "lib/check.h"
 
 #include <limits.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 /*
  * Keys of a container's endpoint, and clocks that don't agree: what counts is
@@ -150,9 +145,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static void credentials_want__our_clock_is_ahead__theirs_counts(void **state)
+TEST_CASE_WITH(credentials_want__our_clock_is_ahead__theirs_counts, setup,
+               teardown)
 {
-    (void)state;
     /* Two hours ahead: by our clock they expired an hour ago. */
     const struct endpoint endpoint = {.date_s = -7200, .expires_s = -3600};
     begin(&endpoint);
@@ -166,9 +161,9 @@ static void credentials_want__our_clock_is_ahead__theirs_counts(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-static void credentials_want__our_clock_is_behind__theirs_counts(void **state)
+TEST_CASE_WITH(credentials_want__our_clock_is_behind__theirs_counts, setup,
+               teardown)
 {
-    (void)state;
     const struct endpoint endpoint = {.date_s = 7200, .expires_s = 3600};
     begin(&endpoint);
     struct waiter waiter = want();
@@ -179,10 +174,9 @@ static void credentials_want__our_clock_is_behind__theirs_counts(void **state)
 
 /** Everybody who wants them is told why there are none, and who hands them out
  * is asked ever more seldom. */
-static void
-credentials_want__expired_on_arrival__ends_with_a_reason(void **state)
+TEST_CASE_WITH(credentials_want__expired_on_arrival__ends_with_a_reason, setup,
+               teardown)
 {
-    (void)state;
     const struct endpoint endpoint = {.date_s = INT_MAX, .expires_s = -60};
     begin(&endpoint);
     for (int i = 0; i < 40; i++) {
@@ -195,9 +189,8 @@ credentials_want__expired_on_arrival__ends_with_a_reason(void **state)
     assert_true(web->requests <= 3);
 }
 
-static void credentials_now__a_life_of_moments__is_no_loop(void **state)
+TEST_CASE_WITH(credentials_now__a_life_of_moments__is_no_loop, setup, teardown)
 {
-    (void)state;
     const struct endpoint endpoint = {.date_s = 0, .expires_s = 1};
     begin(&endpoint);
     for (int i = 0; i < 40; i++) {
@@ -212,18 +205,5 @@ static void credentials_now__a_life_of_moments__is_no_loop(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            credentials_want__our_clock_is_ahead__theirs_counts, setup,
-            teardown),
-        cmocka_unit_test_setup_teardown(
-            credentials_want__our_clock_is_behind__theirs_counts, setup,
-            teardown),
-        cmocka_unit_test_setup_teardown(
-            credentials_want__expired_on_arrival__ends_with_a_reason, setup,
-            teardown),
-        cmocka_unit_test_setup_teardown(
-            credentials_now__a_life_of_moments__is_no_loop, setup, teardown),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -1,11 +1,8 @@
 #include "edge/coded.h"
 #include "edge/web/decode.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #define LIMIT ((size_t)1 << 20)
 
@@ -35,9 +32,8 @@ static void assert_decodes(struct str bytes, const char *label,
     buf_done(&out);
 }
 
-static void decode_text__each_coding__is_undone(void **state)
+TEST_CASE(decode_text__each_coding__is_undone)
 {
-    (void)state;
     static const struct {
         const char *coding;
         const char *label; /* null: none */
@@ -69,9 +65,8 @@ static void decode_text__each_coding__is_undone(void **state)
     }
 }
 
-static void decode_text__a_plain_text__stays_whatever_it_is_called(void **state)
+TEST_CASE(decode_text__a_plain_text__stays_whatever_it_is_called)
 {
-    (void)state;
     static const char *const labels[] = {
         NULL,      "",      "identity",    "gzip",     "br",       "zstd",
         "deflate", "utf-8", "aws-chunked", "nonsense", "gzip, br", ",",
@@ -92,9 +87,8 @@ static void decode_text__a_plain_text__stays_whatever_it_is_called(void **state)
     assert_decodes(STR(""), "gzip", DECODED_PLAIN, NULL);
 }
 
-static void decode_text__two_codings__are_both_undone(void **state)
+TEST_CASE(decode_text__two_codings__are_both_undone)
 {
-    (void)state;
     struct coded once = code("br", NULL, 0);
     struct coded twice = code("gzip", once.bytes, once.len);
     assert_decodes((struct str){twice.bytes, twice.len}, "br, gzip", DECODED,
@@ -103,9 +97,8 @@ static void decode_text__two_codings__are_both_undone(void **state)
     free(twice.bytes);
 }
 
-static void decode_text__members_of_gzip__are_one_text(void **state)
+TEST_CASE(decode_text__members_of_gzip__are_one_text)
 {
-    (void)state;
     struct coded a = code("gzip", "{\"code\":", 8);
     struct coded b = code("gzip", "200}", 4);
     char *both = malloc(a.len + b.len);
@@ -118,9 +111,8 @@ static void decode_text__members_of_gzip__are_one_text(void **state)
     free(both);
 }
 
-static void decode_text__what_cant_be_read__is_told(void **state)
+TEST_CASE(decode_text__what_cant_be_read__is_told)
 {
-    (void)state;
     static const char *const codings[] = {"gzip", "zlib", "deflate", "br",
                                           "zstd"};
     for (size_t i = 0; i < 5; i++) {
@@ -140,9 +132,8 @@ static void decode_text__what_cant_be_read__is_told(void **state)
     assert_decodes(STR("\x01\x02\x03\x04"), NULL, DECODED_PLAIN, NULL);
 }
 
-static void decode_text__a_bomb__ends_at_the_limit(void **state)
+TEST_CASE(decode_text__a_bomb__ends_at_the_limit)
 {
-    (void)state;
     static const char *const codings[] = {"gzip", "zlib", "deflate", "zstd"};
     const size_t len = 8 * LIMIT;
     char *zeros = calloc(1, len);
@@ -182,9 +173,8 @@ static struct buf turn_all(struct decoder *d, struct str bytes, size_t piece,
     return out;
 }
 
-static void decoder_turn__any_pieces__give_the_same(void **state)
+TEST_CASE(decoder_turn__any_pieces__give_the_same)
 {
-    (void)state;
     static const char *const codings[] = {"gzip", "zlib", "deflate", "zstd",
                                           NULL};
     static const size_t pieces[] = {1, 7, 4096, 1 << 20};
@@ -221,17 +211,4 @@ static void decoder_turn__any_pieces__give_the_same(void **state)
     free(video);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decode_text__each_coding__is_undone),
-        cmocka_unit_test(
-            decode_text__a_plain_text__stays_whatever_it_is_called),
-        cmocka_unit_test(decode_text__two_codings__are_both_undone),
-        cmocka_unit_test(decode_text__members_of_gzip__are_one_text),
-        cmocka_unit_test(decode_text__what_cant_be_read__is_told),
-        cmocka_unit_test(decode_text__a_bomb__ends_at_the_limit),
-        cmocka_unit_test(decoder_turn__any_pieces__give_the_same),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

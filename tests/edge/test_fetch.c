@@ -101,9 +101,8 @@ static bool serve_video(struct web *w, int fd, const char *request, int number)
 
 /* ---- whole bodies ---- */
 
-static void fetch_start__body_with_length__comes_whole(void **state)
+TEST(fetch_start__body_with_length__comes_whole)
 {
-    (void)state;
     int64_t bytes = VIDEO_BYTES;
     struct seen seen = {0};
     web = web_start(serve_video, &bytes);
@@ -122,9 +121,8 @@ static void fetch_start__body_with_length__comes_whole(void **state)
     assert_non_null(strstr(web->last, "GET /v.mp4?X-Signature=abc HTTP/1.1"));
 }
 
-static void fetch_start__no_length__ends_with_the_connection(void **state)
+TEST(fetch_start__no_length__ends_with_the_connection)
 {
-    (void)state;
     int64_t bytes = VIDEO_BYTES;
     struct seen seen = {0};
     web = web_start(serve_video, &bytes);
@@ -137,9 +135,8 @@ static void fetch_start__no_length__ends_with_the_connection(void **state)
     assert_int_equal(seen.sum, sum_of_video(bytes));
 }
 
-static void fetch_start__empty_body__tells_the_head(void **state)
+TEST(fetch_start__empty_body__tells_the_head)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_text, "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n"
                                 "Content-Length: 0\r\n\r\n");
@@ -153,9 +150,8 @@ static void fetch_start__empty_body__tells_the_head(void **state)
     assert_string_equal(seen.type, "video/mp4");
 }
 
-static void fetch_start__any__shows_nothing_of_ours(void **state)
+TEST(fetch_start__any__shows_nothing_of_ours)
 {
-    (void)state;
     struct seen seen[2] = {0};
     web = web_start(serve_text, "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\n"
                                 "Content-Length: 5\r\n\r\nvideo");
@@ -176,9 +172,8 @@ static void fetch_start__any__shows_nothing_of_ours(void **state)
     }
 }
 
-static void fetch_start__many_at_once__come_each(void **state)
+TEST(fetch_start__many_at_once__come_each)
 {
-    (void)state;
     int64_t bytes = VIDEO_BYTES;
     static struct seen seen[16];
     memset(seen, 0, sizeof seen);
@@ -197,9 +192,8 @@ static void fetch_start__many_at_once__come_each(void **state)
 
 /* ---- bodies that are not whole ---- */
 
-static void fetch_start__shorter_than_its_length__is_broken(void **state)
+TEST(fetch_start__shorter_than_its_length__is_broken)
 {
-    (void)state;
     int64_t bytes = VIDEO_BYTES;
     struct seen seen = {0};
     web = web_start(serve_video, &bytes);
@@ -213,9 +207,8 @@ static void fetch_start__shorter_than_its_length__is_broken(void **state)
     assert_false(seen.end.forbidden);
 }
 
-static void fetch_start__over_the_limit__is_too_large(void **state)
+TEST(fetch_start__over_the_limit__is_too_large)
 {
-    (void)state;
     int64_t bytes = VIDEO_BYTES;
     struct seen seen[2] = {0};
     web = web_start(serve_video, &bytes);
@@ -230,9 +223,8 @@ static void fetch_start__over_the_limit__is_too_large(void **state)
     assert_true(seen[1].bytes <= VIDEO_BYTES - 1);
 }
 
-static void fetch_start__error_status__brings_status_and_no_bytes(void **state)
+TEST(fetch_start__error_status__brings_status_and_no_bytes)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_text, "HTTP/1.1 403 Forbidden\r\nRetry-After: 12\r\n"
                                 "Content-Length: 7\r\n\r\nexpired");
@@ -247,9 +239,8 @@ static void fetch_start__error_status__brings_status_and_no_bytes(void **state)
     assert_int_equal(seen.bytes, 0);
 }
 
-static void fetch_start__reader_refuses__brings_no_bytes(void **state)
+TEST(fetch_start__reader_refuses__brings_no_bytes)
 {
-    (void)state;
     struct seen seen = {.refuse = true};
     web = web_start(serve_ok, NULL);
     open_fetcher(true, MIB, NULL);
@@ -262,9 +253,8 @@ static void fetch_start__reader_refuses__brings_no_bytes(void **state)
     assert_false(seen.end.forbidden);
 }
 
-static void fetch_start__nothing_listens__is_unreached(void **state)
+TEST(fetch_start__nothing_listens__is_unreached)
 {
-    (void)state;
     char url[64];
     struct seen seen = {0};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", web_free_port());
@@ -277,9 +267,8 @@ static void fetch_start__nothing_listens__is_unreached(void **state)
     assert_true(seen.end.why[0] != '\0');
 }
 
-static void fetch_start__server_says_nothing__times_out(void **state)
+TEST(fetch_start__server_says_nothing__times_out)
 {
-    (void)state;
     struct seen seen[2] = {0};
     char url[64];
     web = web_start(serve_hold, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -310,9 +299,8 @@ static bool serve_drip(struct web *w, int fd, const char *request, int number)
     return true;
 }
 
-static void fetch_start__slow_but_steady__comes_whole(void **state)
+TEST(fetch_start__slow_but_steady__comes_whole)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_drip, NULL);
     open_fetcher(true, MIB, NULL);
@@ -324,9 +312,8 @@ static void fetch_start__slow_but_steady__comes_whole(void **state)
 
 /* ---- pauses ---- */
 
-static void fetch_resume__pauses_all_the_way__comes_whole(void **state)
+TEST(fetch_resume__pauses_all_the_way__comes_whole)
 {
-    (void)state;
     int64_t bytes = 32 * MIB;
     struct seen seen = {.pause_every = MIB / 4, .pause_ms = 1};
     web = web_start(serve_video, &bytes);
@@ -341,9 +328,8 @@ static void fetch_resume__pauses_all_the_way__comes_whole(void **state)
     assert_true(seen.pauses >= 64);
 }
 
-static void fetch_resume__long_pause__holds_the_server_back(void **state)
+TEST(fetch_resume__long_pause__holds_the_server_back)
 {
-    (void)state;
     int64_t bytes = 256 * MIB;
     struct seen seen = {.pause_every = MIB, .pause_ms = 60000};
     web = web_start(serve_video, &bytes);
@@ -381,9 +367,8 @@ static bool serve_hops(struct web *w, int fd, const char *request, int number)
     return web_say(fd, reply);
 }
 
-static void fetch_start__three_redirects__are_followed(void **state)
+TEST(fetch_start__three_redirects__are_followed)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_hops, NULL);
     open_fetcher(true, MIB, NULL);
@@ -398,9 +383,8 @@ static void fetch_start__three_redirects__are_followed(void **state)
     assert_null(strcasestr(web->last, "\r\nCookie:"));
 }
 
-static void fetch_start__four_redirects__are_too_many(void **state)
+TEST(fetch_start__four_redirects__are_too_many)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_hops, NULL);
     open_fetcher(true, MIB, NULL);
@@ -412,9 +396,8 @@ static void fetch_start__four_redirects__are_too_many(void **state)
     assert_int_equal(web->requests, 4);
 }
 
-static void fetch_start__redirect_without_a_place__is_its_status(void **state)
+TEST(fetch_start__redirect_without_a_place__is_its_status)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_text,
                     "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
@@ -428,9 +411,8 @@ static void fetch_start__redirect_without_a_place__is_its_status(void **state)
 
 /* ---- ends that we make ---- */
 
-static void fetch_cancel__in_mid_body__ends_it_later(void **state)
+TEST(fetch_cancel__in_mid_body__ends_it_later)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_hold, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
                                 "some");
@@ -446,9 +428,8 @@ static void fetch_cancel__in_mid_body__ends_it_later(void **state)
     assert_int_equal(seen.end.bytes, 4);
 }
 
-static void fetch_cancel__while_paused__ends_it(void **state)
+TEST(fetch_cancel__while_paused__ends_it)
 {
-    (void)state;
     int64_t bytes = 32 * MIB;
     struct seen seen = {.pause_every = MIB, .pause_ms = 60000};
     web = web_start(serve_video, &bytes);
@@ -465,9 +446,8 @@ static void fetch_cancel__while_paused__ends_it(void **state)
     assert_int_equal(seen.end.end, REPLY_CANCELLED);
 }
 
-static void fetcher_close__in_mid_flight__ends_each_once(void **state)
+TEST(fetcher_close__in_mid_flight__ends_each_once)
 {
-    (void)state;
     static struct seen seen[8];
     memset(seen, 0, sizeof seen);
     web = web_start(serve_hold, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -492,27 +472,5 @@ static void fetcher_close__in_mid_flight__ends_each_once(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(fetch_start__body_with_length__comes_whole),
-        TEST(fetch_start__no_length__ends_with_the_connection),
-        TEST(fetch_start__empty_body__tells_the_head),
-        TEST(fetch_start__any__shows_nothing_of_ours),
-        TEST(fetch_start__many_at_once__come_each),
-        TEST(fetch_start__shorter_than_its_length__is_broken),
-        TEST(fetch_start__over_the_limit__is_too_large),
-        TEST(fetch_start__error_status__brings_status_and_no_bytes),
-        TEST(fetch_start__reader_refuses__brings_no_bytes),
-        TEST(fetch_start__nothing_listens__is_unreached),
-        TEST(fetch_start__server_says_nothing__times_out),
-        TEST(fetch_start__slow_but_steady__comes_whole),
-        TEST(fetch_resume__pauses_all_the_way__comes_whole),
-        TEST(fetch_resume__long_pause__holds_the_server_back),
-        TEST(fetch_start__three_redirects__are_followed),
-        TEST(fetch_start__four_redirects__are_too_many),
-        TEST(fetch_start__redirect_without_a_place__is_its_status),
-        TEST(fetch_cancel__in_mid_body__ends_it_later),
-        TEST(fetch_cancel__while_paused__ends_it),
-        TEST(fetcher_close__in_mid_flight__ends_each_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

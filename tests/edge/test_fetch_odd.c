@@ -64,9 +64,8 @@ static void ask_for(const char *path, const struct odd *odd, struct seen *seen)
 
 /* ---- labels and codings ---- */
 
-static void fetch_start__label_on_a_plain_video__changes_nothing(void **state)
+TEST(fetch_start__label_on_a_plain_video__changes_nothing)
 {
-    (void)state;
     static const char *const heads[] = {
         "HTTP/1.1 200 OK\r\nContent-Encoding: aws-chunked\r\n",
         "HTTP/1.1 200 OK\r\nContent-Encoding:\r\n",
@@ -93,9 +92,8 @@ static void fetch_start__label_on_a_plain_video__changes_nothing(void **state)
     }
 }
 
-static void fetch_start__tiny_body_under_a_label__comes_whole(void **state)
+TEST(fetch_start__tiny_body_under_a_label__comes_whole)
 {
-    (void)state;
     const struct odd odd = {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n",
                             "video", 5};
     const struct odd none = {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n",
@@ -121,9 +119,8 @@ static char *some_video(size_t len)
     return video;
 }
 
-static void fetch_start__packed_video__comes_unpacked(void **state)
+TEST(fetch_start__packed_video__comes_unpacked)
 {
-    (void)state;
     const size_t len = 900000;
     char *video = some_video(len);
     const uint32_t sum = sum_of(0, video, len);
@@ -162,9 +159,8 @@ static void fetch_start__packed_video__comes_unpacked(void **state)
     free(video);
 }
 
-static void fetch_resume__packed_video__pauses_lose_nothing(void **state)
+TEST(fetch_resume__packed_video__pauses_lose_nothing)
 {
-    (void)state;
     const size_t len = 900000;
     char *video = some_video(len);
     struct coded body = coded_zlib(video, len, CODED_GZIP);
@@ -187,9 +183,8 @@ static void fetch_resume__packed_video__pauses_lose_nothing(void **state)
     free(video);
 }
 
-static void fetch_start__what_cant_be_unpacked__is_said(void **state)
+TEST(fetch_start__what_cant_be_unpacked__is_said)
 {
-    (void)state;
     char *zeros = calloc(1, 4 * MIB);
     struct coded bomb = coded_zlib(zeros, 4 * MIB, CODED_GZIP);
     const struct odd odd[] = {
@@ -214,9 +209,8 @@ static void fetch_start__what_cant_be_unpacked__is_said(void **state)
 
 /* ---- statuses ---- */
 
-static void fetch_start__203_and_a_whole_206__bring_the_video(void **state)
+TEST(fetch_start__203_and_a_whole_206__bring_the_video)
 {
-    (void)state;
     static const struct {
         const char *head;
         bool good;
@@ -242,9 +236,8 @@ static void fetch_start__203_and_a_whole_206__bring_the_video(void **state)
 
 /* ---- URLs ---- */
 
-static void fetch_start__url_of_a_browser__is_asked_for_encoded(void **state)
+TEST(fetch_start__url_of_a_browser__is_asked_for_encoded)
 {
-    (void)state;
     const struct odd odd = {"HTTP/1.1 200 OK\r\n", MP4, MP4_BYTES};
     struct seen seen;
     ask_for("/my video/\xc3\xa9|\"0\".mp4?a=b c&s=%2F+/=", &odd, &seen);
@@ -272,9 +265,8 @@ static bool serve_redirect(struct web *w, int fd, const char *request,
     return web_say(fd, reply);
 }
 
-static void fetch_start__location_with_spaces__is_followed(void **state)
+TEST(fetch_start__location_with_spaces__is_followed)
 {
-    (void)state;
     static const char *const rows[][2] = {
         {"/my video.mp4", "GET /my%20video.mp4 "},
         {"my video.mp4?q=x y", "GET /deep/my%20video.mp4?q=x%20y "},
@@ -318,9 +310,8 @@ static bool serve_far(struct web *w, int fd, const char *request, int number)
     return web_say(fd, "\r\n\r\n");
 }
 
-static void fetch_start__location_without_end__is_not_followed(void **state)
+TEST(fetch_start__location_without_end__is_not_followed)
 {
-    (void)state;
     struct seen seen = {0};
     web = web_start(serve_far, NULL);
     open_fetcher(true, MIB, NULL);
@@ -380,9 +371,8 @@ static void drip(const char *head, int borne, struct seen *seen)
     web = NULL;
 }
 
-static void fetch_start__host_that_drips__is_left(void **state)
+TEST(fetch_start__host_that_drips__is_left)
 {
-    (void)state;
     static const char *const heads[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\n",
@@ -398,9 +388,8 @@ static void fetch_start__host_that_drips__is_left(void **state)
     }
 }
 
-static void fetch_start__reader_bears_it__goes_on(void **state)
+TEST(fetch_start__reader_bears_it__goes_on)
 {
-    (void)state;
     struct seen seen = {0};
     drip("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 2, &seen);
     assert_int_equal(slow_asked, 3);
@@ -418,9 +407,8 @@ static bool serve_while_stopped(struct web *w, int fd, const char *request,
         fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfilm", 1200);
 }
 
-static void fetch_start__the_process_stands_still__is_no_stall(void **state)
+TEST(fetch_start__the_process_stands_still__is_no_stall)
 {
-    (void)state;
     struct err err;
     struct seen seen = {0};
     const struct fetcher_options options = {.allow_private = true,
@@ -454,9 +442,8 @@ static bool serve_headers(struct web *w, int fd, const char *request,
     return web_say(fd, "Content-Length: 4\r\n\r\nfilm");
 }
 
-static void fetch_start__flood_of_headers__is_broken(void **state)
+TEST(fetch_start__flood_of_headers__is_broken)
 {
-    (void)state;
     struct err err;
     struct seen seen = {0};
     const struct fetcher_options options = {.allow_private = true,
@@ -478,20 +465,5 @@ static void fetch_start__flood_of_headers__is_broken(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(fetch_start__label_on_a_plain_video__changes_nothing),
-        TEST(fetch_start__tiny_body_under_a_label__comes_whole),
-        TEST(fetch_start__packed_video__comes_unpacked),
-        TEST(fetch_resume__packed_video__pauses_lose_nothing),
-        TEST(fetch_start__what_cant_be_unpacked__is_said),
-        TEST(fetch_start__203_and_a_whole_206__bring_the_video),
-        TEST(fetch_start__url_of_a_browser__is_asked_for_encoded),
-        TEST(fetch_start__location_with_spaces__is_followed),
-        TEST(fetch_start__location_without_end__is_not_followed),
-        TEST(fetch_start__host_that_drips__is_left),
-        TEST(fetch_start__reader_bears_it__goes_on),
-        TEST(fetch_start__the_process_stands_still__is_no_stall),
-        TEST(fetch_start__flood_of_headers__is_broken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

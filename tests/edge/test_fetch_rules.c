@@ -268,9 +268,8 @@ static void assert_forbidden(const char *url)
     }
 }
 
-static void fetch_start__public_host__is_fine(void **state)
+TEST(fetch_start__public_host__is_fine)
 {
-    (void)state;
     struct seen seen[3] = {0};
     open_fetcher(false, MIB, tls.cert);
     start(&seen[0], "https://" PUBLIC "/ok");
@@ -287,9 +286,8 @@ static void fetch_start__public_host__is_fine(void **state)
     }
 }
 
-static void fetch_start__closed_hosts__are_never_visited(void **state)
+TEST(fetch_start__closed_hosts__are_never_visited)
 {
-    (void)state;
     open_fetcher(false, MIB, tls.cert);
     visits();
     for (size_t i = 0; i < COUNT(forbidden); i++) {
@@ -300,10 +298,8 @@ static void fetch_start__closed_hosts__are_never_visited(void **state)
     }
 }
 
-static void
-fetch_start__redirect_to_a_closed_host__is_not_followed(void **state)
+TEST(fetch_start__redirect_to_a_closed_host__is_not_followed)
 {
-    (void)state;
     char url[64];
     open_fetcher(false, MIB, tls.cert);
     visits();
@@ -324,9 +320,8 @@ fetch_start__redirect_to_a_closed_host__is_not_followed(void **state)
     assert_int_equal(visits(), 0);
 }
 
-static void fetch_start__private_allowed__goes_there(void **state)
+TEST(fetch_start__private_allowed__goes_there)
 {
-    (void)state;
     open_fetcher(true, MIB, tls.cert);
     visits();
     struct seen seen[2] = {0};
@@ -339,9 +334,8 @@ static void fetch_start__private_allowed__goes_there(void **state)
     assert_int_equal(seen[0].end.end, REPLY_TIMED_OUT);
 }
 
-static void fetch_start__private_allowed__link_local_stays_closed(void **state)
+TEST(fetch_start__private_allowed__link_local_stays_closed)
 {
-    (void)state;
     open_fetcher(true, MIB, tls.cert);
     visits();
     for (size_t i = 0; i < COUNT(always_forbidden); i++) {
@@ -350,9 +344,8 @@ static void fetch_start__private_allowed__link_local_stays_closed(void **state)
     }
 }
 
-static void fetch_start__what_is_no_url__is_refused(void **state)
+TEST(fetch_start__what_is_no_url__is_refused)
 {
-    (void)state;
     open_fetcher(true, MIB, NULL);
     assert_refused("");
     assert_refused(" \n");
@@ -377,13 +370,5 @@ int main(void)
         printf("1..0 # SKIP no network namespace here: %s\n", strerror(errno));
         return 0;
     }
-    const struct CMUnitTest tests[] = {
-        TEST(fetch_start__public_host__is_fine),
-        TEST(fetch_start__closed_hosts__are_never_visited),
-        TEST(fetch_start__redirect_to_a_closed_host__is_not_followed),
-        TEST(fetch_start__private_allowed__goes_there),
-        TEST(fetch_start__private_allowed__link_local_stays_closed),
-        TEST(fetch_start__what_is_no_url__is_refused),
-    };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return TESTS_RESULT(group_setup, group_teardown);
 }

@@ -3,9 +3,8 @@
 
 /* ---- whole replies ---- */
 
-static void http_send__post__sends_and_brings_all(void **state)
+TEST(http_send__post__sends_and_brings_all)
 {
-    (void)state;
     web = web_start(serve_text,
                     "HTTP/1.1 429 Too Many\r\nRetry-After:  7 \r\n"
                     "Content-Type: application/json; charset=utf-8\r\n"
@@ -32,9 +31,8 @@ static void http_send__post__sends_and_brings_all(void **state)
     assert_non_null(strstr(web->last, "\r\n\r\n{\"prompt\":\"x\"}"));
 }
 
-static void http_send__get_without_key__sends_neither_key_nor_body(void **state)
+TEST(http_send__get_without_key__sends_neither_key_nor_body)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_http(false, 4, 4, NULL);
     const struct exchange exchange = {.method = EXCHANGE_GET,
@@ -50,9 +48,8 @@ static void http_send__get_without_key__sends_neither_key_nor_body(void **state)
     assert_null(strcasestr(web->last, "\r\nContent-Length:"));
 }
 
-static void http_send__another_key_later__sends_that_one(void **state)
+TEST(http_send__another_key_later__sends_that_one)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_http(false, 4, 4, NULL);
     assert_true(get(url_of("/x"), 5000, &answers[0]));
@@ -66,9 +63,8 @@ static void http_send__another_key_later__sends_that_one(void **state)
     assert_null(strstr(web->last, "secret"));
 }
 
-static void http_send__exchange_changed_at_once__sends_the_copy(void **state)
+TEST(http_send__exchange_changed_at_once__sends_the_copy)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_http(true, 4, 4, NULL);
     char body[] = "{\"n\":1}";
@@ -82,9 +78,8 @@ static void http_send__exchange_changed_at_once__sends_the_copy(void **state)
     assert_non_null(strstr(web->last, "\r\n\r\n{\"n\":1}"));
 }
 
-static void http_send__redirect__is_the_reply(void **state)
+TEST(http_send__redirect__is_the_reply)
 {
-    (void)state;
     web = web_start(serve_text, "HTTP/1.1 302 Found\r\nLocation: /y\r\n"
                                 "Content-Length: 0\r\n\r\n");
     open_http(true, 4, 4, NULL);
@@ -107,9 +102,8 @@ static bool serve_slowly(struct web *w, int fd, const char *request, int number)
     return true;
 }
 
-static void http_send__byte_by_byte__comes_whole(void **state)
+TEST(http_send__byte_by_byte__comes_whole)
 {
-    (void)state;
     web = web_start(serve_slowly, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 10000, answers));
@@ -120,9 +114,8 @@ static void http_send__byte_by_byte__comes_whole(void **state)
 
 /* ---- each POST once ---- */
 
-static void http_send__kept_connection_dies__one_post_only(void **state)
+TEST(http_send__kept_connection_dies__one_post_only)
 {
-    (void)state;
     atomic_int posts = 0;
     web = web_start(serve_then_die, &posts);
     open_http(true, 8, 8, NULL);
@@ -139,9 +132,8 @@ static void http_send__kept_connection_dies__one_post_only(void **state)
     assert_true(answers[8].why[0] != '\0');
 }
 
-static void http_send__reset_instead_of_a_reply__one_post_only(void **state)
+TEST(http_send__reset_instead_of_a_reply__one_post_only)
 {
-    (void)state;
     web = web_start(serve_reset, NULL);
     open_http(true, 8, 8, NULL);
     assert_true(post(url_of("/pay"), "{}", 5000, answers));
@@ -153,9 +145,8 @@ static void http_send__reset_instead_of_a_reply__one_post_only(void **state)
 
 /* ---- nothing sent ---- */
 
-static void http_send__nothing_listens__is_unreached_and_not_sent(void **state)
+TEST(http_send__nothing_listens__is_unreached_and_not_sent)
 {
-    (void)state;
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", web_free_port());
     open_http(true, 4, 4, NULL);
@@ -166,9 +157,8 @@ static void http_send__nothing_listens__is_unreached_and_not_sent(void **state)
     assert_int_equal(answers->status, 0);
 }
 
-static void http_send__no_such_host__is_unresolved_and_not_sent(void **state)
+TEST(http_send__no_such_host__is_unresolved_and_not_sent)
 {
-    (void)state;
     open_http(true, 4, 4, NULL);
     assert_true(post("http://no-such-host.invalid/", "{}", 8000, answers));
     wait_for(1);
@@ -188,10 +178,8 @@ static void *say_no_tls(void *context)
     return NULL;
 }
 
-static void
-http_send__server_without_tls__is_unreached_and_not_sent(void **state)
+TEST(http_send__server_without_tls__is_unreached_and_not_sent)
 {
-    (void)state;
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -218,9 +206,8 @@ static bool never(void *context)
     return false;
 }
 
-static void http_send__may_send_says_no__nothing_leaves(void **state)
+TEST(http_send__may_send_says_no__nothing_leaves)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_http(true, 4, 4, NULL);
     const struct exchange exchange = {.method = EXCHANGE_POST,
@@ -233,9 +220,8 @@ static void http_send__may_send_says_no__nothing_leaves(void **state)
     assert_int_equal(web->requests, 0);
 }
 
-static void http_send__bad_urls_and_headers__are_refused(void **state)
+TEST(http_send__bad_urls_and_headers__are_refused)
 {
-    (void)state;
     open_http(true, 4, 4, NULL);
     assert_false(get("ftp://127.0.0.1/", 1000, answers));
     assert_false(get("file:///etc/passwd", 1000, answers));
@@ -253,9 +239,8 @@ static void http_send__bad_urls_and_headers__are_refused(void **state)
     assert_int_equal(came, 0);
 }
 
-static void http_send__proxy_in_the_environment__goes_straight(void **state)
+TEST(http_send__proxy_in_the_environment__goes_straight)
 {
-    (void)state;
     struct web *proxy = web_start(serve_ok, NULL);
     web = web_start(serve_ok, NULL);
     setenv("http_proxy", proxy->url, 1);
@@ -274,9 +259,8 @@ static void http_send__proxy_in_the_environment__goes_straight(void **state)
 
 /* ---- TLS ---- */
 
-static void http_send__certificate_of_a_stranger__is_untrusted(void **state)
+TEST(http_send__certificate_of_a_stranger__is_untrusted)
 {
-    (void)state;
     struct tls tls = {0};
     char url[64];
     int port = web_free_port();
@@ -304,22 +288,5 @@ static void http_send__certificate_of_a_stranger__is_untrusted(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(http_send__post__sends_and_brings_all),
-        TEST(http_send__get_without_key__sends_neither_key_nor_body),
-        TEST(http_send__another_key_later__sends_that_one),
-        TEST(http_send__exchange_changed_at_once__sends_the_copy),
-        TEST(http_send__redirect__is_the_reply),
-        TEST(http_send__byte_by_byte__comes_whole),
-        TEST(http_send__kept_connection_dies__one_post_only),
-        TEST(http_send__reset_instead_of_a_reply__one_post_only),
-        TEST(http_send__nothing_listens__is_unreached_and_not_sent),
-        TEST(http_send__no_such_host__is_unresolved_and_not_sent),
-        TEST(http_send__server_without_tls__is_unreached_and_not_sent),
-        TEST(http_send__may_send_says_no__nothing_leaves),
-        TEST(http_send__bad_urls_and_headers__are_refused),
-        TEST(http_send__proxy_in_the_environment__goes_straight),
-        TEST(http_send__certificate_of_a_stranger__is_untrusted),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

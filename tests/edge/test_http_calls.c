@@ -96,9 +96,8 @@ static bool one(const char *call, int nth, bool once)
     return hit;
 }
 
-static void any_call_fails__one_reply_comes__and_the_next_works(void **state)
+TEST(any_call_fails__one_reply_comes__and_the_next_works)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
         for (int once = 0; once < 2; once++) {
@@ -113,12 +112,11 @@ static void any_call_fails__one_reply_comes__and_the_next_works(void **state)
 }
 
 /** Its turn comes when another ends, outside http_send(). */
-static void one_that_waited_fails_to_start__its_reply_comes(void **state)
+TEST(one_that_waited_fails_to_start__its_reply_comes)
 {
     struct err err = {0};
     const struct http_options options = {.connections_max = 1,
                                          .at_once_max = 1};
-    (void)state;
     web = web_start(serve_ok, NULL);
     const struct exchange get = {.url = str_of(url_of("/"))};
     http = http_open(loop, &options, &err);
@@ -141,9 +139,5 @@ static void one_that_waited_fails_to_start__its_reply_comes(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(any_call_fails__one_reply_comes__and_the_next_works),
-        TEST(one_that_waited_fails_to_start__its_reply_comes),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -55,9 +55,8 @@ static void ask(struct coded_reply *reply)
     wait_for(1);
 }
 
-static void http_send__coded_reply__comes_as_it_was_meant(void **state)
+TEST_CASE_WITH(http_send__coded_reply__comes_as_it_was_meant, setup, end_trial)
 {
-    (void)state;
     const char *json = CODED_JSON;
     struct coded_reply replies[] = {
         {"200 OK", "gzip", coded_zlib(json, strlen(json), CODED_GZIP)},
@@ -81,9 +80,9 @@ static void http_send__coded_reply__comes_as_it_was_meant(void **state)
     }
 }
 
-static void http_send__unreadable_2xx__is_broken_and_says_so(void **state)
+TEST_CASE_WITH(http_send__unreadable_2xx__is_broken_and_says_so, setup,
+               end_trial)
 {
-    (void)state;
     struct coded_reply unknown = {
         "200 OK", "compress", {strdup("\x01\x02\x03"), 3}};
     ask(&unknown);
@@ -106,9 +105,9 @@ static void http_send__unreadable_2xx__is_broken_and_says_so(void **state)
     assert_non_null(strstr(answers->why, "\"gzip\""));
 }
 
-static void http_send__unreadable_refusal__keeps_its_status(void **state)
+TEST_CASE_WITH(http_send__unreadable_refusal__keeps_its_status, setup,
+               end_trial)
 {
-    (void)state;
     struct coded_reply unknown = {
         "429 Too Many Requests", "compress", {strdup("\x01\x02\x03"), 3}};
     ask(&unknown);
@@ -117,9 +116,8 @@ static void http_send__unreadable_refusal__keeps_its_status(void **state)
     assert_non_null(strstr(answers->why, "\"compress\""));
 }
 
-static void http_send__bomb__is_too_large(void **state)
+TEST_CASE_WITH(http_send__bomb__is_too_large, setup, end_trial)
 {
-    (void)state;
     const size_t len = 64 << 20;
     char *zeros = calloc(1, len);
     struct coded_reply bomb = {"200 OK", "gzip",
@@ -133,15 +131,5 @@ static void http_send__bomb__is_too_large(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            http_send__coded_reply__comes_as_it_was_meant, setup, end_trial),
-        cmocka_unit_test_setup_teardown(
-            http_send__unreadable_2xx__is_broken_and_says_so, setup, end_trial),
-        cmocka_unit_test_setup_teardown(
-            http_send__unreadable_refusal__keeps_its_status, setup, end_trial),
-        cmocka_unit_test_setup_teardown(http_send__bomb__is_too_large, setup,
-                                        end_trial),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -4,9 +4,8 @@
 
 /* ---- replies that don't come whole ---- */
 
-static void http_send__no_reply_in_time__is_timed_out_and_sent(void **state)
+TEST(http_send__no_reply_in_time__is_timed_out_and_sent)
 {
-    (void)state;
     web = web_start(serve_never, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 200, answers));
@@ -26,9 +25,8 @@ static bool serve_while_stopped(struct web *w, int fd, const char *request,
     return web_say_while_stopped(fd, OK_JSON, 1200);
 }
 
-static void http_send__the_process_stands_still__the_reply_is_read(void **state)
+TEST(http_send__the_process_stands_still__the_reply_is_read)
 {
-    (void)state;
     web = web_start(serve_while_stopped, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 1500, answers));
@@ -38,9 +36,8 @@ static void http_send__the_process_stands_still__the_reply_is_read(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-static void http_send__a_poll_stands_still__the_reply_is_read(void **state)
+TEST(http_send__a_poll_stands_still__the_reply_is_read)
 {
-    (void)state;
     web = web_start(serve_while_stopped, NULL);
     open_http(false, 4, 4, NULL);
     assert_true(get(url_of("/x"), 1500, answers));
@@ -57,9 +54,8 @@ static bool serve_first_never(struct web *w, int fd, const char *request,
                                      : web_say(fd, OK_JSON);
 }
 
-static void http_send__several_in_time_and_not__each_ends_once(void **state)
+TEST(http_send__several_in_time_and_not__each_ends_once)
 {
-    (void)state;
     web = web_start(serve_first_never, NULL);
     open_http(true, 4, 2, NULL);
     for (int i = 0; i < 6; i++) {
@@ -75,9 +71,8 @@ static void http_send__several_in_time_and_not__each_ends_once(void **state)
     assert_int_equal(http_under_way(http), 0);
 }
 
-static void http_send__close_without_a_byte__is_broken_and_sent(void **state)
+TEST(http_send__close_without_a_byte__is_broken_and_sent)
 {
-    (void)state;
     web = web_start(serve_nothing, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
@@ -87,9 +82,8 @@ static void http_send__close_without_a_byte__is_broken_and_sent(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-static void http_send__close_in_mid_body__is_broken(void **state)
+TEST(http_send__close_in_mid_body__is_broken)
 {
-    (void)state;
     web = web_start(serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
                                 "{\"code\":200,");
     open_http(true, 4, 4, NULL);
@@ -99,9 +93,8 @@ static void http_send__close_in_mid_body__is_broken(void **state)
     assert_true(answers->sent);
 }
 
-static void http_send__chunks_cut_short__is_broken(void **state)
+TEST(http_send__chunks_cut_short__is_broken)
 {
-    (void)state;
     web = web_start(serve_text,
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "5\r\n{\"a\":\r\n5\r\n1");
@@ -129,9 +122,8 @@ static bool serve_and_reset(struct web *w, int fd, const char *request,
     return false;
 }
 
-static void http_send__reply_and_then_a_reset__is_whole(void **state)
+TEST(http_send__reply_and_then_a_reset__is_whole)
 {
-    (void)state;
     web = web_start(serve_and_reset, NULL);
     open_http(true, 8, 8, NULL);
     for (int i = 0; i < 60; i++) {
@@ -146,9 +138,8 @@ static void http_send__reply_and_then_a_reset__is_whole(void **state)
     assert_int_equal(web->requests, 60);
 }
 
-static void http_send__no_http__is_broken(void **state)
+TEST(http_send__no_http__is_broken)
 {
-    (void)state;
     web = web_start(serve_garbage, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
@@ -179,10 +170,8 @@ static bool serve_bytes(struct web *w, int fd, const char *request, int number)
     return true;
 }
 
-static void
-http_send__body_at_and_over_the_limit__is_whole_and_too_large(void **state)
+TEST(http_send__body_at_and_over_the_limit__is_whole_and_too_large)
 {
-    (void)state;
     size_t len = 1 << 20;
     web = web_start(serve_bytes, &len);
     open_http(true, 4, 4, NULL);
@@ -220,9 +209,8 @@ static bool serve_headers(struct web *w, int fd, const char *request,
     return false;
 }
 
-static void http_send__flood_of_headers__is_broken(void **state)
+TEST(http_send__flood_of_headers__is_broken)
 {
-    (void)state;
     web = web_start(serve_headers, NULL);
     open_http(true, 4, 4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
@@ -232,9 +220,8 @@ static void http_send__flood_of_headers__is_broken(void **state)
     assert_int_equal(web->requests, 1);
 }
 
-static void http_send__after_a_broken_one__starts_afresh(void **state)
+TEST(http_send__after_a_broken_one__starts_afresh)
 {
-    (void)state;
     web = web_start(serve_text, "HTTP/1.1 200 OK\r\nRetry-After: 9\r\n"
                                 "Idempotency-Replayed: true\r\n"
                                 "Content-Type: a/b\r\n"
@@ -269,9 +256,8 @@ static bool serve_in_order(struct web *w, int fd, const char *request,
     return web_say(fd, OK_JSON);
 }
 
-static void http_send__more_than_at_once__go_in_order(void **state)
+TEST(http_send__more_than_at_once__go_in_order)
 {
-    (void)state;
     atomic_int wrong = 0;
     web = web_start(serve_in_order, &wrong);
     open_http(false, 4, 1, NULL);
@@ -303,9 +289,8 @@ static bool serve_first_late(struct web *w, int fd, const char *request,
     return web_say(fd, OK_JSON);
 }
 
-static void http_send__waits_for_a_slot__its_time_does_not_run(void **state)
+TEST(http_send__waits_for_a_slot__its_time_does_not_run)
 {
-    (void)state;
     web = web_start(serve_first_late, NULL);
     open_http(false, 1, 1, NULL);
     assert_true(get(url_of("/slow"), 5000, &answers[0]));
@@ -314,9 +299,8 @@ static void http_send__waits_for_a_slot__its_time_does_not_run(void **state)
     assert_int_equal(answers[1].end, REPLY_WHOLE);
 }
 
-static void http_send__hundreds_at_once__over_few_connections(void **state)
+TEST(http_send__hundreds_at_once__over_few_connections)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_http(false, 8, 1000, NULL);
     static struct answer many[500];
@@ -348,9 +332,8 @@ static void send_next(void *context, const struct reply *reply)
         http_send(http, &exchange, 5000, NULL, send_next, context, &err));
 }
 
-static void http_send__from_on_reply__goes_on(void **state)
+TEST(http_send__from_on_reply__goes_on)
 {
-    (void)state;
     struct err err = {0};
     web = web_start(serve_ok, NULL);
     open_http(false, 1, 1, NULL);
@@ -374,10 +357,8 @@ static bool serve_and_close(struct web *w, int fd, const char *request,
     return false;
 }
 
-static void
-http_send__kept_connection_closed_meanwhile__get_comes_whole(void **state)
+TEST(http_send__kept_connection_closed_meanwhile__get_comes_whole)
 {
-    (void)state;
     web = web_start(serve_and_close, NULL);
     open_http(false, 4, 4, NULL);
     for (int i = 0; i < 10; i++) {
@@ -388,9 +369,8 @@ http_send__kept_connection_closed_meanwhile__get_comes_whole(void **state)
     }
 }
 
-static void http_close__in_mid_flight__ends_each_once(void **state)
+TEST(http_close__in_mid_flight__ends_each_once)
 {
-    (void)state;
     web = web_start(serve_never, NULL);
     open_http(true, 4, 4, NULL);
     for (int i = 0; i < 10; i++) {
@@ -416,25 +396,5 @@ static void http_close__in_mid_flight__ends_each_once(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(http_send__no_reply_in_time__is_timed_out_and_sent),
-        TEST(http_send__the_process_stands_still__the_reply_is_read),
-        TEST(http_send__a_poll_stands_still__the_reply_is_read),
-        TEST(http_send__several_in_time_and_not__each_ends_once),
-        TEST(http_send__close_without_a_byte__is_broken_and_sent),
-        TEST(http_send__close_in_mid_body__is_broken),
-        TEST(http_send__chunks_cut_short__is_broken),
-        TEST(http_send__reply_and_then_a_reset__is_whole),
-        TEST(http_send__no_http__is_broken),
-        TEST(http_send__body_at_and_over_the_limit__is_whole_and_too_large),
-        TEST(http_send__flood_of_headers__is_broken),
-        TEST(http_send__after_a_broken_one__starts_afresh),
-        TEST(http_send__more_than_at_once__go_in_order),
-        TEST(http_send__waits_for_a_slot__its_time_does_not_run),
-        TEST(http_send__hundreds_at_once__over_few_connections),
-        TEST(http_send__from_on_reply__goes_on),
-        TEST(http_send__kept_connection_closed_meanwhile__get_comes_whole),
-        TEST(http_close__in_mid_flight__ends_each_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

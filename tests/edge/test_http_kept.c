@@ -61,10 +61,8 @@ static bool ask_until_whole(const char *url, int64_t timeout_ms)
     return false;
 }
 
-static void
-http_send__connection_is_swallowed__goes_on_over_another(void **state)
+TEST(http_send__connection_is_swallowed__goes_on_over_another)
 {
-    (void)state;
     struct tls tls = {0};
     char url[64];
     const int port = web_free_port();
@@ -97,9 +95,8 @@ static bool serve_in_turn(struct web *w, int fd, const char *request,
     return web_say(fd, OK_JSON);
 }
 
-static void http_send__kept_for_ten_minutes__is_not_kept_on(void **state)
+TEST(http_send__kept_for_ten_minutes__is_not_kept_on)
 {
-    (void)state;
     web = web_start(serve_in_turn, NULL);
     open_http(false, 4, 4, NULL);
     get_well(url_of("/"), 1);
@@ -117,9 +114,5 @@ static void http_send__kept_for_ten_minutes__is_not_kept_on(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(http_send__connection_is_swallowed__goes_on_over_another),
-        TEST(http_send__kept_for_ten_minutes__is_not_kept_on),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -178,9 +178,8 @@ static bool serve_script(struct web *w, int fd, const char *request, int number)
     return false;
 }
 
-static void post__over_a_connection_that_dies__is_sent_once(void **state)
+TEST(post__over_a_connection_that_dies__is_sent_once)
 {
-    (void)state;
     for (enum way way = WAY_CLOSE; way < WAYS; way++) {
         struct script script = {.way = way};
         print_message("way %d\n", (int)way);
@@ -212,9 +211,8 @@ static void post__over_a_connection_that_dies__is_sent_once(void **state)
     }
 }
 
-static void post__after_one_died__has_a_connection_of_its_own(void **state)
+TEST(post__after_one_died__has_a_connection_of_its_own)
 {
-    (void)state;
     struct script script = {.way = WAY_CLOSE};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
@@ -234,9 +232,8 @@ static void post__after_one_died__has_a_connection_of_its_own(void **state)
     later_ms = 0;
 }
 
-static void post__over_one_that_dies_fresh__goes_on_using_others(void **state)
+TEST(post__over_one_that_dies_fresh__goes_on_using_others)
 {
-    (void)state;
     struct script script = {.way = WAY_CLOSE};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
@@ -308,12 +305,11 @@ static bool has_done(web_fn *serve, int requests)
     return serve == serve_twice_at_once || open_fds() == 0;
 }
 
-static void post__where_the_look_finds_something__is_fresh(void **state)
+TEST(post__where_the_look_finds_something__is_fresh)
 {
     static web_fn *const ways[] = {serve_and_close, serve_one_reset,
                                    serve_twice, serve_twice_at_once,
                                    serve_the_last};
-    (void)state;
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
         print_message("way %zu\n", way);
         web = web_start(ways[way], NULL);
@@ -335,9 +331,8 @@ static void post__where_the_look_finds_something__is_fresh(void **state)
     }
 }
 
-static void post__gate_shut__leaves_nothing_on_a_warm_one(void **state)
+TEST(post__gate_shut__leaves_nothing_on_a_warm_one)
 {
-    (void)state;
     struct script script = {.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
@@ -353,9 +348,8 @@ static void post__gate_shut__leaves_nothing_on_a_warm_one(void **state)
 
 /* ---- how long ---- */
 
-static void post__two_seconds_later__is_fresh(void **state)
+TEST(post__two_seconds_later__is_fresh)
 {
-    (void)state;
     struct script script = {.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
@@ -367,9 +361,8 @@ static void post__two_seconds_later__is_fresh(void **state)
     assert_int_equal(web->connections, before + 1);
 }
 
-static void connection__unused__is_closed(void **state)
+TEST(connection__unused__is_closed)
 {
-    (void)state;
     struct script script = {.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
@@ -382,9 +375,8 @@ static void connection__unused__is_closed(void **state)
 }
 
 /** One of two is used all the time: the other is too old for libcurl. */
-static void post__beside_a_busy_one__is_over_no_old_one(void **state)
+TEST(post__beside_a_busy_one__is_over_no_old_one)
 {
-    (void)state;
     struct script script = {.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
@@ -406,9 +398,8 @@ static void post__beside_a_busy_one__is_over_no_old_one(void **state)
     assert_true(web->connections >= 3);
 }
 
-static void post__over_tls__shakes_hands_once(void **state)
+TEST(post__over_tls__shakes_hands_once)
 {
-    (void)state;
     struct tls tls = {0};
     char url[64];
     const int port = web_free_port();
@@ -432,16 +423,5 @@ static void post__over_tls__shakes_hands_once(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        TEST(post__over_a_connection_that_dies__is_sent_once),
-        TEST(post__after_one_died__has_a_connection_of_its_own),
-        TEST(post__over_one_that_dies_fresh__goes_on_using_others),
-        TEST(post__where_the_look_finds_something__is_fresh),
-        TEST(post__gate_shut__leaves_nothing_on_a_warm_one),
-        TEST(post__two_seconds_later__is_fresh),
-        TEST(connection__unused__is_closed),
-        TEST(post__beside_a_busy_one__is_over_no_old_one),
-        TEST(post__over_tls__shakes_hands_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -123,9 +123,8 @@ static void send_one(struct trial *trial, struct producer *producer,
 }
 
 /** Events go out as they come: nobody waits for more of them. */
-static void producer__by_itself__waits_for_no_batch(void **state)
+TEST_CASE(producer__by_itself__waits_for_no_batch)
 {
-    (void)state;
     struct trial trial;
     struct err err = {0};
     trial_begin(&trial);
@@ -137,11 +136,10 @@ static void producer__by_itself__waits_for_no_batch(void **state)
     trial_end(&trial);
 }
 
-static void producer__a_call_fails__is_said_and_tried_again(void **state)
+TEST_CASE(producer__a_call_fails__is_said_and_tried_again)
 {
     static const char *const calls[] = {"rd_kafka_new", "eventfd",
                                         "uv_poll_init"};
-    (void)state;
     struct trial trial;
     struct seen seen = {0};
     char topic[128];
@@ -178,11 +176,10 @@ static struct consumer *open_consumer(struct trial *trial, const char *topic,
                          err);
 }
 
-static void consumer__a_call_fails__is_said_and_works_again(void **state)
+TEST_CASE(consumer__a_call_fails__is_said_and_works_again)
 {
     static const char *const calls[] = {"rd_kafka_new", "eventfd",
                                         "uv_poll_init", "rd_kafka_subscribe"};
-    (void)state;
     struct trial trial;
     struct seen seen = {0};
     struct err err = {0};
@@ -232,9 +229,8 @@ static bool has_worked(void *context)
     return *(int *)context > 0;
 }
 
-static void destroy__hangs__is_in_nobodys_way(void **state)
+TEST_CASE(destroy__hangs__is_in_nobodys_way)
 {
-    (void)state;
     struct trial trial;
     struct seen seen = {0};
     struct err err = {0};
@@ -263,12 +259,5 @@ static void destroy__hangs__is_in_nobodys_way(void **state)
 int main(void)
 {
     loop_threads(1);
-
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(producer__by_itself__waits_for_no_batch),
-        cmocka_unit_test(producer__a_call_fails__is_said_and_tried_again),
-        cmocka_unit_test(consumer__a_call_fails__is_said_and_works_again),
-        cmocka_unit_test(destroy__hangs__is_in_nobodys_way),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -90,9 +90,10 @@ static void note_and_defer(void *context)
     loop_defer(loop, note_word, "later");
 }
 
-static void loop_defer__twice_the_same__is_called_once_in_order(void **state)
+#define TEST(name) TEST_CASE_WITH(name, setup, teardown)
+
+TEST(loop_defer__twice_the_same__is_called_once_in_order)
 {
-    (void)state;
     loop_defer(loop, note_word, "a");
     loop_defer(loop, note_word, "b");
     loop_defer(loop, note_word, "a");
@@ -101,10 +102,8 @@ static void loop_defer__twice_the_same__is_called_once_in_order(void **state)
     assert_string_equal(trace, "a b ");
 }
 
-static void
-loop_defer__from_a_deferred_call__runs_in_the_same_turn(void **state)
+TEST(loop_defer__from_a_deferred_call__runs_in_the_same_turn)
 {
-    (void)state;
     struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
     loop_defer(loop, note_and_defer, "first");
     loop_timer_set(timer, 50);
@@ -120,9 +119,8 @@ static void note_now_and_defer(void *context)
     loop_defer(loop, note_word, "end");
 }
 
-static void loop_defer__from_a_timer__runs_before_the_next_wait(void **state)
+TEST(loop_defer__from_a_timer__runs_before_the_next_wait)
 {
-    (void)state;
     struct loop_timer *soon = loop_timer_new(loop, note_now_and_defer, NULL);
     struct loop_timer *then = loop_timer_new(loop, stop, NULL);
     loop_timer_set(soon, 1);
@@ -141,9 +139,8 @@ static void defer_for_ever(void *context)
     loop_defer(loop, defer_for_ever, context);
 }
 
-static void loop_defer__again_and_again__starves_no_timer(void **state)
+TEST(loop_defer__again_and_again__starves_no_timer)
 {
-    (void)state;
     struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
     endless = 0;
     loop_timer_set(timer, 20);
@@ -176,9 +173,8 @@ static void *post_numbers(void *context)
     return NULL;
 }
 
-static void loop_post__from_another_thread__comes_in_order(void **state)
+TEST(loop_post__from_another_thread__comes_in_order)
 {
-    (void)state;
     static int numbers[1000];
     pthread_t thread;
     posted_len = 0;
@@ -190,9 +186,8 @@ static void loop_post__from_another_thread__comes_in_order(void **state)
     }
 }
 
-static void loop_close__with_a_post_left__calls_it(void **state)
+TEST(loop_close__with_a_post_left__calls_it)
 {
-    (void)state;
     struct err err = {0};
     struct loop *other = loop_open(&err);
     assert_non_null(other);
@@ -227,9 +222,8 @@ static void look(void *context)
     (void)loop_boot_ms(loop); /* of the turn before the long wait */
 }
 
-static void loop_boot_ms__after_a_wait__is_of_this_turn(void **state)
+TEST(loop_boot_ms__after_a_wait__is_of_this_turn)
 {
-    (void)state;
     pthread_t thread;
     loop_defer(loop, look, NULL);
     pthread_create(&thread, NULL, post_later, NULL);
@@ -238,9 +232,8 @@ static void loop_boot_ms__after_a_wait__is_of_this_turn(void **state)
     assert_in_range(seen_ms[1] - seen_ms[0], 0, 5000);
 }
 
-static void loop_boot_ms__between_two_runs__goes_on(void **state)
+TEST(loop_boot_ms__between_two_runs__goes_on)
 {
-    (void)state;
     loop_defer(loop, look_and_stop, NULL);
     turn();
     sleep_ms(30);
@@ -253,9 +246,8 @@ static void block(void *context)
 }
 
 /* By it leases are judged: NTP and operators must not end or prolong one. */
-static void loop_boot_ms__the_wall_clock_jumps__goes_on(void **state)
+TEST(loop_boot_ms__the_wall_clock_jumps__goes_on)
 {
-    (void)state;
     for (int hours = -5; hours <= 5; hours += 10) {
         int64_t before_ms = loop_boot_ms(loop);
         wall_ahead_s = hours * 3600;
@@ -264,9 +256,8 @@ static void loop_boot_ms__the_wall_clock_jumps__goes_on(void **state)
     }
 }
 
-static void loop_longest_turn_us__something_blocks__shows_it(void **state)
+TEST(loop_longest_turn_us__something_blocks__shows_it)
 {
-    (void)state;
     static long ms = 60;
     struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
     loop_defer(loop, block, &ms);
@@ -284,10 +275,8 @@ static void *post_block(void *context)
     return NULL;
 }
 
-static void
-loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it(void **state)
+TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it)
 {
-    (void)state;
     static long ms = 60;
     pthread_t thread;
     struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
@@ -299,9 +288,8 @@ loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it(void **state)
     loop_timer_free(timer);
 }
 
-static void loop_longest_turn_us__only_waiting__stays_short(void **state)
+TEST(loop_longest_turn_us__only_waiting__stays_short)
 {
-    (void)state;
     struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
     loop_timer_set(timer, 300);
     turn();
@@ -311,9 +299,8 @@ static void loop_longest_turn_us__only_waiting__stays_short(void **state)
 
 /* ---- timers ---- */
 
-static void loop_timer_set__again__replaces_the_first(void **state)
+TEST(loop_timer_set__again__replaces_the_first)
 {
-    (void)state;
     struct loop_timer *timer = loop_timer_new(loop, note_word, "tick");
     struct loop_timer *end = loop_timer_new(loop, stop, NULL);
     loop_timer_set(timer, 1);
@@ -325,9 +312,8 @@ static void loop_timer_set__again__replaces_the_first(void **state)
     loop_timer_free(end);
 }
 
-static void loop_timer_stop__before_its_time__is_never_called(void **state)
+TEST(loop_timer_stop__before_its_time__is_never_called)
 {
-    (void)state;
     struct loop_timer *timer = loop_timer_new(loop, note_word, "tick");
     struct loop_timer *end = loop_timer_new(loop, stop, NULL);
     loop_timer_set(timer, 5);
@@ -348,9 +334,8 @@ static void free_self(void *context)
     loop_stop(loop);
 }
 
-static void loop_timer_free__in_its_own_call__is_fine(void **state)
+TEST(loop_timer_free__in_its_own_call__is_fine)
 {
-    (void)state;
     self = loop_timer_new(loop, free_self, NULL);
     loop_timer_set(self, 0);
     turn();
@@ -364,9 +349,8 @@ static void on_hangup(void *context)
     loop_stop(loop);
 }
 
-static void loop_on_signal__raised__is_called_on_the_loop(void **state)
+TEST(loop_on_signal__raised__is_called_on_the_loop)
 {
-    (void)state;
     loop_on_signal(loop, SIGHUP, on_hangup, "hup");
     raise(SIGHUP);
     assert_string_equal(trace, "");
@@ -390,9 +374,8 @@ static void job_done(void *context)
     loop_stop(loop);
 }
 
-static void loop_work__any__works_elsewhere_and_ends_here(void **state)
+TEST(loop_work__any__works_elsewhere_and_ends_here)
 {
-    (void)state;
     struct job job = {0};
     loop_work(loop, do_job, job_done, &job);
     turn();
@@ -411,9 +394,8 @@ static void do_slowly(void *context)
     sleep_ms(50);
 }
 
-static void loop_close__work_under_way__waits_for_its_end(void **state)
+TEST(loop_close__work_under_way__waits_for_its_end)
 {
-    (void)state;
     struct err err = {0};
     struct loop *other = loop_open(&err);
     assert_non_null(other);
@@ -422,9 +404,8 @@ static void loop_close__work_under_way__waits_for_its_end(void **state)
     assert_string_equal(trace, "done ");
 }
 
-static void loop_random_bytes__twice__differ(void **state)
+TEST(loop_random_bytes__twice__differ)
 {
-    (void)state;
     unsigned char a[32];
     unsigned char b[32];
     loop_random_bytes(loop, a, sizeof a);
@@ -432,30 +413,4 @@ static void loop_random_bytes__twice__differ(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(loop_defer__twice_the_same__is_called_once_in_order),
-        TEST(loop_defer__from_a_deferred_call__runs_in_the_same_turn),
-        TEST(loop_defer__from_a_timer__runs_before_the_next_wait),
-        TEST(loop_defer__again_and_again__starves_no_timer),
-        TEST(loop_post__from_another_thread__comes_in_order),
-        TEST(loop_close__with_a_post_left__calls_it),
-        TEST(loop_boot_ms__after_a_wait__is_of_this_turn),
-        TEST(loop_boot_ms__between_two_runs__goes_on),
-        TEST(loop_boot_ms__the_wall_clock_jumps__goes_on),
-        TEST(loop_longest_turn_us__something_blocks__shows_it),
-        TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it),
-        TEST(loop_longest_turn_us__only_waiting__stays_short),
-        TEST(loop_timer_set__again__replaces_the_first),
-        TEST(loop_timer_stop__before_its_time__is_never_called),
-        TEST(loop_timer_free__in_its_own_call__is_fine),
-        TEST(loop_on_signal__raised__is_called_on_the_loop),
-        TEST(loop_work__any__works_elsewhere_and_ends_here),
-        TEST(loop_close__work_under_way__waits_for_its_end),
-        TEST(loop_random_bytes__twice__differ),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -103,9 +103,8 @@ static const struct bad {
     {"dbname='postgresql://u:CANARY@h/d'", "a URL for its dbname"},
 };
 
-static void pg_url_check__what_libpq_can_use__is_taken(void **state)
+TEST_CASE(pg_url_check__what_libpq_can_use__is_taken)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct err err = {0};
         /* libpq of Debian 12 does not know the option; that is said too. */
@@ -116,9 +115,8 @@ static void pg_url_check__what_libpq_can_use__is_taken(void **state)
     }
 }
 
-static void pg_url_check__at_fault__says_what_and_shows_nothing(void **state)
+TEST_CASE(pg_url_check__at_fault__says_what_and_shows_nothing)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct err err = {0};
         if (pg_url_check(bad[i].url, &err)) {
@@ -133,9 +131,8 @@ static void pg_url_check__at_fault__says_what_and_shows_nothing(void **state)
 }
 
 /** Every string that is cut somewhere: never a piece of the password. */
-static void pg_url_check__cut_and_mangled__shows_nothing(void **state)
+TEST_CASE(pg_url_check__cut_and_mangled__shows_nothing)
 {
-    (void)state;
     static const char *const whole[] = {
         "postgresql://app:CANARY@h.example:5432/d?sslmode=require",
         "host=h port=5432 user=u password='CANARY' dbname=d",
@@ -163,9 +160,8 @@ static void pg_url_check__cut_and_mangled__shows_nothing(void **state)
     }
 }
 
-static void database_url_judge__beside_others__is_a_line(void **state)
+TEST_CASE(database_url_judge__beside_others__is_a_line)
 {
-    (void)state;
     struct buf faults;
     buf_init(&faults, 0);
     buf_add_text(&faults, "another\n");
@@ -204,9 +200,8 @@ static void *refuse(void *context)
     return NULL;
 }
 
-static void pg_dial__words_with_the_password__are_cut(void **state)
+TEST_CASE(pg_dial__words_with_the_password__are_cut)
 {
-    (void)state;
     struct sockaddr_in at = {.sin_family = AF_INET};
     socklen_t len = sizeof at;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -232,14 +227,4 @@ static void pg_dial__words_with_the_password__are_cut(void **state)
     assert_non_null(strstr(err.text, "\"h.example\""));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pg_url_check__what_libpq_can_use__is_taken),
-        cmocka_unit_test(pg_url_check__at_fault__says_what_and_shows_nothing),
-        cmocka_unit_test(pg_url_check__cut_and_mangled__shows_nothing),
-        cmocka_unit_test(database_url_judge__beside_others__is_a_line),
-        cmocka_unit_test(pg_dial__words_with_the_password__are_cut),
-    };
-    return cmocka_run_group_tests_name("pg_url", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -96,9 +96,8 @@ static bool send_text(struct producer *producer, const char *topic,
     return sent;
 }
 
-static void send__many__are_all_acknowledged(void **state)
+TEST_CASE(send__many__are_all_acknowledged)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -120,9 +119,8 @@ static void send__many__are_all_acknowledged(void **state)
     trial_end(&trial);
 }
 
-static void send__larger_than_the_broker_takes__is_permanent(void **state)
+TEST_CASE(send__larger_than_the_broker_takes__is_permanent)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -150,9 +148,8 @@ static void send__larger_than_the_broker_takes__is_permanent(void **state)
     trial_end(&trial);
 }
 
-static void send__in_a_batch_with_a_large_one__is_taken(void **state)
+TEST_CASE(send__in_a_batch_with_a_large_one__is_taken)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -193,9 +190,8 @@ static void send__in_a_batch_with_a_large_one__is_taken(void **state)
     trial_end(&trial);
 }
 
-static void send__window_full__is_transient(void **state)
+TEST_CASE(send__window_full__is_transient)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     struct answers answers = {0};
@@ -213,9 +209,8 @@ static void send__window_full__is_transient(void **state)
     trial_end(&trial);
 }
 
-static void state__brokers_away__is_told_with_a_reason(void **state)
+TEST_CASE(state__brokers_away__is_told_with_a_reason)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     struct answers answers = {0};
@@ -227,9 +222,8 @@ static void state__brokers_away__is_told_with_a_reason(void **state)
     trial_end(&trial);
 }
 
-static void close__brokers_away__ends_what_is_under_way(void **state)
+TEST_CASE(close__brokers_away__ends_what_is_under_way)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     struct answers answers = {0};
@@ -247,9 +241,8 @@ static void close__brokers_away__ends_what_is_under_way(void **state)
     trial_end(&trial);
 }
 
-static void fatal__with_sends_under_way__is_replaced(void **state)
+TEST_CASE(fatal__with_sends_under_way__is_replaced)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -297,9 +290,8 @@ static bool is_there_no_more(void *context)
 
 /** As one without the right to begin does: it is made anew ever more rarely,
  * with its reason told, and sends again once it may. */
-static void fatal__again_and_again__waits_longer_each_time(void **state)
+TEST_CASE(fatal__again_and_again__waits_longer_each_time)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -325,9 +317,8 @@ static void fatal__again_and_again__waits_longer_each_time(void **state)
     trial_end(&trial);
 }
 
-static void close__in_the_middle_of_a_replacement__ends_all(void **state)
+TEST_CASE(close__in_the_middle_of_a_replacement__ends_all)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     char topic[100];
@@ -344,9 +335,8 @@ static void close__in_the_middle_of_a_replacement__ends_all(void **state)
     trial_end(&trial);
 }
 
-static void open__bad_properties__are_named_without_their_value(void **state)
+TEST_CASE(open__bad_properties__are_named_without_their_value)
 {
-    (void)state;
     struct trial trial;
     trial_begin(&trial);
     static const struct {
@@ -368,19 +358,4 @@ static void open__bad_properties__are_named_without_their_value(void **state)
     trial_end(&trial);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(send__many__are_all_acknowledged),
-        cmocka_unit_test(send__larger_than_the_broker_takes__is_permanent),
-        cmocka_unit_test(send__in_a_batch_with_a_large_one__is_taken),
-        cmocka_unit_test(send__window_full__is_transient),
-        cmocka_unit_test(state__brokers_away__is_told_with_a_reason),
-        cmocka_unit_test(close__brokers_away__ends_what_is_under_way),
-        cmocka_unit_test(fatal__with_sends_under_way__is_replaced),
-        cmocka_unit_test(fatal__again_and_again__waits_longer_each_time),
-        cmocka_unit_test(close__in_the_middle_of_a_replacement__ends_all),
-        cmocka_unit_test(open__bad_properties__are_named_without_their_value),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -20,7 +20,8 @@ static void count_step(void *context, int number, const char *name)
     assert_true(strstr(name, ".sql") != NULL);
 }
 
-static void migrate__an_empty_database__fits_afterwards(void **state)
+TEST_CASE_WITH(migrate__an_empty_database__fits_afterwards, create,
+               trial_teardown)
 {
     struct trial *trial = *state;
     struct schema_state schema = {9, 9};
@@ -38,7 +39,8 @@ static void migrate__an_empty_database__fits_afterwards(void **state)
     assert_true(schema_fits(&schema, &err));
 }
 
-static void migrate__a_step_that_fails__leaves_nothing(void **state)
+TEST_CASE_WITH(migrate__a_step_that_fails__leaves_nothing, create,
+               trial_teardown)
 {
     struct trial *trial = *state;
     struct err err = {0};
@@ -53,24 +55,22 @@ static void migrate__a_step_that_fails__leaves_nothing(void **state)
     assert_true(schema_migrate(trial->url, NULL, NULL, &err));
 }
 
-static void read__nobody_there__is_transient(void **state)
+TEST_CASE(read__nobody_there__is_transient)
 {
     struct schema_state schema;
     struct err err = {0};
-    (void)state;
     assert_false(
         schema_read("postgresql://u:secret@127.0.0.1:1/x", &schema, &err));
     assert_int_equal(err.kind, ERR_TRANSIENT);
     assert_null(strstr(err.text, "secret"));
 }
 
-static void fits__older_and_newer__says_what_mends_it(void **state)
+TEST_CASE(fits__older_and_newer__says_what_mends_it)
 {
     struct err err = {0};
     const struct schema_state older = {SCHEMA_NUMBER - 1, 1};
     const struct schema_state newer = {SCHEMA_NUMBER + 1, PROGRAM_NUMBER};
     const struct schema_state beyond = {SCHEMA_NUMBER + 5, PROGRAM_NUMBER + 1};
-    (void)state;
     assert_false(schema_fits(&older, &err));
     assert_non_null(strstr(err.text, "migrate"));
     assert_true(schema_fits(&newer, &err));
@@ -93,7 +93,7 @@ static void on_row(void *context, const char *const *names,
              (int)values[0].len, values[0].at ? values[0].at : "NULL");
 }
 
-static void inspect__a_query__gives_rows_by_name(void **state)
+TEST_CASE_WITH(inspect__a_query__gives_rows_by_name, create, trial_teardown)
 {
     struct trial *trial = *state;
     struct err err = {0};
@@ -114,7 +114,7 @@ static void inspect__a_query__gives_rows_by_name(void **state)
 }
 
 /** Only UTF8 keeps every text; others refuse some, or check none. */
-static void migrate__another_encoding__is_refused(void **state)
+TEST_CASE_WITH(migrate__another_encoding__is_refused, create, trial_teardown)
 {
     static const char *const encodings[] = {"LATIN1", "SQL_ASCII", "EUC_JP"};
     struct trial *trial = *state;
@@ -154,20 +154,4 @@ static void migrate__another_encoding__is_refused(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            migrate__an_empty_database__fits_afterwards, create,
-            trial_teardown),
-        cmocka_unit_test_setup_teardown(
-            migrate__a_step_that_fails__leaves_nothing, create, trial_teardown),
-        cmocka_unit_test(read__nobody_there__is_transient),
-        cmocka_unit_test(fits__older_and_newer__says_what_mends_it),
-        cmocka_unit_test_setup_teardown(migrate__another_encoding__is_refused,
-                                        create, trial_teardown),
-        cmocka_unit_test_setup_teardown(inspect__a_query__gives_rows_by_name,
-                                        create, trial_teardown),
-    };
-    return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -51,11 +51,10 @@ struct MHD_Daemon *__wrap_MHD_start_daemon(unsigned flags, uint16_t port,
     return daemon;
 }
 
-static void loop_open__a_call_fails__says_so(void **state)
+TEST_CASE(loop_open__a_call_fails__says_so)
 {
     static const char *const calls[] = {"uv_mutex_init", "uv_loop_init",
                                         "uv_async_init"};
-    (void)state;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         struct err err = {0};
         strike(calls[i], 1);
@@ -115,11 +114,10 @@ static bool is_answered(struct loop *loop, struct admin *admin)
            memcmp(probe.reply + 8, " 200", 4) == 0;
 }
 
-static void admin__a_call_fails__the_next_probe_is_answered(void **state)
+TEST_CASE(admin__a_call_fails__the_next_probe_is_answered)
 {
     static const char *const calls[] = {"MHD_create_response_from_buffer",
                                         "MHD_queue_response"};
-    (void)state;
     struct err err = {0};
     struct loop *loop = loop_open(&err);
     strike("MHD_start_daemon", 1);
@@ -138,11 +136,4 @@ static void admin__a_call_fails__the_next_probe_is_answered(void **state)
     loop_close(loop);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loop_open__a_call_fails__says_so),
-        cmocka_unit_test(admin__a_call_fails__the_next_probe_is_answered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

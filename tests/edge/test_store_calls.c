@@ -202,7 +202,8 @@ static bool one(struct trial *trial, const char *call, int nth, int number)
     return hit;
 }
 
-static void any_call_fails__a_task_is_stored_claimed_and_told_once(void **state)
+TEST_CASE_WITH(any_call_fails__a_task_is_stored_claimed_and_told_once,
+               trial_setup, trial_teardown)
 {
     struct trial *trial = *state;
     store_close(trial->store);
@@ -222,12 +223,4 @@ static void any_call_fails__a_task_is_stored_claimed_and_told_once(void **state)
     trial_wait_up(trial);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            any_call_fails__a_task_is_stored_claimed_and_told_once, trial_setup,
-            trial_teardown),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

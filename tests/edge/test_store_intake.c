@@ -2,7 +2,9 @@
 
 #include "edge/pg/unit.h"
 
-static void intake__new_rows__wait_in_the_queue(void **state)
+#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
+
+TEST(intake__new_rows__wait_in_the_queue)
 {
     struct trial *trial = *state;
     struct intake_row rows[3];
@@ -31,7 +33,7 @@ static void intake__new_rows__wait_in_the_queue(void **state)
         "5:0:0:0:0 9:1800000060000:0:0:1800000060000 5:0:0:0:0");
 }
 
-static void intake__the_same_again__is_a_repeat(void **state)
+TEST(intake__the_same_again__is_a_repeat)
 {
     struct trial *trial = *state;
     struct intake_row row = trial_request(trial, 1);
@@ -44,7 +46,7 @@ static void intake__the_same_again__is_a_repeat(void **state)
     assert_int_equal(trial_number(trial, "SELECT priority FROM request"), 5);
 }
 
-static void intake__one_id_twice_in_a_batch__the_first_wins(void **state)
+TEST(intake__one_id_twice_in_a_batch__the_first_wins)
 {
     struct trial *trial = *state;
     struct intake_row rows[6];
@@ -60,8 +62,7 @@ static void intake__one_id_twice_in_a_batch__the_first_wins(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM request"), 2);
 }
 
-static void
-intake__one_id_twice_and_known__each_is_compared_with_the_row(void **state)
+TEST(intake__one_id_twice_and_known__each_is_compared_with_the_row)
 {
     struct trial *trial = *state;
     struct intake_row stored = trial_request(trial, 1);
@@ -76,7 +77,7 @@ intake__one_id_twice_and_known__each_is_compared_with_the_row(void **state)
     assert_memory_equal(result.verdicts, expected, sizeof expected);
 }
 
-static void intake__a_row_that_postgres_refuses__harms_no_other(void **state)
+TEST(intake__a_row_that_postgres_refuses__harms_no_other)
 {
     struct trial *trial = *state;
     enum { LEN = 20 };
@@ -99,7 +100,7 @@ static void intake__a_row_that_postgres_refuses__harms_no_other(void **state)
 }
 
 /** Who took it for a repeat would lose it. */
-static void intake__neither_inserted_nor_there__is_not_stored(void **state)
+TEST(intake__neither_inserted_nor_there__is_not_stored)
 {
     struct trial *trial = *state;
     struct intake_row rows[3] = {trial_request(trial, 0),
@@ -121,7 +122,7 @@ static void intake__neither_inserted_nor_there__is_not_stored(void **state)
     assert_memory_equal(result.verdicts, expected, sizeof expected);
 }
 
-static void intake__at_fault__begins_as_failed_with_its_event(void **state)
+TEST(intake__at_fault__begins_as_failed_with_its_event)
 {
     struct trial *trial = *state;
     struct intake_row rows[3];
@@ -148,7 +149,7 @@ static void intake__at_fault__begins_as_failed_with_its_event(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 2);
 }
 
-static void intake__two_stores_at_once__each_id_is_new_once(void **state)
+TEST(intake__two_stores_at_once__each_id_is_new_once)
 {
     enum { LEN = 200 };
     struct trial *trial = *state;
@@ -178,7 +179,7 @@ static void intake__two_stores_at_once__each_id_is_new_once(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), LEN);
 }
 
-static void intake__many_rows__are_quick(void **state)
+TEST(intake__many_rows__are_quick)
 {
     enum { LEN = 500 };
     struct trial *trial = *state;
@@ -221,7 +222,7 @@ static void comes_again(struct trial *trial, const char *breaks,
     assert_int_equal(result.verdicts[1], INTAKE_NEW);
 }
 
-static void intake__the_database_is_at_fault__no_request_is(void **state)
+TEST(intake__the_database_is_at_fault__no_request_is)
 {
     struct trial *trial = *state;
     trial_requests(trial, 50);
@@ -239,7 +240,7 @@ static void intake__the_database_is_at_fault__no_request_is(void **state)
     assert_int_equal(trial->downs, 1);
 }
 
-static void sqlstate__each_class__means_what_is_to_be_done(void **state)
+TEST_CASE(sqlstate__each_class__means_what_is_to_be_done)
 {
     static const struct {
         const char *sqlstate;
@@ -258,7 +259,6 @@ static void sqlstate__each_class__means_what_is_to_be_done(void **state)
         {"55P03", false, false, false}, {"25006", false, false, false},
         {"", false, false, false},
     };
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct pg_unit unit = {0};
         snprintf(unit.sqlstate, sizeof unit.sqlstate, "%s", cases[i].sqlstate);
@@ -290,7 +290,7 @@ static void on_sources(void *context, const enum source_state *states,
     loop_stop(answer->trial->loop);
 }
 
-static void sources__ours_and_others__are_told_apart(void **state)
+TEST(sources__ours_and_others__are_told_apart)
 {
     struct trial *trial = *state;
     static const struct {
@@ -335,24 +335,4 @@ static void sources__ours_and_others__are_told_apart(void **state)
     }
 }
 
-#define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(intake__new_rows__wait_in_the_queue),
-        TEST(intake__the_same_again__is_a_repeat),
-        TEST(intake__one_id_twice_in_a_batch__the_first_wins),
-        TEST(intake__one_id_twice_and_known__each_is_compared_with_the_row),
-        TEST(intake__a_row_that_postgres_refuses__harms_no_other),
-        TEST(intake__neither_inserted_nor_there__is_not_stored),
-        TEST(intake__at_fault__begins_as_failed_with_its_event),
-        TEST(intake__two_stores_at_once__each_id_is_new_once),
-        TEST(intake__many_rows__are_quick),
-        TEST(intake__the_database_is_at_fault__no_request_is),
-        cmocka_unit_test(sqlstate__each_class__means_what_is_to_be_done),
-        TEST(sources__ours_and_others__are_told_apart),
-    };
-    return cmocka_run_group_tests_name("store_intake", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

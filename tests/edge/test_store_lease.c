@@ -53,7 +53,9 @@ static bool learn(struct trial *trial, int64_t task, const char *key,
 
 /* ---- leases ---- */
 
-static void beat__alive__bumps_and_sees_all(void **state)
+#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
+
+TEST(beat__alive__bumps_and_sees_all)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -71,7 +73,7 @@ static void beat__alive__bumps_and_sees_all(void **state)
     assert_true(result.now_ms > INT64_C(1700000000000));
 }
 
-static void bury__another__finds_out_by_its_beat(void **state)
+TEST(bury__another__finds_out_by_its_beat)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -84,7 +86,7 @@ static void bury__another__finds_out_by_its_beat(void **state)
     assert_false(trial_bury(trial, 4711));
 }
 
-static void bury__a_claim_under_way__is_not_waited_for(void **state)
+TEST(bury__a_claim_under_way__is_not_waited_for)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -141,7 +143,7 @@ static void wait_for_event(struct trial *trial, int backend, const char *event)
 }
 
 /** PostgreSQL itself would wait for such a client for ever. */
-static void bury__frozen_in_mid_claim__is_ended_first(void **state)
+TEST(bury__frozen_in_mid_claim__is_ended_first)
 {
     static const struct {
         const char *sql;
@@ -179,7 +181,7 @@ static void bury__frozen_in_mid_claim__is_ended_first(void **state)
     assert_int_equal(trial->downs, 0); /* our own sessions live on */
 }
 
-static void leave__our_own__makes_orphans(void **state)
+TEST(leave__our_own__makes_orphans)
 {
     struct trial *trial = *state;
     int64_t one = trial_join(trial);
@@ -197,7 +199,7 @@ static void leave__our_own__makes_orphans(void **state)
 
 /* ---- holds and answers ---- */
 
-static void holds__set_probed_lifted__are_seen_by_all(void **state)
+TEST(holds__set_probed_lifted__are_seen_by_all)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -233,7 +235,7 @@ static void holds__set_probed_lifted__are_seen_by_all(void **state)
     assert_int_equal(beat(trial, me).holds_len, 0);
 }
 
-static void keys_answer__the_accounts__comes_with_the_beat(void **state)
+TEST(keys_answer__the_accounts__comes_with_the_beat)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -260,7 +262,7 @@ static bool say_of_keys(struct trial *trial, enum keys_answer said)
     return answer.done;
 }
 
-static void keys_answer__broken__stays_until_its_row_is_deleted(void **state)
+TEST(keys_answer__broken__stays_until_its_row_is_deleted)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -286,8 +288,7 @@ static int sequences_behind(struct trial *trial)
     return len;
 }
 
-static void
-join__under_a_sequence_that_began_anew__has_a_new_number(void **state)
+TEST(join__under_a_sequence_that_began_anew__has_a_new_number)
 {
     struct trial *trial = *state;
     /* Another one belongs into check_sequences.sql. */
@@ -315,7 +316,7 @@ join__under_a_sequence_that_began_anew__has_a_new_number(void **state)
 
 /* ---- learnt ids ---- */
 
-static void learn__a_row_without_id__gets_it(void **state)
+TEST(learn__a_row_without_id__gets_it)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -331,7 +332,7 @@ static void learn__a_row_without_id__gets_it(void **state)
         arena_printf(&trial->arena, "task_1 1 1 %lld", (long long)me));
 }
 
-static void learn__another_id_is_there__names_it_and_keeps_it(void **state)
+TEST(learn__another_id_is_there__names_it_and_keeps_it)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -353,7 +354,7 @@ static void learn__another_id_is_there__names_it_and_keeps_it(void **state)
                         "task_1");
 }
 
-static void learn__refused_by_the_database__is_to_be_tried_again(void **state)
+TEST(learn__refused_by_the_database__is_to_be_tried_again)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -368,7 +369,7 @@ static void learn__refused_by_the_database__is_to_be_tried_again(void **state)
     assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
 }
 
-static void learn__a_row_that_waits__runs_instead(void **state)
+TEST(learn__a_row_that_waits__runs_instead)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -384,7 +385,7 @@ static void learn__a_row_that_waits__runs_instead(void **state)
     assert_string_equal(result.adopted[0].row.provider_task_id, "task_1");
 }
 
-static void learn__of_an_earlier_submission__is_kept_with_it(void **state)
+TEST(learn__of_an_earlier_submission__is_kept_with_it)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -411,7 +412,7 @@ static void learn__of_an_earlier_submission__is_kept_with_it(void **state)
     assert_string_equal(other.err.text, "task_1");
 }
 
-static void learn__told_as_submit_unknown__opens_again(void **state)
+TEST(learn__told_as_submit_unknown__opens_again)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -444,7 +445,7 @@ static void learn__told_as_submit_unknown__opens_again(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM closed"), 1);
 }
 
-static void learn__while_the_row_is_closed__is_not_lost(void **state)
+TEST(learn__while_the_row_is_closed__is_not_lost)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -478,7 +479,7 @@ static const char *const kill_ours =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
     "application_name = 'trial' AND datname = current_database()";
 
-static void connection__killed_while_idle__comes_back(void **state)
+TEST(connection__killed_while_idle__comes_back)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -492,7 +493,7 @@ static void connection__killed_while_idle__comes_back(void **state)
     assert_false(beat(trial, me).lease_dead);
 }
 
-static void connection__killed_in_mid_turn__is_transient(void **state)
+TEST(connection__killed_in_mid_turn__is_transient)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -535,7 +536,7 @@ static void connection__killed_in_mid_turn__is_transient(void **state)
     assert_int_equal(trial_save(trial, me, &(struct task_row){0}), SAVE_FENCED);
 }
 
-static void connection__away__calls_end_in_transient(void **state)
+TEST(connection__away__calls_end_in_transient)
 {
     struct trial *trial = *state;
     assert_int_equal(trial_number(trial, kill_ours), 2);
@@ -554,7 +555,7 @@ static void connection__away__calls_end_in_transient(void **state)
 
 /** A backend that goes on with our unit after the connection broke would write
  * behind our back: it is ended before the store is up again. */
-static void connection__broken_on_one_side__the_backend_is_ended(void **state)
+TEST(connection__broken_on_one_side__the_backend_is_ended)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -609,7 +610,7 @@ static void connection__broken_on_one_side__the_backend_is_ended(void **state)
     assert_int_equal(result.mine[0].row.state, SUBMITTING);
 }
 
-static void close__with_units_under_way__ends_them(void **state)
+TEST(close__with_units_under_way__ends_them)
 {
     struct trial *trial = *state;
     struct trial_answer answer = {.trial = trial};
@@ -620,7 +621,8 @@ static void close__with_units_under_way__ends_them(void **state)
     trial_wait_up(trial);
 }
 
-static void open__without_schema__is_a_misfit_until_there_is_one(void **state)
+TEST_CASE_WITH(open__without_schema__is_a_misfit_until_there_is_one, NULL,
+               trial_teardown)
 {
     struct trial *trial = malloc(sizeof *trial);
     struct err err = {0};
@@ -639,36 +641,4 @@ static void open__without_schema__is_a_misfit_until_there_is_one(void **state)
     *state = trial;
 }
 
-#define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(beat__alive__bumps_and_sees_all),
-        TEST(bury__another__finds_out_by_its_beat),
-        TEST(bury__a_claim_under_way__is_not_waited_for),
-        TEST(bury__frozen_in_mid_claim__is_ended_first),
-        TEST(leave__our_own__makes_orphans),
-        TEST(holds__set_probed_lifted__are_seen_by_all),
-        TEST(keys_answer__the_accounts__comes_with_the_beat),
-        TEST(keys_answer__broken__stays_until_its_row_is_deleted),
-        TEST(learn__a_row_without_id__gets_it),
-        TEST(learn__another_id_is_there__names_it_and_keeps_it),
-        TEST(learn__refused_by_the_database__is_to_be_tried_again),
-        TEST(learn__a_row_that_waits__runs_instead),
-        TEST(join__under_a_sequence_that_began_anew__has_a_new_number),
-        TEST(learn__of_an_earlier_submission__is_kept_with_it),
-        TEST(learn__told_as_submit_unknown__opens_again),
-        TEST(learn__while_the_row_is_closed__is_not_lost),
-        TEST(connection__killed_while_idle__comes_back),
-        TEST(connection__killed_in_mid_turn__is_transient),
-        TEST(connection__away__calls_end_in_transient),
-        TEST(connection__broken_on_one_side__the_backend_is_ended),
-        TEST(close__with_units_under_way__ends_them),
-        cmocka_unit_test_teardown(
-            open__without_schema__is_a_misfit_until_there_is_one,
-            trial_teardown),
-    };
-    return cmocka_run_group_tests_name("store_lease", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

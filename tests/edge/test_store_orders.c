@@ -28,8 +28,8 @@ static void cancel(struct trial *trial, int64_t task)
               (long long)task);
 }
 
-static void
-cancelled__while_it_waits__is_never_claimed_but_expires(void **state)
+TEST_CASE_WITH(cancelled__while_it_waits__is_never_claimed_but_expires,
+               trial_setup, trial_teardown)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -52,7 +52,8 @@ cancelled__while_it_waits__is_never_claimed_but_expires(void **state)
     assert_false(result.claimed[0].cancel);
 }
 
-static void cancelled__in_flight__is_told_to_its_owner_alone(void **state)
+TEST_CASE_WITH(cancelled__in_flight__is_told_to_its_owner_alone, trial_setup,
+               trial_teardown)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -82,7 +83,7 @@ static void cancelled__in_flight__is_told_to_its_owner_alone(void **state)
     assert_true(turn.rereads[0].cancel);
 }
 
-static void cancelled__and_told__the_order_goes(void **state)
+TEST_CASE_WITH(cancelled__and_told__the_order_goes, trial_setup, trial_teardown)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -97,17 +98,4 @@ static void cancelled__and_told__the_order_goes(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            cancelled__while_it_waits__is_never_claimed_but_expires,
-            trial_setup, trial_teardown),
-        cmocka_unit_test_setup_teardown(
-            cancelled__in_flight__is_told_to_its_owner_alone, trial_setup,
-            trial_teardown),
-        cmocka_unit_test_setup_teardown(cancelled__and_told__the_order_goes,
-                                        trial_setup, trial_teardown),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -130,7 +130,9 @@ static double work_of(struct trial *trial, const char *query,
     return work;
 }
 
-static void a_claim__behind_many_cancels__looks_at_each_once(void **state)
+#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
+
+TEST(a_claim__behind_many_cancels__looks_at_each_once)
 {
     struct trial *trial = *state;
     trial_join(trial);
@@ -141,7 +143,7 @@ static void a_claim__behind_many_cancels__looks_at_each_once(void **state)
     assert_true(work_of(trial, "claim", CLAIM) < 10 * MASS);
 }
 
-static void an_expiry__of_a_mass__takes_what_it_wants(void **state)
+TEST(an_expiry__of_a_mass__takes_what_it_wants)
 {
     struct trial *trial = *state;
     trial_join(trial);
@@ -156,7 +158,7 @@ static void an_expiry__of_a_mass__takes_what_it_wants(void **state)
 }
 
 /** Ten are somebody's; the others wait. */
-static void what_is_owned__behind_a_queue__is_found_without_it(void **state)
+TEST(what_is_owned__behind_a_queue__is_found_without_it)
 {
     struct trial *trial = *state;
     trial_join(trial);
@@ -171,15 +173,4 @@ static void what_is_owned__behind_a_queue__is_found_without_it(void **state)
     assert_true(work_of(trial, "claim", CLAIM) < 300);
 }
 
-#define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_claim__behind_many_cancels__looks_at_each_once),
-        TEST(an_expiry__of_a_mass__takes_what_it_wants),
-        TEST(what_is_owned__behind_a_queue__is_found_without_it),
-    };
-    return cmocka_run_group_tests_name("store_plans", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

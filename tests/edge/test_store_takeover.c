@@ -10,7 +10,9 @@
 
 /* ---- burials ---- */
 
-static void bury__the_counter_has_moved__it_lives(void **state)
+#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
+
+TEST(bury__the_counter_has_moved__it_lives)
 {
     struct trial *trial = *state;
     int64_t other = trial_join(trial);
@@ -23,7 +25,7 @@ static void bury__the_counter_has_moved__it_lives(void **state)
 }
 
 /** The bump commits while the burial waits for its row. */
-static void bury__a_bump_under_way__it_lives(void **state)
+TEST(bury__a_bump_under_way__it_lives)
 {
     struct trial *trial = *state;
     int64_t other = trial_join(trial);
@@ -48,7 +50,7 @@ static void bury__a_bump_under_way__it_lives(void **state)
         trial_number(trial, "SELECT count(*) FROM lease WHERE dead"), 0);
 }
 
-static void leave__our_own__needs_no_counter(void **state)
+TEST(leave__our_own__needs_no_counter)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -71,7 +73,7 @@ static struct turn_result adopt(struct trial *trial, int64_t me, int most,
         (struct turn){.owner = me, .adopts_max = most, .adopt_after = after});
 }
 
-static void adopt__more_than_asked_for__goes_on_behind_the_last(void **state)
+TEST(adopt__more_than_asked_for__goes_on_behind_the_last)
 {
     struct trial *trial = *state;
     int64_t dead = trial_join(trial);
@@ -94,7 +96,7 @@ static void adopt__more_than_asked_for__goes_on_behind_the_last(void **state)
 }
 
 /** Its lease must not be forgotten: nothing else would lead to that row. */
-static void adopt__a_row_is_locked__was_seen_and_not_taken(void **state)
+TEST(adopt__a_row_is_locked__was_seen_and_not_taken)
 {
     struct trial *trial = *state;
     int64_t dead = trial_join(trial);
@@ -114,8 +116,7 @@ static void adopt__a_row_is_locked__was_seen_and_not_taken(void **state)
 }
 
 /** `task` is locked against every look at it, and the turn comes back. */
-static void
-forget__the_dead_and_no_others__without_a_look_at_tasks(void **state)
+TEST(forget__the_dead_and_no_others__without_a_look_at_tasks)
 {
     struct trial *trial = *state;
     int64_t dead = trial_join(trial);
@@ -155,7 +156,7 @@ static struct beat_result beat(struct trial *trial, const struct beat *ask)
     return answer.beat;
 }
 
-static void beat__some_leases__reads_those(void **state)
+TEST(beat__some_leases__reads_those)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -172,7 +173,7 @@ static void beat__some_leases__reads_those(void **state)
     assert_int_equal(result.leases[1].id, other);
 }
 
-static void count__rows_wait_and_workers_work__is_told_with_beats(void **state)
+TEST(count__rows_wait_and_workers_work__is_told_with_beats)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -195,7 +196,7 @@ static void count__rows_wait_and_workers_work__is_told_with_beats(void **state)
     assert_int_equal(result.in_flight, 42);
 }
 
-static void count__another_one_counts__is_left_to_it(void **state)
+TEST(count__another_one_counts__is_left_to_it)
 {
     struct trial *trial = *state;
     trial_sql(trial, "BEGIN");
@@ -206,7 +207,7 @@ static void count__another_one_counts__is_left_to_it(void **state)
 }
 
 /** A dump that goes on: its snapshot is as old as what was written since. */
-static void count__a_held_snapshot__is_told_in_transactions(void **state)
+TEST(count__a_held_snapshot__is_told_in_transactions)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -251,8 +252,7 @@ static void fill_queue(uint16_t port, int *fds, size_t len)
 
 /** One that accepts and is silent, then one that swallows packets, then ours:
  * each is given up within half a lease. */
-static void
-connect__silent_and_swallowing_hosts__the_next_one_is_tried(void **state)
+TEST(connect__silent_and_swallowing_hosts__the_next_one_is_tried)
 {
     struct trial *trial = *state;
     uint16_t silent;
@@ -286,9 +286,8 @@ connect__silent_and_swallowing_hosts__the_next_one_is_tried(void **state)
     close(listening[1]);
 }
 
-static void connect__nobody_there__says_why_for_each_kind(void **state)
+TEST_CASE(connect__nobody_there__says_why_for_each_kind)
 {
-    (void)state;
     uint16_t port;
     int fds[FULL];
     char url[200];
@@ -313,9 +312,8 @@ static void connect__nobody_there__says_why_for_each_kind(void **state)
 }
 
 /** However long an outage was: each wait stays below a fifth of a lease. */
-static void connect__for_any_lease__waits_are_far_below_it(void **state)
+TEST_CASE(connect__for_any_lease__waits_are_far_below_it)
 {
-    (void)state;
     for (int64_t lease_ms = 400; lease_ms <= 600000; lease_ms *= 2) {
         const struct pg_patience patience = pg_patience_of(lease_ms);
         assert_in_range(patience.reach_ms, 1, lease_ms / 4);
@@ -323,25 +321,4 @@ static void connect__for_any_lease__waits_are_far_below_it(void **state)
     }
 }
 
-#define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(bury__the_counter_has_moved__it_lives),
-        TEST(bury__a_bump_under_way__it_lives),
-        TEST(leave__our_own__needs_no_counter),
-        TEST(adopt__more_than_asked_for__goes_on_behind_the_last),
-        TEST(adopt__a_row_is_locked__was_seen_and_not_taken),
-        TEST(forget__the_dead_and_no_others__without_a_look_at_tasks),
-        TEST(beat__some_leases__reads_those),
-        TEST(count__rows_wait_and_workers_work__is_told_with_beats),
-        TEST(count__another_one_counts__is_left_to_it),
-        TEST(count__a_held_snapshot__is_told_in_transactions),
-        TEST(connect__silent_and_swallowing_hosts__the_next_one_is_tried),
-        cmocka_unit_test(connect__nobody_there__says_why_for_each_kind),
-        cmocka_unit_test(connect__for_any_lease__waits_are_far_below_it),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -4,8 +4,10 @@
 
 /* ---- claim ---- */
 
+#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
+
 /** claim.sql has a rule of core/step.c in words of its own. */
-static void claim__a_waiting_row__is_what_the_step_says(void **state)
+TEST(claim__a_waiting_row__is_what_the_step_says)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -52,7 +54,7 @@ static void claim__a_waiting_row__is_what_the_step_says(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 0);
 }
 
-static void claim__priorities__the_highest_then_the_oldest(void **state)
+TEST(claim__priorities__the_highest_then_the_oldest)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -73,7 +75,7 @@ static void claim__priorities__the_highest_then_the_oldest(void **state)
     }
 }
 
-static void claim__not_before_and_deadline__are_kept(void **state)
+TEST(claim__not_before_and_deadline__are_kept)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -98,7 +100,7 @@ static void claim__not_before_and_deadline__are_kept(void **state)
     assert_true(str_eq(result.claimed[0].request_id, STR("r-00000")));
 }
 
-static void claim__two_owners__get_different_rows(void **state)
+TEST(claim__two_owners__get_different_rows)
 {
     struct trial *trial = *state;
     int64_t one = trial_join(trial);
@@ -129,7 +131,7 @@ static void claim__two_owners__get_different_rows(void **state)
         100);
 }
 
-static void claim__a_dead_lease__gets_nothing(void **state)
+TEST(claim__a_dead_lease__gets_nothing)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -144,7 +146,7 @@ static void claim__a_dead_lease__gets_nothing(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 3);
 }
 
-static void claim__a_missing_lease__gets_nothing(void **state)
+TEST(claim__a_missing_lease__gets_nothing)
 {
     struct trial *trial = *state;
     trial_requests(trial, 1);
@@ -154,7 +156,7 @@ static void claim__a_missing_lease__gets_nothing(void **state)
     assert_int_equal(result.claimed_len, 0);
 }
 
-static void claim__holds_in_scope__stop_it(void **state)
+TEST(claim__holds_in_scope__stop_it)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -185,7 +187,7 @@ static void claim__holds_in_scope__stop_it(void **state)
     }
 }
 
-static void claim__generations_max__bounds_the_fleet(void **state)
+TEST(claim__generations_max__bounds_the_fleet)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -211,7 +213,7 @@ static void claim__generations_max__bounds_the_fleet(void **state)
 }
 
 /** Nobody waits for who counts: not the claim, and no row that changed. */
-static void claim__while_another_counts__is_told_so(void **state)
+TEST(claim__while_another_counts__is_told_so)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -242,7 +244,7 @@ static void claim__while_another_counts__is_told_so(void **state)
 
 /** The count reads the fleet's rows; a save that rode in its transaction would
  * come to light only after it. */
-static void claim__that_counts__comes_after_the_saves_commit(void **state)
+TEST(claim__that_counts__comes_after_the_saves_commit)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -265,7 +267,7 @@ static void claim__that_counts__comes_after_the_saves_commit(void **state)
 
 /* ---- saves ---- */
 
-static void save__the_next_version__is_stored_whole(void **state)
+TEST(save__the_next_version__is_stored_whole)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -306,7 +308,7 @@ static void save__the_next_version__is_stored_whole(void **state)
     assert_int_equal(back.deadline_ms, 13);
 }
 
-static void save__another_fence_or_version__is_fenced(void **state)
+TEST(save__another_fence_or_version__is_fenced)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -324,7 +326,7 @@ static void save__another_fence_or_version__is_fenced(void **state)
     assert_int_equal(trial_save(trial, me, &row), SAVE_FENCED);
 }
 
-static void save__an_id_that_was_learnt__is_not_lost(void **state)
+TEST(save__an_id_that_was_learnt__is_not_lost)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -341,7 +343,7 @@ static void save__an_id_that_was_learnt__is_not_lost(void **state)
     assert_int_equal(trial_good_turn(trial, turn).saves[0], SAVE_DONE);
 }
 
-static void save__queued_again__waits_with_its_priority(void **state)
+TEST(save__queued_again__waits_with_its_priority)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -366,7 +368,7 @@ static void save__queued_again__waits_with_its_priority(void **state)
     assert_int_equal(result.claimed[0].row.tries, 1);
 }
 
-static void close__a_told_row__moves(void **state)
+TEST(close__a_told_row__moves)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -395,7 +397,7 @@ static void close__a_told_row__moves(void **state)
     assert_int_equal(result.rereads_len, 0);
 }
 
-static void save__refused_data__harms_nobody_else(void **state)
+TEST(save__refused_data__harms_nobody_else)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -428,7 +430,7 @@ static void save__refused_data__harms_nobody_else(void **state)
     assert_int_equal(result.rereads[0].row.state, RUNNING);
 }
 
-static void save__kept_out_by_a_constraint__is_for_later(void **state)
+TEST(save__kept_out_by_a_constraint__is_for_later)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -456,7 +458,7 @@ static void save__kept_out_by_a_constraint__is_for_later(void **state)
     assert_int_equal(trial->downs, 0);
 }
 
-static void facts__a_later_submission__has_a_key_of_its_own(void **state)
+TEST(facts__a_later_submission__has_a_key_of_its_own)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -472,7 +474,7 @@ static void facts__a_later_submission__has_a_key_of_its_own(void **state)
 
 /* ---- expire, adopt, mine ---- */
 
-static void expire__past_the_deadline__is_ours_and_queued(void **state)
+TEST(expire__past_the_deadline__is_ours_and_queued)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -502,7 +504,7 @@ static void expire__past_the_deadline__is_ours_and_queued(void **state)
                      2);
 }
 
-static void adopt__a_dead_lease__its_rows_are_ours_in_doubt(void **state)
+TEST(adopt__a_dead_lease__its_rows_are_ours_in_doubt)
 {
     struct trial *trial = *state;
     int64_t dead = trial_join(trial);
@@ -544,7 +546,7 @@ static void adopt__a_dead_lease__its_rows_are_ours_in_doubt(void **state)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM lease"), 1);
 }
 
-static void adopt__again_within_the_hour__counts(void **state)
+TEST(adopt__again_within_the_hour__counts)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -567,7 +569,7 @@ static void adopt__again_within_the_hour__counts(void **state)
     assert_int_equal(result.adopted[0].row.fence, row.fence + 4);
 }
 
-static void adopt__rows_of_nobody__are_found_but_not_waiting_ones(void **state)
+TEST(adopt__rows_of_nobody__are_found_but_not_waiting_ones)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -590,7 +592,7 @@ static void adopt__rows_of_nobody__are_found_but_not_waiting_ones(void **state)
     assert_false(read->row.doubt);
 }
 
-static void mine__after_an_absence__is_everything_owned(void **state)
+TEST(mine__after_an_absence__is_everything_owned)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -603,7 +605,7 @@ static void mine__after_an_absence__is_everything_owned(void **state)
     assert_int_equal(result.mine_len, 3);
 }
 
-static void read__a_row_beyond_this_program__is_unreadable(void **state)
+TEST(read__a_row_beyond_this_program__is_unreadable)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -665,8 +667,7 @@ static struct told unreadable(struct trial *trial, int64_t owner)
     return unreadable_part(trial, owner, 0, 100);
 }
 
-static void
-unreadable_rows__in_the_queue_or_orphaned__are_passed_by(void **state)
+TEST(unreadable_rows__in_the_queue_or_orphaned__are_passed_by)
 {
     static const char *const breaks[] = {
         "UPDATE task SET state = 77 WHERE id = 1",
@@ -736,7 +737,7 @@ static int64_t reasons(struct trial *trial)
     return trial_number(trial, "SELECT count(*) FROM reason");
 }
 
-static void reasons__of_ours__are_written_changed_and_taken_away(void **state)
+TEST(reasons__of_ours__are_written_changed_and_taken_away)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -766,7 +767,7 @@ static void reasons__of_ours__are_written_changed_and_taken_away(void **state)
     assert_int_equal(reasons(trial), 0);
 }
 
-static void reasons__of_what_is_not_ours__are_passed_by(void **state)
+TEST(reasons__of_what_is_not_ours__are_passed_by)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -785,7 +786,7 @@ static void reasons__of_what_is_not_ours__are_passed_by(void **state)
     assert_int_equal(reasons(trial), 0);
 }
 
-static void reasons__that_are_shared__are_all_there_are(void **state)
+TEST(reasons__that_are_shared__are_all_there_are)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -818,7 +819,7 @@ static void sweep(struct trial *trial)
     assert_int_equal(answer.err.kind, ERR_NONE);
 }
 
-static void reasons__that_hold_no_longer__are_swept(void **state)
+TEST(reasons__that_hold_no_longer__are_swept)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -849,7 +850,7 @@ static void reasons__that_hold_no_longer__are_swept(void **state)
     assert_int_equal(reasons(trial), 0);
 }
 
-static void adopt__who_had_them__is_told(void **state)
+TEST(adopt__who_had_them__is_told)
 {
     struct trial *trial = *state;
     int64_t dead = trial_join(trial);
@@ -867,7 +868,7 @@ static void adopt__who_had_them__is_told(void **state)
     }
 }
 
-static void join__the_admin_address__is_in_the_lease(void **state)
+TEST(join__the_admin_address__is_in_the_lease)
 {
     struct trial *trial = *state;
     (void)trial_join(trial);
@@ -875,43 +876,4 @@ static void join__the_admin_address__is_in_the_lease(void **state)
                         "192.0.2.7:9464");
 }
 
-#define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(claim__a_waiting_row__is_what_the_step_says),
-        TEST(claim__priorities__the_highest_then_the_oldest),
-        TEST(claim__not_before_and_deadline__are_kept),
-        TEST(claim__two_owners__get_different_rows),
-        TEST(claim__a_dead_lease__gets_nothing),
-        TEST(claim__a_missing_lease__gets_nothing),
-        TEST(claim__holds_in_scope__stop_it),
-        TEST(claim__generations_max__bounds_the_fleet),
-        TEST(save__the_next_version__is_stored_whole),
-        TEST(save__another_fence_or_version__is_fenced),
-        TEST(save__an_id_that_was_learnt__is_not_lost),
-        TEST(save__queued_again__waits_with_its_priority),
-        TEST(close__a_told_row__moves),
-        TEST(save__refused_data__harms_nobody_else),
-        TEST(claim__while_another_counts__is_told_so),
-        TEST(claim__that_counts__comes_after_the_saves_commit),
-        TEST(save__kept_out_by_a_constraint__is_for_later),
-        TEST(facts__a_later_submission__has_a_key_of_its_own),
-        TEST(expire__past_the_deadline__is_ours_and_queued),
-        TEST(adopt__a_dead_lease__its_rows_are_ours_in_doubt),
-        TEST(adopt__again_within_the_hour__counts),
-        TEST(adopt__rows_of_nobody__are_found_but_not_waiting_ones),
-        TEST(mine__after_an_absence__is_everything_owned),
-        TEST(read__a_row_beyond_this_program__is_unreadable),
-        TEST(reasons__of_ours__are_written_changed_and_taken_away),
-        TEST(reasons__of_what_is_not_ours__are_passed_by),
-        TEST(reasons__that_are_shared__are_all_there_are),
-        TEST(reasons__that_hold_no_longer__are_swept),
-        TEST(adopt__who_had_them__is_told),
-        TEST(join__the_admin_address__is_in_the_lease),
-        TEST(unreadable_rows__in_the_queue_or_orphaned__are_passed_by),
-    };
-    return cmocka_run_group_tests_name("store_turn", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -1,14 +1,9 @@
 #include "edge/coded.h"
 #include "edge/web.h"
 #include "edge/web/wire.h"
+#include "lib/check.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 /* Stores and endpoints that never stall and never end. */
 
@@ -108,9 +103,8 @@ static void call(struct wire_request request)
     assert_int_equal(ends, 1);
 }
 
-static void wire_start__store_that_drips__is_given_up(void **state)
+TEST_CASE_WITH(wire_start__store_that_drips__is_given_up, setup, teardown)
 {
-    (void)state;
     static const char *const heads[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX: ",
@@ -128,17 +122,15 @@ static void wire_start__store_that_drips__is_given_up(void **state)
     }
 }
 
-static void wire_start__thinks_aloud__is_waited_for(void **state)
+TEST_CASE_WITH(wire_start__thinks_aloud__is_waited_for, setup, teardown)
 {
-    (void)state;
     web = web_start(serve_thought, NULL);
     call((struct wire_request){.method = "POST", .whole_ms = 15000});
     assert_true(whole);
 }
 
-static void wire_start__never_done__ends_at_its_limit(void **state)
+TEST_CASE_WITH(wire_start__never_done__ends_at_its_limit, setup, teardown)
 {
-    (void)state;
     web = web_start(serve_drip, (void *)(uintptr_t) "HTTP/1.1 200 OK\r\n\r\n");
     call((struct wire_request){.method = "POST", .whole_ms = 400});
     assert_false(whole);
@@ -163,9 +155,9 @@ static bool serve_packed(struct web *w, int fd, const char *request, int number)
     return true;
 }
 
-static void wire_start__packed_answer__comes_as_it_was_meant(void **state)
+TEST_CASE_WITH(wire_start__packed_answer__comes_as_it_was_meant, setup,
+               teardown)
 {
-    (void)state;
     web = web_start(serve_packed, NULL);
     call((struct wire_request){.method = "GET"});
     assert_true(whole);
@@ -176,15 +168,5 @@ static void wire_start__packed_answer__comes_as_it_was_meant(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            wire_start__store_that_drips__is_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(wire_start__thinks_aloud__is_waited_for,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            wire_start__packed_answer__comes_as_it_was_meant, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            wire_start__never_done__ends_at_its_limit, setup, teardown),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -207,6 +207,28 @@ TEST(fetch_start__what_cant_be_unpacked__is_said)
     free(zeros);
 }
 
+/** What comes packed and holds nothing is bounded, too: members of gzip
+ * without a byte in them. */
+TEST(fetch_start__packed_nothing_without_end__is_too_large)
+{
+    struct coded member = coded_zlib("", 0, CODED_GZIP);
+    const size_t times = 3 * MIB / member.len;
+    char *bytes = malloc(times * member.len);
+    for (size_t i = 0; i < times; i++) {
+        memcpy(bytes + i * member.len, member.bytes, member.len);
+    }
+    const struct odd odd = {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n",
+                            bytes, times * member.len};
+    struct seen seen;
+    ask_for("/", &odd, &seen);
+    assert_int_equal(seen.end.end, REPLY_TOO_LARGE);
+    assert_int_equal(seen.bytes, 0);
+    web_stop(web);
+    web = NULL;
+    free(bytes);
+    free(member.bytes);
+}
+
 /* ---- statuses ---- */
 
 TEST(fetch_start__203_and_a_whole_206__bring_the_video)

@@ -95,6 +95,36 @@ static bool serve_in_turn(struct web *w, int fd, const char *request,
     return web_say(fd, OK_JSON);
 }
 
+/** Sockets of ours to that port, each of which the kernel gives up when what
+ * it sent is not acknowledged for a minute. */
+static int given_up_in_a_minute(int port)
+{
+    int found = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer;
+        socklen_t len = sizeof peer;
+        unsigned ms = 0;
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+            peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) {
+            continue;
+        }
+        len = sizeof ms;
+        assert_int_equal(
+            getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
+        assert_int_equal(ms, 60000);
+        found++;
+    }
+    return found;
+}
+
+TEST(http_send__nobody_acknowledges__ends_in_a_minute)
+{
+    web = web_start(serve_in_turn, NULL);
+    open_http(false, 4, 4, NULL);
+    get_well(url_of("/"), 1);
+    assert_int_equal(given_up_in_a_minute(web->port), 1);
+}
+
 TEST(http_send__kept_for_ten_minutes__is_not_kept_on)
 {
     web = web_start(serve_in_turn, NULL);

@@ -1,6 +1,7 @@
 /* tests/run: timeout=60 */
 /* wraps: rd_kafka_new rd_kafka_subscribe rd_kafka_offsets_store */
 /* wraps: eventfd uv_poll_init rd_kafka_destroy_flags */
+/* wraps: rd_kafka_queue_poll rd_kafka_event_destroy pthread_create */
 #include "edge/calls.h"
 #include "edge/kafka_trial.h"
 #include "edge/kafka/producer_test.h"
@@ -54,6 +55,39 @@ void __wrap_rd_kafka_destroy_flags(rd_kafka_t *client, int flags)
         sem_wait(&released);
     }
     __real_rd_kafka_destroy_flags(client, flags);
+}
+
+static _Thread_local int held_events; /* of this thread */
+static atomic_int graves;             /* threads that were begun */
+static atomic_int early;              /* of them, with an event held */
+
+rd_kafka_event_t *__real_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int ms);
+rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int ms);
+rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int ms)
+{
+    rd_kafka_event_t *event = __real_rd_kafka_queue_poll(queue, ms);
+    held_events += event != NULL;
+    return event;
+}
+
+void __real_rd_kafka_event_destroy(rd_kafka_event_t *event);
+void __wrap_rd_kafka_event_destroy(rd_kafka_event_t *event);
+void __wrap_rd_kafka_event_destroy(rd_kafka_event_t *event)
+{
+    held_events--;
+    __real_rd_kafka_event_destroy(event);
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                          void *(*run)(void *), void *context);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                          void *(*run)(void *), void *context);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                          void *(*run)(void *), void *context)
+{
+    graves++;
+    early += held_events > 0;
+    return __real_pthread_create(thread, attr, run, context);
 }
 
 struct seen {
@@ -162,6 +196,29 @@ TEST_CASE(producer__a_call_fails__is_said_and_tried_again)
         assert_true(struck());
         trial_close_producer(&trial, producer);
     }
+    trial_end(&trial);
+}
+
+/** It may be the client's own event that ends it, and an event speaks to its
+ * client when it goes. */
+TEST_CASE(producer__ended_by_its_own_event__outlives_that)
+{
+    struct trial trial;
+    struct seen seen = {0};
+    struct err err = {0};
+    char topic[128];
+    trial_begin(&trial);
+    trial_topic(topic, sizeof topic, 1);
+    struct producer *producer = open_producer(&trial, &err);
+    assert_non_null(producer);
+    send_one(&trial, producer, topic, &seen);
+    graves = 0;
+    early = 0;
+    producer_make_fatal(producer);
+    send_one(&trial, producer, topic, &seen);
+    trial_close_producer(&trial, producer);
+    assert_true(graves >= 2);
+    assert_int_equal(early, 0);
     trial_end(&trial);
 }
 

@@ -3,6 +3,8 @@
 #include "edge/store_trial.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <sys/socket.h>
 
 /* Who is dead, what becomes of its rows, who counts; and how soon a connection
@@ -249,6 +251,32 @@ static void fill_queue(uint16_t port, int *fds, size_t len)
 }
 
 #define FULL 4
+#define TWICE "twice.test"
+
+static int asked_twice;
+
+/** libpq's, too: a name that this machine has at two addresses. */
+int getaddrinfo(const char *node, const char *service,
+                const struct addrinfo *hints, struct addrinfo **found)
+{
+    static int (*real)(const char *, const char *, const struct addrinfo *,
+                       struct addrinfo **);
+    if (!real) {
+        void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+        memcpy(&real, &symbol, sizeof real);
+    }
+    if (!node || strcmp(node, TWICE) != 0) {
+        return real(node, service, hints, found);
+    }
+    asked_twice++;
+    struct addrinfo *second = NULL;
+    int rc = real("127.0.0.1", service, hints, found);
+    if (rc == 0) {
+        rc = real("127.0.0.1", service, hints, &second);
+        (*found)->ai_next = second; /* freeaddrinfo() goes along the list */
+    }
+    return rc;
+}
 
 /** One that accepts and is silent, then one that swallows packets, then ours:
  * each is given up within half a lease. */
@@ -284,6 +312,32 @@ TEST(connect__silent_and_swallowing_hosts__the_next_one_is_tried)
     }
     close(listening[0]);
     close(listening[1]);
+}
+
+/** A name that has two addresses, both of which swallow packets: libpq gives
+ * the second one's socket the number of the first, and it has a time of its
+ * own all the same. */
+TEST(connect__two_addresses_swallow__each_has_its_time)
+{
+    struct trial *trial = *state;
+    uint16_t full;
+    int fds[FULL];
+    int listening = listen_at(&full);
+    fill_queue(full, fds, FULL);
+    char url[200];
+    snprintf(url, sizeof url, "host=" TWICE " port=%d dbname=x", full);
+    const struct pg_address address = {.url = url, .patience = {300, 300}};
+    struct err err = {0};
+    asked_twice = 0;
+    int64_t began_us = loop_boot_us(trial->loop);
+    assert_null(pg_connect(&address, &err));
+    int64_t took_ms = (loop_boot_us(trial->loop) - began_us) / 1000;
+    assert_int_equal(asked_twice, 1);
+    assert_true(took_ms >= 590);
+    for (size_t i = 0; i < FULL; i++) {
+        close(fds[i]);
+    }
+    close(listening);
 }
 
 TEST_CASE(connect__nobody_there__says_why_for_each_kind)

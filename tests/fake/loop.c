@@ -74,7 +74,7 @@ int64_t loop_boot_ms(const struct loop *loop)
 
 int64_t loop_boot_us(const struct loop *loop)
 {
-    return loop->world->now_ms * 1000;
+    return (loop->world->now_ms + loop->stalled_ms) * 1000;
 }
 
 uint32_t loop_random(struct loop *loop)
@@ -289,6 +289,12 @@ void loop_freeze(struct loop *loop, int64_t ms)
     if (!loop_is_frozen(loop)) { /* else what it has missed would mix */
         loop->frozen_until_ms = loop->world->now_ms + ms;
     }
+}
+
+void loop_stall(struct loop *loop, int64_t ms)
+{
+    assert(ms >= 0);
+    loop->stalled_ms = ms;
 }
 
 bool loop_is_frozen(const struct loop *loop)

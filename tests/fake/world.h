@@ -113,6 +113,9 @@ bool loop_is_dead(const struct loop *loop);
 /** Nothing of it runs until then; its clock goes on. */
 void loop_freeze(struct loop *loop, int64_t ms);
 bool loop_is_frozen(const struct loop *loop);
+
+/** It stands still for so long within each turn, from now on. */
+void loop_stall(struct loop *loop, int64_t ms);
 bool loop_is_stopped(const struct loop *loop);
 
 /** For the one edge that asks: whose turn it is; null: the world's. */

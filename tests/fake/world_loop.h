@@ -19,6 +19,7 @@ struct loop {
     size_t defers_size;
     char name[24];
     int64_t frozen_until_ms;
+    int64_t stalled_ms; /* its clock read afresh is so far ahead of its turn */
     int held; /* events that wait for the thaw: later ones queue behind */
     bool dead;
     bool stopped;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres long timeout=2400
+# tests/run: postgres kafka long timeout=2400
 """The tests are tested: each guard of ours is taken away in a copy of the
 sources, and a test of the quick set has to notice.
 
@@ -236,7 +236,7 @@ MUTANTS = [
      ["unit/step"]),
     ("a frozen watcher declares deaths", "lib/core/lease.c",
      "    if (was_cut_off(watch, boot_ms)) {\n        watch->since_ms",
-     "    if (watch->last_ms == 0) {\n        watch->since_ms",
+     "    if (was_cut_off(watch, boot_ms) && !watch->last_ms) {\n        watch->since_ms",
      ["unit/lease"]),
     ("who was cut off buries at once", "lib/core/lease.c",
      "watch->last_ms - watch->since_ms < 2 * watch->lease_ms",
@@ -343,6 +343,25 @@ MUTANTS = [
     ("a dead connection is asked for ever", "lib/edge/web/pool.c",
      "    if (pool == pools->current &&\n", "    if (pool != pools->current &&\n",
      ["edge/http_kept"]),
+    ("a connection is kept for ever", "lib/edge/web/client.c",
+     "web_handle_is_kept(policy) ? POOL_LIFE_MS : 0", "0 * POOL_LIFE_MS", ["edge/http_kept"]),
+    ("what nobody acknowledges is waited for", "lib/edge/web/multi.c",
+     "setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof wait_ms);",
+     "(void)wait_ms;", ["edge/http_kept"]),
+    ("packed nothing has no end", "lib/edge/web/fetch_reply.c",
+     "fetch->packed > fetch->fetcher->options.bytes_max + PACKED_MORE",
+     "fetch->packed < -PACKED_MORE", ["edge/fetch_odd"]),
+    ("a host's second address has no time of its own", "lib/edge/pg/dial.c",
+     "            socket = -1;", "            (void)socket;",
+     ["edge/store_takeover"]),
+    ("a client ends under its own event", "lib/edge/kafka/grave.c",
+     "loop_timer_set(grave->timer, 0);", "begin(grave);", ["edge/kafka_calls"]),
+    ("a send goes by the turn's time", "lib/flow/gate.c",
+     "loop_boot_us(gate->clock->loop) / 1000", "loop_boot_ms(gate->clock->loop)",
+     ["sim/fleet"]),
+    ("a turn's claims need no slots", "lib/flow/claims.c",
+     "size_t claimed = (size_t)turn->claims_max;", "size_t claimed = 0;",
+     ["sim/fleet"]),
     ("keys live by our clock", "lib/edge/s3/credentials.c",
      "theirs_ms >= 0 ? theirs_ms : wall_ms()", "theirs_ms < -1 ? 0 : wall_ms()",
      ["edge/credentials"]),

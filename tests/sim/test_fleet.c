@@ -137,6 +137,56 @@ TEST_CASE(a_frozen_worker__right_after_its_claim__sends_nothing)
     close_world(world);
 }
 
+/** In the midst of a turn, whose own time is older than the lease. */
+TEST_CASE(a_worker__that_stood_still_before_its_send__does_not_send)
+{
+    struct world *world = world_open(13);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, MINUTE_MS);
+    loop_stall(w1->loop, 4000);
+    world_run_for(world, 20000);
+    assert_int_equal(provider_sold(world->provider, "a"), 0);
+    loop_stall(w1->loop, 0);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(provider_sold(world->provider, "a"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
+/** Whatever a turn takes has a slot. */
+static void look_at_room(void *context)
+{
+    const struct node *node = context;
+    const struct engine *engine = &node->worker.engine;
+    const struct claims *claims = &engine->turns.claims;
+    const size_t asked =
+        (size_t)(claims->asked + claims->asked_adopts + claims->asked_expires);
+    if (engine->turns.in_flight) {
+        assert_true(engine->jobs.used + asked <= engine->jobs.slots_max);
+    }
+}
+
+TEST_CASE(a_turn__that_claims_and_takes_over__has_room_for_both)
+{
+    struct world *world = world_open(14);
+    struct stage_options options = node_options();
+    options.tasks_max = 4;
+    struct node *w1 = node_start(world, "w1", &options);
+    world->on_turn = look_at_room;
+    world->turn_context = w1;
+    for (int i = 0; i < 9; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        world_ask(world, id);
+    }
+    until_closed(world, 20 * MINUTE_MS);
+    world->on_turn = NULL;
+    node_free(w1);
+    close_world(world);
+}
+
 TEST_CASE(an_adopted_doubt__whose_answer_is_lost__stays_a_doubt)
 {
     for (int committed = 0; committed < 2; committed++) {

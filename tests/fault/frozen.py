@@ -100,6 +100,10 @@ def one_by_one():
         world.flush()
         wait_for(lambda: world.ledger()["totals"]["accepted"] > REQUESTS + 20, 60,
                  "the first of them are accepted")
+        # Who has just joined would bury nobody for two leases.
+        beats = "SELECT counter FROM lease WHERE id = %s"
+        wait_for(lambda: world.query(beats, lease_of(frozen))[0][0] > 6, 60,
+                 "the heir is no newcomer")
         other.kill()
         began = time.monotonic()
         wait_for(lambda: live_workers(frozen) == 1, 20, "the death is seen")

@@ -8,7 +8,8 @@ import time
 
 import s3_server
 import tap
-from world import TMP, Program, World, fetch, file_of, free_port, sha256_of, wait_for
+from world import (HELD_UP_S, TMP, Program, World, fetch, file_of, free_port, sha256_of,
+                   wait_for)
 
 BATCH = 16
 FIRST = 3  # transfers that end before something happens
@@ -88,7 +89,7 @@ def check_held(load, limit_s=HELD_WITHIN_S):
     body = wait_for(held, limit_s, f"{name}: the hold storage")
     tap.check("S3 can't be reached" in body,
               f"{name}: /readyz says so after {time.monotonic() - began:.1f} s", body)
-    tap.check(slowest < 1, f"{name}: the worker answers all the while", slowest)
+    tap.check(slowest < HELD_UP_S, f"{name}: the worker answers all the while", slowest)
     other = load.one_more()
     world.pump(2)
     tap.equal([t for t in world.ledger()["tasks"] if t["request"]["prompt"] == other], [],
@@ -130,7 +131,8 @@ def hung(world, server):
     told = set(load.ended())
     check_held(load)
     longest = world.metric(world.workers[0], "pixverse_loop_longest_turn_seconds")
-    tap.check(longest is not None and longest < 1, "hung: the loop is not held up", longest)
+    tap.check(longest is not None and longest < HELD_UP_S,
+              "hung: the loop is not held up", longest)
     more = [i for i in load.ended() if i not in told]
     tap.equal([v["uri"] for i in more for v in world.events[i][0].value.get("videos", [])
                if not file_of(v["uri"]).exists()], [],

@@ -9,7 +9,7 @@
  * and TIMES -1 for ever; the plan may be written anew at any time (as a whole:
  * by a rename), and TIMES then counts from the start. What was asked of files,
  * and its errno, is added to the file BAD_DISK_LOG, a line each: CALL ERRNO
- * PATH. */
+ * THREAD PATH, with THREAD "loop" for a process's first one, else "pool". */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -101,7 +101,8 @@ static int strike(const char *call, const char *path)
                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)
                  : -1;
     if (fd >= 0) {
-        dprintf(fd, "%s %d %s\n", call, code, path);
+        dprintf(fd, "%s %d %s %s\n", call, code,
+                gettid() == getpid() ? "loop" : "pool", path);
         close(fd);
     }
     pthread_mutex_unlock(&lock);

@@ -34,6 +34,9 @@ BIN = Path(os.environ["TEST_BIN"])
 TMP = Path(os.environ["TEST_TMP"])
 
 STALL = "pixverse_loop_longest_turn_seconds"
+# What never answers holds up a loop that waits for it for longer than this; a busy
+# machine does not.
+HELD_UP_S = 4
 TOPICS = ("requests", "events", "progress", "rejected")
 
 

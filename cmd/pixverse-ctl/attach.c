@@ -70,8 +70,11 @@ static bool is_taken(struct ctl *ctl, const char *request_id,
 static bool attach(struct ctl *ctl, const json_t *row, const char *provider_id)
 {
     char task[24];
+    char submission[24];
     snprintf(task, sizeof task, "%" PRId64, row_number(row, "id"));
-    const char *const params[] = {task, row_text(row, "key"), provider_id};
+    snprintf(submission, sizeof submission, "%" PRId64,
+             row_number(row, "submission"));
+    const char *const params[] = {task, submission, provider_id};
     int learnt = order_write(ctl, "learn", params, 3);
     int opened = learnt == 0 ? order_write(ctl, "learn_closed", params, 3) : 0;
     if (learnt < 0 || opened < 0) {

@@ -168,6 +168,28 @@ void str_hex(const unsigned char *bytes, size_t len, char *out)
     out[2 * len] = '\0';
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool str_unhex(struct str hex, char *out)
+{
+    assert(out);
+    for (size_t i = 0; i + 1 < hex.len; i += 2) {
+        int high = hex_digit(hex.at[i]);
+        int low = hex_digit(hex.at[i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        out[i / 2] = (char)(high << 4 | low);
+    }
+    return hex.len % 2 == 0;
+}
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;

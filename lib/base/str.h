@@ -55,6 +55,9 @@ struct str str_cut_points(struct str text, size_t points);
 /** Lower-case hex of `len` bytes into out[2*len+1]. */
 void str_hex(const unsigned char *bytes, size_t len, char *out);
 
+/** The bytes of lower-case hex into out[hex.len / 2]; false: it is none. */
+bool str_unhex(struct str hex, char *out);
+
 /** Damerau-Levenshtein distance, for suggestions; inputs over 63 bytes give
  * 64. */
 size_t str_distance(struct str a, struct str b);

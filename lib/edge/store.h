@@ -52,7 +52,6 @@ struct intake_row {
     struct str traceparent;
     struct str tracestate;
     struct str body; /* absent: at fault */
-    struct str idempotency_key;
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
     /** At fault: the event, rendered; such a row begins as FAILED, ours. */
@@ -174,7 +173,9 @@ struct facts_row {
     int64_t id;
     struct facts facts;
     struct str body;
-    struct str idempotency_key;
+    /* bytes that the idempotency key is made of (core/idempotency.h) */
+    struct str content;
+    struct str salt;
 };
 
 /** A row with what every job needs besides. */
@@ -330,12 +331,12 @@ void store_reasons_sweep(struct store *store, store_done_fn *on_done,
 
 /**
  * A provider id that somebody learnt: written, without fence, where the row's
- * idempotency key is that of the send and its id is empty; a closed
- * submit_unknown opens again as LATE. done false: it was there already.
+ * submission is that of the send and its id is empty; a closed submit_unknown
+ * opens again as LATE. done false: it was there already.
  * ERR_PERMANENT: another id is there, which is err's text; so one key has
  * bought twice.
  */
-void store_learn(struct store *store, int64_t task, struct str idempotency_key,
+void store_learn(struct store *store, int64_t task, int32_t submission,
                  struct str provider_task_id, store_done_fn *on_done,
                  void *context);
 

@@ -147,15 +147,6 @@ static struct str event_of_faulty(struct batch *batch, struct item *item,
                                NULL, 0, &batch->arena));
 }
 
-static struct str new_key(struct batch *batch)
-{
-    unsigned char random[16];
-    char hex[33];
-    loop_random_bytes(batch->clock->loop, random, sizeof random);
-    str_hex(random, sizeof random, hex);
-    return str_of(arena_printf(&batch->arena, "pixverse-worker-%s", hex));
-}
-
 /** false: no memory. */
 static bool fill_row(struct batch *batch, struct item *item,
                      struct intake_row *row)
@@ -172,7 +163,6 @@ static bool fill_row(struct batch *batch, struct item *item,
         .traceparent =
             header_of(item->message, "traceparent", trace_parent_fits),
         .body = request->body,
-        .idempotency_key = new_key(batch),
         .received_ms = clock_now_ms(batch->clock),
     };
     if (row->traceparent.at) { /* without it the state says nothing */

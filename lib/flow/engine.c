@@ -383,9 +383,8 @@ void engine_drop(void *context, struct job *job)
                          job->phase == JOB_REREADING ||
                          job->phase == JOB_PARKED;
     if (unsaved && row->state == RUNNING && job->effect && job->effect->facts) {
-        learn_id(&engine->account.learn, row->id, str_of(job_request_id(job)),
-                 job->effect->facts->idempotency_key,
-                 str_of(row->provider_task_id));
+        learn_id(&engine->account.learn, row->id, row->submission,
+                 str_of(job_request_id(job)), str_of(row->provider_task_id));
     }
     engine_hurry_job(NULL, job);
     engine_forget(engine, job);

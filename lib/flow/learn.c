@@ -13,8 +13,8 @@ struct learnt {
     struct learn *learn;
     int64_t task;
     bool asking; /* a store_learn() is under way */
+    int32_t submission;
     char *request_id;
-    char *idempotency_key;
     char *provider_task_id;
 };
 
@@ -22,7 +22,6 @@ static void free_learnt(struct learnt *learnt)
 {
     list_remove(&learnt->link);
     free(learnt->request_id);
-    free(learnt->idempotency_key);
     free(learnt->provider_task_id);
     free(learnt);
 }
@@ -76,15 +75,14 @@ static void on_learnt(void *context, bool done, const struct err *err)
 
 static void ask(struct learnt *learnt)
 {
-    assert(learnt->request_id && learnt->idempotency_key);
-    assert(learnt->provider_task_id);
+    assert(learnt->request_id && learnt->provider_task_id);
     struct store *store = learnt->learn->store;
     if (learnt->asking || !store_is_up(store)) {
         return;
     }
     CRASHPOINT("learn_before");
     learnt->asking = true;
-    store_learn(store, learnt->task, str_of(learnt->idempotency_key),
+    store_learn(store, learnt->task, learnt->submission,
                 str_of(learnt->provider_task_id), on_learnt, learnt);
 }
 
@@ -124,8 +122,8 @@ void learn_tell(const struct job *job)
     }
 }
 
-void learn_id(struct learn *learn, int64_t task, struct str request_id,
-              struct str idempotency_key, struct str provider_task_id)
+void learn_id(struct learn *learn, int64_t task, int32_t submission,
+              struct str request_id, struct str provider_task_id)
 {
     assert(task > 0);
     learn_warn(task, request_id, provider_task_id);
@@ -136,14 +134,13 @@ void learn_id(struct learn *learn, int64_t task, struct str request_id,
     *learnt = (struct learnt){
         .learn = learn,
         .task = task,
+        .submission = submission,
         .request_id = text_of(request_id),
-        .idempotency_key = text_of(idempotency_key),
         .provider_task_id = text_of(provider_task_id),
     };
     list_add_tail(&learn->learnts, &learnt->link);
     metric_add(learn->waiting, 1);
-    if (!learnt->request_id || !learnt->idempotency_key ||
-        !learnt->provider_task_id) {
+    if (!learnt->request_id || !learnt->provider_task_id) {
         free_learnt(learnt);
         return;
     }

@@ -33,8 +33,8 @@ MUST_CHECK bool learn_init(struct learn *learn, struct loop *loop,
 void learn_done(struct learn *learn);
 
 /** A provider id that can't be written through its job. Copies everything. */
-void learn_id(struct learn *learn, int64_t task, struct str request_id,
-              struct str idempotency_key, struct str provider_task_id);
+void learn_id(struct learn *learn, int64_t task, int32_t submission,
+              struct str request_id, struct str provider_task_id);
 
 /** A loop_fn: try all of them. */
 void learn_retry(void *learn);

@@ -3,6 +3,7 @@
 #include "base/crashpoint.h"
 #include "base/log.h"
 #include "core/doubt.h"
+#include "core/idempotency.h"
 #include "flow/why.h"
 
 #include <assert.h>
@@ -19,8 +20,8 @@ struct send {
     struct stage *stage;
     struct job_ref ref;
     int64_t task;
+    int32_t submission;
     char *request_id;
-    char *idempotency_key;
 };
 
 static void free_send(struct send *send)
@@ -28,7 +29,6 @@ static void free_send(struct send *send)
     gate_leave(send->stage->gate, SLOT_SUBMIT);
     list_remove(&send->link);
     free(send->request_id);
-    free(send->idempotency_key);
     free(send);
 }
 
@@ -114,8 +114,8 @@ static void on_reply(void *context, const struct reply *reply)
     }
     tell_evidence(send, &outcome);
     if (!job && outcome.kind == OUTCOME_ACCEPTED) {
-        learn_id(stage->learn, send->task, str_of(send->request_id),
-                 str_of(send->idempotency_key), outcome.provider_task_id);
+        learn_id(stage->learn, send->task, send->submission,
+                 str_of(send->request_id), outcome.provider_task_id);
     }
     if (job && outcome.kind == OUTCOME_ACCEPTED &&
         !store_is_up(stage->edges->store)) {
@@ -133,6 +133,19 @@ static void not_started(struct stage *stage, struct job *job, const char *why)
     assert(job->task.row.state == SUBMITTING);
     gate_give_back(stage->gate, job);
     stage_outcome_why(stage, job, OUTCOME_NOT_SENT, why);
+}
+
+/** Whoever sends it, and whenever: the key of this submission. */
+static bool key_of(const struct facts_row *facts, const struct task_row *row,
+                   char key[static IDEMPOTENCY_KEY_BYTES])
+{
+    const struct send_identity send = {
+        .salt = facts->salt,
+        .request_id = facts->facts.request_id,
+        .content = facts->content,
+        .submission = row->submission,
+    };
+    return idempotency_key(&send, key);
 }
 
 void submit_begin(struct stage *stage, struct job *job)
@@ -153,16 +166,14 @@ void submit_begin(struct stage *stage, struct job *job)
         not_started(stage, job, "submissions are stopped");
         return;
     }
+    char key[IDEMPOTENCY_KEY_BYTES];
     struct send *send = calloc(1, sizeof *send);
     if (send) {
         send->request_id = strdup(job_request_id(job));
-        send->idempotency_key =
-            strndup(facts->idempotency_key.at, facts->idempotency_key.len);
     }
-    if (!send || !send->request_id || !send->idempotency_key) {
+    if (!send || !send->request_id || !key_of(facts, row, key)) {
         if (send) {
             free(send->request_id);
-            free(send->idempotency_key);
         }
         free(send);
         not_started(stage, job, "no memory");
@@ -170,13 +181,14 @@ void submit_begin(struct stage *stage, struct job *job)
     }
     send->stage = stage;
     send->ref = job_ref(job);
-    send->task = job->task.row.id;
+    send->task = row->id;
+    send->submission = row->submission;
     list_add_tail(&stage->sends, &send->link);
     gate_pass(stage->gate, job);
 
     struct exchange exchange =
-        apimart_submit(&stage->options->apimart, facts->body,
-                       facts->idempotency_key, &job->effect->arena);
+        apimart_submit(&stage->options->apimart, facts->body, str_of(key),
+                       &job->effect->arena);
     struct err err = {0};
     metric_add(stage->metrics.submits, 1);
     CRASHPOINT("post_before");

@@ -105,7 +105,8 @@ void take_facts(const struct facts_row *row, struct job *job)
     *copy = *row;
     struct str *texts[] = {
         &copy->body,
-        &copy->idempotency_key,
+        &copy->content,
+        &copy->salt,
         &copy->facts.metadata,
         &copy->facts.request_id,
         &copy->facts.tenant,

@@ -47,10 +47,7 @@ WITH room AS MATERIALIZED (
         :c.task_columns,
         r.request_id, r.tenant, r.priority,
         r.mode, r.metadata, r.warnings, r.traceparent, r.tracestate,
-        r.deadline_seconds, r.body,
-        r.idempotency_key || CASE
-            WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
-            AS effective_key
+        r.deadline_seconds, r.body, encode(r.content, 'hex') AS content
     FROM c JOIN request r ON r.id = c.id
 )
 SELECT room.n AS room, whole.*

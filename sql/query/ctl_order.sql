@@ -23,7 +23,5 @@ SELECT json_strip_nulls(json_build_object(
            'faulty', r.body IS NULL,
            'unreadable', nullif(EXISTS (SELECT FROM task t
                WHERE t.id = r.id AND :readable IS NOT TRUE), false),
-           'key', r.idempotency_key || CASE
-               WHEN t.submission > 0 THEN '/' || t.submission ELSE '' END,
            'workers', (SELECT count(*) FROM lease WHERE NOT dead)))
   FROM t JOIN request r USING (id);

@@ -1,24 +1,21 @@
 -- New requests, in the order of their ids, so that two batches can't wait for
 -- each other; none twice. At fault (with an event): failed from the start.
--- $15 owner of those.
+-- $14 owner of those.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
         $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
-        $11::text[], $12::text[], $13::bigint[], $14::text[]
+        $11::text[], $12::bigint[], $13::text[]
     ) AS v(
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, idempotency_key,
-        received_ms, event)
+        metadata, warnings, traceparent, tracestate, body, received_ms, event)
 ), n AS (
     INSERT INTO request (
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, idempotency_key,
-        received_ms)
+        metadata, warnings, traceparent, tracestate, body, received_ms)
     SELECT
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, idempotency_key,
-        received_ms
+        metadata, warnings, traceparent, tracestate, body, received_ms
     FROM v
     ON CONFLICT (request_id) DO NOTHING
     RETURNING *
@@ -36,7 +33,7 @@ WITH v AS MATERIALIZED (
         :closed_columns)
     SELECT
         id, CASE WHEN event IS NULL THEN :QUEUED ELSE :FAILED END,
-        CASE WHEN event IS NULL THEN 0 ELSE $15::bigint END, 0, 0, 0, 0,
+        CASE WHEN event IS NULL THEN 0 ELSE $14::bigint END, 0, 0, 0, 0,
         false, false, false, '', '', received_ms, deadline_ms, 0, 0, 0, 0, 0,
         CASE WHEN event IS NULL THEN 0 ELSE received_ms END, 0, 0, 0, 0,
         CASE WHEN event IS NULL THEN 0 ELSE :invalid_request END,

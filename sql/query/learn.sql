@@ -1,15 +1,13 @@
--- A provider id that somebody learnt, where the key is that of the send. A row
--- that waits must not be sent again: it is taken over as any other submission
--- whose id is there, and runs from then on.
--- $1 task, $2 key, $3 provider id.
+-- A provider id that somebody learnt, where the submission is that of the send.
+-- A row that waits must not be sent again: it is taken over as any other
+-- submission whose id is there, and runs from then on.
+-- $1 task, $2 submission, $3 provider id.
 WITH hit AS MATERIALIZED (
     SELECT t.id, t.state = :QUEUED AS was_queued
-    FROM task t JOIN request r ON r.id = t.id
-    WHERE t.id = $1::bigint AND t.provider_task_id = ''
-        AND r.idempotency_key || CASE
-            WHEN t.submission > 0 THEN '/' || t.submission ELSE '' END
-            = $2::text
-    FOR UPDATE OF t
+    FROM task t
+    WHERE t.id = $1::bigint AND t.submission = $2::integer
+        AND t.provider_task_id = ''
+    FOR UPDATE
 ), gone AS (
     DELETE FROM waiting w USING hit WHERE w.task = hit.id
 )

@@ -1,11 +1,8 @@
 -- The same for a task that was told as submit_unknown: it opens again as late.
 WITH gone AS (
-    DELETE FROM closed c USING request r
-    WHERE c.id = $1::bigint AND r.id = c.id
+    DELETE FROM closed c
+    WHERE c.id = $1::bigint AND c.submission = $2::integer
         AND c.provider_task_id = '' AND c.kind = :submit_unknown
-        AND r.idempotency_key || CASE
-            WHEN c.submission > 0 THEN '/' || c.submission ELSE '' END
-            = $2::text
     RETURNING c.*
 )
 INSERT INTO task (

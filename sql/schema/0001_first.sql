@@ -12,7 +12,6 @@ CREATE TABLE request (
     traceparent text,
     tracestate text,
     body text,                         -- the bytes of every send; null: at fault
-    idempotency_key text NOT NULL,     -- of the first submission; '/n' added to the n-th
     received_ms bigint NOT NULL
 );
 
@@ -165,10 +164,16 @@ CREATE TABLE account (
     answered_ms bigint NOT NULL
 );
 
--- One row: this schema's number, and the oldest program that may run on it.
+-- One row: this schema's number, and the oldest program that may run on it. The
+-- salt of this database's idempotency keys is made once and never replaced: what
+-- was sent under another one would be bought again.
 CREATE TABLE meta (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     number integer NOT NULL,
-    program_min integer NOT NULL
+    program_min integer NOT NULL,
+    salt bytea NOT NULL CHECK (octet_length(salt) = 32)
 );
-INSERT INTO meta (number, program_min) VALUES (1, 1);
+-- Three UUIDs bring 366 random bits: no extension is needed.
+INSERT INTO meta (number, program_min, salt)
+SELECT 1, 1, sha256(convert_to(string_agg(gen_random_uuid()::text, ''), 'UTF8'))
+FROM generate_series(1, 3);

@@ -83,9 +83,9 @@ def offsets(w):
 
 PLAIN = """
     INSERT INTO plain.request (request_id, content, tenant, mode, priority, body,
-        idempotency_key, warnings, received_ms)
+        warnings, received_ms)
     SELECT * FROM unnest(%s::text[], %s::bytea[], %s::text[], %s::smallint[],
-        %s::smallint[], %s::text[], %s::text[], %s::text[], %s::bigint[])"""
+        %s::smallint[], %s::text[], %s::text[], %s::bigint[])"""
 PLAIN_ALL = f"""
     WITH r AS ({PLAIN} RETURNING id, priority, received_ms), t AS (
         INSERT INTO plain.task SELECT id, 0, 0, 0, 0, 0, 0, false, false, false, '',
@@ -100,8 +100,8 @@ def plain_inserts(w, n):
     batches = w.db.execute("""
         SELECT array_agg(request_id)::text, array_agg(content)::text,
             array_agg(tenant)::text, array_agg(mode)::text, array_agg(priority)::text,
-            array_agg(body)::text, array_agg(idempotency_key)::text,
-            array_agg(warnings)::text, array_agg(received_ms)::text
+            array_agg(body)::text, array_agg(warnings)::text,
+            array_agg(received_ms)::text
         FROM request GROUP BY id / 500 ORDER BY id / 500""").fetchall()
     rates = []
     for statement in (PLAIN_ALL, PLAIN):

@@ -112,7 +112,7 @@ def check_sequences(world, url, environment):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO request (request_id, content, mode, priority, warnings, "
-            "idempotency_key, received_ms) SELECT 'r-' || i, '', 0, 5, '[]', '', 1 "
+            "received_ms) SELECT 'r-' || i, '', 0, 5, '[]', 1 "
             "FROM generate_series(1, 7) i")
         for sequence in ("request", "lease"):
             connection.execute(f"ALTER SEQUENCE {sequence}_id_seq RESTART")

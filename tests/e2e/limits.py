@@ -125,8 +125,8 @@ def check_mass(world):
     wait_for(lambda: b"hold: operator" in readyz(world), 20, "the hold")
     world.query(
         "WITH r AS (INSERT INTO request (request_id, content, tenant, mode, priority, "
-        "deadline_seconds, warnings, body, idempotency_key, received_ms) SELECT "
-        "'mass-' || i, '', 'default', 1, 5, 1, '[]', '{}', 'mass-' || i, 1 FROM "
+        "deadline_seconds, warnings, body, received_ms) SELECT "
+        "'mass-' || i, '', 'default', 1, 5, 1, '[]', '{}', 1 FROM "
         f"generate_series(1, {size}) i RETURNING id), t AS (INSERT INTO task SELECT "
         "id, 0, 0, 0, 0, 0, 0, false, false, false, '', '', 1, 1001, 0, 0, 0, 0, 0, "
         "0, 0, 0, 0, 0, 0, false, 0, 0 FROM r RETURNING id), w AS (INSERT INTO "

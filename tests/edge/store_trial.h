@@ -5,6 +5,7 @@
  * loop that turns until something is there, and calls that wait for their
  * answer. TEST_DATABASE_URL names the server; without it, the tests fail. */
 
+#include "core/idempotency.h"
 #include "edge/schema.h"
 #include "edge/store.h"
 
@@ -300,7 +301,6 @@ trial_intake(struct trial *trial, const struct intake_row *rows, size_t len)
 static inline struct intake_row trial_request(struct trial *trial, int number)
 {
     char *id = arena_printf(&trial->arena, "r-%05d", number);
-    char *key = arena_printf(&trial->arena, "key-%s", id);
     struct intake_row row = {
         .request_id = str_of(id),
         .tenant = STR("default"),
@@ -310,7 +310,6 @@ static inline struct intake_row trial_request(struct trial *trial, int number)
         .warnings = STR("[]"),
         .traceparent = STR("00-1-2-01"),
         .body = STR("{\"prompt\":\"a \\\"quoted\\\" word, {braces}\"}"),
-        .idempotency_key = str_of(key),
         .received_ms = TRIAL_NOW,
     };
     snprintf((char *)row.content, sizeof row.content, "%s", id);
@@ -362,7 +361,8 @@ trial_copy_facts(struct trial *trial, const struct facts_row *facts, size_t len)
     for (size_t i = 0; i < len; i++) {
         struct str *texts[] = {
             &copies[i].body,
-            &copies[i].idempotency_key,
+            &copies[i].content,
+            &copies[i].salt,
             &copies[i].facts.metadata,
             &copies[i].facts.request_id,
             &copies[i].facts.tenant,

@@ -32,7 +32,12 @@ TEST_CASE_WITH(migrate__an_empty_database__fits_afterwards, create,
     assert_false(schema_fits(&schema, &err));
     assert_true(schema_migrate(trial->url, count_step, &steps, &err));
     assert_int_equal(steps, SCHEMA_NUMBER);
+    /* Another salt would buy again what was bought. */
+    trial_sql(trial, "CREATE TABLE salt_of_old AS SELECT salt FROM meta");
     assert_true(schema_migrate(trial->url, count_step, &steps, &err));
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM meta JOIN "
+                                         "salt_of_old USING (salt)"),
+                     1);
     assert_int_equal(steps, SCHEMA_NUMBER);
     assert_true(schema_read(trial->url, &schema, &err));
     assert_int_equal(schema.number, SCHEMA_NUMBER);

@@ -34,19 +34,19 @@ static struct beat_result beat(struct trial *trial, int64_t owner)
 }
 
 static struct trial_answer learn_as(struct trial *trial, int64_t task,
-                                    const char *key, const char *id)
+                                    int32_t submission, const char *id)
 {
     struct trial_answer answer = {.trial = trial};
-    store_learn(trial->store, task, str_of(key), str_of(id), trial_on_done,
+    store_learn(trial->store, task, submission, str_of(id), trial_on_done,
                 &answer);
     trial_wait(trial);
     return answer;
 }
 
-static bool learn(struct trial *trial, int64_t task, const char *key,
+static bool learn(struct trial *trial, int64_t task, int32_t submission,
                   const char *id)
 {
-    struct trial_answer answer = learn_as(trial, task, key, id);
+    struct trial_answer answer = learn_as(trial, task, submission, id);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.done;
 }
@@ -322,10 +322,10 @@ TEST(learn__a_row_without_id__gets_it)
     int64_t me = trial_join(trial);
     trial_requests(trial, 1);
     struct task_row row = trial_claim_one(trial, me);
-    assert_false(learn(trial, row.id, "key-r-00000/1", "task_1"));
-    assert_false(learn(trial, row.id + 1, "key-r-00000", "task_1"));
-    assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
-    assert_false(learn(trial, row.id, "key-r-00000", "task_1"));
+    assert_false(learn(trial, row.id, 1, "task_1"));
+    assert_false(learn(trial, row.id + 1, 0, "task_1"));
+    assert_true(learn(trial, row.id, 0, "task_1"));
+    assert_false(learn(trial, row.id, 0, "task_1"));
     assert_string_equal(
         trial_sql(trial, "SELECT provider_task_id || ' ' || state || ' ' || "
                          "version || ' ' || owner FROM task"),
@@ -338,15 +338,14 @@ TEST(learn__another_id_is_there__names_it_and_keeps_it)
     int64_t me = trial_join(trial);
     trial_requests(trial, 1);
     struct task_row row = trial_claim_one(trial, me);
-    const char *const key = "key-r-00000";
-    assert_true(learn(trial, row.id, key, "task_1"));
-    assert_false(learn(trial, row.id, "key-r-00000/1", "task_2"));
+    assert_true(learn(trial, row.id, 0, "task_1"));
+    assert_false(learn(trial, row.id, 1, "task_2"));
     for (int closed = 0; closed < 2; closed++) {
-        struct trial_answer other = learn_as(trial, row.id, key, "task_2");
+        struct trial_answer other = learn_as(trial, row.id, 0, "task_2");
         assert_false(other.done);
         assert_int_equal(other.err.kind, ERR_PERMANENT);
         assert_string_equal(other.err.text, "task_1");
-        assert_false(learn(trial, row.id, key, "task_1"));
+        assert_false(learn(trial, row.id, 0, "task_1"));
         trial_sql(trial, "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO "
                          "closed SELECT * FROM d");
     }
@@ -362,11 +361,10 @@ TEST(learn__refused_by_the_database__is_to_be_tried_again)
     struct task_row row = trial_claim_one(trial, me);
     trial_sql(trial, "ALTER TABLE task ADD CONSTRAINT no_more CHECK "
                      "(provider_task_id = '') NOT VALID");
-    struct trial_answer answer =
-        learn_as(trial, row.id, "key-r-00000", "task_1");
+    struct trial_answer answer = learn_as(trial, row.id, 0, "task_1");
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     trial_sql(trial, "ALTER TABLE task DROP CONSTRAINT no_more");
-    assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
+    assert_true(learn(trial, row.id, 0, "task_1"));
 }
 
 TEST(learn__a_row_that_waits__runs_instead)
@@ -374,7 +372,7 @@ TEST(learn__a_row_that_waits__runs_instead)
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     const int64_t *ids = trial_requests(trial, 1);
-    assert_true(learn(trial, ids[0], "key-r-00000", "task_1"));
+    assert_true(learn(trial, ids[0], 0, "task_1"));
     struct turn_result result = trial_good_turn(
         trial, (struct turn){.owner = me, .claims_max = 5, .adopts_max = 5});
     assert_int_equal(result.claimed_len, 0);
@@ -399,15 +397,14 @@ TEST(learn__of_an_earlier_submission__is_kept_with_it)
     PQclear(PQexecParams(trial->conn, pg_sql("query", "ctl_retry"), 2, NULL,
                          params, NULL, NULL, 0));
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 1);
-    assert_true(learn(trial, row.id, "key-r-00000", "task_1"));
+    assert_true(learn(trial, row.id, 0, "task_1"));
     assert_string_equal(
         trial_sql(trial,
                   "SELECT p.provider_task_id || ' ' || t.state || "
                   "t.provider_task_id FROM past p JOIN task t USING (id)"),
         "task_1 0");
-    assert_false(learn(trial, row.id, "key-r-00000", "task_1"));
-    struct trial_answer other =
-        learn_as(trial, row.id, "key-r-00000", "task_2");
+    assert_false(learn(trial, row.id, 0, "task_1"));
+    struct trial_answer other = learn_as(trial, row.id, 0, "task_2");
     assert_int_equal(other.err.kind, ERR_PERMANENT);
     assert_string_equal(other.err.text, "task_1");
 }
@@ -427,9 +424,9 @@ TEST(learn__told_as_submit_unknown__opens_again)
         rows[i].state = CLOSED;
         assert_int_equal(trial_save(trial, me, &rows[i]), SAVE_DONE);
     }
-    assert_false(learn(trial, rows[1].id, "key-r-00001", "task_2"));
-    assert_false(learn(trial, rows[0].id, "another", "task_1"));
-    assert_true(learn(trial, rows[0].id, "key-r-00000", "task_1"));
+    assert_false(learn(trial, rows[1].id, 0, "task_2"));
+    assert_false(learn(trial, rows[0].id, 2, "task_1"));
+    assert_true(learn(trial, rows[0].id, 0, "task_1"));
     struct turn_result result =
         trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 5});
     assert_int_equal(result.adopted_len, 1);
@@ -457,8 +454,7 @@ TEST(learn__while_the_row_is_closed__is_not_lost)
               "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO closed "
               "SELECT * FROM d");
     struct trial_answer answer = {.trial = trial};
-    store_learn(trial->store, row.id, STR("key-r-00000"), STR("task_1"),
-                trial_on_done, &answer);
+    store_learn(trial->store, row.id, 0, STR("task_1"), trial_on_done, &answer);
     /* Turn until PostgreSQL says that it waits for us. */
     struct trial_answer other = {.trial = trial};
     const struct beat ask = {.owner = me};
@@ -544,7 +540,7 @@ TEST(connection__away__calls_end_in_transient)
         trial_wait(trial);
     }
     struct trial_answer answer = {.trial = trial};
-    store_learn(trial->store, 1, STR("k"), STR("v"), trial_on_done, &answer);
+    store_learn(trial->store, 1, 0, STR("v"), trial_on_done, &answer);
     assert_int_equal(answer.err.kind, ERR_NONE); /* not before it returned */
     while (answer.err.kind == ERR_NONE) {
         trial_wait(trial);
@@ -638,6 +634,19 @@ TEST_CASE_WITH(open__without_schema__is_a_misfit_until_there_is_one, NULL,
     assert_true(schema_migrate(trial->url, NULL, NULL, &err));
     trial_wait_up(trial);
     assert_false(trial->misfit);
+    /* One that was made by hand, and holds no salt: nothing may be sent. */
+    trial_sql(trial, "ALTER TABLE meta DROP CONSTRAINT meta_salt_check");
+    const char *const salt = arena_printf(
+        &trial->arena, "%s",
+        trial_sql(trial, "WITH a AS (SELECT salt FROM meta), b AS (UPDATE meta "
+                         "SET salt = '') SELECT salt FROM a"));
+    trial_number(trial, kill_ours);
+    while (!trial->misfit) {
+        trial_wait(trial);
+    }
+    assert_non_null(strstr(trial->why, "no salt"));
+    trial_sql(trial, "UPDATE meta SET salt = '%s'", salt);
+    trial_wait_up(trial);
     *state = trial;
 }
 

@@ -77,8 +77,8 @@ static void fill(struct trial *trial)
     prepare(trial, "cancels", MINE);
     trial_sql(trial,
               "INSERT INTO request (request_id, content, tenant, mode, "
-              "priority, warnings, body, idempotency_key, received_ms) SELECT "
-              "'m-' || i, '', 't', 1, 5, '[]', '{}', 'k-' || i, 1 FROM "
+              "priority, warnings, body, received_ms) SELECT "
+              "'m-' || i, '', 't', 1, 5, '[]', '{}', 1 FROM "
               "generate_series(1, %d) i",
               2 * MASS);
     run(trial,

@@ -105,7 +105,7 @@ static void look_at_intent(const struct asking *a)
 {
     const struct tables *tables = a->op.world->tables;
     for (size_t i = 0; i < tables->len; i++) {
-        const struct record_of *record = tables->records[i];
+        struct record_of *record = tables->records[i];
         if (key_is_of(record, a->exchange.idempotency_key)) {
             const struct task_row *row = &record->row;
             if (row->state != SUBMITTING || row->sends < 1 ||

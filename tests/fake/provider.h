@@ -1,6 +1,7 @@
 #ifndef FAKE_PROVIDER_H
 #define FAKE_PROVIDER_H
 
+#include "core/idempotency.h"
 #include "base/str.h"
 #include "core/exchange.h"
 #include "fake/world.h"
@@ -56,7 +57,7 @@ struct plan {
 /** One line of the ledger. */
 struct sale {
     char id[40];
-    char key[64];
+    char key[IDEMPOTENCY_KEY_BYTES];
     char prompt[132];
     int64_t taken_ms;
     int64_t url_until_ms;

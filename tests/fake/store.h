@@ -1,6 +1,7 @@
 #ifndef FAKE_STORE_H
 #define FAKE_STORE_H
 
+#include "core/idempotency.h"
 #include "edge/store.h"
 #include "fake/world.h"
 
@@ -23,8 +24,10 @@ struct reason_of {
 /** A request and its task; a row of `request`, `task` or `closed`,
  * `waiting`. */
 struct record_of {
-    struct intake_row request; /* texts owned by tables->arena */
-    struct task_row row;       /* its texts are on the heap */
+    struct intake_row request;       /* texts owned by tables->arena */
+    struct task_row row;             /* its texts are on the heap */
+    char key[IDEMPOTENCY_KEY_BYTES]; /* of the submission, once looked for */
+    int32_t key_submission;
     bool closed;
     bool waiting;
     bool cancel;  /* ordered, and it is not told yet */
@@ -131,7 +134,8 @@ bool tables_all_closed(void *world);
 bool lease_is_alive(const struct tables *tables, int64_t id);
 struct record_of *record_named(const struct tables *tables, struct str id);
 struct record_of *record_at(const struct tables *tables, int64_t id);
-bool key_is_of(const struct record_of *record, struct str key);
+/** Whether it is the key of the record's present submission. */
+bool key_is_of(struct record_of *record, struct str key);
 
 /** A row that waits gets its id (sql/query/learn.sql); owner: a dead one. */
 void learn_queued(struct record_of *record, int64_t owner);

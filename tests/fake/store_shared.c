@@ -277,7 +277,7 @@ static void run_learn(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
     struct record_of *record = record_at(tables, call->small.id);
-    if (!record || !key_is_of(record, call->small.text)) {
+    if (!record || record->row.submission != call->small.more_ms) {
         return;
     }
     struct task_row *row = &record->row;
@@ -306,7 +306,7 @@ static void run_learn(struct call *call)
     }
 }
 
-void store_learn(struct store *store, int64_t task, struct str idempotency_key,
+void store_learn(struct store *store, int64_t task, int32_t submission,
                  struct str provider_task_id, store_done_fn *on_done,
                  void *context)
 {
@@ -314,7 +314,7 @@ void store_learn(struct store *store, int64_t task, struct str idempotency_key,
     call->on_done = on_done;
     call->unit = UNIT_LEARN;
     call->small.id = task;
-    call->small.text = copy_str(&call->op.arena, idempotency_key);
+    call->small.more_ms = submission;
     call->small.other = copy_str(&call->op.arena, provider_task_id);
     call_go(call, LANE_DATA);
 }

@@ -32,16 +32,28 @@ void copy_row(struct arena *arena, struct task_row *to,
                     : NULL;
 }
 
-bool key_is_of(const struct record_of *record, struct str key)
+static const char salt[SALT_BYTES] = "the salt of the tables in memory";
+
+static struct str content_of(const struct record_of *record)
 {
-    char text[200];
-    const struct str plain = record->request.idempotency_key;
-    if (record->row.submission == 0) {
-        return str_eq(plain, key);
+    return (struct str){(const char *)record->request.content, DIGEST_BYTES};
+}
+
+bool key_is_of(struct record_of *record, struct str key)
+{
+    if (!record->key[0] || record->key_submission != record->row.submission) {
+        const struct send_identity send = {
+            .salt = {salt, sizeof salt},
+            .request_id = record->request.request_id,
+            .content = content_of(record),
+            .submission = record->row.submission,
+        };
+        bool done = idempotency_key(&send, record->key);
+        assert(done);
+        (void)done;
+        record->key_submission = record->row.submission;
     }
-    snprintf(text, sizeof text, "%.*s/%d", (int)plain.len, plain.at,
-             (int)record->row.submission);
-    return str_eq(str_of(text), key);
+    return str_eq(str_of(record->key), key);
 }
 
 void learn_queued(struct record_of *record, int64_t owner)
@@ -65,19 +77,7 @@ static void read_record(const struct record_of *record, struct task_read *read,
     read->cancel = record->cancel;
 }
 
-static struct str effective_key(const struct record_of *record,
-                                struct arena *arena)
-{
-    const struct str plain = record->request.idempotency_key;
-    int submission = (int)record->row.submission;
-    return submission == 0
-               ? plain
-               : str_of(arena_printf(arena, "%.*s/%d", (int)plain.len, plain.at,
-                                     submission));
-}
-
-static void read_facts(const struct record_of *record, struct facts_row *row,
-                       struct arena *arena)
+static void read_facts(const struct record_of *record, struct facts_row *row)
 {
     const struct intake_row *r = &record->request;
     *row = (struct facts_row){
@@ -95,7 +95,8 @@ static void read_facts(const struct record_of *record, struct facts_row *row,
                 .received_ms = r->received_ms,
             },
         .body = r->body,
-        .idempotency_key = effective_key(record, arena),
+        .content = content_of(record),
+        .salt = {salt, sizeof salt},
     };
 }
 
@@ -160,7 +161,7 @@ static void run_reads(struct tables *tables, const struct turn *turn,
     for (size_t i = 0; i < turn->facts_len; i++) {
         const struct record_of *record = record_at(tables, turn->facts[i]);
         if (record && !record->closed) {
-            read_facts(record, &facts[result->facts_len++], arena);
+            read_facts(record, &facts[result->facts_len++]);
         }
     }
     struct task_read *rereads =
@@ -273,7 +274,7 @@ static void run_claims(struct tables *tables, const struct turn *turn,
            (record = next_waiting(tables, turn->now_ms, false))) {
         claim(record, turn);
         read_record(record, &claimed[result->claimed_len], arena);
-        read_facts(record, &facts[result->claimed_len++], arena);
+        read_facts(record, &facts[result->claimed_len++]);
     }
     result->claimed = claimed;
     result->claimed_facts = facts;

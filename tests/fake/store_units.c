@@ -14,9 +14,8 @@ static void copy_request(struct arena *arena, struct intake_row *to,
 {
     *to = *from;
     struct str *texts[] = {
-        &to->request_id, &to->tenant,          &to->metadata,
-        &to->warnings,   &to->traceparent,     &to->tracestate,
-        &to->body,       &to->idempotency_key, &to->event,
+        &to->request_id,  &to->tenant,     &to->metadata, &to->warnings,
+        &to->traceparent, &to->tracestate, &to->body,     &to->event,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = copy_str(arena, *texts[i]);

@@ -50,8 +50,8 @@ def ask(world, cases):
 
 
 def key_of(world, request_id):
-    return world.query("SELECT idempotency_key FROM request WHERE request_id = %s",
-                       request_id)[0][0]
+    (key,) = world.keys(request_id, submissions=(0,))
+    return key
 
 
 def sends_of(world, request_id):

@@ -44,8 +44,8 @@ def fill_queue(world):
     """Requests that wait for long, older than all that are in flight."""
     world.query("""WITH r AS (
         INSERT INTO request (request_id, content, tenant, mode, priority, warnings, body,
-            idempotency_key, received_ms)
-        SELECT 'waits-' || n, '', 'default', 1, 0, '[]', '{}', 'waits-' || n, 1
+            received_ms)
+        SELECT 'waits-' || n, '', 'default', 1, 0, '[]', '{}', 1
         FROM generate_series(1, %s) n RETURNING id
     ), t AS (
         INSERT INTO task

@@ -27,6 +27,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import s3_server
+from idempotency import key_of
 from record import RECORD, judge_events, judge_purchases
 
 ROOT = Path(os.environ["TEST_ROOT"])
@@ -524,6 +525,14 @@ class World:
             self.pump(0.4)
         judge_events(self.events, where)
 
+    def keys(self, *request_ids, submissions=range(4)):
+        """The idempotency keys of all requests, or of those named."""
+        salt = self.query("SELECT salt FROM meta")[0][0]
+        return {key_of(salt, request_id, content, n) for request_id, content in
+                self.query("SELECT request_id, content FROM request WHERE cardinality(%s::text[]) = 0"
+                           " OR request_id = ANY(%s)", list(request_ids), list(request_ids))
+                for n in submissions}
+
     def tell_purchases(self, where):
         status, body = fetch(self.sim_url + "/sim/ledger?sha256=0", timeout=30)
         tasks = json.loads(body)["tasks"]
@@ -532,9 +541,7 @@ class World:
         for fault in faults if isinstance(faults, list) else faults["faults"]:
             RECORD.injected("provider: " + fault["order"]["kind"], fault["hits"])
         ids = list(self.sent_ids)
-        keys = {key + (f"/{n}" if n else "") for (key,) in
-                self.query("SELECT idempotency_key FROM request") for n in range(4)}
-        judge_purchases(tasks, keys, self.outside, where)
+        judge_purchases(tasks, self.keys(), self.outside, where)
         doubtful = self.query(
             "SELECT count(DISTINCT r.id) FROM request r JOIN (SELECT id, doubt, sends, kind"
             " FROM task UNION ALL SELECT id, doubt, sends, kind FROM closed) t USING (id)"

@@ -343,7 +343,8 @@ TEST_CASE(a_submission__of_another_under_our_number__is_in_doubt)
         world_run_for(world, 3000);
         provider_script(world, "a", "429");
         world_ask(world, "a");
-        until_state(world, "a", QUEUED, 5000);
+        until_state(world, "a", SUBMITTING, 5000);
+        until_state(world, "a", QUEUED, 5000); /* put off */
         struct record_of *record = world->tables->records[0];
         record->waiting = false;
         record->row.state = SUBMITTING;

@@ -110,6 +110,14 @@ TEST_CASE(str_words__small_helpers__do_as_they_say)
     char hex[7];
     str_hex((const unsigned char *)"\x00\xff\x1a", 3, hex);
     assert_string_equal(hex, "00ff1a");
+    char bytes[3] = {1, 2, 3};
+    assert_true(str_unhex(STR("00ff1a"), bytes));
+    assert_memory_equal(bytes, "\x00\xff\x1a", 3);
+    assert_true(str_unhex(STR(""), bytes));
+    assert_false(str_unhex(STR("0"), bytes));
+    assert_false(str_unhex(STR("0g"), bytes));
+    assert_false(str_unhex(STR("G0"), bytes));
+    assert_false(str_unhex(STR("0A"), bytes));
 }
 
 TESTS_RUN(NULL, NULL)

@@ -3,6 +3,7 @@
 #include "base/must.h"
 #include "core/retry.h"
 #include "edge/loop/uv.h"
+#include "edge/pg/greeting.h"
 #include "edge/pg/pooler.h"
 #include "edge/schema.h"
 
@@ -15,7 +16,6 @@
 /* for the end of the backend before, and half a lease */
 #define GREETING_MS 3000
 #define NULLS_MAX 3 /* empty results in a row: nothing more is there yet */
-#define POSTGRES_MIN 150000
 
 enum phase { LANE_APART, LANE_CONNECTING, LANE_GREETING, LANE_UP };
 
@@ -42,6 +42,7 @@ struct pg_lane {
     size_t sent_len;
     struct list refused; /* came while there was no connection */
     int64_t lock;        /* what every session of ours holds; 0: not yet told */
+    struct pg_salt salt;
     struct backoff backoff;
     int64_t heard_ms; /* boot clock: last answer, or start of the wait for it */
     bool doomed;      /* sending failed: dropped in the next turn */
@@ -350,6 +351,12 @@ static void on_prepared(void *context, struct pg_unit *unit)
         drop(lane, unit->err.text, false);
         return;
     }
+    struct err err = {0};
+    if (!pg_salt_read(unit->results[unit->results_len - 1], &lane->salt,
+                      &err)) {
+        drop(lane, err.text, true);
+        return;
+    }
     if (!lane->lock) {
         go_up(lane);
         return;
@@ -367,6 +374,7 @@ static void prepare(struct pg_lane *lane)
     for (const char *const *at = lane->options.queries; *at; at++) {
         pg_unit_prepare(unit, *at, pg_sql("query", *at));
     }
+    pg_unit_plain(unit, pg_sql("query", "salt")); /* the last */
     list_add_tail(&lane->waiting, &unit->link);
     pump(lane);
 }
@@ -395,17 +403,6 @@ static void on_schema(void *context, struct pg_unit *unit)
     }
 }
 
-static const char *session_fault(const PGresult *result)
-{
-    if (pg_bool(result, 0, PQfnumber(result, "read_only"))) {
-        return "PostgreSQL is read-only here";
-    }
-    if (pg_i64(result, 0, PQfnumber(result, "server_version")) < POSTGRES_MIN) {
-        return "PostgreSQL 15 or later is needed";
-    }
-    return NULL;
-}
-
 static void on_session(void *context, struct pg_unit *unit)
 {
     struct pg_lane *lane = context;
@@ -414,7 +411,7 @@ static void on_session(void *context, struct pg_unit *unit)
     }
     const char *fault = unit->err.kind != ERR_NONE
                             ? unit->err.text
-                            : session_fault(unit->results[0]);
+                            : pg_session_fault(unit->results[0]);
     if (fault) {
         drop(lane, fault, false);
         return;
@@ -536,6 +533,11 @@ struct pg_lane *pg_lane_open(struct loop *loop,
 bool pg_lane_is_up(const struct pg_lane *lane)
 {
     return lane->phase == LANE_UP;
+}
+
+struct str pg_lane_salt(const struct pg_lane *lane)
+{
+    return pg_salt_str(&lane->salt);
 }
 
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)

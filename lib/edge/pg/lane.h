@@ -32,6 +32,10 @@ struct pg_lane *pg_lane_open(struct loop *loop,
                              struct err *err);
 bool pg_lane_is_up(const struct pg_lane *lane);
 
+/** meta.salt as the last session read it: SALT_BYTES; absent before the
+ * first. */
+struct str pg_lane_salt(const struct pg_lane *lane);
+
 /** Takes the unit. Its on_end is called once, after this has returned. */
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit);
 

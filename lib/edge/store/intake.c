@@ -49,9 +49,8 @@ static struct intake_row copy_row(struct arena *arena,
 {
     struct intake_row copy = *row;
     struct str *texts[] = {
-        &copy.request_id, &copy.tenant,          &copy.metadata,
-        &copy.warnings,   &copy.traceparent,     &copy.tracestate,
-        &copy.body,       &copy.idempotency_key, &copy.event,
+        &copy.request_id,  &copy.tenant,     &copy.metadata, &copy.warnings,
+        &copy.traceparent, &copy.tracestate, &copy.body,     &copy.event,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (texts[i]->at) {
@@ -235,9 +234,6 @@ static void add_column(struct buf *buf, int column,
         pg_array_str(buf, row->event.at ? (struct str){0} : row->body);
         break;
     case 11:
-        pg_array_str(buf, row->idempotency_key);
-        break;
-    case 12:
         pg_array_i64(buf, row->received_ms);
         break;
     default:
@@ -246,7 +242,7 @@ static void add_column(struct buf *buf, int column,
     }
 }
 
-#define COLUMNS_LEN 14
+#define COLUMNS_LEN 13
 
 static void send_next(struct batch *batch);
 

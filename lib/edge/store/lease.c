@@ -397,7 +397,7 @@ static void on_learnt(void *context, struct pg_unit *unit)
     must_free(ask);
 }
 
-void store_learn(struct store *store, int64_t task, struct str idempotency_key,
+void store_learn(struct store *store, int64_t task, int32_t submission,
                  struct str provider_task_id, store_done_fn *callback,
                  void *context)
 {
@@ -411,7 +411,7 @@ void store_learn(struct store *store, int64_t task, struct str idempotency_key,
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         pg_unit_call(unit, queries[i]);
         pg_unit_i64(unit, task);
-        pg_unit_str(unit, idempotency_key);
+        pg_unit_i64(unit, submission);
         pg_unit_str(unit, provider_task_id);
     }
     pg_lane_send(store->data, unit);

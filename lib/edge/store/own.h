@@ -48,7 +48,8 @@ struct task_read *task_read_rows(struct arena *arena, const PGresult *result,
                                  size_t *len);
 
 /** The same for facts; null only without memory. */
-struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
+struct facts_row *facts_read_rows(const struct store *store,
+                                  struct arena *arena, const PGresult *result,
                                   size_t *len);
 
 /* ---- reasons (reason.c) ---- */

@@ -233,7 +233,7 @@ enum facts_column {
     FACTS_DEADLINE_SECONDS,
     FACTS_RECEIVED_MS,
     FACTS_BODY,
-    FACTS_KEY,
+    FACTS_CONTENT,
     FACTS_LEN
 };
 
@@ -241,12 +241,21 @@ static const char *const facts_names[FACTS_LEN] = {
     "id",          "request_id", "tenant",
     "mode",        "metadata",   "warnings",
     "traceparent", "tracestate", "deadline_seconds",
-    "received_ms", "body",       "effective_key",
+    "received_ms", "body",       "content",
 };
 
-struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
+static struct str bytes_of(struct arena *arena, struct str hex)
+{
+    char *bytes = arena_alloc(arena, hex.len / 2 + 1);
+    bool fine = bytes && str_unhex(hex, bytes);
+    return fine ? (struct str){bytes, hex.len / 2} : (struct str){0};
+}
+
+struct facts_row *facts_read_rows(const struct store *store,
+                                  struct arena *arena, const PGresult *result,
                                   size_t *len)
 {
+    const struct str salt = pg_lane_salt(store->data);
     int at[FACTS_LEN];
     int rows = PQntuples(result);
     *len = 0;
@@ -275,11 +284,12 @@ struct facts_row *facts_read_rows(struct arena *arena, const PGresult *result,
                     .received_ms = pg_i64(result, r, at[FACTS_RECEIVED_MS]),
                 },
             .body = pg_str(result, r, at[FACTS_BODY]),
-            .idempotency_key = pg_str(result, r, at[FACTS_KEY]),
+            .content = bytes_of(arena, pg_str(result, r, at[FACTS_CONTENT])),
+            .salt = salt,
         };
     }
     *len = (size_t)rows;
-    return facts;
+    return arena->failed ? NULL : facts;
 }
 
 /* ---- ranges ---- */

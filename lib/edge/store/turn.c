@@ -242,7 +242,8 @@ static void take_claimed(struct round *round, const PGresult *result)
     }
     out->claimed = task_read_rows(&round->arena, result, &out->claimed_len);
     size_t len = 0;
-    out->claimed_facts = facts_read_rows(&round->arena, result, &len);
+    out->claimed_facts =
+        facts_read_rows(round->store, &round->arena, result, &len);
 }
 
 /** The first row tells what was seen even if none came. */
@@ -278,8 +279,8 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
     struct arena *arena = &round->arena;
     PGresult *const *results = unit->results;
     if (calls->facts >= 0) {
-        out->facts =
-            facts_read_rows(arena, results[calls->facts], &out->facts_len);
+        out->facts = facts_read_rows(round->store, arena, results[calls->facts],
+                                     &out->facts_len);
     }
     if (calls->rereads >= 0) {
         out->rereads =

@@ -2,7 +2,7 @@
 
 #include "core/apimart.h"
 #include "edge/bucket.h"
-#include "edge/http.h"
+#include "edge/poll.h"
 #include "edge/inspect.h"
 #include "edge/producer.h"
 #include "edge/schema.h"
@@ -166,12 +166,12 @@ static void on_schema(void *context, const struct reply *reply)
     loop_stop(c->loop);
 }
 
-static void ask(struct check *c, struct http *http,
+static void ask(struct check *c, struct poller *poller,
                 const struct exchange *exchange, http_reply_fn *on_reply)
 {
     struct err err = {0};
     c->answered = false;
-    if (!http_send(http, exchange, HTTP_MS, NULL, on_reply, c, &err)) {
+    if (!poller_send(poller, exchange, HTTP_MS, NULL, on_reply, c, &err)) {
         fault(c, "provider", err.text);
         return;
     }
@@ -181,10 +181,9 @@ static void ask(struct check *c, struct http *http,
 static void check_provider(struct check *c)
 {
     struct err err = {0};
-    const struct http_options options = {.connections_max = 1,
-                                         .at_once_max = 1};
-    struct http *http = http_open(c->loop, &options, &err);
-    if (!http) {
+    const struct poller_options options = {.connections_max = 1};
+    struct poller *poller = poller_open(c->loop, &options, &err);
+    if (!poller) {
         fault(c, "provider", err.text);
         return;
     }
@@ -193,10 +192,10 @@ static void check_provider(struct check *c)
     struct apimart apimart = {.base_url = str_of(c->settings->apimart_base_url),
                               .key = str_of(c->settings->apimart_api_key)};
     struct exchange balance = apimart_ask_balance(&apimart, true, &arena);
-    ask(c, http, &balance, on_balance);
+    ask(c, poller, &balance, on_balance);
     struct exchange schema = apimart_ask_schema(&apimart, &arena);
-    ask(c, http, &schema, on_schema);
-    http_close(http);
+    ask(c, poller, &schema, on_schema);
+    poller_close(poller);
     arena_done(&arena);
 }
 

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define POLL_CONNECTIONS 32
-#define POLLS_AT_ONCE 4096
 #define OPEN_AGAIN_S 5
 
 static bool open_bucket(struct doors *d, const struct settings *s)
@@ -66,19 +64,18 @@ static bool open_http(struct doors *d, const struct settings *s,
         .at_once_max = (int)s->submits_max,
         .once = true,
     };
-    const struct http_options kept = {
-        .connections_max = POLL_CONNECTIONS,
-        .at_once_max = POLLS_AT_ONCE,
+    const struct poller_options polls = {
+        .connections_max = (int)s->poll_connections_max,
     };
     const struct fetcher_options fetcher = {
         .allow_private = s->download_private,
         .bytes_max = s->video_max_bytes,
     };
     d->edges.submit_http = http_open(d->edges.loop, &once, err);
-    d->edges.poll_http =
-        d->edges.submit_http ? http_open(d->edges.loop, &kept, err) : NULL;
+    d->edges.poller =
+        d->edges.submit_http ? poller_open(d->edges.loop, &polls, err) : NULL;
     d->edges.fetcher =
-        d->edges.poll_http ? fetcher_open(d->edges.loop, &fetcher, err) : NULL;
+        d->edges.poller ? fetcher_open(d->edges.loop, &fetcher, err) : NULL;
     return d->edges.fetcher != NULL;
 }
 
@@ -119,7 +116,7 @@ void doors_close(struct doors *doors)
 {
     admin_close(doors->admin);
     http_close(doors->edges.submit_http);
-    http_close(doors->edges.poll_http);
+    poller_close(doors->edges.poller);
     fetcher_close(doors->edges.fetcher);
     store_close(doors->edges.store);
 }

@@ -68,6 +68,8 @@ enum submit_doubt {
       "tasks submitting and running in the whole fleet; 0: no limit")           \
     X(submits_max, "SUBMITS_MAX", 32, 1, 1024,                                  \
       "submissions at once in one worker")                                      \
+    X(poll_connections_max, "POLL_CONNECTIONS_MAX", 64, 1, 1024,                \
+      "connections for polls to one host, as many as they need")                \
     X(transfers_max, "TRANSFERS_MAX", 8, 1, 1024,                               \
       "videos brought home at once in one worker")                              \
     X(backlog_max, "BACKLOG_MAX", 100000, 1, 1000000000,                        \

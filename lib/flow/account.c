@@ -15,7 +15,7 @@ bool account_init(struct account *account, const struct stage_options *options,
     const struct keys_options keys = {
         .loop = edges->loop,
         .store = edges->store,
-        .http = edges->poll_http,
+        .poller = edges->poller,
         .apimart = &options->apimart,
         .submit_doubt = options->submit_doubt,
     };

@@ -156,8 +156,8 @@ static void on_probe_ours(void *context, bool done, const struct err *err)
         apimart_ask_balance(&engine->options.apimart, true, &holds->scratch);
     struct err why = {0};
     if (holds->scratch.failed ||
-        !http_send(engine->edges.poll_http, &exchange, PROBE_TIMEOUT_MS, NULL,
-                   on_probe_reply, probe, &why)) {
+        !poller_send(engine->edges.poller, &exchange, PROBE_TIMEOUT_MS, NULL,
+                     on_probe_reply, probe, &why)) {
         probe_end(probe);
     }
 }

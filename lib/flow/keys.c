@@ -14,7 +14,7 @@
 bool keys_init(struct keys *keys, const struct keys_options *options,
                struct metrics *metrics)
 {
-    assert(options->loop && options->store && options->http);
+    assert(options->loop && options->store && options->poller);
     assert(options->apimart);
     *keys = (struct keys){.options = *options, .lifetime_ms = LIFETIME_MS};
     arena_init(&keys->scratch, 4096, 0);
@@ -95,8 +95,8 @@ void keys_ask(void *context)
     struct err err = {0};
     keys->asking = true;
     if (keys->scratch.failed ||
-        !http_send(keys->options.http, &exchange, ASK_TIMEOUT_MS, NULL,
-                   on_schema, keys, &err)) {
+        !poller_send(keys->options.poller, &exchange, ASK_TIMEOUT_MS, NULL,
+                     on_schema, keys, &err)) {
         keys->asking = false;
         loop_timer_set(keys->ask_timer, ASK_AGAIN_MS);
     }

@@ -4,7 +4,7 @@
 #include "base/metric.h"
 #include "core/apimart.h"
 #include "core/keys.h"
-#include "edge/http.h"
+#include "edge/poll.h"
 #include "edge/loop.h"
 #include "edge/store.h"
 #include "flow/job.h"
@@ -18,7 +18,7 @@
 struct keys_options {
     struct loop *loop;
     struct store *store;
-    struct http *http;             /* the provider is asked through it */
+    struct poller *poller;         /* the provider is asked through it */
     const struct apimart *apimart; /* outlives the keys */
     enum submit_doubt submit_doubt;
 };

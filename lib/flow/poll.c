@@ -125,8 +125,8 @@ void poll_begin(struct stage *stage, struct job *job)
     }
     struct err err = {0};
     gate_enter(stage->gate, SLOT_POLL);
-    if (!http_send(stage->edges->poll_http, &exchange, POLL_TIMEOUT_MS,
-                   note_start, on_reply, ticket, &err)) {
+    if (!poller_send(stage->edges->poller, &exchange, POLL_TIMEOUT_MS,
+                     note_start, on_reply, ticket, &err)) {
         gate_leave(stage->gate, SLOT_POLL);
         missed(stage, ticket_end(ticket), err.text);
     }

@@ -6,6 +6,7 @@
 #include "edge/bucket.h"
 #include "edge/fetch.h"
 #include "edge/http.h"
+#include "edge/poll.h"
 #include "edge/producer.h"
 #include "flow/due.h"
 #include "flow/gate.h"
@@ -44,7 +45,7 @@ struct stage_edges {
     struct loop *loop;
     struct store *store;
     struct http *submit_http;
-    struct http *poll_http;
+    struct poller *poller;
     struct fetcher *fetcher;
     struct bucket *bucket;
     struct producer *producer;

@@ -295,7 +295,7 @@ static bool timers_init(struct worker *w, struct err *err)
 static void assert_doors(const struct stage_edges *edges)
 {
     assert(edges->loop && edges->store && edges->submit_http);
-    assert(edges->poll_http && edges->fetcher && edges->bucket);
+    assert(edges->poller && edges->fetcher && edges->bucket);
     assert(edges->producer && edges->metrics);
 }
 

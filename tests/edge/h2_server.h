@@ -267,14 +267,16 @@ static inline void *h2_accept(void *context)
     int fd;
     while ((fd = accept(server->fd, NULL, NULL)) >= 0) {
         struct h2_connection *c = calloc(1, sizeof *c);
+        SSL *ssl = c ? SSL_new(server->ctx) : NULL;
         pthread_mutex_lock(&server->lock);
-        if (server->stopping || server->len == 64) {
+        if (server->stopping || server->len == 64 || !ssl) {
             close(fd);
+            SSL_free(ssl);
             free(c);
         } else {
             c->server = server;
             c->slot = server->len;
-            c->ssl = SSL_new(server->ctx);
+            c->ssl = ssl;
             SSL_set_fd(c->ssl, fd);
             server->connections++;
             server->fds[server->len] = fd;

@@ -38,13 +38,14 @@ static void open_edges(struct node *node)
 {
     struct err err;
     const struct http_options http = {.connections_max = 32, .at_once_max = 99};
+    const struct poller_options polls = {.connections_max = 32};
     const struct fetcher_options fetcher = {.bytes_max = 1 << 20};
     const struct store_options store = {.lease_ms = 5000};
     struct stage_edges *edges = &node->edges;
     edges->loop = node->loop;
     edges->metrics = metrics_new();
     edges->submit_http = http_open(node->loop, &http, &err);
-    edges->poll_http = http_open(node->loop, &http, &err);
+    edges->poller = poller_open(node->loop, &polls, &err);
     edges->fetcher = fetcher_open(node->loop, &fetcher, &err);
     edges->bucket = bucket_open(node->loop, STR(""), 4, 1 << 20, &err);
     edges->producer = producer_open(node->loop, "", NULL, 0,
@@ -128,7 +129,7 @@ void node_free(struct node *node)
         intake_stop(&node->worker.intake, NULL, NULL);
     }
     http_close(node->edges.submit_http);
-    http_close(node->edges.poll_http);
+    poller_close(node->edges.poller);
     fetcher_close(node->edges.fetcher);
     bucket_close(node->edges.bucket);
     if (node->worker.edges.producer) {

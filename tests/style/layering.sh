@@ -28,7 +28,7 @@ includes_in() { # FOLDER ALLOWED-REGEX
 
 # Nor does it open doors, or know what the settings call them: it is given them.
 opened_in_flow() {
-    grep -rnE '\b(admin|bucket|consumer|fetcher|http|loop|producer|store)_open\(|"base/settings\.h"' \
+    grep -rnE '\b(admin|bucket|consumer|fetcher|http|loop|poller|producer|store)_open\(|"base/settings\.h"' \
         --include='*.[ch]' lib/flow
 }
 

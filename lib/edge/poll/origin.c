@@ -12,6 +12,7 @@
 #define RACE_MS 250 /* then another address is dialed, too (RFC 8305) */
 #define LOOKUP_MS 10000
 #define NAMES_MS 60000
+#define LOOKUP_PAUSE_MS 1000 /* while other connections serve */
 #define WAIT_MAX_MS 60000
 
 /* ---- URLs ---- */
@@ -203,7 +204,9 @@ static bool know_names(struct poll_origin *origin, int64_t now_ms)
         origin->name = 0;
         return true;
     }
-    if (!origin->lookup) {
+    const bool again =
+        !origin->asked_ms || now_ms - origin->asked_ms >= LOOKUP_PAUSE_MS;
+    if (!origin->lookup && (again || origin->conns_len == 0)) {
         origin->asked_ms = now_ms;
         origin->lookup = lookup_start(origin->poller->loop, origin->host,
                                       origin->port, on_names, origin);

@@ -114,13 +114,13 @@ class Pinned(World):
     """Workers run on core 0, in a database of their own; the caller of
     tests/bench/bench.py has put everything else on core 1."""
 
-    def __init__(self, name, **options):
+    def __init__(self, database, **options):
         base = os.environ["TEST_DATABASE_URL"]
         with psycopg.connect(base, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS bench_{name} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE bench_{name}")
+            connection.execute(f"DROP DATABASE IF EXISTS bench_{database} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE bench_{database}")
         super().__init__(workers=0, **options)
-        self.database_url = base.rsplit("/", 1)[0] + f"/bench_{name}"
+        self.database_url = base.rsplit("/", 1)[0] + f"/bench_{database}"
         self.db = None
 
     def __enter__(self):

@@ -172,7 +172,7 @@ static void watch_clocks(struct web_call *call, int64_t now_ms)
     if (call->whole_ms) {
         left_ms = least(left_ms, call->began_ms + call->whole_ms - now_ms);
     }
-    if (call->has_rate && !call->held) {
+    if (call->has_rate && !call->waits) {
         left_ms = least(left_ms, rate_left_ms(&call->rate, now_ms));
     }
     if (left_ms < INT64_MAX) {
@@ -218,7 +218,7 @@ static void on_clock(void *context)
 {
     struct web_call *call = context;
     const int64_t now_ms = loop_boot_ms(call->loop);
-    if (call->held) {
+    if (call->waits) {
         call->last_ms = now_ms;
     }
     const bool late = is_late(call, now_ms);
@@ -290,10 +290,10 @@ bool web_call_start(struct web_call *call, struct web_client *client,
     return true;
 }
 
-void web_call_hold(struct web_call *call)
+void web_call_wait(struct web_call *call)
 {
     assert(call->hooks); /* it began */
-    call->held = true;
+    call->waits = true;
     if (call->has_rate) {
         rate_pause(&call->rate, loop_boot_ms(call->loop));
     }
@@ -301,7 +301,7 @@ void web_call_hold(struct web_call *call)
 
 void web_call_go_on(struct web_call *call)
 {
-    if (call->held && !call->go_on) {
+    if (call->waits && !call->go_on) {
         call->go_on = true;
         loop_timer_set(call->client->soon, 0);
     }
@@ -344,7 +344,7 @@ static void go_on_all(struct web_client *client)
             continue;
         }
         call->go_on = false;
-        call->held = false;
+        call->waits = false;
         call->last_ms = loop_boot_ms(client->loop);
         if (call->has_rate) {
             rate_resume(&call->rate, call->last_ms);

@@ -39,7 +39,7 @@ struct web_policy {
 enum web_taken {
     WEB_TAKEN,
     WEB_REFUSED, /* no more of them: it ends */
-    WEB_AGAIN,   /* held in their middle: the same ones come again */
+    WEB_AGAIN,   /* it waits in their middle: the same ones come again */
 };
 
 struct web_end {
@@ -54,7 +54,7 @@ struct web_hooks {
     /** A socket is about to be opened; false: not to that address. Null: yes.
      * A connection that is used again opens none. */
     bool (*may_reach)(void *context, const struct sockaddr *address);
-    /** As much of the body as there is; 0: it is held until
+    /** As much of the body as there is; 0: it waits until
      * web_call_go_on(). */
     size_t (*source)(void *context, char *out, size_t room);
     enum web_taken (*on_body)(void *context, const char *bytes, size_t len);
@@ -107,7 +107,7 @@ struct web_call {
     bool fresh;      /* over a connection of its own, which is not kept */
     bool cut;        /* libcurl was about to send it again */
     bool refused;    /* on_body() did */
-    bool held;       /* for want of ours: no clock of the peer's runs */
+    bool waits;      /* for want of ours: no clock of the peer's runs */
     bool paused;     /* libcurl was told so */
     bool go_on;      /* to be told that it goes on */
     bool cancelled;  /* to be ended */
@@ -130,10 +130,11 @@ MUST_CHECK bool web_call_start(struct web_call *call, struct web_client *client,
                                const struct web_request *request,
                                const struct web_hooks *hooks, void *context);
 
-/** Holds it from within on_body(): no more bytes until web_call_go_on(). Of one
- * that has ended nothing is held. */
-void web_call_hold(struct web_call *call);
-void web_call_go_on(struct web_call *call); /* soon; not held: nothing */
+/** Makes it wait from within on_body(): no more bytes until web_call_go_on().
+ * Of one that has ended nothing waits. */
+void web_call_wait(struct web_call *call);
+/** Soon; where nothing waits: nothing. */
+void web_call_go_on(struct web_call *call);
 
 /** Ends it soon, as REPLY_CANCELLED. */
 void web_call_cancel(struct web_call *call);

@@ -98,7 +98,7 @@ static bool hand_over(struct fetch *fetch, const char *bytes, size_t len)
     }
     fetch->bytes += (int64_t)len;
     if (!fetch->hooks->on_data(fetch->context, bytes, len)) {
-        web_call_hold(&fetch->web);
+        web_call_wait(&fetch->web);
     }
     return true;
 }
@@ -136,7 +136,7 @@ static enum web_taken hand_over_decoded(struct fetch *fetch, const char *bytes,
         if (end == DECODE_MORE) {
             return WEB_TAKEN;
         }
-        if (fetch->web.held) {
+        if (fetch->web.waits) {
             fetch->skip = (size_t)(in.at - bytes);
             fetch->packed -= (int64_t)in.len; /* these come again */
             return WEB_AGAIN;

@@ -80,7 +80,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context)
 static size_t on_body(char *bytes, size_t size, size_t n, void *context)
 {
     struct web_call *call = context;
-    if (call->held) {
+    if (call->waits) {
         call->paused = true; /* these bytes come again */
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -89,7 +89,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     case WEB_TAKEN:
         return size * n;
     case WEB_AGAIN:
-        assert(call->held);
+        assert(call->waits);
         call->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     case WEB_REFUSED:
@@ -106,7 +106,7 @@ static size_t on_source(char *out, size_t size, size_t n, void *context)
     if (call->left > 0) {
         len = call->hooks->source(call->context, out, size * n);
         if (len == 0) {
-            web_call_hold(call);
+            web_call_wait(call);
             call->paused = true;
             return CURL_READFUNC_PAUSE;
         }

@@ -142,7 +142,7 @@ struct kafka_feed {
     uv_poll_t poll;
     int fd; /* librdkafka writes when its queue stops being empty */
     bool serving;
-    bool held;
+    bool unread;
     bool closed;
 };
 
@@ -163,7 +163,7 @@ static void serve(void *context)
     struct kafka_feed *feed = context;
     feed->serving = true;
     int left = TURN_EVENTS_MAX;
-    while (left > 0 && !feed->closed && !feed->held) {
+    while (left > 0 && !feed->closed && !feed->unread) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(feed->queue, 0);
         if (!event) {
             break;
@@ -178,7 +178,7 @@ static void serve(void *context)
         feed_end(feed);
         return;
     }
-    if (feed->held) {
+    if (feed->unread) {
         return;
     }
     /* The descriptor only speaks when the queue was empty, so what the budget
@@ -238,13 +238,13 @@ failed:
     return NULL;
 }
 
-void kafka_feed_hold(struct kafka_feed *feed, bool hold)
+void kafka_feed_leave_unread(struct kafka_feed *feed, bool unread)
 {
-    if (feed->closed || feed->held == hold) {
+    if (feed->closed || feed->unread == unread) {
         return;
     }
-    feed->held = hold;
-    if (hold) {
+    feed->unread = unread;
+    if (unread) {
         loop_timer_stop(feed->timer);
         uv_poll_stop(&feed->poll);
     } else {

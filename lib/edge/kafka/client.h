@@ -49,9 +49,9 @@ struct kafka_feed *kafka_feed_open(struct loop *loop, rd_kafka_queue_t *queue,
                                    kafka_event_fn *on_event, void *context,
                                    struct err *err);
 
-/** While it holds, events stay in librdkafka's queue; accepted inside
- * on_event. */
-void kafka_feed_hold(struct kafka_feed *feed, bool hold);
+/** unread: events stay in librdkafka's queue until it is said otherwise;
+ * accepted inside on_event. */
+void kafka_feed_leave_unread(struct kafka_feed *feed, bool unread);
 
 /** No event comes any more; accepted inside on_event, and null. */
 void kafka_feed_close(struct kafka_feed *feed);

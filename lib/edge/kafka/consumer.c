@@ -1,12 +1,7 @@
-#include "edge/consumer.h"
+#include "edge/kafka/consumer_own.h"
 
-#include "base/crashpoint.h"
-#include "core/retry.h"
-#include "edge/kafka/conf.h"
 #include "edge/kafka/grave.h"
 #include "edge/kafka/message.h"
-#include "edge/kafka/partitions.h"
-#include "edge/kafka/client.h"
 #include "edge/kafka/stats.h"
 
 #include <assert.h>
@@ -21,243 +16,10 @@
 #define REBALANCE_MS 30000
 #define AFRESH_MAX_MS 10000 /* the longest wait for the next client */
 #define CLOSE_POLL_MS 20
-#define AGAIN_MS 1000
-/** How long a pause only leaves librdkafka's queue unread. A pause at
- * librdkafka itself throws the queue away, and costs a second to lift: it is
- * for those that last. */
-#define UNREAD_MS 2000
-
-struct consumer {
-    struct loop *loop;
-    struct consumer_setup setup;
-    consumer_message_fn *on_message;
-    struct kafka_health health;
-    void *context;
-
-    rd_kafka_t *client;        /* null: between two */
-    struct kafka_grave *grave; /* of the client: there before it */
-    struct kafka_feed *feed;
-    struct loop_timer *watch;
-    struct loop_timer *unread; /* a pause that lasts */
-    struct kafka_partitions partitions;
-    struct loop_timer *again; /* hands out `later` */
-    struct list held;         /* read, but paused before they were handed out */
-    struct list later;        /* given back for lack of memory */
-    size_t out;
-    size_t dying; /* clients being destroyed on other threads */
-    bool paused;
-    bool paused_inside; /* librdkafka was told */
-    bool store_due;     /* deferred to the end of the turn */
-    bool hand_out_due;  /* the same */
-    bool forgot; /* what we read was lost for lack of memory: begin afresh */
-    int64_t member_ms; /* when we last were a member, or began to wait */
-    bool member;
-    bool was_member;        /* this client: the group has answered it once */
-    struct backoff backoff; /* of clients */
-
-    bool closing;
-    int64_t close_by_ms;
-    loop_fn *on_closed;
-    void *close_context;
-};
 
 static void on_event(void *context, rd_kafka_event_t *event);
 static void on_watch(void *context);
 static void on_dead(void *context);
-
-/** Tell librdkafka how far it may commit. */
-static void store(void *context)
-{
-    struct consumer *consumer = context;
-    consumer->store_due = false;
-    if (!consumer->client) {
-        return;
-    }
-    rd_kafka_topic_partition_list_t *list =
-        kafka_partitions_unstored(&consumer->partitions, consumer->setup.topic);
-    if (list) {
-        /* Refused only for a partition that was taken from us meanwhile. */
-        CRASHPOINT("offsets_before");
-        (void)rd_kafka_offsets_store(consumer->client, list);
-        CRASHPOINT("offsets_stored");
-        rd_kafka_topic_partition_list_destroy(list);
-    }
-}
-
-/* Messages */
-
-static void free_all(struct list *messages)
-{
-    while (!list_is_empty(messages)) {
-        kafka_message_free(
-            LIST_OWNER(messages->next, struct kafka_message, link));
-    }
-}
-
-static void held_free_all(struct consumer *consumer)
-{
-    free_all(&consumer->held);
-    free_all(&consumer->later);
-}
-
-static void hand_out(struct consumer *consumer, struct kafka_message *held)
-{
-    list_remove(&held->link);
-    const struct kafka_partition *partition =
-        kafka_partition_get(&consumer->partitions, held->message.partition);
-    if (!partition || !offsets_waits_for(&partition->offsets,
-                                         held->message.offset, held->epoch)) {
-        kafka_message_free(held); /* it is read again, perhaps by another */
-        return;
-    }
-    consumer->out++;
-    consumer->on_message(consumer->context, &held->message);
-}
-
-static void hand_out_all(void *context)
-{
-    struct consumer *consumer = context;
-    consumer->hand_out_due = false;
-    while (!consumer->paused && !consumer->closing &&
-           !list_is_empty(&consumer->held)) {
-        hand_out(consumer,
-                 LIST_OWNER(consumer->held.next, struct kafka_message, link));
-    }
-}
-
-static void on_fetched(struct consumer *consumer,
-                       const rd_kafka_message_t *from)
-{
-    struct kafka_partition *partition =
-        kafka_partition_get(&consumer->partitions, from->partition);
-    if (from->err || !partition || consumer->closing) {
-        return;
-    }
-    kafka_health_good(&consumer->health);
-    if (consumer->forgot) {
-        return; /* what is behind a gap would only be read twice */
-    }
-    bool kept =
-        kafka_partition_read(&consumer->partitions, partition, from->offset);
-    struct kafka_message *held = kafka_message_new(
-        from, str_of(consumer->setup.topic), partition->epoch);
-    if (!held || !kept) {
-        /* Never finished, so never passed: the next client reads it again. */
-        consumer->forgot = true;
-        if (held) {
-            kafka_message_free(held);
-        }
-        return;
-    }
-    list_add_tail(&consumer->held, &held->link);
-    hand_out_all(consumer);
-}
-
-void consumer_done(struct consumer *consumer, struct message *message)
-{
-    assert(consumer->out > 0 && message->inside);
-    struct kafka_message *held = message->inside;
-    struct kafka_partition *partition =
-        kafka_partition_get(&consumer->partitions, message->partition);
-    if (partition &&
-        offsets_finish(&partition->offsets, message->offset, held->epoch) &&
-        !consumer->store_due) {
-        consumer->store_due = true;
-        loop_defer(consumer->loop, store, consumer);
-    }
-    consumer->out--;
-    kafka_message_free(held);
-}
-
-void consumer_drop(struct consumer *consumer, struct message *message)
-{
-    assert(consumer->out > 0 && message->inside);
-    consumer->out--;
-    kafka_message_free(message->inside);
-}
-
-void consumer_again(struct consumer *consumer, struct message *message)
-{
-    assert(consumer->out > 0 && message->inside);
-    struct kafka_message *held = message->inside;
-    consumer->out--;
-    list_add_tail(&consumer->later, &held->link);
-    loop_timer_set(consumer->again, AGAIN_MS);
-}
-
-static void on_again(void *context)
-{
-    struct consumer *consumer = context;
-    while (!list_is_empty(&consumer->later)) {
-        list_add_tail(&consumer->held, list_pop(&consumer->later));
-    }
-    hand_out_all(consumer);
-}
-
-size_t consumer_out(const struct consumer *consumer)
-{
-    return consumer->out;
-}
-
-/* Pause */
-
-static void apply_pause(struct consumer *consumer, bool pause)
-{
-    consumer->paused_inside = pause;
-    if (!consumer->client) {
-        return;
-    }
-    rd_kafka_topic_partition_list_t *list =
-        kafka_partitions_assigned(&consumer->partitions, consumer->setup.topic);
-    if (list->cnt > 0 && pause) {
-        (void)rd_kafka_pause_partitions(consumer->client, list);
-    } else if (list->cnt > 0) {
-        (void)rd_kafka_resume_partitions(consumer->client, list);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-/** From now on the queue is read for what else is in it. */
-static void on_unread(void *context)
-{
-    struct consumer *consumer = context;
-    if (consumer->paused) {
-        apply_pause(consumer, true);
-        if (consumer->feed) {
-            kafka_feed_hold(consumer->feed, false);
-        }
-    }
-}
-
-void consumer_pause(struct consumer *consumer)
-{
-    if (!consumer->paused) {
-        consumer->paused = true;
-        if (consumer->feed) {
-            kafka_feed_hold(consumer->feed, true);
-        }
-        loop_timer_set(consumer->unread, UNREAD_MS);
-    }
-}
-
-void consumer_resume(struct consumer *consumer)
-{
-    if (!consumer->paused) {
-        return;
-    }
-    consumer->paused = false;
-    loop_timer_stop(consumer->unread);
-    if (consumer->paused_inside) {
-        apply_pause(consumer, false);
-    }
-    if (consumer->feed) {
-        kafka_feed_hold(consumer->feed, false);
-    }
-    if (!consumer->hand_out_due && !list_is_empty(&consumer->held)) {
-        consumer->hand_out_due = true;
-        loop_defer(consumer->loop, hand_out_all, consumer);
-    }
-}
 
 /* Membership */
 
@@ -272,7 +34,8 @@ static void on_assign(struct consumer *consumer,
     }
     rd_kafka_assign(consumer->client, list);
     if (consumer->paused) {
-        apply_pause(consumer, true); /* a new assignment is never paused */
+        consumer_apply_pause(consumer,
+                             true); /* a new assignment is never paused */
     }
     consumer->member = true;
     consumer->was_member = true;
@@ -285,9 +48,9 @@ static void on_assign(struct consumer *consumer,
 static void on_revoke(struct consumer *consumer)
 {
     /* Stored here, committed by librdkafka when the assignment ends. */
-    store(consumer);
+    consumer_store(consumer);
     kafka_partitions_end(&consumer->partitions);
-    held_free_all(consumer);
+    consumer_forget_waiting(consumer);
     rd_kafka_assign(consumer->client, NULL);
     consumer->member = false;
     consumer->member_ms = loop_boot_ms(consumer->loop);
@@ -356,7 +119,7 @@ static void consumer_free(struct consumer *consumer)
     if (!consumer) {
         return;
     }
-    held_free_all(consumer);
+    consumer_forget_waiting(consumer);
     kafka_partitions_done(&consumer->partitions);
     consumer_setup_free(&consumer->setup);
     loop_timer_free(consumer->watch);
@@ -387,7 +150,7 @@ static void on_dead(void *context)
 static void client_end(struct consumer *consumer)
 {
     kafka_partitions_end(&consumer->partitions);
-    held_free_all(consumer);
+    consumer_forget_waiting(consumer);
     kafka_feed_close(consumer->feed);
     consumer->feed = NULL;
     consumer->member = false;
@@ -464,7 +227,7 @@ static void on_event(void *context, rd_kafka_event_t *event)
     switch (rd_kafka_event_type(event)) {
     case RD_KAFKA_EVENT_FETCH:
         while ((message = rd_kafka_event_message_next(event))) {
-            on_fetched(consumer, message);
+            consumer_fetched(consumer, message);
         }
         break;
     case RD_KAFKA_EVENT_REBALANCE:
@@ -540,11 +303,11 @@ struct consumer *consumer_open(struct loop *loop,
     consumer->loop = loop;
     consumer->on_message = on_message;
     consumer->context = context;
-    list_init(&consumer->held);
+    list_init(&consumer->waiting);
     list_init(&consumer->later);
     consumer->watch = loop_timer_new(loop, on_watch, consumer);
-    consumer->unread = loop_timer_new(loop, on_unread, consumer);
-    consumer->again = loop_timer_new(loop, on_again, consumer);
+    consumer->unread = loop_timer_new(loop, consumer_on_unread, consumer);
+    consumer->again = loop_timer_new(loop, consumer_on_again, consumer);
     if (!consumer->watch || !consumer->unread || !consumer->again ||
         !consumer_setup_copy(&consumer->setup, options)) {
         err_set(err, ERR_TRANSIENT, "no memory for a consumer");
@@ -573,7 +336,7 @@ void consumer_close(struct consumer *consumer, int64_t timeout_ms,
     assert(consumer->out == 0 && !consumer->closing);
     consumer->on_closed = on_closed;
     consumer->close_context = context;
-    store(consumer);
+    consumer_store(consumer);
     consumer->closing = true;
     consumer->close_by_ms = loop_boot_ms(consumer->loop) + timeout_ms;
     if (consumer->client) {

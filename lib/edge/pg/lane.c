@@ -5,7 +5,6 @@
 #include "edge/loop/uv.h"
 #include "edge/pg/greeting.h"
 #include "edge/pg/pooler.h"
-#include "edge/schema.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -41,8 +40,7 @@ struct pg_lane {
     struct list sent;    /* oldest first */
     size_t sent_len;
     struct list refused; /* came while there was no connection */
-    int64_t lock;        /* what every session of ours holds; 0: not yet told */
-    struct pg_salt salt;
+    struct pg_greeting greeting;
     struct backoff backoff;
     int64_t heard_ms; /* boot clock: last answer, or start of the wait for it */
     bool doomed;      /* sending failed: dropped in the next turn */
@@ -308,134 +306,26 @@ static void on_watch(void *context)
 
 /* ---- greeting ---- */
 
-static bool is_greeting(const struct pg_lane *lane)
-{
-    return lane->conn && lane->phase == LANE_GREETING;
-}
-
-static void go_up(struct pg_lane *lane)
-{
-    lane->phase = LANE_UP;
-    lane->on_state(lane->context, true, "", false);
-}
-
-static void add_lock(struct pg_unit *unit, int64_t lock)
-{
-    pg_unit_plain(unit, pg_sql("query", "session_lock"));
-    pg_unit_i64(unit, lock);
-}
-
-/** Our session before may still be at work: it is ended first. */
-static void on_locked(void *context, struct pg_unit *unit)
+static void on_question(void *context, struct pg_unit *unit)
 {
     struct pg_lane *lane = context;
-    if (!is_greeting(lane)) {
-        return;
-    }
-    if (unit->err.kind != ERR_NONE) {
-        drop(lane, unit->err.text, false);
-    } else if (!pg_bool(unit->results[1], 0, 0)) {
-        drop(lane, "PostgreSQL still works for our last connection", false);
-    } else {
-        go_up(lane);
-    }
+    assert(lane->conn && lane->phase == LANE_GREETING);
+    list_add_tail(&lane->waiting, &unit->link);
+    pump(lane);
 }
 
-static void on_prepared(void *context, struct pg_unit *unit)
+static void on_greeted(void *context, const char *fault, bool misfit)
 {
     struct pg_lane *lane = context;
-    if (!is_greeting(lane)) {
+    if (!lane->conn || lane->phase != LANE_GREETING) {
         return; /* dropped in the meantime */
     }
-    if (unit->err.kind != ERR_NONE) {
-        drop(lane, unit->err.text, false);
-        return;
-    }
-    struct err err = {0};
-    if (!pg_salt_read(unit->results[unit->results_len - 1], &lane->salt,
-                      &err)) {
-        drop(lane, err.text, true);
-        return;
-    }
-    if (!lane->lock) {
-        go_up(lane);
-        return;
-    }
-    struct pg_unit *next = pg_unit_new(on_locked, lane);
-    pg_unit_plain(next, pg_sql("query", "session_end"));
-    pg_unit_i64(next, lane->lock);
-    add_lock(next, lane->lock);
-    list_add_tail(&lane->waiting, &next->link);
-}
-
-static void prepare(struct pg_lane *lane)
-{
-    struct pg_unit *unit = pg_unit_new(on_prepared, lane);
-    for (const char *const *at = lane->options.queries; *at; at++) {
-        pg_unit_prepare(unit, *at, pg_sql("query", *at));
-    }
-    pg_unit_plain(unit, pg_sql("query", "salt")); /* the last */
-    list_add_tail(&lane->waiting, &unit->link);
-    pump(lane);
-}
-
-static void on_schema(void *context, struct pg_unit *unit)
-{
-    struct pg_lane *lane = context;
-    struct schema_state state = {0};
-    struct err err = {0};
-    if (!is_greeting(lane)) {
-        return;
-    }
-    bool missing = strcmp(unit->sqlstate, "42P01") == 0;
-    if (unit->err.kind != ERR_NONE && !missing) {
-        drop(lane, unit->err.text, false);
-        return;
-    }
-    if (!missing && PQntuples(unit->results[0]) == 1) {
-        state.number = (int)pg_i64(unit->results[0], 0, 0);
-        state.program_min = (int)pg_i64(unit->results[0], 0, 1);
-    }
-    if (schema_fits(&state, &err)) {
-        prepare(lane);
-    } else {
-        drop(lane, err.text, true);
-    }
-}
-
-static void on_session(void *context, struct pg_unit *unit)
-{
-    struct pg_lane *lane = context;
-    if (!is_greeting(lane)) {
-        return;
-    }
-    const char *fault = unit->err.kind != ERR_NONE
-                            ? unit->err.text
-                            : pg_session_fault(unit->results[0]);
     if (fault) {
-        drop(lane, fault, false);
+        drop(lane, fault, misfit);
         return;
     }
-    const PGresult *result = unit->results[0];
-    struct err err = {0};
-    if (!pg_encoding_fits(pg_str(result, 0, PQfnumber(result, "encoding")),
-                          &err)) {
-        drop(lane, err.text, true);
-        return;
-    }
-    struct pg_unit *next = pg_unit_new(on_schema, lane);
-    pg_unit_plain(next, pg_sql("query", "schema"));
-    list_add_tail(&lane->waiting, &next->link);
-}
-
-static void greet(struct pg_lane *lane)
-{
-    struct pg_unit *unit = pg_unit_new(on_session, lane);
-    pg_unit_plain(unit, pg_sql("query", "session"));
-    pg_unit_i64(unit, lane->options.lease_ms / 2);
-    pg_unit_i64(unit, lane->options.statement_ms);
-    list_add_tail(&lane->waiting, &unit->link);
-    pump(lane);
+    lane->phase = LANE_UP;
+    lane->on_state(lane->context, true, "", false);
 }
 
 /* ---- connecting ---- */
@@ -480,7 +370,7 @@ static void connect_done(void *context)
         drop(lane, "can't watch the connection", false);
     } else {
         lane->phase = LANE_GREETING;
-        greet(lane);
+        pg_greet(&lane->greeting);
     }
 }
 
@@ -514,6 +404,14 @@ struct pg_lane *pg_lane_open(struct loop *loop,
     lane->options.address.patience = pg_patience_of(options->lease_ms);
     lane->on_state = on_state;
     lane->context = context;
+    lane->greeting = (struct pg_greeting){
+        .queries = options->queries,
+        .lease_ms = options->lease_ms,
+        .statement_ms = options->statement_ms,
+        .on_question = on_question,
+        .on_end = on_greeted,
+        .context = lane,
+    };
     list_init(&lane->waiting);
     list_init(&lane->sent);
     list_init(&lane->refused);
@@ -537,7 +435,7 @@ bool pg_lane_is_up(const struct pg_lane *lane)
 
 struct str pg_lane_salt(const struct pg_lane *lane)
 {
-    return pg_salt_str(&lane->salt);
+    return pg_salt_str(&lane->greeting.salt);
 }
 
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
@@ -554,14 +452,13 @@ void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
 
 void pg_lane_lock(struct pg_unit *unit, int64_t lock)
 {
-    assert(lock > 0);
-    add_lock(unit, lock);
+    pg_greet_lock(unit, lock);
 }
 
 void pg_lane_locked(struct pg_lane *lane, int64_t lock)
 {
     assert(lock > 0);
-    lane->lock = lock;
+    lane->greeting.lock = lock;
 }
 
 void pg_lane_doubt(struct pg_lane *lane, int64_t ms)

@@ -1,4 +1,4 @@
-#include "flow/engine_own.h"
+#include "flow/engine.h"
 
 #include "base/crashpoint.h"
 #include "base/log.h"

@@ -63,4 +63,18 @@ void engine_hurry_job(void *context, struct job *job);
 void engine_outcome(struct engine *engine, struct job *job,
                     const struct outcome *outcome);
 
+/* ---- what engine_life.c ties together ---- */
+
+extern const struct turn_hooks engine_turn_hooks;
+extern const struct stage_hooks engine_stage_hooks;
+
+/** A loop_fn: whatever is due by now. */
+void engine_look(void *context);
+
+/** A loop_fn: whoever is in line for a slot, as far as the gate is open. */
+void engine_fill_slots(void *context);
+
+/** The job is over; context: the engine. */
+void engine_forget(void *context, struct job *job);
+
 #endif

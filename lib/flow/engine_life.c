@@ -1,4 +1,5 @@
-#include "flow/engine_own.h"
+#include "flow/engine.h"
+
 #include "flow/why.h"
 
 #include <assert.h>

@@ -90,9 +90,15 @@ def expressions():
 
 
 def check_monitoring(metrics):
+    asked_for = expressions()
     names = set(METRIC.findall(metrics))
+    families = set(re.findall(r"^# TYPE (\w+)", metrics, re.M))
+    shown = {re.sub(r"_(bucket|sum|count)$", "", name)
+             for _, expr in asked_for for name in METRIC.findall(expr)}
+    tap.equal(sorted(families - shown), [],
+              "every metric of a worker has a panel or an alert")
     labels = set(re.findall(r"[{,]([a-z_]+)=", metrics)) | {"le"}
-    for where, expr in expressions():
+    for where, expr in asked_for:
         odd = sorted(set(METRIC.findall(expr)) - names)
         grouped = ",".join(re.findall(r"\bby \(([a-z_, ]+)\)", expr))
         asked = {label.strip() for label in grouped.split(",") if label.strip()}

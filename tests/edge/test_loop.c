@@ -291,9 +291,14 @@ TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it)
 TEST(loop_longest_turn_us__only_waiting__stays_short)
 {
     struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
-    loop_timer_set(timer, 300);
-    turn();
-    assert_true(loop_longest_turn_us(loop) < 200000);
+    int64_t longest_us = INT64_MAX;
+    /* A busy machine may make one of them long. */
+    for (int i = 0; i < 10 && longest_us >= 200000; i++) {
+        loop_timer_set(timer, 300);
+        turn();
+        longest_us = loop_longest_turn_us(loop);
+    }
+    assert_true(longest_us < 200000);
     loop_timer_free(timer);
 }
 

@@ -179,7 +179,9 @@ TEST(intake__two_stores_at_once__each_id_is_new_once)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), LEN);
 }
 
-TEST(intake__many_rows__are_quick)
+/** A batch is one transaction, however many rows: its pace is printed, for
+ * tests/bench judges that. */
+TEST(intake__many_rows__come_in_one_commit)
 {
     enum { LEN = 500 };
     struct trial *trial = *state;
@@ -194,10 +196,13 @@ TEST(intake__many_rows__are_quick)
         trial_intake(trial, rows, LEN);
         int64_t took_us = loop_boot_us(trial->loop) - began_us;
         best_us = took_us < best_us ? took_us : best_us;
+        assert_int_equal(
+            trial_number(trial,
+                         "SELECT count(DISTINCT xmin::text) FROM request"),
+            round + 1);
     }
     print_message("%d rows taken in in %.1f ms at best\n", LEN,
                   (double)best_us / 1000);
-    assert_true(best_us < 200000);
 }
 
 /* ---- what is no fault of the data ---- */

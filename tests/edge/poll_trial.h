@@ -87,7 +87,6 @@ static inline int poll_teardown(void **state)
     return teardown(state);
 }
 
-#define POLL_TEST(name)                                                        \
-    cmocka_unit_test_setup_teardown(name, setup, poll_teardown)
+#define POLL_TEST(name) TEST_CASE_WITH(name, setup, poll_teardown)
 
 #endif

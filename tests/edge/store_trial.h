@@ -453,4 +453,7 @@ static inline struct task_row trial_claim_one(struct trial *trial,
     return result.claimed[0].row;
 }
 
+/** One with a database of its own, and a store that is connected to it. */
+#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
+
 #endif

@@ -4,9 +4,8 @@
 
 /* What is asked, what is understood, and who may answer. */
 
-static void poller_send__get__says_who_and_where_and_brings_all(void **state)
+POLL_TEST(poller_send__get__says_who_and_where_and_brings_all)
 {
-    (void)state;
     web = web_start(serve_text, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n"
                                 "Content-Type: application/json\r\n"
                                 "Content-Length: 8\r\n\r\n{\"a\": 1}");
@@ -30,9 +29,8 @@ static void poller_send__get__says_who_and_where_and_brings_all(void **state)
     assert_non_null(strstr(web->last, "\r\nUser-Agent: pixverse-worker/"));
 }
 
-static void poller_send__no_path_no_key__asks_for_the_root(void **state)
+POLL_TEST(poller_send__no_path_no_key__asks_for_the_root)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_poller(4, NULL);
     assert_true(ask_as(web->url, NULL, 5000, NULL, answers));
@@ -43,9 +41,8 @@ static void poller_send__no_path_no_key__asks_for_the_root(void **state)
 }
 
 /** A connection serves any key; each exchange says its own. */
-static void poller_send__two_keys_two_hosts__each_gets_its_own(void **state)
+POLL_TEST(poller_send__two_keys_two_hosts__each_gets_its_own)
 {
-    (void)state;
     struct web *other = web_start(serve_ok, NULL);
     web = web_start(serve_ok, NULL);
     open_poller(1, NULL);
@@ -89,9 +86,8 @@ static const struct {
     {"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n", REPLY_BROKEN, 0, ""},
 };
 
-static void poller_send__each_reply__is_read(void **state)
+POLL_TEST(poller_send__each_reply__is_read)
 {
-    (void)state;
     web = web_start(serve_text, NULL);
     open_poller(4, NULL);
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
@@ -119,9 +115,8 @@ static bool serve_slowly(struct web *w, int fd, const char *request, int number)
     return true;
 }
 
-static void poller_send__byte_by_byte__comes_whole_and_is_kept(void **state)
+POLL_TEST(poller_send__byte_by_byte__comes_whole_and_is_kept)
 {
-    (void)state;
     web = web_start(serve_slowly, NULL);
     open_poller(4, NULL);
     for (int i = 0; i < 2; i++) {
@@ -150,9 +145,8 @@ static bool serve_coded(struct web *w, int fd, const char *request, int number)
 }
 
 /** Nobody asked for it. */
-static void poller_send__packed_reply__comes_as_it_was_meant(void **state)
+POLL_TEST(poller_send__packed_reply__comes_as_it_was_meant)
 {
-    (void)state;
     const char json[] = "{\"code\":200}";
     struct coded coded = coded_zlib(json, sizeof json - 1, CODED_GZIP);
     assert_true(coded.len <= sizeof packed.bytes);
@@ -170,9 +164,8 @@ static void poller_send__packed_reply__comes_as_it_was_meant(void **state)
 
 /* ---- not sent ---- */
 
-static void poller_send__nothing_listens__is_unreached(void **state)
+POLL_TEST(poller_send__nothing_listens__is_unreached)
 {
-    (void)state;
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", web_free_port());
     open_poller(4, NULL);
@@ -185,9 +178,8 @@ static void poller_send__nothing_listens__is_unreached(void **state)
     }
 }
 
-static void poller_send__no_such_host__is_unresolved(void **state)
+POLL_TEST(poller_send__no_such_host__is_unresolved)
 {
-    (void)state;
     open_poller(4, NULL);
     assert_true(ask("http://no-such-host.invalid/", 8000, &answers[0]));
     assert_true(ask("http://no-such-host.invalid/", 8000, &answers[1]));
@@ -199,9 +191,8 @@ static void poller_send__no_such_host__is_unresolved(void **state)
 }
 
 /** Closed while the resolver is asked: nobody waits for it. */
-static void poller_close__in_a_lookup__ends_it(void **state)
+POLL_TEST(poller_close__in_a_lookup__ends_it)
 {
-    (void)state;
     open_poller(4, NULL);
     assert_true(ask("http://no-such-host.invalid/", 8000, answers));
     turn_for(1);
@@ -212,9 +203,8 @@ static void poller_close__in_a_lookup__ends_it(void **state)
 }
 
 /** A name with several addresses, not all of which are listened on. */
-static void poller_send__by_name__finds_the_address_that_answers(void **state)
+POLL_TEST(poller_send__by_name__finds_the_address_that_answers)
 {
-    (void)state;
     char url[64];
     web = web_start(serve_ok, NULL);
     snprintf(url, sizeof url, "http://localhost:%d/", web->port);
@@ -230,9 +220,8 @@ static bool never(void *context)
     return false;
 }
 
-static void poller_send__may_send_says_no__nothing_leaves(void **state)
+POLL_TEST(poller_send__may_send_says_no__nothing_leaves)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_poller(4, NULL);
     assert_true(ask_as(url_of("/x"), "k", 5000, never, answers));
@@ -242,9 +231,8 @@ static void poller_send__may_send_says_no__nothing_leaves(void **state)
     assert_int_equal(web->requests, 0);
 }
 
-static void poller_send__bad_urls_and_keys__are_refused(void **state)
+POLL_TEST(poller_send__bad_urls_and_keys__are_refused)
 {
-    (void)state;
     static const char *const urls[] = {
         "ftp://127.0.0.1/",  "file:///etc/passwd",
         "127.0.0.1",         "",
@@ -266,9 +254,8 @@ static void poller_send__bad_urls_and_keys__are_refused(void **state)
     assert_int_equal(came, 0);
 }
 
-static void poller_send__proxy_in_the_environment__goes_straight(void **state)
+POLL_TEST(poller_send__proxy_in_the_environment__goes_straight)
 {
-    (void)state;
     struct web *proxy = web_start(serve_ok, NULL);
     web = web_start(serve_ok, NULL);
     setenv("http_proxy", proxy->url, 1);
@@ -286,9 +273,8 @@ static void poller_send__proxy_in_the_environment__goes_straight(void **state)
 
 /* ---- TLS ---- */
 
-static void poller_send__each_certificate__is_judged(void **state)
+POLL_TEST(poller_send__each_certificate__is_judged)
 {
-    (void)state;
     struct tls tls = {0};
     char url[64];
     char named[64];
@@ -337,9 +323,8 @@ static void *say_no_tls(void *context)
     return NULL;
 }
 
-static void poller_send__server_without_tls__is_unreached(void **state)
+POLL_TEST(poller_send__server_without_tls__is_unreached)
 {
-    (void)state;
     char url[64];
     pthread_t thread;
     web = web_start(serve_no_tls, NULL); /* its port is taken, no more */
@@ -363,22 +348,5 @@ static void poller_send__server_without_tls__is_unreached(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        POLL_TEST(poller_send__get__says_who_and_where_and_brings_all),
-        POLL_TEST(poller_send__no_path_no_key__asks_for_the_root),
-        POLL_TEST(poller_send__two_keys_two_hosts__each_gets_its_own),
-        POLL_TEST(poller_send__each_reply__is_read),
-        POLL_TEST(poller_send__byte_by_byte__comes_whole_and_is_kept),
-        POLL_TEST(poller_send__packed_reply__comes_as_it_was_meant),
-        POLL_TEST(poller_send__nothing_listens__is_unreached),
-        POLL_TEST(poller_send__no_such_host__is_unresolved),
-        POLL_TEST(poller_close__in_a_lookup__ends_it),
-        POLL_TEST(poller_send__by_name__finds_the_address_that_answers),
-        POLL_TEST(poller_send__may_send_says_no__nothing_leaves),
-        POLL_TEST(poller_send__bad_urls_and_keys__are_refused),
-        POLL_TEST(poller_send__proxy_in_the_environment__goes_straight),
-        POLL_TEST(poller_send__each_certificate__is_judged),
-        POLL_TEST(poller_send__server_without_tls__is_unreached),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

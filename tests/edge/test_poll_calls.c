@@ -116,19 +116,18 @@ static void each(const char *const *calls, size_t len, const char *url)
 
 #define EACH(calls, url) each(calls, sizeof(calls) / sizeof *(calls), url)
 
-static void any_call_fails__one_reply_comes__and_the_next_works(void **state)
+POLL_TEST(any_call_fails__one_reply_comes__and_the_next_works)
 {
     static const char *const calls[] = {
         "calloc",  "uv_poll_init_socket", "uv_poll_start", "socket",
         "connect", "heap_reserve",
     };
-    (void)state;
     web = web_start(serve_ok, NULL);
     ca = NULL;
     EACH(calls, web->url);
 }
 
-static void any_call_of_tls_and_http2_fails__the_next_works(void **state)
+POLL_TEST(any_call_of_tls_and_http2_fails__the_next_works)
 {
     static const char *const calls[] = {
         "SSL_CTX_new",
@@ -137,7 +136,6 @@ static void any_call_of_tls_and_http2_fails__the_next_works(void **state)
         "nghttp2_submit_settings",
         "nghttp2_submit_request",
     };
-    (void)state;
     struct h2_server *server = h2_server_start(0);
     ca = server->tls.cert;
     EACH(calls, server->url);
@@ -145,9 +143,8 @@ static void any_call_of_tls_and_http2_fails__the_next_works(void **state)
 }
 
 /** No thread to ask for a name in. */
-static void no_thread__it_is_unresolved(void **state)
+POLL_TEST(no_thread__it_is_unresolved)
 {
-    (void)state;
     char url[64];
     web = web_start(serve_ok, NULL);
     snprintf(url, sizeof url, "http://localhost:%d/", web->port);
@@ -163,10 +160,5 @@ static void no_thread__it_is_unresolved(void **state)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        POLL_TEST(any_call_fails__one_reply_comes__and_the_next_works),
-        POLL_TEST(any_call_of_tls_and_http2_fails__the_next_works),
-        POLL_TEST(no_thread__it_is_unresolved),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -21,11 +21,12 @@ static int ends_teardown(void **state)
 
 /* ---- kept ---- */
 
+#define ENDS_TEST(name) TEST_CASE_WITH(name, setup, ends_teardown)
+
 /** The server has closed it meanwhile, after the request came: nothing is lost,
  * and a GET is asked once more. */
-static void a_kept_connection_that_dies__loses_nothing(void **state)
+ENDS_TEST(a_kept_connection_that_dies__loses_nothing)
 {
-    (void)state;
     atomic_int others = 0;
     web = web_start(serve_then_die, &others);
     open_poller(1, NULL);
@@ -46,9 +47,8 @@ static bool serve_one_each(struct web *w, int fd, const char *request,
     return false;
 }
 
-static void connections_that_close_after_each__lose_nothing(void **state)
+ENDS_TEST(connections_that_close_after_each__lose_nothing)
 {
-    (void)state;
     web = web_start(serve_one_each, NULL);
     open_poller(4, NULL);
     for (int i = 0; i < 20; i++) {
@@ -58,9 +58,8 @@ static void connections_that_close_after_each__lose_nothing(void **state)
 }
 
 /** All that stood idle are as dead as the first that is tried. */
-static void idle_connections_that_are_dead__cost_one_question_each(void **state)
+ENDS_TEST(idle_connections_that_are_dead__cost_one_question_each)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_poller(8, NULL);
     for (int i = 0; i < 3; i++) {
@@ -76,9 +75,8 @@ static void idle_connections_that_are_dead__cost_one_question_each(void **state)
     ask_well(url_of("/x"), 10);
 }
 
-static void kept_too_long__is_not_used(void **state)
+ENDS_TEST(kept_too_long__is_not_used)
 {
-    (void)state;
     web = web_start(serve_ok, NULL);
     open_poller(4, NULL);
     ask_well(url_of("/x"), 1);
@@ -97,9 +95,8 @@ static void kept_too_long__is_not_used(void **state)
 
 /* ---- as many as round trips need ---- */
 
-static void hundreds_at_once__over_few_connections(void **state)
+ENDS_TEST(hundreds_at_once__over_few_connections)
 {
-    (void)state;
     static struct answer many[500];
     memset(many, 0, sizeof many);
     web = web_start(serve_ok, NULL);
@@ -127,9 +124,8 @@ static bool serve_late(struct web *w, int fd, const char *request, int number)
     return web_say(fd, OK_JSON);
 }
 
-static void a_long_way__takes_more_connections_up_to_the_most(void **state)
+ENDS_TEST(a_long_way__takes_more_connections_up_to_the_most)
 {
-    (void)state;
     web = web_start(serve_late, NULL);
     open_poller(5, NULL);
     for (int i = 0; i < 4; i++) {
@@ -138,9 +134,8 @@ static void a_long_way__takes_more_connections_up_to_the_most(void **state)
     assert_int_equal(web->connections, 5);
 }
 
-static void one_at_a_time__takes_one_connection(void **state)
+ENDS_TEST(one_at_a_time__takes_one_connection)
 {
-    (void)state;
     web = web_start(serve_late, NULL);
     open_poller(5, NULL);
     for (int i = 0; i < 5; i++) {
@@ -160,9 +155,8 @@ static bool serve_first_late(struct web *w, int fd, const char *request,
     return web_say(fd, OK_JSON);
 }
 
-static void waits_for_a_connection__its_time_does_not_run(void **state)
+ENDS_TEST(waits_for_a_connection__its_time_does_not_run)
 {
-    (void)state;
     web = web_start(serve_first_late, NULL);
     open_poller(1, NULL);
     assert_true(ask(url_of("/slow"), 5000, &answers[0]));
@@ -173,9 +167,8 @@ static void waits_for_a_connection__its_time_does_not_run(void **state)
 }
 
 /** For ever it does not. */
-static void no_connection_is_free__it_ends(void **state)
+ENDS_TEST(no_connection_is_free__it_ends)
 {
-    (void)state;
     web = web_start(serve_never, NULL);
     open_poller(1, NULL);
     assert_true(ask(url_of("/x"), 900000, &answers[0]));
@@ -204,9 +197,8 @@ static bool serve_slow_head(struct web *w, int fd, const char *request,
     return false;
 }
 
-static void no_end_in_time__is_timed_out(void **state)
+ENDS_TEST(no_end_in_time__is_timed_out)
 {
-    (void)state;
     web = web_start(serve_slow_head, NULL);
     open_poller(4, NULL);
     assert_true(ask(url_of("/x"), 300, answers));
@@ -227,9 +219,8 @@ static bool serve_stopped(struct web *w, int fd, const char *request,
                        : web_say_while_stopped(fd, OK_JSON, 50);
 }
 
-static void the_process_stands_still__the_reply_is_read(void **state)
+ENDS_TEST(the_process_stands_still__the_reply_is_read)
 {
-    (void)state;
     web = web_start(serve_stopped, NULL);
     open_poller(4, NULL);
     ask_well(url_of("/x"), 1);
@@ -254,9 +245,8 @@ static bool serve_flood(struct web *w, int fd, const char *request, int number)
     return false;
 }
 
-static void a_flood_of_headers__is_broken(void **state)
+ENDS_TEST(a_flood_of_headers__is_broken)
 {
-    (void)state;
     web = web_start(serve_flood, NULL);
     open_poller(4, NULL);
     const struct answer *answer = asked(url_of("/x"));
@@ -273,9 +263,8 @@ static bool serve_and_reset(struct web *w, int fd, const char *request,
     return false;
 }
 
-static void a_reply_and_then_a_reset__is_whole(void **state)
+ENDS_TEST(a_reply_and_then_a_reset__is_whole)
 {
-    (void)state;
     web = web_start(serve_and_reset, NULL);
     open_poller(8, NULL);
     for (int i = 0; i < 60; i++) {
@@ -299,9 +288,8 @@ static bool serve_reply_and_more(struct web *w, int fd, const char *request,
 }
 
 /** What stands behind a reply is not the next one's. */
-static void bytes_that_nobody_asked_for__cost_the_connection(void **state)
+ENDS_TEST(bytes_that_nobody_asked_for__cost_the_connection)
 {
-    (void)state;
     web = web_start(serve_reply_and_more, NULL);
     open_poller(1, NULL);
     ask_well(url_of("/x"), 1);
@@ -313,9 +301,8 @@ static void bytes_that_nobody_asked_for__cost_the_connection(void **state)
 
 /* ---- closing, and asking from within ---- */
 
-static void poller_close__in_mid_flight__ends_each_once(void **state)
+ENDS_TEST(poller_close__in_mid_flight__ends_each_once)
 {
-    (void)state;
     web = web_start(serve_never, NULL);
     open_poller(2, NULL);
     for (int i = 0; i < 10; i++) {
@@ -347,9 +334,8 @@ static void ask_again(void *context, const struct reply *reply)
         poller_send(poller, &exchange, 5000, NULL, ask_again, context, &err));
 }
 
-static void poller_send__from_on_reply__goes_on(void **state)
+ENDS_TEST(poller_send__from_on_reply__goes_on)
 {
-    (void)state;
     struct err err = {0};
     web = web_start(serve_ok, NULL);
     open_poller(2, NULL);
@@ -362,29 +348,8 @@ static void poller_send__from_on_reply__goes_on(void **state)
     assert_int_equal(web->connections, 1);
 }
 
-#define ENDS_TEST(name)                                                        \
-    cmocka_unit_test_setup_teardown(name, setup, ends_teardown)
-
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        ENDS_TEST(a_kept_connection_that_dies__loses_nothing),
-        ENDS_TEST(connections_that_close_after_each__lose_nothing),
-        ENDS_TEST(idle_connections_that_are_dead__cost_one_question_each),
-        ENDS_TEST(kept_too_long__is_not_used),
-        ENDS_TEST(hundreds_at_once__over_few_connections),
-        ENDS_TEST(a_long_way__takes_more_connections_up_to_the_most),
-        ENDS_TEST(one_at_a_time__takes_one_connection),
-        ENDS_TEST(waits_for_a_connection__its_time_does_not_run),
-        ENDS_TEST(no_connection_is_free__it_ends),
-        ENDS_TEST(no_end_in_time__is_timed_out),
-        ENDS_TEST(the_process_stands_still__the_reply_is_read),
-        ENDS_TEST(a_flood_of_headers__is_broken),
-        ENDS_TEST(a_reply_and_then_a_reset__is_whole),
-        ENDS_TEST(bytes_that_nobody_asked_for__cost_the_connection),
-        ENDS_TEST(poller_close__in_mid_flight__ends_each_once),
-        ENDS_TEST(poller_send__from_on_reply__goes_on),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

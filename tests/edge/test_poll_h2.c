@@ -40,9 +40,10 @@ static int h2_teardown(void **state)
     return poll_teardown(state);
 }
 
-static void many__over_http2__share_a_connection(void **state)
+#define H2_TEST(name) TEST_CASE_WITH(name, setup, h2_teardown)
+
+H2_TEST(many__over_http2__share_a_connection)
 {
-    (void)state;
     begin(0, 8);
     ask_well(at("/v1/tasks/t1?x=y"), 50);
     ask_well(at("/v1/tasks/t1?x=y"), 50);
@@ -59,9 +60,8 @@ static void many__over_http2__share_a_connection(void **state)
 }
 
 /** More than it allows wait, or go over another connection. */
-static void a_limit_of_streams__is_kept(void **state)
+H2_TEST(a_limit_of_streams__is_kept)
 {
-    (void)state;
     begin(2, 2);
     ask_well(at("/first"), 1);
     ask_well(at("/x"), 60);
@@ -69,9 +69,8 @@ static void a_limit_of_streams__is_kept(void **state)
     assert_in_range(server->connections, 1, 2);
 }
 
-static void hints_and_trailers__are_not_the_reply(void **state)
+H2_TEST(hints_and_trailers__are_not_the_reply)
 {
-    (void)state;
     begin(0, 2);
     const struct answer *answer = asked(at("/hints"));
     assert_int_equal(answer->end, REPLY_WHOLE);
@@ -80,9 +79,8 @@ static void hints_and_trailers__are_not_the_reply(void **state)
     assert_string_equal(answer->retry_after, "");
 }
 
-static void what_is_over_a_bound__ends_its_stream_alone(void **state)
+H2_TEST(what_is_over_a_bound__ends_its_stream_alone)
 {
-    (void)state;
     begin(0, 2);
     assert_true(ask(at("/large"), 10000, &answers[0]));
     assert_true(ask(at("/flood"), 10000, &answers[1]));
@@ -101,18 +99,16 @@ static void what_is_over_a_bound__ends_its_stream_alone(void **state)
 }
 
 /** It was not served: it is asked again. */
-static void a_stream_that_was_refused__is_asked_again(void **state)
+H2_TEST(a_stream_that_was_refused__is_asked_again)
 {
-    (void)state;
     begin(0, 2);
     assert_int_equal(asked(at("/refused"))->end, REPLY_WHOLE);
     assert_int_equal(server->requests, 2);
 }
 
 /** What GOAWAY names is served still, what it doesn't goes elsewhere. */
-static void goaway__the_rest_goes_over_another_connection(void **state)
+H2_TEST(goaway__the_rest_goes_over_another_connection)
 {
-    (void)state;
     begin(0, 2);
     ask_well(at("/x"), 1);
     assert_int_equal(asked(at("/away"))->end, REPLY_WHOLE);
@@ -121,18 +117,16 @@ static void goaway__the_rest_goes_over_another_connection(void **state)
     assert_int_equal(server->connections, 2);
 }
 
-static void a_kept_connection_that_closes__loses_nothing(void **state)
+H2_TEST(a_kept_connection_that_closes__loses_nothing)
 {
-    (void)state;
     begin(0, 2);
     ask_well(at("/x"), 1);
     assert_int_equal(asked(at("/close"))->end, REPLY_WHOLE);
     assert_int_equal(server->connections, 2);
 }
 
-static void a_connection_that_breaks__breaks_what_had_begun(void **state)
+H2_TEST(a_connection_that_breaks__breaks_what_had_begun)
 {
-    (void)state;
     begin(0, 2);
     const struct answer cut = *asked(at("/cut"));
     assert_int_equal(cut.end, REPLY_BROKEN);
@@ -144,9 +138,8 @@ static void a_connection_that_breaks__breaks_what_had_begun(void **state)
 }
 
 /** One that is slow alone doesn't cost the connection. */
-static void a_stream_that_is_late__ends_alone(void **state)
+H2_TEST(a_stream_that_is_late__ends_alone)
 {
-    (void)state;
     begin(0, 2);
     ask_well(at("/x"), 1);
     memset(answers, 0, sizeof answers);
@@ -165,9 +158,8 @@ static void a_stream_that_is_late__ends_alone(void **state)
 }
 
 /** It answers a PING, so it is not dead. */
-static void a_long_silence__of_a_server_that_lives__is_borne(void **state)
+H2_TEST(a_long_silence__of_a_server_that_lives__is_borne)
 {
-    (void)state;
     begin(0, 1);
     ask_well(at("/x"), 1);
     memset(answers, 0, sizeof answers);
@@ -183,9 +175,8 @@ static void a_long_silence__of_a_server_that_lives__is_borne(void **state)
     close_poller();
 }
 
-static void a_connection_that_is_swallowed__is_left_with_all_on_it(void **state)
+H2_TEST(a_connection_that_is_swallowed__is_left_with_all_on_it)
 {
-    (void)state;
     struct tls tls = {0};
     char url[64];
     const int port = web_free_port();
@@ -221,9 +212,8 @@ static void a_connection_that_is_swallowed__is_left_with_all_on_it(void **state)
 }
 
 /** However often it is asked meanwhile. */
-static void a_swallowed_connection__asked_on_and_on__is_left(void **state)
+H2_TEST(a_swallowed_connection__asked_on_and_on__is_left)
 {
-    (void)state;
     begin(0, 4);
     struct line *line = line_start(server->port);
     char url[64];
@@ -247,9 +237,8 @@ static void a_swallowed_connection__asked_on_and_on__is_left(void **state)
     line_stop(line);
 }
 
-static void kept_for_ten_minutes__is_not_kept_on(void **state)
+H2_TEST(kept_for_ten_minutes__is_not_kept_on)
 {
-    (void)state;
     begin(0, 4);
     for (int i = 0; i < 15; i++) {
         ask_well(at("/x"), 1);
@@ -262,25 +251,8 @@ static void kept_for_ten_minutes__is_not_kept_on(void **state)
     assert_int_equal(server->connections, 3);
 }
 
-#define H2_TEST(name) cmocka_unit_test_setup_teardown(name, setup, h2_teardown)
-
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {
-        H2_TEST(many__over_http2__share_a_connection),
-        H2_TEST(a_limit_of_streams__is_kept),
-        H2_TEST(hints_and_trailers__are_not_the_reply),
-        H2_TEST(what_is_over_a_bound__ends_its_stream_alone),
-        H2_TEST(a_stream_that_was_refused__is_asked_again),
-        H2_TEST(goaway__the_rest_goes_over_another_connection),
-        H2_TEST(a_kept_connection_that_closes__loses_nothing),
-        H2_TEST(a_connection_that_breaks__breaks_what_had_begun),
-        H2_TEST(a_stream_that_is_late__ends_alone),
-        H2_TEST(a_long_silence__of_a_server_that_lives__is_borne),
-        H2_TEST(a_connection_that_is_swallowed__is_left_with_all_on_it),
-        H2_TEST(a_swallowed_connection__asked_on_and_on__is_left),
-        H2_TEST(kept_for_ten_minutes__is_not_kept_on),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return TESTS_RESULT(NULL, NULL);
 }

@@ -2,8 +2,6 @@
 
 #include "edge/pg/unit.h"
 
-#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
-
 TEST(intake__new_rows__wait_in_the_queue)
 {
     struct trial *trial = *state;

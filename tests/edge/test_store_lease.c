@@ -53,8 +53,6 @@ static bool learn(struct trial *trial, int64_t task, int32_t submission,
 
 /* ---- leases ---- */
 
-#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
-
 TEST(beat__alive__bumps_and_sees_all)
 {
     struct trial *trial = *state;

@@ -130,8 +130,6 @@ static double work_of(struct trial *trial, const char *query,
     return work;
 }
 
-#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
-
 TEST(a_claim__behind_many_cancels__looks_at_each_once)
 {
     struct trial *trial = *state;

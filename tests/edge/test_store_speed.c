@@ -15,7 +15,7 @@ int __wrap_uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb on_event)
     return __real_uv_poll_start(poll, events, on_event);
 }
 
-static void turn__nothing_new_to_watch__tells_epoll_nothing(void **state)
+TEST(turn__nothing_new_to_watch__tells_epoll_nothing)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -28,7 +28,7 @@ static void turn__nothing_new_to_watch__tells_epoll_nothing(void **state)
     assert_int_equal(watched, 0);
 }
 
-static void save__many_rows__are_hot(void **state)
+TEST(save__many_rows__are_hot)
 {
     enum { LEN = 500 };
     struct trial *trial = *state;
@@ -93,7 +93,7 @@ static int64_t changes_reported(struct trial *trial, int64_t me, int64_t least)
     return reported;
 }
 
-static void look_ups__on_a_fresh_table__scan_no_table(void **state)
+TEST(look_ups__on_a_fresh_table__scan_no_table)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
@@ -132,15 +132,4 @@ static void look_ups__on_a_fresh_table__scan_no_table(void **state)
     assert_int_equal(trial_number(trial, scans), before);
 }
 
-#define TEST(name)                                                             \
-    cmocka_unit_test_setup_teardown(name, trial_setup, trial_teardown)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(turn__nothing_new_to_watch__tells_epoll_nothing),
-        TEST(save__many_rows__are_hot),
-        TEST(look_ups__on_a_fresh_table__scan_no_table),
-    };
-    return cmocka_run_group_tests_name("store_speed", tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -12,8 +12,6 @@
 
 /* ---- burials ---- */
 
-#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
-
 TEST(bury__the_counter_has_moved__it_lives)
 {
     struct trial *trial = *state;

@@ -4,8 +4,6 @@
 
 /* ---- claim ---- */
 
-#define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
-
 /** What its idempotency key is made of is there as it is stored. */
 static void assert_key_parts(struct trial *trial, const struct facts_row *facts)
 {

@@ -127,11 +127,12 @@ def ratio(ours, theirs, more):
     return theirs.median / ours.median if more else ours.median / theirs.median
 
 
-def goal_text(goals, cells, more):
+def goal_text(goals, cells, more, quick):
+    """The goals in words; whether they are kept only a whole run says."""
     texts = []
     for peer, most in goals:
         got = cells["ours"].median if peer is None else ratio(cells["ours"], cells[peer], more)
-        void = cells["ours"].void or (peer and cells[peer].void)
+        void = quick or cells["ours"].void or (peer and cells[peer].void)
         least = more and peer is None
         good = got is not None and (got >= most if least else got <= most)
         kept = "" if got is None or void else (": kept" if good else ": **missed**")
@@ -155,7 +156,7 @@ def table(rows):
                 f"| {words}{' ¹' if quick else ''} | "
                 + " | ".join(cells[n].text(digits) for n in names) + " | "
                 + " | ".join("–" if r is None else f"{r:.2f}" for r in ratios)
-                + f" | {goal_text(goals, cells, more)} |")
+                + f" | {goal_text(goals, cells, more, quick)} |")
     return lines
 
 

@@ -170,6 +170,11 @@ impl Wheel {
         Wheel { interval, began: Instant::now(), slots, next: Cell::new(0) }
     }
 
+    /// Nothing is due yet: a process may have stood by for long.
+    pub fn begin(&self) {
+        self.next.set(self.tick_of(Instant::now()));
+    }
+
     /// The first poll at some moment of the interval: tasks stay spread over it.
     pub fn spread(&self, task: Box<Task>) {
         self.add(task, Instant::now() + self.interval.mul_f64(fastrand::f64()));

@@ -139,6 +139,7 @@ impl Store {
     /// What an earlier process left goes on where it was.
     pub async fn recover(&self) {
         let app = &self.app;
+        app.wheel.begin();
         let count = "SELECT count(*) FROM peer_task WHERE waiting";
         app.waiting.set(must(self.client.query_one(count, &[]).await).get(0));
         for row in must(self.client.query(RECOVER, &[]).await) {

@@ -39,6 +39,7 @@ STALL = "pixverse_loop_longest_turn_seconds"
 # machine does not.
 HELD_UP_S = 4
 TOPICS = ("requests", "events", "progress", "rejected")
+PROBES = ".pixverse-worker/"  # what a probe of S3 writes, below the prefix
 
 
 class Late(Exception):
@@ -472,8 +473,11 @@ class World:
             return connection.execute(sql, values).fetchall()
 
     def uploads(self):
-        """Keys of the videos whose uploads in parts nobody has ended; on S3 only."""
-        return s3_server.uploads_of(self.videos.name + "/")
+        """Keys of the videos whose uploads in parts nobody has ended; on S3 only. Those
+        of a probe that was cut off are no video's: a sweep takes them when they are old."""
+        folder = self.videos.name + "/"
+        return [key for key in s3_server.uploads_of(folder)
+                if not key.startswith(folder + PROBES)]
 
     def metric(self, worker, name):
         """The sum over a metric's series, or None if there is none."""

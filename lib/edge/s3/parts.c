@@ -76,7 +76,7 @@ static void on_aborted(void *context, const struct s3_end *end)
     struct s3_put *put = context;
     (void)end; /* what is left of it, a sweep finds */
     put->call = NULL;
-    CRASHPOINT("s3_abort_after");
+    CRASHPOINT_IF(!put->how, "s3_abort_after");
     s3_put_end(put, put->end, put->why);
 }
 
@@ -104,7 +104,7 @@ static void give_up(struct s3_put *put, enum bucket_end end, const char *why)
         struct s3_ask ask = {.method = "DELETE", .key = put->key};
         ask.query = upload_query(put, "", &query);
         put->upload_id[0] = '\0';
-        CRASHPOINT("s3_abort_before");
+        CRASHPOINT_IF(!put->how, "s3_abort_before");
         put->call = s3_send(put->s3, &ask, on_aborted, put);
         buf_done(&query);
     }
@@ -147,7 +147,7 @@ static void on_small(void *context, const struct s3_end *end)
         s3_put_look(put, end->why);
         return;
     }
-    CRASHPOINT_IF(end->verdict == S3_DONE, "s3_small_after");
+    CRASHPOINT_IF(end->verdict == S3_DONE && !put->how, "s3_small_after");
     s3_put_end(put, s3_bucket_end(end->verdict), end->why);
 }
 
@@ -165,7 +165,7 @@ static void send_small(struct s3_put *put)
     if (put->takes.sums) {
         s3_ask_header(&ask, "x-amz-checksum-sha256", str_of(put->checksum));
     }
-    CRASHPOINT("s3_small_before");
+    CRASHPOINT_IF(!put->how, "s3_small_before");
     put->call = s3_send(put->s3, &ask, on_small, put);
     if (!put->call) {
         no_memory(put);
@@ -181,7 +181,8 @@ static void on_created(void *context, const struct s3_end *end)
     size_t at = 0;
     put->call = NULL;
     put->creating = false;
-    CRASHPOINT_IF(end->verdict == S3_DONE, "s3_create_after");
+    CRASHPOINT_IF(end->verdict == S3_DONE && !put->how, "s3_create_after");
+    CRASHPOINT_IF(end->verdict == S3_DONE && put->how, "s3_probe_created");
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
             s3_put_note(put, end);
@@ -217,7 +218,7 @@ static void send_create(struct s3_put *put)
         s3_ask_header(&ask, "x-amz-checksum-algorithm", STR("SHA256"));
     }
     put->call = s3_send(put->s3, &ask, on_created, put);
-    CRASHPOINT("s3_create_sent");
+    CRASHPOINT_IF(!put->how, "s3_create_sent");
     put->creating = put->call != NULL;
     if (!put->call) {
         no_memory(put);
@@ -249,7 +250,7 @@ static void on_part(void *context, const struct s3_end *end)
         return;
     }
     put->tries = 0;
-    CRASHPOINT("s3_part_after");
+    CRASHPOINT_IF(!put->how, "s3_part_after");
     if (!add_part(put, end->etag)) {
         give_up(put, BUCKET_FAILED, "S3 took a part without naming it");
         return;
@@ -303,7 +304,7 @@ static void on_completed(void *context, const struct s3_end *end)
     put->call = NULL;
     buf_done(&put->list);
     if (end->verdict == S3_DONE) {
-        CRASHPOINT("s3_complete_after");
+        CRASHPOINT_IF(!put->how, "s3_complete_after");
         s3_put_note(put, end);
         put->upload_id[0] = '\0';
         if (!put->how) { /* a probe puts the same key again at once */
@@ -349,7 +350,7 @@ static void send_complete(struct s3_put *put)
     }
     s3_ask_header(&ask, "content-type", STR("application/xml"));
     ask.query = upload_query(put, "", &query);
-    CRASHPOINT("s3_complete_before");
+    CRASHPOINT_IF(!put->how, "s3_complete_before");
     put->call =
         put->list.failed ? NULL : s3_send(put->s3, &ask, on_completed, put);
     buf_done(&query);

@@ -1,5 +1,6 @@
 #include "edge/s3/put.h"
 
+#include "base/crashpoint.h"
 #include "base/must.h"
 #include "core/digest.h"
 
@@ -396,6 +397,7 @@ static void on_put(void *context, const struct bucket_result *result)
     const bool stored =
         result->end == BUCKET_DONE || result->end == BUCKET_EXISTS;
     probe->stored |= stored || probe->how.lost;
+    CRASHPOINT_IF(stored, "s3_probe_stored");
     if (!stored) {
         /* Broken off by a store that answers all else: it may not want to read
          * that. And a streamed body doesn't go again by itself when the clock

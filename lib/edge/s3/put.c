@@ -290,7 +290,7 @@ static void on_stored(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
     put->call = NULL;
-    CRASHPOINT_IF(end->verdict == S3_DONE, "s3_put_after");
+    CRASHPOINT_IF(end->verdict == S3_DONE && !put->how, "s3_put_after");
     if (end->verdict == S3_DONE && !put->finishing) {
         s3_put_end(put, BUCKET_FAILED, "S3 took half a video for a whole one");
         return;
@@ -333,7 +333,7 @@ static bool send_put(struct s3_put *put)
         s3_ask_header(&ask, "x-amz-trailer", STR(CHECKSUM_NAME));
     }
     put->call = s3_send(put->s3, &ask, on_stored, put);
-    CRASHPOINT("s3_put_begun");
+    CRASHPOINT_IF(!put->how, "s3_put_begun");
     return put->call != NULL;
 }
 
@@ -399,7 +399,7 @@ void s3_put_finish(struct put *base, const char *sha256)
 {
     struct s3_put *put = (struct s3_put *)(void *)base;
     assert(!put->finishing && !put->cancelled);
-    CRASHPOINT("s3_put_finish");
+    CRASHPOINT_IF(!put->how, "s3_put_finish");
     put->finishing = true;
     put->said_no = false;
     bool hashed = s3_base64_of_hex(sha256, put->checksum);

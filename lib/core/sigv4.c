@@ -129,7 +129,8 @@ static void add_names(struct buf *out, const struct sigv4_header *headers,
     }
 }
 
-static void hash_request(const struct sigv4_request *request,
+/** False: no memory. */
+static bool hash_request(const struct sigv4_request *request,
                          const struct sigv4_header *headers,
                          char out[static SIGV4_HEX_BYTES])
 {
@@ -149,8 +150,10 @@ static void hash_request(const struct sigv4_request *request,
     add_names(&text, headers, request->headers_len);
     buf_add_char(&text, '\n');
     buf_add_str(&text, request->payload);
-    hex_hash(buf_str(&text), out); /* out of memory gives a wrong signature */
+    const bool good = !text.failed;
+    hex_hash(buf_str(&text), out);
     buf_done(&text);
+    return good;
 }
 
 /* ---- the signature ---- */
@@ -162,13 +165,15 @@ static void scope_text(const struct sigv4_scope *scope, const char *date,
              scope->service);
 }
 
-static void derive(const struct sigv4_key *key, const struct sigv4_scope *scope,
+/** False: no memory. */
+static bool derive(const struct sigv4_key *key, const struct sigv4_scope *scope,
                    const char *date, unsigned char out[DIGEST_BYTES])
 {
     struct buf first;
     buf_init(&first, 0);
     buf_add_text(&first, "AWS4");
     buf_add_str(&first, key->secret);
+    const bool good = !first.failed;
     hmac(first.bytes ? first.bytes : "", first.len, (struct str){date, 8}, out);
     hmac(out, DIGEST_BYTES, str_of(scope->region), out);
     hmac(out, DIGEST_BYTES, str_of(scope->service), out);
@@ -177,9 +182,10 @@ static void derive(const struct sigv4_key *key, const struct sigv4_scope *scope,
         OPENSSL_cleanse(first.bytes, first.len);
     }
     buf_done(&first);
+    return good;
 }
 
-void sigv4_sign(const struct sigv4_request *request,
+bool sigv4_sign(const struct sigv4_request *request,
                 const struct sigv4_key *key, const struct sigv4_scope *scope,
                 struct buf *authorization,
                 char signature[static SIGV4_HEX_BYTES])
@@ -191,10 +197,12 @@ void sigv4_sign(const struct sigv4_request *request,
     }
     qsort(headers, request->headers_len, sizeof *headers, compare_headers);
     char hash[SIGV4_HEX_BYTES];
-    hash_request(request, headers, hash);
-
     struct sigv4_chain chain;
-    sigv4_chain_init(&chain, key, scope, "");
+    const bool good = hash_request(request, headers, hash) &&
+                      sigv4_chain_init(&chain, key, scope, "");
+    if (!good) {
+        return false;
+    }
     char text[512];
     int len = snprintf(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s",
                        chain.date, chain.scope, hash);
@@ -208,18 +216,19 @@ void sigv4_sign(const struct sigv4_request *request,
     buf_printf(authorization, "/%s,SignedHeaders=", chain.scope);
     add_names(authorization, headers, request->headers_len);
     buf_printf(authorization, ",Signature=%s", signature);
+    return !authorization->failed;
 }
 
 /* ---- chunks ---- */
 
-void sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_key *key,
+bool sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_key *key,
                       const struct sigv4_scope *scope, const char *seed)
 {
     *chain = (struct sigv4_chain){0};
     sigv4_date(scope->time_ms, chain->date);
     scope_text(scope, chain->date, chain->scope);
-    derive(key, scope, chain->date, chain->key);
     snprintf(chain->last, sizeof chain->last, "%s", seed);
+    return derive(key, scope, chain->date, chain->key);
 }
 
 /** @param hashes  One or two hashes, the lines after the last signature. */

@@ -2,6 +2,7 @@
 #define CORE_SIGV4_H
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/str.h"
 
 #include <stdint.h>
@@ -59,11 +60,14 @@ void sigv4_date(int64_t time_ms, char out[static SIGV4_DATE_BYTES]);
  *
  * @param authorization  Gets the value of the header of that name appended.
  * @param signature      The signature alone, in hex: what chunks go on from.
+ * @return               false: no memory; what was written is half of it, and
+ *                       must not be sent.
  */
-void sigv4_sign(const struct sigv4_request *request,
-                const struct sigv4_key *key, const struct sigv4_scope *scope,
-                struct buf *authorization,
-                char signature[static SIGV4_HEX_BYTES]);
+MUST_CHECK bool sigv4_sign(const struct sigv4_request *request,
+                           const struct sigv4_key *key,
+                           const struct sigv4_scope *scope,
+                           struct buf *authorization,
+                           char signature[static SIGV4_HEX_BYTES]);
 
 /** Each chunk's signature covers the one before it. */
 struct sigv4_chain {
@@ -73,9 +77,14 @@ struct sigv4_chain {
     char last[SIGV4_HEX_BYTES];
 };
 
-/** @param seed  The signature of the request's head. */
-void sigv4_chain_init(struct sigv4_chain *chain, const struct sigv4_key *key,
-                      const struct sigv4_scope *scope, const char *seed);
+/**
+ * @param seed  The signature of the request's head.
+ * @return      false: no memory.
+ */
+MUST_CHECK bool sigv4_chain_init(struct sigv4_chain *chain,
+                                 const struct sigv4_key *key,
+                                 const struct sigv4_scope *scope,
+                                 const char *seed);
 
 /** Afterwards chain->last is the chunk's signature. The last one is empty. */
 void sigv4_chain_chunk(struct sigv4_chain *chain, const void *bytes,

@@ -84,7 +84,8 @@ void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
  * a store wants it is found out by that and kept.
  *
  * @param on_result  BUCKET_DONE, with words if it lacks something that is done
- *                   without; or BUCKET_UNUSABLE and why.
+ *                   without; BUCKET_UNUSABLE and why; or BUCKET_FAILED: it
+ *                   could not be asked for want of memory.
  */
 void bucket_probe(struct bucket *bucket, bucket_fn *on_result, void *context);
 

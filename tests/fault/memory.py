@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka on_s3 sanitized long timeout=900
+# tests/run: postgres kafka on_s3 sanitized long timeout=400
 """Allocations of a worker's own code that fail, at every place at which it asks for
 memory in a task's life, and again and again (tests/lib/scarce.c): it doesn't end, and
 all that was asked for comes to its end, once. ROUNDS=n plays so many."""
@@ -88,7 +88,7 @@ def play(world, scarcity, number):
     world.flush()
     if one_in == SHORTAGE:
         endure(world, scarcity, ids)
-    world.wait_events(ids, 150)  # a call that was cut short has its minute first
+    world.wait_events(ids, 60)
     scarcity.order(0)
     ends = {i: world.events[i][0].value for i in ids}
     bad = [i for n, i in enumerate(ids) if n % 9 == 0]

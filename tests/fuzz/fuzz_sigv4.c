@@ -180,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct sigv4_scope scope = {"us-east-1", "s3", now_ms};
     sigv4_date(now_ms, date);
     buf_init(&authorization, 0);
-    sigv4_sign(&request, &key, &scope, &authorization, signature);
+    CHECK(sigv4_sign(&request, &key, &scope, &authorization, signature));
     sign_slowly(&request, date, secret, expected);
     CHECK(strcmp(signature, expected) == 0);
     CHECK(str_ends(buf_str(&authorization), str_of(signature)));

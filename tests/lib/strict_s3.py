@@ -136,6 +136,7 @@ def unframe(body, signed, headers, chained):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a head and its body leave one after the other
 
     def log_message(self, *_):
         pass
@@ -265,7 +266,11 @@ class Handler(BaseHTTPRequestHandler):
         headers = {n.lower(): v for n, v in self.headers.items()}
         if self.early(headers):
             return
-        body = self.rfile.read(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # broken off: nobody is there to be told
+            self.close_connection = True
+            return
         with lock:
             if self.path.startswith("/-/"):
                 self.answer(200, self.aside(body))

@@ -50,6 +50,18 @@ void s3_ask_header(struct s3_ask *ask, const char *name, struct str value)
     }
 }
 
+void s3_ask_query(struct s3_ask *ask, const struct buf *query)
+{
+    ask->query = buf_str(query);
+    ask->half = ask->half || query->failed;
+}
+
+void s3_ask_body(struct s3_ask *ask, const struct buf *body)
+{
+    ask->body = buf_str(body);
+    ask->half = ask->half || body->failed;
+}
+
 void s3_ask_object(const struct s3 *s3, struct s3_ask *ask)
 {
     const struct s3_url *url = &s3->url;
@@ -139,16 +151,19 @@ static void letter_fill(struct s3_call *call, struct letter *letter,
     }
 }
 
-static void letter_sign(struct s3_call *call, struct letter *letter,
+/** False: no memory. A signature of half of it, or half a header, would only be
+ * refused, and the refusal read as the credentials' fault. */
+static bool letter_sign(struct s3_call *call, struct letter *letter,
                         const struct sigv4_key *key, int64_t now_ms)
 {
     const struct sigv4_scope scope = {call->s3->region, "s3", now_ms};
     char signature[SIGV4_HEX_BYTES];
     struct buf authorization;
     buf_init(&authorization, 0);
-    sigv4_sign(&letter->request, key, &scope, &authorization, signature);
-    if (call->ask.chain) {
-        sigv4_chain_init(call->ask.chain, key, &scope, signature);
+    bool good =
+        sigv4_sign(&letter->request, key, &scope, &authorization, signature);
+    if (good && call->ask.chain) {
+        good = sigv4_chain_init(call->ask.chain, key, &scope, signature);
     }
     for (size_t i = 0; i < letter->request.headers_len; i++) {
         const struct sigv4_header *header = &letter->headers[i];
@@ -157,24 +172,26 @@ static void letter_sign(struct s3_call *call, struct letter *letter,
                          (int)header->value.len, header->value.at);
     }
     letter->lines[letter->lines_len++] =
-        arena_printf(&call->arena, "authorization: %s",
-                     authorization.bytes ? authorization.bytes : "");
+        arena_printf(&call->arena, "authorization: %.*s",
+                     (int)authorization.len, buf_str(&authorization).at);
     buf_done(&authorization);
+    return good && !call->arena.failed;
 }
 
-/** "" or "/bucket", then "/key"; encoded, as it is signed and sent. */
-static struct str path_of(struct s3_call *call)
+/** "" or "/bucket", then "/key"; encoded, as it is signed and sent. False: no
+ * memory; half a path would be another object's. */
+static bool path_of(struct s3_call *call, struct str *out)
 {
     struct buf path;
     buf_init(&path, 0);
     buf_add_str(&path, call->s3->place.root);
     buf_add_char(&path, '/');
     sigv4_encode(&path, call->ask.key, true);
-    struct str copy = {
-        arena_copy(&call->arena, path.bytes ? path.bytes : "", path.len),
-        path.len};
+    *out = (struct str){arena_copy(&call->arena, buf_str(&path).at, path.len),
+                        path.len};
+    const bool good = !path.failed && out->at;
     buf_done(&path);
-    return copy;
+    return good;
 }
 
 /* ---- a call ---- */
@@ -236,9 +253,13 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
     }
     int64_t now_ms = wall_ms(s3);
     sigv4_date(now_ms, letter->date);
-    letter->request.path = path_of(call);
+    if (!path_of(call, &letter->request.path)) {
+        return false;
+    }
     letter_fill(call, letter, key);
-    letter_sign(call, letter, key, now_ms);
+    if (!letter_sign(call, letter, key, now_ms)) {
+        return false;
+    }
     struct str path = letter->request.path;
     struct str query = call->ask.query;
     const char *url =
@@ -321,8 +342,9 @@ static void on_answer(void *context, const struct wire_answer *answer)
     call->wire = NULL;
     if (!answer->whole) {
         end.lost = true;
-        snprintf(end.why, sizeof end.why, "S3 can't be reached: %s",
-                 answer->why);
+        end.ours = answer->ours;
+        snprintf(end.why, sizeof end.why, "%s%s",
+                 answer->ours ? "" : "S3 can't be reached: ", answer->why);
         end_call(call, &end);
         return;
     }
@@ -356,7 +378,7 @@ struct s3_call *s3_send(struct s3 *s3, const struct s3_ask *ask,
                         s3_end_fn *on_end, void *context)
 {
     assert(ask->method && on_end);
-    struct s3_call *call = calloc(1, sizeof *call);
+    struct s3_call *call = ask->half ? NULL : calloc(1, sizeof *call);
     if (!call) {
         return NULL;
     }
@@ -422,7 +444,8 @@ enum bucket_end s3_bucket_end(enum s3_verdict verdict)
 
 enum bucket_end s3_last_end(const struct s3_end *end)
 {
-    return end->lost ? BUCKET_UNUSABLE : s3_bucket_end(end->verdict);
+    return end->lost && !end->ours ? BUCKET_UNUSABLE
+                                   : s3_bucket_end(end->verdict);
 }
 
 void s3_slow_down(struct s3 *s3)

@@ -91,11 +91,13 @@ struct s3_ask {
     int64_t source_bytes;
     wire_sink_fn *sink;
     struct sigv4_chain *chain; /* begun before the source is asked; or null */
+    bool half; /* a part of it could not be made: it must not go */
 };
 
 struct s3_end {
     enum s3_verdict verdict;
     bool lost; /* no whole answer came: what was done, who knows */
+    bool ours; /* lost by us, for want of memory: the store may be well */
     bool form; /* as in s3_reply */
     /* clock or credentials were wrong and no longer are: the same again will
      * do */
@@ -116,12 +118,17 @@ struct s3_call;
  *
  * @param ask     Copied, but for the body.
  * @param on_end  Exactly once, after this has returned, unless dropped.
- * @return        null: no memory.
+ * @return        null: no memory, or the ask is half of one.
  */
 struct s3_call *s3_send(struct s3 *s3, const struct s3_ask *ask,
                         s3_end_fn *on_end, void *context);
 void s3_more(struct s3_call *call); /* the source has more */
 void s3_drop(struct s3_call *call); /* as wire_drop(); null is accepted */
+
+/** Sets what was built in a buffer, which lives on; one that failed makes the
+ * ask one that is not sent: without its end, a query names another thing. */
+void s3_ask_query(struct s3_ask *ask, const struct buf *query);
+void s3_ask_body(struct s3_ask *ask, const struct buf *body);
 
 /** Adds a header; an absent or empty value adds none. */
 void s3_ask_header(struct s3_ask *ask, const char *name, struct str value);

@@ -12,6 +12,8 @@
 #define TRIES_MAX 4
 #define TRY_MS 500 /* doubled each time */
 #define ROOM_BYTES ((size_t)64 << 10)
+#define MEMORY_MS                                                              \
+    200 /* until memory that there was none of is asked for again */
 
 /*
  * A buffer is filled, sent as a part, filled again. All puts share the memory
@@ -32,6 +34,10 @@ static bool take_buffer(struct s3_put *put)
         list_remove(&put->want);
         return true;
     }
+    if (s3->parts_free > 0) { /* nobody will give one back */
+        loop_timer_set(put->soon, MEMORY_MS);
+        return false;
+    }
     list_remove(&put->want);
     list_add_tail(&s3->parts_wanted, &put->want);
     return false;
@@ -44,13 +50,13 @@ void s3_parts_done(struct s3_put *put)
     buf_done(&put->list);
     free(put->parts);
     put->parts = NULL;
-    if (!put->part) {
-        return;
+    if (put->part) {
+        free(put->part);
+        put->part = NULL;
+        s3->parts_free++;
     }
-    free(put->part);
-    put->part = NULL;
-    s3->parts_free++;
-    struct list *link = list_pop(&s3->parts_wanted);
+    /* Also of one that had none: it may have been told that one is free. */
+    struct list *link = s3->parts_free ? list_pop(&s3->parts_wanted) : NULL;
     if (link) {
         loop_timer_set(LIST_OWNER(link, struct s3_put, want)->soon, 0);
     }
@@ -80,14 +86,14 @@ static void on_aborted(void *context, const struct s3_end *end)
     s3_put_end(put, put->end, put->why);
 }
 
-static struct str upload_query(const struct s3_put *put, const char *before,
-                               struct buf *query)
+static void ask_upload(const struct s3_put *put, const char *before,
+                       struct buf *query, struct s3_ask *ask)
 {
     buf_init(query, 0);
     buf_add_text(query, before);
     buf_add_text(query, "uploadId=");
     sigv4_encode(query, str_of(put->upload_id), false);
-    return buf_str(query);
+    s3_ask_query(ask, query);
 }
 
 /** Whatever is under way is dropped; parts that are there go. */
@@ -102,7 +108,7 @@ static void give_up(struct s3_put *put, enum bucket_end end, const char *why)
     put->call = NULL;
     if (put->upload_id[0]) {
         struct s3_ask ask = {.method = "DELETE", .key = put->key};
-        ask.query = upload_query(put, "", &query);
+        ask_upload(put, "", &query, &ask);
         put->upload_id[0] = '\0';
         CRASHPOINT_IF(!put->how, "s3_abort_before");
         put->call = s3_send(put->s3, &ask, on_aborted, put);
@@ -133,6 +139,7 @@ static bool try_again(struct s3_put *put, const struct s3_end *end)
 
 static void no_memory(struct s3_put *put)
 {
+    s3_put_starves(put);
     give_up(put, BUCKET_FAILED, "no memory for a call to S3");
 }
 
@@ -190,16 +197,19 @@ static void on_created(void *context, const struct s3_end *end)
         }
         return;
     }
-    buf_init(&id, S3_UPLOAD_ID_BYTES - 1);
+    buf_init(&id, 0);
     s3_xml_decode(&id, s3_xml(end->body, "UploadId", &at));
-    bool good = id.len > 0 && !id.failed;
+    const bool starved = id.failed;
+    bool good = id.len > 0 && id.len < S3_UPLOAD_ID_BYTES && !starved;
     if (good) {
         memcpy(put->upload_id, id.bytes, id.len);
         put->upload_id[id.len] = '\0';
     }
     buf_done(&id);
     put->tries = 0;
-    if (!good) {
+    if (starved) {
+        no_memory(put);
+    } else if (!good) {
         give_up(put, BUCKET_FAILED, "S3 gave an upload without an id");
     } else if (put->cancelled || put->refused) {
         give_up(put, put->cancelled ? BUCKET_CANCELLED : BUCKET_FAILED,
@@ -288,7 +298,7 @@ static void send_part(struct s3_put *put)
         ask.payload = SIGV4_UNSIGNED;
     }
     snprintf(before, sizeof before, "partNumber=%zu&", put->parts_len + 1);
-    ask.query = upload_query(put, before, &query);
+    ask_upload(put, before, &query, &ask);
     put->call = s3_send(put->s3, &ask, on_part, put);
     buf_done(&query);
     if (!put->call) {
@@ -343,16 +353,15 @@ static void send_complete(struct s3_put *put)
         buf_add_text(&put->list, "</Part>");
     }
     buf_add_text(&put->list, "</CompleteMultipartUpload>");
-    struct s3_ask ask = {
-        .method = "POST", .key = put->key, .body = buf_str(&put->list)};
+    struct s3_ask ask = {.method = "POST", .key = put->key};
+    s3_ask_body(&ask, &put->list);
     if (put->takes.ends_conditions) {
         s3_ask_condition(&ask);
     }
     s3_ask_header(&ask, "content-type", STR("application/xml"));
-    ask.query = upload_query(put, "", &query);
+    ask_upload(put, "", &query, &ask);
     CRASHPOINT_IF(!put->how, "s3_complete_before");
-    put->call =
-        put->list.failed ? NULL : s3_send(put->s3, &ask, on_completed, put);
+    put->call = s3_send(put->s3, &ask, on_completed, put);
     buf_done(&query);
     if (!put->call) {
         buf_done(&put->list);
@@ -424,6 +433,10 @@ void s3_parts_turn(struct s3_put *put)
         return;
     }
     fill(put);
+    if (put->said_no && s3_parts_room(put)) {
+        loop_timer_set(put->soon, 0);
+    }
+    /* From here on, it may end for want of memory, and be gone. */
     if (put->finishing && put->fifo.len == 0) {
         last_step(put);
     } else if (put->part_len == put->s3->part_bytes && put->fifo.len > 0) {
@@ -432,8 +445,5 @@ void s3_parts_turn(struct s3_put *put)
         } else {
             send_create(put);
         }
-    }
-    if (put->said_no && s3_parts_room(put)) {
-        loop_timer_set(put->soon, 0);
     }
 }

@@ -24,7 +24,7 @@
  */
 enum stage { STAGE_KNOWN, STAGE_SMALL, STAGE_PARTS, STAGES_LEN };
 
-enum came { CAME_GOOD, CAME_REFUSED, CAME_FAILED };
+enum came { CAME_GOOD, CAME_REFUSED, CAME_FAILED, CAME_STARVED };
 
 struct waiter {
     struct list link;
@@ -258,6 +258,12 @@ static void probe_over(struct s3_probe *probe, enum bucket_end end,
     probe_free(probe);
 }
 
+/** It says nothing of the store, and nobody is told that it does. */
+static void no_memory(struct s3_probe *probe)
+{
+    probe_over(probe, BUCKET_FAILED, "no memory for a probe");
+}
+
 /* ---- one try ---- */
 
 static void try_form(struct s3_probe *probe);
@@ -303,6 +309,9 @@ static void try_over(struct s3_probe *probe)
                                 ? probe->first_why
                                 : probe->why);
         return;
+    case CAME_STARVED:
+        no_memory(probe);
+        return;
     case CAME_REFUSED:
         break;
     }
@@ -347,7 +356,7 @@ static void try_ends(struct s3_probe *probe, enum came came, const char *why)
     const struct s3_ask ask = {.method = "DELETE", .key = probe->key};
     probe->call = s3_send(probe->s3, &ask, on_deleted, probe);
     if (!probe->call) {
-        probe_over(probe, BUCKET_UNUSABLE, "no memory for a probe");
+        no_memory(probe);
     }
 }
 
@@ -366,7 +375,9 @@ static void on_read_back(void *context, const struct s3_end *end)
     probe->call = NULL;
     digest_end(probe->digest, sum);
     str_hex(sum, sizeof sum, hex);
-    if (end->verdict != S3_DONE) {
+    if (end->ours) {
+        try_ends(probe, CAME_STARVED, end->why);
+    } else if (end->verdict != S3_DONE) {
         snprintf(why, sizeof why, "what was written can't be read back: %.150s",
                  end->why);
         try_ends(probe, CAME_FAILED, why);
@@ -384,7 +395,7 @@ static void read_back(struct s3_probe *probe)
         .method = "GET", .key = probe->key, .sink = on_piece};
     probe->call = s3_send(probe->s3, &ask, on_read_back, probe);
     if (!probe->call) {
-        probe_over(probe, BUCKET_UNUSABLE, "no memory for a probe");
+        no_memory(probe);
     }
 }
 
@@ -398,6 +409,10 @@ static void on_put(void *context, const struct bucket_result *result)
         result->end == BUCKET_DONE || result->end == BUCKET_EXISTS;
     probe->stored |= stored || probe->how.lost;
     CRASHPOINT_IF(stored, "s3_probe_stored");
+    if (!stored && probe->how.ours) {
+        try_ends(probe, CAME_STARVED, result->why);
+        return;
+    }
     if (!stored) {
         /* Broken off by a store that answers all else: it may not want to read
          * that. And a streamed body doesn't go again by itself when the clock
@@ -435,7 +450,7 @@ static void put_body(struct s3_probe *probe)
     probe->put = s3_put_as(probe->s3, probe->key, bytes, &probe->how, on_ready,
                            on_put, probe, &err);
     if (!probe->put) {
-        probe_over(probe, BUCKET_UNUSABLE, err.text);
+        no_memory(probe);
         return;
     }
     s3_put_write(probe->put, probe->body, BODY_BYTES);
@@ -471,7 +486,7 @@ static void on_begin(void *context)
     probe->body = malloc(BODY_BYTES);
     probe->digest = digest_new();
     if (!probe->body || !probe->digest) {
-        probe_over(probe, BUCKET_UNUSABLE, "no memory for a probe");
+        no_memory(probe);
         return;
     }
     for (size_t i = 0; i < BODY_BYTES; i++) {

@@ -215,13 +215,23 @@ void s3_put_note(struct s3_put *put, const struct s3_end *end)
     struct s3 *s3 = put->s3;
     put->form = end->form;
     put->odd = end->form;
+    put->ours = end->ours;
     if (put->how) {
         put->how->form = end->form;
         put->how->mended = end->mended;
         put->how->lost = end->lost;
+        put->how->ours = end->ours;
     } else if (end->verdict == S3_DONE) {
         s3->odd = 0;
         s3->broken_off = 0;
+    }
+}
+
+void s3_put_starves(struct s3_put *put)
+{
+    put->ours = true;
+    if (put->how) {
+        put->how->ours = true;
     }
 }
 
@@ -248,10 +258,10 @@ void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why)
 void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed)
 {
     assert(!put->how);
-    if (probed->end == BUCKET_DONE) {
-        tell_end(put, BUCKET_FAILED, put->why); /* again, as it is taken now */
-    } else {
+    if (probed->end == BUCKET_UNUSABLE) {
         tell_end(put, BUCKET_UNUSABLE, probed->why);
+    } else {
+        tell_end(put, BUCKET_FAILED, put->why); /* again, as it is taken now */
     }
 }
 
@@ -265,7 +275,7 @@ static void on_looked(void *context, const struct s3_end *end)
         s3_put_end(put, BUCKET_UNUSABLE, end->why);
     } else {
         /* A store that refuses a body may break off before one has read why. */
-        put->form = end->verdict == S3_MISSING && !put->how &&
+        put->form = end->verdict == S3_MISSING && !put->how && !put->ours &&
                     ++put->s3->broken_off >= BROKEN_OFF_MAX;
         s3_put_end(put, BUCKET_FAILED, put->why);
     }
@@ -282,6 +292,7 @@ void s3_put_look(struct s3_put *put, const char *why)
 {
     snprintf(put->why, sizeof put->why, "%s", why);
     if (!send_look(put, on_looked)) {
+        s3_put_starves(put);
         s3_put_end(put, BUCKET_FAILED, why);
     }
 }
@@ -347,6 +358,7 @@ static void on_looked_before(void *context, const struct s3_end *end)
     } else if (end->verdict != S3_MISSING) {
         s3_put_end(put, s3_last_end(end), end->why);
     } else if (!send_put(put)) {
+        s3_put_starves(put);
         s3_put_end(put, BUCKET_FAILED, "no memory for a call to S3");
     }
 }
@@ -384,6 +396,7 @@ bool s3_put_write(struct put *base, const char *bytes, size_t len)
         (put->announced >= 0 && put->taken > put->announced)) {
         put->refused = "it is larger than announced or allowed";
     } else if (!s3_fifo_add(&put->fifo, bytes, len)) {
+        s3_put_starves(put);
         put->refused = "there is no memory for it";
     }
     if (put->refused || put->in_parts) {

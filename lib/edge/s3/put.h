@@ -37,6 +37,7 @@ struct s3_how {
     bool form;   /* out: ended by a refusal of its form */
     bool mended; /* out: as in s3_end */
     bool lost;   /* out: the same */
+    bool ours;   /* out: the same, or it ended for want of memory */
 };
 
 struct s3_put {
@@ -50,6 +51,7 @@ struct s3_put {
     struct list learning;  /* in s3->learners */
     bool form;             /* a refusal of its form ended it, as it seems */
     bool odd;              /* and it was said so */
+    bool ours; /* what it waits to end for says nothing of the store */
     char key_text[S3_KEY_BYTES_MAX];
     struct str key;
     int64_t announced; /* bytes; -1: unknown */
@@ -114,6 +116,9 @@ void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed);
 
 /** What is told of the answer that ends a put. */
 void s3_put_note(struct s3_put *put, const struct s3_end *end);
+
+/** It ends for want of our memory, which says nothing of the store. */
+void s3_put_starves(struct s3_put *put);
 
 /** Tells the end and frees; not from within a write. Where the form of the put
  * was refused, the store is probed first. */

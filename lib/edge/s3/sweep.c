@@ -102,9 +102,9 @@ static void on_swept(void *context, const struct s3_end *end)
 
 static void sweep_abort(struct s3_sweep *sweep)
 {
-    const struct s3_ask ask = {.method = "DELETE",
-                               .key = buf_str(&sweep->key),
-                               .query = buf_str(&sweep->query)};
+    struct s3_ask ask = {.method = "DELETE", .key = buf_str(&sweep->key)};
+    s3_ask_query(&ask, &sweep->query);
+    assert(ask.query.len > 0); /* without it, the object itself would go */
     CRASHPOINT("s3_sweep_before");
     sweep->call = s3_send(sweep->s3, &ask, on_swept, sweep);
     sweep->failed = sweep->failed || !sweep->call;
@@ -128,8 +128,8 @@ static void sweep_look(struct s3_sweep *sweep)
     sweep->call = s3_send(sweep->s3, &ask, on_sweep_looked, sweep);
 }
 
-/** Reads what names an upload. */
-static void sweep_name(struct s3_sweep *sweep, struct str upload)
+/** Reads what names an upload. False: no memory, or it has no name. */
+static bool sweep_name(struct s3_sweep *sweep, struct str upload)
 {
     struct buf id;
     size_t at = 0;
@@ -141,7 +141,10 @@ static void sweep_name(struct s3_sweep *sweep, struct str upload)
     s3_xml_decode(&id, s3_xml(upload, "UploadId", &at));
     buf_add_text(&sweep->query, "uploadId=");
     sigv4_encode(&sweep->query, buf_str(&id), false);
+    const bool good = sweep->key.len > 0 && !sweep->key.failed && id.len > 0 &&
+                      !id.failed && !sweep->query.failed;
     buf_done(&id);
+    return good;
 }
 
 /** Others may have uploads in the bucket too: none of ours, none of our
@@ -163,9 +166,11 @@ static void sweep_one(struct s3_sweep *sweep, struct str upload)
 {
     size_t at = 0;
     int64_t begun_ms = s3_time(s3_xml(upload, "Initiated", &at));
-    sweep_name(sweep, upload);
-    struct str key = buf_str(&sweep->key);
-    if (key.len == 0 || !is_ours(sweep, key)) {
+    if (!sweep_name(sweep, upload)) {
+        sweep->failed = true;
+        return;
+    }
+    if (!is_ours(sweep, buf_str(&sweep->key))) {
         return;
     }
     if (sweep->exact) {
@@ -194,9 +199,9 @@ static bool sweep_list(struct s3_sweep *sweep, struct str key, struct str id)
         buf_add_text(&query, "&upload-id-marker=");
         sigv4_encode(&query, id, false);
     }
-    const struct s3_ask ask = {.method = "GET", .query = buf_str(&query)};
-    sweep->call =
-        query.failed ? NULL : s3_send(sweep->s3, &ask, on_listed, sweep);
+    struct s3_ask ask = {.method = "GET"};
+    s3_ask_query(&ask, &query);
+    sweep->call = s3_send(sweep->s3, &ask, on_listed, sweep);
     buf_done(&query);
     return sweep->call != NULL;
 }
@@ -215,9 +220,13 @@ static bool sweep_turn_page(struct s3_sweep *sweep)
     s3_xml_decode(&key, s3_xml(page, "NextKeyMarker", &at));
     at = 0;
     s3_xml_decode(&id, s3_xml(page, "NextUploadIdMarker", &at));
-    more = more && key.len > 0 && sweep->looked < SWEEP_MAX &&
-           ++sweep->pages < PAGES_MAX &&
-           sweep_list(sweep, buf_str(&key), buf_str(&id));
+    more = more && (key.len > 0 || key.failed) && sweep->looked < SWEEP_MAX &&
+           ++sweep->pages < PAGES_MAX;
+    if (more && (key.failed || id.failed ||
+                 !sweep_list(sweep, buf_str(&key), buf_str(&id)))) {
+        sweep->failed = true; /* from another place, some would be left out */
+        more = false;
+    }
     buf_done(&key);
     buf_done(&id);
     return more;
@@ -265,6 +274,7 @@ static void on_listed(void *context, const struct s3_end *end)
         (int64_t)now.tv_sec * 1000 + sweep->s3->skew_ms - sweep->older_than_ms;
     if (end->verdict == S3_DONE) {
         buf_add_str(&sweep->page, end->body);
+        sweep->failed = sweep->failed || sweep->page.failed;
     } else if (end->verdict != S3_MISSING) {
         sweep->failed = true;
     }

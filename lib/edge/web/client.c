@@ -275,10 +275,11 @@ bool web_call_start(struct web_call *call, struct web_client *client,
     if (call->has_rate) {
         rate_begin(&call->rate, request->window_ms, LEAST_BYTES_PER_S, now_ms);
     }
-    web_handle_set(call, request);
-    call->pool =
-        web_pools_add(client->pools, easy, web_handle_is_kept(&client->policy),
-                      client->policy.once);
+    call->pool = web_handle_set(call, request)
+                     ? web_pools_add(client->pools, easy,
+                                     web_handle_is_kept(&client->policy),
+                                     client->policy.once)
+                     : NULL;
     if (!call->pool) {
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
         call->easy = NULL;

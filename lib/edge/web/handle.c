@@ -149,6 +149,13 @@ static int on_no_seek(void *context, curl_off_t offset, int origin)
 
 /* ---- the handle ---- */
 
+/** A text that libcurl copies. False: no memory; without it, the request would
+ * be another one (a GET for a DELETE, by a proxy, past our CAs). */
+static bool set_text(CURL *easy, CURLoption option, const char *text)
+{
+    return curl_easy_setopt(easy, option, text) == CURLE_OK;
+}
+
 /** What stays of it from one request to the next. */
 void *web_handle_new(const struct web_policy *policy)
 {
@@ -162,15 +169,16 @@ void *web_handle_new(const struct web_policy *policy)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, policy->exact ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT,
-                     "pixverse-worker/" PROGRAM_VERSION);
-    if (policy->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, policy->ca_file);
+    if (!set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") ||
+        !set_text(easy, CURLOPT_PROXY, "") ||
+        !set_text(easy, CURLOPT_USERAGENT,
+                  "pixverse-worker/" PROGRAM_VERSION) ||
+        (policy->ca_file && !set_text(easy, CURLOPT_CAINFO, policy->ca_file))) {
+        curl_easy_cleanup(easy);
+        return NULL;
     }
     curl_easy_setopt(
         easy, CURLOPT_HTTP_VERSION,
@@ -205,7 +213,8 @@ static void set_source(struct web_call *call, const struct web_request *request)
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, STREAM_UNUSED_S);
 }
 
-static void set_method(struct web_call *call, const struct web_request *request)
+/** False: no memory. */
+static bool set_method(struct web_call *call, const struct web_request *request)
 {
     CURL *easy = call->easy;
     if (strcmp(request->method, "POST") == 0) {
@@ -215,17 +224,17 @@ static void set_method(struct web_call *call, const struct web_request *request)
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
                          request->body.at ? request->body.at : "");
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        return;
+        return true;
     }
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     if (strcmp(request->method, "GET") == 0) {
-        return;
+        return true;
     }
     assert(!web_handle_is_kept(call->policy)); /* nothing below is taken back */
     if (strcmp(request->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (strcmp(request->method, "PUT") != 0) {
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+        return set_text(easy, CURLOPT_CUSTOMREQUEST, request->method);
     } else {
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
@@ -235,9 +244,10 @@ static void set_method(struct web_call *call, const struct web_request *request)
         curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
                          (curl_off_t)request->body.len);
     }
+    return true;
 }
 
-void web_handle_set(struct web_call *call, const struct web_request *request)
+bool web_handle_set(struct web_call *call, const struct web_request *request)
 {
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
@@ -245,7 +255,7 @@ void web_handle_set(struct web_call *call, const struct web_request *request)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-    curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    bool memory = set_text(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)request->connect_ms);
@@ -256,15 +266,16 @@ void web_handle_set(struct web_call *call, const struct web_request *request)
     }
     if (request->ca_file) {
         assert(!web_handle_is_kept(call->policy));
-        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+        memory = set_text(easy, CURLOPT_CAINFO, request->ca_file) && memory;
     }
     if (request->receive_bytes) {
         curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, request->receive_bytes);
     }
-    set_method(call, request);
+    memory = set_method(call, request) && memory;
     if (request->source_bytes >= 0) {
         set_source(call, request);
     }
+    return memory;
 }
 
 /* ---- what came ---- */

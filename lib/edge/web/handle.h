@@ -12,7 +12,9 @@ void *web_handle_new(const struct web_policy *policy);
 /** Whether it serves one request after another. */
 bool web_handle_is_kept(const struct web_policy *policy);
 
-/** Points call->easy at the call, which is about to start. */
-void web_handle_set(struct web_call *call, const struct web_request *request);
+/** Points call->easy at the call, which is about to start. False: no memory, it
+ * must not. */
+MUST_CHECK bool web_handle_set(struct web_call *call,
+                               const struct web_request *request);
 
 #endif

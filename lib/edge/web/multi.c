@@ -8,14 +8,24 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
+#define MISSED_MAX 32 /* more than that end by their clocks */
+#define MISSED_MS 20  /* until they are tried again */
 #define UNACKNOWLEDGED_MS 60000u
 #define IDLE_MAX                                                               \
     64 /* sockets that wait: as many as connections, at most 32                \
         */
+
+/** A socket that libcurl wants watched, and for which there was no memory. */
+struct missed {
+    curl_socket_t fd;
+    int what;                 /* CURL_POLL_IN and the like */
+    struct socket_poll *poll; /* null: none could be made */
+};
 
 struct web_multi {
     CURLM *multi;
@@ -26,6 +36,8 @@ struct web_multi {
     void *context;
     struct socket_poll **kept; /* by descriptor; null: none of ours */
     size_t kept_len;
+    struct missed missed[MISSED_MAX];
+    size_t missed_len;
 };
 
 struct socket_poll {
@@ -44,6 +56,32 @@ static void act(struct web_multi *curl, curl_socket_t fd, int events)
     curl_multi_socket_action(curl->multi, fd, events, &running);
     web_multi_look(curl);
 }
+
+/* ---- sockets that could not be watched ---- */
+
+static void unmiss(struct web_multi *curl, curl_socket_t fd)
+{
+    for (size_t i = 0; i < curl->missed_len; i++) {
+        if (curl->missed[i].fd == fd) {
+            curl->missed[i] = curl->missed[--curl->missed_len];
+            return;
+        }
+    }
+}
+
+/** An error to libcurl would end every transfer, and silence would let this one
+ * wait for its clock, a minute: it is tried again. */
+static void miss(struct web_multi *curl, curl_socket_t fd, int what,
+                 struct socket_poll *poll)
+{
+    unmiss(curl, fd);
+    if (curl->missed_len < MISSED_MAX) {
+        curl->missed[curl->missed_len++] = (struct missed){fd, what, poll};
+        loop_timer_set(curl->tick, MISSED_MS);
+    }
+}
+
+/* ---- sockets ---- */
 
 static void watch(struct socket_poll *poll, int events);
 
@@ -75,10 +113,15 @@ static void watch(struct socket_poll *poll, int events)
         return;
     }
     poll->watching = events;
-    if (events) {
-        uv_poll_start(&poll->uv, events, on_poll);
-    } else {
+    if (!events) {
         uv_poll_stop(&poll->uv);
+    } else if (uv_poll_start(&poll->uv, events, on_poll) != 0) {
+        poll->watching = 0;
+        miss(poll->curl, poll->fd,
+             events == UV_READABLE   ? CURL_POLL_IN
+             : events == UV_WRITABLE ? CURL_POLL_OUT
+                                     : CURL_POLL_INOUT,
+             poll);
     }
 }
 
@@ -119,6 +162,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     struct socket_poll *kept = kept_poll(curl, fd);
     struct socket_poll *poll = kept ? kept : socket_context;
     (void)easy;
+    unmiss(curl, fd);
     if (what == CURL_POLL_REMOVE) {
         if (kept) {
             kept->wanted = 0;
@@ -131,8 +175,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     if (!poll) {
         poll = poll_new(curl, fd);
         if (!poll) {
-            /* an error here would end every transfer: the timeout of this
-             * one ends it alone */
+            miss(curl, fd, what, NULL);
             return 0;
         }
         curl_multi_assign(curl->multi, fd, poll);
@@ -150,6 +193,7 @@ static void forget_kept(struct web_multi *curl, curl_socket_t fd)
 {
     struct socket_poll *poll = kept_poll(curl, fd);
     if (poll) {
+        unmiss(curl, fd);
         curl->kept[fd] = NULL;
         poll_close(poll);
     }
@@ -269,8 +313,14 @@ static void on_timer(void *context)
 static void on_tick(void *context)
 {
     struct web_multi *curl = context;
-    act(curl, CURL_SOCKET_TIMEOUT, 0);
+    struct missed missed[MISSED_MAX];
+    const size_t len = curl->missed_len;
+    memcpy(missed, curl->missed, sizeof missed);
     loop_timer_set(curl->tick, TICK_MS);
+    for (size_t i = 0; i < len; i++) {
+        on_socket(NULL, missed[i].fd, missed[i].what, curl, missed[i].poll);
+    }
+    act(curl, CURL_SOCKET_TIMEOUT, 0);
 }
 
 void web_multi_look(struct web_multi *curl)

@@ -27,6 +27,7 @@ struct wire_call {
     wire_source_fn *source;
     wire_sink_fn *sink;
     struct buf answer;
+    bool starved; /* there was no memory for a piece of it */
 };
 
 static void free_call(struct wire_call *call)
@@ -52,7 +53,10 @@ static enum web_taken on_body(void *context, const char *bytes, size_t len)
     if (call->sink && web_call_status(&call->web) / 100 == 2) {
         call->sink(call->context, bytes, len);
     } else {
+        const bool fits =
+            !call->answer.failed && len <= BODY_BYTES_MAX - call->answer.len;
         buf_add(&call->answer, bytes, len); /* the start of it will do */
+        call->starved = call->starved || (fits && call->answer.failed);
     }
     return WEB_TAKEN;
 }
@@ -74,11 +78,22 @@ static void on_end(void *context, const struct web_end *end)
     web_call_list(web, "Content-Encoding", coding, sizeof coding);
     struct buf plain;
     buf_init(&plain, BODY_BYTES_MAX);
-    if (decode_text(answer.body, str_of(coding), &plain) == DECODED) {
+    const enum decoded decoded =
+        decode_text(answer.body, str_of(coding), &plain);
+    const bool read =
+        decoded == DECODED || decoded == DECODED_PLAIN || answer.body.len == 0;
+    if (decoded == DECODED) {
         answer.body = buf_str(&plain);
     }
     if (!answer.whole) {
         snprintf(answer.why, sizeof answer.why, "%.150s", end->why);
+    } else if (call->starved || !read) {
+        /* Half an answer would be read as another one. */
+        answer.whole = false;
+        answer.ours = true;
+        snprintf(answer.why, sizeof answer.why, "%s",
+                 call->starved ? "no memory for the answer"
+                               : "the answer can't be unpacked");
     }
     list_remove(&call->link);
     call->on_end(call->context, &answer);

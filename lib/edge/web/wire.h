@@ -39,6 +39,7 @@ struct wire_request {
 
 struct wire_answer {
     bool whole; /* status and body came; else `why` says what happened */
+    bool ours;  /* it came, but we could not keep or unpack it */
     int status;
     struct str body; /* until the callback returns; a coding is undone */
     char date[40];   /* headers; "": none */

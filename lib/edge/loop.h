@@ -54,6 +54,9 @@ void loop_timer_free(struct loop_timer *timer); /* null is accepted */
  */
 void loop_defer(struct loop *loop, loop_fn *fn, void *context);
 
+/** Not any more, if it was deferred: before what `context` is goes away. */
+void loop_undefer(struct loop *loop, loop_fn *fn, void *context);
+
 /** From any thread: call on the loop thread, in order. Copies nothing. */
 void loop_post(struct loop *loop, loop_fn *fn, void *context);
 

@@ -29,6 +29,7 @@ bool account_init(struct account *account, const struct stage_options *options,
 
 void account_done(struct account *account)
 {
+    gate_done(&account->gate);
     learn_done(&account->learn);
     keys_done(&account->keys);
 }

@@ -104,6 +104,11 @@ bool gate_is_idle(const struct gate *gate)
            gate->under_way[SLOT_ANNOUNCE] == 0;
 }
 
+void gate_done(struct gate *gate)
+{
+    loop_undefer(gate->clock->loop, gate->on_free, gate->context);
+}
+
 /* ---- slots ---- */
 
 void gate_look(struct gate *gate)

@@ -40,6 +40,9 @@ void gate_init(struct gate *gate, const struct clock *clock,
                const struct gate_options *options, loop_fn *on_free,
                void *context);
 
+/** on_free is not called any more. */
+void gate_done(struct gate *gate);
+
 /* ---- what is told ---- */
 
 void gate_joined(struct gate *gate);

@@ -89,6 +89,9 @@ static void drop_batch(struct intake *intake)
 
 void intake_done(struct intake *intake)
 {
+    if (intake->engine) {
+        loop_undefer(intake->engine->edges.loop, flush, intake);
+    }
     loop_timer_free(intake->retry);
     loop_timer_free(intake->next_turn);
     batch_done(&intake->batch);

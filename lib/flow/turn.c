@@ -177,6 +177,7 @@ bool turn_init(struct turns *turns, const struct turn_options *options,
 
 void turn_done(struct turns *turns)
 {
+    loop_undefer(turns->ties.clock->loop, turns->ties.ask, turns->ties.asker);
     claims_done(&turns->claims);
     saves_done(&turns->saves);
     reads_done(&turns->reads);

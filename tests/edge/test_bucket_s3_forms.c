@@ -272,6 +272,42 @@ static void sweep__a_shared_bucket__takes_only_ours(void **state)
     strict_stop(&strict);
 }
 
+static void nobody_is_told(void *context, const struct bucket_result *result)
+{
+    (void)context;
+    fail_msg("told after the end: %s", result->why);
+}
+
+static void on_probe_and_close(void *context)
+{
+    struct trial *trial = context;
+    bucket_probe(trial->bucket, nobody_is_told, NULL);
+    bucket_close(trial->bucket);
+    trial->bucket = NULL;
+}
+
+static void on_stop(void *context)
+{
+    loop_stop(context);
+}
+
+/** What the probe had deferred for the end of the turn would find nothing. */
+static void probe__closed_in_the_same_turn__is_forgotten(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin_with(&trial, "http://127.0.0.1:9", "videos", "");
+    struct loop_timer *now =
+        loop_timer_new(trial.loop, on_probe_and_close, &trial);
+    struct loop_timer *then = loop_timer_new(trial.loop, on_stop, trial.loop);
+    loop_timer_set(now, 0);
+    loop_timer_set(then, 20);
+    loop_run(trial.loop);
+    loop_timer_free(now);
+    loop_timer_free(then);
+    end(&trial);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +318,7 @@ int main(void)
         cmocka_unit_test(probe__cant_do_without__unusable_and_said),
         cmocka_unit_test(endpoint__has_a_path__it_is_kept_and_signed),
         cmocka_unit_test(sweep__a_shared_bucket__takes_only_ours),
+        cmocka_unit_test(probe__closed_in_the_same_turn__is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

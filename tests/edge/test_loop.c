@@ -131,6 +131,29 @@ TEST(loop_defer__from_a_timer__runs_before_the_next_wait)
     loop_timer_free(then);
 }
 
+static void note_and_undefer(void *context)
+{
+    note(context);
+    loop_undefer(loop, note_word, "gone");
+    loop_undefer(loop, note_word, "gone too");
+    loop_defer(loop, note_word, "gone");
+    loop_undefer(loop, note_word, "gone");
+}
+
+TEST(loop_undefer__before_or_among_its_turn__is_not_called)
+{
+    loop_undefer(loop, note_word, "never deferred");
+    loop_defer(loop, note_word, "gone");
+    loop_undefer(loop, note_word, "gone");
+    loop_defer(loop, note_word, "a");
+    loop_defer(loop, note_and_undefer, "b");
+    loop_defer(loop, note_word, "gone too");
+    loop_defer(loop, note_word, "c");
+    loop_defer(loop, stop, NULL);
+    turn();
+    assert_string_equal(trace, "a b c ");
+}
+
 static int endless;
 
 static void defer_for_ever(void *context)

@@ -190,6 +190,22 @@ void loop_defer(struct loop *loop, loop_fn *fn, void *context)
     }
 }
 
+static void undefer_from(struct deferred *calls, size_t len, loop_fn *fn,
+                         const void *context)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (calls[i].fn == fn && calls[i].context == context) {
+            calls[i] = (struct deferred){nothing, NULL};
+        }
+    }
+}
+
+void loop_undefer(struct loop *loop, loop_fn *fn, void *context)
+{
+    undefer_from(loop->defers, loop->defers_len, fn, context);
+    undefer_from(loop->running, loop->running_len, fn, context);
+}
+
 static bool run_defers_once(struct loop *loop)
 {
     struct deferred *calls = loop->defers;
@@ -197,9 +213,13 @@ static bool run_defers_once(struct loop *loop)
     loop->defers = NULL;
     loop->defers_len = 0;
     loop->defers_size = 0;
+    loop->running = calls;
+    loop->running_len = len;
     for (size_t i = 0; i < len; i++) {
         calls[i].fn(calls[i].context);
     }
+    loop->running = NULL;
+    loop->running_len = 0;
     free(calls);
     return len > 0;
 }

@@ -17,6 +17,8 @@ struct loop {
     struct deferred *defers;
     size_t defers_len;
     size_t defers_size;
+    struct deferred *running; /* those that are being called */
+    size_t running_len;
     char name[24];
     int64_t frozen_until_ms;
     int64_t stalled_ms; /* its clock read afresh is so far ahead of its turn */

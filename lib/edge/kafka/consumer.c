@@ -119,7 +119,7 @@ static void consumer_free(struct consumer *consumer)
     if (!consumer) {
         return;
     }
-    consumer_forget_waiting(consumer);
+    consumer_handed_done(consumer);
     kafka_partitions_done(&consumer->partitions);
     consumer_setup_free(&consumer->setup);
     loop_timer_free(consumer->watch);

@@ -56,6 +56,9 @@ void consumer_fetched(struct consumer *consumer,
 /** What was read and is in nobody's hands is forgotten: it comes again. */
 void consumer_forget_waiting(struct consumer *consumer);
 
+/** The same at the consumer's end, and what was deferred is not called. */
+void consumer_handed_done(struct consumer *consumer);
+
 /** Of the timers `again` and `unread`. */
 void consumer_on_again(void *consumer);
 void consumer_on_unread(void *consumer);

@@ -70,6 +70,13 @@ static void hand_out_all(void *context)
     }
 }
 
+void consumer_handed_done(struct consumer *consumer)
+{
+    loop_undefer(consumer->loop, consumer_store, consumer);
+    loop_undefer(consumer->loop, hand_out_all, consumer);
+    consumer_forget_waiting(consumer);
+}
+
 void consumer_fetched(struct consumer *consumer, const rd_kafka_message_t *from)
 {
     struct kafka_partition *partition =

@@ -44,7 +44,8 @@ struct loop {
     uv_mutex_t posts_lock;
     struct post *posts; /* oldest first */
     struct post **posts_last;
-    struct list defers; /* for the end of this turn */
+    struct list defers;  /* for the end of this turn */
+    struct list running; /* those of them that are being called */
     struct watched_signal signals[SIGNALS_MAX];
     size_t signals_len;
     size_t timers;   /* alive: must be none at the end */
@@ -129,12 +130,11 @@ int64_t loop_longest_turn_us(struct loop *loop)
 static bool run_defers_once(struct loop *loop)
 {
     /* What is deferred from here on waits for the next time. */
-    struct list running;
-    list_take_all(&running, &loop->defers);
-    const bool some = !list_is_empty(&running);
-    while (!list_is_empty(&running)) {
+    list_take_all(&loop->running, &loop->defers);
+    const bool some = !list_is_empty(&loop->running);
+    while (!list_is_empty(&loop->running)) {
         struct defer *defer =
-            LIST_OWNER(list_pop(&running), struct defer, link);
+            LIST_OWNER(list_pop(&loop->running), struct defer, link);
         const struct call call = defer->call;
         must_free(defer);
         call.fn(call.context);
@@ -173,6 +173,25 @@ void loop_defer(struct loop *loop, loop_fn *fn, void *context)
     struct defer *defer = MUST_NEW(struct defer);
     defer->call = (struct call){fn, context};
     list_add_tail(&loop->defers, &defer->link);
+}
+
+static void undefer_from(struct list *defers, loop_fn *fn, const void *context)
+{
+    for (struct list *at = defers->next; at != defers;) {
+        struct defer *defer = LIST_OWNER(at, struct defer, link);
+        at = at->next;
+        if (defer->call.fn == fn && defer->call.context == context) {
+            list_remove(&defer->link);
+            must_free(defer);
+        }
+    }
+}
+
+void loop_undefer(struct loop *loop, loop_fn *fn, void *context)
+{
+    assert(fn);
+    undefer_from(&loop->defers, fn, context);
+    undefer_from(&loop->running, fn, context);
 }
 
 static void run_posts(struct loop *loop)
@@ -233,6 +252,7 @@ struct loop *loop_open(struct err *err)
     }
     uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     list_init(&loop->defers);
+    list_init(&loop->running);
     loop->posts_last = &loop->posts;
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_idle_init(&loop->uv, &loop->idle);

@@ -534,6 +534,8 @@ void s3_probe_end(struct s3 *s3)
     if (!probe) {
         return;
     }
+    loop_undefer(s3->loop, on_begin, probe);
+    loop_undefer(s3->loop, on_nothing_stored, probe);
     s3_drop(probe->call);
     if (probe->put) {
         s3_put_drop((struct s3_put *)(void *)probe->put);

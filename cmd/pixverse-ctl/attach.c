@@ -75,12 +75,12 @@ static bool attach(struct ctl *ctl, const json_t *row, const char *provider_id)
     snprintf(submission, sizeof submission, "%" PRId64,
              row_number(row, "submission"));
     const char *const params[] = {task, submission, provider_id};
-    int learnt = order_write(ctl, "learn", params, 3);
-    int opened = learnt == 0 ? order_write(ctl, "learn_closed", params, 3) : 0;
-    if (learnt < 0 || opened < 0) {
+    const char *const queries[] = {"learn", "learn_waiting", "learn_closed"};
+    int which = order_change(ctl, queries, 3, params, 3);
+    if (which < 0) {
         return false;
     }
-    if (learnt + opened == 0) {
+    if (which == 0) {
         order_refuse("attach",
                      "%s changed at this moment and nothing was "
                      "written: try again",
@@ -88,7 +88,7 @@ static bool attach(struct ctl *ctl, const json_t *row, const char *provider_id)
         return false;
     }
     /* Reopened, or taken from the queue: nobody's. */
-    bool nobodys = opened > 0 || row_state(row) == QUEUED;
+    bool nobodys = which > 1 || row_state(row) == QUEUED;
     return !nobodys || order_write(ctl, "ctl_wake", NULL, 0) >= 0;
 }
 

@@ -2,9 +2,14 @@
 
 #include "row.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
+
+#define TRIES_MAX 3
+#define PAUSE_MS 50
 
 json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
 {
@@ -82,6 +87,47 @@ int order_write(struct ctl *ctl, const char *query, const char *const *params,
         return -1;
     }
     return rows;
+}
+
+static int change_once(struct ctl *ctl, const char *const *queries,
+                       size_t queries_len, const char *const *params,
+                       size_t params_len)
+{
+    struct err err = {0};
+    if (!inspect_begin(ctl->inspect, &err)) {
+        fprintf(stderr, "pixverse-ctl: %s\n", err.text);
+        return -1;
+    }
+    int rows = order_write(ctl, "ctl_task_lock", params, 1);
+    int which = 0;
+    for (size_t i = 0; rows >= 0 && which == 0 && i < queries_len; i++) {
+        rows = order_write(ctl, queries[i], params, params_len);
+        which = rows > 0 ? (int)i + 1 : 0;
+    }
+    if (!inspect_commit(ctl->inspect, &err)) {
+        fprintf(stderr, "pixverse-ctl: %s\n", err.text);
+        return -1;
+    }
+    return rows < 0 ? -1 : which;
+}
+
+int order_change(struct ctl *ctl, const char *const *queries,
+                 size_t queries_len, const char *const *params,
+                 size_t params_len)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+    assert(params_len > 0);
+    if (!ctl_database(ctl)) {
+        return -1;
+    }
+    int which = 0;
+    for (int tries = 0; which == 0 && tries < TRIES_MAX; tries++) {
+        if (tries) {
+            nanosleep(&pause, NULL);
+        }
+        which = change_once(ctl, queries, queries_len, params, params_len);
+    }
+    return which;
 }
 
 int order_refuse(const char *command, const char *format, ...)

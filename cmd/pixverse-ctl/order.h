@@ -28,6 +28,18 @@ const char *order_state(const json_t *row, char *out, size_t out_bytes);
 int order_write(struct ctl *ctl, const char *query, const char *const *params,
                 size_t params_len);
 
+/**
+ * In one transaction that first locks the request of the task params[0]: the
+ * first of the queries that writes anything ends it. A row that moves between
+ * two tables at this moment may be in neither for a statement: it is tried
+ * again.
+ *
+ * @return  The place of that query, from 1; 0: none wrote; -1 after saying why.
+ */
+int order_change(struct ctl *ctl, const char *const *queries,
+                 size_t queries_len, const char *const *params,
+                 size_t params_len);
+
 /** Refuse: prints "pixverse-ctl <command>: <words>"; returns EXIT_FAILED. */
 int order_refuse(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -96,7 +96,8 @@ static bool submit_again(struct ctl *ctl, const json_t *row)
     snprintf(submission, sizeof submission, "%" PRId64,
              row_number(row, "submission"));
     const char *const params[] = {task, submission};
-    int written = order_write(ctl, "ctl_retry", params, 2);
+    const char *const queries[] = {"ctl_retry"};
+    int written = order_change(ctl, queries, 1, params, 2);
     if (written == 0) {
         order_refuse("retry",
                      "%s changed at this moment, and nothing was "

@@ -55,8 +55,9 @@
  *
  * What holds in each state, after any crash:
  *
- *   QUEUED      nothing that was sent can have been accepted; no owner, but for
- *               what is about to be settled
+ *   QUEUED      nothing that was sent can have been accepted; a row of
+ * `waiting`, but for what is about to be settled, which is somebody's row of
+ *               `task`, and what a claim could not read, which is nobody's
  *   SUBMITTING  the intent is stored: a send may have been accepted
  *   RUNNING     accepted: provider_task_id is stored
  *   READY       finished upstream: result holds what to fetch; maybe no URL
@@ -184,6 +185,24 @@ enum failure_kind {
     TEXT(char *, result)           /* READY: JSON [{"url":…,"expires_at":ms}…] */ \
     TEXT(char *, event)            /* settled: the event, headers and value      \
                                       (core/event.h) */
+
+/**
+ * Those that a task has while it waits in the queue (table waiting). All others
+ * are zero, false or empty then: nothing that was sent is open. One that comes
+ * back into the queue loses them.
+ */
+#define WAITING_COLUMNS(X)                                                       \
+    X(id)                                                                        \
+    X(fence)                                                                     \
+    X(version)                                                                   \
+    X(submission)                                                                \
+    X(account)                                                                   \
+    X(received_ms)                                                               \
+    X(deadline_ms)                                                               \
+    X(first_sent_ms)                                                             \
+    X(last_sent_ms)                                                              \
+    X(not_before_ms)                                                             \
+    X(tries)
 /* clang-format on */
 
 /**

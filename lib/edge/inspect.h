@@ -26,6 +26,11 @@ bool inspect_rows(struct inspect *inspect, const char *query,
                   void (*on_row)(void *context, const char *const *names,
                                  const struct str *values, size_t len),
                   void *context, struct err *err);
+
+/** What is run until inspect_commit() is one transaction. */
+bool inspect_begin(struct inspect *inspect, struct err *err);
+/** Ends it; what failed in it undoes all of it. */
+bool inspect_commit(struct inspect *inspect, struct err *err);
 void inspect_close(struct inspect *inspect);
 
 #endif

@@ -9,8 +9,9 @@
  * The schema's number and its migrations (sql/schema/NNNN_*.sql, inside the
  * program). Blocking: for commands, not for the loop.
  */
-#define SCHEMA_NUMBER 1  /* the newest migration of this program */
-#define PROGRAM_NUMBER 1 /* grows with what the program asks of the schema */
+#define SCHEMA_NUMBER 2  /* the newest migration of this program */
+#define SCHEMA_FIRST 2   /* the oldest that it brings up to that one */
+#define PROGRAM_NUMBER 2 /* grows with what the program asks of the schema */
 
 struct schema_state {
     int number;      /* stored; 0: nothing is there */

@@ -5,7 +5,7 @@ WITH s (sequence, most) AS (
     VALUES
         (pg_get_serial_sequence('request', 'id'), greatest(
             (SELECT max(id) FROM request), (SELECT max(id) FROM task),
-            (SELECT max(id) FROM closed))),
+            (SELECT max(id) FROM waiting), (SELECT max(id) FROM closed))),
         (pg_get_serial_sequence('lease', 'id'), greatest(
             (SELECT max(id) FROM lease),
             (SELECT max(owner) FROM task WHERE owner > 0)))

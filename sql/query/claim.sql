@@ -1,7 +1,8 @@
 -- Waiting rows become ours with the intent to send: what task_step() says of a
 -- claimed task. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
--- $6 GENERATIONS_MAX or 0. The first row tells the room, even if none came; -1:
--- another claim counts at this moment.
+-- $6 GENERATIONS_MAX or 0. One that this program can't read leaves the queue as it
+-- is, nobody's. The first row tells the room, even if none came; -1: another claim
+-- counts at this moment.
 WITH room AS MATERIALIZED (
     SELECT CASE
         WHEN $6::integer = 0 OR NOT EXISTS (SELECT FROM waiting)
@@ -14,34 +15,46 @@ WITH room AS MATERIALIZED (
                 AND last_sent_ms > $2::bigint - 600000)))
         END AS n
 ), pick AS MATERIALIZED (
-    SELECT w.task
+    SELECT w.id
     FROM waiting w
     WHERE w.not_before_ms <= $2::bigint
         AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
         -- Not a join: without statistics it would look at every pair.
-        AND (SELECT o.task FROM cancel o WHERE o.task = w.task) IS NULL
-        AND (SELECT :readable FROM task t WHERE t.id = w.task)
+        AND (SELECT o.task FROM cancel o WHERE o.task = w.id) IS NULL
         AND NOT EXISTS (
             SELECT FROM hold
             WHERE (reason IN ('auth', 'balance', 'channel')
                     AND scope = $4::text)
                 OR (reason = 'storage' AND scope = $5::text)
                 OR (reason = 'operator' AND scope = '*'))
-    ORDER BY w.priority DESC, w.task
+    ORDER BY w.priority DESC, w.id
     LIMIT (SELECT greatest(0, n) FROM room)
     FOR UPDATE OF w SKIP LOCKED
 ), gone AS (
-    DELETE FROM waiting w USING pick WHERE w.task = pick.task
+    DELETE FROM waiting w USING pick
+    WHERE w.id = pick.id
+    RETURNING
+        :w.queued_columns
+), t AS MATERIALIZED (
+    SELECT t.*, :readable IS TRUE AS readable FROM gone t
+), left_alone AS (
+    INSERT INTO task (
+        :closed_columns)
+    SELECT
+        :closed_columns
+    FROM t WHERE NOT readable
 ), c AS (
-    UPDATE task t SET
-        state = :SUBMITTING, owner = $1::bigint, fence = t.fence + 1,
-        version = t.version + 1, sends = t.sends + 1, doubt = false,
-        account = $4::text, first_sent_ms = $2::bigint,
-        last_sent_ms = $2::bigint, takeovers = 0
-    FROM pick
-    WHERE t.id = pick.task AND t.state = :QUEUED
-    RETURNING t.*
+    INSERT INTO task (
+        :closed_columns)
+    SELECT
+        id, :SUBMITTING, $1::bigint, fence + 1, version + 1, submission,
+        sends + 1, false, late, billed_open, $4::text, provider_task_id,
+        received_ms, deadline_ms, $2::bigint, $2::bigint, submitted_ms,
+        generated_ms, stored_ms, settled_ms, not_before_ms, tries, 0,
+        takeovers_since_ms, kind, has_cost, cost, credits_cost, result, event
+    FROM t WHERE readable
+    RETURNING *
 ), whole AS (
     SELECT
         :c.task_columns,

@@ -5,6 +5,7 @@
 WITH done AS (
     DELETE FROM cancel o WHERE NOT EXISTS (
         SELECT FROM task t WHERE t.id = o.task)
+        AND NOT EXISTS (SELECT FROM waiting w WHERE w.id = o.task)
 ), waits AS MATERIALIZED (
     SELECT count(*) AS n FROM (SELECT FROM waiting LIMIT 1000000) w
 ), counted AS (

@@ -1,4 +1,4 @@
--- pixverse-ctl list: newest first, unfinished and told ones.
+-- pixverse-ctl list: newest first, in flight, waiting and told.
 -- $1 states (an array literal, null: all), $2 tenant (null: all),
 -- $3 received since (ms), $4 how many at most, $5 states with a kind, as
 -- 100 * state + kind (null: all).
@@ -13,6 +13,15 @@ WITH found AS (
         AND ($2::text IS NULL OR r.tenant = $2::text)
         AND t.received_ms >= $3::bigint
       ORDER BY t.id DESC LIMIT $4::bigint)
+    UNION ALL
+    (SELECT w.id, :QUEUED, 0, 0, false, false, '', 0, NULL,
+            r.request_id, r.tenant, r.mode, r.priority,
+            w.received_ms
+       FROM waiting w JOIN request r USING (id)
+      WHERE ($1::int[] IS NULL OR :QUEUED = ANY ($1::int[]))
+        AND ($2::text IS NULL OR r.tenant = $2::text)
+        AND w.received_ms >= $3::bigint
+      ORDER BY w.id DESC LIMIT $4::bigint)
     UNION ALL
     (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
             t.settled_ms, CASE WHEN t.has_cost THEN t.cost END AS cost,

@@ -9,6 +9,12 @@ WITH t AS (
     UNION ALL
     SELECT
         id, state, owner, submission, sends, doubt, late, billed_open,
+        provider_task_id, first_sent_ms, kind, has_cost, cost, event, false
+      FROM (SELECT :w.queued_columns FROM waiting w) q
+     WHERE id = (SELECT id FROM request WHERE request_id = $1::text)
+    UNION ALL
+    SELECT
+        id, state, owner, submission, sends, doubt, late, billed_open,
         provider_task_id, first_sent_ms, kind, has_cost, cost, event, true
       FROM closed
      WHERE id = (SELECT id FROM request WHERE request_id = $1::text))

@@ -7,6 +7,11 @@ WITH t AS (
       FROM task JOIN request USING (id) WHERE request_id = $1::text
     UNION ALL
     SELECT
+        :q.closed_columns, NULL::bigint
+      FROM (SELECT :w.queued_columns FROM waiting w) q
+      JOIN request USING (id) WHERE request_id = $1::text
+    UNION ALL
+    SELECT
         :closed.closed_columns, closed.closed_ms
       FROM closed JOIN request USING (id) WHERE request_id = $1::text),
 -- The hold of one task: a doubt waits for a worker with its own key and base URL
@@ -76,11 +81,11 @@ SELECT json_strip_nulls(json_build_object(
                                THEN coalesce(l.dead, true) END,
            'unreadable', nullif(EXISTS (SELECT FROM task t
                WHERE t.id = r.id AND :readable IS NOT TRUE), false),
-           'waiting', w.task IS NOT NULL,
-           'ahead', CASE WHEN w.task IS NOT NULL THEN
+           'waiting', w.id IS NOT NULL,
+           'ahead', CASE WHEN w.id IS NOT NULL THEN
                (SELECT count(*) FROM waiting o
                  WHERE o.priority > w.priority
-                    OR (o.priority = w.priority AND o.task < w.task)) END,
+                    OR (o.priority = w.priority AND o.id < w.id)) END,
            'workers', (SELECT count(*) FROM lease WHERE NOT dead),
            'holds', (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope, 'since_ms', since_ms,
@@ -89,5 +94,5 @@ SELECT json_strip_nulls(json_build_object(
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
   FROM t
   JOIN request r USING (id)
-  LEFT JOIN waiting w ON w.task = t.id
+  LEFT JOIN waiting w ON w.id = t.id
   LEFT JOIN lease l ON l.id = t.owner;

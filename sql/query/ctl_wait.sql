@@ -9,5 +9,7 @@ SELECT json_strip_nulls(json_build_object(
   FROM request r
   JOIN (SELECT id, state, kind, submitted_ms, event FROM task
         UNION ALL
+        SELECT id, :QUEUED, 0, 0, NULL FROM waiting
+        UNION ALL
         SELECT id, state, kind, submitted_ms, event FROM closed) t USING (id)
  WHERE r.request_id = ANY ($1::text[]);

@@ -2,7 +2,13 @@
 SELECT json_strip_nulls(json_build_object(
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
            'states', (SELECT json_object_agg(state, n) FROM
-                         (SELECT state, count(*) AS n FROM task
+                         (SELECT state, sum(rows) AS n FROM
+                             (SELECT state, count(*) AS rows FROM task
+                               GROUP BY state
+                              UNION ALL
+                              SELECT :QUEUED, count(*) FROM
+                                  (SELECT FROM waiting LIMIT 1000000) w
+                              HAVING count(*) > 0) n
                            GROUP BY state) s),
            'workers', (SELECT count(*) FROM lease WHERE NOT dead),
            'holds', (SELECT json_agg(json_build_object(

@@ -1,36 +1,47 @@
 -- Waiting rows past their deadline, and cancelled ones, become ours, queued
--- still, to be settled.
+-- still, to be settled; those that this program can't read leave the queue as they
+-- are, nobody's.
 -- $1 owner, $2 now, $3 most rows.
 WITH late AS MATERIALIZED (
-    SELECT w.task
+    SELECT w.id
     FROM waiting w
     WHERE w.deadline_ms > 0 AND w.deadline_ms <= $2::bigint
-        AND (SELECT :readable FROM task t WHERE t.id = w.task)
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     ORDER BY w.deadline_ms
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
 ), ordered AS MATERIALIZED (
-    SELECT w.task
-    FROM cancel o JOIN waiting w ON w.task = o.task
-    WHERE (SELECT :readable FROM task t WHERE t.id = w.task)
-        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    SELECT w.id
+    FROM cancel o JOIN waiting w ON w.id = o.task
+    WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
 ), pick AS MATERIALIZED (
-    SELECT task FROM late UNION SELECT task FROM ordered
+    SELECT id FROM late UNION SELECT id FROM ordered
     LIMIT $3::integer
 ), gone AS (
-    DELETE FROM waiting w USING pick WHERE w.task = pick.task
+    DELETE FROM waiting w USING pick
+    WHERE w.id = pick.id
+    RETURNING
+        :w.queued_columns
+), seen AS MATERIALIZED (
+    SELECT t.*, :readable IS TRUE AS readable FROM gone t
 ), t AS (
-    UPDATE task u SET
-        owner = $1::bigint, fence = u.fence + 1, version = u.version + 1
-    FROM pick
-    WHERE u.id = pick.task AND u.state = :QUEUED
-    RETURNING u.*
+    INSERT INTO task (
+        :closed_columns)
+    SELECT
+        id, state, CASE WHEN readable THEN $1::bigint ELSE owner END,
+        fence + readable::integer, version + readable::integer, submission,
+        sends, doubt, late, billed_open, account, provider_task_id, received_ms,
+        deadline_ms, first_sent_ms, last_sent_ms, submitted_ms, generated_ms,
+        stored_ms, settled_ms, not_before_ms, tries, takeovers,
+        takeovers_since_ms, kind, has_cost, cost, credits_cost, result, event
+    FROM seen
+    RETURNING *
 )
 SELECT
     :t.task_columns,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel
-FROM t JOIN request r ON r.id = t.id;
+FROM t JOIN request r ON r.id = t.id
+WHERE t.owner = $1::bigint;

@@ -32,15 +32,15 @@ WITH v AS MATERIALIZED (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, CASE WHEN event IS NULL THEN :QUEUED ELSE :FAILED END,
-        CASE WHEN event IS NULL THEN 0 ELSE $14::bigint END, 0, 0, 0, 0,
-        false, false, false, '', '', received_ms, deadline_ms, 0, 0, 0, 0, 0,
-        CASE WHEN event IS NULL THEN 0 ELSE received_ms END, 0, 0, 0, 0,
-        CASE WHEN event IS NULL THEN 0 ELSE :invalid_request END,
-        false, 0, 0, NULL, event
-    FROM e
+        id, :FAILED, $14::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
+        :invalid_request, false, 0, 0, NULL, event
+    FROM e WHERE event IS NOT NULL
 ), w AS (
-    INSERT INTO waiting (task, priority, not_before_ms, deadline_ms)
-    SELECT id, priority, 0, deadline_ms FROM e WHERE event IS NULL
+    INSERT INTO waiting (
+        priority, :waiting_columns)
+    SELECT
+        priority, id, 0, 0, 0, '', received_ms, deadline_ms, 0, 0, 0, 0
+    FROM e WHERE event IS NULL
 )
 SELECT id, request_id FROM e;

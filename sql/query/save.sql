@@ -1,6 +1,6 @@
 -- Rows whose state changed, where they are still what the turn saw. Locked in
 -- one order, so that two batches can't wait for each other. A row that waits
--- again comes back into the queue with it.
+-- again goes back into the queue.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest(
         :task_arrays
@@ -15,16 +15,21 @@ WITH given AS MATERIALIZED (
     FOR UPDATE OF t
 ), saved AS (
     UPDATE task t SET
-        owner = CASE WHEN l.state = :QUEUED THEN 0 ELSE l.owner END,
+        owner = l.owner,
         :task_changes
     FROM l
-    WHERE t.id = l.id
-    RETURNING t.id, t.state, t.not_before_ms, t.deadline_ms
+    WHERE t.id = l.id AND l.state <> :QUEUED
+    RETURNING t.id
+), gone AS (
+    DELETE FROM task t USING l
+    WHERE t.id = l.id AND l.state = :QUEUED
+    RETURNING
+        :l.waiting_columns
 ), queued AS (
-    INSERT INTO waiting (task, priority, not_before_ms, deadline_ms)
-    SELECT s.id, r.priority, s.not_before_ms, s.deadline_ms
-    FROM saved s JOIN request r ON r.id = s.id
-    WHERE s.state = :QUEUED
-    ON CONFLICT (task) DO NOTHING
+    INSERT INTO waiting (
+        priority, :waiting_columns)
+    SELECT
+        coalesce(r.priority, 0), :gone.waiting_columns
+    FROM gone LEFT JOIN request r ON r.id = gone.id
 )
-SELECT id FROM saved;
+SELECT id FROM saved UNION ALL SELECT id FROM gone;

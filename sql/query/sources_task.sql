@@ -1,4 +1,3 @@
--- What has a provider id is somebody's: what waits is not looked at.
 SELECT provider_task_id, state, kind FROM task
 WHERE owner <> 0 AND provider_task_id <> ''
     AND provider_task_id = ANY ($1::text[]);

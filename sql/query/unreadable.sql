@@ -1,5 +1,5 @@
--- Rows that nobody works on because this program can't read them: they wait, are
--- ours, or their worker is gone. A live worker that has one may be a later
+-- Rows that nobody works on because this program can't read them: they are
+-- nobody's, ours, or their worker is gone. A live worker that has one may be a later
 -- program. A part of the table at a time. $1 owner, $2 most rows to name, $3 the
 -- last row of the part before, $4 rows of a part. The first column counts those
 -- of the part, the second names its last row, 0 where none is behind it.

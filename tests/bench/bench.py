@@ -87,11 +87,10 @@ PLAIN = """
     SELECT * FROM unnest(%s::text[], %s::bytea[], %s::text[], %s::smallint[],
         %s::smallint[], %s::text[], %s::text[], %s::bigint[])"""
 PLAIN_ALL = f"""
-    WITH r AS ({PLAIN} RETURNING id, priority, received_ms), t AS (
-        INSERT INTO plain.task SELECT id, 0, 0, 0, 0, 0, 0, false, false, false, '',
-            '', received_ms, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0, NULL, NULL
-        FROM r)
-    INSERT INTO plain.waiting SELECT id, priority, 0, 0 FROM r"""
+    WITH r AS ({PLAIN} RETURNING id, priority, received_ms)
+    INSERT INTO plain.waiting (id, priority, fence, version, submission, tries,
+        received_ms, deadline_ms, not_before_ms, first_sent_ms, last_sent_ms, account)
+    SELECT id, priority, 0, 0, 0, 0, received_ms, 0, 0, 0, 0, '' FROM r"""
 
 
 def plain_inserts(w, n):
@@ -107,7 +106,7 @@ def plain_inserts(w, n):
     for statement in (PLAIN_ALL, PLAIN):
         w.db.execute("DROP SCHEMA IF EXISTS plain CASCADE")
         w.db.execute("CREATE SCHEMA plain")
-        for table in ("request", "task", "waiting"):
+        for table in ("request", "waiting"):
             w.db.execute(f"CREATE TABLE plain.{table} (LIKE {table} INCLUDING ALL)")
         w.db.execute("CHECKPOINT")
         os.sched_setaffinity(0, {0})

@@ -34,7 +34,8 @@ def main():
         video = second["videos"][0]
         tap.equal(sha256_of(file_of(video["uri"])), video["sha256"],
                   "its video is stored")
-        wait_for(lambda: world.query("SELECT count(*) FROM task")[0][0] == 0, 150,
+        wait_for(lambda: world.query("SELECT (SELECT count(*) FROM task)"
+                                     " + (SELECT count(*) FROM waiting)")[0][0] == 0, 150,
                  "both closed")
         world.pump(1)
         kinds = {e["error"]["kind"] for e in world.events.get("late-failure", [])

@@ -127,10 +127,10 @@ def check_mass(world):
         "WITH r AS (INSERT INTO request (request_id, content, tenant, mode, priority, "
         "deadline_seconds, warnings, body, received_ms) SELECT "
         "'mass-' || i, '', 'default', 1, 5, 1, '[]', '{}', 1 FROM "
-        f"generate_series(1, {size}) i RETURNING id), t AS (INSERT INTO task SELECT "
-        "id, 0, 0, 0, 0, 0, 0, false, false, false, '', '', 1, 1001, 0, 0, 0, 0, 0, "
-        "0, 0, 0, 0, 0, 0, false, 0, 0 FROM r RETURNING id), w AS (INSERT INTO "
-        "waiting SELECT id, 5, 0, 1001 FROM t) SELECT count(*) FROM t")
+        f"generate_series(1, {size}) i RETURNING id) INSERT INTO waiting (id, priority, "
+        "fence, version, submission, tries, received_ms, deadline_ms, not_before_ms, "
+        "first_sent_ms, last_sent_ms, account) SELECT id, 5, 0, 0, 0, 0, 1, 1001, 0, 0, "
+        "0, '' FROM r RETURNING 1")
     beats = "SELECT max(counter) FROM lease WHERE NOT dead"
     began, before = time.monotonic(), world.query(beats)[0][0]
     wait_for(lambda: world.query("SELECT count(*) FROM closed WHERE kind = 6 AND "

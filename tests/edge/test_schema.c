@@ -15,7 +15,7 @@ static int create(void **state)
 static void count_step(void *context, int number, const char *name)
 {
     int *steps = context;
-    ++*steps;
+    *steps = *steps ? *steps + 1 : SCHEMA_FIRST;
     assert_int_equal(number, *steps);
     assert_true(strstr(name, ".sql") != NULL);
 }
@@ -51,13 +51,31 @@ TEST_CASE_WITH(migrate__a_step_that_fails__leaves_nothing, create,
     struct err err = {0};
     trial_sql(trial, "CREATE TABLE account (in_the_way int)");
     assert_false(schema_migrate(trial->url, NULL, NULL, &err));
-    assert_non_null(strstr(err.text, "0001_first.sql"));
+    assert_non_null(strstr(err.text, "0002_first.sql"));
     assert_int_equal(
         trial_number(trial, "SELECT count(*) FROM pg_tables WHERE schemaname = "
                             "'public'"),
         1);
     trial_sql(trial, "DROP TABLE account");
     assert_true(schema_migrate(trial->url, NULL, NULL, &err));
+}
+
+TEST_CASE_WITH(migrate__a_schema_from_before__is_refused_in_words, create,
+               trial_teardown)
+{
+    struct trial *trial = *state;
+    struct err err = {0};
+    trial_sql(trial, "CREATE TABLE meta AS SELECT true AS one, 1 AS number, 1 "
+                     "AS program_min");
+    assert_false(schema_migrate(trial->url, NULL, NULL, &err));
+    assert_non_null(strstr(err.text, "empty database"));
+    assert_int_equal(
+        trial_number(trial, "SELECT count(*) FROM pg_tables WHERE schemaname = "
+                            "'public'"),
+        1);
+    const struct schema_state before = {SCHEMA_FIRST - 1, 1};
+    assert_false(schema_fits(&before, &err));
+    assert_non_null(strstr(err.text, "empty database"));
 }
 
 TEST_CASE(read__nobody_there__is_transient)
@@ -73,10 +91,10 @@ TEST_CASE(read__nobody_there__is_transient)
 TEST_CASE(fits__older_and_newer__says_what_mends_it)
 {
     struct err err = {0};
-    const struct schema_state older = {SCHEMA_NUMBER - 1, 1};
+    const struct schema_state nothing = {0, 0};
     const struct schema_state newer = {SCHEMA_NUMBER + 1, PROGRAM_NUMBER};
     const struct schema_state beyond = {SCHEMA_NUMBER + 5, PROGRAM_NUMBER + 1};
-    assert_false(schema_fits(&older, &err));
+    assert_false(schema_fits(&nothing, &err));
     assert_non_null(strstr(err.text, "migrate"));
     assert_true(schema_fits(&newer, &err));
     assert_false(schema_fits(&beyond, &err));
@@ -108,7 +126,7 @@ TEST_CASE_WITH(inspect__a_query__gives_rows_by_name, create, trial_teardown)
     assert_non_null(inspect);
     assert_true(inspect_rows(inspect, "schema", NULL, 0, on_row, &seen, &err));
     assert_int_equal(seen.rows, 1);
-    assert_string_equal(seen.last, "number=1");
+    assert_string_equal(seen.last, "number=2");
     const char *const params[] = {"name", "5", "account", ""};
     assert_true(inspect_rows(inspect, "join", params, 4, on_row, &seen, &err));
     assert_string_equal(seen.last, "id=1");

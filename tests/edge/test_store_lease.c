@@ -47,7 +47,7 @@ static bool learn(struct trial *trial, int64_t task, int32_t submission,
                   const char *id)
 {
     struct trial_answer answer = learn_as(trial, task, submission, id);
-    assert_int_equal(answer.err.kind, ERR_NONE);
+    assert_string_equal(answer.err.text, "");
     return answer.done;
 }
 
@@ -397,10 +397,9 @@ TEST(learn__of_an_earlier_submission__is_kept_with_it)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 1);
     assert_true(learn(trial, row.id, 0, "task_1"));
     assert_string_equal(
-        trial_sql(trial,
-                  "SELECT p.provider_task_id || ' ' || t.state || "
-                  "t.provider_task_id FROM past p JOIN task t USING (id)"),
-        "task_1 0");
+        trial_sql(trial, "SELECT p.provider_task_id || ' ' || w.submission "
+                         "FROM past p JOIN waiting w USING (id)"),
+        "task_1 1");
     assert_false(learn(trial, row.id, 0, "task_1"));
     struct trial_answer other = learn_as(trial, row.id, 0, "task_2");
     assert_int_equal(other.err.kind, ERR_PERMANENT);

@@ -52,6 +52,28 @@ TEST_CASE_WITH(cancelled__while_it_waits__is_never_claimed_but_expires,
     assert_false(result.claimed[0].cancel);
 }
 
+/** Nobody forgets the order while it waits, nor does anything buy it. */
+TEST_CASE_WITH(cancelled__while_others_count__stays_ordered, trial_setup,
+               trial_teardown)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int64_t *ids = trial_requests(trial, 1);
+    cancel(trial, ids[0]);
+    for (int i = 0; i < 3; i++) {
+        trial_count(trial, false);
+    }
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 9});
+    assert_int_equal(result.claimed_len, 0);
+    result =
+        trial_good_turn(trial, (struct turn){.owner = me, .expires_max = 9});
+    assert_int_equal(result.expired_len, 1);
+    trial_count(trial, false);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
+}
+
 TEST_CASE_WITH(cancelled__in_flight__is_told_to_its_owner_alone, trial_setup,
                trial_teardown)
 {

@@ -47,6 +47,8 @@ static void prepare(struct trial *trial, const char *query,
 #define MINE "1"
 #define SOURCES "'{task_2000,task_1}'"
 #define UNREADABLE "1, 5, 100, 500"
+#define ADOPT "1, 1800000000000, 100, 0"
+#define LEARN "7, 0, 'task_7'"
 
 /** A lease, and so many requests that wait: each known by its id from 1. */
 static void fill(struct trial *trial)
@@ -63,8 +65,8 @@ static void fill(struct trial *trial)
                   tables[i]);
     }
     /* What autovacuum says of a quiet queue: an order now and then. */
-    run(trial, "INSERT INTO waiting SELECT i, 5, 0, 0 FROM "
-               "generate_series(1, 1000) i");
+    run(trial, "INSERT INTO waiting SELECT i, 5, 0, 0, 0, 0, 1, 0, 0, 0, 0, '' "
+               "FROM generate_series(1, 1000) i");
     run(trial, "INSERT INTO cancel VALUES (1, 1)");
     PQclear(PQexec(trial->conn, "VACUUM ANALYZE waiting, cancel"));
     run(trial, "DELETE FROM waiting");
@@ -75,17 +77,18 @@ static void fill(struct trial *trial)
     prepare(trial, "sources_task", SOURCES);
     prepare(trial, "unreadable", UNREADABLE);
     prepare(trial, "cancels", MINE);
+    prepare(trial, "adopt", ADOPT);
+    prepare(trial, "learn", LEARN);
+    prepare(trial, "learn_waiting", LEARN);
+    prepare(trial, "ctl_cancel", MINE);
     trial_sql(trial,
               "INSERT INTO request (request_id, content, tenant, mode, "
               "priority, warnings, body, received_ms) SELECT "
               "'m-' || i, '', 't', 1, 5, '[]', '{}', 1 FROM "
               "generate_series(1, %d) i",
               2 * MASS);
-    run(trial,
-        "INSERT INTO task SELECT id, 0, 0, 0, 0, 0, 0, false, false, false, "
-        "'', '', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0 "
-        "FROM request");
-    run(trial, "INSERT INTO waiting SELECT id, 5, 0, 0 FROM task");
+    run(trial, "INSERT INTO waiting SELECT id, 5, 0, 0, 0, 0, 1, 0, 0, 0, 0, "
+               "'' FROM request");
 }
 
 /** Of one line of a plan: rows that its node gave, or threw away. */
@@ -136,7 +139,7 @@ TEST(a_claim__behind_many_cancels__looks_at_each_once)
     trial_join(trial);
     fill(trial);
     trial_sql(trial,
-              "INSERT INTO cancel (task) SELECT id FROM task WHERE id <= %d",
+              "INSERT INTO cancel (task) SELECT id FROM waiting WHERE id <= %d",
               MASS);
     assert_true(work_of(trial, "claim", CLAIM) < 10 * MASS);
 }
@@ -147,7 +150,7 @@ TEST(an_expiry__of_a_mass__takes_what_it_wants)
     trial_join(trial);
     fill(trial);
     trial_sql(trial,
-              "INSERT INTO cancel (task) SELECT id FROM task WHERE id <= %d",
+              "INSERT INTO cancel (task) SELECT id FROM waiting WHERE id <= %d",
               MASS);
     assert_true(work_of(trial, "expire", EXPIRE) < 10 * MASS);
     assert_true(work_of(trial, "cancels", MINE) < 10 * MASS);
@@ -155,20 +158,43 @@ TEST(an_expiry__of_a_mass__takes_what_it_wants)
     assert_true(work_of(trial, "expire", EXPIRE) < 10 * MASS);
 }
 
-/** Ten are somebody's; the others wait. */
+#define TASK_OF_REQUEST                                                        \
+    "INSERT INTO task SELECT id, 2, %d, 1, 1, 0, 1, false, false, false, '', " \
+    "'task_' || id, 1, 0, 1, 1799999999999, 0, 0, 0, 0, 0, 0, 0, 0, 0, "       \
+    "false, 0, 0 FROM request WHERE id %% 2000 = 0"
+
+/** Ten are ours; all others wait. */
 TEST(what_is_owned__behind_a_queue__is_found_without_it)
 {
     struct trial *trial = *state;
     trial_join(trial);
     fill(trial);
-    run(trial, "WITH t AS (UPDATE task SET owner = 1, state = 2, last_sent_ms "
-               "= 1799999999999, provider_task_id = 'task_' || id WHERE id % "
-               "2000 = 0 RETURNING id) DELETE FROM waiting w USING t WHERE "
-               "w.task = t.id");
+    trial_sql(trial, TASK_OF_REQUEST, 1);
+    trial_sql(trial, "DELETE FROM waiting w USING task t WHERE w.id = t.id");
     assert_true(work_of(trial, "mine", MINE) < 100);
-    assert_true(work_of(trial, "unreadable", UNREADABLE) < 5000);
+    assert_true(work_of(trial, "adopt", ADOPT) < 100);
+    assert_true(work_of(trial, "unreadable", UNREADABLE) < 500);
     assert_true(work_of(trial, "sources_task", SOURCES) < 100);
     assert_true(work_of(trial, "claim", CLAIM) < 300);
+    assert_true(work_of(trial, "learn", LEARN) < 30);
+    assert_true(work_of(trial, "learn_waiting", LEARN) < 30);
+    assert_true(work_of(trial, "ctl_cancel", MINE) < 30);
+}
+
+/** A mass is another's; ten are ours. */
+TEST(what_is_ours__beside_a_mass_of_others__is_found_alone)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    trial_join(trial);
+    fill(trial);
+    trial_sql(trial, TASK_OF_REQUEST, 1);
+    trial_sql(trial,
+              "INSERT INTO task SELECT t.id + i, t.state, 2, 1, 1, 0, 1, "
+              "false, false, false, '', '', 1, 0, 1, 1, 0, 0, 0, 0, 0, "
+              "0, 0, 0, 0, false, 0, 0 FROM task t, "
+              "generate_series(1, 999) i");
+    assert_true(work_of(trial, "mine", MINE) < 100);
 }
 
 TESTS_RUN(NULL, NULL)

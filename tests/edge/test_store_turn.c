@@ -27,17 +27,26 @@ TEST(claim__a_waiting_row__is_what_the_step_says)
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     trial_requests(trial, 1);
-    const char *const lived = /* it waited, was refused, was taken over */
-        "UPDATE task SET fence = 6, version = 9, submission = 2, tries = 4, "
-        "takeovers = 3, takeovers_since_ms = 77, deadline_ms = 4102444800000, "
-        "not_before_ms = 55, first_sent_ms = 33, last_sent_ms = 44, "
-        "account = 'another', cost = 1.5, credits_cost = 2.5, has_cost = true";
+    const char *const lived = /* it waited, was refused, waited again */
+        "UPDATE waiting SET fence = 6, version = 9, submission = 2, tries = 4, "
+        "deadline_ms = 4102444800000, not_before_ms = 55, first_sent_ms = 33, "
+        "last_sent_ms = 44, account = 'another'";
     trial_sql(trial, "%s", lived);
-    int64_t id = trial_number(trial, "SELECT id FROM task");
-    struct turn_result result = trial_good_turn(
-        trial, (struct turn){.owner = me, .rereads = &id, .rereads_len = 1});
-    assert_int_equal(result.rereads_len, 1);
-    const struct task waits = {.row = result.rereads[0].row};
+    int64_t id = trial_number(trial, "SELECT id FROM waiting");
+    const struct task waits = {
+        .row = {.id = id,
+                .state = QUEUED,
+                .fence = 6,
+                .version = 9,
+                .submission = 2,
+                .tries = 4,
+                .received_ms = TRIAL_NOW,
+                .deadline_ms = INT64_C(4102444800000),
+                .not_before_ms = 55,
+                .first_sent_ms = 33,
+                .last_sent_ms = 44,
+                .account = "another"},
+    };
     const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
     const struct policy policy = {.account = TRIAL_ACCOUNT};
     struct step step = task_step(&waits, &outcome, &policy, TRIAL_NOW + 1000);
@@ -46,7 +55,7 @@ TEST(claim__a_waiting_row__is_what_the_step_says)
     expected.fence += 1;
     assert_true(step.save);
 
-    result =
+    struct turn_result result =
         trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 5});
     assert_int_equal(result.claimed_len, 1);
     const struct task_read *read = &result.claimed[0];
@@ -101,7 +110,7 @@ TEST(claim__not_before_and_deadline__are_kept)
     rows[1].deadline_seconds = 10;
     trial_intake(trial, rows, 3);
     trial_sql(trial,
-              "UPDATE waiting SET not_before_ms = %lld WHERE task = "
+              "UPDATE waiting SET not_before_ms = %lld WHERE id = "
               "(SELECT id FROM request WHERE request_id = 'r-00000')",
               (long long)TRIAL_NOW + 50000);
     struct turn late = {
@@ -371,9 +380,10 @@ TEST(save__queued_again__waits_with_its_priority)
     row.tries = 1;
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
     assert_string_equal(
-        trial_sql(trial, "SELECT priority || ' ' || w.not_before_ms || ' ' || "
-                         "owner FROM waiting w JOIN task ON id = w.task"),
-        "7 1800000005000 0");
+        trial_sql(trial, "SELECT concat_ws(' ', priority, not_before_ms, "
+                         "tries, fence, version, account) FROM waiting"),
+        "7 1800000005000 1 1 2 " TRIAL_ACCOUNT);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
     struct turn_result result = trial_good_turn(
         trial, (struct turn){
                    .owner = me, .claims_max = 1, .now_ms = TRIAL_NOW + 5000});
@@ -478,8 +488,9 @@ TEST(facts__of_any_submission__have_what_its_key_is_made_of)
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     const int64_t *ids = trial_requests(trial, 2);
-    trial_sql(trial, "UPDATE task SET submission = 3 WHERE id = %lld",
+    trial_sql(trial, "UPDATE waiting SET submission = 3 WHERE id = %lld",
               (long long)ids[1]);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
     struct turn_result result = trial_good_turn(
         trial, (struct turn){.owner = me, .facts = ids, .facts_len = 2});
     assert_int_equal(result.facts_len, 2);
@@ -515,9 +526,8 @@ TEST(expire__past_the_deadline__is_ours_and_queued)
     /* Back to the others, by an owner that thinks otherwise. */
     struct task_row back = *row;
     assert_int_equal(trial_save(trial, me, &back), SAVE_DONE);
-    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting JOIN "
-                                         "task ON id = task AND owner = 0"),
-                     2);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 2);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
 }
 
 TEST(adopt__a_dead_lease__its_rows_are_ours_in_doubt)
@@ -683,7 +693,54 @@ static struct told unreadable(struct trial *trial, int64_t owner)
     return unreadable_part(trial, owner, 0, 100);
 }
 
-TEST(unreadable_rows__in_the_queue_or_orphaned__are_passed_by)
+/** What a claim or an expiry can't read leaves the queue as it is, and a
+ * program that can takes it over. */
+TEST(unreadable_rows__in_the_queue__are_left_aside_whole)
+{
+    static const char *const breaks[] = {
+        "UPDATE waiting SET account = repeat('x', 34) WHERE id IN (1, 2, 7)",
+        "ALTER TABLE task ALTER COLUMN tries DROP NOT NULL",
+        "ALTER TABLE waiting ALTER COLUMN tries DROP NOT NULL",
+        "UPDATE waiting SET tries = NULL WHERE id = 3",
+        "DELETE FROM request WHERE id = 4",
+        "UPDATE request SET body = NULL WHERE id = 5",
+        "UPDATE waiting SET fence = 7, version = 8, deadline_ms = 9 "
+        "WHERE id = 1",
+        "INSERT INTO cancel VALUES (2)",
+    };
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 7);
+    for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
+        trial_sql(trial, "%s", breaks[i]);
+    }
+    struct turn all = {
+        .owner = me, .claims_max = 8, .expires_max = 8, .adopts_max = 8};
+    struct turn_result result = trial_good_turn(trial, all);
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(result.claimed[0].row.id, 6);
+    assert_int_equal(result.expired_len, 0);
+    assert_int_equal(result.adopted_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 0);
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', state, owner, fence, version, "
+                         "length(account)) FROM task WHERE id = 1"),
+        "0 0 7 8 34");
+    assert_int_equal(unreadable(trial, me).count, 6);
+    trial_sql(trial, "UPDATE task SET account = '' WHERE owner = 0");
+    result = trial_good_turn(trial, all);
+    assert_int_equal(result.adopted_len, 3);
+    assert_int_equal(result.adopted[0].row.fence, 8);
+    /* Back in the queue, with all that it had. */
+    struct task_row row = result.adopted[0].row;
+    assert_int_equal(row.id, 1);
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    assert_string_equal(trial_sql(trial, "SELECT concat_ws(' ', id, fence, "
+                                         "deadline_ms) FROM waiting"),
+                        "1 8 9");
+}
+
+TEST(unreadable_rows__owned_or_orphaned__are_passed_by)
 {
     static const char *const breaks[] = {
         "UPDATE task SET state = 77 WHERE id = 1",
@@ -697,6 +754,7 @@ TEST(unreadable_rows__in_the_queue_or_orphaned__are_passed_by)
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
     trial_requests(trial, 8);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 8});
     assert_int_equal(unreadable(trial, me).count, 0);
     for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
         trial_sql(trial, "%s", breaks[i]);
@@ -716,17 +774,9 @@ TEST(unreadable_rows__in_the_queue_or_orphaned__are_passed_by)
         assert_int_equal(told.last, i < 2 ? 3 * (i + 1) : 0);
         assert_int_equal(told.first, counts[i] ? 3 * i + 1 : 0);
     }
-    struct turn_result result = trial_good_turn(
-        trial, (struct turn){.owner = me, .claims_max = 8, .adopts_max = 8});
-    assert_int_equal(result.claimed_len, 2);
-    assert_int_equal(result.adopted_len, 0);
-    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 6);
-
     /* The same rows, orphaned: a state of 1 needs its body still. */
-    trial_sql(trial, "DELETE FROM waiting");
-    trial_sql(trial, "UPDATE task SET owner = 0, state = CASE WHEN id = 1 "
-                     "THEN 77 ELSE 1 END");
-    result =
+    trial_sql(trial, "UPDATE task SET owner = 0");
+    struct turn_result result =
         trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 8});
     assert_int_equal(result.adopted_len, 2);
     assert_int_equal(unreadable(trial, me).count, 6);

@@ -21,8 +21,8 @@ struct reason_of {
 
 #define SHARED_MAX 64
 
-/** A request and its task; a row of `request`, `task` or `closed`,
- * `waiting`. */
+/** A request and its task; a row of `request`, and one of `waiting`, `task` or
+ * `closed`. */
 struct record_of {
     struct intake_row request;       /* texts owned by tables->arena */
     struct task_row row;             /* its texts are on the heap */
@@ -136,8 +136,11 @@ struct record_of *record_named(const struct tables *tables, struct str id);
 struct record_of *record_at(const struct tables *tables, int64_t id);
 /** Whether it is the key of the record's present submission. */
 bool key_is_of(struct record_of *record, struct str key);
+/** Its row is one of `task`: neither in the queue nor told. */
+bool is_in_task(const struct record_of *record);
 
-/** A row that waits gets its id (sql/query/learn.sql); owner: a dead one. */
+/** A row that waits gets its id (sql/query/learn_waiting.sql); owner: a dead
+ * one. */
 void learn_queued(struct record_of *record, int64_t owner);
 
 /** One turn, as one transaction after the other. */

@@ -249,7 +249,7 @@ static void run_sweep(struct call *call)
     for (size_t i = 0; i < tables->len; i++) {
         struct record_of *record = tables->records[i];
         if (record->has_reason &&
-            (record->closed || record->reason.fence != record->row.fence ||
+            (!is_in_task(record) || record->reason.fence != record->row.fence ||
              record->reason.state != record->row.state)) {
             record->has_reason = false;
         }

@@ -56,6 +56,11 @@ bool key_is_of(struct record_of *record, struct str key)
     return str_eq(str_of(record->key), key);
 }
 
+bool is_in_task(const struct record_of *record)
+{
+    return !record->closed && !record->waiting;
+}
+
 void learn_queued(struct record_of *record, int64_t owner)
 {
     record->waiting = false;
@@ -107,13 +112,23 @@ static char *own(const char *text)
     return text ? strdup(text) : NULL;
 }
 
+/** What a row keeps in the queue (sql/query/save.sql). */
+static struct task_row waiting_row(const struct task_row *row)
+{
+    struct task_row kept = {.state = QUEUED};
+#define X(name) memcpy(&kept.name, &row->name, sizeof kept.name);
+    WAITING_COLUMNS(X)
+#undef X
+    return kept;
+}
+
 static enum save_end save(struct tables *tables, const struct task_row *row)
 {
     struct record_of *record = record_at(tables, row->id);
     struct task_row *stored = record ? &record->row : NULL;
     bool same_id =
         stored && strcmp(stored->provider_task_id, row->provider_task_id) == 0;
-    if (!stored || record->closed || stored->fence != row->fence ||
+    if (!stored || !is_in_task(record) || stored->fence != row->fence ||
         stored->version != row->version - 1 ||
         !(same_id || (row->state != CLOSED && !stored->provider_task_id[0]))) {
         tables->fenced++;
@@ -121,8 +136,11 @@ static enum save_end save(struct tables *tables, const struct task_row *row)
     }
     assert(stored->state != QUEUED || row->state != RUNNING);
     struct task_row next = *row;
-    next.result = row->state == CLOSED ? NULL : own(row->result);
-    next.event = own(row->event);
+    if (row->state == QUEUED) {
+        next = waiting_row(row);
+    }
+    next.result = row->state == CLOSED ? NULL : own(next.result);
+    next.event = own(next.event);
     task_row_done(stored);
     *stored = next;
     record->closed = row->state == CLOSED;
@@ -168,7 +186,7 @@ static void run_reads(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, (turn->rereads_len + 1) * sizeof *rereads);
     for (size_t i = 0; i < turn->rereads_len; i++) {
         const struct record_of *record = record_at(tables, turn->rereads[i]);
-        if (record && !record->closed) {
+        if (record && is_in_task(record)) {
             read_record(record, &rereads[result->rereads_len++], arena);
         }
     }
@@ -181,7 +199,7 @@ static void run_reads(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, (tables->len + 1) * sizeof *mine);
     for (size_t i = 0; i < tables->len; i++) {
         const struct record_of *record = tables->records[i];
-        if (!record->closed && record->row.owner == turn->owner) {
+        if (is_in_task(record) && record->row.owner == turn->owner) {
             read_record(record, &mine[result->mine_len++], arena);
         }
     }
@@ -210,7 +228,7 @@ static int generations_left(const struct tables *tables,
     int left = turn->generations_max;
     for (size_t i = 0; i < tables->len; i++) {
         const struct task_row *row = &tables->records[i]->row;
-        left -= !tables->records[i]->closed &&
+        left -= is_in_task(tables->records[i]) &&
                 (row->state == SUBMITTING || row->state == RUNNING) &&
                 row->last_sent_ms > turn->now_ms - SLOT_MS;
     }
@@ -321,8 +339,7 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
          i < tables->len && (int)result->adopted_len < turn->adopts_max; i++) {
         struct record_of *record = tables->records[i];
         struct task_row *row = &record->row;
-        if (record->closed || (row->owner == 0 && row->state == QUEUED) ||
-            lease_is_alive(tables, row->owner)) {
+        if (!is_in_task(record) || lease_is_alive(tables, row->owner)) {
             continue;
         }
         bool orphan = row->owner > 0;
@@ -401,7 +418,7 @@ static void run_reasons(struct tables *tables, const struct turn *turn)
     for (size_t i = 0; i < turn->reasons_len; i++) {
         const struct reason_row *row = &turn->reasons[i];
         struct record_of *record = record_at(tables, row->task);
-        if (record && !record->closed && record->row.owner == turn->owner &&
+        if (record && is_in_task(record) && record->row.owner == turn->owner &&
             record->row.fence == row->fence &&
             record->row.state == row->state) {
             record->reason = reason_copy(row, turn->owner);

@@ -206,7 +206,8 @@ def check(world, ids):
               "each request has one end")
     bought = [t["request"]["prompt"] for t in world.ledger()["tasks"]]
     tap.equal(sorted(bought), sorted(ids), "each is bought once")
-    wait_for(lambda: not world.query("SELECT 1 FROM task LIMIT 1"), 30, "all are closed")
+    wait_for(lambda: not world.query("SELECT 1 FROM task UNION ALL SELECT 1 FROM waiting"),
+             30, "all are closed")
     tap.equal(world.query("SELECT count(*) FROM closed")[0][0], len(ids),
               "every row is closed")
 

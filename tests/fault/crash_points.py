@@ -237,7 +237,8 @@ class Try:
             self.faults.append(f"ends are {ends}")
         if self.scene == "reject" and not self.rejected():
             self.faults.append("the rejection is lost")
-        rows = ("SELECT count(*) FROM task JOIN request USING (id)"
+        rows = ("SELECT count(*) FROM (SELECT id, state FROM task UNION ALL"
+                " SELECT id, 0 FROM waiting) t JOIN request USING (id)"
                 " WHERE state <> 6 AND request_id = ANY(%s)")
         wait_for(lambda: self.world.query(rows, self.ids)[0][0] == 0, 15,
                  "no row is unfinished")

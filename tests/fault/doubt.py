@@ -96,7 +96,7 @@ def every_end(world, cases, limit_s, condition=None):
             "SELECT r.request_id, t.state, t.owner, t.sends, t.doubt, t.tries,"
             " t.first_sent_ms, t.last_sent_ms, t.not_before_ms"
             " FROM task t JOIN request r USING (id) WHERE r.request_id = ANY(%s)",
-            names), world.query("SELECT * FROM hold"), matrix.struck(world)
+            names), world.query("SELECT * FROM waiting"), world.query("SELECT * FROM hold"), matrix.struck(world)
     return until(condition or (lambda: ended(world, cases)), limit_s, "every end",
                  missing)
 

@@ -41,8 +41,8 @@ def row(world, request_id, columns="state"):
     """Of its task, wherever it is."""
     found = world.query(
         f"SELECT {columns} FROM (SELECT id, state, owner, sends, doubt, provider_task_id"
-        " FROM task UNION ALL SELECT id, state, owner, sends, doubt, provider_task_id"
-        " FROM closed) t JOIN request r USING (id) WHERE r.request_id = %s", request_id)
+        " FROM task UNION ALL SELECT id, 0, 0, 0, false, '' FROM waiting UNION ALL"
+        " SELECT id, state, owner, sends, doubt, provider_task_id FROM closed) t JOIN request r USING (id) WHERE r.request_id = %s", request_id)
     return found[0] if found else None
 
 

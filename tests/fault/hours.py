@@ -33,7 +33,8 @@ def download(kind, **more):
 
 
 def state(world, name):
-    rows = world.query("SELECT state FROM task JOIN request USING (id)"
+    rows = world.query("SELECT state FROM (SELECT id, state FROM task UNION ALL"
+                       " SELECT id, 0 FROM waiting) t JOIN request USING (id)"
                        " WHERE request_id = %s", name)
     return rows[0][0] if rows else 7  # closed
 
@@ -154,7 +155,9 @@ def play(world, clock):
     clock.jump(26 * HOUR)
     tries_again(world, clock, "silent")
     told(world, "silent", "asset_expired", "yes", False, "a host silent for two days")
-    wait_for(lambda: world.query("SELECT count(*) FROM task")[0][0] == 0, 60, "all closed")
+    wait_for(lambda: world.query("SELECT (SELECT count(*) FROM task)"
+                                 " + (SELECT count(*) FROM waiting)")[0][0] == 0,
+             60, "all closed")
 
 
 def main():

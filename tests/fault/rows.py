@@ -18,7 +18,8 @@ SUSPECT_FROM = 21
 SETTINGS = {"LEASE_MS": "1000", "SUBMIT_DOUBT": "replay", "SUBMIT_TIMEOUT_MS": "20000",
             "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
 
-# What may be wrong with a row of `task`, as the text of an UPDATE.
+# What may be wrong with a row of `task`, as the text of an UPDATE; of `waiting`,
+# which has fewer columns.
 BROKEN = {
     "state": "state = 77",
     "kind": "kind = 99",
@@ -29,6 +30,14 @@ BROKEN = {
     "long-id": "provider_task_id = repeat('x', 200)",
     "long-account": "account = repeat('x', 80)",
 }
+BROKEN_WAITING = {
+    "null-number": "version = NULL",
+    "null-other": "tries = NULL",
+    "null-text": "account = NULL",
+    "long-account": "account = repeat('x', 80)",
+}
+# Of a row wherever it is: what a move between the two keeps.
+KEPT = "id, fence, version, submission, tries, account, received_ms, deadline_ms, not_before_ms"
 
 
 def execute(world, sql, *values):
@@ -38,11 +47,11 @@ def execute(world, sql, *values):
 
 def loosen(world):
     """A later schema, in which columns may be missing."""
-    columns = world.query("SELECT column_name FROM information_schema.columns"
-                          " WHERE table_name = 'task' AND is_nullable = 'NO'"
+    columns = world.query("SELECT table_name, column_name FROM information_schema.columns"
+                          " WHERE table_name IN ('task', 'waiting') AND is_nullable = 'NO'"
                           " AND column_name <> 'id'")
-    for (name,) in columns:
-        execute(world, f"ALTER TABLE task ALTER COLUMN {name} DROP NOT NULL")
+    for table, name in columns:
+        execute(world, f"ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL")
     execute(world, "CREATE TABLE kept AS SELECT * FROM request WHERE false")
 
 
@@ -73,11 +82,13 @@ def bring_back_requests(world):
 class Broken:
     """Rows of one place, broken in each way, and what they were then."""
 
-    def __init__(self, world, place, requests=True):
+    def __init__(self, world, place, requests=True, table="task"):
         self.world = world
+        self.table = table
+        self.ways = BROKEN if table == "task" else BROKEN_WAITING
         self.place = place
         self.gone = [] if requests else [f"{place}-no-request"]
-        self.ids = [f"{place}-{way}" for way in BROKEN] + self.gone
+        self.ids = [f"{place}-{way}" for way in self.ways] + self.gone
         self.good = [f"{place}-good-{n}" for n in range(4)]
 
     def send(self):
@@ -87,16 +98,22 @@ class Broken:
 
     def rows(self):
         """All but what any statement may write without understanding it."""
+        what = "task"
+        if self.table == "waiting":
+            what = (f"(SELECT {KEPT}, state, owner FROM task UNION ALL"
+                    f" SELECT {KEPT}, 0, 0 FROM waiting) t")
         return dict(self.world.query(
-            "SELECT id, to_jsonb(task)::text FROM task WHERE id = ANY(%s)", self.tasks))
+            f"SELECT id, to_jsonb({what.split()[-1]})::text FROM {what} WHERE id = ANY(%s)",
+            self.tasks))
 
     def break_all(self, more=""):
         self.tasks = [task_of(self.world, i) for i in self.ids]
         self.before = dict(self.world.query(
-            "SELECT id, to_jsonb(task) FROM task WHERE id = ANY(%s)", self.tasks))
-        for way, what in BROKEN.items():
+            f"SELECT id, to_jsonb({self.table}) FROM {self.table} WHERE id = ANY(%s)",
+            self.tasks))
+        for way, what in self.ways.items():
             extra = "" if "version" in what else more
-            execute(self.world, f"UPDATE task SET {what}{extra} WHERE id = %s",
+            execute(self.world, f"UPDATE {self.table} SET {what}{extra} WHERE id = %s",
                     task_of(self.world, f"{self.place}-{way}"))
         take_away_requests(self.world, self.gone)
         self.broken = self.rows()
@@ -106,10 +123,11 @@ class Broken:
         """What a later program would make of them: they are again what they were."""
         bring_back_requests(self.world)
         for task, row in self.before.items():
-            execute(self.world, "UPDATE task SET state = %s, kind = %s, version = version,"
+            execute(self.world, "UPDATE task SET state = %s, kind = %s, tries = %s,"
                     " doubt = %s, account = %s, provider_task_id = %s WHERE id = %s",
-                    row["state"], row["kind"], row["doubt"], row["account"],
-                    row["provider_task_id"], task)
+                    row.get("state", 0), row.get("kind", 0), row["tries"],
+                    row.get("doubt", False), row["account"],
+                    row.get("provider_task_id", ""), task)
             execute(self.world, "UPDATE task SET version = %s WHERE id = %s"
                     " AND version IS NULL", row["version"], task)
 
@@ -197,7 +215,7 @@ def at_claim(world):
     """Rows that wait, broken while an operator holds all."""
     worker = world.start_worker()
     execute(world, "INSERT INTO hold VALUES ('operator', '*', 0, 0, 'a test')")
-    rows = Broken(world, "claim", requests=False)
+    rows = Broken(world, "claim", requests=False, table="waiting")
     rows.send()
     wait_for(lambda: world.query("SELECT count(*) FROM waiting")[0][0]
              == len(rows.ids) + len(rows.good), 30, "all wait")
@@ -209,10 +227,14 @@ def at_claim(world):
     rows.check_told(worker)
     calm(world, worker, "claim")
     rows.check_left("after claims")
-    tap.equal(world.query("SELECT count(*) FROM waiting")[0][0], len(rows.ids),
-              "claim: they still wait")
+    tap.equal((world.query("SELECT count(*) FROM waiting")[0][0],
+               world.query("SELECT count(*) FROM task WHERE state = 0 AND owner = 0")[0][0]),
+              (0, len(rows.ids)), "claim: they stand aside, nobody's")
     rows.mend()
-    world.wait_events(rows.ids, 30)
+    # As when a program starts that can read them: what is nobody's is looked for.
+    execute(world, "INSERT INTO lease (name, dead, tasks_max, account)"
+            " VALUES ('a test', true, 0, '')")
+    world.wait_events(rows.ids, 40)
     tap.equal(bought(world, rows.ids), sorted(rows.ids),
               "claim: once they can be read each is bought, once")
     return worker

@@ -47,15 +47,10 @@ def fill_queue(world):
             received_ms)
         SELECT 'waits-' || n, '', 'default', 1, 0, '[]', '{}', 1
         FROM generate_series(1, %s) n RETURNING id
-    ), t AS (
-        INSERT INTO task
-        SELECT r.id, blank.* FROM r, LATERAL (SELECT 0::smallint, 0::bigint, 0, 0, 0, 0,
-            false, false, false, '', '', 1::bigint, 0::bigint, 0::bigint, 0::bigint,
-            0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0, 0, 0::bigint,
-            0::smallint, false, 0::float8, 0::float8, NULL::text, NULL::text) blank
-        RETURNING id
     )
-    INSERT INTO waiting SELECT id, 0, 9000000000000, 0 FROM t RETURNING 1""", WAITING)
+    INSERT INTO waiting (id, priority, fence, version, submission, tries, received_ms,
+        deadline_ms, not_before_ms, first_sent_ms, last_sent_ms, account)
+    SELECT id, 0, 0, 0, 0, 0, 1, 0, 9000000000000, 0, 0, '' FROM r RETURNING 1""", WAITING)
     tap.equal(world.query("SELECT count(*) FROM waiting")[0][0], WAITING, "they wait")
 
 

@@ -22,13 +22,19 @@ ALTER TABLE waiting ADD COLUMN weight integer NOT NULL DEFAULT 1;
 ALTER TABLE lease ADD COLUMN host text;
 ALTER TABLE hold ADD COLUMN who text;
 CREATE TABLE extra (id bigint PRIMARY KEY);
-UPDATE meta SET number = {number}, program_min = 1;
+UPDATE meta SET number = {number}, program_min = {program};
 """
 
 
 def newest():
     """The number of this tree's newest migration."""
     return max(int(p.name[:4]) for p in (ROOT / "sql/schema").glob("[0-9]*.sql"))
+
+
+def program():
+    """The number of this tree's program."""
+    text = (ROOT / "lib/edge/schema.h").read_text()
+    return int(re.search(r"#define PROGRAM_NUMBER (\d+)", text)[1])
 
 
 def raised(text, name):
@@ -44,7 +50,7 @@ def next_release(number):
         shutil.copytree(ROOT / name, tree / name)
     shutil.copy(ROOT / "CMakeLists.txt", tree)
     (tree / f"sql/schema/{number:04}_expand.sql").write_text(
-        EXPAND.format(number=number))
+        EXPAND.format(number=number, program=program()))
     header = tree / "lib/edge/schema.h"
     header.write_text(raised(raised(header.read_text(), "SCHEMA_NUMBER"),
                              "PROGRAM_NUMBER"))
@@ -140,7 +146,8 @@ def main():
             if worker.alive():
                 tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0")
         # What the release after the next does: the columns of the old one go.
-        world.query("UPDATE meta SET number = number + 1, program_min = 2 RETURNING 1")
+        world.query("UPDATE meta SET number = number + 1, program_min = program_min + 1"
+                    " RETURNING 1")
         status, text = exit_status(world, BIN, "run")
         tap.equal(status, 3, "on a contracted schema the old release does not run", text)
         tap.check("newer release" in text, "it says what mends that", text)

@@ -271,7 +271,8 @@ class Load:
         self.judge_ledger()
         self.judge_offsets()
         tap.equal(self.world.query(
-            "SELECT request_id, state, owner FROM task JOIN request USING (id)"), [],
+            "SELECT request_id, state, owner FROM (SELECT id, state, owner FROM task"
+            " UNION ALL SELECT id, 0, 0 FROM waiting) t JOIN request USING (id)"), [],
             "no row is unfinished")
 
     def judge_ledger(self):

@@ -87,6 +87,28 @@ bool inspect_rows(struct inspect *inspect, const char *query,
     return done;
 }
 
+static bool run(struct inspect *inspect, const char *sql, struct err *err)
+{
+    PGresult *result = PQexec(inspect->conn, sql);
+    bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (!done) {
+        pg_err(err, ERR_TRANSIENT, inspect->conn);
+        err_wrap(err, "%s", sql);
+    }
+    PQclear(result);
+    return done;
+}
+
+bool inspect_begin(struct inspect *inspect, struct err *err)
+{
+    return run(inspect, "BEGIN", err);
+}
+
+bool inspect_commit(struct inspect *inspect, struct err *err)
+{
+    return run(inspect, "COMMIT", err);
+}
+
 void inspect_close(struct inspect *inspect)
 {
     if (inspect) {

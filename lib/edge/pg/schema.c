@@ -80,13 +80,27 @@ static bool apply(PGconn *conn, const struct sql_text *file, int number,
     return err_wrap(err, "%s", file->name);
 }
 
+/** Made before the first release: nothing leads from there to here. */
+static bool is_too_old(const struct schema_state *state, struct err *err)
+{
+    if (state->number == 0 || state->number >= SCHEMA_FIRST) {
+        return false;
+    }
+    err_set(err, ERR_PERMANENT,
+            "the schema is at %d, which no migration leads from (the oldest is "
+            "%d): give DATABASE_URL an empty database and run "
+            "`pixverse-worker migrate`",
+            state->number, SCHEMA_FIRST);
+    return true;
+}
+
 static bool apply_missing(PGconn *conn,
                           void (*on_step)(void *context, int number,
                                           const char *name),
                           void *context, struct err *err)
 {
     struct schema_state state = {0};
-    if (!read_state(conn, &state, err)) {
+    if (!read_state(conn, &state, err) || is_too_old(&state, err)) {
         return false;
     }
     for (const struct sql_text *at = sql_texts; at->name; at++) {
@@ -135,6 +149,9 @@ bool schema_fits(const struct schema_state *state, struct err *err)
         return err_set(err, ERR_PERMANENT,
                        "the database has no schema: run `pixverse-worker "
                        "migrate`");
+    }
+    if (is_too_old(state, err)) {
+        return false;
     }
     if (state->number < SCHEMA_NUMBER) {
         return err_set(err, ERR_PERMANENT,

@@ -376,7 +376,7 @@ void store_reasons_sweep(struct store *store, store_done_fn *callback,
 
 /* ---- evidence and holds ---- */
 
-#define OTHER_CALL 3 /* whether another id is there */
+#define OTHER_CALL 4 /* whether another id is there */
 
 static void on_learnt(void *context, struct pg_unit *unit)
 {
@@ -405,9 +405,9 @@ void store_learn(struct store *store, int64_t task, int32_t submission,
     struct pg_unit *unit =
         pg_unit_new(on_learnt, ask_new(NULL, callback, context));
     /* In this order: what leaves the working table while the first one waits
-     * for it is there for the second. */
-    const char *const queries[] = {"learn", "learn_closed", "learn_past",
-                                   "learn_other"};
+     * for it is there for those behind it. */
+    const char *const queries[] = {"learn", "learn_waiting", "learn_closed",
+                                   "learn_past", "learn_other"};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         pg_unit_call(unit, queries[i]);
         pg_unit_i64(unit, task);

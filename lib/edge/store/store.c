@@ -28,6 +28,7 @@ static const char *const data_queries[] = {
     "mine",
     "forget_leases",
     "learn",
+    "learn_waiting",
     "learn_closed",
     "learn_past",
     "learn_other",

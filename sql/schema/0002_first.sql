@@ -15,9 +15,9 @@ CREATE TABLE request (
     received_ms bigint NOT NULL
 );
 
--- What is in flight or waits: as small as the fleet's work. No index on a column
--- that a save changes: that would end HOT updates. An owner comes and goes with
--- a claim or takeover, and what somebody owns is little beside what waits.
+-- What is in flight: as small as the fleet's work. A row is born at the claim, and
+-- goes back to waiting or on to closed. No index on a column that a save changes:
+-- that would end HOT updates. An owner comes and goes with a claim or takeover.
 CREATE TABLE task (
     id bigint PRIMARY KEY,             -- request.id
     state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
@@ -61,15 +61,24 @@ CREATE TABLE task (
         autovacuum_analyze_scale_factor = 0.2);
 CREATE INDEX task_owner ON task (owner) WHERE owner <> 0;
 
--- The queue: one row per task in state 0 that nobody owns.
+-- The queue: one row per task that waits to be claimed, with what it keeps of
+-- earlier claims (WAITING_COLUMNS). Never updated, and never read as a whole.
 CREATE TABLE waiting (
-    task bigint PRIMARY KEY,
+    id bigint PRIMARY KEY,             -- request.id
     priority smallint NOT NULL,
+    fence integer NOT NULL,
+    version integer NOT NULL,
+    submission integer NOT NULL,
+    tries integer NOT NULL,
+    received_ms bigint NOT NULL,
+    deadline_ms bigint NOT NULL,
     not_before_ms bigint NOT NULL,
-    deadline_ms bigint NOT NULL
+    first_sent_ms bigint NOT NULL,
+    last_sent_ms bigint NOT NULL,
+    account text NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX waiting_order ON waiting (priority DESC, task);
+CREATE INDEX waiting_order ON waiting (priority DESC, id);
 CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
 
 -- Told: rows that have left the working table.
@@ -90,7 +99,7 @@ CREATE TABLE past (
     PRIMARY KEY (id, submission)
 );
 
--- What an operator ordered to cancel and is still in the working table.
+-- What an operator ordered to cancel and has not ended.
 CREATE TABLE cancel (
     task bigint PRIMARY KEY,
     ordered_ms bigint NOT NULL
@@ -175,5 +184,5 @@ CREATE TABLE meta (
 );
 -- Three UUIDs bring 366 random bits: no extension is needed.
 INSERT INTO meta (number, program_min, salt)
-SELECT 1, 1, sha256(convert_to(string_agg(gen_random_uuid()::text, ''), 'UTF8'))
+SELECT 2, 2, sha256(convert_to(string_agg(gen_random_uuid()::text, ''), 'UTF8'))
 FROM generate_series(1, 3);

@@ -1,0 +1,101 @@
+#include "edge/s3/credentials_own.h"
+
+#include "edge/s3/aws_files.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CONNECT_MS 1000 /* the endpoints are on this machine, or not at all */
+#define STS_CONNECT_MS 10000
+#define STALL_MS 5000
+#define WHOLE_MS 30000
+
+/** One line of visible characters; a role's name, or a token. */
+bool source_word(struct str body, char *out, size_t out_bytes)
+{
+    body = str_trim(body);
+    bool good = body.len > 0 && body.len < out_bytes;
+    for (size_t i = 0; good && i < body.len; i++) {
+        good = body.at[i] > ' ' && body.at[i] < 0x7f;
+    }
+    if (good) {
+        memcpy(out, body.at, body.len);
+        out[body.len] = '\0';
+    }
+    return good;
+}
+
+static void on_answer(void *context, const struct wire_answer *answer)
+{
+    static const char *const names[] = {
+        [ASKING_STS] = "STS",
+        [ASKING_CONTAINER] = "the container's endpoint",
+        [ASKING_TOKEN] = "the instance's metadata",
+        [ASKING_ROLE] = "the instance's role",
+        [ASKING_KEYS] = "the instance's role",
+    };
+    struct credentials *c = context;
+    struct aws_keys keys = {0};
+    char role[129];
+    char why[160];
+    c->call = NULL;
+    aws_wipe(&c->body);
+    if (!answer->whole || answer->status != 200) {
+        snprintf(why, sizeof why, "status %d", answer->status);
+        source_failed(c, names[c->asking], answer->whole ? why : answer->why);
+        return;
+    }
+    bool good = false;
+    switch (c->asking) {
+    case ASKING_TOKEN:
+        good = source_word(answer->body, c->token, sizeof c->token);
+        if (good) {
+            source_ask_instance(c, ASKING_ROLE, "");
+        }
+        break;
+    case ASKING_ROLE:
+        good = source_word(answer->body, role, sizeof role);
+        if (good) {
+            source_ask_instance(c, ASKING_KEYS, role);
+        }
+        break;
+    case ASKING_STS:
+        good = aws_keys_read_xml(answer->body, &keys);
+        break;
+    case ASKING_CONTAINER:
+    case ASKING_KEYS:
+        good = aws_keys_read_json(answer->body, &keys);
+        break;
+    }
+    if (!good) {
+        source_failed(c, names[c->asking], "an answer that can't be read");
+    } else if (keys.id[0]) {
+        source_fetched(c, names[c->asking], &keys, answer->date);
+    }
+}
+
+void source_ask(struct credentials *c, enum asking asking, const char *method,
+                const char *url, const char *header)
+{
+    const char *headers[2] = {header, NULL};
+    size_t len = header ? 1 : 0;
+    if (asking == ASKING_STS) {
+        headers[len++] = "Content-Type: application/x-www-form-urlencoded";
+    }
+    const struct wire_request request = {
+        .method = method,
+        .url = url,
+        .headers = headers,
+        .headers_len = len,
+        .body = buf_str(&c->body),
+        .connect_ms = asking == ASKING_STS ? STS_CONNECT_MS : CONNECT_MS,
+        .stall_ms = STALL_MS,
+        .whole_ms = WHOLE_MS,
+    };
+    c->asking = asking;
+    c->call = wire_start(c->wire, &request, on_answer, c);
+    if (!c->call) {
+        aws_wipe(&c->body);
+        source_failed(c, "no memory", "");
+    }
+}

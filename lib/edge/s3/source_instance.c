@@ -1,0 +1,37 @@
+#include "edge/s3/credentials_own.h"
+
+#include "edge/s3/aws_files.h"
+
+#include <stdio.h>
+
+#define INSTANCE_HOST "http://169.254.169.254"
+#define INSTANCE_ROLES "/latest/meta-data/iam/security-credentials/"
+
+static const char *instance_host(void)
+{
+    const char *said = aws_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    return said ? said : INSTANCE_HOST;
+}
+
+void source_ask_instance(struct credentials *c, enum asking asking,
+                         const char *role)
+{
+    char url[512];
+    char header[300];
+    snprintf(url, sizeof url, "%s" INSTANCE_ROLES "%s", instance_host(), role);
+    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %s", c->token);
+    source_ask(c, asking, "GET", url, header);
+}
+
+bool source_instance(struct credentials *c)
+{
+    const char *off = aws_env("AWS_EC2_METADATA_DISABLED");
+    char url[512];
+    if (off && str_eq_nocase(str_of(off), STR("true"))) {
+        return false;
+    }
+    snprintf(url, sizeof url, "%s/latest/api/token", instance_host());
+    source_ask(c, ASKING_TOKEN, "PUT", url,
+               "X-aws-ec2-metadata-token-ttl-seconds: 21600");
+    return true;
+}

@@ -1,5 +1,29 @@
 /* tests/run: raced */
+/* wraps: time clock_gettime */
 #include "edge/bucket_trial.h"
+
+/* The machine's clock of day may be wrong by so much. */
+static time_t wrong_s;
+
+time_t __real_time(time_t *out);
+time_t __wrap_time(time_t *out);
+time_t __wrap_time(time_t *out)
+{
+    const time_t now = __real_time(NULL) + wrong_s;
+    if (out) {
+        *out = now;
+    }
+    return now;
+}
+
+int __real_clock_gettime(clockid_t id, struct timespec *out);
+int __wrap_clock_gettime(clockid_t id, struct timespec *out);
+int __wrap_clock_gettime(clockid_t id, struct timespec *out)
+{
+    const int done = __real_clock_gettime(id, out);
+    out->tv_sec += id == CLOCK_REALTIME ? wrong_s : 0;
+    return done;
+}
 
 static enum bucket_end put_text(struct trial *trial, const char *key,
                                 const char *text)
@@ -389,9 +413,10 @@ static bool is_swept(const struct trial *trial)
     return incoming(trial) == 1;
 }
 
-TEST_CASE(sweep__old_files_of_the_dead__are_removed)
+static void sweep_by_a_clock(time_t clock_wrong_s)
 {
     struct trial trial;
+    wrong_s = clock_wrong_s;
     begin(&trial, 0);
     assert_int_equal(put_text(&trial, "s/0.mp4", "x"), BUCKET_DONE);
     const char *const names[] = {"1-1-0123abcd.part", "1-2-0123abce.part"};
@@ -401,7 +426,8 @@ TEST_CASE(sweep__old_files_of_the_dead__are_removed)
         int fd = open(path, O_CREAT | O_WRONLY, 0600);
         assert_true(fd >= 0);
         close(fd);
-        struct utimbuf old = {time(NULL) - 7200, time(NULL) - 7200};
+        const time_t then = __real_time(NULL) - 7200;
+        struct utimbuf old = {then, then};
         if (i == 0) {
             assert_int_equal(utime(path, &old), 0);
         }
@@ -416,6 +442,23 @@ TEST_CASE(sweep__old_files_of_the_dead__are_removed)
     assert_true(exists(&trial, ".incoming/1-2-0123abce.part"));
     assert_true(exists(&trial, "s/0.mp4"));
     end(&trial);
+    wrong_s = 0;
+}
+
+TEST_CASE(sweep__old_files_of_the_dead__are_removed)
+{
+    sweep_by_a_clock(0);
+}
+
+/** Files bear the time of who keeps them, or of their writers' machines. */
+TEST_CASE(sweep__our_clock_is_ahead__takes_no_file_of_the_living)
+{
+    sweep_by_a_clock(36000);
+}
+
+TEST_CASE(sweep__our_clock_is_behind__takes_those_of_the_dead)
+{
+    sweep_by_a_clock(-36000);
 }
 
 TEST_CASE(uri__odd_bytes__are_encoded)

@@ -320,6 +320,7 @@ void fs_free_if_over(struct fs *fs)
 struct fs_sweep {
     struct fs *fs;
     int64_t older_than_ms;
+    char name[64]; /* of a file that shows what time it is there */
 };
 
 /** "pid-count-random.part" or ".probe.part": the only names that we give. */
@@ -342,6 +343,31 @@ static bool is_temp(const char *name)
                            strcmp(name + random, ".probe.part") == 0);
 }
 
+/**
+ * What time it is by the clock that stamps the files in there. It may be
+ * another machine's, as those are who write them: by our own, the files of all
+ * others could look hours old.
+ *
+ * @return  Seconds; -1: the folder takes no file, not even its own new time.
+ */
+static int64_t folder_now_s(int folder_fd, const char *name)
+{
+    struct stat there;
+    int fd =
+        openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool known = false;
+    if (fd >= 0) {
+        /* Written, and on its way: only then has the server set the time. */
+        known =
+            write(fd, "", 1) == 1 && fsync(fd) == 0 && fstat(fd, &there) == 0;
+        unlinkat(folder_fd, name, 0);
+        close(fd);
+    }
+    known = known ||
+            (futimens(folder_fd, NULL) == 0 && fstat(folder_fd, &there) == 0);
+    return known ? (int64_t)there.st_mtime : -1;
+}
+
 static void sweep_folder(DIR *folder, int64_t before_s)
 {
     int swept = 0;
@@ -359,12 +385,14 @@ static void sweep_folder(DIR *folder, int64_t before_s)
     }
 }
 
-static void sweep_below(int root_fd, const char *name, int64_t before_s)
+static void sweep_below(int root_fd, const char *name,
+                        const struct fs_sweep *sweep)
 {
     int fd = fs_open_below(root_fd, name);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    const int64_t now_s = fd < 0 ? -1 : folder_now_s(fd, sweep->name);
+    DIR *folder = now_s < 0 ? NULL : fdopendir(fd);
     if (folder) {
-        sweep_folder(folder, before_s);
+        sweep_folder(folder, now_s - sweep->older_than_ms / 1000);
         closedir(folder);
     } else if (fd >= 0) {
         close(fd);
@@ -380,9 +408,8 @@ static void sweep_work(void *context)
         return;
     }
     /* A writer's file is as old as its last MiB. */
-    int64_t before_s = (int64_t)time(NULL) - sweep->older_than_ms / 1000;
-    sweep_below(root_fd, FS_INCOMING, before_s);
-    sweep_below(root_fd, FS_PROBES, before_s);
+    sweep_below(root_fd, FS_INCOMING, sweep);
+    sweep_below(root_fd, FS_PROBES, sweep);
     close(root_fd);
 }
 
@@ -404,7 +431,9 @@ static void fs_sweep(struct bucket *base, const char *key_template,
     if (!sweep) {
         return; /* one is under way, or the next one will do */
     }
-    *sweep = (struct fs_sweep){fs, older_than_ms};
+    *sweep = (struct fs_sweep){.fs = fs, .older_than_ms = older_than_ms};
+    snprintf(sweep->name, sizeof sweep->name, "%d-0-%08x%08x.probe.part",
+             (int)getpid(), loop_random(fs->loop), loop_random(fs->loop));
     fs->sweeping = true;
     loop_work(fs->loop, sweep_work, on_swept, sweep);
 }

@@ -1,9 +1,11 @@
+/* wraps: loop_boot_ms */
 #include "edge/s3/credentials.h"
 #include "edge/web.h"
 #include "lib/check.h"
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /*
@@ -14,8 +16,10 @@
 #define LIMIT_MS 60000
 
 struct endpoint {
-    int date_s;    /* its clock, from the true time; INT_MAX: none is told */
-    int expires_s; /* of the keys, likewise */
+    int date_s;     /* its clock, from the true time; INT_MAX: none is told */
+    int expires_s;  /* of the keys, likewise */
+    int fails_from; /* with its n-th answer; 0: never */
+    int fails_to;   /* until before this one */
 };
 
 struct waiter {
@@ -23,6 +27,15 @@ struct waiter {
     int ends;
     char why[200]; /* "": there are keys */
 };
+
+static int64_t ahead_ms; /* of the loop's clock */
+
+int64_t __real_loop_boot_ms(const struct loop *l);
+int64_t __wrap_loop_boot_ms(const struct loop *l);
+int64_t __wrap_loop_boot_ms(const struct loop *l)
+{
+    return __real_loop_boot_ms(l) + ahead_ms;
+}
 
 static struct loop *loop;
 static struct wire *wire;
@@ -44,6 +57,9 @@ static bool serve_keys(struct web *w, int fd, const char *request, int number)
     char body[300];
     char reply[600];
     (void)request;
+    if (number >= endpoint->fails_from && number < endpoint->fails_to) {
+        return web_say(fd, "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+    }
     struct tm tm = from_now(endpoint->expires_s);
     strftime(expires, sizeof expires, "%Y-%m-%dT%H:%M:%SZ", &tm);
     if (endpoint->date_s != INT_MAX) {
@@ -135,6 +151,7 @@ static void begin(const struct endpoint *endpoint)
 static int teardown(void **state)
 {
     (void)state;
+    ahead_ms = 0;
     credentials_close(credentials);
     wire_close(wire);
     if (web) {
@@ -200,6 +217,142 @@ TEST_CASE_WITH(credentials_now__a_life_of_moments__is_no_loop, setup, teardown)
         turn_for(50);
     }
     assert_true(web->requests <= 4);
+}
+
+static bool has(const char *id)
+{
+    const struct sigv4_key *key = credentials_now(credentials);
+    return key && str_eq(key->id, str_of(id));
+}
+
+/** One call may lack a right that the keys never had: others go on with them,
+ * also where no newer ones can be had. */
+TEST_CASE_WITH(credentials_doubt__one_refusal__keys_are_kept_until_newer_come,
+               setup, teardown)
+{
+    const struct endpoint endpoint = {
+        .date_s = 0, .expires_s = 7200, .fails_from = 2, .fails_to = 3};
+    begin(&endpoint);
+    assert_string_equal(want().why, "");
+    credentials_doubt(credentials); /* they have only just come */
+    assert_true(has("ASIA1"));
+    turn_for(50);
+    assert_int_equal(web->requests, 1);
+    ahead_ms = 11000;
+    credentials_doubt(credentials);
+    assert_true(has("ASIA1"));
+    for (int i = 0; i < 200 && web->requests < 2; i++) {
+        turn_for(20);
+        assert_true(has("ASIA1"));
+    }
+    assert_int_equal(web->requests, 2); /* which failed */
+    turn_for(50);
+    assert_true(has("ASIA1"));
+    ahead_ms = 60000; /* a pause later */
+    for (int i = 0; i < 200 && !has("ASIA3"); i++) {
+        turn_for(20);
+        assert_non_null(credentials_now(credentials));
+    }
+    assert_true(has("ASIA3"));
+    turn_for(50);
+    assert_int_equal(web->requests, 3);
+}
+
+/** What the store calls run out is used no more. */
+TEST_CASE_WITH(credentials_renew__they_have_run_out__none_until_newer_come,
+               setup, teardown)
+{
+    const struct endpoint endpoint = {.date_s = 0, .expires_s = 7200};
+    begin(&endpoint);
+    assert_string_equal(want().why, "");
+    assert_false(credentials_renew(credentials)); /* only just fetched */
+    ahead_ms = 11000;
+    assert_true(credentials_renew(credentials));
+    assert_null(credentials_now(credentials));
+    assert_string_equal(want().why, "");
+    assert_true(has("ASIA2"));
+}
+
+/* ---- files ---- */
+
+static char fifo[64];
+
+static void begin_fifo(void)
+{
+    snprintf(fifo, sizeof fifo, "/tmp/credentials-%d", (int)getpid());
+    unlink(fifo);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", fifo, 1);
+    unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+}
+
+/** Waits for its reader. */
+static void write_fifo(const char *text)
+{
+    FILE *file = fopen(fifo, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    unlink(fifo);
+}
+
+static void on_turn(void *context)
+{
+    ++*(int *)context;
+    loop_stop(loop);
+}
+
+/** A disk of the network may be away for minutes: nobody else waits for it. */
+TEST_CASE_WITH(credentials_want__a_file_blocks__the_loop_turns, setup, teardown)
+{
+    struct waiter waiter = {.wait = {.on_end = on_end}};
+    int turned = 0;
+    begin_fifo();
+    struct loop_timer *timer = loop_timer_new(loop, on_turn, &turned);
+    waiter.wait.context = &waiter;
+    list_init(&waiter.wait.link);
+    alarm(60); /* in vain: who blocks has to be ended */
+    credentials_want(credentials, &waiter.wait);
+    loop_timer_set(timer, 20);
+    loop_run(loop);
+    assert_int_equal(turned, 1);
+    assert_int_equal(waiter.ends, 0);
+    write_fifo("[default]\naws_access_key_id = AKIAFILE\n"
+               "aws_secret_access_key = s\n");
+    loop_timer_free(timer);
+    loop_run(loop);
+    alarm(0);
+    assert_int_equal(waiter.ends, 1);
+    assert_string_equal(waiter.why, "");
+    assert_true(has("AKIAFILE"));
+}
+
+TEST_CASE_WITH(credentials_close__a_file_blocks__is_let_go, setup, teardown)
+{
+    struct waiter waiter = {.wait = {.on_end = on_end, .context = &waiter}};
+    begin_fifo();
+    list_init(&waiter.wait.link);
+    alarm(60);
+    credentials_want(credentials, &waiter.wait);
+    credentials_forget(&waiter.wait);
+    credentials_close(credentials);
+    credentials = NULL;
+    write_fifo("[default]\naws_access_key_id = AKIAFILE\n"
+               "aws_secret_access_key = s\n");
+    turn_for(50);
+    alarm(0);
+    assert_int_equal(waiter.ends, 0);
+}
+
+/** What can't be read may name the very keys: no other source is asked. */
+TEST_CASE_WITH(credentials_want__a_file_cant_be_read__says_so, setup, teardown)
+{
+    const struct endpoint endpoint = {.date_s = 0, .expires_s = 7200};
+    begin(&endpoint);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/tmp", 1); /* a folder */
+    struct waiter waiter = want();
+    assert_non_null(strstr(waiter.why, "shared files can't be read"));
+    assert_int_equal(web->requests, 0);
 }
 
 int main(void)

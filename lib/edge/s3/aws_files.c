@@ -1,5 +1,6 @@
 #include "edge/s3/aws_files.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,22 +13,22 @@ const char *aws_env(const char *name)
     return value && value[0] ? value : NULL;
 }
 
-bool aws_read_file(const char *path, struct buf *text)
+int aws_read_file(const char *path, struct buf *text)
 {
     buf_init(text, FILE_BYTES_MAX);
-    FILE *file = path ? fopen(path, "re") : NULL;
+    FILE *file = fopen(path, "re");
     if (!file) {
-        return false;
+        return errno ? errno : EIO;
     }
     char piece[4096];
     size_t n;
     while ((n = fread(piece, 1, sizeof piece, file)) > 0) {
         buf_add(text, piece, n);
     }
-    bool good = !ferror(file) && !text->failed;
+    const int trouble = ferror(file) ? EIO : text->failed ? ENOMEM : 0;
     fclose(file);
     explicit_bzero(piece, sizeof piece);
-    return good;
+    return trouble;
 }
 
 void aws_wipe(struct buf *text)
@@ -38,21 +39,17 @@ void aws_wipe(struct buf *text)
     buf_done(text);
 }
 
-bool aws_read_shared(const char *name, const char *below, struct buf *text)
+void aws_shared_path(const char *name, const char *below,
+                     char out[static AWS_PATH_BYTES])
 {
-    char path[4096];
     const char *said = aws_env(name);
     const char *home = aws_env("HOME");
-    if (!said && !home) {
-        buf_init(text, 0);
-        return false;
-    }
+    out[0] = '\0';
     if (said) {
-        snprintf(path, sizeof path, "%s", said);
-    } else {
-        snprintf(path, sizeof path, "%s/%s", home, below);
+        snprintf(out, AWS_PATH_BYTES, "%s", said);
+    } else if (home) {
+        snprintf(out, AWS_PATH_BYTES, "%s/%s", home, below);
     }
-    return aws_read_file(path, text);
 }
 
 const char *aws_profile(void)

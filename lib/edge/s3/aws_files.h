@@ -11,15 +11,18 @@
 /** Null where it is unset or empty. */
 const char *aws_env(const char *name);
 
-/** A whole file; false: it can't be read. The caller wipes *text either way. */
-bool aws_read_file(const char *path, struct buf *text);
+#define AWS_PATH_BYTES 4096
+
+/** A whole file; 0, or the errno why not. The caller wipes *text either way. */
+int aws_read_file(const char *path, struct buf *text);
 
 /** Overwrites, then frees. */
 void aws_wipe(struct buf *text);
 
-/** A shared file: named by the environment, else below the home folder; as
- * aws_read_file(). */
-bool aws_read_shared(const char *name, const char *below, struct buf *text);
+/** A shared file's path: named by the environment, else below the home folder;
+ * "": neither is set. */
+void aws_shared_path(const char *name, const char *below,
+                     char out[static AWS_PATH_BYTES]);
 
 /** The profile's name. */
 const char *aws_profile(void);

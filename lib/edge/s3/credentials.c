@@ -31,7 +31,9 @@ const char *credentials_region(struct credentials *c)
         snprintf(c->region, sizeof c->region, "%s", region);
     } else if (!c->region[0]) {
         struct buf text;
-        if (aws_read_shared("AWS_CONFIG_FILE", ".aws/config", &text)) {
+        char path[AWS_PATH_BYTES];
+        aws_shared_path("AWS_CONFIG_FILE", ".aws/config", path);
+        if (aws_read_file(path, &text) == 0) {
             struct str value =
                 aws_file_value(buf_str(&text), aws_profile(), true, "region");
             snprintf(c->region, sizeof c->region, "%.*s", (int)value.len,
@@ -135,18 +137,35 @@ void source_fetched(struct credentials *c, const char *from,
     loop_timer_set(c->soon, 0);
 }
 
-static void fetch(struct credentials *c)
+/* ---- a fetch ---- */
+
+/** The first whose it is to give them takes it on. */
+static void on_files(struct credentials *c, const struct source_files *files)
 {
-    bool (*const sources[])(struct credentials *) = {
-        source_environment, source_web_identity, source_files,
-        source_container,   source_instance,
+    static source_fn *const sources[] = {
+        source_web_identity,
+        source_profile,
+        source_container,
+        source_instance,
     };
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (sources[i](c)) {
+        if (sources[i](c, files)) {
             return;
         }
     }
     source_failed(c, "neither in the environment nor in shared files", "");
+}
+
+static void fetch(struct credentials *c)
+{
+    if (!source_environment(c)) {
+        source_read(c, on_files);
+    }
+}
+
+static bool is_fetching(const struct credentials *c)
+{
+    return c->call || c->files;
 }
 
 /* ---- the door ---- */
@@ -155,7 +174,7 @@ static void fetch(struct credentials *c)
 static bool may_fetch(const struct credentials *c)
 {
     const int64_t now_ms = loop_boot_ms(c->loop);
-    if (c->call) {
+    if (is_fetching(c)) {
         return false;
     }
     return c->failed_ms ? now_ms - c->failed_ms >= c->pause_ms
@@ -180,9 +199,9 @@ void credentials_want(struct credentials *c, struct credentials_wait *wait)
 {
     assert(wait->on_end);
     list_add_tail(&c->waiting, &wait->link);
-    if (c->have || (!c->call && !may_fetch(c))) {
+    if (c->have || (!is_fetching(c) && !may_fetch(c))) {
         loop_timer_set(c->soon, 0);
-    } else if (!c->call) {
+    } else if (!is_fetching(c)) {
         fetch(c);
     }
 }
@@ -195,8 +214,7 @@ void credentials_forget(struct credentials_wait *wait)
 bool credentials_renew(struct credentials *c)
 {
     if (!c->have || loop_boot_ms(c->loop) - c->fetched_ms < RENEW_MIN_MS) {
-        return c->call !=
-               NULL; /* newer ones are under way, or there are none */
+        return is_fetching(c); /* newer ones are under way, or there are none */
     }
     c->have = false;
     c->failed_ms = 0;
@@ -239,6 +257,7 @@ void credentials_close(struct credentials *c)
     if (c->call) {
         wire_drop(c->call);
     }
+    source_read_drop(c);
     aws_wipe(&c->body);
     loop_timer_free(c->soon);
     explicit_bzero(c, sizeof *c);

@@ -10,7 +10,7 @@
  * Keys for S3, found as AWS's tools find them, the first of: the environment,
  * a web identity (EKS), the profile in the shared files, the container's
  * endpoint, the instance's metadata (version 2). Fetched when first wanted and
- * again before they expire; never logged.
+ * again before they expire; never logged. Files are read on another thread.
  */
 struct credentials;
 
@@ -47,7 +47,8 @@ bool credentials_renew(struct credentials *credentials);
  */
 void credentials_doubt(struct credentials *credentials);
 
-/** The region of the environment or the profile; null: neither says one. */
+/** The region of the environment or the profile; null: neither says one. Reads
+ * a file at once: at the start, before the loop turns. */
 const char *credentials_region(struct credentials *credentials);
 
 void credentials_close(struct credentials *credentials); /* null: accepted */

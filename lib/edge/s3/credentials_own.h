@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "core/aws.h"
 #include "core/retry.h"
+#include "edge/s3/aws_files.h"
 #include "edge/s3/credentials.h"
 
 /**
@@ -20,6 +21,24 @@ enum asking {
     ASKING_TOKEN,
     ASKING_ROLE,
     ASKING_KEYS
+};
+
+enum source_file {
+    FILE_KEYS,      /* of the profile */
+    FILE_CONFIG,    /* the same */
+    FILE_IDENTITY,  /* a web identity's token */
+    FILE_CONTAINER, /* the token of the container's endpoint */
+    SOURCE_FILES_LEN
+};
+
+/** What stands in files, as of one fetch. */
+struct source_files {
+    struct credentials *credentials; /* null: closed meanwhile */
+    void (*then)(struct credentials *, const struct source_files *);
+    char profile[256];
+    char path[SOURCE_FILES_LEN][AWS_PATH_BYTES]; /* "": none is named */
+    struct buf text[SOURCE_FILES_LEN];
+    int trouble[SOURCE_FILES_LEN]; /* errno; 0: it was read */
 };
 
 struct credentials {
@@ -39,6 +58,7 @@ struct credentials {
     struct backoff backoff;
     char why[200]; /* what the last fetch failed for */
     struct wire_call *call;
+    struct source_files *files; /* being read; null: none are */
     enum asking asking;
     struct buf body; /* of the call */
     char token[256]; /* of the instance's metadata */
@@ -47,18 +67,36 @@ struct credentials {
 
 /* ---- sources ---- */
 
-bool source_environment(struct credentials *c);
-bool source_web_identity(struct credentials *c);
-bool source_files(struct credentials *c); /* the profile in them */
-bool source_container(struct credentials *c);
-bool source_instance(struct credentials *c);
+typedef bool source_fn(struct credentials *c, const struct source_files *files);
 
-/** A role of a web identity, whose token is in the file at `path`. */
-void source_assume(struct credentials *c, const char *role, const char *path);
+bool source_environment(struct credentials *c); /* needs no file */
+source_fn source_web_identity;
+source_fn source_profile; /* in the shared files */
+source_fn source_container;
+source_fn source_instance;
+
+/** The role of a web identity, whose token has been read. */
+void source_assume(struct credentials *c, const struct source_files *files,
+                   struct str role);
 
 /** The instance's metadata on its roles; "": their list. With c->token. */
 void source_ask_instance(struct credentials *c, enum asking asking,
                          const char *role);
+
+/* ---- what they read ---- */
+
+/** then() once, later, unless dropped; or source_failed(). */
+void source_read(struct credentials *c,
+                 void (*then)(struct credentials *,
+                              const struct source_files *));
+void source_read_drop(struct credentials *c);
+
+/** A value of the profile: of the file of keys, else of the config file. */
+struct str source_files_value(const struct source_files *files,
+                              const char *name);
+
+bool source_file_is_there(const struct source_files *files,
+                          enum source_file which);
 
 /* ---- what they ask ---- */
 

@@ -93,7 +93,9 @@ void source_ask(struct credentials *c, enum asking asking, const char *method,
         .whole_ms = WHOLE_MS,
     };
     c->asking = asking;
-    c->call = wire_start(c->wire, &request, on_answer, c);
+    c->call = c->body.failed
+                  ? NULL /* half a body would ask for something else */
+                  : wire_start(c->wire, &request, on_answer, c);
     if (!c->call) {
         aws_wipe(&c->body);
         source_failed(c, "no memory", "");

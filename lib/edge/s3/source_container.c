@@ -24,7 +24,7 @@ static bool is_near(const char *url)
     return false;
 }
 
-bool source_container(struct credentials *c)
+bool source_container(struct credentials *c, const struct source_files *files)
 {
     const char *relative = aws_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     const char *full = aws_env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
@@ -43,13 +43,11 @@ bool source_container(struct credentials *c)
     char header[8400];
     snprintf(url, sizeof url, "%s%s", relative ? CONTAINER_HOST : "",
              relative ? relative : full);
-    struct buf text;
-    buf_init(&text, 0);
-    bool good = !path || aws_read_file(path, &text);
-    struct str said = path ? buf_str(&text) : str_of(token);
+    bool good = !path || source_file_is_there(files, FILE_CONTAINER);
+    struct str said =
+        path ? buf_str(&files->text[FILE_CONTAINER]) : str_of(token);
     word[0] = '\0';
     good = good && (!said.len || source_word(said, word, sizeof word));
-    aws_wipe(&text);
     if (good) {
         snprintf(header, sizeof header, "Authorization: %s", word);
         source_ask(c, ASKING_CONTAINER, "GET", url, word[0] ? header : NULL);

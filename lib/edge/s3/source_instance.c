@@ -23,8 +23,9 @@ void source_ask_instance(struct credentials *c, enum asking asking,
     source_ask(c, asking, "GET", url, header);
 }
 
-bool source_instance(struct credentials *c)
+bool source_instance(struct credentials *c, const struct source_files *files)
 {
+    (void)files;
     const char *off = aws_env("AWS_EC2_METADATA_DISABLED");
     char url[512];
     if (off && str_eq_nocase(str_of(off), STR("true"))) {

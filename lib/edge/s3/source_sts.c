@@ -6,13 +6,28 @@
 #include <stdio.h>
 #include <string.h>
 
-void source_assume(struct credentials *c, const char *role, const char *path)
+/** Of the environment, of the start, or of the profile as it is now. */
+static void region_of(const struct credentials *c,
+                      const struct source_files *files, char out[static 64])
 {
-    struct buf token;
+    const char *said = aws_env("AWS_REGION");
+    said = said ? said : aws_env("AWS_DEFAULT_REGION");
+    said = said ? said : c->region;
+    struct str value = said[0]
+                           ? str_of(said)
+                           : aws_file_value(buf_str(&files->text[FILE_CONFIG]),
+                                            files->profile, true, "region");
+    snprintf(out, 64, "%.*s", (int)value.len, value.at ? value.at : "");
+}
+
+void source_assume(struct credentials *c, const struct source_files *files,
+                   struct str role)
+{
     char url[300];
-    if (!aws_read_file(path, &token)) {
-        aws_wipe(&token);
-        source_failed(c, "the web identity's token can't be read", "");
+    char region[64];
+    if (!source_file_is_there(files, FILE_IDENTITY)) {
+        source_failed(c, "the web identity's token can't be read",
+                      strerror(files->trouble[FILE_IDENTITY]));
         return;
     }
     const char *name = aws_env("AWS_ROLE_SESSION_NAME");
@@ -21,29 +36,29 @@ void source_assume(struct credentials *c, const char *role, const char *path)
                            "&RoleSessionName=");
     sigv4_encode(&c->body, str_of(name ? name : "pixverse-worker"), false);
     buf_add_text(&c->body, "&RoleArn=");
-    sigv4_encode(&c->body, str_of(role), false);
+    sigv4_encode(&c->body, role, false);
     buf_add_text(&c->body, "&WebIdentityToken=");
-    sigv4_encode(&c->body, str_trim(buf_str(&token)), false);
-    aws_wipe(&token);
+    sigv4_encode(&c->body, str_trim(buf_str(&files->text[FILE_IDENTITY])),
+                 false);
     const char *said = aws_env("AWS_ENDPOINT_URL_STS");
-    const char *region = credentials_region(c);
+    region_of(c, files, region);
     if (said) {
         snprintf(url, sizeof url, "%s", said);
     } else {
-        snprintf(url, sizeof url, "https://sts.%s%samazonaws.com%s/",
-                 region ? region : "", region ? "." : "",
-                 region && strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+        snprintf(url, sizeof url, "https://sts.%s%samazonaws.com%s/", region,
+                 region[0] ? "." : "",
+                 strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
     }
     source_ask(c, ASKING_STS, "POST", url, NULL);
 }
 
-bool source_web_identity(struct credentials *c)
+bool source_web_identity(struct credentials *c,
+                         const struct source_files *files)
 {
-    const char *path = aws_env("AWS_WEB_IDENTITY_TOKEN_FILE");
     const char *role = aws_env("AWS_ROLE_ARN");
-    if (!path || !role) {
+    if (!role || !aws_env("AWS_WEB_IDENTITY_TOKEN_FILE")) {
         return false;
     }
-    source_assume(c, role, path);
+    source_assume(c, files, str_of(role));
     return true;
 }

@@ -1,0 +1,113 @@
+#include "edge/s3/credentials_own.h"
+
+#include "edge/s3/aws_files.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A file may be on a disk of the network that is away, or a pipe: all that any
+ * source may want is read on another thread, and what environment and paths say
+ * is taken along, since that thread asks for neither.
+ */
+
+static void copy_path(char out[static AWS_PATH_BYTES], const char *path)
+{
+    snprintf(out, AWS_PATH_BYTES, "%s", path ? path : "");
+}
+
+static void read_one(struct source_files *files, enum source_file which)
+{
+    if (files->path[which][0]) {
+        files->trouble[which] =
+            aws_read_file(files->path[which], &files->text[which]);
+    }
+}
+
+static void read_work(void *context)
+{
+    struct source_files *files = context;
+    char *token = files->path[FILE_IDENTITY];
+    read_one(files, FILE_KEYS);
+    read_one(files, FILE_CONFIG);
+    if (!token[0]) {
+        struct str path = source_files_value(files, "web_identity_token_file");
+        snprintf(token, AWS_PATH_BYTES, "%.*s", (int)path.len,
+                 path.at ? path.at : "");
+    }
+    read_one(files, FILE_IDENTITY);
+    read_one(files, FILE_CONTAINER);
+}
+
+static void files_free(struct source_files *files)
+{
+    for (int i = 0; i < SOURCE_FILES_LEN; i++) {
+        aws_wipe(&files->text[i]);
+    }
+    free(files);
+}
+
+static void on_read(void *context)
+{
+    struct source_files *files = context;
+    struct credentials *c = files->credentials;
+    if (c) {
+        c->files = NULL;
+        files->then(c, files);
+    }
+    files_free(files);
+}
+
+void source_read(struct credentials *c,
+                 void (*then)(struct credentials *,
+                              const struct source_files *))
+{
+    assert(!c->files);
+    struct source_files *files = calloc(1, sizeof *files);
+    if (!files) {
+        source_failed(c, "no memory", "");
+        return;
+    }
+    files->credentials = c;
+    files->then = then;
+    for (int i = 0; i < SOURCE_FILES_LEN; i++) {
+        buf_init(&files->text[i], 0);
+    }
+    snprintf(files->profile, sizeof files->profile, "%s", aws_profile());
+    aws_shared_path("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
+                    files->path[FILE_KEYS]);
+    aws_shared_path("AWS_CONFIG_FILE", ".aws/config", files->path[FILE_CONFIG]);
+    copy_path(files->path[FILE_IDENTITY],
+              aws_env("AWS_ROLE_ARN") ? aws_env("AWS_WEB_IDENTITY_TOKEN_FILE")
+                                      : NULL);
+    copy_path(files->path[FILE_CONTAINER],
+              aws_env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"));
+    c->files = files;
+    loop_work(c->loop, read_work, on_read, files);
+}
+
+void source_read_drop(struct credentials *c)
+{
+    if (c->files) {
+        c->files->credentials = NULL; /* freed when its thread is back */
+        c->files = NULL;
+    }
+}
+
+struct str source_files_value(const struct source_files *files,
+                              const char *name)
+{
+    struct str value = aws_file_value(buf_str(&files->text[FILE_KEYS]),
+                                      files->profile, false, name);
+    return value.at ? value
+                    : aws_file_value(buf_str(&files->text[FILE_CONFIG]),
+                                     files->profile, true, name);
+}
+
+bool source_file_is_there(const struct source_files *files,
+                          enum source_file which)
+{
+    return files->path[which][0] && files->trouble[which] == 0;
+}

@@ -68,9 +68,8 @@ static void assert_went(const struct strict *strict, const struct row *row)
     assert_int_equal(strstr(line, " guarded") != NULL, row->guarded);
 }
 
-static void probe__lacks_something__found_said_and_done_without(void **state)
+TEST_CASE(probe__lacks_something__found_said_and_done_without)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct strict strict;
         struct trial trial;
@@ -97,9 +96,8 @@ static void probe__lacks_something__found_said_and_done_without(void **state)
 }
 
 /** The worker was there before the store changed its mind, or never probed. */
-static void put__form_is_refused__goes_in_another_next_time(void **state)
+TEST_CASE(put__form_is_refused__goes_in_another_next_time)
 {
-    (void)state;
     static const char *const refusals[] = {
         "frames=501", "frames=InvalidArgument",
         "frames=XAmzContentSHA256Mismatch", "frames=early"};
@@ -128,9 +126,8 @@ static void put__form_is_refused__goes_in_another_next_time(void **state)
     }
 }
 
-static void put__one_odd_answer__is_not_for_good(void **state)
+TEST_CASE(put__one_odd_answer__is_not_for_good)
 {
-    (void)state;
     struct strict strict;
     struct trial trial;
     strict_start(&strict, "", "frames=once");
@@ -162,9 +159,8 @@ static void put__one_odd_answer__is_not_for_good(void **state)
 }
 
 /** A probe's small object goes, videos don't: no loop without end. */
-static void put__only_large_ones_refused__goes_in_another_form(void **state)
+TEST_CASE(put__only_large_ones_refused__goes_in_another_form)
 {
-    (void)state;
     struct strict strict;
     struct trial trial;
     strict_start(&strict, "", "large=XAmzContentSHA256Mismatch");
@@ -182,9 +178,8 @@ static void put__only_large_ones_refused__goes_in_another_form(void **state)
     strict_stop(&strict);
 }
 
-static void probe__cant_do_without__unusable_and_said(void **state)
+TEST_CASE(probe__cant_do_without__unusable_and_said)
 {
-    (void)state;
     static const struct {
         const char *refuses;
         const char *said;
@@ -211,9 +206,8 @@ static void probe__cant_do_without__unusable_and_said(void **state)
     }
 }
 
-static void endpoint__has_a_path__it_is_kept_and_signed(void **state)
+TEST_CASE(endpoint__has_a_path__it_is_kept_and_signed)
 {
-    (void)state;
     struct strict strict;
     struct trial trial;
     strict_start(&strict, "/storage/v1/s3", "");
@@ -229,9 +223,8 @@ static void endpoint__has_a_path__it_is_kept_and_signed(void **state)
 }
 
 /** Others begin uploads in the same bucket; ours are known by their names. */
-static void sweep__a_shared_bucket__takes_only_ours(void **state)
+TEST_CASE(sweep__a_shared_bucket__takes_only_ours)
 {
-    (void)state;
     struct strict strict;
     struct trial trial;
     char url[200];
@@ -292,9 +285,8 @@ static void on_stop(void *context)
 }
 
 /** What the probe had deferred for the end of the turn would find nothing. */
-static void probe__closed_in_the_same_turn__is_forgotten(void **state)
+TEST_CASE(probe__closed_in_the_same_turn__is_forgotten)
 {
-    (void)state;
     struct trial trial;
     begin_with(&trial, "http://127.0.0.1:9", "videos", "");
     struct loop_timer *now =
@@ -308,17 +300,4 @@ static void probe__closed_in_the_same_turn__is_forgotten(void **state)
     end(&trial);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(probe__lacks_something__found_said_and_done_without),
-        cmocka_unit_test(put__form_is_refused__goes_in_another_next_time),
-        cmocka_unit_test(put__one_odd_answer__is_not_for_good),
-        cmocka_unit_test(put__only_large_ones_refused__goes_in_another_form),
-        cmocka_unit_test(probe__cant_do_without__unusable_and_said),
-        cmocka_unit_test(endpoint__has_a_path__it_is_kept_and_signed),
-        cmocka_unit_test(sweep__a_shared_bucket__takes_only_ours),
-        cmocka_unit_test(probe__closed_in_the_same_turn__is_forgotten),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TESTS_RUN(NULL, NULL)

@@ -47,6 +47,12 @@ assert_with_effect() {
         '\bassert\([^;]*(\+\+|--|[^=!<>]=[^=])[^;]*\);'
 }
 
+# TEST_CASE() of tests/lib/check.h names a test where it stands.
+named_twice() {
+    files 'tests/*.[ch]' | grep -vx tests/lib/check.h |
+        xargs -r grep -nE 'cmocka_unit_test|include <cmocka\.h>'
+}
+
 tap_check "nothing is left unfinished" tap_empty "$(says "$unfinished")"
 tap_check "no path of one machine is named" tap_empty "$(says "$machine")"
 tap_check "no registry host is named" tap_empty "$(says "$registry")"
@@ -54,4 +60,5 @@ tap_check "no file of lib or cmd is over 600 lines" tap_empty "$(long_files)"
 tap_check "no function is over 70 lines" tap_empty "$(long_functions)"
 tap_check "the top level holds what the design names" tap_empty "$(odd_top_level)"
 tap_check "no assert does any work" tap_empty "$(assert_with_effect)"
+tap_check "a test is named once" tap_empty "$(named_twice)"
 tap_end

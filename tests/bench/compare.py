@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -53,15 +54,11 @@ def text_of(*words):
         return ""
 
 
-def locked(path, names):
+def locked(path, pattern, names):
     """Versions of libraries, as a lock file has them: {name: version}."""
-    words = Path(path).read_text().replace('"', " ").split()
-    found = {}
-    for at, word in enumerate(words[:-1]):
-        if word in names and word not in found:
-            rest = [w for w in words[at + 1:at + 5] if w[:1].isdigit() or w[:2] in ("v0", "v1")]
-            found[word] = rest[0].lstrip("v") if rest else ""
-    return found
+    text = Path(path).read_text()
+    found = {name: re.search(pattern.format(re.escape(name)), text) for name in names}
+    return {name: match[1] for name, match in found.items() if match}
 
 
 def machine():
@@ -72,7 +69,8 @@ def machine():
     versions = {
         "commit": text_of("git", "rev-parse", "--short", "HEAD"),
         "kernel": platform.release().split("-")[0],
-        "postgres": text_of("bash", "-c", '. deploy/lib/parts.sh; "$(parts_postgres_bin)"/postgres -V'),
+        "postgres": text_of("bash", "-c", ". deploy/lib/parts.sh; "
+                            "$(parts_postgres_bin)/postgres -V | cut -d ' ' -f 3"),
         "gcc": text_of("gcc", "-dumpfullversion"),
         "librdkafka": text_of("pkg-config", "--modversion", "rdkafka"),
         "libcurl": text_of("pkg-config", "--modversion", "libcurl"),
@@ -80,11 +78,12 @@ def machine():
     for name in ("go", "rust"):
         file = BUILT / name / "version"
         if file.exists():
-            versions[name] = file.read_text().strip()
+            versions[name] = file.read_text().split(" (")[0].removeprefix("rustc").strip()
     peers = ROOT / "tests/bench/peers"
-    versions |= locked(peers / "go/go.mod", ("github.com/twmb/franz-go", "github.com/jackc/pgx/v5"))
-    versions |= locked(peers / "rust/Cargo.lock", ("hyper", "rdkafka", "rdkafka-sys", "tokio",
-                                                   "tokio-postgres"))
+    versions |= locked(peers / "go/go.mod", r"{} v(\S+)",
+                       ("github.com/twmb/franz-go", "github.com/jackc/pgx/v5"))
+    versions |= locked(peers / "rust/Cargo.lock", 'name = "{}"\nversion = "([^"]+)"',
+                       ("hyper", "rdkafka", "rdkafka-sys", "tokio", "tokio-postgres"))
     return {"cpu": cpu[0] if cpu else platform.machine(), "cores": len(cpu),
             "memory_gb": memory, "versions": versions}
 
@@ -115,12 +114,17 @@ def compare(asked, subjects):
     where = {"run": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "note": asked.note,
              "machine": machine()}
     RAW.parent.mkdir(exist_ok=True)
+    turns = {name: asked.rounds or (1 if asked.quick else ROWS[name].rounds)
+             for name in asked.only or ROWS}
+    minutes = sum(ROWS[name].minutes * (1 if ROWS[name].ours_only else len(subjects)) * n
+                  for name, n in turns.items()) / (3 if asked.quick else 1)
+    print(f"# about {minutes:.0f} minutes on a quiet machine", flush=True)
     with RAW.open("a") as raw:
         raw.write(json.dumps(where) + "\n")
-        for name in asked.only or ROWS:
+        for name, rounds in turns.items():
             row = ROWS[name]
             mine = [s for s in subjects if s.name == "ours" or not row.ours_only]
-            for turn in range(asked.rounds or (1 if asked.quick else row.rounds)):
+            for turn in range(rounds):
                 # A B C, then B C A: nobody is always first.
                 for subject in mine[turn % len(mine):] + mine[:turn % len(mine)]:
                     line = measure(name, subject, asked, turn)

@@ -257,6 +257,9 @@ def front(rows):
             lines.append(f"| {words.rsplit(':', 1)[0]} | {' | '.join(texts)} |")
     headers = {id(h): h for row, _ in HEADLINES if row in rows for h in [rows[row][0]]}
     whens = sorted({h["run"][:10] + (f", {h['note']}" if h["note"] else "") for h in headers.values()})
+    if any(x["quick"] for row, _ in HEADLINES if row in rows
+           for ls in rows[row][1].values() for x in ls):
+        whens.append("with `--quick`: one round, smaller numbers than it says")
     lines += ["", f"Measured {'; '.join(whens)}."
               + (" In _italics_: void, a stranger or the harness had a part in it; it doesn't count."
                  if marks else "")

@@ -311,7 +311,7 @@ static inline struct h2_server *h2_server_start(uint32_t streams_max)
     SSL_CTX_set_alpn_select_cb(server->ctx, h2_choose, NULL);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (!tls_certify(&server->tls, "127.0.0.1")) {
+    if (!tls_certify(&server->tls, "127.0.0.1,DNS:localhost")) {
         abort();
     }
     snprintf(key, sizeof key, "%s/k.pem", server->tls.folder);

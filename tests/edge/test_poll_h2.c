@@ -59,6 +59,16 @@ H2_TEST(many__over_http2__share_a_connection)
     assert_string_equal(answers[0].body, "{}");
 }
 
+/** The certificate names it, and is asked for by that name. */
+H2_TEST(a_host_by_name__is_trusted_by_its_name)
+{
+    char url[64];
+    begin(0, 2);
+    snprintf(url, sizeof url, "https://localhost:%d/x", server->port);
+    ask_well(url, 3);
+    assert_int_equal(server->connections, 1);
+}
+
 /** More than it allows wait, or go over another connection. */
 H2_TEST(a_limit_of_streams__is_kept)
 {

@@ -16,6 +16,8 @@ struct tls_context {
 struct tls {
     SSL *ssl;
     bool broken; /* no goodbye */
+    bool named;  /* the host has a name, no address */
+    char host[256];
 };
 
 /* What may be used, by preference: HTTP/2, HTTP/1.1. */
@@ -92,11 +94,14 @@ void tls_context_close(struct tls_context *context)
 }
 
 /** Whose certificate it must be. Addresses are not sent as server names. */
-static bool expect(SSL *ssl, const char *host)
+static bool expect(struct tls *tls)
 {
     unsigned char address[sizeof(struct in6_addr)];
-    if (inet_pton(AF_INET, host, address) == 1 ||
-        inet_pton(AF_INET6, host, address) == 1) {
+    SSL *ssl = tls->ssl;
+    const char *host = tls->host;
+    tls->named = inet_pton(AF_INET, host, address) != 1 &&
+                 inet_pton(AF_INET6, host, address) != 1;
+    if (!tls->named) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     }
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -110,8 +115,9 @@ struct tls *tls_open(struct tls_context *context, int fd, const char *host)
     if (!tls) {
         return NULL;
     }
+    snprintf(tls->host, sizeof tls->host, "%s", host);
     tls->ssl = SSL_new(context->ctx);
-    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || !expect(tls->ssl, host)) {
+    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || !expect(tls)) {
         tls->broken = true;
         tls_close(tls);
         return NULL;
@@ -133,6 +139,31 @@ void tls_close(struct tls *tls)
     free(tls);
 }
 
+/**
+ * OpenSSL looks at the subject's common name where a certificate names no host,
+ * also beside addresses; libcurl only where it names nothing at all (RFC 6125
+ * 6.4.4).
+ */
+static bool is_named(const struct tls *tls)
+{
+    X509 *cert = tls->named ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+    if (!cert) {
+        return !tls->named; /* an address: nothing but addresses counted */
+    }
+    GENERAL_NAMES *names =
+        X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    bool alone = true; /* the subject's name speaks */
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const int type = sk_GENERAL_NAME_value(names, i)->type;
+        alone = alone && type != GEN_DNS && type != GEN_IPADD;
+    }
+    GENERAL_NAMES_free(names);
+    return alone || X509_check_host(cert, tls->host, 0,
+                                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+                                    NULL) == 1;
+}
+
 enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes)
 {
     ERR_clear_error();
@@ -140,6 +171,13 @@ enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes)
     const int done = SSL_connect(tls->ssl);
     switch (SSL_get_error(tls->ssl, done)) {
     case SSL_ERROR_NONE:
+        if (!is_named(tls)) {
+            tls->broken = true;
+            snprintf(why, why_bytes,
+                     "SSL certificate problem: none of its names is %.100s",
+                     tls->host);
+            return TLS_UNTRUSTED;
+        }
         return TLS_DONE;
     case SSL_ERROR_WANT_READ:
         return TLS_WANTS_READ;

@@ -23,7 +23,7 @@ struct poller *poller_open(struct loop *loop,
 
 /**
  * Ask. A GET may be asked again: one that a kept connection lost before a byte
- * of its reply came goes to another, up to five times.
+ * of its reply came goes to a fresh one, up to five times.
  *
  * @param exchange    A GET without an idempotency key; copied.
  * @param timeout_ms  From the moment that it goes to a connection; at least 1.

@@ -252,6 +252,11 @@ static inline void *h2_run(void *context)
         }
         nghttp2_session_del(c->session);
     }
+    /* In order: what was said arrives, whatever was not read. */
+    const int fd = SSL_get_fd(c->ssl);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, bytes, sizeof bytes, 0) > 0) {
+    }
     pthread_mutex_lock(&c->server->lock);
     close(c->server->fds[c->slot]);
     c->server->fds[c->slot] = -1;

@@ -61,7 +61,7 @@ static bool may_go_on(const struct poll_conn *conn,
     const bool began = conn->streams ? call->head_bytes > 0 : conn->reply.began;
     const int most = again ? 2 : LOST_MAX;
     return end == REPLY_BROKEN && !began && call->lost < most &&
-           (again || conn->answered > 0);
+           (again || conn->kept);
 }
 
 /** An answer of HTTP/1.1 that breaks off may have a status already. */
@@ -84,7 +84,7 @@ void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
     char words[160];
     struct poll_origin *origin = conn->origin;
     const bool dialing = conn->state != CONN_OPEN;
-    const bool kept = conn->answered > 0 && !conn->reply.began;
+    const bool kept = conn->kept && !conn->reply.began;
     snprintf(words, sizeof words, "%s", why);
     list_take_all(&calls, &conn->calls);
     conn->active = 0;
@@ -102,6 +102,7 @@ void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
         call->conn = NULL;
         poller_stop_clock(call);
         if (may_go_on(conn, call, end, again)) {
+            call->fresh = true;            /* others may be as dead */
             origin_put_back(origin, call); /* the last one first */
         } else {
             answer_broken(conn, call, end, words);

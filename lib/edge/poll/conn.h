@@ -38,11 +38,11 @@ struct poll_conn {
     struct list calls; /* with it */
     int active;        /* their number */
     int room;          /* for so many at once */
-    int64_t answered;  /* replies that came */
-    bool inside;       /* nghttp2 is at work on it: it must not be closed */
-    bool left;         /* no more calls */
-    bool shut;         /* the stream of replies has ended in order */
-    struct buf out;    /* to be written */
+    bool kept;      /* it has stood idle: its server may have closed it since */
+    bool inside;    /* nghttp2 is at work on it: it must not be closed */
+    bool left;      /* no more calls */
+    bool shut;      /* the stream of replies has ended in order */
+    struct buf out; /* to be written */
     size_t out_at;
     int64_t born_ms;
     int64_t used_ms;  /* a call was given, or ended */

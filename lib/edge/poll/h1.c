@@ -53,7 +53,7 @@ static bool end_call(struct poll_conn *conn, struct poll_call *call, bool more)
      * server has read a part is none that can be followed by another. */
     const bool keeps =
         conn->reply.keeps && !more && conn->out_at == conn->out.len;
-    conn->answered++;
+    conn->kept = true;
     conn->room = 0; /* not before the reply is used */
     conn_give_up(conn, call);
     answer(conn, call);

@@ -151,7 +151,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream,
     } else if (is_unserved(call, code)) {
         origin_put_back(h2->conn->origin, call);
     } else if (call->done && call->status >= 200) {
-        h2->conn->answered++;
+        h2->conn->kept = true;
         poller_fail(call, REPLY_WHOLE, NULL);
     } else {
         snprintf(why, sizeof why, "the server ended the stream: %s",

@@ -48,6 +48,7 @@ struct poll_call {
     http_reply_fn *on_reply;
     void *context;
     int lost;    /* connections that lost it */
+    bool fresh;  /* it was lost on a kept connection: no other such one */
     bool asked;  /* may_send() said yes */
     bool sent;   /* a byte may have left */
     bool looked; /* its time is over, its last look has begun */

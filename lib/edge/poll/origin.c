@@ -9,7 +9,8 @@
 
 /* Who waits longer than that shows that there are too few connections. */
 #define GROW_MS 4
-#define RACE_MS 250 /* then another address is dialed, too (RFC 8305) */
+#define RACE_MS 250        /* then another address is dialed, too (RFC 8305) */
+#define DIAL_PAUSE_MS 1000 /* after one that failed beside others */
 #define LOOKUP_MS 10000
 #define NAMES_MS 60000
 #define LOOKUP_PAUSE_MS 1000 /* while other connections serve */
@@ -251,8 +252,9 @@ void origin_dial_failed(struct poll_origin *origin, enum reply_end end,
         return;
     }
     dial_failed(origin);
-    if (origin->conns_len > 0) {
-        return; /* others are, or will be, there */
+    if (origin->conns_len > 0) { /* others are, or will be, there */
+        origin->alone_until_ms = now_ms + DIAL_PAUSE_MS;
+        return;
     }
     if (origin->failed < origin->names.len) {
         dial(origin, now_ms);
@@ -280,9 +282,25 @@ static int waiting_len(const struct poll_origin *origin, int most)
     return n;
 }
 
+/** Who waits longest was lost on a connection that was kept. */
+static bool needs_fresh(const struct poll_origin *origin, int64_t now_ms)
+{
+    return LIST_OWNER(origin->waiting.next, struct poll_call, link)->fresh &&
+           now_ms >= origin->alone_until_ms;
+}
+
+/** One place for a connection, if need be that of one that stands idle. */
+static bool has_place(struct poll_origin *origin)
+{
+    if (origin->conns_len >= origin->poller->connections_max &&
+        !list_is_empty(&origin->ready)) {
+        conn_leave(LIST_OWNER(origin->ready.next, struct poll_conn, ready));
+    }
+    return origin->conns_len < origin->poller->connections_max;
+}
+
 /** How many to dial now; `*look_ms`: when to look again, 0: when told. */
-static int wanted(const struct poll_origin *origin, int64_t now_ms,
-                  int64_t *look_ms)
+static int wanted(struct poll_origin *origin, int64_t now_ms, int64_t *look_ms)
 {
     const struct poll_call *first =
         LIST_OWNER(origin->waiting.next, struct poll_call, link);
@@ -299,6 +317,12 @@ static int wanted(const struct poll_origin *origin, int64_t now_ms,
         const int64_t race_ms = origin->dialed_ms + RACE_MS - now_ms;
         *look_ms = others ? (race_ms > 0 ? race_ms : 0) : 0;
         return others && race_ms <= 0;
+    }
+    if (needs_fresh(origin, now_ms)) {
+        return has_place(origin);
+    }
+    if (now_ms < origin->alone_until_ms) {
+        return 0;
     }
     if (waited_ms < GROW_MS) {
         *look_ms = GROW_MS - waited_ms;
@@ -332,14 +356,18 @@ static void grow(struct poll_origin *origin, int64_t now_ms)
 
 static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
 {
-    while (!list_is_empty(&origin->ready)) {
-        struct poll_conn *conn =
-            LIST_OWNER(origin->ready.prev, struct poll_conn, ready);
+    const bool fresh = needs_fresh(origin, now_ms);
+    for (struct list *at = origin->ready.prev; at != &origin->ready;) {
+        struct poll_conn *conn = LIST_OWNER(at, struct poll_conn, ready);
+        at = at->prev;
+        if (fresh && conn->kept) {
+            continue;
+        }
         conn_look(conn, now_ms); /* it may be too old */
         if (conn_has_room(conn)) {
             return conn;
         }
-        assert(list_is_empty(&conn->ready));
+        at = origin->ready.prev; /* its end may have closed others */
     }
     return NULL;
 }
@@ -384,6 +412,11 @@ void origin_turn(struct poll_origin *origin)
     }
     if (!list_is_empty(&origin->waiting)) {
         grow(origin, now_ms);
+        return;
+    }
+    for (struct list *at = origin->ready.next; at != &origin->ready;
+         at = at->next) {
+        LIST_OWNER(at, struct poll_conn, ready)->kept = true;
     }
 }
 

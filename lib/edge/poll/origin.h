@@ -31,7 +31,8 @@ struct poll_origin {
     int name;         /* the one to dial next */
     int failed;       /* dials in a row, since one had luck */
     int64_t dialed_ms;
-    int64_t doubted_ms; /* when a connection was last left in doubt */
+    int64_t alone_until_ms; /* a dial failed: those that are there have to do */
+    int64_t doubted_ms;     /* when a connection was last left in doubt */
 };
 
 /** What a URL says. */

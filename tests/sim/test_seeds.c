@@ -1,4 +1,4 @@
-/* tests/run: timeout=900 */
+/* tests/run: timeout=2400 */
 #include "sim/scene.h"
 
 #include "fake/watch.h"

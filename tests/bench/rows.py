@@ -188,6 +188,7 @@ def flight(n, interval_s):
         if quick and n > 50000:
             many = n // 10
         with Arena(subject, f"flight{many}", latency="3000..4000",
+                   sim=("--poll-interval-ms", str(interval_s * 1000)),
                    settings={"POLL_INTERVAL_MS": str(interval_s * 1000),
                              "TASKS_MAX": str(many + 1000), "SUBMITS_MAX": "256",
                              "BACKLOG_MAX": "1000000"}) as w:

@@ -2,7 +2,8 @@
 #
 # What more than one statement says stands once, and in the statements a word:
 #
-#   :readable :orphan   the text of that .sql file, from its first parenthesis
+#   :readable :orphan :bare
+#                       the text of that .sql file, from its first parenthesis
 #   :QUEUED …           a state's number          (TASK_STATES of lib/core/task.h)
 #   :submit_unknown …   a kind of failure's number               (FAILURE_KINDS)
 #   :ACCOUNT_BYTES …    a length there
@@ -15,12 +16,13 @@
 #   :value_columns      those of a fixed length: VALUE
 #   :waiting_columns    those that a waiting task has            (WAITING_COLUMNS)
 #   :queued_columns     all columns of a task, of a row of waiting
+#   :t.whole_columns    all columns of a task t, of a bare key with its event
 #
 # Before columns may stand whose they are: :t.task_columns is t.id, t.state, …
 cmake_minimum_required(VERSION 3.25)
 file(GLOB files ${SQL_DIR}/schema/*.sql ${SQL_DIR}/query/*.sql)
 list(SORT files)
-set(parts orphan readable)
+set(parts bare orphan readable)
 foreach(part IN LISTS parts)
   file(READ ${SQL_DIR}/query/${part}.sql ${part})
   string(FIND "${${part}}" "\n(" start)
@@ -184,6 +186,16 @@ function(expand text name out)
     string(JOIN ", " all ${all})
     string(REPLACE "${word}" "${all}" text "${text}")
   endforeach()
+  string(REGEX MATCHALL ":([a-z]+\\.)?whole_columns" words "${text}")
+  list(REMOVE_DUPLICATES words)
+  foreach(word IN LISTS words)
+    string(REGEX REPLACE "^:|whole_columns$" "" alias "${word}")
+    columns_of("${columns_task}" "${alias}" columns)
+    string(REPLACE "${alias}event" "CASE WHEN ${bare} THEN
+            (SELECT c.event FROM closed c WHERE c.id = t.id)
+            ELSE t.event END AS event" columns "${columns}")
+    string(REPLACE "${word}" "${columns}" text "${text}")
+  endforeach()
   string(JOIN ", " all ${changes})
   string(REPLACE ":task_changes" "${all}" text "${text}")
   foreach(pair IN LISTS numbers)
@@ -205,7 +217,7 @@ set(table "")
 foreach(file ${files})
   file(RELATIVE_PATH name ${SQL_DIR} ${file})
   file(READ ${file} sql)
-  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(orphan|readable).sql$")
+  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|orphan|readable).sql$")
     expand("${sql}" ${name} sql)
   endif()
   string(HEX "${sql}" hex)

@@ -98,7 +98,7 @@ static int change_once(struct ctl *ctl, const char *const *queries,
         fprintf(stderr, "pixverse-ctl: %s\n", err.text);
         return -1;
     }
-    int rows = order_write(ctl, "ctl_task_lock", params, 1);
+    int rows = order_write(ctl, "request_lock", params, 1);
     int which = 0;
     for (size_t i = 0; rows >= 0 && which == 0 && i < queries_len; i++) {
         rows = order_write(ctl, queries[i], params, params_len);

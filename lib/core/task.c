@@ -71,6 +71,14 @@ bool failure_kind_parse(struct str name, enum failure_kind *kind)
     return false;
 }
 
+bool task_end_is_final(const struct task_row *row)
+{
+    assert(row->state == SUCCEEDED || row->state == FAILED ||
+           row->state == CLOSED);
+    return row->kind != FAILURE_TIMED_OUT && row->kind != FAILURE_TASK_LOST &&
+           row->kind != FAILURE_SUBMIT_UNKNOWN;
+}
+
 void task_row_done(struct task_row *row)
 {
     free(row->result);

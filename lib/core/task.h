@@ -62,8 +62,10 @@
  *   RUNNING     accepted: provider_task_id is stored
  *   READY       finished upstream: result holds what to fetch; maybe no URL
  *               yet
- *   SUCCEEDED   every video is visible in storage; the event is stored
- *   FAILED      settled as failed; the event is stored
+ *   SUCCEEDED   every video is visible in storage; the event is stored, in
+ *               `closed`, and the row of `task` is a bare key
+ *   FAILED      settled as failed; the event is stored, and so is the row where
+ *               the end is final
  *   LATE        the failure is told; the id may still bring a paid video
  *   CLOSED      told; the row has left the working table
  */
@@ -265,6 +267,11 @@ enum task_owes task_owes(enum task_state state);
 const char *task_owes_name(enum task_owes owes); /* "claim", "submit"… */
 const char *failure_kind_name(enum failure_kind kind);
 bool failure_kind_parse(struct str name, enum failure_kind *kind);
+
+/** Whether a settled task's end leaves nothing open: its event is the last
+ * word, whatever its id may still bring. Not so for those that may become LATE.
+ */
+bool task_end_is_final(const struct task_row *row);
 
 /** Frees what the row owns and clears those pointers. */
 void task_row_done(struct task_row *row);

@@ -117,9 +117,9 @@ struct turn {
     int64_t owner;
     int64_t now_ms;
     /** Rows to write where (id, fence, version - 1) match what is stored; a row
-     * in CLOSED leaves the working table, if its provider_task_id is still the
-     * one given (else SAVE_FENCED: an id was learnt); one in QUEUED waits
-     * again. */
+     * in CLOSED leaves the working table: after a final end wherever the fence
+     * is the given one; else if its provider_task_id is, too (else SAVE_FENCED:
+     * an id was learnt). One in QUEUED waits again. */
     const struct task_row *const *saves;
     size_t saves_len;
     /** Requests to read: by task id. */
@@ -329,15 +329,27 @@ void store_reasons_sweep(struct store *store, store_done_fn *on_done,
 
 /* ---- evidence and holds (data lane) ---- */
 
+enum learn_end {
+    LEARN_WRITTEN,
+    LEARN_SAME,  /* it was there already */
+    LEARN_OTHER, /* another id is there: one key has bought twice */
+    /* no row has that key: it moves between two tables at this moment (ask
+     * again), or its history is gone */
+    LEARN_NOWHERE,
+};
+
+/** other: the id that is there, of LEARN_OTHER. Any error: not known. */
+typedef void learn_fn(void *context, enum learn_end end, const char *other,
+                      const struct err *err);
+
 /**
  * A provider id that somebody learnt: written, without fence, where the row's
- * submission is that of the send and its id is empty; a closed submit_unknown
- * opens again as LATE. done false: it was there already.
- * ERR_PERMANENT: another id is there, which is err's text; so one key has
- * bought twice.
+ * submission is that of the send and its id is empty, wherever that row is. One
+ * that waits or was told as submit_unknown is nobody's then, and to be taken
+ * over.
  */
 void store_learn(struct store *store, int64_t task, int32_t submission,
-                 struct str provider_task_id, store_done_fn *on_done,
+                 struct str provider_task_id, learn_fn *on_learnt,
                  void *context);
 
 void store_hold_set(struct store *store, enum hold_reason reason,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define RETRY_MS 1000
+#define NOWHERE_MAX 30 /* a row that moves is somewhere long before */
 
 struct learnt {
     struct list link;
@@ -14,6 +15,7 @@ struct learnt {
     int64_t task;
     bool asking; /* a store_learn() is under way */
     int32_t submission;
+    int nowhere; /* so often no row was found */
     char *request_id;
     char *provider_task_id;
 };
@@ -46,28 +48,45 @@ bool learn_init(struct learn *learn, struct loop *loop, struct store *store,
     return learn->timer != NULL;
 }
 
-static void on_learnt(void *context, bool done, const struct err *err)
+static void tell_end(struct learnt *learnt, enum learn_end end,
+                     const char *other)
+{
+    switch (end) {
+    case LEARN_OTHER:
+        keys_caught(learnt->learn->keys, learnt->request_id,
+                    learnt->provider_task_id, other);
+        return;
+    case LEARN_NOWHERE:
+        log_at(LOG_ERROR,
+               "a provider id belongs to no row: its request's history is gone",
+               LOG_TEXT("request_id", learnt->request_id),
+               LOG_TEXT("provider_task_id", learnt->provider_task_id));
+        return;
+    case LEARN_WRITTEN:
+    case LEARN_SAME:
+        break;
+    }
+    log_at(LOG_WARN,
+           end == LEARN_WRITTEN ? "a provider id was written after all"
+                                : "a provider id was there already",
+           LOG_TEXT("request_id", learnt->request_id),
+           LOG_TEXT("provider_task_id", learnt->provider_task_id));
+}
+
+static void on_learnt(void *context, enum learn_end end, const char *other,
+                      const struct err *err)
 {
     struct learnt *learnt = context;
     struct learn *learn = learnt->learn;
     assert(learnt->asking);
     learnt->asking = false;
-    const bool other = err && err->kind == ERR_PERMANENT;
-    if (err && err->kind != ERR_NONE && !other) {
+    const bool failed = err && err->kind != ERR_NONE;
+    if (failed || (end == LEARN_NOWHERE && ++learnt->nowhere < NOWHERE_MAX)) {
         loop_timer_set(learn->timer, RETRY_MS);
         return;
     }
     CRASHPOINT("learn_written");
-    if (other) {
-        keys_caught(learn->keys, learnt->request_id, learnt->provider_task_id,
-                    err->text);
-    } else {
-        log_at(LOG_WARN,
-               done ? "a provider id was written after all"
-                    : "a provider id was there already",
-               LOG_TEXT("request_id", learnt->request_id),
-               LOG_TEXT("provider_task_id", learnt->provider_task_id));
-    }
+    tell_end(learnt, end, other);
     metric_add(learn->waiting, -1);
     free_learnt(learnt);
     learn->on_written(learn->context);

@@ -28,11 +28,16 @@ WITH seen AS MATERIALIZED (
     FROM pick
     WHERE u.id = pick.id
     RETURNING u.*, pick.orphan
+), kept AS (
+    -- What is told by another owner: the fence of what is stored goes with it.
+    UPDATE closed c SET fence = t.fence
+    FROM t
+    WHERE c.id = t.id AND :bare
 )
 SELECT
     (SELECT count(*) FROM seen) AS seen,
     (SELECT coalesce(max(id), 0) FROM seen) AS last,
-    :t.task_columns,
+    :t.whole_columns,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
     EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel, t.orphan
 FROM (SELECT) AS one LEFT JOIN (t JOIN request r ON r.id = t.id) ON true;

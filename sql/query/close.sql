@@ -1,5 +1,5 @@
--- Rows that were told leave the working table, unless somebody learnt a
--- provider id in the meantime. Result and event stay as they were stored.
+-- Rows whose told end left payment open, and is final now, leave the working table,
+-- unless somebody learnt a provider id in the meantime. Result and event stay as they were stored.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest(
         :told_arrays

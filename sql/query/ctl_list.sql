@@ -8,7 +8,7 @@ WITH found AS (
             r.request_id, r.tenant, r.mode, r.priority,
             t.received_ms
        FROM task t JOIN request r USING (id)
-      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[])
+      WHERE NOT :bare AND ($1::int[] IS NULL OR t.state = ANY ($1::int[])
             OR 100 * t.state + t.kind = ANY ($5::int[]))
         AND ($2::text IS NULL OR r.tenant = $2::text)
         AND t.received_ms >= $3::bigint
@@ -23,13 +23,14 @@ WITH found AS (
         AND w.received_ms >= $3::bigint
       ORDER BY w.id DESC LIMIT $4::bigint)
     UNION ALL
-    (SELECT t.id, t.state, t.kind, t.owner, t.doubt, t.late, t.provider_task_id,
+    (SELECT t.id, coalesce(k.state, t.state), t.kind, t.owner, t.doubt, t.late,
+            t.provider_task_id,
             t.settled_ms, CASE WHEN t.has_cost THEN t.cost END AS cost,
             r.request_id, r.tenant, r.mode, r.priority,
             t.received_ms
-       FROM closed t JOIN request r USING (id)
-      WHERE ($1::int[] IS NULL OR t.state = ANY ($1::int[])
-            OR 100 * t.state + t.kind = ANY ($5::int[]))
+       FROM closed t JOIN request r USING (id) LEFT JOIN task k USING (id)
+      WHERE ($1::int[] IS NULL OR coalesce(k.state, t.state) = ANY ($1::int[])
+            OR 100 * coalesce(k.state, t.state) + t.kind = ANY ($5::int[]))
         AND ($2::text IS NULL OR r.tenant = $2::text)
         AND t.received_ms >= $3::bigint
       ORDER BY t.id DESC LIMIT $4::bigint))

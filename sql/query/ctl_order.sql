@@ -5,7 +5,9 @@ WITH t AS (
         id, state, owner, submission, sends, doubt, late, billed_open,
         provider_task_id, first_sent_ms, kind, has_cost, cost, event,
         false AS closed
-      FROM task WHERE id = (SELECT id FROM request WHERE request_id = $1::text)
+      FROM task t
+     WHERE id = (SELECT id FROM request WHERE request_id = $1::text)
+        AND NOT :bare
     UNION ALL
     SELECT
         id, state, owner, submission, sends, doubt, late, billed_open,
@@ -14,7 +16,8 @@ WITH t AS (
      WHERE id = (SELECT id FROM request WHERE request_id = $1::text)
     UNION ALL
     SELECT
-        id, state, owner, submission, sends, doubt, late, billed_open,
+        id, coalesce((SELECT k.state FROM task k WHERE k.id = closed.id), state),
+        owner, submission, sends, doubt, late, billed_open,
         provider_task_id, first_sent_ms, kind, has_cost, cost, event, true
       FROM closed
      WHERE id = (SELECT id FROM request WHERE request_id = $1::text))

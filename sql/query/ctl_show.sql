@@ -2,18 +2,28 @@
 -- $1 request id.
 WITH t AS (
     SELECT
-        :task.closed_columns,
+        :t.closed_columns,
         NULL::bigint AS closed_ms
-      FROM task JOIN request USING (id) WHERE request_id = $1::text
+      FROM task t JOIN request USING (id)
+     WHERE request_id = $1::text AND NOT :bare
     UNION ALL
     SELECT
         :q.closed_columns, NULL::bigint
       FROM (SELECT :w.queued_columns FROM waiting w) q
       JOIN request USING (id) WHERE request_id = $1::text
     UNION ALL
+    -- Until it is told, its state and owner are those of the bare key.
     SELECT
-        :closed.closed_columns, closed.closed_ms
-      FROM closed JOIN request USING (id) WHERE request_id = $1::text),
+        c.id, coalesce(k.state, c.state), coalesce(k.owner, c.owner),
+        coalesce(k.fence, c.fence), c.version, c.submission, c.sends, c.doubt,
+        c.late, c.billed_open, c.account, c.provider_task_id, c.received_ms,
+        c.deadline_ms, c.first_sent_ms, c.last_sent_ms, c.submitted_ms,
+        c.generated_ms, c.stored_ms, c.settled_ms, c.not_before_ms, c.tries,
+        c.takeovers, c.takeovers_since_ms, c.kind, c.has_cost, c.cost,
+        c.credits_cost, c.result, c.event,
+        CASE WHEN k.id IS NULL THEN c.closed_ms END
+      FROM closed c JOIN request r USING (id) LEFT JOIN task k USING (id)
+     WHERE r.request_id = $1::text),
 -- The hold of one task: a doubt waits for a worker with its own key and base URL
 -- (an account names both, the URL first); what is accepted for one with its base
 -- URL, and with its key if the provider denies its id to others.

@@ -7,9 +7,13 @@ SELECT json_strip_nulls(json_build_object(
            'event', t.event,
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
   FROM request r
-  JOIN (SELECT id, state, kind, submitted_ms, event FROM task
+  JOIN (SELECT id, state, kind, submitted_ms, event FROM task t
+         WHERE NOT :bare
         UNION ALL
         SELECT id, :QUEUED, 0, 0, NULL FROM waiting
         UNION ALL
-        SELECT id, state, kind, submitted_ms, event FROM closed) t USING (id)
+        SELECT id,
+            coalesce((SELECT k.state FROM task k WHERE k.id = c.id), state),
+            kind, submitted_ms, event
+          FROM closed c) t USING (id)
  WHERE r.request_id = ANY ($1::text[]);

@@ -1,6 +1,6 @@
 -- New requests, in the order of their ids, so that two batches can't wait for
--- each other; none twice. At fault (with an event): failed from the start.
--- $14 owner of those.
+-- each other; none twice. At fault (with an event): ended
+-- from the start. $14 owner of those.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
@@ -33,6 +33,14 @@ WITH v AS MATERIALIZED (
         :closed_columns)
     SELECT
         id, :FAILED, $14::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
+        :invalid_request, false, 0, 0, NULL, NULL
+    FROM e WHERE event IS NOT NULL
+), c AS (
+    INSERT INTO closed (
+        :closed_columns)
+    SELECT
+        id, :CLOSED, $14::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, event
     FROM e WHERE event IS NOT NULL

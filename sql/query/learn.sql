@@ -1,4 +1,5 @@
--- A provider id that somebody learnt, where the submission is that of the send.
+-- A provider id that somebody learnt, where the submission is that of the send. What
+-- came to a final end is in closed (learn_told.sql).
 -- $1 task, $2 submission, $3 provider id.
 UPDATE task t SET
     provider_task_id = $3::text,
@@ -9,4 +10,5 @@ UPDATE task t SET
     version = t.version + (t.state = :QUEUED)::integer
 WHERE t.id = $1::bigint AND t.submission = $2::integer
     AND t.provider_task_id = ''
+    AND NOT :bare
 RETURNING t.id;

@@ -1,9 +1,20 @@
--- The same for a task that was told as submit_unknown: it opens again as late.
+-- The same for a task that was told as submit_unknown: it opens again as late. How
+-- it was told is kept in past.
 WITH gone AS (
     DELETE FROM closed c
     WHERE c.id = $1::bigint AND c.submission = $2::integer
         AND c.provider_task_id = '' AND c.kind = :submit_unknown
     RETURNING c.*
+), kept AS (
+    INSERT INTO past (
+        :closed_columns, closed_ms)
+    SELECT
+        id, state, owner, fence, version, submission, sends, doubt, late,
+        billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
+        last_sent_ms, submitted_ms, generated_ms, stored_ms, settled_ms,
+        not_before_ms, tries, takeovers, takeovers_since_ms, kind, has_cost,
+        cost, credits_cost, result, event, closed_ms
+    FROM gone
 )
 INSERT INTO task (
         :closed_columns)

@@ -81,7 +81,9 @@ CREATE TABLE waiting (
 CREATE INDEX waiting_order ON waiting (priority DESC, id);
 CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
 
--- Told: rows that have left the working table.
+-- What came to its end. A final end is here from the moment it is settled, event
+-- and all, and has a bare key in task until it is told; one that leaves payment
+-- open comes here when nothing more is awaited of it.
 CREATE TABLE closed (
     LIKE task,
     closed_ms bigint NOT NULL
@@ -92,11 +94,11 @@ CREATE INDEX closed_provider_task_id ON closed (provider_task_id)
     WHERE provider_task_id <> '';
 CREATE INDEX closed_order ON closed (closed_ms);
 
--- Earlier submissions of requests that an operator ordered again: rows of
--- closed as they were told.
+-- Earlier ends of requests: of submissions that an operator ordered again, and of
+-- those that opened again, because their id came after all.
 CREATE TABLE past (
     LIKE closed,
-    PRIMARY KEY (id, submission)
+    PRIMARY KEY (id, submission, fence)
 );
 
 -- What an operator ordered to cancel and has not ended.

@@ -196,6 +196,8 @@ struct trial_answer {
     struct turn_result turn;
     struct beat_result beat;
     struct count_result count;
+    enum learn_end learnt;
+    char other[PROVIDER_TASK_ID_BYTES];
 };
 
 static inline void trial_take_err(struct trial_answer *answer,
@@ -219,6 +221,16 @@ static inline void trial_on_done(void *context, bool done,
 {
     struct trial_answer *answer = context;
     answer->done = done;
+    trial_take_err(answer, err);
+}
+
+static inline void trial_on_learnt(void *context, enum learn_end end,
+                                   const char *other, const struct err *err)
+{
+    struct trial_answer *answer = context;
+    answer->learnt = end;
+    answer->done = !err && end == LEARN_WRITTEN;
+    snprintf(answer->other, sizeof answer->other, "%s", other ? other : "");
     trial_take_err(answer, err);
 }
 

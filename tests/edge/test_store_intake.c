@@ -139,9 +139,10 @@ TEST(intake__at_fault__begins_as_failed_with_its_event)
     assert_string_equal(
         trial_sql(trial,
                   "SELECT t.state || ' ' || t.kind || ' ' || t.owner || ' ' || "
-                  "t.settled_ms || ' ' || t.event || ' ' || (r.tenant IS NULL "
+                  "t.settled_ms || ' ' || c.event || ' ' || (r.tenant IS NULL "
                   "AND r.body IS NULL) || ' ' || r.warnings FROM task t JOIN "
-                  "request r USING (id) WHERE id = %lld",
+                  "request r USING (id) JOIN closed c USING (id) WHERE id = "
+                  "%lld AND t.event IS NULL",
                   (long long)result.ids[1]),
         "5 1 0 1800000000000 {\"the\":\"event\"} true "
         "[{\"code\":\"no_effect\"}]");

@@ -115,6 +115,7 @@ TEST_CASE_WITH(cancelled__and_told__the_order_goes, trial_setup, trial_teardown)
     trial_count(trial, false);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
     row.state = CLOSED;
+    row.kind = FAILURE_TIMED_OUT;
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
     trial_count(trial, false);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 0);

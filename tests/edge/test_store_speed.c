@@ -112,6 +112,8 @@ TEST(look_ups__on_a_fresh_table__scan_no_table)
         rows[i] = claimed.claimed[i].row;
         rows[i].version++;
         rows[i].state = i % 3 == 0 ? CLOSED : i % 3 == 1 ? RUNNING : QUEUED;
+        rows[i].state = i % 9 == 0 ? SUCCEEDED : rows[i].state;
+        rows[i].kind = i % 2 ? FAILURE_TIMED_OUT : FAILURE_NONE;
         saves[i] = &rows[i];
         ids[i] = rows[i].id;
     }

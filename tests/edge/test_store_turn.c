@@ -1,5 +1,6 @@
 #include "core/step.h"
 #include "edge/store_trial.h"
+#include "edge/pg/pg.h"
 #include "lib/rows.h"
 
 /* ---- claim ---- */
@@ -393,6 +394,70 @@ TEST(save__queued_again__waits_with_its_priority)
     assert_int_equal(result.claimed[0].row.tries, 1);
 }
 
+/** All of a final end is in closed at once; its bare key is told, by whoever.
+ */
+TEST(end__a_final_one__leaves_a_bare_key)
+{
+    struct trial *trial = *state;
+    int64_t dead = trial_join(trial);
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, dead);
+    row.state = READY;
+    row.result = (char *)"[]";
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    assert_int_equal(trial_save(trial, dead, &row), SAVE_DONE);
+    row.state = SUCCEEDED;
+    row.settled_ms = 77;
+    row.event = (char *)"the event";
+    struct task_row stranger = row;
+    stranger.fence++;
+    assert_int_equal(trial_save(trial, dead, &stranger), SAVE_FENCED);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM closed"), 0);
+    assert_int_equal(trial_save(trial, dead, &row), SAVE_DONE);
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', state, kind, event, fence, "
+                         "version, provider_task_id) FROM closed"),
+        "7 0 the event 1 3 task_1");
+    assert_string_equal(trial_sql(trial,
+                                  "SELECT concat_ws(' ', state, owner = %lld, "
+                                  "event IS NULL, result IS NULL) FROM task",
+                                  (long long)dead),
+                        "4 t t t");
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){
+            .owner = dead, .mine = true, .rereads = &row.id, .rereads_len = 1});
+    assert_string_equal(result.mine[0].row.event, "the event");
+    assert_string_equal(result.rereads[0].row.event, "the event");
+    /* It is not ordered again before it is told, nor told by the former. */
+    const char *const params[] = {
+        arena_printf(&trial->arena, "%lld", (long long)row.id), "0"};
+    PGresult *retry = PQexecParams(trial->conn, pg_sql("query", "ctl_retry"), 2,
+                                   NULL, params, NULL, NULL, 0);
+    assert_int_equal(PQntuples(retry), 0);
+    PQclear(retry);
+    trial_bury(trial, dead);
+    result =
+        trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 5});
+    assert_int_equal(result.adopted_len, 1);
+    struct task_row adopted = result.adopted[0].row;
+    assert_string_equal(adopted.event, "the event");
+    assert_int_equal(adopted.settled_ms, 77);
+    row.state = CLOSED;
+    assert_int_equal(trial_save(trial, dead, &row), SAVE_FENCED);
+    adopted.state = CLOSED;
+    assert_int_equal(trial_save(trial, me, &adopted), SAVE_DONE);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
+    /* The fence that it had last is kept. */
+    retry = PQexecParams(trial->conn, pg_sql("query", "ctl_retry"), 2, NULL,
+                         params, NULL, NULL, 0);
+    assert_int_equal(PQntuples(retry), 1);
+    PQclear(retry);
+    assert_int_equal(trial_number(trial, "SELECT fence FROM waiting"),
+                     adopted.fence + 1);
+}
+
 TEST(close__a_told_row__moves)
 {
     struct trial *trial = *state;
@@ -400,7 +465,7 @@ TEST(close__a_told_row__moves)
     trial_requests(trial, 1);
     struct task_row row = trial_claim_one(trial, me);
     row.state = FAILED;
-    row.kind = FAILURE_SUBMIT_REFUSED;
+    row.kind = FAILURE_SUBMIT_UNKNOWN;
     row.event = (char *)"the event";
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
     struct task_row other = row;
@@ -414,7 +479,7 @@ TEST(close__a_told_row__moves)
         trial_sql(trial,
                   "SELECT state || ' ' || kind || ' ' || event || ' ' || "
                   "version FROM closed WHERE closed_ms > 0"),
-        "7 2 the event 3");
+        "7 7 the event 3");
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
     struct turn_result result = trial_good_turn(
         trial,
@@ -434,6 +499,7 @@ TEST(save__refused_data__harms_nobody_else)
     for (size_t i = 0; i < 7; i++) {
         rows[i] = claimed.claimed[i].row;
         rows[i].state = i == 6 ? CLOSED : RUNNING;
+        rows[i].kind = i == 6 ? FAILURE_TIMED_OUT : FAILURE_NONE;
         rows[i].version++;
         saves[i] = &rows[i];
     }
@@ -467,6 +533,7 @@ TEST(save__kept_out_by_a_constraint__is_for_later)
     for (size_t i = 0; i < 5; i++) {
         rows[i] = claimed.claimed[i].row;
         rows[i].state = i < 3 ? CLOSED : RUNNING;
+        rows[i].kind = i < 3 ? FAILURE_TIMED_OUT : FAILURE_NONE;
         rows[i].version++;
         saves[i] = &rows[i];
     }
@@ -614,6 +681,7 @@ TEST(adopt__rows_of_nobody__are_found_but_not_waiting_ones)
     assert_int_equal(read->row.kind, FAILURE_INVALID_REQUEST);
     assert_int_equal(read->row.settled_ms, TRIAL_NOW);
     assert_string_equal(read->row.event, "the event");
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM closed"), 1);
     assert_null(read->tenant.at);
     assert_false(read->row.doubt);
 }

@@ -20,6 +20,13 @@ struct reason_of {
 };
 
 #define SHARED_MAX 64
+#define PASTS_MAX 16
+
+/** A row of `past`. */
+struct past_of {
+    int32_t submission;
+    char provider_task_id[PROVIDER_TASK_ID_BYTES];
+};
 
 /** A request and its task; a row of `request`, and one of `waiting`, `task` or
  * `closed`. */
@@ -30,6 +37,9 @@ struct record_of {
     int32_t key_submission;
     bool closed;
     bool waiting;
+    bool bare; /* a final end: all but its key and owner is in closed already */
+    struct past_of past[PASTS_MAX];
+    size_t past_len;
     bool cancel;  /* ordered, and it is not told yet */
     bool ordered; /* to be cancelled, at any time */
     bool has_reason;
@@ -136,6 +146,8 @@ struct record_of *record_named(const struct tables *tables, struct str id);
 struct record_of *record_at(const struct tables *tables, int64_t id);
 /** Whether it is the key of the record's present submission. */
 bool key_is_of(struct record_of *record, struct str key);
+/** Its row as it is goes into past, under that id. */
+void keep_past(struct record_of *record, const char *provider_task_id);
 /** Its row is one of `task`: neither in the queue nor told. */
 bool is_in_task(const struct record_of *record);
 

@@ -41,6 +41,7 @@ struct call {
         beat_fn *on_beat;
         count_fn *on_count;
         unreadable_fn *on_rows;
+        learn_fn *on_learnt;
     };
     union {
         struct {
@@ -73,6 +74,10 @@ struct call {
             enum keys_answer answer;
         } small;
     };
+    struct {
+        enum learn_end end;
+        const char *there;
+    } learn;
 };
 
 struct call *call_new(struct store *store, call_fn *run, call_fn *answer,

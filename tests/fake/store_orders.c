@@ -39,6 +39,9 @@ bool tables_attach(struct world *world, const char *request_id,
          row->kind != FAILURE_SUBMIT_UNKNOWN)) {
         return false;
     }
+    if (record->closed) {
+        keep_past(record, provider_task_id);
+    }
     snprintf(row->provider_task_id, sizeof row->provider_task_id, "%s",
              provider_task_id);
     if (record->closed) {
@@ -63,6 +66,7 @@ bool tables_retry(struct world *world, const char *request_id)
     }
     const struct task_row old = record->row;
     int64_t deadline_s = record->request.deadline_seconds;
+    keep_past(record, old.provider_task_id);
     free(record->row.result);
     free(record->row.event);
     record->row = (struct task_row){

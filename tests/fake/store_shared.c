@@ -273,45 +273,87 @@ void store_reasons_sweep(struct store *store, store_done_fn *on_done,
 
 /* ---- evidence and holds ---- */
 
+static void set_id(char *to, struct str id)
+{
+    snprintf(to, PROVIDER_TASK_ID_BYTES, "%.*s", (int)id.len, id.at);
+}
+
+/** Written where none is there. */
+static enum learn_end compare(struct call *call, char *there)
+{
+    if (!there[0]) {
+        set_id(there, call->small.other);
+        return LEARN_WRITTEN;
+    }
+    if (str_eq(str_of(there), call->small.other)) {
+        return LEARN_SAME;
+    }
+    call->learn.there = there;
+    return LEARN_OTHER;
+}
+
+static enum learn_end learn_past(struct call *call, struct record_of *record)
+{
+    enum learn_end end = LEARN_NOWHERE;
+    for (size_t i = 0; i < record->past_len; i++) {
+        struct past_of *past = &record->past[i];
+        if (past->submission == call->small.more_ms) {
+            end = compare(call, past->provider_task_id);
+        }
+    }
+    return end;
+}
+
+/** Told as submit_unknown, it opens again as late. */
+static void reopen(struct call *call, struct record_of *record)
+{
+    struct task_row *row = &record->row;
+    keep_past(record, row->provider_task_id);
+    record->closed = false;
+    row->state = LATE;
+    row->late = true;
+    row->owner = 0;
+    row->fence += 1;
+    row->version += 1;
+    row->submitted_ms = world_clock_ms(call->op.world);
+}
+
 static void run_learn(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
     struct record_of *record = record_at(tables, call->small.id);
-    if (!record || record->row.submission != call->small.more_ms) {
+    call->learn.end = LEARN_NOWHERE;
+    if (!record) {
         return;
     }
     struct task_row *row = &record->row;
-    if (row->provider_task_id[0]) {
-        if (!str_eq(str_of(row->provider_task_id), call->small.other)) {
-            err_set(&call->err, ERR_PERMANENT, "%s", row->provider_task_id);
-        }
+    if (row->submission != call->small.more_ms) {
+        call->learn.end = learn_past(call, record);
         return;
     }
-    if (record->closed && row->kind != FAILURE_SUBMIT_UNKNOWN) {
+    call->learn.end = compare(call, row->provider_task_id);
+    if (call->learn.end != LEARN_WRITTEN) {
         return;
     }
-    snprintf(row->provider_task_id, sizeof row->provider_task_id, "%.*s",
-             (int)call->small.other.len, call->small.other.at);
-    call->small.done = true;
-    if (record->closed) {
-        record->closed = false;
-        row->state = LATE;
-        row->late = true;
-        row->owner = 0;
-        row->fence += 1;
-        row->version += 1;
-        row->submitted_ms = world_clock_ms(tables->world);
+    if (record->closed && row->kind == FAILURE_SUBMIT_UNKNOWN) {
+        reopen(call, record);
     } else if (row->state == QUEUED) {
         learn_queued(record, 0);
     }
 }
 
+static void answer_learn(struct call *call)
+{
+    call->on_learnt(call->context, call->learn.end, call->learn.there,
+                    &call->err);
+}
+
 void store_learn(struct store *store, int64_t task, int32_t submission,
-                 struct str provider_task_id, store_done_fn *on_done,
+                 struct str provider_task_id, learn_fn *on_learnt,
                  void *context)
 {
-    struct call *call = call_new(store, run_learn, call_answer_done, context);
-    call->on_done = on_done;
+    struct call *call = call_new(store, run_learn, answer_learn, context);
+    call->on_learnt = on_learnt;
     call->unit = UNIT_LEARN;
     call->small.id = task;
     call->small.more_ms = submission;

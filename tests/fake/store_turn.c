@@ -56,6 +56,15 @@ bool key_is_of(struct record_of *record, struct str key)
     return str_eq(str_of(record->key), key);
 }
 
+void keep_past(struct record_of *record, const char *provider_task_id)
+{
+    assert(record->past_len < PASTS_MAX);
+    struct past_of *past = &record->past[record->past_len++];
+    past->submission = record->row.submission;
+    snprintf(past->provider_task_id, sizeof past->provider_task_id, "%s",
+             provider_task_id);
+}
+
 bool is_in_task(const struct record_of *record)
 {
     return !record->closed && !record->waiting;
@@ -75,6 +84,10 @@ static void read_record(const struct record_of *record, struct task_read *read,
                         struct arena *arena)
 {
     copy_row(arena, &read->row, &record->row);
+    if (record->bare) {
+        read->row.provider_task_id[0] = '\0';
+        read->row.account[0] = '\0';
+    }
     read->request_id = record->request.request_id;
     read->tenant = record->request.tenant;
     read->traceparent = record->request.traceparent;
@@ -122,10 +135,30 @@ static struct task_row waiting_row(const struct task_row *row)
     return kept;
 }
 
+/** A final end was told (sql/query/told.sql). */
+static enum save_end tell(struct tables *tables, struct record_of *record,
+                          const struct task_row *row)
+{
+    if (!record || !is_in_task(record) || !record->bare ||
+        record->row.fence != row->fence) {
+        tables->fenced++;
+        return SAVE_FENCED;
+    }
+    record->bare = false;
+    record->closed = true;
+    record->cancel = false;
+    record->row.state = CLOSED;
+    record->row.owner = 0;
+    return SAVE_DONE;
+}
+
 static enum save_end save(struct tables *tables, const struct task_row *row)
 {
     struct record_of *record = record_at(tables, row->id);
     struct task_row *stored = record ? &record->row : NULL;
+    if (row->state == CLOSED && task_end_is_final(row)) {
+        return tell(tables, record, row);
+    }
     bool same_id =
         stored && strcmp(stored->provider_task_id, row->provider_task_id) == 0;
     if (!stored || !is_in_task(record) || stored->fence != row->fence ||
@@ -135,6 +168,7 @@ static enum save_end save(struct tables *tables, const struct task_row *row)
         return SAVE_FENCED;
     }
     assert(stored->state != QUEUED || row->state != RUNNING);
+    assert(!record->bare);
     struct task_row next = *row;
     if (row->state == QUEUED) {
         next = waiting_row(row);
@@ -144,6 +178,8 @@ static enum save_end save(struct tables *tables, const struct task_row *row)
     task_row_done(stored);
     *stored = next;
     record->closed = row->state == CLOSED;
+    record->bare = (row->state == SUCCEEDED || row->state == FAILED) &&
+                   task_end_is_final(row);
     if (row->state == CLOSED) {
         record->cancel = false;
         stored->owner = 0;

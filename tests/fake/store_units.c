@@ -45,6 +45,7 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
         record->row.owner = owner;
         record->row.settled_ms = row->received_ms;
         record->row.event = strndup(row->event.at, row->event.len);
+        record->bare = true;
     } else {
         record->waiting = true;
         record->expires_ms = record->row.deadline_ms;

@@ -3,7 +3,8 @@
 """PostgreSQL is lost in the middle of a COMMIT, COMMITS times (20): the connection is
 cut before the COMMIT arrives, or after it and before its answer; the backend is ended,
 or killed with -9, while it commits. Each is done to transactions that take requests in,
-claim them with the intent to send, save what came of it, and close what is told. What
+claim them with the intent to send, save what came of it and the end, and clear away what
+is told. What
 such a transaction left behind is known only from the rows: nothing may be bought twice,
 lost, or told in two ways."""
 
@@ -28,7 +29,7 @@ KINDS = {
     "ended": "backend ended during COMMIT",
     "killed": "backend killed -9 during COMMIT",
 }
-STATEMENTS = ("intake", "claim", "save", "close")
+STATEMENTS = ("intake", "claim", "save", "end", "told")
 BATCH = 6
 
 

@@ -4,8 +4,8 @@
 #include "base/list.h"
 #include "edge/pg/pg.h"
 
-#define PG_CALLS_MAX 32
-#define PG_PARAMS_MAX 128
+#define PG_CALLS_MAX 40
+#define PG_PARAMS_MAX 160
 #define PG_TRIES_MAX 6 /* the first and five more */
 
 /** How a call reaches PostgreSQL. */

@@ -376,44 +376,80 @@ void store_reasons_sweep(struct store *store, store_done_fn *callback,
 
 /* ---- evidence and holds ---- */
 
-#define OTHER_CALL 4 /* whether another id is there */
+/* In this order: what leaves the working table while the first one waits for it
+ * is there for those behind it. */
+static const char *const learn_queries[] = {
+    "learn", "learn_waiting", "learn_closed", "learn_told", "learn_past"};
+#define LEARN_QUERIES (sizeof learn_queries / sizeof *learn_queries)
+#define FOUND_CALL (1 + LEARN_QUERIES) /* behind the lock and those */
+
+struct learning {
+    char provider_task_id[PROVIDER_TASK_ID_BYTES];
+    learn_fn *on_learnt;
+    void *context;
+};
+
+/** What stands there now tells, too, whether anything had to be written. */
+static enum learn_end learn_end_of(const struct learning *learning,
+                                   PGresult *const *results, const char **other)
+{
+    for (size_t i = 1; i < FOUND_CALL; i++) {
+        if (PQntuples(results[i]) > 0) {
+            return LEARN_WRITTEN;
+        }
+    }
+    const PGresult *found = results[FOUND_CALL];
+    enum learn_end end = LEARN_NOWHERE;
+    for (int i = 0; i < PQntuples(found); i++) {
+        const char *there = PQgetvalue(found, i, 0);
+        if (strcmp(there, learning->provider_task_id) != 0) {
+            *other = there;
+            return LEARN_OTHER;
+        }
+        end = LEARN_SAME;
+    }
+    return end;
+}
 
 static void on_learnt(void *context, struct pg_unit *unit)
 {
-    struct ask *ask = context;
+    struct learning *learning = context;
     struct err err = unit->err;
-    bool done = false;
-    for (size_t i = 0; err.kind == ERR_NONE && i < OTHER_CALL; i++) {
-        done = done || PQntuples(unit->results[i]) > 0;
-    }
-    if (err.kind == ERR_PERMANENT) {
+    const char *other = NULL;
+    enum learn_end end = LEARN_NOWHERE;
+    if (err.kind == ERR_NONE) {
+        end = learn_end_of(learning, unit->results, &other);
+    } else {
         err.kind = ERR_TRANSIENT; /* refused: the id is kept all the same */
     }
-    if (err.kind == ERR_NONE && PQntuples(unit->results[OTHER_CALL]) > 0) {
-        err_set(&err, ERR_PERMANENT, "%s",
-                PQgetvalue(unit->results[OTHER_CALL], 0, 0));
-    }
-    ask->on_done(ask->context, done, err.kind == ERR_NONE ? NULL : &err);
-    must_free(ask);
+    learning->on_learnt(learning->context, end, other,
+                        err.kind == ERR_NONE ? NULL : &err);
+    must_free(learning);
 }
 
 void store_learn(struct store *store, int64_t task, int32_t submission,
-                 struct str provider_task_id, store_done_fn *callback,
-                 void *context)
+                 struct str provider_task_id, learn_fn *callback, void *context)
 {
     assert(task > 0 && callback);
-    struct pg_unit *unit =
-        pg_unit_new(on_learnt, ask_new(NULL, callback, context));
-    /* In this order: what leaves the working table while the first one waits
-     * for it is there for those behind it. */
-    const char *const queries[] = {"learn", "learn_waiting", "learn_closed",
-                                   "learn_past", "learn_other"};
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        pg_unit_call(unit, queries[i]);
+    assert(provider_task_id.len > 0 &&
+           provider_task_id.len < PROVIDER_TASK_ID_BYTES);
+    struct learning *learning = MUST_NEW(struct learning);
+    learning->on_learnt = callback;
+    learning->context = context;
+    memcpy(learning->provider_task_id, provider_task_id.at,
+           provider_task_id.len);
+    struct pg_unit *unit = pg_unit_new(on_learnt, learning);
+    pg_unit_call(unit, "request_lock");
+    pg_unit_i64(unit, task);
+    for (size_t i = 0; i < LEARN_QUERIES; i++) {
+        pg_unit_call(unit, learn_queries[i]);
         pg_unit_i64(unit, task);
         pg_unit_i64(unit, submission);
         pg_unit_str(unit, provider_task_id);
     }
+    pg_unit_call(unit, "learn_found");
+    pg_unit_i64(unit, task);
+    pg_unit_i64(unit, submission);
     pg_lane_send(store->data, unit);
 }
 

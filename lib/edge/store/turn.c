@@ -5,10 +5,25 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/** The statement that writes a row. */
+enum write {
+    WRITE_SAVE,  /* it stays a task, or waits again */
+    WRITE_END,   /* a final end: into closed, a bare key stays */
+    WRITE_CLOSE, /* told, and final by now: into closed */
+    WRITE_TOLD,  /* a final end is told: the bare key goes */
+    WRITES_LEN
+};
+
+static const char *const writes[WRITES_LEN] = {
+    [WRITE_SAVE] = "save",
+    [WRITE_END] = "end",
+    [WRITE_CLOSE] = "close",
+    [WRITE_TOLD] = "told",
+};
+
 /** Calls of one unit, by what they bring; -1: not among them. */
 struct turn_calls {
-    int save;
-    int close;
+    int writes[WRITES_LEN];
     int facts;
     int rereads;
     int lock;
@@ -107,6 +122,34 @@ static void add_ids(struct pg_unit *unit, const int64_t *ids, size_t len)
     pg_unit_array_end(unit);
 }
 
+static enum write write_of(const struct task_row *row)
+{
+    const bool settles = row->state == SUCCEEDED || row->state == FAILED;
+    if (!settles && row->state != CLOSED) {
+        return WRITE_SAVE;
+    }
+    if (task_end_is_final(row)) {
+        return settles ? WRITE_END : WRITE_TOLD;
+    }
+    return settles ? WRITE_SAVE : WRITE_CLOSE;
+}
+
+/** The parameters of sql/query/told.sql. */
+static void add_told(struct pg_unit *unit, const struct task_row *const *rows,
+                     size_t len)
+{
+    struct buf *ids = pg_unit_array(unit);
+    for (size_t i = 0; i < len; i++) {
+        pg_array_i64(ids, rows[i]->id);
+    }
+    pg_unit_array_end(unit);
+    struct buf *fences = pg_unit_array(unit);
+    for (size_t i = 0; i < len; i++) {
+        pg_array_i64(fences, rows[i]->fence);
+    }
+    pg_unit_array_end(unit);
+}
+
 static void add_saves(struct round *round, struct pg_unit *unit)
 {
     const struct task_row **rows = arena_alloc(
@@ -115,22 +158,22 @@ static void add_saves(struct round *round, struct pg_unit *unit)
         pg_unit_fail(unit);
         return;
     }
-    for (int closed = 0; closed < 2; closed++) {
+    for (enum write w = 0; w < WRITES_LEN; w++) {
         size_t len = 0;
         for (size_t i = round->from; i < round->to; i++) {
-            if ((round->rows[i]->state == CLOSED) == closed) {
+            if (write_of(round->rows[i]) == w) {
                 rows[len++] = round->rows[i];
             }
         }
         if (!len) {
             continue;
         }
-        if (closed) {
-            round->calls.close = call(unit, "close");
+        round->calls.writes[w] = call(unit, writes[w]);
+        if (w == WRITE_TOLD) {
+            add_told(unit, rows, len);
         } else {
-            round->calls.save = call(unit, "save");
+            rows_add_params(unit, rows, len, w == WRITE_CLOSE);
         }
-        rows_add_params(unit, rows, len, closed);
     }
 }
 
@@ -215,13 +258,13 @@ static void add_takings(struct round *round, struct pg_unit *unit)
 /* ---- answers ---- */
 
 /** Marks the rows whose id came back. */
-static void mark_saved(struct round *round, const PGresult *result, bool closed)
+static void mark_saved(struct round *round, const PGresult *result,
+                       enum write write)
 {
     for (int r = 0; r < PQntuples(result); r++) {
         int64_t id = pg_i64(result, r, 0);
         for (size_t i = round->from; i < round->to; i++) {
-            if (round->rows[i]->id == id &&
-                (round->rows[i]->state == CLOSED) == closed) {
+            if (round->rows[i]->id == id && write_of(round->rows[i]) == write) {
                 round->ends[i] = SAVE_DONE;
                 break;
             }
@@ -310,8 +353,8 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
 static bool wrote(const struct round *round)
 {
     const struct turn_result *out = &round->result;
-    return round->calls.save >= 0 || round->calls.close >= 0 ||
-           out->claimed_len || out->expired_len || out->adopted_len;
+    return round->to > round->from || out->claimed_len || out->expired_len ||
+           out->adopted_len;
 }
 
 static void end_round(struct round *round, const struct err *err)
@@ -359,11 +402,10 @@ static void on_unit(void *context, struct pg_unit *unit)
         end_round(round, &unit->err);
         return;
     }
-    if (calls->save >= 0) {
-        mark_saved(round, unit->results[calls->save], false);
-    }
-    if (calls->close >= 0) {
-        mark_saved(round, unit->results[calls->close], true);
+    for (enum write w = 0; w < WRITES_LEN; w++) {
+        if (calls->writes[w] >= 0) {
+            mark_saved(round, unit->results[calls->writes[w]], w);
+        }
     }
     if (round->rest) {
         take_rest(round, unit);
@@ -379,7 +421,8 @@ static void on_unit(void *context, struct pg_unit *unit)
 static void send_next(struct round *round)
 {
     struct pg_unit *unit = pg_unit_new(on_unit, round);
-    round->calls = (struct turn_calls){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    round->calls =
+        (struct turn_calls){{-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1};
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);

@@ -1,0 +1,35 @@
+-- Rows that came to a final end, where they are still what the turn saw: all of it
+-- goes into closed at once, with the event. What stays of the task is a bare key,
+-- until the event is told (told.sql).
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(
+        :task_arrays
+    ) AS v(:task_columns)
+), l AS MATERIALIZED (
+    SELECT given.*
+    FROM given JOIN task t ON t.id = given.id
+    WHERE t.fence = given.fence AND t.version = given.version - 1
+        AND (t.provider_task_id = ''
+            OR t.provider_task_id = given.provider_task_id)
+    ORDER BY t.id
+    FOR UPDATE OF t
+), bared AS (
+    UPDATE task t SET
+        state = l.state, version = l.version, owner = l.owner, kind = l.kind,
+        settled_ms = l.settled_ms, account = '', provider_task_id = '',
+        unusable = NULL, result = NULL, event = NULL
+    FROM l
+    WHERE t.id = l.id
+    RETURNING
+        :l.closed_columns
+)
+INSERT INTO closed (
+        :closed_columns)
+SELECT
+    id, :CLOSED, owner, fence, version, submission, sends, doubt, late,
+    billed_open, account, provider_task_id, received_ms, deadline_ms,
+    first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+    settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
+    has_cost, cost, credits_cost, result, event
+FROM bared
+RETURNING id;

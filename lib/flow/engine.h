@@ -1,6 +1,7 @@
 #ifndef FLOW_ENGINE_H
 #define FLOW_ENGINE_H
 
+#include "core/burst.h"
 #include "flow/account.h"
 #include "flow/stage.h"
 #include "flow/tally.h"
@@ -26,7 +27,8 @@ struct engine {
     struct turns turns;     /* with the store */
     struct stage stage;     /* what the stages get: all of the above */
     struct tally tally;
-    loop_fn *on_idle; /* draining: nothing is under way any more */
+    struct burst burst; /* of rows; after one, memory is given back */
+    loop_fn *on_idle;   /* draining: nothing is under way any more */
     void *idle_context;
     /** Others' part in what the engine learns; set by the fleet. */
     void (*on_hold)(void *context, enum hold_reason reason, struct str scope,

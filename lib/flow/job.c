@@ -19,9 +19,8 @@ bool jobs_init(struct jobs *jobs, size_t slots_max)
     }
     jobs->pages_len = (slots_max + JOBS_PAGE - 1) / JOBS_PAGE;
     jobs->pages = calloc(jobs->pages_len, sizeof *jobs->pages);
-    jobs->ids = calloc(jobs->table_size, sizeof *jobs->ids);
-    jobs->slots = calloc(jobs->table_size, sizeof *jobs->slots);
-    if (!jobs->pages || !jobs->ids || !jobs->slots) {
+    jobs->table = calloc(jobs->table_size, sizeof *jobs->table);
+    if (!jobs->pages || !jobs->table) {
         jobs_done(jobs);
         return false;
     }
@@ -42,8 +41,7 @@ void jobs_done(struct jobs *jobs)
         }
     }
     free(jobs->pages);
-    free(jobs->ids);
-    free(jobs->slots);
+    free(jobs->table);
     *jobs = (struct jobs){0};
 }
 
@@ -53,12 +51,24 @@ static size_t hash_of(const struct jobs *jobs, int64_t id)
     return (size_t)(h >> 20) & (jobs->table_size - 1);
 }
 
+static struct job *job_at(const struct jobs *jobs, uint32_t slot)
+{
+    struct job *page = jobs->pages[slot / JOBS_PAGE];
+    return page ? &page[slot % JOBS_PAGE] : NULL;
+}
+
+/** Of a place that isn't free. */
+static int64_t id_at(const struct jobs *jobs, size_t place)
+{
+    return job_at(jobs, jobs->table[place] - 1)->task.row.id;
+}
+
 /** Where the id is, or the free place where it would be. */
 static size_t place_of(const struct jobs *jobs, int64_t id)
 {
     assert(jobs->table_size > 0);
     size_t at = hash_of(jobs, id);
-    while (jobs->ids[at] && jobs->ids[at] != id) {
+    while (jobs->table[at] && id_at(jobs, at) != id) {
         at = (at + 1) & (jobs->table_size - 1);
     }
     return at;
@@ -68,23 +78,16 @@ static void table_remove(struct jobs *jobs, int64_t id)
 {
     const size_t mask = jobs->table_size - 1;
     size_t hole = place_of(jobs, id);
-    assert(jobs->ids[hole] == id);
+    assert(jobs->table[hole]);
     /* Shift back whatever could no longer be found past the hole. */
-    for (size_t at = (hole + 1) & mask; jobs->ids[at]; at = (at + 1) & mask) {
-        size_t home = hash_of(jobs, jobs->ids[at]);
+    for (size_t at = (hole + 1) & mask; jobs->table[at]; at = (at + 1) & mask) {
+        size_t home = hash_of(jobs, id_at(jobs, at));
         if (((at - home) & mask) >= ((at - hole) & mask)) {
-            jobs->ids[hole] = jobs->ids[at];
-            jobs->slots[hole] = jobs->slots[at];
+            jobs->table[hole] = jobs->table[at];
             hole = at;
         }
     }
-    jobs->ids[hole] = 0;
-}
-
-static struct job *job_at(const struct jobs *jobs, uint32_t slot)
-{
-    struct job *page = jobs->pages[slot / JOBS_PAGE];
-    return page ? &page[slot % JOBS_PAGE] : NULL;
+    jobs->table[hole] = 0;
 }
 
 static bool grow(struct jobs *jobs)
@@ -155,9 +158,7 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     };
     list_init(&job->link);
     job_enter(job, JOB_PARKED);
-    size_t at = place_of(jobs, task_id);
-    jobs->ids[at] = task_id;
-    jobs->slots[at] = job->slot;
+    jobs->table[place_of(jobs, task_id)] = job->slot + 1;
     jobs->used++;
     return job;
 }
@@ -181,7 +182,7 @@ void jobs_remove(struct jobs *jobs, struct job *job)
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id)
 {
     size_t at = place_of(jobs, task_id);
-    return jobs->ids[at] ? job_at(jobs, jobs->slots[at]) : NULL;
+    return jobs->table[at] ? job_at(jobs, jobs->table[at] - 1) : NULL;
 }
 
 struct job *jobs_get(const struct jobs *jobs, struct job_ref ref)

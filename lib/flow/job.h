@@ -87,8 +87,7 @@ struct jobs {
     size_t used;
     size_t slots_max;
     struct list free;
-    int64_t *ids; /* open addressing: task id -> slot */
-    uint32_t *slots;
+    uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
     size_t table_size;
 };
 

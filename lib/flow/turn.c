@@ -37,6 +37,7 @@ static void ask_intake(struct turns *turns)
     } else if (batch.rows_len) {
         /* Owner 0: faulty rows are orphans at once, so that whoever has room
          * tells their end, even if this process dies now. */
+        turns->moved += batch.rows_len;
         CRASHPOINT("intake_before");
         store_intake(store, 0, batch.rows, batch.rows_len,
                      turns->intake->on_stored, turns->intake_context);
@@ -280,6 +281,7 @@ static void lost_answers(struct turns *turns, const struct err *err)
  * what the saves gave back is theirs. */
 static void answers_came(struct turns *turns, const struct turn_result *result)
 {
+    turns->moved += result->claimed_len + result->adopted_len;
     reasons_written(turns->ties.reasons, true);
     reads_facts_came(&turns->reads, result);
     saves_came(&turns->saves, result);

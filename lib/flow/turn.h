@@ -76,6 +76,7 @@ struct turns {
     bool paused;       /* the store answers with errors: no turn for now */
     bool resync;       /* the store's answers were lost: read all of ours */
     bool resync_later; /* the same, when the memory timer comes */
+    size_t moved;      /* rows stored or made ours, since somebody took count */
     struct metric *latency;
     struct metric *commits;
 };

@@ -1,5 +1,7 @@
+/* wraps: malloc_trim */
 #include "sim/scene.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 /* What comes in on the request topic. */
@@ -280,6 +282,35 @@ TEST_CASE(what_waits__is_bounded_by_its_bytes)
     assert_int_equal(times_told(world, "failed invalid_request"), 200);
     assert_int_equal(w1->worker.intake.bytes, 0);
     assert_false(w1->worker.intake.paused);
+    node_free(w1);
+    close_world(world);
+}
+
+static int trims;
+
+int __wrap_malloc_trim(size_t pad);
+int __wrap_malloc_trim(size_t pad)
+{
+    assert_int_equal(pad, 0);
+    trims++;
+    return 1;
+}
+
+TEST_CASE(memory__after_a_burst__is_given_back_once)
+{
+    struct world *world = world_open(9);
+    struct node *w1 = node_start(world, "w1", NULL);
+    trims = 0;
+    for (int i = 0; i < 500; i++) {
+        world_ask(world, "a");
+    }
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(trims, 0); /* hardly a burst */
+    for (int i = 0; i < 3000; i++) {
+        world_ask(world, "a");
+    }
+    world_run_for(world, 3 * MINUTE_MS);
+    assert_int_equal(trims, 1);
     node_free(w1);
     close_world(world);
 }

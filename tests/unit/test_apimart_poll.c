@@ -33,6 +33,8 @@ static const struct poll_row {
 } poll_rows[] = {
     {"P1 submitted", 200, TASK("\"status\":\"submitted\""), OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
     {"P1 upper case", 200, TASK("\"status\":\"PROCESSING\""), OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
+    {"P1 another task's", 200, "{\"data\":{\"id\":\"task_2\",\"status\":\"processing\"}}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
+    {"P1 another task's", 200, "{\"data\":{\"task_id\":\"task_2\",\"status\":\"queued\",\"progress\":7}}", OUTCOME_MISSED, HOLD_NONE, FAILURE_NONE},
     {"P1 unknown", 200, TASK("\"status\":\"dreaming\""), OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
     {"P1 empty", 200, TASK("\"status\":\"\""), OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},
     {"P1 none", 200, TASK("\"progress\":1"), OUTCOME_STILL_RUNNING, HOLD_NONE, FAILURE_NONE},

@@ -6,9 +6,8 @@
 
 #define RETRY_AFTER_MAX_MS 600000
 #define TICK_MS 10
-#define TICKED_FROM_MS                                                         \
-    500 /* below, a tick would be over 2 % of an interval                      \
-         */
+/* In shorter intervals a tick would be over 2 % of one. */
+#define TICKED_FROM_MS 500
 
 /** `random` as a fraction of `whole`, 0 to whole. */
 static int64_t share(int64_t whole, uint32_t random)

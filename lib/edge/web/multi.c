@@ -16,9 +16,8 @@
 #define MISSED_MAX 32 /* more than that end by their clocks */
 #define MISSED_MS 20  /* until they are tried again */
 #define UNACKNOWLEDGED_MS 60000u
-#define IDLE_MAX                                                               \
-    64 /* sockets that wait: as many as connections, at most 32                \
-        */
+/* Sockets that wait for a request: as many as connections, at most 32. */
+#define IDLE_MAX 64
 
 /** A socket that libcurl wants watched, and for which there was no memory. */
 struct missed {

@@ -4,9 +4,8 @@
 cut before the COMMIT arrives, or after it and before its answer; the backend is ended,
 or killed with -9, while it commits. Each is done to transactions that take requests in,
 claim them with the intent to send, save what came of it and the end, and clear away what
-is told. What
-such a transaction left behind is known only from the rows: nothing may be bought twice,
-lost, or told in two ways."""
+is told. What such a transaction left behind is known only from the rows: nothing may be
+bought twice, lost, or told in two ways."""
 
 import os
 import random

@@ -523,7 +523,7 @@ TEST_CASE(begins_or_says_why_not)
         assert_true(whole || err.kind == ERR_FATAL);
         whole = !plan.refused;
     }
-    assert_true(at > 5);
+    assert_true(at > 4); /* two tables of jobs, two heaps of what is due */
     node_free(node);
     world_close(world);
 }

@@ -117,7 +117,12 @@ static bool serve_garbage(struct web *w, int fd, const char *request,
 static bool serve_and_reset(struct web *w, int fd, const char *request,
                             int number)
 {
-    serve_ok(w, fd, request, number);
+    (void)w;
+    (void)request;
+    (void)number;
+    /* It says so: one that doesn't may be asked once more (test_http_reuse). */
+    web_say(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+                "Content-Length: 2\r\n\r\n{}");
     web_reset(fd);
     return false;
 }

@@ -190,7 +190,10 @@ static bool one(struct trial *trial, const char *call, int nth, int number)
     struct task_row row = claim(trial, owner);
     assert_int_equal(row.state, SUBMITTING);
     assert_int_equal(row.sends, 1);
+    char event[] = "{}";
     save(trial, owner, &row, RUNNING);
+    row.event = event;
+    save(trial, owner, &row, SUCCEEDED);
     save(trial, owner, &row, CLOSED);
     bool hit = struck();
     store_close(trial->store);

@@ -85,8 +85,9 @@ static int64_t changes_reported(struct trial *trial, int64_t me, int64_t least)
     for (int i = 0; i < 600 && reported < least; i++) {
         trial_good_turn(trial, (struct turn){.owner = me});
         reported = trial_number(
-            trial, "SELECT coalesce(sum(n_tup_upd + n_tup_del), 0) FROM "
-                   "pg_stat_user_tables WHERE relname = 'task'");
+            trial,
+            "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM "
+            "pg_stat_user_tables WHERE relname = 'task'");
         usleep(reported < least ? 50000 : 0);
     }
     assert_true(reported >= least);

@@ -163,7 +163,7 @@ MUTANTS = [
      "now_ms >= until_ms || task->memo.cancel", "now_ms >= until_ms",
      ["unit/step", "sim/orders"]),
     ("a reply that is there is called late", "lib/edge/web/client.c",
-     "    if (late && !call->overdue) {", "    if (late && call->held) {",
+     "    if (late && !call->overdue) {", "    if (late && call->waits) {",
      ["edge/http_ends"]),
     ("a cost below nothing is unpaid", "lib/core/json.c",
      "if (!(number >= 0) || isinf(number)) {", "if (isinf(number)) {",

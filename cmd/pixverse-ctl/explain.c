@@ -38,7 +38,10 @@ static const char *money_of(const json_t *row)
     bool doubt = json_is_true(json_object_get(row, "doubt"));
     switch (row_state(row)) {
     case QUEUED:
-        return "nothing that was sent can have been accepted: nothing is billed";
+        return doubt ? "unknown: it may have been bought before the database "
+                       "was set back"
+                     : "nothing that was sent can have been accepted: nothing "
+                       "is billed";
     case SUBMITTING:
         return doubt ? "unknown: it may have been accepted, and is billed then"
                      : "it is billed if the provider accepts it now";

@@ -88,6 +88,42 @@ static void warn(const char *request_id, const struct task_row *task,
             is_unpaid(task) ? "" : "; this order may pay a second time");
 }
 
+/** It waits unsent, in doubt: the order is to send it all the same. */
+static int resend(struct ctl *ctl, const json_t *row, bool pays)
+{
+    const char *id = row_text(row, "request_id");
+    const char *why = "it waits in doubt: it may have been bought before the "
+                      "database was set back";
+    char task[24];
+    snprintf(task, sizeof task, "%" PRId64, row_number(row, "id"));
+    const char *const params[] = {task};
+    if (!pays) {
+        return order_refuse("retry",
+                            "%s: %s. Sending it now may pay a second time; "
+                            "--pay-again orders it all the same",
+                            id, why);
+    }
+    fprintf(stderr,
+            "pixverse-ctl retry: %s: %s; this order may pay a second time\n",
+            id, why);
+    int written = order_write(ctl, "ctl_resend", params, 1);
+    if (written == 0) {
+        order_refuse("retry",
+                     "%s changed at this moment, and nothing was ordered: try "
+                     "again",
+                     id);
+    } else if (written > 0 && ctl->json) {
+        json_t *line =
+            json_pack("{s:s, s:I, s:b}", "request_id", id, "submission",
+                      (json_int_t)row_number(row, "submission"), "ordered", 1);
+        ctl_print_json(line);
+        json_decref(line);
+    } else if (written > 0) {
+        printf("%s: is sent as soon as it is its turn\n", id);
+    }
+    return written > 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static bool submit_again(struct ctl *ctl, const json_t *row)
 {
     char task[24];
@@ -132,6 +168,12 @@ static int run(struct ctl *ctl, const struct options *given)
         return ctl_usage("retry", "it wants one request id");
     }
     json_t *row = order_look(ctl, "retry", given->words[0]);
+    if (row && row_state(row) == QUEUED &&
+        json_is_true(json_object_get(row, "doubt"))) {
+        int status = resend(ctl, row, options_has(given, "--pay-again"));
+        json_decref(row);
+        return status;
+    }
     bool good = row && has_ended(row);
     if (good) {
         const struct task_row task = order_task(row);
@@ -165,7 +207,8 @@ const struct command command_retry = {
         "The same request goes out under a key of its own, its videos get "
         "names of their\nown, and a second event tells its end. Where the last "
         "submission was paid for, may\nhave been, or a repeat breaks a rule of "
-        "the provider, --pay-again has to say so.\n\n"
+        "the provider, --pay-again has to say so. So it does for one that waits since the\n"
+        "database was set back and may have been bought: it then is sent.\n\n"
         "Examples:\n"
         "  pixverse-ctl retry order-1234.clip-1\n"
         "  pixverse-ctl retry order-1234.clip-1 --pay-again\n",

@@ -9,6 +9,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_MISFIT = 3 };
 int command_run(const struct settings *settings);
 int command_migrate(const struct settings *settings);
 int command_migrate_schema(const struct settings *settings); /* --no-topics */
+/** --copy; confirm: the database's name, null: not confirmed. */
+int command_migrate_copy(const struct settings *settings, const char *confirm);
 int command_check(const struct settings *settings);
 int command_version(void);
 

@@ -15,13 +15,16 @@
 static void print_help(void)
 {
     puts(
-        "pixverse-worker [run|migrate [--no-topics]|check|version]\n"
+        "pixverse-worker [run|migrate [--no-topics|--copy]|check|version]\n"
         "\n"
         "  run      take requests from Kafka, have them made, store the videos,\n"
         "           announce their ends (the default)\n"
         "  migrate  bring the schema of DATABASE_URL up to this program, then\n"
         "           make the topics that are missing (not with --no-topics);\n"
-        "           those that are there stay as they are\n"
+        "           those that are there stay as they are. With --copy: make the\n"
+        "           database a copy for trials, with another salt for its\n"
+        "           idempotency keys and without what has not ended; says what\n"
+        "           it would do, and does it with --confirm=DATABASE\n"
         "  check    try every dependency and say what is wrong\n"
         "  version  print the versions of this program and its libraries\n"
         "\n"
@@ -62,6 +65,27 @@ static void print_lines(enum log_level level, const struct buf *lines,
     }
 }
 
+/** For command_migrate_copy(). */
+static const char *confirmed;
+
+static int migrate_copy(const struct settings *settings)
+{
+    return command_migrate_copy(settings, confirmed);
+}
+
+/** "--copy", and perhaps "--confirm=NAME". */
+static bool is_copy(int argc, char **argv)
+{
+    static const char confirm[] = "--confirm=";
+    if (argc < 3 || argc > 4 || strcmp(argv[1], "migrate") != 0 ||
+        strcmp(argv[2], "--copy") != 0 ||
+        (argc == 4 && strncmp(argv[3], confirm, sizeof confirm - 1) != 0)) {
+        return false;
+    }
+    confirmed = argc == 4 ? argv[3] + sizeof confirm - 1 : NULL;
+    return true;
+}
+
 static int with_settings(int (*command)(const struct settings *settings),
                          enum settings_need need, bool as_log)
 {
@@ -97,10 +121,13 @@ int main(int argc, char **argv)
     shut_the_blinds();
     bool no_topics = argc == 3 && strcmp(command, "migrate") == 0 &&
                      strcmp(argv[2], "--no-topics") == 0;
+    if (is_copy(argc, argv)) {
+        return with_settings(migrate_copy, SETTINGS_NEED_NONE, false);
+    }
     if (argc > 2 && !no_topics) {
         fprintf(stderr,
                 "pixverse-worker: \"%s\" is one argument too many, allowed: "
-                "one of run, migrate [--no-topics], check, version\n",
+                "one of run, migrate [--no-topics|--copy], check, version\n",
                 argv[2]);
         return EXIT_USAGE;
     }

@@ -4,6 +4,7 @@
 #include "topics.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void on_step(void *context, int number, const char *name)
 {
@@ -93,4 +94,41 @@ int command_migrate(const struct settings *settings)
 int command_migrate_schema(const struct settings *settings)
 {
     return migrate(settings, false);
+}
+
+/* ---- a copy for trials ---- */
+
+static const char copy_words[] =
+    "migrate --copy makes the database \"%s\" a copy for trials, for good:\n"
+    "  - it gets another salt, so that what it sends is never taken for what\n"
+    "    the original has sent; on the original itself that would pay twice;\n"
+    "  - %lld requests that have not ended are taken out of it: the original\n"
+    "    finishes them.\n"
+    "Give its workers a group, topics and a storage of their own.\n";
+
+int command_migrate_copy(const struct settings *settings, const char *confirm)
+{
+    struct schema_copy copy;
+    struct err err = {0};
+    bool good = migrate_schema(settings, &err) &&
+                schema_copy_look(settings->database_url, &copy, &err);
+    if (!good) {
+        fprintf(stderr, "migrate: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    printf(copy_words, copy.database, (long long)copy.open);
+    if (!confirm || strcmp(confirm, copy.database) != 0) {
+        fflush(stdout);
+        fprintf(stderr,
+                "migrate: nothing was done; to have it done: pixverse-worker "
+                "migrate --copy --confirm=%s\n",
+                copy.database);
+        return EXIT_USAGE;
+    }
+    if (!schema_copy(settings->database_url, &copy, &err)) {
+        fprintf(stderr, "migrate: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    puts("done");
+    return EXIT_DONE;
 }

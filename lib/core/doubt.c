@@ -9,6 +9,13 @@ int64_t replay_until_ms(const struct task_row *row, const struct policy *policy)
     return row->first_sent_ms + policy->key_lifetime_ms / 6 * 5;
 }
 
+int64_t resend_after_ms(enum submit_doubt doubt, int64_t key_lifetime_ms,
+                        int64_t now_ms)
+{
+    assert(key_lifetime_ms >= 0);
+    return doubt == DOUBT_REPLAY ? now_ms - key_lifetime_ms / 6 * 5 : INT64_MAX;
+}
+
 bool replay_may_leave(const struct task_row *row, const struct policy *policy,
                       int64_t now_ms)
 {

@@ -45,6 +45,16 @@ int64_t replay_until_ms(const struct task_row *row,
                         const struct policy *policy);
 
 /**
+ * A waiting row in doubt was perhaps sent before the database was set back
+ * (pixverse-ctl rewind). It may be claimed only while its key protects it.
+ *
+ * @return  It has to be first sent after that; INT64_MAX: none may be, because
+ *          keys are not known to be honoured.
+ */
+int64_t resend_after_ms(enum submit_doubt doubt, int64_t key_lifetime_ms,
+                        int64_t now_ms);
+
+/**
  * After lost answers: whether a row that is found to be ours, without our
  * knowing it, is surely unsent. Only that of our very claim is: a claim writes
  * no doubt and its own time. All others, claimed or adopted by whomever, may

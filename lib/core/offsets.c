@@ -118,3 +118,8 @@ void offsets_done(struct offsets *offsets)
     free(offsets->ring);
     *offsets = (struct offsets){.last = -1, .prefix = -1};
 }
+
+int64_t offsets_back_to(int64_t committed, int64_t by_time)
+{
+    return committed >= 0 && by_time >= 0 && by_time < committed ? by_time : -1;
+}

@@ -61,4 +61,14 @@ bool offsets_finish(struct offsets *offsets, int64_t offset, uint32_t epoch);
 /** Gives all memory back; a zeroed struct is accepted. */
 void offsets_done(struct offsets *offsets);
 
+/**
+ * Where a group that has committed so far goes on when it is set back in time:
+ * never further on, which would pass what was not read.
+ *
+ * @param committed  -1: nothing; it begins at the earliest in any case.
+ * @param by_time    The first offset of that time; -1: nothing is so new.
+ * @return           -1: it stays where it is.
+ */
+int64_t offsets_back_to(int64_t committed, int64_t by_time);
+
 #endif

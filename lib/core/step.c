@@ -47,8 +47,11 @@ static void claim(struct move *m)
     move_enter(m, SUBMITTING);
     snprintf(m->row->account, sizeof m->row->account, "%s", m->policy->account);
     m->row->sends += 1;
-    m->row->doubt = false;
-    m->row->first_sent_ms = m->now_ms;
+    /* In doubt already: sent before the database was set back, perhaps. The
+     * key's life counts from when that can have been. */
+    if (!m->row->doubt || m->row->first_sent_ms > m->now_ms) {
+        m->row->first_sent_ms = m->now_ms;
+    }
     m->row->last_sent_ms = m->now_ms;
 }
 

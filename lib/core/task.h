@@ -198,6 +198,7 @@ enum failure_kind {
     X(fence)                                                                     \
     X(version)                                                                   \
     X(submission)                                                                \
+    X(doubt)                                                                     \
     X(account)                                                                   \
     X(received_ms)                                                               \
     X(deadline_ms)                                                               \

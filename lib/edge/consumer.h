@@ -21,8 +21,9 @@ struct message {
     struct str topic;
     int32_t partition;
     int64_t offset;
-    struct str key;   /* absent: null */
-    struct str value; /* absent: null (a tombstone) */
+    int64_t produced_ms; /* as the producer or the broker says; 0: not known */
+    struct str key;      /* absent: null */
+    struct str value;    /* absent: null (a tombstone) */
     const struct message_header *headers;
     size_t headers_len;
     void *inside; /* the edge's */

@@ -27,6 +27,22 @@ bool schema_migrate(const char *url,
                                     const char *name),
                     void *context, struct err *err);
 
+/** What making a copy would do (sql/query/copy.sql). */
+struct schema_copy {
+    char database[64]; /* its name */
+    int64_t open;      /* requests that have not ended */
+};
+
+/** @return false with *err: ERR_PERMANENT, a worker is connected. */
+MUST_CHECK bool schema_copy_look(const char *url, struct schema_copy *copy,
+                                 struct err *err);
+
+/** The database becomes a copy for trials: a new salt, nothing open.
+ *
+ * @return as schema_copy_look() */
+MUST_CHECK bool schema_copy(const char *url, struct schema_copy *copy,
+                            struct err *err);
+
 /** Whether this program may run on it; *err says what mends it if not. */
 bool schema_fits(const struct schema_state *state, struct err *err);
 

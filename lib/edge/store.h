@@ -54,6 +54,7 @@ struct intake_row {
     struct str body; /* absent: at fault */
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
+    int64_t produced_ms; /* of its message; 0: not known */
     /** At fault: the event, rendered; such a row begins as FAILED, ours. */
     struct str event;
 };
@@ -130,6 +131,9 @@ struct turn {
     size_t rereads_len;
     /** Waiting rows to claim, the highest priority first, then the oldest. */
     int claims_max;
+    /** A waiting row in doubt, which may have been sent before the database was
+     * set back, is claimed only if that was after this; INT64_MAX: none. */
+    int64_t resend_after_ms;
     const char *account; /* written into claimed rows; scope of holds */
     const char *bucket;  /* scope of the hold `storage` */
     int generations_max; /* 0: no limit */
@@ -238,7 +242,8 @@ struct hold_row {
 
 struct beat {
     int64_t owner;
-    size_t tasks; /* that we work on */
+    size_t tasks;            /* that we work on */
+    int64_t resend_after_ms; /* as in a turn: those that wait are a hold */
     /** Leases to read; none: all. Ordered by id when they come. */
     const int64_t *leases;
     size_t leases_len;

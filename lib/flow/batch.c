@@ -164,6 +164,7 @@ static bool fill_row(struct batch *batch, struct item *item,
             header_of(item->message, "traceparent", trace_parent_fits),
         .body = request->body,
         .received_ms = clock_now_ms(batch->clock),
+        .produced_ms = item->message->produced_ms,
     };
     if (row->traceparent.at) { /* without it the state says nothing */
         row->tracestate =

@@ -89,6 +89,8 @@ void claims_gather(struct claims *claims, struct turn *turn,
 {
     assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
     turn->claims_max = room_for_claims(claims);
+    turn->resend_after_ms =
+        keys_resend_after_ms(claims->ties->keys, turn->now_ms);
     /* The claims of this very turn need slots, too. */
     size_t claimed = (size_t)turn->claims_max;
     pass_gather(&claims->pass, turn, room_for_adopts(claims, claimed), arena);

@@ -67,6 +67,7 @@ static bool turns_init(struct engine *engine)
         .jobs = &engine->jobs,
         .gate = &engine->account.gate,
         .reasons = &engine->reasons,
+        .keys = &engine->account.keys,
         .clock = &engine->clock,
         .metrics = engine->edges.metrics,
         .hooks = &engine_turn_hooks,

@@ -266,6 +266,8 @@ static void beat(void *context)
     const struct beat ask = {
         .owner = fleet->engine->turns.owner,
         .tasks = fleet->engine->jobs.used,
+        .resend_after_ms = keys_resend_after_ms(&fleet->engine->account.keys,
+                                                engine_now_ms(fleet->engine)),
         .leases = picks,
         .leases_len =
             lease_watch_pick(&fleet->watch, fleet->beat_started_ms, picks),

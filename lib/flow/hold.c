@@ -193,8 +193,8 @@ static bool is_ours(const struct holds *holds, const struct hold_row *row)
     case HOLD_STORAGE:
         return str_eq(row->scope,
                       str_of(bucket_name(holds->engine->edges.bucket)));
-    case HOLD_OPERATOR:
-        return true;
+    case HOLD_OPERATOR: /* or of some requests only */
+        return str_eq(row->scope, STR("*"));
     case HOLD_NONE:
     case HOLD_ACCOUNT:
     case HOLD_THROTTLE:

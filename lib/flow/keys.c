@@ -1,6 +1,7 @@
 #include "flow/keys.h"
 
 #include "base/log.h"
+#include "core/doubt.h"
 
 #include <assert.h>
 #include <string.h>
@@ -37,6 +38,11 @@ enum submit_doubt keys_policy(const struct keys *keys)
 {
     assert(keys->lifetime_ms > 0);
     return keys_doubt(keys->options.submit_doubt, keys->answer);
+}
+
+int64_t keys_resend_after_ms(const struct keys *keys, int64_t now_ms)
+{
+    return resend_after_ms(keys_policy(keys), keys->lifetime_ms, now_ms);
 }
 
 /* ---- asking the provider ---- */

@@ -62,6 +62,10 @@ void keys_caught(struct keys *keys, const char *request_id,
 void keys_compare(struct keys *keys, const struct job *job,
                   const struct task_row *row);
 
+/** What was perhaps sent before the database was set back may be sent if that
+ * was after this time; INT64_MAX: never (core/doubt.h). */
+int64_t keys_resend_after_ms(const struct keys *keys, int64_t now_ms);
+
 /** What a doubt comes to by setting and answer. */
 enum submit_doubt keys_policy(const struct keys *keys);
 

@@ -6,6 +6,7 @@
 #include "flow/clock.h"
 #include "flow/gate.h"
 #include "flow/job.h"
+#include "flow/keys.h"
 #include "flow/reason.h"
 
 /**
@@ -49,6 +50,7 @@ struct ties {
     struct jobs *jobs;
     struct gate *gate;
     struct reasons *reasons;
+    const struct keys *keys; /* of the account that is sent to */
     const struct clock *clock;
     struct metrics *metrics;
     const struct turn_hooks *hooks;

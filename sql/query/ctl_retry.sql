@@ -21,7 +21,7 @@ INSERT INTO waiting (
         priority, :waiting_columns)
 SELECT
     r.priority, gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1,
-    '', gone.received_ms,
+    false, '', gone.received_ms,
     coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint
         + r.deadline_seconds * 1000, 0),
     0, 0, 0, 0

@@ -40,9 +40,26 @@ alien AS (
        AND EXISTS (SELECT FROM lease WHERE NOT dead)
        AND NOT EXISTS (
            SELECT FROM lease l WHERE NOT l.dead AND l.account = t.account)),
+-- And of one that was asked for before the database was set back (claim.sql).
+set_back AS (
+    SELECT 'operator' AS reason, $1::text AS scope, m.rewound_ms AS since_ms,
+        NULL::bigint AS next_try_ms,
+        'it was asked for before the database was set back and may have been '
+            || 'bought: no live worker may send it, since its key is too old or '
+            || 'keys are not known to be honoured; pixverse-ctl attach, cancel '
+            || 'or retry --pay-again decide' AS message
+      FROM t, meta m
+     WHERE t.closed_ms IS NULL AND t.state = :QUEUED AND t.doubt
+       AND NOT EXISTS (
+           SELECT FROM lease l JOIN account a USING (account)
+            WHERE NOT l.dead AND a.keys_answer = 1
+              AND a.since_ms <= m.rewound_ms
+              AND t.first_sent_ms + a.retention_ms / 6 * 5 >
+                  extract(epoch FROM clock_timestamp()) * 1000)),
 holding AS (
     SELECT reason, scope, since_ms, next_try_ms, message FROM hold
-    UNION ALL SELECT * FROM alien)
+    UNION ALL SELECT * FROM alien
+    UNION ALL SELECT * FROM set_back)
 SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,
            'kind', t.kind, 'mode', r.mode, 'priority', r.priority,

@@ -1,2 +1,19 @@
-SELECT reason, scope, since_ms, next_try_ms, message
-FROM hold ORDER BY since_ms, reason, scope;
+-- Why submissions stop; and whether requests wait that may have been bought before
+-- the database was set back, and whose key protects them no longer (claim.sql).
+-- $1 our lease, $2 one in doubt has to be first sent after that.
+SELECT reason, scope, since_ms, next_try_ms, message FROM hold
+UNION ALL
+SELECT 'operator', 'rewound', m.rewound_ms, 0,
+    'the database was set back: requests from before may have been bought, and '
+        || CASE WHEN k.known THEN 'the provider may have forgotten their keys'
+           ELSE 'keys are not known to be honoured' END
+        || ': they are not sent (pixverse-ctl list --state queued, explain)'
+FROM meta m, (
+    SELECT $2::bigint < 9223372036854775807 AND EXISTS (
+        SELECT FROM lease l JOIN account a USING (account), meta
+        WHERE l.id = $1::bigint AND a.since_ms <= meta.rewound_ms) AS known
+) k
+WHERE m.rewound_ms > 0 AND EXISTS (
+    SELECT FROM waiting w
+    WHERE w.doubt AND (w.first_sent_ms <= $2::bigint OR NOT k.known))
+ORDER BY since_ms, reason, scope;

@@ -1,14 +1,20 @@
 -- New requests, in the order of their ids, so that two batches can't wait for
--- each other; none twice. At fault (with an event): ended
--- from the start. $14 owner of those.
+-- each other; none twice. At fault (with an event): ended from the start. What was
+-- produced before the database was set back may have been sent then, and waits in
+-- doubt.
+-- $15 owner of those at fault.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
         $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
-        $11::text[], $12::bigint[], $13::text[]
+        $11::text[], $12::bigint[], $13::text[], $14::bigint[]
     ) AS v(
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, received_ms, event)
+        metadata, warnings, traceparent, tracestate, body, received_ms, event,
+        produced_ms)
+), old AS MATERIALIZED (
+    SELECT v.request_id, greatest(0, least(v.received_ms, v.produced_ms)) AS ms
+    FROM v, meta WHERE v.produced_ms < meta.rewound_ms
 ), n AS (
     INSERT INTO request (
         request_id, content, tenant, mode, priority, deadline_seconds,
@@ -26,13 +32,16 @@ WITH v AS MATERIALIZED (
         coalesce(n.received_ms + n.deadline_seconds * 1000, 0) AS deadline_ms,
         CASE WHEN n.body IS NULL THEN (
             SELECT v.event FROM v WHERE v.request_id = n.request_id
-        ) END AS event
+        ) END AS event,
+        CASE WHEN n.body IS NOT NULL THEN (
+            SELECT old.ms FROM old WHERE old.request_id = n.request_id
+        ) END AS old_ms
     FROM n
 ), t AS (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :FAILED, $14::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :FAILED, $15::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, NULL
     FROM e WHERE event IS NOT NULL
@@ -40,7 +49,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO closed (
         :closed_columns)
     SELECT
-        id, :CLOSED, $14::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :CLOSED, $15::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, event
     FROM e WHERE event IS NOT NULL
@@ -48,7 +57,8 @@ WITH v AS MATERIALIZED (
     INSERT INTO waiting (
         priority, :waiting_columns)
     SELECT
-        priority, id, 0, 0, 0, '', received_ms, deadline_ms, 0, 0, 0, 0
+        priority, id, 0, 0, 0, old_ms IS NOT NULL, '', received_ms, deadline_ms,
+        coalesce(old_ms, 0), 0, 0, 0
     FROM e WHERE event IS NULL
 )
 SELECT id, request_id FROM e;

@@ -73,13 +73,16 @@ CREATE TABLE waiting (
     received_ms bigint NOT NULL,
     deadline_ms bigint NOT NULL,
     not_before_ms bigint NOT NULL,
-    first_sent_ms bigint NOT NULL,
+    first_sent_ms bigint NOT NULL,     -- in doubt: since when, at the earliest
     last_sent_ms bigint NOT NULL,
-    account text NOT NULL
+    account text NOT NULL,
+    doubt boolean NOT NULL DEFAULT false -- sent before the database was set back,
+                                         -- perhaps
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX waiting_order ON waiting (priority DESC, id);
 CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
+CREATE INDEX waiting_doubt ON waiting (first_sent_ms) WHERE doubt;
 
 -- What came to its end. A final end is here from the moment it is settled, event
 -- and all, and has a bare key in task until it is told; one that leaves payment
@@ -172,7 +175,9 @@ CREATE TABLE account (
     account text PRIMARY KEY,
     keys_answer integer NOT NULL,
     retention_ms bigint NOT NULL,
-    answered_ms bigint NOT NULL
+    answered_ms bigint NOT NULL,
+    since_ms bigint NOT NULL           -- the first answer
+        DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 );
 
 -- One row: this schema's number, and the oldest program that may run on it. The
@@ -182,7 +187,8 @@ CREATE TABLE meta (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     number integer NOT NULL,
     program_min integer NOT NULL,
-    salt bytea NOT NULL CHECK (octet_length(salt) = 32)
+    salt bytea NOT NULL CHECK (octet_length(salt) = 32),
+    rewound_ms bigint NOT NULL DEFAULT 0 -- pixverse-ctl rewind; 0: never
 );
 -- Three UUIDs bring 366 random bits: no extension is needed.
 INSERT INTO meta (number, program_min, salt)

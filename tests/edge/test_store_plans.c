@@ -42,7 +42,7 @@ static void prepare(struct trial *trial, const char *query,
     run(trial, execute);
 }
 
-#define CLAIM "1, 1800000000000, 10, 'account', 'bucket', 12"
+#define CLAIM "1, 1800000000000, 10, 'account', 'bucket', 12, 0"
 #define EXPIRE "1, 1800000000000, 200"
 #define MINE "1"
 #define SOURCES "'{task_2000,task_1}'"

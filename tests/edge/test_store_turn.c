@@ -550,6 +550,76 @@ TEST(save__kept_out_by_a_constraint__is_for_later)
     assert_int_equal(trial->downs, 0);
 }
 
+/** A request of before the database was set back: bought already, perhaps. */
+TEST(claim__in_doubt__only_while_its_key_protects_it)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row rows[4];
+    const int64_t ages_ms[] = {0, 1000, 9000, 0};
+    trial_sql(trial, "UPDATE meta SET rewound_ms = %lld", (long long)TRIAL_NOW);
+    for (int i = 0; i < 4; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].produced_ms = TRIAL_NOW - ages_ms[i];
+    }
+    rows[3].produced_ms = 0; /* nobody knows when */
+    trial_intake(trial, rows, 4);
+    assert_string_equal(trial_sql(trial, "SELECT string_agg(doubt::text, ' ' "
+                                         "ORDER BY id) FROM waiting"),
+                        "false true true true");
+    struct turn turn = {.owner = me, .claims_max = 5, .resend_after_ms = 1};
+    turn.resend_after_ms = INT64_MAX;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
+    turn.resend_after_ms = TRIAL_NOW - 5000;
+    /* Nobody knows whether it was this account that it was sent to, nor of one
+     * that came only since then. */
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    trial_sql(trial,
+              "INSERT INTO account VALUES ('" TRIAL_ACCOUNT
+              "', 1, 6000, 0, %lld)",
+              (long long)TRIAL_NOW + 1);
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    trial_sql(trial, "UPDATE account SET since_ms = 5");
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 1);
+    const struct task_row *row = &result.claimed[0].row;
+    assert_true(row->doubt);
+    assert_int_equal(row->first_sent_ms, TRIAL_NOW - 1000);
+    assert_true(row->last_sent_ms > TRIAL_NOW - 1000);
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 2);
+}
+
+TEST(claim__in_doubt__is_what_the_rule_says)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t id = trial_requests(trial, 1)[0];
+    trial_sql(trial, "UPDATE meta SET rewound_ms = %lld", (long long)TRIAL_NOW);
+    trial_sql(trial, "INSERT INTO account VALUES ('" TRIAL_ACCOUNT
+                     "', 1, 6000, 0, 5)");
+    trial_sql(trial, "UPDATE waiting SET doubt = true, first_sent_ms = 7");
+    const struct task waits = {.row = {.id = id,
+                                       .state = QUEUED,
+                                       .received_ms = TRIAL_NOW,
+                                       .doubt = true,
+                                       .first_sent_ms = 7}};
+    const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
+    const struct policy policy = {.account = TRIAL_ACCOUNT};
+    struct task_row expected =
+        task_step(&waits, &outcome, &policy, TRIAL_NOW + 1000).next.row;
+    expected.owner = me;
+    expected.fence += 1;
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){.owner = me, .claims_max = 5, .resend_after_ms = 6});
+    assert_int_equal(result.claimed_len, 1);
+    const char *column = rows_differ(&result.claimed[0].row, &expected);
+    if (column) {
+        fail_msg("the rule and the statement differ in %s", column);
+    }
+}
+
 TEST(facts__of_any_submission__have_what_its_key_is_made_of)
 {
     struct trial *trial = *state;

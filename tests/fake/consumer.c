@@ -91,6 +91,7 @@ static void hand_out(struct consumer *consumer, int p)
         .topic = STR("pixverse.requests"),
         .partition = p,
         .offset = (int64_t)offset,
+        .produced_ms = kafka->produced_ms,
         .key = str_of(handed->key),
         .value = str_of(handed->value),
         .headers = kafka->headers,

@@ -25,6 +25,7 @@ struct incoming {
 struct kafka {
     const struct message_header *headers; /* of every request */
     size_t headers_len;
+    int64_t produced_ms; /* of every request */
     struct world *world;
     struct {
         struct incoming *messages;

@@ -93,6 +93,7 @@ struct tables {
     struct reason_of shared[SHARED_MAX];
     size_t shared_len;
     int64_t reasons_written; /* rows of `reason`, each time */
+    int64_t rewound_ms;      /* pixverse-ctl rewind; 0: never */
     int64_t queued;
     int64_t in_flight;
     char keys_account[ACCOUNT_BYTES];

@@ -272,7 +272,8 @@ static int generations_left(const struct tables *tables,
 }
 
 static struct record_of *next_waiting(const struct tables *tables,
-                                      int64_t now_ms, bool expired)
+                                      int64_t now_ms, int64_t after_ms,
+                                      bool expired)
 {
     struct record_of *best = NULL;
     for (size_t i = 0; i < tables->len; i++) {
@@ -280,7 +281,9 @@ static struct record_of *next_waiting(const struct tables *tables,
         bool over = record->cancel ||
                     (record->expires_ms > 0 && record->expires_ms <= now_ms);
         if (!record->waiting || over != expired ||
-            (!expired && record->waits_until_ms > now_ms)) {
+            (!expired &&
+             (record->waits_until_ms > now_ms ||
+              (record->row.doubt && record->row.first_sent_ms <= after_ms)))) {
             continue;
         }
         if (!best || record->request.priority > best->request.priority) {
@@ -325,7 +328,8 @@ static void run_claims(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)max + 1) * sizeof *facts);
     struct record_of *record;
     while ((int)result->claimed_len < max &&
-           (record = next_waiting(tables, turn->now_ms, false))) {
+           (record = next_waiting(tables, turn->now_ms, turn->resend_after_ms,
+                                  false))) {
         claim(record, turn);
         read_record(record, &claimed[result->claimed_len], arena);
         read_facts(record, &facts[result->claimed_len++]);
@@ -341,7 +345,7 @@ static void run_expiry(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)turn->expires_max + 1) * sizeof *expired);
     struct record_of *record;
     while ((int)result->expired_len < turn->expires_max &&
-           (record = next_waiting(tables, turn->now_ms, true))) {
+           (record = next_waiting(tables, turn->now_ms, 0, true))) {
         record->waiting = false;
         record->row.owner = turn->owner;
         record->row.fence += 1;

@@ -49,6 +49,8 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
     } else {
         record->waiting = true;
         record->expires_ms = record->row.deadline_ms;
+        record->row.doubt = row->produced_ms < tables->rewound_ms;
+        record->row.first_sent_ms = record->row.doubt ? row->produced_ms : 0;
     }
     return record->row.id;
 }

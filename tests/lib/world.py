@@ -207,6 +207,20 @@ class Postgres:
     def again(self):
         parts('parts_postgres_again "$1"', self.folder)
 
+    def backup(self):
+        """A base backup of what it is at this moment, beside its data."""
+        parts('place=$(cd -P "$1" && pwd) && rm -rf "$place/backup" &&'
+              ' parts_postgres_as "$(parts_postgres_bin)/pg_basebackup" -d "$2" -w'
+              ' -D "$place/backup" -X stream -c fast', self.folder, self.url)
+
+    def restore(self):
+        """The backup in place of the data; up again on the same port."""
+        RECORD.injected("PostgreSQL restored from a backup")
+        self.halt()
+        parts('place=$(cd -P "$1" && pwd) && rm -rf "$place/data" &&'
+              ' mv "$place/backup" "$place/data"', self.folder)
+        self.again()
+
     def stop(self):
         parts('parts_postgres_stop "$1"', self.folder)
 
@@ -245,6 +259,8 @@ class World:
                 as detected, and is no violation
     name        of a World beside others: of its logs and of its folder of videos
     topics      more configuration of its topics
+    set_back    whether its database is restored from a backup: an end that is told
+                twice may then speak of other times
     on_s3       whether its videos go into S3; otherwise as the item's second time says
 
     Videos go into a folder, or into the run's S3 where an item runs as …@s3; `videos`
@@ -253,7 +269,7 @@ class World:
 
     def __init__(self, workers=1, latency="0.2..0.6", sim=(), settings=None,
                  partitions=4, postgres=None, kafka=None, outside=False, name="",
-                 topics=None, on_s3=None):
+                 topics=None, on_s3=None, set_back=False):
         self.programs = []
         self.workers = []
         self.worker_count = workers
@@ -275,6 +291,7 @@ class World:
         self.seen_events = 0
         self.sent_ids = set()
         self.outside = outside
+        self.set_back = set_back
 
     # --- life ---------------------------------------------------------------
 
@@ -397,8 +414,8 @@ class World:
 
     # --- messages -----------------------------------------------------------
 
-    def send(self, message, key=None, headers=None):
-        """One message on the request topic: a dict, or bytes as they are."""
+    def send(self, message, key=None, headers=None, produced_ms=0):
+        """One message on the request topic: a dict, or bytes as they are; 0: now."""
         value = message if isinstance(message, bytes) else json.dumps(message).encode()
         if key is None and isinstance(message, dict):
             key = message.get("request_id")
@@ -406,7 +423,8 @@ class World:
             self.sent_ids.add(message["request_id"])
         while True:
             try:
-                self.producer.produce(self.topic("requests"), value, key, headers=headers)
+                self.producer.produce(self.topic("requests"), value, key, headers=headers,
+                                      timestamp=produced_ms)
                 self.producer.poll(0)
                 return
             except BufferError:
@@ -527,7 +545,7 @@ class World:
         while seen != self.seen_events and time.monotonic() < end:
             seen = self.seen_events
             self.pump(0.4)
-        judge_events(self.events, where)
+        judge_events(self.events, where, not self.set_back)
 
     def keys(self, *request_ids, submissions=range(4)):
         """The idempotency keys of all requests, or of those named."""

@@ -154,4 +154,68 @@ TEST_CASE(a_replay__whose_intent_is_stored_late__does_not_leave)
     close_world(world);
 }
 
+/** The database was set back an hour ago; what is asked for now was on the
+ * topic before, since `age_ms`. */
+static struct world *set_back(struct node **w1, enum keys_told told,
+                              int64_t age_ms)
+{
+    struct world *world = world_open(3);
+    world->provider->told = told;
+    *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 3000);
+    world->tables->rewound_ms = world_clock_ms(world) - HOUR_MS;
+    world->kafka->produced_ms = world_clock_ms(world) - age_ms;
+    return world;
+}
+
+TEST_CASE(set_back__within_the_keys_life__is_sent_in_doubt)
+{
+    struct node *w1;
+    struct world *world = set_back(&w1, KEYS_TOLD_YES, 2 * HOUR_MS);
+    (void)state;
+    world_ask(world, "a");
+    until_closed(world, 5 * MINUTE_MS);
+    assert_int_equal(world->provider->sales_len, 1);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    /* A refusal speaks for its send only: it may be bought since then. */
+    provider_script(world, "b", "400");
+    world_ask(world, "b");
+    until_state(world, "b", CLOSED, HOUR_MS); /* the replay is taken */
+    assert_int_equal(times_told(world, "event b completed\n"), 1);
+    assert_int_equal(times_told(world, "event b failed"), 0);
+    node_free(w1);
+    close_world(world);
+}
+
+TEST_CASE(set_back__beyond_the_keys_life__waits_unsent)
+{
+    static const struct {
+        enum keys_told told;
+        int64_t age_ms;
+    } cases[] = {
+        {KEYS_TOLD_YES, 20 * HOUR_MS}, /* five sixths of a day */
+        {KEYS_TOLD_NO, 2 * HOUR_MS},
+        {KEYS_TOLD_NOTHING, 2 * HOUR_MS},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct node *w1;
+        struct world *world = set_back(&w1, cases[i].told, cases[i].age_ms);
+        world_ask_with(world, "a", ",\"deadline_seconds\":7200");
+        world_run_for(world, HOUR_MS);
+        assert_int_equal(state_of(world, "a"), QUEUED);
+        assert_int_equal(world->provider->posts, 0);
+        world->kafka->produced_ms = world_clock_ms(world); /* another goes by */
+        world_ask(world, "b");
+        until_state(world, "b", CLOSED, 5 * MINUTE_MS);
+        until_closed(world, 2 * HOUR_MS);
+        assert_int_equal(times_told(world, "event a failed timed_out"), 1);
+        const struct record_of *a = tables_find(world->tables, "a");
+        assert_non_null(strstr(a->row.event, "\"billed\":\"unknown\""));
+        assert_int_equal(world->provider->sales_len, 1);
+        node_free(w1);
+        close_world(world);
+    }
+}
+
 TESTS_RUN(NULL, NULL)

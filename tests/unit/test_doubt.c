@@ -71,4 +71,11 @@ TEST_CASE(task_is_unsent_claim__only_the_lost_claims_own_row__is)
     assert_false(task_is_unsent_claim(&row, T0));
 }
 
+TEST_CASE(resend_after_ms__five_sixths_of_a_life__or_never)
+{
+    assert_int_equal(resend_after_ms(DOUBT_REPLAY, 6000, 100000), 95000);
+    assert_true(resend_after_ms(DOUBT_AUTO, 6000, 100000) == INT64_MAX);
+    assert_true(resend_after_ms(DOUBT_SETTLE, 6000, 100000) == INT64_MAX);
+}
+
 TESTS_RUN(NULL, NULL)

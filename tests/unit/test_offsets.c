@@ -172,4 +172,15 @@ TEST_CASE(offsets_finish__random_orders__agree_with_the_definition)
     offsets_done(&o);
 }
 
+TEST_CASE(offsets_back_to__any_time__never_goes_on)
+{
+    assert_int_equal(offsets_back_to(10, 7), 7);
+    assert_int_equal(offsets_back_to(10, 0), 0);
+    assert_int_equal(offsets_back_to(10, 10), -1);
+    assert_int_equal(offsets_back_to(10, 12),
+                     -1); /* not read yet: not passed */
+    assert_int_equal(offsets_back_to(10, -1), -1); /* nothing is so new */
+    assert_int_equal(offsets_back_to(-1, 7), -1);  /* begins at the earliest */
+}
+
 TESTS_RUN(NULL, NULL)

@@ -61,10 +61,13 @@ struct kafka_message *kafka_message_new(const rd_kafka_message_t *from,
     list_init(&copy->link);
     copy->epoch = epoch;
     char *at = (char *)(copy->headers + count);
+    rd_kafka_timestamp_type_t type;
+    int64_t produced_ms = rd_kafka_message_timestamp(from, &type);
     copy->message = (struct message){
         .topic = topic,
         .partition = from->partition,
         .offset = from->offset,
+        .produced_ms = produced_ms > 0 ? produced_ms : 0,
         .key = copy_to(&at, from->key, from->key_len),
         .value = copy_to(&at, from->payload, from->len),
         .headers = copy->headers,

@@ -143,6 +143,56 @@ bool schema_migrate(const char *url,
     return done;
 }
 
+/* ---- a copy for trials ---- */
+
+static bool copy_look(PGconn *conn, struct schema_copy *copy, struct err *err)
+{
+    PGresult *result = PQexec(conn, pg_sql("query", "copy_look"));
+    bool done = PQresultStatus(result) == PGRES_TUPLES_OK;
+    int64_t sessions = done ? pg_i64(result, 0, 2) : 0;
+    if (!done) {
+        pg_err(err, ERR_PERMANENT, conn);
+    } else if (sessions > 0) {
+        done = err_set(err, ERR_PERMANENT,
+                       "%lld sessions of workers are connected to it: is this "
+                       "the copy? Stop them first",
+                       (long long)sessions);
+    } else {
+        snprintf(copy->database, sizeof copy->database, "%s",
+                 PQgetvalue(result, 0, 0));
+        copy->open = pg_i64(result, 0, 1);
+    }
+    PQclear(result);
+    return done;
+}
+
+static bool with_conn(const char *url, struct schema_copy *copy,
+                      const char *write, struct err *err)
+{
+    assert(url && copy);
+    const struct pg_address address = {.url = url};
+    PGconn *conn = pg_connect(&address, err);
+    if (!conn) {
+        return false;
+    }
+    bool done = (!write || run(conn, LOCK_SQL, err)) &&
+                copy_look(conn, copy, err) &&
+                (!write || run(conn, pg_sql("query", write), err));
+    PQfinish(conn);
+    return done;
+}
+
+bool schema_copy_look(const char *url, struct schema_copy *copy,
+                      struct err *err)
+{
+    return with_conn(url, copy, NULL, err);
+}
+
+bool schema_copy(const char *url, struct schema_copy *copy, struct err *err)
+{
+    return with_conn(url, copy, "copy", err);
+}
+
 bool schema_fits(const struct schema_state *state, struct err *err)
 {
     if (state->number == 0) {

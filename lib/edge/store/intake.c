@@ -236,13 +236,16 @@ static void add_column(struct buf *buf, int column,
     case 11:
         pg_array_i64(buf, row->received_ms);
         break;
-    default:
+    case 12:
         pg_array_str(buf, row->event);
+        break;
+    default:
+        pg_array_i64(buf, row->produced_ms);
         break;
     }
 }
 
-#define COLUMNS_LEN 13
+#define COLUMNS_LEN 14
 
 static void send_next(struct batch *batch);
 

@@ -269,6 +269,8 @@ void store_beat(struct store *store, const struct beat *beat,
         pg_unit_call(unit, "leases");
     }
     pg_unit_call(unit, "holds");
+    pg_unit_i64(unit, beat->owner);
+    pg_unit_i64(unit, beat->resend_after_ms);
     pg_unit_call(unit, "fleet");
     pg_unit_i64(unit, beat->owner);
     pg_unit_call(unit, "cancels");

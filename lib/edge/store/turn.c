@@ -203,6 +203,7 @@ static void add_claim(struct round *round, struct pg_unit *unit)
     pg_unit_str(unit, str_of(turn->account));
     pg_unit_str(unit, str_of(turn->bucket));
     pg_unit_i64(unit, turn->generations_max);
+    pg_unit_i64(unit, turn->resend_after_ms);
 }
 
 static int add_taking(struct pg_unit *unit, const char *name,

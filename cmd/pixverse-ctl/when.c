@@ -1,0 +1,54 @@
+#include "when.h"
+
+#include "base/str.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <time.h>
+
+/** "Z", or "+02:00"; what it is ahead of UTC. */
+static bool read_zone(const char *text, int64_t *ahead_ms)
+{
+    *ahead_ms = 0;
+    if ((text[0] == 'Z' || text[0] == 'z') && !text[1]) {
+        return true;
+    }
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    bool fine = (text[0] == '+' || text[0] == '-') && strlen(text) == 6 &&
+                text[3] == ':' &&
+                str_to_i64((struct str){text + 1, 2}, 0, 23, &hours) &&
+                str_to_i64((struct str){text + 4, 2}, 0, 59, &minutes);
+    *ahead_ms = (hours * 60 + minutes) * (text[0] == '-' ? -60000 : 60000);
+    return fine;
+}
+
+/** ".25": thousandths; what is finer is left out. */
+static const char *read_fraction(const char *text, int64_t *ms)
+{
+    int64_t unit = 100;
+    *ms = 0;
+    if (*text != '.' || !isdigit((unsigned char)text[1])) {
+        return text;
+    }
+    for (text++; isdigit((unsigned char)*text); text++, unit /= 10) {
+        *ms += (*text - '0') * unit;
+    }
+    return text;
+}
+
+bool when_read(const char *text, int64_t *time_ms)
+{
+    struct tm at = {0};
+    int64_t ahead_ms = 0;
+    int64_t ms = 0;
+    if (str_to_i64(str_of(text), 1, INT64_MAX / 2, time_ms)) {
+        return true;
+    }
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
+    if (!end || !read_zone(read_fraction(end, &ms), &ahead_ms)) {
+        return false;
+    }
+    *time_ms = (int64_t)timegm(&at) * 1000 + ms - ahead_ms;
+    return *time_ms > 0;
+}

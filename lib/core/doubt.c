@@ -25,6 +25,18 @@ bool replay_may_leave(const struct task_row *row, const struct policy *policy,
            strcmp(row->account, policy->account) == 0;
 }
 
+/* A takeover, and the pace of those who submit. */
+#define TAKEOVER_MS 60000
+
+bool task_would_replay(const struct task *task, const struct policy *policy,
+                       int64_t now_ms)
+{
+    const struct task_row *row = &task->row;
+    assert(row->state == SUBMITTING);
+    return replay_may_leave(row, policy, now_ms + TAKEOVER_MS) &&
+           row->sends <= REPLAYS_MAX && !task->memo.cancel;
+}
+
 /** Settles, or why it may not yet. */
 static enum doubt_act settle(const struct task_memo *memo, int64_t now_ms)
 {

@@ -39,6 +39,16 @@ enum doubt_act task_doubt_act(const struct task *task,
 bool replay_may_leave(const struct task_row *row, const struct policy *policy,
                       int64_t now_ms);
 
+/**
+ * Whether the row as it is stored would be sent again by whoever took it over:
+ * then what a send has brought since, an id or a refusal, may be lost with its
+ * process, and comes again. Not for long any more: false.
+ *
+ * @param task  Before the step that the answer makes.
+ */
+bool task_would_replay(const struct task *task, const struct policy *policy,
+                       int64_t now_ms);
+
 /** When the account's key no longer protects a replay: five sixths of its
  * life. */
 int64_t replay_until_ms(const struct task_row *row,

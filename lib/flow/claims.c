@@ -84,6 +84,22 @@ static int room_for_expired(const struct claims *claims, size_t claimed)
                : 0;
 }
 
+void claims_want(const struct claims *claims, struct commits_wanted *wanted)
+{
+    const bool claim = room_for_claims(claims) > 0;
+    const bool passes = claims->pass.wanted || claims->pass.under_way;
+    wanted->urgent += claim && claims->more;
+    wanted->riding += claim && !claims->more;
+    wanted->riding += passes && room_for_adopts(claims, 0) > 0;
+    wanted->riding += claims->pass.forget_wanted;
+    wanted->riding += room_for_expired(claims, 0) > 0;
+}
+
+bool claims_want_slots(const struct claims *claims)
+{
+    return claims->wanted && gate_submits_room(claims->ties->gate) <= 0;
+}
+
 void claims_gather(struct claims *claims, struct turn *turn,
                    struct arena *arena)
 {
@@ -133,8 +149,9 @@ static void claimed_came(struct claims *claims,
     if (asked && !result->generations_busy) {
         ties->hooks->on_generations(ties->context, result->generations_full);
     }
-    if (asked && (int)result->claimed_len == asked) {
-        claims->wanted = true; /* more may wait */
+    if (asked) {
+        claims->more = (int)result->claimed_len == asked;
+        claims->wanted = claims->wanted || claims->more;
     }
     if (result->generations_busy) {
         loop_timer_set(claims->timer,

@@ -1,6 +1,7 @@
 #ifndef FLOW_CLAIMS_H
 #define FLOW_CLAIMS_H
 
+#include "core/commits.h"
 #include "flow/pass.h"
 #include "flow/ties.h"
 
@@ -12,6 +13,7 @@ struct claims {
     const struct ties *ties;
     int tasks_max;
     bool wanted;              /* waiting rows may be there */
+    bool more;                /* the last one found all that it asked for */
     bool expiry_wanted;       /* such as settle may be */
     struct pass pass;         /* takes over what is nobody's */
     struct loop_timer *timer; /* another's claim was in the way: again */
@@ -31,6 +33,11 @@ void claims_done(struct claims *claims);
 void claims_joined(struct claims *claims);
 /** Every row is another's. */
 void claims_reset(struct claims *claims);
+
+/** Adds what waits here. */
+void claims_want(const struct claims *claims, struct commits_wanted *wanted);
+/** Whether a slot that comes back is claimed for at once. */
+bool claims_want_slots(const struct claims *claims);
 
 void claims_gather(struct claims *claims, struct turn *turn,
                    struct arena *arena);

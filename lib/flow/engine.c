@@ -124,6 +124,14 @@ void engine_fill_slots(void *context)
 
 /* ---- step ---- */
 
+/** Of the send before, not of one that is owed. */
+static void give_back_slot(struct engine *engine, struct job *job)
+{
+    if (!job->send_next) {
+        gate_give_back(&engine->account.gate, job);
+    }
+}
+
 /** What the effect holds is needed again by the very next one. */
 static bool keeps_facts(const struct job *job)
 {
@@ -143,6 +151,24 @@ static int64_t next_try_ms(struct engine *engine, const struct step *step)
     return due_ms;
 }
 
+/** What nothing waits for, and what comes again by itself where this process
+ * is gone: that an end was told, and what a send has brought while the row that
+ * is stored would be sent again. */
+static bool rides(struct engine *engine, const struct task *before,
+                  const struct task *next)
+{
+    const enum task_state state = next->row.state;
+    if (state == CLOSED || state == LATE) {
+        return true;
+    }
+    if (before->row.state != SUBMITTING ||
+        (state != RUNNING && state != QUEUED)) {
+        return false;
+    }
+    const struct policy policy = stage_policy(&engine->stage);
+    return task_would_replay(before, &policy, clock_now_ms(&engine->clock));
+}
+
 static void apply(struct engine *engine, struct job *job,
                   const struct outcome *outcome, struct step *step)
 {
@@ -153,6 +179,7 @@ static void apply(struct engine *engine, struct job *job,
         why_shared(&engine->reasons, &engine->account.gate, SHARED_THROTTLE,
                    outcome);
     }
+    const bool may_ride = step->save && rides(engine, &job->task, &step->next);
     job->task = step->next;
     job->hold = step->hold;
     if (job->effect) {
@@ -162,8 +189,9 @@ static void apply(struct engine *engine, struct job *job,
         }
     }
     if (step->save) {
-        turn_save(&engine->turns, job, step->due_ms);
+        turn_save(&engine->turns, job, step->due_ms, may_ride);
     } else {
+        give_back_slot(engine, job); /* nothing of it is to be stored */
         due_from(&engine->due, job, step->due_ms);
     }
 }
@@ -182,6 +210,7 @@ static void postpone(struct engine *engine, struct job *job,
     log_at(LOG_ERROR, "no memory to settle a task; its effect is done again",
            LOG_TEXT("request_id", job_request_id(job)));
     job_effect_done(job);
+    give_back_slot(engine, job);
     due_from(&engine->due, job,
              clock_now_ms(&engine->clock) + OVERLOAD_WAIT_MS);
 }
@@ -331,6 +360,7 @@ static void on_saved(void *context, struct job *job)
     assert(job->phase == JOB_SAVING);
     job->in_flush = false;
     job->unsure = false;
+    give_back_slot(engine, job);
     enum task_state state = job->task.row.state;
     if (state == CLOSED || (state == QUEUED && !job->task.row.owner)) {
         engine_forget(engine, job);

@@ -149,6 +149,13 @@ void gate_pass(struct gate *gate, struct job *job)
     job->takes = SLOT_NONE;
 }
 
+void gate_take_back(struct gate *gate, struct job *job)
+{
+    assert(job->takes == SLOT_NONE);
+    assert(gate->under_way[SLOT_SUBMIT] > 0);
+    job->takes = SLOT_SUBMIT;
+}
+
 void gate_give_back(struct gate *gate, struct job *job)
 {
     assert(job->takes == SLOT_NONE || job->takes == SLOT_SUBMIT ||

@@ -86,6 +86,10 @@ void gate_lend(struct gate *gate, struct job *job, enum job_slot slot);
  * gate_leave(). */
 void gate_pass(struct gate *gate, struct job *job);
 
+/** A submission has ended, and its slot is the job's again: until what came of
+ * it is stored, so that a crash leaves no more doubts than there are slots. */
+void gate_take_back(struct gate *gate, struct job *job);
+
 /** The job gives back what it has not passed on, if anything. */
 void gate_give_back(struct gate *gate, struct job *job);
 

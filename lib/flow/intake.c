@@ -347,6 +347,12 @@ static void on_sources(void *context, const enum source_state *states,
     turn_want_intake(&intake->engine->turns);
 }
 
+static size_t waiting(void *context)
+{
+    const struct intake *intake = context;
+    return intake->batch.len + intake->waiting_len;
+}
+
 /** What the batch wants of this turn: what it extends first, then its rows. */
 static void gather(void *context, struct turn_batch *wants)
 {
@@ -356,6 +362,9 @@ static void gather(void *context, struct turn_batch *wants)
         return; /* a drain came first */
     }
     assert(!intake->asked);
+    if (!intake->judged) {
+        (void)fill_batch(intake); /* what came while it waited */
+    }
     bool fine = intake->judged ||
                 batch_sources(batch, &wants->sources, &wants->sources_len);
     intake->judged = fine && !wants->sources_len;
@@ -371,6 +380,7 @@ static void gather(void *context, struct turn_batch *wants)
 }
 
 static const struct turn_intake part = {
+    .waiting = waiting,
     .gather = gather,
     .on_sources = on_sources,
     .on_stored = on_stored,
@@ -379,6 +389,9 @@ static const struct turn_intake part = {
 static void flush(void *context)
 {
     struct intake *intake = context;
+    if (intake->storing && !intake->asked) {
+        turn_soon(&intake->engine->turns); /* perhaps it is enough now */
+    }
     if (intake->storing || !intake->engine->clock.known ||
         !store_is_up(intake->engine->edges.store)) {
         return;

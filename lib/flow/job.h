@@ -69,6 +69,7 @@ struct job {
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
     bool in_flush;         /* JOB_SAVING: its row is under way to the store */
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
+    bool rides;     /* JOB_SAVING: nothing waits for it, and it may be lost */
     bool send_next; /* SUBMITTING: the intent is stored, the send is owed */
     bool seen;      /* during a resync: the store knows it as ours */
     struct trouble *trouble; /* flow/reason.h; null: all goes well */

@@ -18,7 +18,7 @@ static void was_saved(struct turns *turns, struct job *job,
     if (row->version == job->task.row.version) {
         turns->ties.hooks->on_saved(turns->ties.context, job);
     } else {
-        turn_save(turns, job, job->then_ms);
+        turn_save(turns, job, job->then_ms, false);
     }
 }
 

@@ -337,6 +337,11 @@ static void gather_gone(struct reasons *reasons, struct turn *turn,
     }
 }
 
+bool reasons_are_due(const struct reasons *reasons)
+{
+    return reasons->due || reasons->gone_len || reasons->shared_changed;
+}
+
 void reasons_gather(struct reasons *reasons, struct turn *turn,
                     struct arena *arena, int64_t now_ms)
 {

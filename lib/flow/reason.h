@@ -73,6 +73,9 @@ void reasons_shared_over(struct reasons *reasons, enum shared_reason reason);
 bool reasons_tick(struct reasons *reasons, int64_t now_ms);
 
 /** Into the turn; texts live in the arena. */
+/** Whether there is something for a turn. */
+bool reasons_are_due(const struct reasons *reasons);
+
 void reasons_gather(struct reasons *reasons, struct turn *turn,
                     struct arena *arena, int64_t now_ms);
 

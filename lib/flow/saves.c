@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #define SAVES_MAX 1000   /* rows of one commit */
+#define WANTED_MAX 256   /* enough for a commit of their own */
 #define PUT_BACK_MS 5000 /* until a row that was kept out is saved again */
 
 /** What was kept out may be taken by now. */
@@ -39,14 +40,30 @@ void saves_done(struct saves *saves)
     loop_timer_free(saves->timer);
 }
 
-void saves_add(struct saves *saves, struct job *job, int64_t then_ms)
+void saves_add(struct saves *saves, struct job *job, int64_t then_ms,
+               bool rides)
 {
     assert(list_is_empty(&job->link));
     job_enter(job, JOB_SAVING);
     job->in_flush = false;
     job->unsure = false;
+    job->rides = rides;
     job->then_ms = then_ms;
     list_add_tail(&saves->dirty, &job->link);
+}
+
+void saves_want(const struct saves *saves, bool slots_wanted,
+                struct commits_wanted *wanted)
+{
+    size_t left = WANTED_MAX;
+    for (const struct list *at = saves->dirty.next;
+         at != &saves->dirty && left > 0; at = at->next, left--) {
+        const struct job *job = LIST_OWNER(at, const struct job, link);
+        const bool rides =
+            job->rides && !(slots_wanted && job->takes == SLOT_SUBMIT);
+        wanted->riding += rides;
+        wanted->urgent += !rides;
+    }
 }
 
 bool saves_is_idle(const struct saves *saves)

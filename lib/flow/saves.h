@@ -1,6 +1,7 @@
 #ifndef FLOW_SAVES_H
 #define FLOW_SAVES_H
 
+#include "core/commits.h"
 #include "flow/reads.h"
 
 /**
@@ -24,8 +25,14 @@ MUST_CHECK bool saves_init(struct saves *saves, const struct ties *ties,
                            struct reads *reads);
 void saves_done(struct saves *saves);
 
-/** The job's row is written; then_ms: when its next effect is due. */
-void saves_add(struct saves *saves, struct job *job, int64_t then_ms);
+/** The job's row is written; then_ms: when its next effect is due; rides:
+ * nothing waits for it, and with this process it may be lost. */
+void saves_add(struct saves *saves, struct job *job, int64_t then_ms,
+               bool rides);
+
+/** Adds what waits here. slots_wanted: what the rows hold is asked for. */
+void saves_want(const struct saves *saves, bool slots_wanted,
+                struct commits_wanted *wanted);
 
 /** Nothing waits. */
 bool saves_is_idle(const struct saves *saves);

@@ -24,9 +24,14 @@ struct send {
     char *request_id;
 };
 
-static void free_send(struct send *send)
+/** job: its slot is kept until what came of it is stored; null: it is gone. */
+static void free_send(struct send *send, struct job *job)
 {
-    gate_leave(send->stage->gate, SLOT_SUBMIT);
+    if (job) {
+        gate_take_back(send->stage->gate, job);
+    } else {
+        gate_leave(send->stage->gate, SLOT_SUBMIT);
+    }
     list_remove(&send->link);
     free(send->request_id);
     free(send);
@@ -122,7 +127,7 @@ static void on_reply(void *context, const struct reply *reply)
         learn_warn(send->task, str_of(send->request_id),
                    outcome.provider_task_id);
     }
-    free_send(send);
+    free_send(send, job);
     if (job) {
         stage_outcome(stage, job, &outcome);
     }
@@ -193,7 +198,7 @@ void submit_begin(struct stage *stage, struct job *job)
     metric_add(stage->metrics.submits, 1);
     CRASHPOINT("post_before");
     if (!exchange.url.at) {
-        free_send(send);
+        free_send(send, job);
         not_started(stage, job, "no memory");
         return;
     }
@@ -201,7 +206,7 @@ void submit_begin(struct stage *stage, struct job *job)
                    stage->options->submit_timeout_ms, may_send, on_reply, send,
                    &err)) {
         struct job *same = jobs_get(stage->jobs, send->ref);
-        free_send(send);
+        free_send(send, same);
         not_started(stage, same, err.text);
     }
 }

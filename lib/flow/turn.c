@@ -19,13 +19,40 @@ static void tell_idle(struct turns *turns)
     }
 }
 
-/** The intake's part goes as soon as it is there: it needs no lease, and knows
- * its own answers. */
-static void ask_intake(struct turns *turns)
+/** Whether it is committed now; else after how many ms it is asked for again.
+ */
+static int64_t commit_wait_ms(struct turns *turns,
+                              struct commits_wanted *wanted, int64_t *since_ms)
+{
+    const int64_t boot_ms = clock_boot_ms(turns->ties.clock);
+    *since_ms = *since_ms ? *since_ms : boot_ms;
+    wanted->since_ms = *since_ms;
+    wanted->hurry = turns->ties.gate->draining;
+    const int64_t wait_ms =
+        commits_wait_ms(&turns->commits_left, wanted, boot_ms);
+    *since_ms = wait_ms ? *since_ms : 0;
+    return wait_ms;
+}
+
+/** What waits has the rows of the intake, but for their number. */
+static int64_t intake_wait_ms(struct turns *turns)
+{
+    const size_t rows = turns->intake->waiting(turns->intake_context);
+    struct commits_wanted wanted = {.riding = rows ? rows : 1};
+    return commit_wait_ms(turns, &wanted, &turns->intake_since_ms);
+}
+
+/** The intake's part needs no lease, and knows its own answers. Returns after
+ * how many ms it is asked for again; 0: there is nothing left to ask for. */
+static int64_t ask_intake(struct turns *turns)
 {
     struct store *store = turns->ties.store;
     if (!turns->intake_wanted || !store_is_up(store)) {
-        return;
+        return 0;
+    }
+    const int64_t wait_ms = intake_wait_ms(turns);
+    if (wait_ms > 0) {
+        return wait_ms;
     }
     struct turn_batch batch = {0};
     turns->intake_wanted = false;
@@ -43,10 +70,27 @@ static void ask_intake(struct turns *turns)
                      turns->intake->on_stored, turns->intake_context);
         CRASHPOINT("intake_sent");
     }
+    return 0;
 }
 
-/** false: nobody has anything for it. */
-static bool compose(struct turns *turns, struct turn *turn)
+/** The same of the rows. */
+static int64_t rows_wait_ms(struct turns *turns)
+{
+    struct commits_wanted wanted = {
+        .riding = reasons_are_due(turns->ties.reasons),
+    };
+    const bool slots_wanted = claims_want_slots(&turns->claims);
+    saves_want(&turns->saves, slots_wanted, &wanted);
+    claims_want(&turns->claims, &wanted);
+    if (turns->resync || wanted.urgent + wanted.riding == 0) {
+        turns->since_ms = 0;
+        return 0;
+    }
+    return commit_wait_ms(turns, &wanted, &turns->since_ms);
+}
+
+/** commits: else it only reads. false: nobody has anything for it. */
+static bool compose(struct turns *turns, struct turn *turn, bool commits)
 {
     struct arena *arena = &turns->flight.arena;
     *turn = (struct turn){
@@ -62,6 +106,10 @@ static bool compose(struct turns *turns, struct turn *turn)
     if (turn->mine) {
         return true;
     }
+    if (!commits) {
+        reads_gather(&turns->reads, turn, arena);
+        return turn->facts_len || turn->rereads_len;
+    }
     saves_gather(&turns->saves, turn, arena);
     reads_gather(&turns->reads, turn, arena);
     claims_gather(&turns->claims, turn, arena);
@@ -74,21 +122,23 @@ static bool compose(struct turns *turns, struct turn *turn)
 
 static void on_turn(void *context, const struct turn_result *result);
 
-static void ask_rows(struct turns *turns)
+/** Returns after how many ms it is asked for again; 0: no need to. */
+static int64_t ask_rows(struct turns *turns)
 {
     if (turns->in_flight || turns->paused) {
-        return; /* its answer, or the end of the pause, asks again */
+        return 0; /* its answer, or the end of the pause, asks again */
     }
     if (!store_is_up(turns->ties.store) || !turns->owner) {
         tell_idle(turns);
-        return;
+        return 0;
     }
+    const int64_t wait_ms = rows_wait_ms(turns);
     struct flight *flight = &turns->flight;
     arena_reset(&flight->arena);
     struct turn turn;
-    if (!compose(turns, &turn)) {
+    if (!compose(turns, &turn, wait_ms == 0)) {
         tell_idle(turns);
-        return;
+        return wait_ms;
     }
     claims_sent(&turns->claims, &turn);
     flight->owner = turn.owner;
@@ -102,14 +152,25 @@ static void ask_rows(struct turns *turns)
     CRASHPOINT_IF(turn.claims_max > 0, "claim_sent");
     CRASHPOINT_IF(turn.adopts_max > 0, "adopt_sent");
     CRASHPOINT_IF(turn.saves_len > 0, "save_sent");
+    return wait_ms;
 }
 
 /** A loop_fn: at the end of a turn of the loop. */
 static void ask(void *context)
 {
     struct turns *turns = context;
-    ask_intake(turns);
-    ask_rows(turns);
+    const int64_t intake_ms = ask_intake(turns);
+    const int64_t rows_ms = ask_rows(turns);
+    if (intake_ms > 0 || rows_ms > 0) {
+        const bool first = rows_ms == 0 || (intake_ms && intake_ms < rows_ms);
+        loop_timer_set(turns->ride_timer, first ? intake_ms : rows_ms);
+    }
+}
+
+/** What rides along waits no longer for others. */
+static void rode_for_long(void *context)
+{
+    turn_soon(context);
 }
 
 void turn_soon(struct turns *turns)
@@ -169,11 +230,13 @@ bool turn_init(struct turns *turns, const struct turn_options *options,
     arena_init(&turns->flight.arena, 16384, 0);
     turns->memory_timer = loop_timer_new(ties->clock->loop, read_again, turns);
     turns->pause_timer = loop_timer_new(ties->clock->loop, pause_over, turns);
+    turns->ride_timer = loop_timer_new(ties->clock->loop, rode_for_long, turns);
     metrics_init(turns, ties->metrics);
     bool fine = reads_init(&turns->reads, ties);
     fine = saves_init(&turns->saves, ties, &turns->reads) && fine;
     fine = claims_init(&turns->claims, ties, options->tasks_max) && fine;
-    return fine && turns->memory_timer && turns->pause_timer;
+    return fine && turns->memory_timer && turns->pause_timer &&
+           turns->ride_timer;
 }
 
 void turn_done(struct turns *turns)
@@ -184,14 +247,16 @@ void turn_done(struct turns *turns)
     reads_done(&turns->reads);
     loop_timer_free(turns->memory_timer);
     loop_timer_free(turns->pause_timer);
+    loop_timer_free(turns->ride_timer);
     arena_done(&turns->flight.arena);
 }
 
 /* ---- what goes into it ---- */
 
-void turn_save(struct turns *turns, struct job *job, int64_t then_ms)
+void turn_save(struct turns *turns, struct job *job, int64_t then_ms,
+               bool rides)
 {
-    saves_add(&turns->saves, job, then_ms);
+    saves_add(&turns->saves, job, then_ms, rides);
     turn_soon(turns);
 }
 
@@ -229,7 +294,8 @@ void turn_want_expiry(struct turns *turns)
 void turn_take_in(struct turns *turns, const struct turn_intake *intake,
                   void *context)
 {
-    assert(intake->gather && intake->on_sources && intake->on_stored);
+    assert(intake->waiting && intake->gather);
+    assert(intake->on_sources && intake->on_stored);
     assert(!turns->intake);
     turns->intake = intake;
     turns->intake_context = context;

@@ -44,6 +44,8 @@ struct turn_batch {
 
 /** The intake's part. What fails it asks for again, when it likes. */
 struct turn_intake {
+    /** Requests that could go by now. */
+    size_t (*waiting)(void *context);
     /** The store is there: fill in what is to go now. Copied. */
     void (*gather)(void *context, struct turn_batch *batch);
     sources_fn *on_sources;
@@ -70,6 +72,10 @@ struct turns {
     bool intake_wanted;
     struct loop_timer *memory_timer; /* ours are read again */
     struct loop_timer *pause_timer;  /* ends a pause of turns */
+    struct loop_timer *ride_timer;   /* what rides along has waited for long */
+    struct commits commits_left;     /* when it may be committed */
+    int64_t since_ms;        /* boot clock: so long rows wait; 0: none do */
+    int64_t intake_since_ms; /* the same of the intake's */
     struct flight flight;
     int64_t owner; /* our lease; 0: none yet */
     bool in_flight;
@@ -93,8 +99,10 @@ void turn_soon(struct turns *turns);
 
 /* ---- what goes into it ---- */
 
-/** The job's row is written; then_ms: when its next effect is due. */
-void turn_save(struct turns *turns, struct job *job, int64_t then_ms);
+/** The job's row is written; then_ms: when its next effect is due; rides:
+ * nothing waits for it, and with this process it may be lost. */
+void turn_save(struct turns *turns, struct job *job, int64_t then_ms,
+               bool rides);
 
 /** The job wants its facts. */
 void turn_read(struct turns *turns, struct job *job);

@@ -28,6 +28,8 @@ struct trial {
     size_t nodes_len;
     size_t requests;
     struct stage_options options;
+    loop_fn *look; /* the watch's, after each turn */
+    void *look_context;
     char fault[400];
 };
 
@@ -71,6 +73,21 @@ static struct node *start(struct trial *t)
 static bool is_well(const struct node *node)
 {
     return !node->killed && !node->worker.draining;
+}
+
+/** Every second world is so busy that each commit is one too many: what may
+ * ride along does, as long as it may. */
+static void be_busy(void *context)
+{
+    struct trial *t = context;
+    for (size_t i = 0; i < t->nodes_len && t->seed % 2; i++) {
+        struct node *node = t->nodes[i];
+        if (is_well(node)) {
+            node->worker.engine.turns.commits_left = (struct commits){
+                .spent = 23500, .asked_ms = loop_boot_ms(node->loop)};
+        }
+    }
+    t->look(t->look_context);
 }
 
 /** One that is neither dead nor leaving; null: there is none. */
@@ -440,6 +457,10 @@ static bool try_seed(uint64_t seed)
     t->seed = seed;
     t->world = world_open(seed);
     struct watch *watch = watch_open(t->world);
+    t->look = t->world->on_turn;
+    t->look_context = t->world->turn_context;
+    t->world->on_turn = be_busy;
+    t->world->turn_context = t;
     set_up(t);
     live(t);
     heal(t);

@@ -20,6 +20,30 @@ TEST_CASE(replay_may_leave__each_condition__is_needed)
     assert_false(replay_may_leave(&foreign.row, &replay, T0));
 }
 
+TEST_CASE(task_would_replay__each_condition__is_needed)
+{
+    struct task task = task_of(SUBMITTING, &(struct given){0});
+    const struct task foreign =
+        task_of(SUBMITTING, &(struct given){.foreign = true});
+    const struct policy replay = usual(DOUBT_REPLAY);
+    const struct policy settle = usual(DOUBT_SETTLE);
+    const struct policy no_word = usual(DOUBT_AUTO);
+    const int64_t until_ms = T0 + LIFE / 6 * 5;
+    assert_true(task_would_replay(&task, &replay, T0));
+    assert_true(task_would_replay(&task, &replay, until_ms - M - 1));
+    assert_false(task_would_replay(&task, &replay, until_ms - M));
+    assert_false(task_would_replay(&task, &settle, T0));
+    assert_false(task_would_replay(&task, &no_word, T0));
+    assert_false(task_would_replay(&foreign, &replay, T0));
+    task.row.sends = REPLAYS_MAX;
+    assert_true(task_would_replay(&task, &replay, T0));
+    task.row.sends = REPLAYS_MAX + 1;
+    assert_false(task_would_replay(&task, &replay, T0));
+    task.row.sends = 1;
+    task.memo.cancel = true;
+    assert_false(task_would_replay(&task, &replay, T0));
+}
+
 TEST_CASE(task_doubt_act__nothing_decided__names_a_later_time)
 {
     struct task task = task_of(SUBMITTING, &(struct given){.doubt = true});

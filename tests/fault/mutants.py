@@ -281,9 +281,10 @@ MUTANTS = [
      "    m->row->last_sent_ms = m->now_ms;\n    m->step->save = true;\n",
      "    m->row->last_sent_ms = m->now_ms;\n", ["unit/step"]),
     ("a replay leaves before its intent is committed", "lib/flow/engine.c",
-     "    if (step->save) {\n        turn_save(&engine->turns, job, step->due_ms);",
+     "    if (step->save) {\n"
+     "        turn_save(&engine->turns, job, step->due_ms, may_ride);",
      "    if (step->save && !job->send_next) {\n"
-     "        turn_save(&engine->turns, job, step->due_ms);",
+     "        turn_save(&engine->turns, job, step->due_ms, may_ride);",
      ["sim/submit", "sim/fleet", "sim/seeds"]),
     ("what is found early is a failure of the store", "lib/flow/transfer.c",
      "t->fetch && result->end == BUCKET_EXISTS",

@@ -72,10 +72,10 @@ void reasons_shared_over(struct reasons *reasons, enum shared_reason reason);
 /** What has lasted is told. Whether the store has something to write. */
 bool reasons_tick(struct reasons *reasons, int64_t now_ms);
 
-/** Into the turn; texts live in the arena. */
 /** Whether there is something for a turn. */
 bool reasons_are_due(const struct reasons *reasons);
 
+/** Into the turn; texts live in the arena. */
 void reasons_gather(struct reasons *reasons, struct turn *turn,
                     struct arena *arena, int64_t now_ms);
 

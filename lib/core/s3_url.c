@@ -192,9 +192,9 @@ bool s3_url_place(const struct s3_url *url, const char *region,
     }
     place->root = (struct str){
         arena_copy(arena, root.bytes ? root.bytes : "", root.len), root.len};
-    bool known = !root.failed;
+    arena->failed |= root.failed;
     buf_done(&root);
     place->base = str_of(arena_printf(arena, "%.*s://%.*s", (int)at, base,
                                       (int)place->host.len, place->host.at));
-    return known && !arena->failed;
+    return !arena->failed;
 }

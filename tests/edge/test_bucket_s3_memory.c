@@ -1,8 +1,12 @@
-/* wraps: malloc calloc realloc strdup strndup */
+/* wraps: malloc calloc realloc strdup strndup fopen */
 /** Each allocation of each way to S3, refused once; of long ways the first ones
  * and then every so many. PLACES=all refuses every one: that takes a minute. */
 
 #include "s3_strict.h"
+
+#include "edge/s3/call.h"
+
+#include <errno.h>
 
 /* Only the room's and its rooms' own: libcurl is another library. */
 static struct {
@@ -32,6 +36,17 @@ REFUSABLE(void *, calloc, (size_t n, size_t bytes), (n, bytes))
 REFUSABLE(void *, realloc, (void *at, size_t bytes), (at, bytes))
 REFUSABLE(char *, strdup, (const char *text), (text))
 REFUSABLE(char *, strndup, (const char *text, size_t len), (text, len))
+
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    if (refused()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __real_fopen(path, mode);
+}
 
 #define PLACES_MAX 2000
 #define KNOWN_BYTES ((size_t)150000)
@@ -262,6 +277,53 @@ TEST_CASE(forget__each_allocation_refused__takes_no_video)
 TEST_CASE(sweep__each_allocation_refused__takes_no_video)
 {
     refuse_each(&sweeping);
+}
+
+/** A wrong region would be kept for the life of the process. */
+TEST_CASE(bucket_open__each_allocation_refused__no_value_is_guessed)
+{
+    const struct str url =
+        STR("s3://videos/p?endpoint=http://127.0.0.1:1/x&ca=/the/ca.pem");
+    char path[] = "/tmp/s3_config.XXXXXX";
+    const int fd = mkstemp(path);
+    static const char config[] = "[default]\nregion = eu-9\n";
+    assert_int_equal(write(fd, config, strlen(config)), strlen(config));
+    close(fd);
+    unsetenv("AWS_REGION");
+    unsetenv("AWS_DEFAULT_REGION");
+    unsetenv("AWS_PROFILE");
+    setenv("AWS_CONFIG_FILE", path, 1);
+    struct err err = {0};
+    struct loop *loop = loop_open(&err);
+    int refusals = 0;
+    for (order.hit = true; order.hit; refusals++) {
+        order.hit = false;
+        order.left = refusals + 1;
+        err = (struct err){0};
+        struct bucket *bucket = bucket_open(loop, url, 8, MIB, &err);
+        order.left = 0;
+        if (!bucket) {
+            assert_int_equal(err.kind, ERR_TRANSIENT);
+            assert_true(order.hit);
+            continue;
+        }
+        const struct s3 *s3 = (const struct s3 *)(const void *)bucket;
+        assert_string_equal(s3->region, "eu-9");
+        assert_string_equal(s3->ca_file, "/the/ca.pem");
+        assert_string_equal(bucket_name(bucket),
+                            "s3://videos/p?endpoint=http://127.0.0.1:1/x");
+        bucket_close(bucket);
+    }
+    assert_in_range(refusals, 8, PLACES_MAX);
+    unlink(path);
+    setenv("AWS_CONFIG_FILE", "/", 1); /* there, and no file */
+    assert_null(bucket_open(loop, url, 8, MIB, &err));
+    assert_non_null(strstr(err.text, "S3's region"));
+    setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
+    struct bucket *bucket = bucket_open(loop, url, 8, MIB, &err);
+    assert_non_null(bucket);
+    bucket_close(bucket);
+    loop_close(loop);
 }
 
 TESTS_RUN(NULL, NULL)

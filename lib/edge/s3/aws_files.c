@@ -31,6 +31,13 @@ int aws_read_file(const char *path, struct buf *text)
     return trouble;
 }
 
+int aws_trouble(int trouble, const char *name)
+{
+    const bool absent = trouble == ENOENT || trouble == ENOTDIR ||
+                        (trouble == EACCES && !aws_env(name));
+    return absent ? 0 : trouble;
+}
+
 void aws_wipe(struct buf *text)
 {
     if (text->bytes) {

@@ -16,6 +16,14 @@ const char *aws_env(const char *name);
 /** A whole file; 0, or the errno why not. The caller wipes *text either way. */
 int aws_read_file(const char *path, struct buf *text);
 
+/**
+ * What hinders a shared file: trouble as aws_read_file() says, 0 for a file
+ * that is not there, or that nobody named and that is others'.
+ *
+ * @param name  The variable that may name it.
+ */
+int aws_trouble(int trouble, const char *name);
+
 /** Overwrites, then frees. */
 void aws_wipe(struct buf *text);
 

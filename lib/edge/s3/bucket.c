@@ -34,18 +34,27 @@ static size_t part_bytes_for(int64_t bytes_max)
                                               : S3_PART_BYTES_MIN;
 }
 
+/** What had no room says nothing of the settings. */
+static bool no_place(const struct s3 *s3, const char *why, struct err *err)
+{
+    return s3->arena.failed
+               ? err_set(err, ERR_TRANSIENT, "no memory for the store")
+               : err_set(err, ERR_PERMANENT, "%s", why);
+}
+
 static bool find_place(struct s3 *s3, struct err *err)
 {
     const char *region = s3->url.region;
-    region = region ? region : credentials_region(s3->credentials);
+    if (!region && !credentials_region(s3->credentials, &region, err)) {
+        return false;
+    }
     region = region ? region : "us-east-1";
     const char *ca = s3->url.ca ? s3->url.ca : getenv("AWS_CA_BUNDLE");
     s3->region = arena_copy(&s3->arena, region, strlen(region));
     s3->ca_file = ca && ca[0] ? arena_copy(&s3->arena, ca, strlen(ca)) : NULL;
     s3->name = arena_copy(&s3->arena, s3->url.name.at, s3->url.name.len);
     if (!s3_url_place(&s3->url, s3->region, &s3->arena, &s3->place)) {
-        return err_set(err, ERR_PERMANENT,
-                       "STORAGE_URL's endpoint can't be read");
+        return no_place(s3, "STORAGE_URL's endpoint can't be read", err);
     }
     s3->secure = str_starts(s3->place.base, STR("https:"));
     s3->takes = s3_takes_at_best(s3);
@@ -80,7 +89,7 @@ static struct bucket *s3_open(struct loop *loop, struct str url, int puts_max,
     if (!good) {
         err_set(err, ERR_TRANSIENT, "no memory for the store");
     } else if (!s3_url_read(url, &s3->arena, &s3->url)) {
-        good = err_set(err, ERR_PERMANENT, "STORAGE_URL can't be read");
+        good = no_place(s3, "STORAGE_URL can't be read", err);
     } else {
         good = find_place(s3, err);
     }

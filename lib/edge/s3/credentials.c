@@ -23,25 +23,42 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-const char *credentials_region(struct credentials *c)
+/** Of the profile, if it says one. A file that is there and can't be read is no
+ * file without a region: another region would be guessed. */
+static bool read_region(struct credentials *c, struct err *err)
 {
-    const char *region = aws_env("AWS_REGION");
-    region = region ? region : aws_env("AWS_DEFAULT_REGION");
-    if (region) {
-        snprintf(c->region, sizeof c->region, "%s", region);
-    } else if (!c->region[0]) {
-        struct buf text;
-        char path[AWS_PATH_BYTES];
-        aws_shared_path("AWS_CONFIG_FILE", ".aws/config", path);
-        if (aws_read_file(path, &text) == 0) {
-            struct str value =
-                aws_file_value(buf_str(&text), aws_profile(), true, "region");
-            snprintf(c->region, sizeof c->region, "%.*s", (int)value.len,
-                     value.at ? value.at : "");
-        }
-        aws_wipe(&text);
+    struct buf text;
+    char path[AWS_PATH_BYTES];
+    aws_shared_path("AWS_CONFIG_FILE", ".aws/config", path);
+    const int trouble =
+        aws_trouble(aws_read_file(path, &text), "AWS_CONFIG_FILE");
+    if (trouble) {
+        err_set(err, ERR_TRANSIENT,
+                "%s, which may say S3's region, can't be read: %s (AWS_REGION "
+                "says it too)",
+                path, strerror(trouble));
+    } else {
+        struct str value =
+            aws_file_value(buf_str(&text), aws_profile(), true, "region");
+        snprintf(c->region, sizeof c->region, "%.*s", (int)value.len,
+                 value.at ? value.at : "");
     }
-    return c->region[0] ? c->region : NULL;
+    aws_wipe(&text);
+    return trouble == 0;
+}
+
+bool credentials_region(struct credentials *c, const char **region,
+                        struct err *err)
+{
+    const char *said = aws_env("AWS_REGION");
+    said = said ? said : aws_env("AWS_DEFAULT_REGION");
+    if (said) {
+        snprintf(c->region, sizeof c->region, "%s", said);
+    } else if (!c->region[0] && !read_region(c, err)) {
+        return false;
+    }
+    *region = c->region[0] ? c->region : NULL;
+    return true;
 }
 
 /* ---- the end of a fetch ---- */

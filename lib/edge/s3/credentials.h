@@ -47,9 +47,15 @@ bool credentials_renew(struct credentials *credentials);
  */
 void credentials_doubt(struct credentials *credentials);
 
-/** The region of the environment or the profile; null: neither says one. Reads
- * a file at once: at the start, before the loop turns. */
-const char *credentials_region(struct credentials *credentials);
+/**
+ * The region of the environment or the profile. Reads a file at once: at the
+ * start, before the loop turns.
+ *
+ * @param region  Null: neither says one.
+ * @return        false: the profile's file is there and can't be read.
+ */
+MUST_CHECK bool credentials_region(struct credentials *credentials,
+                                   const char **region, struct err *err);
 
 void credentials_close(struct credentials *credentials); /* null: accepted */
 

@@ -1,6 +1,5 @@
 #include "edge/s3/credentials_own.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define REREAD_MS 300000 /* files, which others change */
@@ -45,10 +44,7 @@ static bool take_profile(struct credentials *c,
 static int trouble_of(const struct source_files *files, enum source_file which,
                       const char *name)
 {
-    const int trouble = files->trouble[which];
-    const bool absent = trouble == ENOENT || trouble == ENOTDIR ||
-                        (trouble == EACCES && !aws_env(name));
-    return absent ? 0 : trouble;
+    return aws_trouble(files->trouble[which], name);
 }
 
 bool source_profile(struct credentials *c, const struct source_files *files)

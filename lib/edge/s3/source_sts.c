@@ -42,6 +42,13 @@ void source_assume(struct credentials *c, const struct source_files *files,
                  false);
     const char *said = aws_env("AWS_ENDPOINT_URL_STS");
     region_of(c, files, region);
+    const int trouble =
+        aws_trouble(files->trouble[FILE_CONFIG], "AWS_CONFIG_FILE");
+    if (!said && !region[0] && trouble) { /* another region's would refuse */
+        aws_wipe(&c->body);
+        source_failed(c, "the shared files can't be read", strerror(trouble));
+        return;
+    }
     if (said) {
         snprintf(url, sizeof url, "%s", said);
     } else {

@@ -268,6 +268,8 @@ WITH_KEYS(parts__refused__aborted)
 
 /* ---- sweep ---- */
 
+#define PROBES "GET /videos/?list-type=2&max-keys=1000&prefix=p-"
+
 static void on_swept(void *context)
 {
     struct trial *trial = context;
@@ -295,6 +297,7 @@ WITH_KEYS(sweep__old_or_overtaken_below_the_prefix__aborted)
         {"HEAD /videos/p-", FAULTY_ANSWER, 404, NULL, NULL},
         {"HEAD /videos/p-", FAULTY_ANSWER, 200, NULL, NULL},
         {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+        {PROBES, FAULTY_ANSWER, 200, NULL, "<R/>"},
     };
     struct trial trial;
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
@@ -502,6 +505,7 @@ WITH_KEYS(sweep__a_list_of_pages__each_is_read)
         {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
         {"GET /videos/?uploads=", FAULTY_ANSWER, 200, NULL, second},
         {"DELETE /videos/p-", FAULTY_ANSWER, 204, NULL, NULL},
+        {PROBES, FAULTY_ANSWER, 200, NULL, "<R/>"},
     };
     struct trial trial;
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));

@@ -265,6 +265,82 @@ TEST_CASE(sweep__a_shared_bucket__takes_only_ours)
     strict_stop(&strict);
 }
 
+/** Until nothing new was asked for a while: nobody awaits a sweep. */
+static void sweep_whole(struct trial *trial, const struct strict *strict)
+{
+    size_t before = 0;
+    bucket_sweep(trial->bucket,
+                 "{tenant}/{yyyy}/{mm}/{dd}/{request_id}/{index}.mp4", 3600000);
+    for (int i = 0, quiet = 0; i < 600 && quiet < 5; i++) {
+        struct bucket_result result = check(trial, "nothing.mp4");
+        assert_int_equal(result.end, BUCKET_MISSING);
+        const char *log = ask(strict, "log", "");
+        const size_t now = count(log, "\n") - count(log, "nothing.mp4");
+        quiet = now == before ? quiet + 1 : 0;
+        before = now;
+    }
+}
+
+#define OLD " 2013-05-24T00:00:00.000Z"
+#define YOUNG " 2113-05-24T00:00:00.000Z"
+#define PROBE_OF "p/.pixverse-worker/probe-"
+
+/** What probes of killed workers left goes; what isn't that stays. */
+TEST_CASE(sweep__objects_of_probes__the_old_ones_go_and_nothing_else)
+{
+    static const char *const theirs[] = {
+        PROBE_OF "0a0b0c0d-1" YOUNG,
+        PROBE_OF "0a0b0c0d" OLD,
+        PROBE_OF "0a0b0c0d-" OLD,
+        PROBE_OF "0A0b0c0d-3" OLD,
+        PROBE_OF "0a0b0c0d-3.mp4" OLD,
+        PROBE_OF "0a0b0c0d-12345678901" OLD,
+        PROBE_OF "0a0b0c0d-x" OLD,
+        PROBE_OF "ours" OLD,
+        PROBE_OF "0a0b0c0d/3" OLD,
+        "q/.pixverse-worker/probe-0a0b0c0d-3" OLD,
+        "p/p/.pixverse-worker/probe-0a0b0c0d-3" OLD,
+        ".pixverse-worker/probe-0a0b0c0d-3" OLD,
+        "p/default/2026/11/22/clip/0.mp4" OLD};
+    static const char *const ours[] = {
+        PROBE_OF "0a0b0c0d-3" OLD, PROBE_OF "fffffff9-4294967295" OLD,
+        PROBE_OF "00000000-1" OLD, PROBE_OF "0a0b0c0d-4" OLD};
+    struct strict strict;
+    struct trial trial;
+    struct err err = {0};
+    char url[200];
+    strict_start(&strict, "", "deleting=AccessDenied");
+    begin_strict(&trial, &strict, "", "");
+    bucket_close(trial.bucket);
+    snprintf(url, sizeof url, "s3://videos/p?endpoint=%s", strict.url);
+    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, &err);
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        ask(&strict, "object", theirs[i]);
+    }
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        ask(&strict, "object", ours[i]);
+    }
+    loop_timer_set(trial.limit, 60000);
+    sweep_whole(&trial, &strict); /* a policy forbids it: asked once */
+    assert_int_equal(count(ask(&strict, "log", ""), "DELETE "), 1);
+    ask(&strict, "refuse", "");
+    sweep_whole(&trial, &strict); /* and not again within the hour */
+    assert_int_equal(count(ask(&strict, "log", ""), "DELETE "), 1);
+    bucket_close(trial.bucket);
+    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, &err);
+    sweep_whole(&trial, &strict);
+    const char *left = ask(&strict, "objects", "");
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "%.*s ", (int)strcspn(theirs[i], " "),
+                 theirs[i]);
+        assert_non_null(strstr(left, name));
+    }
+    assert_int_equal(count(left, "\n") + 1, sizeof theirs / sizeof *theirs);
+    end(&trial);
+    strict_stop(&strict);
+}
+
 static void nobody_is_told(void *context, const struct bucket_result *result)
 {
     (void)context;

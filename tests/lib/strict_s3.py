@@ -17,6 +17,7 @@ It prints its address and serves until its standard input ends. The key is AKIAT
     ends=HOW        the same where parts are completed
     parts=HOW       uploads in parts
     reading=HOW     GET
+    deleting=HOW    DELETE of an object
 
 GET /-/log gives one line a request: method, path, status, payload word."""
 
@@ -27,13 +28,14 @@ import socket
 import struct
 import sys
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ID, SECRET = "AKIATEST", "secret"
 EMPTY = hashlib.sha256(b"").hexdigest()
 lock = threading.Lock()
-state = {"refuse": {}, "path": "", "objects": {}, "uploads": {}, "log": [], "count": 0}
+state = {"refuse": {}, "path": "", "objects": {}, "made": {}, "uploads": {}, "log": [], "count": 0}
 
 
 class Refused(Exception):
@@ -208,6 +210,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "POST":
             self.condition("ends", headers, key)
             state["objects"][key] = (b"".join(parts[n] for n in sorted(parts)), {})
+            state["made"][key] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         del state["uploads"][name]
         return (200, "<R/>", {}) if self.command == "POST" else (204, "", {})
 
@@ -217,6 +220,15 @@ class Handler(BaseHTTPRequestHandler):
         return 200, "<R>" + "".join(
             f"<Upload><Key>{k}</Key><UploadId>{n}</UploadId>"
             "<Initiated>2013-05-24T00:00:00.000Z</Initiated></Upload>" for n, k in ours) + "</R>", {}
+
+    def listed_objects(self, query):
+        """Two to a page; the next one begins behind the last name."""
+        ours = [k for k in sorted(state["objects"])
+                if k.startswith(query.get("prefix", "")) and k > query.get("continuation-token", "")]
+        text = "".join(f"<Contents><Key>{k}</Key><LastModified>{state['made'][k]}</LastModified>"
+                       "</Contents>" for k in ours[:2])
+        more = f"<NextContinuationToken>{ours[1]}</NextContinuationToken>" if ours[2:] else ""
+        return 200, f"<R><IsTruncated>{'true' if more else 'false'}</IsTruncated>{text}{more}</R>", {}
 
     def serve(self, path, query_text, headers, body):
         signed = Signed(self.command, path, query_text, headers)
@@ -229,6 +241,8 @@ class Handler(BaseHTTPRequestHandler):
         data = self.body_of(headers, signed, body)
         if self.command == "GET" and "uploads" in query:
             return self.listed(query)
+        if self.command == "GET" and "list-type" in query:
+            return self.listed_objects(query)
         if "uploads" in query or "uploadId" in query:
             return self.upload(key, query, headers, data)
         if self.command == "PUT":
@@ -236,8 +250,10 @@ class Handler(BaseHTTPRequestHandler):
             kept = {n.replace("-", "_"): headers[n] for n in ("content-encoding", "content-type")
                     if n in headers}
             state["objects"][key] = (data, kept)
+            state["made"][key] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
             return 200, "", {"ETag": '"e"'}
         if self.command == "DELETE":
+            refuse("deleting")
             state["objects"].pop(key, None)
             return 204, "", {}
         if self.command == "GET":
@@ -255,6 +271,9 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/-/upload":
             state["count"] += 1
             state["uploads"][str(state["count"])] = (body.decode(), {})
+        elif self.path == "/-/object":  # name and when it was made
+            key, made = body.decode().split()
+            state["objects"][key], state["made"][key] = (b"", {}), made
         elif self.path == "/-/uploads":
             return "\n".join(k for k, _ in state["uploads"].values())
         elif self.path == "/-/objects":

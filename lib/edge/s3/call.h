@@ -76,6 +76,7 @@ struct s3 {
     bool sweeping;      /* one of all keys is among them */
     unsigned probes;    /* names tried so far */
     uint32_t probe_random;
+    int64_t probes_swept_ms; /* loop_boot_ms(); 0: never */
 };
 
 /** A question to the store. */
@@ -156,6 +157,9 @@ void s3_speed_up(struct s3 *s3);
 
 /** What a store may take at most: as STORAGE_URL says. */
 struct s3_takes s3_takes_at_best(const struct s3 *s3);
+
+/** How the names of probes' objects begin, below the prefix. */
+#define S3_PROBE ".pixverse-worker/probe-"
 
 /** Whether a key, without the prefix, is one that a probe makes. */
 bool s3_is_probe(struct str key);

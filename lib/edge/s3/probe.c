@@ -12,7 +12,9 @@
 #define BODY_BYTES (S3_CHUNK_BYTES + 4000) /* more than one chunk */
 #define TRIES 2   /* of each form: one odd answer decides nothing */
 #define ODD_MAX 2 /* refusals that no probe explains, until another form */
-#define FOLDER ".pixverse-worker/probe-"
+/* of a name */
+#define RANDOM_DIGITS 8
+#define COUNT_DIGITS_MAX 10
 
 /*
  * A probe goes the very way of a video: an object of our own is put, put again
@@ -58,9 +60,23 @@ struct s3_probe {
     struct digest *digest; /* of what is read back */
 };
 
+/** As try_form() makes them: eight digits of hex, a hyphen, a number. */
 bool s3_is_probe(struct str key)
 {
-    return str_starts(key, STR(FOLDER));
+    static const char hex[] = "0123456789abcdef";
+    const struct str begin = STR(S3_PROBE);
+    const size_t fixed = begin.len + RANDOM_DIGITS + 1;
+    if (!str_starts(key, begin) || key.len <= fixed ||
+        key.len > fixed + COUNT_DIGITS_MAX || key.at[fixed - 1] != '-') {
+        return false;
+    }
+    for (size_t i = begin.len; i < key.len; i++) {
+        const int digits = i < fixed ? 16 : 10;
+        if (i != fixed - 1 && !memchr(hex, key.at[i], (size_t)digits)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 struct s3_takes s3_takes_at_best(const struct s3 *s3)
@@ -470,7 +486,7 @@ static void try_form(struct s3_probe *probe)
     probe->tries++;
     /* Nothing is there under a new name, whatever could not be deleted. */
     char name[64];
-    snprintf(name, sizeof name, FOLDER "%08x-%u", s3->probe_random,
+    snprintf(name, sizeof name, S3_PROBE "%08x-%u", s3->probe_random,
              ++s3->probes);
     probe->key =
         s3_key(s3, str_of(name), probe->key_text, sizeof probe->key_text);

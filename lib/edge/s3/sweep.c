@@ -19,6 +19,8 @@
 #define PAGES_MAX 200     /* of one listing: a store may go in a circle */
 #define ANSWER_MS 10000   /* whoever waits for the first try waits no longer */
 #define FORGETS_MAX 10000 /* sweeps of single keys at once */
+/* probes' objects: few are left, and a listing costs */
+#define PROBES_EVERY_MS 3600000
 
 /*
  * All uploads below a prefix, page by page, one after the other. Of those whose
@@ -26,6 +28,9 @@
  * on, and those whose object is there: whoever began them lost its lease, and
  * another was quicker. Or all of one very key, when nobody writes under it any
  * more; that one is repeated until nothing stood in its way.
+ *
+ * Behind the uploads, once an hour, come the objects that probes of killed
+ * workers left: those with a probe's name and as old.
  */
 struct s3_sweep {
     struct list link;
@@ -43,6 +48,7 @@ struct s3_sweep {
     struct buf key;   /* of the upload at hand */
     struct buf query; /* which names it */
     char text[S3_KEY_BYTES_MAX];
+    bool probes; /* objects are listed: those of probes */
     bool failed; /* something was left */
     int tries;
     /* exact only: the next try, or an end of waiting */
@@ -86,9 +92,10 @@ static void tell(struct s3_sweep *sweep, enum bucket_end end, const char *why)
     }
 }
 
-/* ---- one upload ---- */
-
 static void sweep_next(struct s3_sweep *sweep);
+static void sweep_over(struct s3_sweep *sweep);
+
+/* ---- one upload ---- */
 
 static void on_swept(void *context, const struct s3_end *end)
 {
@@ -162,7 +169,7 @@ static bool is_ours(const struct s3_sweep *sweep, struct str key)
 }
 
 /** Makes the call that is due for an upload, if one is. */
-static void sweep_one(struct s3_sweep *sweep, struct str upload)
+static void sweep_upload(struct s3_sweep *sweep, struct str upload)
 {
     size_t at = 0;
     int64_t begun_ms = s3_time(s3_xml(upload, "Initiated", &at));
@@ -182,9 +189,69 @@ static void sweep_one(struct s3_sweep *sweep, struct str upload)
     }
 }
 
+/* ---- one object ---- */
+
+/** Where one can't be deleted, none can: a policy, most often. */
+static void on_deleted(void *context, const struct s3_end *end)
+{
+    struct s3_sweep *sweep = context;
+    sweep->call = NULL;
+    if (end->verdict != S3_DONE && end->verdict != S3_MISSING) {
+        sweep_over(sweep);
+    } else {
+        sweep_next(sweep);
+    }
+}
+
+/** A young one may be a living probe's. */
+static void sweep_object(struct s3_sweep *sweep, struct str object)
+{
+    size_t at = 0;
+    const int64_t made_ms = s3_time(s3_xml(object, "LastModified", &at));
+    at = 0;
+    buf_reset(&sweep->key);
+    s3_xml_decode(&sweep->key, s3_xml(object, "Key", &at));
+    const struct str key = buf_str(&sweep->key);
+    if (sweep->key.failed || !str_starts(key, sweep->prefix) || made_ms < 0 ||
+        made_ms >= sweep->before_ms) {
+        return;
+    }
+    const struct str name = {key.at + sweep->prefix.len,
+                             key.len - sweep->prefix.len};
+    if (s3_is_probe(name)) {
+        const struct s3_ask ask = {.method = "DELETE", .key = key};
+        sweep->call = s3_send(sweep->s3, &ask, on_deleted, sweep);
+    }
+}
+
 /* ---- pages ---- */
 
 static void on_listed(void *context, const struct s3_end *end);
+
+static bool sweep_ask(struct s3_sweep *sweep, struct buf *query)
+{
+    struct s3_ask ask = {.method = "GET"};
+    s3_ask_query(&ask, query);
+    sweep->call = s3_send(sweep->s3, &ask, on_listed, sweep);
+    buf_done(query);
+    return sweep->call != NULL;
+}
+
+/** Asks for the objects of probes; token: where the last page says that the
+ * next one begins; "": the first. */
+static bool sweep_list_probes(struct s3_sweep *sweep, struct str token)
+{
+    struct buf query;
+    buf_init(&query, 0);
+    buf_add_text(&query, "list-type=2&max-keys=" PAGE_UPLOADS "&prefix=");
+    sigv4_encode(&query, sweep->prefix, false);
+    sigv4_encode(&query, STR(S3_PROBE), false);
+    if (token.len > 0) {
+        buf_add_text(&query, "&continuation-token=");
+        sigv4_encode(&query, token, false);
+    }
+    return sweep_ask(sweep, &query);
+}
 
 /** Asks for the uploads behind a place in the order of all; "": the first. */
 static bool sweep_list(struct s3_sweep *sweep, struct str key, struct str id)
@@ -199,11 +266,7 @@ static bool sweep_list(struct s3_sweep *sweep, struct str key, struct str id)
         buf_add_text(&query, "&upload-id-marker=");
         sigv4_encode(&query, id, false);
     }
-    struct s3_ask ask = {.method = "GET"};
-    s3_ask_query(&ask, &query);
-    sweep->call = s3_send(sweep->s3, &ask, on_listed, sweep);
-    buf_done(&query);
-    return sweep->call != NULL;
+    return sweep_ask(sweep, &query);
 }
 
 /** False: that was the last page. */
@@ -214,16 +277,20 @@ static bool sweep_turn_page(struct s3_sweep *sweep)
     struct str page = buf_str(&sweep->page);
     size_t at = 0;
     bool more = str_eq(s3_xml(page, "IsTruncated", &at), STR("true"));
+    const char *place =
+        sweep->probes ? "NextContinuationToken" : "NextKeyMarker";
     buf_init(&key, 0);
     buf_init(&id, 0);
     at = 0;
-    s3_xml_decode(&key, s3_xml(page, "NextKeyMarker", &at));
+    s3_xml_decode(&key, s3_xml(page, place, &at));
     at = 0;
     s3_xml_decode(&id, s3_xml(page, "NextUploadIdMarker", &at));
     more = more && (key.len > 0 || key.failed) && sweep->looked < SWEEP_MAX &&
            ++sweep->pages < PAGES_MAX;
-    if (more && (key.failed || id.failed ||
-                 !sweep_list(sweep, buf_str(&key), buf_str(&id)))) {
+    if (more &&
+        (key.failed || id.failed ||
+         !(sweep->probes ? sweep_list_probes(sweep, buf_str(&key))
+                         : sweep_list(sweep, buf_str(&key), buf_str(&id))))) {
         sweep->failed = true; /* from another place, some would be left out */
         more = false;
     }
@@ -232,8 +299,28 @@ static bool sweep_turn_page(struct s3_sweep *sweep)
     return more;
 }
 
+/** Goes on to what probes left, if it is time. */
+static bool sweep_begins_probes(struct s3_sweep *sweep)
+{
+    struct s3 *s3 = sweep->s3;
+    const int64_t now_ms = loop_boot_ms(s3->loop);
+    if (sweep->exact || sweep->probes ||
+        (s3->probes_swept_ms &&
+         now_ms - s3->probes_swept_ms < PROBES_EVERY_MS)) {
+        return false;
+    }
+    s3->probes_swept_ms = now_ms;
+    sweep->probes = true;
+    sweep->looked = 0;
+    sweep->pages = 0;
+    return sweep_list_probes(sweep, STR(""));
+}
+
 static void sweep_over(struct s3_sweep *sweep)
 {
+    if (sweep_begins_probes(sweep)) {
+        return;
+    }
     if (!sweep->failed || !sweep->exact || ++sweep->tries >= AGAIN_MAX) {
         tell(sweep, sweep->failed ? BUCKET_FAILED : BUCKET_DONE,
              "S3 did not abort what was begun");
@@ -248,10 +335,15 @@ static void sweep_over(struct s3_sweep *sweep)
 
 static void sweep_next(struct s3_sweep *sweep)
 {
-    struct str upload;
-    while ((upload = s3_xml(buf_str(&sweep->page), "Upload", &sweep->at)).at) {
+    const char *name = sweep->probes ? "Contents" : "Upload";
+    struct str one;
+    while ((one = s3_xml(buf_str(&sweep->page), name, &sweep->at)).at) {
         sweep->looked++;
-        sweep_one(sweep, upload);
+        if (sweep->probes) {
+            sweep_object(sweep, one);
+        } else {
+            sweep_upload(sweep, one);
+        }
         if (sweep->call) {
             return;
         }

@@ -13,7 +13,7 @@ from matrix import Case
 from scenes import Scene, came, passed, until
 from world import fetch
 
-TIMEOUT_MS = 3000
+TIMEOUT_MS = 5000  # of an answer: a machine that stands still for 3 s is no doubt
 QUICK = {"SUBMIT_TIMEOUT_MS": str(TIMEOUT_MS)}
 
 LOST = {
@@ -138,12 +138,12 @@ def short_lived(world, policy, lifetime_s):
                   **UNKNOWN)
              for lost in LOST for refusal in ("429", "400", "403")]
     ask(world, cases)
-    yield every_end(world, cases, lifetime_s + 25)
+    yield every_end(world, cases, lifetime_s + 60)
     judge(world, cases)
     before = posts(world)
     held = [Case(f"{policy}_held", LOST["reset"], times(REFUSALS["401"], -1), **UNKNOWN)]
     ask(world, held)
-    yield every_end(world, held, lifetime_s + 25)
+    yield every_end(world, held, lifetime_s + 60)
     judge(world, held)
     tap.check(posts(world) - before == sends_of(world, held[0].name),
               f"{policy}: nothing of the settled ones is sent any more")
@@ -166,7 +166,7 @@ def never_replayed(world, what):
     cases = [Case(f"{what}_{lost}", LOST[lost], REFUSALS["400"],
                   bought=0 if lost == "unbilled" else 1, **UNKNOWN) for lost in LOST]
     ask(world, cases)
-    yield every_end(world, cases, 30)
+    yield every_end(world, cases, 60)
     judge(world, cases, {case.name: 1 for case in cases})
     tap.equal(posts(world), len(cases), f"{what}: one POST each")
     early = world.query(
@@ -195,15 +195,15 @@ def warm(world):
             world.send({"request_id": each.name, "priority": 9 if each in good else 0,
                         "request": {"prompt": each.prompt}})
         world.flush()
-        yield until(lambda: world.query("SELECT count(*) FROM waiting")[0][0] == 5, 20,
+        yield until(lambda: world.query("SELECT count(*) FROM waiting")[0][0] == 5, 60,
                     "all wait")
         world.query("DELETE FROM hold RETURNING 1")
         yield every_end(world, good + [case], 60)
         judge(world, good + [case],
               {each.name: 1 for each in good} | {case.name: 2})
         # Of five POSTs one after the other the first has a new connection, and so
-        # has the replay; a busy machine may take 2 s over one of them.
-        tap.check(stats(world)["posts_again"] - again in (2, 3, 4),
+        # has the replay; so has each before which a busy machine took 2 s.
+        tap.check(stats(world)["posts_again"] - again in (1, 2, 3, 4),
                   f"warm, {kind}: connections are used again", stats(world))
         worker.stop()
     tap.equal([f for f in matrix.struck(world) if f["left"]], [],
@@ -229,7 +229,7 @@ def silent(world):
             yield scenes.ready(world.start_worker(wait=False))
         waiting.append(Case(f"silent_{kind}", LOST["reset" if n else "closed"]))
         ask(world, waiting[-1:])
-        yield until(about_keys, 20, f"{kind}: it was asked")
+        yield until(about_keys, 60, f"{kind}: it was asked")
         yield passed(TIMEOUT_MS / 1000 + 1)
         states = world.query("SELECT state, sends, doubt FROM task ORDER BY id")
         tap.equal(sorted({s[:2] for s in states}), [(1, 1)],
@@ -238,7 +238,7 @@ def silent(world):
     fetch(world.sim_url + "/sim/faults", "DELETE")
     waiting.append(Case("silent_no_more", LOST["reset"]))
     ask(world, waiting[-1:])
-    yield every_end(world, waiting, 40)
+    yield every_end(world, waiting, 80)
     judge(world, waiting, {case.name: 2 for case in waiting})
 
 

@@ -150,10 +150,30 @@ show_log() {
     if [ "$lines" -le 400 ]; then
         sed 's/^/  | /' "$1"
     else
-        head -n 200 "$1" | sed 's/^/  | /'
-        echo "  | ... ($((lines - 400)) lines left out: $1)"
-        tail -n 200 "$1" | sed 's/^/  | /'
+        head -n 150 "$1" | sed 's/^/  | /'
+        echo "  | ... ($((lines - 300)) lines left out, but for what failed in them: $1)"
+        sed "1,150d;$((lines - 149)),\$d" "$1" | failed_checks | sed 's/^/  | /'
+        echo "  | ..."
+        tail -n 150 "$1" | sed 's/^/  | /'
     fi
+}
+
+# Of TAP: each check that failed, with what it says of it, 12 lines at most.
+failed_checks() {
+    awk '/^not ok / {left = 13}
+         /^ok / {left = 0}
+         left > 0 {print substr($0, 1, 1000); left--}'
+}
+
+# What stands at the end of the output is what is still there of it elsewhere.
+show_failures() {
+    local item log checks
+    for item in "${failures[@]}"; do
+        log=$run_folder/log/$(tr / - <<<"$item").log
+        checks=$(failed_checks <"$log" 2>/dev/null | head -n 60)
+        [ -n "$checks" ] || checks=$(tail -n 20 "$log" 2>/dev/null)
+        printf '%s:\n%s\n' "$item" "$(sed 's/^/  | /' <<<"$checks")"
+    done
 }
 
 # Folders of earlier runs that are over.

@@ -1,142 +1,30 @@
 #include "ctl.h"
 
+#include "filter.h"
 #include "row.h"
 #include "table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#define COUNT_MAX                                                              \
+    INT64_C(100000) /* counting more takes longer than it says                 \
+                     */
+
+#define ERROR_POINTS 100 /* of it in a table; --json has all */
+#define ERROR_COLUMN 9   /* only where there is one */
 
 /* clang-format off */
 static const struct option options[] = {
-    {"--state", "STATE", "queued, submitting, running, ready, succeeded, completed, failed, late, closed, or a kind of failure", true},
-    {"--tenant", "NAME", "only this tenant's", false},
-    {"--since", "TIME", "received within 90s, 30m, 2h or 7d, or since 2026-11-22[T06:00:00]", false},
+    FILTER_OPTIONS,
     {"--limit", "N", "at most so many, the newest first; default 50", false},
+    {"--after", "REQUEST-ID", "go on behind that one, the last of the page before", false},
     {"--json", NULL, "one JSON object a line", false},
     {"--help", NULL, "this text", false},
     {0},
 };
 /* clang-format on */
-
-/** "{0,3}" of all words. */
-static void add_number(struct buf *numbers, int number)
-{
-    buf_printf(numbers, "%s%d", numbers->len ? "," : "{", number);
-}
-
-/** The word that a row is shown with, without what stands around it. */
-static struct str without_dress(struct str word)
-{
-    static const char *const before[] = {"failed: ", "late: "};
-    const struct str late = STR(" (late)");
-    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
-        if (str_starts(word, str_of(before[i]))) {
-            word.at += strlen(before[i]);
-            word.len -= strlen(before[i]);
-        }
-    }
-    if (str_ends(word, late)) {
-        word.len -= late.len;
-    }
-    return word;
-}
-
-/** A state, or a word that is shown in its place: what is told is completed, or
- * failed as one of the kinds. false: neither.
- *
- * @param states  Gets states.
- * @param pairs   Gets 100 * state + kind. */
-static bool add_state(struct str word, struct buf *states, struct buf *pairs)
-{
-    enum task_state state;
-    enum failure_kind kind;
-    word = without_dress(word);
-    bool failed = str_eq(word, STR("failed"));
-    if (str_eq(word, STR("completed"))) {
-        add_number(pairs, CLOSED * 100);
-        return true;
-    }
-    if (!failed && task_state_parse(word, &state)) {
-        add_number(states, (int)state);
-        return true;
-    }
-    if (!failed && (!failure_kind_parse(word, &kind) || kind == FAILURE_NONE)) {
-        return false;
-    }
-    for (int k = FAILURE_NONE + 1; k < FAILURE_KINDS_LEN; k++) {
-        if (failed || k == (int)kind) {
-            add_number(pairs, FAILED * 100 + k);
-            add_number(pairs, CLOSED * 100 + k);
-        }
-        if (!failed && k == (int)kind) {
-            add_number(pairs, LATE * 100 + k);
-        }
-    }
-    return true;
-}
-
-/** Whether every --state is one; says which is none. */
-static bool states_of(const struct options *given, struct buf *states,
-                      struct buf *pairs)
-{
-    for (size_t i = 0; i < given->len; i++) {
-        if (strcmp(given->values[i].name, "--state") == 0 &&
-            !add_state(str_of(given->values[i].value), states, pairs)) {
-            ctl_usage("list",
-                      "\"%s\" is no state, allowed: queued, submitting, "
-                      "running, ready, succeeded, completed, failed, late, "
-                      "closed, or a kind of failure such as timed_out",
-                      given->values[i].value);
-            return false;
-        }
-    }
-    /* One word given means that nothing else fits. */
-    if (states->len || pairs->len) {
-        buf_add_text(states, states->len ? "}" : "{}");
-        buf_add_text(pairs, pairs->len ? "}" : "{}");
-    }
-    return true;
-}
-
-static int64_t unit_seconds(char unit)
-{
-    switch (unit) {
-    case 's':
-        return 1;
-    case 'm':
-        return 60;
-    case 'h':
-        return 3600;
-    case 'd':
-        return 86400;
-    default:
-        return 0;
-    }
-}
-
-static bool since_of(const char *text, int64_t *since_ms)
-{
-    size_t len = strlen(text);
-    int64_t number;
-    int64_t unit_s = len > 1 ? unit_seconds(text[len - 1]) : 0;
-    if (unit_s &&
-        str_to_i64((struct str){text, len - 1}, 0, 1000000000, &number)) {
-        *since_ms = ((int64_t)time(NULL) - number * unit_s) * 1000;
-        return true;
-    }
-    struct tm utc = {0};
-    const char *rest = strptime(text, "%Y-%m-%d", &utc);
-    if (rest && *rest == 'T') {
-        rest = strptime(rest + 1, "%H:%M:%S", &utc);
-    }
-    if (!rest || (*rest != '\0' && strcmp(rest, "Z") != 0)) {
-        return false;
-    }
-    *since_ms = (int64_t)timegm(&utc) * 1000;
-    return true;
-}
 
 /** The word that is shown: what --state takes too. */
 static const char *word_of(const json_t *row)
@@ -175,10 +63,14 @@ static void add_row(struct table *table, const json_t *row)
     char when[60];
     char took[40] = "";
     char cost[40] = "";
+    char error[ERROR_POINTS * 4 + 1];
+    const struct str cut =
+        str_cut_points(str_of(row_text(row, "error")), ERROR_POINTS);
     const char *kind = row_text(row, "kind");
     bool late = json_is_true(json_object_get(row, "late"));
     snprintf(state, sizeof state, "%s%s%s%s", word_of(row), kind[0] ? ": " : "",
              kind, late ? " (late)" : "");
+    snprintf(error, sizeof error, "%.*s", (int)cut.len, cut.at);
     snprintf(priority, sizeof priority, "%" PRId64,
              row_number(row, "priority"));
     snprintf(when, sizeof when, "%s ago",
@@ -198,21 +90,33 @@ static void add_row(struct table *table, const json_t *row)
                                  when,
                                  took,
                                  cost,
-                                 row_text(row, "provider_task_id")};
+                                 row_text(row, "provider_task_id"),
+                                 error};
     table_add(table, cells, 2, hue_of(word_of(row)));
 }
 
 static void print_table(const struct ctl *ctl, const json_t *rows)
 {
-    static const struct column columns[] = {
-        {"REQUEST", COLUMN_WHOLE}, {"TENANT", COLUMN_CUT},
-        {"STATE", COLUMN_CUT},     {"MODE", COLUMN_CUT},
-        {"PRIO", COLUMN_CUT},      {"WHEN", COLUMN_CUT},
-        {"TOOK", COLUMN_CUT},      {"COST", COLUMN_CUT},
-        {"TASK", COLUMN_WHOLE},    {0}};
-    struct table *table = table_new(columns);
+    struct column columns[] = {{"REQUEST", COLUMN_WHOLE},
+                               {"TENANT", COLUMN_CUT},
+                               {"STATE", COLUMN_CUT},
+                               {"MODE", COLUMN_CUT},
+                               {"PRIO", COLUMN_CUT},
+                               {"WHEN", COLUMN_CUT},
+                               {"TOOK", COLUMN_CUT},
+                               {"COST", COLUMN_CUT},
+                               {"TASK", COLUMN_WHOLE},
+                               {0},
+                               {0}};
     size_t i;
     json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        if (row_text(row, "error")[0]) {
+            columns[ERROR_COLUMN] = (struct column){"ERROR", COLUMN_CUT};
+        }
+    }
+    struct table *table = table_new(columns);
     json_array_foreach(rows, i, row)
     {
         add_row(table, row);
@@ -236,11 +140,73 @@ static int print_rows(const struct ctl *ctl, json_t *rows)
         }
     }
     if (!ctl->json && json_array_size(rows) == 0) {
-        puts("no request fits (pixverse-ctl submit makes one)");
+        puts("no request fits");
     } else if (!ctl->json) {
         print_table(ctl, rows);
     }
     return EXIT_DONE;
+}
+
+/** How many there are of the kind that was asked for: "50 of 218". */
+static int print_end(struct ctl *ctl, const struct filter *filter,
+                     const json_t *rows, bool more)
+{
+    size_t shown = json_array_size(rows);
+    int64_t fit = filter_count(ctl, filter, COUNT_MAX + 1);
+    if (fit < 0) {
+        return EXIT_FAILED;
+    }
+    /* Rows may have gone between the two questions. */
+    fit = fit < (int64_t)shown ? (int64_t)shown : fit;
+    printf("%zu of %s%" PRId64, shown, fit > COUNT_MAX ? "more than " : "",
+           fit > COUNT_MAX ? COUNT_MAX : fit);
+    if (more) {
+        printf("; those before: --after %s",
+               row_text(json_array_get(rows, shown - 1), "request_id"));
+    }
+    putchar('\n');
+    return EXIT_DONE;
+}
+
+static bool read_number(struct ctl *ctl, const char *request_id, char *out,
+                        size_t out_bytes)
+{
+    json_t *rows = ctl_rows(ctl, "ctl_id", &request_id, 1);
+    int64_t id = row_number(json_array_get(rows, 0), "id");
+    snprintf(out, out_bytes, "%" PRId64, id);
+    if (rows && id <= 0) {
+        fprintf(stderr,
+                "pixverse-ctl list: --after \"%s\": no such request is stored "
+                "(without --after the list begins at the newest)\n",
+                request_id);
+    }
+    json_decref(rows);
+    return id > 0;
+}
+
+static int list(struct ctl *ctl, const struct options *given,
+                const struct filter *filter, int64_t limit)
+{
+    const char *params[FILTER_PARAMS_LEN];
+    const char *after = options_get(given, "--after");
+    char below[24] = FILTER_ALL;
+    char one_more[24];
+    if (after && !read_number(ctl, after, below, sizeof below)) {
+        return EXIT_FAILED;
+    }
+    snprintf(one_more, sizeof one_more, "%" PRId64, limit + 1);
+    filter_params(filter, below, one_more, params);
+    json_t *rows = ctl_rows(ctl, "ctl_list", params, FILTER_PARAMS_LEN);
+    bool more = (int64_t)json_array_size(rows) > limit;
+    if (more) {
+        json_array_remove(rows, (size_t)limit);
+    }
+    int status = rows ? print_rows(ctl, rows) : EXIT_FAILED;
+    if (rows && !ctl->json && json_array_size(rows) > 0) {
+        status = print_end(ctl, filter, rows, more);
+    }
+    json_decref(rows);
+    return status;
 }
 
 static int run(struct ctl *ctl, const struct options *given)
@@ -250,38 +216,16 @@ static int run(struct ctl *ctl, const struct options *given)
                          given->words[0]);
     }
     const char *limit = options_get(given, "--limit");
-    const char *since = options_get(given, "--since");
     int64_t limit_number = 50;
-    int64_t since_ms = 0;
     if (limit && !str_to_i64(str_of(limit), 1, 1000000, &limit_number)) {
         return ctl_usage("list", "--limit is \"%s\", allowed: 1..1000000",
                          limit);
     }
-    if (since && !since_of(since, &since_ms)) {
-        return ctl_usage("list",
-                         "--since is \"%s\", allowed: 90s, 30m, 2h, 7d "
-                         "or 2026-11-22T06:00:00",
-                         since);
-    }
-    struct buf states;
-    struct buf pairs;
-    buf_init(&states, 0);
-    buf_init(&pairs, 0);
-    int status = EXIT_USAGE;
-    if (states_of(given, &states, &pairs)) {
-        char limit_text[24];
-        char since_text[24];
-        snprintf(limit_text, sizeof limit_text, "%" PRId64, limit_number);
-        snprintf(since_text, sizeof since_text, "%" PRId64, since_ms);
-        const char *params[] = {states.len ? states.bytes : NULL,
-                                options_get(given, "--tenant"), since_text,
-                                limit_text, pairs.len ? pairs.bytes : NULL};
-        json_t *rows = ctl_rows(ctl, "ctl_list", params, 5);
-        status = rows ? print_rows(ctl, rows) : EXIT_FAILED;
-        json_decref(rows);
-    }
-    buf_done(&states);
-    buf_done(&pairs);
+    struct filter filter;
+    int status = filter_read(&filter, "list", given)
+                     ? list(ctl, given, &filter, limit_number)
+                     : EXIT_USAGE;
+    filter_done(&filter);
     return status;
 }
 
@@ -291,7 +235,8 @@ const struct command command_list = {
     .help = "the newest requests and where they are",
     .text = "Examples:\n"
             "  pixverse-ctl list --state running --state ready\n"
-            "  pixverse-ctl list --state failed --since 1d\n"
+            "  pixverse-ctl list --kind timed_out --kind task_lost --since 1d\n"
+            "  pixverse-ctl list --error \"503\" --older-than 10m\n"
             "  pixverse-ctl list --tenant studio-a --since 2h --json\n",
     .options = options,
     .run = run,

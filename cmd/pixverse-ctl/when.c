@@ -3,7 +3,9 @@
 #include "base/str.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /** "Z", or "+02:00"; what it is ahead of UTC. */
@@ -51,4 +53,49 @@ bool when_read(const char *text, int64_t *time_ms)
     }
     *time_ms = (int64_t)timegm(&at) * 1000 + ms - ahead_ms;
     return *time_ms > 0;
+}
+
+static int64_t unit_seconds(char unit)
+{
+    switch (unit) {
+    case 's':
+        return 1;
+    case 'm':
+        return 60;
+    case 'h':
+        return 3600;
+    case 'd':
+        return 86400;
+    default:
+        return 0;
+    }
+}
+
+bool when_read_ago(const char *text, int64_t *time_ms)
+{
+    size_t len = strlen(text);
+    int64_t number;
+    int64_t unit_s = len > 1 ? unit_seconds(text[len - 1]) : 0;
+    if (unit_s) {
+        bool fine = str_to_i64((struct str){text, len - 1}, 0,
+                               (int64_t)1000000000 / unit_s, &number);
+        *time_ms = fine ? ((int64_t)time(NULL) - number * unit_s) * 1000 : 0;
+        return fine;
+    }
+    struct tm day = {0};
+    const char *end = strptime(text, "%Y-%m-%d", &day);
+    if (end && *end == '\0') {
+        *time_ms = (int64_t)timegm(&day) * 1000;
+        return *time_ms > 0;
+    }
+    /* Without a zone it is UTC, as all times that are printed. */
+    char zoned[64];
+    struct tm at = {0};
+    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
+    int64_t ms;
+    if (end && *read_fraction(end, &ms) == '\0' && len + 1 < sizeof zoned) {
+        snprintf(zoned, sizeof zoned, "%sZ", text);
+        text = zoned;
+    }
+    return when_read(text, time_ms);
 }

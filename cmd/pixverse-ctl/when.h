@@ -8,4 +8,11 @@
  * time; after 1970. */
 bool when_read(const char *text, int64_t *time_ms);
 
+#define WHEN_AGO_ALLOWED                                                       \
+    "90s, 30m, 2h or 7d ago, a day as 2026-11-22, or a time as "               \
+    "2026-11-22T06:00:00 (UTC, or with a zone behind it)"
+
+/** WHEN_AGO_ALLOWED: how long ago, by this machine's clock, or a time. */
+bool when_read_ago(const char *text, int64_t *time_ms);
+
 #endif

@@ -96,6 +96,11 @@ CREATE TABLE closed (
 CREATE INDEX closed_provider_task_id ON closed (provider_task_id)
     WHERE provider_task_id <> '';
 CREATE INDEX closed_order ON closed (closed_ms);
+-- For people who ask what failed, and about a span of time: of failures alone, and
+-- of blocks of the table.
+CREATE INDEX closed_failed ON closed (id) WHERE kind <> 0;
+CREATE INDEX closed_received ON closed USING brin (received_ms)
+    WITH (autosummarize = on);
 
 -- Earlier ends of requests: of submissions that an operator ordered again, and of
 -- those that opened again, because their id came after all.

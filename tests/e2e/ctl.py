@@ -157,6 +157,52 @@ def on_terminal(world, columns, *args, **more):
     return said.decode()
 
 
+def check_filters(world, kind):
+    """By each word that is shown, alone and together; pages by key."""
+    ids = lambda *args: [r["request_id"] for r in lines(world.ctl("list", "--json", *args))]
+    message = world.event("fails.1")["error"]["message"]
+    piece = message.split()[1].upper()
+    tap.equal(ids("--kind", kind), ["fails.1"], "list --kind")
+    tap.equal(ids("--error", piece), ["fails.1"], f"list --error {piece}", message)
+    tap.equal(lines(world.ctl("list", "--json", "--kind", kind))[0]["error"], message,
+              "which it shows")
+    tap.check("ERROR" in world.ctl("list", "--kind", kind).stdout
+              and "ERROR" not in world.ctl("list", "--tenant", "studio-a").stdout,
+              "in a column, where there is one")
+    tap.equal(ids("--error", "%"), [], "a percent sign is itself")
+    account = json.loads(world.ctl("show", "one.1", "--json").stdout)["account"]
+    tap.check("one.1" in ids("--account", account), "list --account")
+    tap.equal(ids("--account", "nobody"), [], "and another one")
+    tap.equal(ids("--kind", kind, "--tenant", "studio-a"), [], "all that is given must fit")
+    tap.equal(ids("--kind", kind, "--state", "completed"), [], "of state and kind too")
+    every = ids()
+    tap.equal((ids("--older-than", "0s"), ids("--older-than", "1d")), (every, []),
+              "list --older-than")
+    tap.equal((ids("--since", "1d"), ids("--since", "2100-01-01")), (every, []),
+              "list --since")
+    pages, after = [], ()
+    while page := ids("--limit", "3", *after):
+        pages.append(page)
+        after = ("--after", page[-1])
+    tap.equal(sum(pages, []), every, "pages by key are all of it, once")
+    first = world.ctl("list", "--limit", "3").stdout
+    tap.check(f"3 of {len(every)}; those before: --after {every[2]}" in first,
+              "the end says how many there are", first)
+    last = world.ctl("list", "--limit", "3", "--after", pages[-2][-1]).stdout
+    tap.check(last.endswith(f"{len(pages[-1])} of {len(every)}\n"), "the last page too", last)
+    for args, status, words in (
+            (("--kind", "lost"), 2, "timed_out, submit_unknown"),
+            (("--error", " "), 2, "blank"), (("--tenant", "a b"), 2, "[A-Za-z0-9._-]{1,64}"),
+            (("--account", ""), 2, "pixverse-ctl show"),
+            (("--since", "5w"), 2, "90s, 30m, 2h or 7d"),
+            (("--older-than", "yesterday"), 2, "90s, 30m, 2h or 7d"),
+            (("--since", "1h", "--older-than", "2h"), 2, "both"),
+            (("--limit", "0"), 2, "1..1000000"), (("--after", "nobody"), 1, "nobody")):
+        done = world.ctl("list", *args)
+        tap.check(done.returncode == status and words in done.stderr,
+                  f"list {' '.join(args)}: refused, with what is allowed", done.stderr)
+
+
 def check_tables(world):
     """Ids whole, states in colour, words as they are shown, Chinese as wide as it is."""
     plain = re.compile("\x1b\\[[0-9;]*m")
@@ -184,6 +230,7 @@ def check_tables(world):
               "list --state completed")
     tap.equal(states("completed", "failed"), states("closed"), "both are all that is told")
     tap.equal(states("queued", "timed_out"), set(), "what isn't there")
+    check_filters(world, kind)
 
     world.query("INSERT INTO hold VALUES ('storage', 'elsewhere', 1, 1, '余额不足，请充值')"
                 " RETURNING reason")

@@ -3,7 +3,9 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "core/detail.h"
 #include "core/digest.h"
+#include "core/request_mode.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,23 +17,6 @@
  */
 
 #define REQUEST_BYTES_MAX (1 << 20)
-#define REQUEST_DETAILS_MAX 100 /* the last one counts the rest */
-
-/* clang-format off */
-#define REQUEST_MODES(X)                                                       \
-    X(MODE_NONE, "")                                                           \
-    X(MODE_TEXT, "text_to_video")                                              \
-    X(MODE_IMAGE, "image_to_video")                                            \
-    X(MODE_TRANSITION, "transition")                                           \
-    X(MODE_FUSION, "fusion")                                                   \
-    X(MODE_EXTEND, "extend")
-/* clang-format on */
-
-enum request_mode {
-#define X(name, text) name,
-    REQUEST_MODES(X)
-#undef X
-};
 
 /** Why a message names no request; the `error` header of the rejected topic. */
 enum request_reject {
@@ -41,19 +26,6 @@ enum request_reject {
     REQUEST_NO_REQUEST_ID,  /* no_request_id */
     REQUEST_BAD_REQUEST_ID, /* bad_request_id */
     REQUEST_ID_REUSED,      /* request_id_reused: found by the store */
-};
-
-/** One fault or warning: an element of `details` or `warnings`. */
-struct detail {
-    /* path without a leading "request.", such as image_urls[1] */
-    struct str field;
-    const char *code;   /* one of CONTRACT's codes */
-    struct str message; /* says the value and what is allowed */
-};
-
-struct details {
-    struct detail *items; /* at most REQUEST_DETAILS_MAX */
-    size_t len;
 };
 
 /** All slices live in the arena that request_read() was given. */
@@ -89,11 +61,6 @@ void request_add_fault(struct request *request, struct arena *arena,
                        const char *field, const char *code,
                        const char *message);
 
-/** Details as a JSON array, in the shape of `details` and `warnings`. */
-struct str details_to_json(const struct details *details, struct arena *arena);
-
-const char *request_mode_name(enum request_mode mode);
-enum request_mode request_mode_parse(struct str name); /* MODE_NONE: unknown */
 /** The message of its first fault; absent: it has none. */
 struct str request_first_fault(const struct request *request);
 

@@ -1,28 +1,11 @@
+#include "core/request_body.h"
+
+#include "base/buf.h"
 #include "core/request_fields.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *const mode_names[] = {
-#define X(name, text) [name] = text,
-    REQUEST_MODES(X)
-#undef X
-};
-
-const char *request_mode_name(enum request_mode mode)
-{
-    return mode_names[mode];
-}
-
-enum request_mode request_mode_parse(struct str name)
-{
-    for (size_t i = 1; i < sizeof mode_names / sizeof *mode_names; i++) {
-        if (str_eq(name, str_of(mode_names[i]))) {
-            return (enum request_mode)i;
-        }
-    }
-    return MODE_NONE;
-}
 
 /**
  * Presence alone tells the mode, since the provider may look at nothing else;
@@ -185,9 +168,10 @@ static struct str write_body(struct reading *reading, const json_t *body,
     return text.at ? text : (struct str){0};
 }
 
-void body_read(struct reading *reading, const json_t *body,
-               struct request *request)
+struct request_body body_read(struct reading *reading, const json_t *body)
 {
+    assert(json_is_object(body));
+    struct request_body read = {0};
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
         const json_t *value = json_object_get(body, field->name);
@@ -200,22 +184,23 @@ void body_read(struct reading *reading, const json_t *body,
         }
     }
     judge_unknown(reading, body);
-    request->mode = find_mode(reading, body);
+    read.mode = find_mode(reading, body);
     judge_pair(reading, body);
-    if (request->mode == MODE_TRANSITION) {
+    if (read.mode == MODE_TRANSITION) {
         judge_transition(reading, body);
     }
-    if (request->mode != MODE_NONE) {
-        warn_no_effect(reading, body, request->mode);
+    if (read.mode != MODE_NONE) {
+        warn_no_effect(reading, body, read.mode);
     }
     if (reading->faults_all == 0) {
-        request->body = write_body(reading, body, request->mode);
+        read.text = write_body(reading, body, read.mode);
         const json_t *source = json_object_get(body, "extend_from_task_id");
         if (source) {
             size_t len = json_string_length(source);
-            request->extend_from_task_id.at =
+            read.extend_from_task_id.at =
                 arena_copy(reading->arena, json_string_value(source), len);
-            request->extend_from_task_id.len = len;
+            read.extend_from_task_id.len = len;
         }
     }
+    return read;
 }

@@ -1,12 +1,12 @@
 #ifndef CORE_REQUEST_FIELDS_H
 #define CORE_REQUEST_FIELDS_H
 
-#include "core/json.h"
-#include "core/request.h"
+#include "core/reading.h"
+#include "core/request_mode.h"
 
 /**
- * The fields of a request, as a table, and the judge of one of them. Inside
- * of request.c only: what others need is in request.h.
+ * The fields of a request, as a table, and the judge of one of them. For
+ * request.c and request_body.c only: what others need is in request.h.
  */
 
 enum field_shape {
@@ -46,39 +46,6 @@ struct field_table {
 extern const struct field_table envelope_fields; /* beside `request` */
 extern const struct field_table body_fields;     /* inside `request` */
 
-/** One message being read: where its faults and warnings go. */
-struct reading {
-    struct arena *arena;
-    struct details faults;
-    struct details warnings;
-    size_t faults_all; /* the details keep REQUEST_DETAILS_MAX of them */
-    size_t warnings_all;
-};
-
-/** Copies what it keeps; past REQUEST_DETAILS_MAX it only counts. */
-void reading_fault(struct reading *reading, struct str field, const char *code,
-                   const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-void reading_warning(struct reading *reading, struct str field,
-                     const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/** Whether a fault from now on is only counted: no words need be found for it,
- * and no memory taken. */
-bool reading_is_full(const struct reading *reading);
-
-/** A value for a message, cut at 100 code points; never a URL's query. */
-const char *reading_quote(struct reading *reading, const json_t *value);
-
-/**
- * Fault for a name that no table has.
- *
- * @param nearest  The name that was probably meant, or null.
- * @param place    Where a field of that very name belongs, or null.
- */
-void reading_unknown(struct reading *reading, struct str name,
-                     const char *nearest, const char *place);
-
 /** Judge one field that is there; false if it got a fault. */
 bool field_judge(struct reading *reading, const struct field *field,
                  const json_t *value);
@@ -89,9 +56,5 @@ const struct field *field_find(const struct field_table *table,
 
 /** The name that was probably meant, or null. */
 const char *field_nearest(const struct field_table *table, struct str name);
-
-/** Judge the body, tell its mode, and write what will be sent. */
-void body_read(struct reading *reading, const json_t *body,
-               struct request *request);
 
 #endif

@@ -1,4 +1,4 @@
-#include "core/request_fields.h"
+#include "core/request_body.h"
 #include "lib/check.h"
 
 #include <stdio.h>
@@ -6,14 +6,13 @@
 
 static struct arena arena;
 
-static struct request read_body(const char *json, struct reading *reading)
+static struct request_body read_body(const char *json, struct reading *reading)
 {
-    struct request request = {0};
     bool no_memory = false;
     *reading = (struct reading){.arena = &arena};
     json_t *body = json_read(str_of(json), &no_memory);
     assert_non_null(body);
-    body_read(reading, body, &request);
+    struct request_body request = body_read(reading, body);
     json_decref(body);
     return request;
 }
@@ -34,20 +33,15 @@ TEST_CASE(body_read__what_is_there__tells_the_mode)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct reading reading;
-        struct request request = read_body(rows[i].json, &reading);
+        struct request_body request = read_body(rows[i].json, &reading);
         if (reading.faults.len) {
             fail_msg("%s: %.*s", rows[i].json,
                      (int)reading.faults.items[0].message.len,
                      reading.faults.items[0].message.at);
         }
         assert_int_equal(request.mode, rows[i].mode);
-        assert_true(request.body.len > 0);
-        assert_int_equal(
-            request_mode_parse(str_of(request_mode_name(request.mode))),
-            request.mode);
+        assert_true(request.text.len > 0);
     }
-    assert_int_equal(request_mode_parse(STR("")), MODE_NONE);
-    assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);
 }
 
 TEST_CASE(body_read__two_modes_or_half_a_pair__is_a_fault)
@@ -62,7 +56,7 @@ TEST_CASE(body_read__two_modes_or_half_a_pair__is_a_fault)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct reading reading;
-        struct request request = read_body(rows[i][0], &reading);
+        struct request_body request = read_body(rows[i][0], &reading);
         (void)request;
         assert_true(reading.faults.len > 0);
         assert_string_equal(reading.faults.items[0].code, rows[i][1]);

@@ -1,0 +1,17 @@
+#ifndef CORE_REQUEST_BODY_H
+#define CORE_REQUEST_BODY_H
+
+#include "core/reading.h"
+#include "core/request_mode.h"
+
+/** What stands inside of `request`. For request.c only. */
+struct request_body {
+    enum request_mode mode; /* MODE_NONE if it could not be told */
+    struct str text;        /* what every send will use; absent if faulty */
+    struct str extend_from_task_id; /* absent but in MODE_EXTEND */
+};
+
+/** Judge the body, tell its mode, and write what will be sent. */
+struct request_body body_read(struct reading *reading, const json_t *body);
+
+#endif

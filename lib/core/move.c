@@ -95,19 +95,6 @@ void move_wait_within_deadline(struct move *m, int64_t due_ms)
     move_wait_until(m, sooner(due_ms, longer(m->row->deadline_ms, m->now_ms)));
 }
 
-int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms)
-{
-    return row->submitted_ms + late_ms;
-}
-
-bool task_time_is_up(const struct task_row *row, int64_t late_ms,
-                     int64_t now_ms)
-{
-    assert(row->state == RUNNING || row->state == LATE);
-    return row->state == LATE ? now_ms >= task_late_until_ms(row, late_ms)
-                              : now_ms >= row->deadline_ms;
-}
-
 bool move_time_is_up(const struct move *m)
 {
     return task_time_is_up(m->row, m->policy->late_ms, m->now_ms);

@@ -1,7 +1,9 @@
 #ifndef CORE_MOVE_H
 #define CORE_MOVE_H
 
-#include "core/step.h"
+#include "core/next.h"
+#include "core/policy.h"
+#include "core/until.h"
 
 /**
  * A move: one rule applied to one task, and the words that rules are made of.

@@ -11,29 +11,7 @@
 #define UNUSABLE_OVER_MS HOUR_MS
 #define UNUSABLE_BASE_MS (2 * SECOND_MS)
 #define UNUSABLE_CAP_MS (10 * MINUTE_MS)
-#define ASSET_LIFE_MS (24 * HOUR_MS)   /* where the provider named no expiry */
 #define ASSET_SILENT_MS (24 * HOUR_MS) /* a silent host counts as refusing */
-
-/** The earliest `expires_at` in a result, 0 where it names none. */
-static int64_t result_expires_ms(const char *result)
-{
-    static const char name[] = "\"expires_at\":";
-    int64_t first_ms = 0;
-    for (const char *at = result; at && (at = strstr(at, name));) {
-        at += sizeof name - 1;
-        int64_t ms = strtoll(at, NULL, 10);
-        if (ms > 0 && (!first_ms || ms < first_ms)) {
-            first_ms = ms;
-        }
-    }
-    return first_ms;
-}
-
-int64_t task_expires_ms(const struct task_row *row)
-{
-    int64_t expires_ms = result_expires_ms(row->result);
-    return expires_ms ? expires_ms : row->generated_ms + ASSET_LIFE_MS;
-}
 
 static void transfer_again(struct move *m)
 {

@@ -2,36 +2,6 @@
 #include "lib/check.h"
 #include "unit/step_task.h"
 
-static int64_t expires(const char *result)
-{
-    struct task_row row = {.generated_ms = T0, .result = strdup(result)};
-    int64_t expires_ms = task_expires_ms(&row);
-    task_row_done(&row);
-    return expires_ms;
-}
-
-TEST_CASE(task_expires_ms__several_urls__the_first_that_ends)
-{
-    assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":300},"
-                             "{\"url\":\"b\",\"expires_at\":200}]"),
-                     200);
-    assert_int_equal(expires("[{\"url\":\"a\"},"
-                             "{\"url\":\"b\",\"expires_at\":200}]"),
-                     200);
-}
-
-TEST_CASE(task_expires_ms__no_time_named__a_day_after_completion)
-{
-    const struct task_row none = {.generated_ms = T0};
-    assert_int_equal(task_expires_ms(&none), T0 + 24 * H);
-    assert_int_equal(expires("[{\"url\":\"a\"}]"), T0 + 24 * H);
-    assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":0}]"),
-                     T0 + 24 * H);
-    assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":-5}]"),
-                     T0 + 24 * H);
-    assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":"), T0 + 24 * H);
-}
-
 TEST_CASE(ready__refusals_in_a_row__are_never_asked_at_once_twice)
 {
     const struct policy policy = usual(DOUBT_REPLAY);

@@ -1,0 +1,23 @@
+#ifndef CORE_UNTIL_H
+#define CORE_UNTIL_H
+
+#include "core/task.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Until when, as a row itself says: who waits asks what the rules ask. */
+
+/** How long a paid video is looked for. */
+int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms);
+
+/** RUNNING, LATE: whether the next thing is TIME_UP and no poll any more. The
+ * step asks the same. */
+bool task_time_is_up(const struct task_row *row, int64_t late_ms,
+                     int64_t now_ms);
+
+/** READY: when the first of the URLs ends, 24 h after `completed` if
+ * unnamed. */
+int64_t task_expires_ms(const struct task_row *row);
+
+#endif

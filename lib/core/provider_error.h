@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "core/exchange.h"
+#include "core/provider_text.h"
 
 #include <stdbool.h>
 
@@ -30,9 +31,6 @@ struct provider_error {
     struct str message;       /* never absent, at most 2,000 code points */
     struct str provider_code; /* N of `pixverse error N`, else the code */
 };
-
-#define PROVIDER_TEXT_POINTS_MAX 2000
-#define PROVIDER_CODE_POINTS_MAX 100
 
 /** Slices live in the arena, or in the reply. */
 void provider_error_read(const struct reply *reply, struct arena *arena,
@@ -65,21 +63,5 @@ bool provider_error_denies_task(const struct provider_error *error);
  * it, or the message begins with it. Flat in a 2xx only the code counts.
  */
 bool provider_error_says(const struct provider_error *error, const char *word);
-
-/* For jansson: a NUL in a text, a name that stands twice (the last counts), or
- * a number too big for 64 bits must not cost us the rest of the reply. */
-#define PROVIDER_JSON_FLAGS (JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL)
-
-/**
- * A body that a JSON reader will take: without a byte order mark, and with
- * U+FFFD for what is not UTF-8. A paid id must not be lost for one bad byte.
- */
-struct str provider_json(struct str body, struct arena *arena);
-
-/**
- * Readable text of at most `points` code points: control characters become
- * spaces; the queries of URLs and what looks like an API key become "...".
- */
-struct str provider_text(struct str text, size_t points, struct arena *arena);
 
 #endif

@@ -1,4 +1,4 @@
-#include "core/provider_error.h"
+#include "core/provider_text.h"
 
 #include <string.h>
 

@@ -1,7 +1,5 @@
 #include "edge/pg/pg.h"
 
-#include "edge/pg/pooler.h"
-#include "edge/pg/url.h"
 #include "edge/pg/sql_text.h"
 
 #include <assert.h>

@@ -291,15 +291,6 @@ bool web_call_start(struct web_call *call, struct web_client *client,
     return true;
 }
 
-void web_call_wait(struct web_call *call)
-{
-    assert(call->hooks); /* it began */
-    call->waits = true;
-    if (call->has_rate) {
-        rate_pause(&call->rate, loop_boot_ms(call->loop));
-    }
-}
-
 void web_call_go_on(struct web_call *call)
 {
     if (call->waits && !call->go_on) {

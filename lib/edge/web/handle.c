@@ -23,6 +23,15 @@ static_assert(sizeof((struct web_call){0}.error) == CURL_ERROR_SIZE,
 
 /* ---- what libcurl calls ---- */
 
+void web_call_wait(struct web_call *call)
+{
+    assert(call->hooks); /* it began */
+    call->waits = true;
+    if (call->has_rate) {
+        rate_pause(&call->rate, loop_boot_ms(call->loop));
+    }
+}
+
 static void moved(struct web_call *call, size_t len)
 {
     call->last_ms = loop_boot_ms(call->loop);

@@ -470,7 +470,7 @@ MUTANTS = [
     ("a turn's claims need no slots", "lib/flow/claims.c",
      "size_t claimed = (size_t)turn->claims_max;", "size_t claimed = 0;",
      ["sim/fleet"]),
-    ("keys live by our clock", "lib/edge/s3/credentials.c",
+    ("keys live by our clock", "lib/edge/s3/credentials_own.c",
      "theirs_ms >= 0 ? theirs_ms : wall_ms()", "theirs_ms < -1 ? 0 : wall_ms()",
      ["edge/credentials"]),
     ("a label decides over the bytes", "lib/edge/web/decode.c",

@@ -1,27 +1,15 @@
-#include "edge/s3/credentials_own.h"
+#include "edge/s3/credentials.h"
 
 #include "base/buf.h"
-#include "core/s3_reply.h"
 #include "edge/s3/aws_files.h"
+#include "edge/s3/credentials_own.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define EARLY_MS 300000 /* fetched again so long before they expire */
-/* a source is left alone so long, one that failed longer */
-#define PAUSE_MS 1000
-#define PAUSE_MAX_MS 30000
 #define RENEW_MIN_MS 10000
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /** Of the profile, if it says one. A file that is there and can't be read is no
  * file without a region: another region would be guessed. */
@@ -61,7 +49,7 @@ bool credentials_region(struct credentials *c, const char **region,
     return true;
 }
 
-/* ---- the end of a fetch ---- */
+/* ---- who waits ---- */
 
 static void on_soon(void *context)
 {
@@ -77,81 +65,6 @@ static void on_soon(void *context)
             LIST_OWNER(list_pop(&now), struct credentials_wait, link);
         wait->on_end(wait->context, why);
     }
-}
-
-static bool is_expired(const struct credentials *c)
-{
-    return c->expires_ms && loop_boot_ms(c->loop) >= c->expires_ms;
-}
-
-/** Keys that are there stay until they expire. */
-void source_failed(struct credentials *c, const char *what, const char *why)
-{
-    uint32_t random;
-    loop_random_bytes(c->loop, &random, sizeof random);
-    snprintf(c->why, sizeof c->why, "no credentials for S3: %s%s%.120s", what,
-             why[0] ? ": " : "", why);
-    c->failed_ms = loop_boot_ms(c->loop);
-    c->pause_ms = PAUSE_MS + backoff_fail(&c->backoff, PAUSE_MAX_MS, random);
-    c->have = c->have && !is_expired(c);
-    loop_timer_set(c->soon, 0);
-}
-
-static void take_keys(struct credentials *c, struct aws_keys *keys)
-{
-    c->keys = *keys;
-    explicit_bzero(keys, sizeof *keys);
-    c->key = (struct sigv4_key){
-        .id = str_of(c->keys.id),
-        .secret = str_of(c->keys.secret),
-        .token = c->keys.token[0] ? str_of(c->keys.token) : (struct str){0},
-    };
-    c->have = true;
-}
-
-/** Of one's own: the environment, files. They say no end. */
-void source_found(struct credentials *c, struct aws_keys *keys,
-                  int64_t reread_ms)
-{
-    const int64_t now_ms = loop_boot_ms(c->loop);
-    take_keys(c, keys);
-    c->expires_ms = 0;
-    c->fetched_ms = now_ms;
-    c->again_ms = reread_ms ? now_ms + reread_ms : 0;
-    c->failed_ms = 0;
-    loop_timer_set(c->soon, 0);
-}
-
-/**
- * Of a server, whose clock says how long they live: ours may be wrong, and
- * would have them expired for ever.
- */
-void source_fetched(struct credentials *c, const char *from,
-                    struct aws_keys *keys, const char *date)
-{
-    const int64_t now_ms = loop_boot_ms(c->loop);
-    const int64_t theirs_ms = s3_http_date(str_of(date));
-    const int64_t life_ms =
-        keys->expires_ms - (theirs_ms >= 0 ? theirs_ms : wall_ms());
-    if (keys->expires_ms && life_ms <= 0) {
-        char why[100];
-        snprintf(why, sizeof why,
-                 "they had expired %lld s ago when they came, by %s clock",
-                 (long long)(-life_ms / 1000),
-                 theirs_ms >= 0 ? "its own" : "this machine's");
-        explicit_bzero(keys, sizeof *keys);
-        source_failed(c, from, why);
-        return;
-    }
-    const int64_t early_ms = life_ms > 2 * EARLY_MS ? EARLY_MS : life_ms / 2;
-    const bool ends = keys->expires_ms != 0;
-    take_keys(c, keys);
-    c->expires_ms = ends ? now_ms + life_ms : 0;
-    c->again_ms = ends ? now_ms + life_ms - early_ms : 0;
-    c->fetched_ms = now_ms;
-    c->failed_ms = 0;
-    backoff_good(&c->backoff);
-    loop_timer_set(c->soon, 0);
 }
 
 /* ---- a fetch ---- */
@@ -194,14 +107,15 @@ static bool may_fetch(const struct credentials *c)
     if (is_fetching(c)) {
         return false;
     }
-    return c->failed_ms ? now_ms - c->failed_ms >= c->pause_ms
-                        : !c->fetched_ms || now_ms - c->fetched_ms >= PAUSE_MS;
+    return c->failed_ms
+               ? now_ms - c->failed_ms >= c->pause_ms
+               : !c->fetched_ms || now_ms - c->fetched_ms >= SOURCE_PAUSE_MS;
 }
 
 const struct sigv4_key *credentials_now(struct credentials *c)
 {
     const int64_t now_ms = loop_boot_ms(c->loop);
-    if (c->have && is_expired(c)) {
+    if (c->have && source_is_over(c)) {
         c->have = false;
         snprintf(c->why, sizeof c->why,
                  "no credentials for S3: the last ones have just expired");

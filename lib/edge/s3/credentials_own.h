@@ -2,10 +2,13 @@
 #define EDGE_S3_CREDENTIALS_OWN_H
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "core/aws.h"
 #include "core/retry.h"
+#include "core/sigv4.h"
+#include "edge/loop.h"
 #include "edge/s3/aws_files.h"
-#include "edge/s3/credentials.h"
+#include "edge/web/wire.h"
 
 /**
  * What the sources of credentials share, one file a source: source_*.c. For
@@ -13,6 +16,9 @@
  * ends, now or later, in one of source_failed(), source_found() and
  * source_fetched().
  */
+
+/* A source is left alone so long; one that failed, longer. */
+#define SOURCE_PAUSE_MS 1000
 
 /** Steps of a fetch that ask a server. */
 enum asking {
@@ -60,6 +66,8 @@ struct credentials {
     struct wire_call *call;
     struct source_files *files; /* being read; null: none are */
     enum asking asking;
+    /* What is asked next with an answer that is a word; false: it is none. */
+    bool (*on_word)(struct credentials *c, struct str body);
     struct buf body; /* of the call */
     char token[256]; /* of the instance's metadata */
     char region[64];
@@ -79,10 +87,6 @@ source_fn source_instance;
 void source_assume(struct credentials *c, const struct source_files *files,
                    struct str role);
 
-/** The instance's metadata on its roles; "": their list. With c->token. */
-void source_ask_instance(struct credentials *c, enum asking asking,
-                         const char *role);
-
 /* ---- what they read ---- */
 
 /** then() once, later, unless dropped; or source_failed(). */
@@ -100,7 +104,8 @@ bool source_file_is_there(const struct source_files *files,
 
 /* ---- what they ask ---- */
 
-/** Sends c->body; the answer goes on by itself. */
+/** Sends c->body. Keys that are answered end the fetch; a word (ASKING_TOKEN,
+ * ASKING_ROLE) goes to c->on_word(). */
 void source_ask(struct credentials *c, enum asking asking, const char *method,
                 const char *url, const char *header);
 
@@ -108,6 +113,9 @@ void source_ask(struct credentials *c, enum asking asking, const char *method,
 bool source_word(struct str body, char *out, size_t out_bytes);
 
 /* ---- how they end ---- */
+
+/** Whether the keys that are there no longer hold. */
+bool source_is_over(const struct credentials *c);
 
 /** Keys that are there stay until they expire. */
 void source_failed(struct credentials *c, const char *what, const char *why);

@@ -36,7 +36,6 @@ static void on_answer(void *context, const struct wire_answer *answer)
     };
     struct credentials *c = context;
     struct aws_keys keys = {0};
-    char role[129];
     char why[160];
     c->call = NULL;
     aws_wipe(&c->body);
@@ -48,16 +47,8 @@ static void on_answer(void *context, const struct wire_answer *answer)
     bool good = false;
     switch (c->asking) {
     case ASKING_TOKEN:
-        good = source_word(answer->body, c->token, sizeof c->token);
-        if (good) {
-            source_ask_instance(c, ASKING_ROLE, "");
-        }
-        break;
     case ASKING_ROLE:
-        good = source_word(answer->body, role, sizeof role);
-        if (good) {
-            source_ask_instance(c, ASKING_KEYS, role);
-        }
+        good = c->on_word(c, answer->body);
         break;
     case ASKING_STS:
         good = aws_keys_read_xml(answer->body, &keys);

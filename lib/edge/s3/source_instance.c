@@ -13,14 +13,35 @@ static const char *instance_host(void)
     return said ? said : INSTANCE_HOST;
 }
 
-void source_ask_instance(struct credentials *c, enum asking asking,
-                         const char *role)
+/** Of the instance's metadata on its roles; "": their list. */
+static void ask_role(struct credentials *c, enum asking asking,
+                     const char *role)
 {
     char url[512];
     char header[300];
     snprintf(url, sizeof url, "%s" INSTANCE_ROLES "%s", instance_host(), role);
     snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %s", c->token);
     source_ask(c, asking, "GET", url, header);
+}
+
+static bool on_role(struct credentials *c, struct str body)
+{
+    char role[129];
+    if (!source_word(body, role, sizeof role)) {
+        return false;
+    }
+    ask_role(c, ASKING_KEYS, role);
+    return true;
+}
+
+static bool on_token(struct credentials *c, struct str body)
+{
+    if (!source_word(body, c->token, sizeof c->token)) {
+        return false;
+    }
+    c->on_word = on_role;
+    ask_role(c, ASKING_ROLE, "");
+    return true;
 }
 
 bool source_instance(struct credentials *c, const struct source_files *files)
@@ -32,6 +53,7 @@ bool source_instance(struct credentials *c, const struct source_files *files)
         return false;
     }
     snprintf(url, sizeof url, "%s/latest/api/token", instance_host());
+    c->on_word = on_token;
     source_ask(c, ASKING_TOKEN, "PUT", url,
                "X-aws-ec2-metadata-token-ttl-seconds: 21600");
     return true;

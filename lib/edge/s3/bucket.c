@@ -1,4 +1,7 @@
-#include "edge/s3/call.h"
+#include "edge/s3/begin.h"
+#include "edge/s3/look.h"
+#include "edge/s3/probe.h"
+#include "edge/s3/sweep.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -71,6 +74,7 @@ static struct bucket *s3_open(struct loop *loop, struct str url, int puts_max,
     }
     s3->base = (struct bucket){&bucket_s3_kind, loop};
     s3->loop = loop;
+    s3->learn = s3_learn;
     s3->bytes_max = bytes_max;
     s3->puts_max = puts_max;
     s3->pace = puts_max;

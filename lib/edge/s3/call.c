@@ -19,6 +19,9 @@
 #define WINDOW_MS 60000 /* of a least rate of bytes */
 #define SKEW_LEAST_MS 60000
 #define PACE_PAUSE_MS 1000 /* one halving for the answers of one moment */
+/* Of a probe's name. */
+#define RANDOM_DIGITS 8
+#define COUNT_DIGITS_MAX 10
 
 struct s3_call {
     struct list link;
@@ -463,4 +466,23 @@ void s3_speed_up(struct s3 *s3)
     if (s3->pace < s3->puts_max) {
         s3->pace++;
     }
+}
+
+/** As probe.c makes them: eight digits of hex, a hyphen, a number. */
+bool s3_is_probe(struct str key)
+{
+    static const char hex[] = "0123456789abcdef";
+    const struct str begin = STR(S3_PROBE);
+    const size_t fixed = begin.len + RANDOM_DIGITS + 1;
+    if (!str_starts(key, begin) || key.len <= fixed ||
+        key.len > fixed + COUNT_DIGITS_MAX || key.at[fixed - 1] != '-') {
+        return false;
+    }
+    for (size_t i = begin.len; i < key.len; i++) {
+        const int digits = i < fixed ? 16 : 10;
+        if (i != fixed - 1 && !memchr(hex, key.at[i], (size_t)digits)) {
+            return false;
+        }
+    }
+    return true;
 }

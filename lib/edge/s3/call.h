@@ -21,6 +21,7 @@
 #define S3_MEMORY_BYTES ((size_t)64 << 20) /* of all parts being filled */
 #define S3_PUT_BYTES_MAX (INT64_C(5) << 30)
 #define S3_HEADERS_MAX 12
+#define S3_KEY_BYTES_MAX 1200
 
 /** How the bytes of a video whose length is known go up. */
 enum s3_body {
@@ -41,6 +42,8 @@ struct s3_takes {
     bool ends_conditions; /* the same where parts are completed */
 };
 
+struct s3_put;
+
 struct s3 {
     struct bucket base;
     struct loop *loop;
@@ -54,8 +57,10 @@ struct s3 {
     struct s3_takes takes;
     struct s3_probe *probing; /* null: no probe is under way */
     struct list learners;     /* puts that wait for its end */
-    int odd;                  /* refusals in a row that a probe can't explain */
-    int broken_off;           /* puts in a row without an answer */
+    /* Has it probed for a put: s3_put_learnt() follows. */
+    void (*learn)(struct s3_put *put);
+    int odd;        /* refusals in a row that a probe can't explain */
+    int broken_off; /* puts in a row without an answer */
     int64_t bytes_max;
     int64_t skew_ms; /* the store's clock is ahead of ours by so much */
     struct wire *wire;
@@ -155,31 +160,10 @@ enum bucket_end s3_last_end(const struct s3_end *end);
 void s3_slow_down(struct s3 *s3);
 void s3_speed_up(struct s3 *s3);
 
-/** What a store may take at most: as STORAGE_URL says. */
-struct s3_takes s3_takes_at_best(const struct s3 *s3);
-
 /** How the names of probes' objects begin, below the prefix. */
 #define S3_PROBE ".pixverse-worker/probe-"
 
 /** Whether a key, without the prefix, is one that a probe makes. */
 bool s3_is_probe(struct str key);
-
-/* Of struct bucket_kind; bucket_s3_{put,look,probe,sweep}.c. */
-
-struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
-                   loop_fn *on_ready, bucket_fn *on_end, void *context,
-                   struct err *err);
-bool s3_put_write(struct put *base, const char *bytes, size_t len);
-void s3_put_finish(struct put *base, const char *sha256);
-void s3_put_cancel(struct put *base);
-void s3_check(struct bucket *base, struct str key, bucket_fn *on_result,
-              void *context);
-void s3_probe(struct bucket *base, bucket_fn *on_result, void *context);
-void s3_sweep(struct bucket *base, const char *key_template,
-              int64_t older_than_ms);
-bool s3_forget(struct bucket *base, struct str key, bucket_fn *on_result,
-               void *context);
-void s3_sweeps_end(struct s3 *s3); /* those that nobody awaits */
-void s3_probe_end(struct s3 *s3);  /* the one under way; nobody is told */
 
 #endif

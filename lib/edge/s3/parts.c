@@ -1,8 +1,9 @@
-#include "edge/s3/put.h"
+#include "edge/s3/parts.h"
 
 #include "base/buf.h"
 #include "base/crashpoint.h"
 #include "core/digest.h"
+#include "edge/s3/sweep.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,7 +12,6 @@
 
 #define TRIES_MAX 4
 #define TRY_MS 500 /* doubled each time */
-#define ROOM_BYTES ((size_t)64 << 10)
 #define MEMORY_MS                                                              \
     200 /* until memory that there was none of is asked for again */
 
@@ -43,7 +43,7 @@ static bool take_buffer(struct s3_put *put)
     return false;
 }
 
-void s3_parts_done(struct s3_put *put)
+static void done(struct s3_put *put)
 {
     struct s3 *s3 = put->s3;
     list_remove(&put->want);
@@ -62,9 +62,9 @@ void s3_parts_done(struct s3_put *put)
     }
 }
 
-bool s3_parts_room(const struct s3_put *put)
+static bool has_room(const struct s3_put *put)
 {
-    return put->fifo.len < ROOM_BYTES;
+    return put->fifo.len < S3_ROOM_BYTES;
 }
 
 static void fill(struct s3_put *put)
@@ -76,6 +76,8 @@ static void fill(struct s3_put *put)
 }
 
 /* ---- ends ---- */
+
+static void turn(struct s3_put *put);
 
 static void on_aborted(void *context, const struct s3_end *end)
 {
@@ -215,7 +217,7 @@ static void on_created(void *context, const struct s3_end *end)
         give_up(put, put->cancelled ? BUCKET_CANCELLED : BUCKET_FAILED,
                 put->cancelled ? "cancelled" : put->refused);
     } else {
-        s3_parts_turn(put);
+        turn(put);
     }
 }
 
@@ -265,7 +267,7 @@ static void on_part(void *context, const struct s3_end *end)
         give_up(put, BUCKET_FAILED, "S3 took a part without naming it");
         return;
     }
-    s3_parts_turn(put);
+    turn(put);
 }
 
 static void send_part(struct s3_put *put)
@@ -382,7 +384,7 @@ static void on_looked_first(void *context, const struct s3_end *end)
         give_up(put, s3_last_end(end), end->why);
     } else {
         put->looked = true;
-        s3_parts_turn(put);
+        turn(put);
     }
 }
 
@@ -412,9 +414,9 @@ static void last_step(struct s3_put *put)
     }
 }
 
-void s3_parts_turn(struct s3_put *put)
+static void turn(struct s3_put *put)
 {
-    assert(put->in_parts);
+    assert(put->way == &s3_parts);
     if (is_giving_up(put) || put->creating) {
         /* its end is on the way; an upload must be known to be aborted */
         return;
@@ -433,7 +435,7 @@ void s3_parts_turn(struct s3_put *put)
         return;
     }
     fill(put);
-    if (put->said_no && s3_parts_room(put)) {
+    if (put->said_no && has_room(put)) {
         loop_timer_set(put->soon, 0);
     }
     /* From here on, it may end for want of memory, and be gone. */
@@ -447,3 +449,22 @@ void s3_parts_turn(struct s3_put *put)
         }
     }
 }
+
+static bool begin(struct s3_put *put)
+{
+    assert(!put->call && !put->part);
+    return true; /* the first bytes do */
+}
+
+static void on_more(struct s3_put *put)
+{
+    loop_timer_set(put->soon, 0);
+}
+
+const struct s3_way s3_parts = {
+    .begin = begin,
+    .has_room = has_room,
+    .on_more = on_more,
+    .turn = turn,
+    .done = done,
+};

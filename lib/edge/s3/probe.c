@@ -1,8 +1,10 @@
-#include "edge/s3/put.h"
+#include "edge/s3/probe.h"
 
 #include "base/crashpoint.h"
 #include "base/must.h"
 #include "core/digest.h"
+#include "edge/s3/begin.h"
+#include "edge/s3/stream.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -12,9 +14,6 @@
 #define BODY_BYTES (S3_CHUNK_BYTES + 4000) /* more than one chunk */
 #define TRIES 2   /* of each form: one odd answer decides nothing */
 #define ODD_MAX 2 /* refusals that no probe explains, until another form */
-/* of a name */
-#define RANDOM_DIGITS 8
-#define COUNT_DIGITS_MAX 10
 
 /*
  * A probe goes the very way of a video: an object of our own is put, put again
@@ -59,25 +58,6 @@ struct s3_probe {
     struct s3_call *call;  /* the same */
     struct digest *digest; /* of what is read back */
 };
-
-/** As try_form() makes them: eight digits of hex, a hyphen, a number. */
-bool s3_is_probe(struct str key)
-{
-    static const char hex[] = "0123456789abcdef";
-    const struct str begin = STR(S3_PROBE);
-    const size_t fixed = begin.len + RANDOM_DIGITS + 1;
-    if (!str_starts(key, begin) || key.len <= fixed ||
-        key.len > fixed + COUNT_DIGITS_MAX || key.at[fixed - 1] != '-') {
-        return false;
-    }
-    for (size_t i = begin.len; i < key.len; i++) {
-        const int digits = i < fixed ? 16 : 10;
-        if (i != fixed - 1 && !memchr(hex, key.at[i], (size_t)digits)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 struct s3_takes s3_takes_at_best(const struct s3 *s3)
 {
@@ -215,7 +195,7 @@ static void say_takes(const struct s3_probe *probe, char *out, size_t out_bytes)
 static void step_down(struct s3 *s3, const struct s3_put *put)
 {
     s3->odd = 0;
-    if (!put->in_parts && s3->takes.body < S3_HASHED) {
+    if (put->way == &s3_stream && s3->takes.body < S3_HASHED) {
         s3->takes.body++;
     } else if (s3->takes.sums) {
         s3->takes.sums = false;

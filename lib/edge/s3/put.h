@@ -3,27 +3,16 @@
 
 #include "base/buf.h"
 #include "edge/s3/call.h"
+#include "edge/s3/fifo.h"
 
 /**
- * One object on its way. Of a known length: one PUT that streams, the last
- * chunk held back until put_finish(). Of an unknown length, or over 5 GiB: in
- * parts, invisible until they are completed. For bucket_s3_*.c only.
+ * One object on its way: what was written and how it ends, whichever way it
+ * goes up (stream.h, parts.h; begin.h chooses). For this room only.
  */
 
 #define S3_CHUNK_BYTES ((size_t)64 << 10)
-#define S3_KEY_BYTES_MAX 1200
+#define S3_ROOM_BYTES ((size_t)64 << 10) /* wait unsent: more, please */
 #define S3_UPLOAD_ID_BYTES 1024
-
-/** Bytes that were written and not sent yet. */
-struct s3_fifo {
-    char *bytes;
-    size_t at;  /* the first one */
-    size_t len; /* how many */
-    size_t size;
-};
-
-bool s3_fifo_add(struct s3_fifo *fifo, const char *bytes, size_t len);
-void s3_fifo_take(struct s3_fifo *fifo, char *out, size_t len);
 
 struct s3_part {
     char etag[80];
@@ -40,9 +29,23 @@ struct s3_how {
     bool ours;   /* out: the same, or it ended for want of memory */
 };
 
+/** A way up. */
+struct s3_way {
+    bool (*begin)(struct s3_put *put); /* false: no memory */
+    /** Whether there is room for more bytes. */
+    bool (*has_room)(const struct s3_put *put);
+    /** Bytes came, or the last ones did. */
+    void (*on_more)(struct s3_put *put);
+    /** What to do next; from the loop only. It may end the put. */
+    void (*turn)(struct s3_put *put);
+    /** Gives back what it holds; the put ends. Null: it holds nothing. */
+    void (*done)(struct s3_put *put);
+};
+
 struct s3_put {
     struct put base;
     struct s3 *s3;
+    const struct s3_way *way;
     loop_fn *on_ready;
     bucket_fn *on_end;
     void *context;
@@ -76,7 +79,6 @@ struct s3_put {
     size_t frame_len;
 
     /* Parts */
-    bool in_parts;
     bool limited;     /* to VIDEO_MAX_BYTES: not what the probe writes */
     struct list want; /* in s3->parts_wanted */
     char *part;       /* null: no buffer yet */
@@ -94,23 +96,13 @@ struct s3_put {
     char why[200];
 };
 
-/**
- * A put as a probe wants it: at any pace.
- *
- * @param key  With the prefix.
- * @param how  Lives until the end; null: as the store takes it.
- */
-struct put *s3_put_as(struct s3 *s3, struct str key, int64_t bytes,
-                      struct s3_how *how, loop_fn *on_ready, bucket_fn *on_end,
-                      void *context, struct err *err);
+/** What its timer calls: room is told of, and its way goes on. */
+void s3_put_turn(void *put);
 
 /** Frees; no end is told. */
 void s3_put_drop(struct s3_put *put);
 
-/** Has the store probed; s3_put_learnt() follows. */
-void s3_learn(struct s3_put *put);
-
-/** The end of that: what the store takes is known again, or it takes
+/** The end of a probe for it: what the store takes is known again, or it takes
  * nothing. */
 void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed);
 
@@ -128,16 +120,13 @@ void s3_put_end(struct s3_put *put, enum bucket_end end, const char *why);
  * break off before one has read why): is it there? Ends the put. */
 void s3_put_look(struct s3_put *put, const char *why);
 
-/** What to do next; from the loop only. */
-void s3_parts_turn(struct s3_put *put);
+/** Sends the question whether it is there; false: no memory. */
+bool s3_put_ask(struct s3_put *put, s3_end_fn *on_end);
 
-/** Whether there is room for more. */
-bool s3_parts_room(const struct s3_put *put);
+/* Of struct bucket_kind. */
 
-/** Gives back the buffer; the upload has been completed or aborted. */
-void s3_parts_done(struct s3_put *put);
-
-/** Abort uploads of this very key that somebody left. */
-void s3_sweep_key(struct s3 *s3, struct str key);
+bool s3_put_write(struct put *base, const char *bytes, size_t len);
+void s3_put_finish(struct put *base, const char *sha256);
+void s3_put_cancel(struct put *base);
 
 #endif

@@ -1,4 +1,4 @@
-#include "edge/s3/put.h"
+#include "edge/s3/sweep.h"
 
 #include "base/buf.h"
 #include "base/crashpoint.h"

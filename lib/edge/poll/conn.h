@@ -4,12 +4,12 @@
 #include "core/http1.h"
 #include "edge/loop/uv.h"
 #include "edge/poll/hub.h"
-#include "edge/poll/lookup.h"
 
 /**
  * One connection to an origin: it dials one address, agrees on TLS, then
- * carries exchanges: one at a time with HTTP/1.1, many with HTTP/2. What
- * becomes of it is told to its origin.
+ * carries exchanges: one at a time with HTTP/1.1, many with HTTP/2. Here: the
+ * calls that it has, and its end, of which its origin is told; drive.h moves
+ * it on.
  */
 
 enum conn_state {
@@ -30,10 +30,11 @@ struct poll_conn {
     struct poller *poller;
     enum conn_state state;
     int fd;
-    int watching;    /* what libuv was told */
-    struct tls *tls; /* null: plain */
-    struct h2 *h2;   /* null: HTTP/1.1 */
-    bool streams;    /* it is, or was, HTTP/2 */
+    int watching;                    /* what libuv was told */
+    struct tls *tls;                 /* null: plain */
+    struct h2 *h2;                   /* null: HTTP/1.1 */
+    void (*h2_close)(struct h2 *h2); /* frees it */
+    bool streams;                    /* it is, or was, HTTP/2 */
     struct http1 reply;
     struct list calls; /* with it */
     int active;        /* their number */
@@ -51,27 +52,11 @@ struct poll_conn {
     char why[160];
 };
 
-/** @return  null, with words in `why`: it can't even begin. */
-struct poll_conn *conn_dial(struct poll_origin *origin,
-                            const union lookup_address *address, char *why,
-                            size_t why_bytes);
-
 /** One more call fits. */
 bool conn_has_room(const struct poll_conn *conn);
 
 /** After a change of that: its origin is told. */
 void conn_note_room(struct poll_conn *conn);
-
-/** The call is with it from now on; false: no memory, it is not. conn_flush()
- * sends it. */
-MUST_CHECK bool conn_take(struct poll_conn *conn, struct poll_call *call);
-
-/** What is to be written goes out, as far as the socket takes it. The
- * connection may be closed then. */
-void conn_flush(struct poll_conn *conn);
-
-/** A call's time is over: it is taken away, and answered. */
-void conn_time_out(struct poll_conn *conn, struct poll_call *call);
 
 /** It gets no more calls, and closes when those that it has are done. */
 void conn_leave(struct poll_conn *conn);
@@ -90,8 +75,5 @@ void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
 
 /** Without a word to its calls: it has none, or they are somebody else's. */
 void conn_close(struct poll_conn *conn);
-
-/** What its clocks say, each second. */
-void conn_look(struct poll_conn *conn, int64_t now_ms);
 
 #endif

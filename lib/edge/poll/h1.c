@@ -1,6 +1,5 @@
 #include "edge/poll/h1.h"
 
-#include "edge/poll/origin.h"
 #include "edge/web/decode.h"
 
 #include <assert.h>

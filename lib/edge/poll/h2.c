@@ -1,7 +1,5 @@
 #include "edge/poll/h2.h"
 
-#include "edge/poll/origin.h"
-
 #include <assert.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -149,7 +147,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream,
     if (call->too_large) {
         poller_fail(call, REPLY_TOO_LARGE, "the body is over 1 MiB");
     } else if (is_unserved(call, code)) {
-        origin_put_back(h2->conn->origin, call);
+        poller_put_back(call);
     } else if (call->done && call->status >= 200) {
         h2->conn->kept = true;
         poller_fail(call, REPLY_WHOLE, NULL);
@@ -188,6 +186,12 @@ static bool set_callbacks(struct h2 *h2)
     return code == 0;
 }
 
+static void h2_close(struct h2 *h2)
+{
+    nghttp2_session_del(h2->session); /* null: accepted */
+    free(h2);
+}
+
 bool h2_open(struct poll_conn *conn)
 {
     static const nghttp2_settings_entry settings[] = {
@@ -201,19 +205,12 @@ bool h2_open(struct poll_conn *conn)
     }
     h2->conn = conn;
     conn->h2 = h2;
+    conn->h2_close = h2_close;
     return set_callbacks(h2) &&
            nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings,
                                    sizeof settings / sizeof *settings) == 0 &&
            nghttp2_session_set_local_window_size(
                h2->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW_BYTES) == 0;
-}
-
-void h2_close(struct h2 *h2)
-{
-    if (h2) {
-        nghttp2_session_del(h2->session);
-    }
-    free(h2);
 }
 
 int h2_room(const struct h2 *h2)

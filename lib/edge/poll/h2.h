@@ -10,7 +10,6 @@
 
 /** Our settings are ready to be written; false: no memory. */
 MUST_CHECK bool h2_open(struct poll_conn *conn);
-void h2_close(struct h2 *h2); /* null: accepted */
 
 /** Streams that the server allows at once. */
 int h2_room(const struct h2 *h2);

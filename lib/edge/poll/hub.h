@@ -5,6 +5,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "edge/poll.h"
+#include "edge/poll/lookup.h"
 
 /** What the parts of the room share: the poller, and one question of it. */
 
@@ -68,6 +69,42 @@ struct poll_call {
     char text[];
 };
 
+#define HOST_BYTES 256
+
+/** What becomes of a connection, as its origin is told it. */
+struct origin_hooks {
+    /** Somebody waits, and there may be room. It may close connections. */
+    void (*turn)(struct poll_origin *origin);
+    /** One could not be made, and is closed. */
+    void (*dial_failed)(struct poll_origin *origin, enum reply_end end,
+                        const char *why);
+};
+
+/** A host of the provider, what waits for it and what leads to it. */
+struct poll_origin {
+    const struct origin_hooks *hooks;
+    struct list link; /* in poller.origins */
+    struct poller *poller;
+    bool secure;
+    int port;
+    char host[HOST_BYTES];           /* without brackets */
+    char authority[HOST_BYTES + 10]; /* as Host says it */
+    struct list waiting;
+    struct list conns;
+    struct list ready;     /* the one used last is last */
+    int conns_len;         /* that take calls, or will */
+    int dialing;           /* of them */
+    struct lookup *lookup; /* null: none under way */
+    struct lookup_answer names;
+    int64_t names_until_ms;
+    int64_t asked_ms; /* when the lookup began */
+    int name;         /* the one to dial next */
+    int failed;       /* dials in a row, since one had luck */
+    int64_t dialed_ms;
+    int64_t alone_until_ms; /* a dial failed: those that are there have to do */
+    int64_t doubted_ms;     /* when a connection was last left in doubt */
+};
+
 /** A call's end, and what came until then. */
 struct poll_answer {
     enum reply_end end;
@@ -89,6 +126,12 @@ void poller_fail(struct poll_call *call, enum reply_end end, const char *why);
 /** Its time runs from now on; false: no memory. */
 MUST_CHECK bool poller_start_clock(struct poll_call *call);
 void poller_stop_clock(struct poll_call *call);
+
+/** The clock of whose time is over first. */
+void poller_set_clock(struct poller *poller);
+
+/** A connection lost it: it is the next to be asked. */
+void poller_put_back(struct poll_call *call);
 
 /** poller.turn comes within so many milliseconds. */
 void poller_turn_within(struct poller *poller, int64_t wait_ms);

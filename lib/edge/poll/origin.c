@@ -1,6 +1,7 @@
 #include "edge/poll/origin.h"
 
 #include "edge/poll/conn.h"
+#include "edge/poll/drive.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -87,6 +88,15 @@ bool origin_read_url(struct str url, struct poll_target *target)
 
 /* ---- the life of an origin ---- */
 
+static void on_dial_failed(struct poll_origin *origin, enum reply_end end,
+                           const char *why);
+
+/** What connections tell. */
+static const struct origin_hooks hooks = {
+    .turn = origin_turn,
+    .dial_failed = on_dial_failed,
+};
+
 static bool is_it(const struct poll_origin *origin,
                   const struct poll_target *target)
 {
@@ -121,6 +131,7 @@ struct poll_origin *origin_of(struct poller *poller,
     if (!origin) {
         return NULL;
     }
+    origin->hooks = &hooks;
     origin->poller = poller;
     origin->secure = target->secure;
     origin->port = target->port;
@@ -156,19 +167,6 @@ void origin_fail_waiting(struct poll_origin *origin, enum reply_end end,
         struct list *link = list_pop(&calls);
         poller_fail(LIST_OWNER(link, struct poll_call, link), end, words);
     }
-}
-
-void origin_put_back(struct poll_origin *origin, struct poll_call *call)
-{
-    assert(!call->conn);
-    call->lost++;
-    call->stream = 0;
-    call->status = 0;
-    call->head_bytes = 0;
-    call->since_ms = loop_boot_ms(origin->poller->loop);
-    /* A ring has its head behind its tail. */
-    list_add_tail(origin->waiting.next, &call->link);
-    poller_turn_within(origin->poller, 0);
 }
 
 /* ---- more connections ---- */
@@ -233,7 +231,7 @@ static void dial(struct poll_origin *origin, int64_t now_ms)
         const union lookup_address *address =
             &origin->names.addresses[origin->name];
         origin->dialed_ms = now_ms;
-        if (conn_dial(origin, address, why, sizeof why)) {
+        if (drive_dial(origin, address, why, sizeof why)) {
             return;
         }
     }
@@ -244,8 +242,8 @@ static void dial(struct poll_origin *origin, int64_t now_ms)
     }
 }
 
-void origin_dial_failed(struct poll_origin *origin, enum reply_end end,
-                        const char *why)
+static void on_dial_failed(struct poll_origin *origin, enum reply_end end,
+                           const char *why)
 {
     const int64_t now_ms = loop_boot_ms(origin->poller->loop);
     if (origin->poller->closing || origin->names.len == 0) {
@@ -263,13 +261,6 @@ void origin_dial_failed(struct poll_origin *origin, enum reply_end end,
     origin->failed = 0;
     origin->names_until_ms = 0;
     origin_fail_waiting(origin, end, why);
-}
-
-void origin_opened(struct poll_origin *origin, struct poll_conn *conn)
-{
-    (void)conn;
-    origin->failed = 0;
-    poller_turn_within(origin->poller, 0);
 }
 
 static int waiting_len(const struct poll_origin *origin, int most)
@@ -363,7 +354,7 @@ static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
         if (fresh && conn->kept) {
             continue;
         }
-        conn_look(conn, now_ms); /* it may be too old */
+        drive_look(conn, now_ms); /* it may be too old */
         if (conn_has_room(conn)) {
             return conn;
         }
@@ -380,7 +371,7 @@ static bool give(struct poll_conn *conn, struct poll_call *call)
         return false;
     }
     call->asked = true;
-    if (!conn_take(conn, call)) {
+    if (!drive_take(conn, call)) {
         poller_fail(call, REPLY_UNREACHED, "no memory to send it");
         return false;
     }
@@ -398,7 +389,7 @@ void origin_turn(struct poll_origin *origin)
     while (!list_is_empty(&origin->waiting) &&
            (conn = pick(origin, now_ms)) != NULL) {
         if (last && last != conn) {
-            conn_flush(last);
+            drive_flush(last);
             last = NULL; /* that may have closed some */
             continue;
         }
@@ -408,7 +399,7 @@ void origin_turn(struct poll_origin *origin)
         }
     }
     if (last) {
-        conn_flush(last);
+        drive_flush(last);
     }
     if (!list_is_empty(&origin->waiting)) {
         grow(origin, now_ms);
@@ -427,23 +418,12 @@ static struct poll_conn *conn_at(struct list *link)
     return LIST_OWNER(link, struct poll_conn, link);
 }
 
-void origin_drop_idle(struct poll_origin *origin)
-{
-    for (struct list *at = origin->conns.next; at != &origin->conns;) {
-        struct poll_conn *conn = conn_at(at);
-        at = at->next;
-        if (conn->state == CONN_OPEN && conn->active == 0) {
-            conn_leave(conn);
-        }
-    }
-}
-
 bool origin_look(struct poll_origin *origin, int64_t now_ms)
 {
     for (struct list *at = origin->conns.next; at != &origin->conns;) {
         struct poll_conn *conn = conn_at(at);
         at = at->next;
-        conn_look(conn, now_ms);
+        drive_look(conn, now_ms);
         if (conn->state == CONN_CLOSED) {
             at = origin->conns.next; /* its end may have closed others */
         }

@@ -77,9 +77,6 @@ bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
 /** fsync() of a folder; true too where the file system knows no such thing. */
 bool fs_keep_folder(struct fs *fs, int folder_fd);
 
-/** Whether the store has room for more; else that it hasn't is in `why`. */
-bool fs_has_room(const struct fs *fs, int folder_fd, char why[static 256]);
-
 /* Folders, on working threads: a descriptor, or -1 with the trouble set. */
 
 int fs_open_root(const struct fs *fs, struct fs_trouble *trouble);
@@ -109,18 +106,6 @@ int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
  */
 bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
                   struct fs_trouble *trouble);
-
-/* Of struct bucket_kind; fs_put.c and fs_look.c. */
-
-struct put *fs_put(struct bucket *base, struct str key, int64_t bytes,
-                   loop_fn *on_ready, bucket_fn *on_end, void *context,
-                   struct err *err);
-bool fs_write(struct put *base, const char *bytes, size_t len);
-void fs_finish(struct put *base, const char *sha256);
-void fs_cancel(struct put *base);
-void fs_check(struct bucket *base, struct str key, bucket_fn *on_result,
-              void *context);
-void fs_probe(struct bucket *base, bucket_fn *on_result, void *context);
 
 /** After fs_close(): frees, once nothing runs any more. */
 void fs_free_if_over(struct fs *fs);

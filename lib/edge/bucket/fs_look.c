@@ -1,4 +1,4 @@
-#include "edge/bucket/fs.h"
+#include "edge/bucket/fs_look.h"
 
 #include "base/must.h"
 #include "core/digest.h"

@@ -2,6 +2,7 @@
 
 #include "control.h"
 #include "draw.h"
+#include "fault.h"
 #include "video.h"
 
 #include <stdio.h>

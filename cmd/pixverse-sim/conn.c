@@ -26,7 +26,7 @@ static void on_conn_closed(uv_handle_t *handle)
     buf_done(&conn->in);
     buf_done(&conn->out);
     free(conn);
-    conn_gone(server);
+    server->on_gone(server);
 }
 
 void conn_close(struct conn *conn, bool reset)
@@ -83,7 +83,7 @@ static void conn_finish(struct conn *conn)
     } else if (end == END_KEEP && conn->discard) {
         conn_discard(conn);
     } else if (end == END_KEEP && conn->keep) {
-        conn_read_pending(conn);
+        conn->server->on_ready(conn);
     } else {
         conn_close(conn, end == END_RESET);
     }

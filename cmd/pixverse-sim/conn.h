@@ -1,7 +1,9 @@
 #ifndef SIM_CONN_H
 #define SIM_CONN_H
 
-#include "server.h"
+#include "server_calls.h"
+
+#include <uv.h>
 
 /**
  * Inside the server: a connection, and how a reply leaves it. server.c reads
@@ -10,10 +12,16 @@
 
 enum { READ_BYTES = 256 * 1024 };
 
+struct conn;
+
 struct server {
     uv_loop_t *loop;
     uv_tcp_t tcp;
     struct server_calls calls;
+    /* The reply is out, and the client takes another: it goes on with what was
+     * read. */
+    void (*on_ready)(struct conn *conn);
+    void (*on_gone)(struct server *server); /* a connection was freed */
     struct conn *conns;
     size_t conns_count;
     bool closing;
@@ -52,14 +60,7 @@ struct conn {
 
 /** Send server->reply; it may move into the connection, which is busy then. */
 void conn_send(struct conn *conn);
-/** End it; `reset` with RST. Freed later, see conn_gone(). */
+/** End it; `reset` with RST. Freed later, see server->on_gone(). */
 void conn_close(struct conn *conn, bool reset);
-
-/* ---- what conn.c asks of server.c ---- */
-
-/** The reply is out, and the client takes another: go on with what was read. */
-void conn_read_pending(struct conn *conn);
-/** A connection was freed. */
-void conn_gone(struct server *server);
 
 #endif

@@ -1,5 +1,6 @@
 #include "control.h"
 
+#include "fault.h"
 #include "video.h"
 
 static void add_ms(struct buf *out, const char *name, int64_t us)

@@ -1,6 +1,7 @@
 #include "fault.h"
 
 #include "draw.h"
+#include "fault_kinds.h"
 #include "world.h"
 
 #include <jansson.h>
@@ -15,17 +16,6 @@ static const struct {
     {"submit", ON_SUBMIT}, {"poll", ON_POLL},       {"download", ON_DOWNLOAD},
     {"schema", ON_SCHEMA}, {"balance", ON_BALANCE}, {"any", ON_ANY},
 };
-
-static void fault_done(struct fault *fault)
-{
-    free(fault->match);
-    free(fault->body);
-    free(fault->text);
-    free(fault->code);
-    free(fault->url);
-    free(fault->headers);
-    free(fault->json);
-}
 
 static bool wrong(struct err *err, const char *field, const json_t *value,
                   const char *allowed)
@@ -434,13 +424,4 @@ void faults_write(const struct faults *faults, struct buf *out)
         buf_add_char(out, '}');
     }
     buf_add_text(out, "]\n");
-}
-
-void faults_clear(struct faults *faults)
-{
-    for (size_t i = 0; i < faults->count; i++) {
-        fault_done(&faults->list[i]);
-    }
-    free(faults->list);
-    *faults = (struct faults){0};
 }

@@ -1,3 +1,5 @@
+#include "fault_kinds.h"
+
 #include "strike.h"
 
 /** The table of faults. README.md says what each does. */

@@ -1,5 +1,6 @@
 #include "api.h"
 #include "broker.h"
+#include "fault.h"
 #include "options.h"
 #include "server.h"
 

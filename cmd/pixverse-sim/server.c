@@ -20,7 +20,7 @@ static void server_free_if_done(struct server *server)
     free(server);
 }
 
-void conn_gone(struct server *server)
+static void on_gone(struct server *server)
 {
     if (server->closing) {
         server_free_if_done(server);
@@ -112,7 +112,7 @@ static size_t conn_read_all(struct conn *conn, struct str bytes)
     return used;
 }
 
-void conn_read_pending(struct conn *conn)
+static void read_pending(struct conn *conn)
 {
     if (conn->in.len == 0) {
         return;
@@ -179,7 +179,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *read)
     }
     buf_add(&conn->in, bytes.at, bytes.len);
     if (!conn->busy) {
-        conn_read_pending(conn);
+        read_pending(conn);
     }
 }
 
@@ -240,6 +240,8 @@ bool server_open(struct server **out, uv_loop_t *loop, const char *host,
     }
     server->loop = loop;
     server->calls = *calls;
+    server->on_ready = read_pending;
+    server->on_gone = on_gone;
     reply_init(&server->reply);
     buf_init(&server->out, 0);
     buf_init(&server->scratch, 0);

@@ -1,7 +1,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
-#include "fault.h"
+#include "fault_order.h"
 #include "http_request.h"
 #include "index.h"
 #include "options.h"

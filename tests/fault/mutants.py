@@ -499,7 +499,7 @@ MUTANTS = [
     ("the sweep takes the objects of living probes", "lib/edge/s3/sweep.c",
      "        made_ms >= sweep->before_ms) {", "        false) {",
      ["edge/bucket_s3_forms"]),
-    ("the sweep takes whatever looks like a probe's object", "lib/edge/s3/probe.c",
+    ("the sweep takes whatever looks like a probe's object", "lib/edge/s3/call.c",
      "if (i != fixed - 1 && !memchr(", "if (false && !memchr(",
      ["edge/bucket_s3_forms"]),
     ("a repeated placeholder may differ", "lib/core/asset.c",

@@ -141,6 +141,24 @@ int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
     return 0;
 }
 
+int64_t lease_watch_due_ms(const struct lease_watch *watch, int64_t own)
+{
+    int64_t due_ms = INT64_MAX;
+    for (size_t i = 0; i < watch->len; i++) {
+        const struct lease_seen *lease = &watch->seen[i];
+        int64_t at_ms = watch->since_ms + 2 * watch->lease_ms;
+        if (at_ms < lease->still_since_ms + watch->lease_ms) {
+            at_ms = lease->still_since_ms + watch->lease_ms;
+        }
+        if (!lease->dead && lease->id != own &&
+            lease->still_since_ms < lease->read_ms && at_ms > watch->last_ms &&
+            at_ms < due_ms) {
+            due_ms = at_ms;
+        }
+    }
+    return due_ms;
+}
+
 int64_t lease_watch_dead(const struct lease_watch *watch)
 {
     for (size_t i = 0; i < watch->len; i++) {

@@ -81,6 +81,15 @@ bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
 int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
                             int64_t after, int64_t boot_ms, int64_t *counter);
 
+/**
+ * When a reading may find the next one to declare dead, if its counter goes on
+ * standing still: so that it needn't wait for the reading behind that.
+ *
+ * @return  Boot clock, later than the last reading; INT64_MAX: none stands
+ *          still.
+ */
+int64_t lease_watch_due_ms(const struct lease_watch *watch, int64_t own);
+
 /** Some lease row is dead and not yet removed: orphans may be waiting. */
 int64_t lease_watch_dead(const struct lease_watch *watch);
 

@@ -203,6 +203,18 @@ static void count(struct fleet *fleet)
 
 /* ---- the beat ---- */
 
+/** After a reading: a death waits for no whole beat. */
+static void beat_for_death(struct fleet *fleet, int64_t boot_ms,
+                           int64_t wait_ms)
+{
+    const int64_t due_ms =
+        lease_watch_due_ms(&fleet->watch, fleet->engine->turns.owner);
+    assert(due_ms > boot_ms);
+    if (due_ms - boot_ms < wait_ms) {
+        next_beat(fleet, due_ms - boot_ms);
+    }
+}
+
 static void on_beat(void *context, const struct beat_result *result)
 {
     struct fleet *fleet = context;
@@ -236,6 +248,7 @@ static void on_beat(void *context, const struct beat_result *result)
               result->key_retention_ms);
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
                          fleet->beat_of_all, boot_ms)) {
+        beat_for_death(fleet, boot_ms, wait_ms);
         bury_look(&fleet->bury);
     }
     metric_set(fleet->alive, (double)fleet_alive(fleet));

@@ -82,7 +82,8 @@ def points_of(program):
 
 def half_stored(world):
     """Files that a kill left before they had their names, of videos and of probes."""
-    return [path for folder in INNER for path in (world.videos / folder).glob("*")]
+    folders = [PROBES] if is_on_s3() else INNER
+    return [path for folder in folders for path in (world.videos / folder).glob("*")]
 
 
 def untold(world):
@@ -100,9 +101,9 @@ def check_rest(world, kills):
     """What all the dead left behind goes away by itself."""
     tap.equal(world.query("SELECT id, name FROM lease WHERE NOT dead"), [],
               "no lease lives on when all workers are gone")
-    half = [] if is_on_s3() else half_stored(world)
+    half = half_stored(world)
     tap.check(len(half) <= kills * TRANSFERS_MAX,
-              f"{kills} kills left {len(half)} half-stored videos", *half)
+              f"{kills} kills left {len(half)} half-stored videos and probes' own", *half)
     old = time.time() - HALF_STORED_OLD_S
     for path in half:
         os.utime(path, (old, old))

@@ -637,6 +637,35 @@ TEST_CASE(a_dead_worker__whose_heir_was_late__is_buried_in_time)
     close_world(world);
 }
 
+static bool is_adopted(void *context)
+{
+    const struct record_of *record = context;
+    return record->row.fence > 1;
+}
+
+/** The only one is killed and started again: 2 * LEASE_MS after it has joined
+ * it has what it left, and not a beat later, however the answers fall. */
+TEST_CASE(a_lone_worker__killed_and_started_again__waits_no_beat_more)
+{
+    for (uint32_t seed = 1; seed <= 12; seed++) {
+        struct world *world = world_open(seed);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_ask(world, "a");
+        until_state(world, "a", RUNNING, MINUTE_MS);
+        const struct record_of *record = tables_find(world->tables, "a");
+        assert_int_equal(record->row.fence, 1);
+        node_kill(w1);
+        struct node *w2 = node_start(world, "w2", NULL);
+        const int64_t started_ms = world->now_ms;
+        assert_true(world_run_until(world, is_adopted,
+                                    (void *)(uintptr_t)record, MINUTE_MS));
+        assert_in_range(world->now_ms - started_ms, 10000, 10500);
+        node_free(w1);
+        node_free(w2);
+        close_world(world);
+    }
+}
+
 /** Seven of eight die in one moment: all their tasks are adopted within ten
  * seconds, and one look is enough to bury them. */
 TEST_CASE(many_dead__at_once__are_all_replaced_in_ten_seconds)

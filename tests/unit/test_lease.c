@@ -91,6 +91,27 @@ TEST_CASE(lease_watch_suspect__just_started__waits_twice_as_long)
     lease_watch_done(&fleet.watch);
 }
 
+/** A beat that comes a moment before it is time costs no whole one more. */
+TEST_CASE(lease_watch_due_ms__a_counter_stands_still__the_moment_of_its_death)
+{
+    struct fleet fleet;
+    fleet_start(&fleet);
+    read_at(&fleet, 1001, false); /* the first answer came late */
+    assert_true(lease_watch_due_ms(&fleet.watch, OWN) == INT64_MAX);
+    read_on(&fleet, 2000, 11001, false);
+    assert_int_equal(suspect(&fleet.watch, 11000), 0);
+    assert_int_equal(lease_watch_due_ms(&fleet.watch, OWN), 11001);
+    assert_true(lease_watch_due_ms(&fleet.watch, OTHER) == INT64_MAX);
+    read_at(&fleet, 11001, false);
+    assert_int_equal(suspect(&fleet.watch, 11001), OTHER);
+    assert_true(lease_watch_due_ms(&fleet.watch, OWN) == INT64_MAX);
+    read_on(&fleet, 12000, 14000, true);
+    assert_true(lease_watch_due_ms(&fleet.watch, OWN) == INT64_MAX);
+    read_at(&fleet, 14000, false); /* seen last at 13000 */
+    assert_int_equal(lease_watch_due_ms(&fleet.watch, OWN), 13000 + LEASE_MS);
+    lease_watch_done(&fleet.watch);
+}
+
 TEST_CASE(lease_watch_suspect__reader_was_frozen__count_begins_afresh)
 {
     struct fleet fleet;

@@ -1,3 +1,4 @@
+/* tests/run: raced */
 #include "edge/coded.h"
 #include "edge/poll_trial.h"
 #include "edge/tls.h"
@@ -156,7 +157,9 @@ POLL_TEST(poller_send__packed_reply__comes_as_it_was_meant)
     web = web_start(serve_coded, &packed);
     open_poller(4, NULL);
     assert_string_equal(asked(url_of("/x"))->body, "{\"code\":200}");
-    memset(packed.bytes + 10, 0xff, packed.len - 10);
+    struct packed broken = packed;
+    memset(broken.bytes + 10, 0xff, broken.len - 10);
+    web->context = &broken;
     const struct answer *answer = asked(url_of("/x"));
     assert_int_equal(answer->end, REPLY_BROKEN);
     assert_non_null(strstr(answer->why, "gzip"));

@@ -1,3 +1,4 @@
+/* tests/run: raced */
 /* wraps: calloc uv_poll_init_socket uv_poll_start socket connect */
 /* wraps: pthread_create SSL_CTX_new SSL_new nghttp2_session_client_new2 */
 /* wraps: nghttp2_submit_request nghttp2_submit_settings heap_reserve */

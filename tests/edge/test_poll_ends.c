@@ -1,3 +1,4 @@
+/* tests/run: raced */
 /* wraps: loop_boot_ms */
 #include "edge/poll_trial.h"
 

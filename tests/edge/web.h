@@ -41,7 +41,7 @@ struct web {
     int fd;
     int port;
     web_fn *serve;
-    void *context;
+    void *_Atomic context; /* a test may change it between two requests */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_t threads[WEB_CONNECTIONS_MAX]; /* under lock, as are the next */

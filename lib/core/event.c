@@ -62,6 +62,48 @@ static void add_time(struct buf *out, const char *name, int64_t time_ms)
     }
 }
 
+/** Thousandths, in the fewest digits. */
+static void add_milli(struct buf *out, const char *name, int64_t milli)
+{
+    if (milli) {
+        add_name(out, name);
+        buf_add_double(out, (double)milli / 1000);
+    }
+}
+
+/** What can't be read of a film is left out. */
+static void add_media(struct buf *out, const struct media *media)
+{
+    if (!media_is_known(media)) {
+        return;
+    }
+    add_name(out, "media");
+    buf_add_char(out, '{');
+    if (media->width) {
+        add_name(out, "width");
+        buf_add_i64(out, media->width);
+        add_name(out, "height");
+        buf_add_i64(out, media->height);
+    }
+    add_milli(out, "duration", media->duration_ms);
+    add_milli(out, "frame_rate", media->frame_rate_milli);
+    if (media->codecs[0][0]) {
+        add_name(out, "codecs");
+        buf_add_char(out, '[');
+        for (size_t i = 0; i < MEDIA_TRACKS_MAX && media->codecs[i][0]; i++) {
+            buf_add_text(out, i ? "," : "");
+            buf_add_json(out, str_of(media->codecs[i]));
+        }
+        buf_add_char(out, ']');
+    }
+    if (media->audio != MEDIA_AUDIO_UNKNOWN) {
+        add_json(out, "audio",
+                 media->audio == MEDIA_AUDIO_THERE ? STR("true")
+                                                   : STR("false"));
+    }
+    buf_add_char(out, '}');
+}
+
 static void add_videos(struct buf *out, const struct stored_video *videos,
                        size_t len)
 {
@@ -74,6 +116,7 @@ static void add_videos(struct buf *out, const struct stored_video *videos,
         buf_add_i64(out, videos[i].bytes);
         add_text(out, "sha256", str_of(videos[i].sha256));
         add_text(out, "content_type", STR("video/mp4"));
+        add_media(out, &videos[i].media);
         buf_add_char(out, '}');
     }
     buf_add_char(out, ']');

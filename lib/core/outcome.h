@@ -1,6 +1,7 @@
 #ifndef CORE_OUTCOME_H
 #define CORE_OUTCOME_H
 
+#include "core/media.h"
 #include "core/task.h"
 
 /**
@@ -67,6 +68,7 @@ struct stored_video {
     struct str uri;
     int64_t bytes;
     char sha256[65];
+    struct media media;
 };
 
 /** What came of an effect. Slices live as long as the arena of the effect. */

@@ -96,6 +96,11 @@ static void meet_no_box(struct video_check *check, const char *fault)
     check->fault = fault;
 }
 
+static bool tells_media(const struct video_check *check)
+{
+    return is_type(check, "moov") || is_type(check, "moof");
+}
+
 static void begin_box(struct video_check *check, uint64_t at)
 {
     const uint64_t head = head_bytes(check);
@@ -126,6 +131,9 @@ static void begin_box(struct video_check *check, uint64_t at)
     check->cut_box = is_one_of(check, film_types, COUNT(film_types));
     check->keeping = is_one_of(check, kept_types, COUNT(kept_types)) &&
                      (size == 0 || size - head <= KEPT_BYTES_MAX);
+    if (!check->keeping && tells_media(check)) {
+        media_miss(&check->media);
+    }
     check->kept_len = 0;
     check->box_at = at;
     check->box_left = size == 0 ? TO_THE_END : size - head;
@@ -138,10 +146,12 @@ static void read_kept(struct video_check *check)
     struct video_tables tables = {.whole = true};
     if (is_type(check, "moov")) {
         tables = video_read_moov(body);
+        media_read_moov(&check->media, body);
         check->tables |= tables.media_end > 0;
         check->moov_whole |= tables.whole;
     } else if (is_type(check, "moof")) {
         tables = video_read_moof(body, check->box_at);
+        media_read_moof(&check->media, body);
         check->closed = false; /* an index of what came before it */
     } else if (is_type(check, "mfra")) {
         check->closed |= video_read_mfra(body, end - check->box_at);
@@ -187,6 +197,9 @@ static void keep(struct video_check *check, const unsigned char *bytes,
     }
     if (need > check->kept_size) {
         check->keeping = false;
+        if (tells_media(check)) {
+            media_miss(&check->media);
+        }
         return;
     }
     memcpy(check->kept + check->kept_len, bytes, len);
@@ -290,8 +303,12 @@ struct video_verdict video_check_end(const struct video_check *check,
         fault = NULL;
     }
     const bool shown = last.fragmented ? last.closed : last.tables;
-    return (struct video_verdict){
+    struct video_verdict verdict = {
         .fault = fault,
         .proven = !fault && (complete || (tiled && !last.tail && shown)),
     };
+    if (!fault) {
+        media_tell(&last.media, &verdict.media);
+    }
+    return verdict;
 }

@@ -1,6 +1,8 @@
 #ifndef CORE_VIDEO_H
 #define CORE_VIDEO_H
 
+#include "core/media.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +13,9 @@
  * `moov` and `moof` where the media lies: all of it has to be there. libcurl
  * reports a body without Content-Length that ends early as success; this is
  * what finds it.
+ *
+ * What the same boxes say of picture, length and sound is kept besides
+ * (core/media.h); no word of it makes a film whole or faulty.
  *
  * What stands behind a whole film (a tag, a newline, zeros) does no harm.
  */
@@ -36,6 +41,7 @@ struct video_check {
     bool fragmented;
     bool closed;       /* the index behind the last fragment is whole */
     const char *fault; /* a constant phrase; null: none so far */
+    struct media_scan media;
 };
 
 /** What comes out of it. */
@@ -44,6 +50,7 @@ struct video_verdict {
     /* without a fault: cut anywhere, it would have had one (but for what
      * nobody needs to play it) */
     bool proven;
+    struct media media; /* without a fault: what its boxes say of it */
 };
 
 void video_check_init(struct video_check *check);

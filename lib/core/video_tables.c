@@ -1,102 +1,6 @@
 #include "core/video_tables.h"
 
-#include <string.h>
-
-#define DEEP_MAX 8
-
-/* ---- reading ---- */
-
-/** Bytes that are read from the front; short: more was asked than there was. */
-struct reader {
-    struct str rest;
-    bool is_short;
-};
-
-static uint64_t take(struct reader *reader, size_t len)
-{
-    uint64_t value = 0;
-    if (reader->rest.len < len) {
-        reader->is_short = true;
-        reader->rest.len = 0;
-        return 0;
-    }
-    for (size_t i = 0; i < len; i++) {
-        value = value << 8 | (unsigned char)reader->rest.at[i];
-    }
-    reader->rest.at += len;
-    reader->rest.len -= len;
-    return value;
-}
-
-static void skip(struct reader *reader, size_t len)
-{
-    if (reader->rest.len < len) {
-        reader->is_short = true;
-        len = reader->rest.len;
-    }
-    if (len > 0) { /* an empty rest may have no place */
-        reader->rest.at += len;
-        reader->rest.len -= len;
-    }
-}
-
-struct box {
-    char type[5];
-    struct str body;
-};
-
-/** The next box, cut off the front. False: there is none, or no whole one. */
-static bool next_box(struct reader *reader, struct box *box)
-{
-    if (reader->rest.len == 0) {
-        return false;
-    }
-    const size_t before = reader->rest.len;
-    uint64_t size = take(reader, 4);
-    const char *type = reader->rest.at;
-    skip(reader, 4);
-    if (size == 1) {
-        size = take(reader, 8);
-    } else if (size == 0) {
-        size = before;
-    }
-    const size_t head = before - reader->rest.len;
-    if (reader->is_short || size < head || size - head > reader->rest.len) {
-        /* QuickTime ends some lists with four zero bytes. */
-        reader->is_short = before >= 8;
-        reader->rest.len = 0;
-        return false;
-    }
-    memcpy(box->type, type, 4);
-    box->type[4] = '\0';
-    box->body = (struct str){reader->rest.at, (size_t)(size - head)};
-    skip(reader, box->body.len);
-    return true;
-}
-
-static bool is(const struct box *box, const char *type)
-{
-    return strcmp(box->type, type) == 0;
-}
-
-/** The first box of that path ("mdia/minf/stbl"); absent: none. */
-static struct str find(struct str body, const char *path)
-{
-    while (*path) {
-        struct reader reader = {body, false};
-        struct box box;
-        bool found = false;
-        while (!found && next_box(&reader, &box)) {
-            found = memcmp(box.type, path, 4) == 0;
-        }
-        if (!found) {
-            return (struct str){0};
-        }
-        body = box.body;
-        path += path[4] ? 5 : 4;
-    }
-    return body;
-}
+#include "core/box.h"
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -112,44 +16,44 @@ static uint64_t plus(uint64_t a, uint64_t b)
 
 /** The tables of one track. */
 struct samples {
-    struct reader offsets; /* stco or co64 */
+    struct box_reader offsets; /* stco or co64 */
     size_t offset_bytes;
     uint64_t chunks;
-    struct reader sizes; /* stsz or stz2 */
+    struct box_reader sizes; /* stsz or stz2 */
     uint64_t samples;
     uint64_t same; /* all of this size; 0: each has its own */
     int size_bits;
     bool half; /* of 4 bits: the lower half comes next */
     unsigned halves;
-    struct reader runs; /* stsc */
+    struct box_reader runs; /* stsc */
     uint64_t runs_left;
 };
 
-static bool open_table(struct str body, struct reader *reader, size_t flags)
+static bool open_table(struct str body, struct box_reader *reader, size_t flags)
 {
-    *reader = (struct reader){body, false};
-    skip(reader, flags);
+    *reader = (struct box_reader){body, false};
+    box_skip(reader, flags);
     return body.at && !reader->is_short;
 }
 
 static bool open_samples(struct str stbl, struct samples *s)
 {
-    struct str stco = find(stbl, "stco");
-    struct str stsz = find(stbl, "stsz");
+    struct str stco = box_find(stbl, "stco");
+    struct str stsz = box_find(stbl, "stsz");
     *s = (struct samples){.offset_bytes = stco.at ? 4 : 8, .size_bits = 32};
-    if (!open_table(stco.at ? stco : find(stbl, "co64"), &s->offsets, 4) ||
-        !open_table(find(stbl, "stsc"), &s->runs, 4) ||
-        !open_table(stsz.at ? stsz : find(stbl, "stz2"), &s->sizes, 4)) {
+    if (!open_table(stco.at ? stco : box_find(stbl, "co64"), &s->offsets, 4) ||
+        !open_table(box_find(stbl, "stsc"), &s->runs, 4) ||
+        !open_table(stsz.at ? stsz : box_find(stbl, "stz2"), &s->sizes, 4)) {
         return false;
     }
-    s->chunks = take(&s->offsets, 4);
-    s->runs_left = take(&s->runs, 4);
-    s->same = take(&s->sizes, 4);
+    s->chunks = box_take(&s->offsets, 4);
+    s->runs_left = box_take(&s->runs, 4);
+    s->same = box_take(&s->sizes, 4);
     if (!stsz.at) {
         s->size_bits = (int)(s->same & 0xff);
         s->same = 0;
     }
-    s->samples = take(&s->sizes, 4);
+    s->samples = box_take(&s->sizes, 4);
     return !s->offsets.is_short && !s->runs.is_short && !s->sizes.is_short &&
            (s->size_bits == 4 || s->size_bits == 8 || s->size_bits == 16 ||
             s->size_bits == 32);
@@ -161,11 +65,11 @@ static uint64_t next_size(struct samples *s)
         return s->same;
     }
     if (s->size_bits != 4) {
-        return take(&s->sizes, (size_t)s->size_bits / 8);
+        return box_take(&s->sizes, (size_t)s->size_bits / 8);
     }
     s->half = !s->half;
     if (s->half) {
-        s->halves = (unsigned)take(&s->sizes, 1);
+        s->halves = (unsigned)box_take(&s->sizes, 1);
         return s->halves >> 4;
     }
     return s->halves & 15;
@@ -197,15 +101,15 @@ static uint64_t track_end(struct str stbl)
         return 0;
     }
     uint64_t per_chunk = 0;
-    uint64_t next_first = s.runs_left ? take(&s.runs, 4) : 0;
+    uint64_t next_first = s.runs_left ? box_take(&s.runs, 4) : 0;
     for (uint64_t chunk = 1; chunk <= s.chunks && s.samples > 0; chunk++) {
         while (s.runs_left && next_first <= chunk && !s.runs.is_short) {
-            per_chunk = take(&s.runs, 4);
-            skip(&s.runs, 4);
+            per_chunk = box_take(&s.runs, 4);
+            box_skip(&s.runs, 4);
             s.runs_left--;
-            next_first = s.runs_left ? take(&s.runs, 4) : 0;
+            next_first = s.runs_left ? box_take(&s.runs, 4) : 0;
         }
-        const uint64_t offset = take(&s.offsets, s.offset_bytes);
+        const uint64_t offset = box_take(&s.offsets, s.offset_bytes);
         const uint64_t bytes = sum_sizes(&s, per_chunk);
         if (s.offsets.is_short || s.runs.is_short || s.sizes.is_short) {
             return 0;
@@ -218,14 +122,14 @@ static uint64_t track_end(struct str stbl)
 /** Whether the track's media lies in this very file. */
 static bool is_inside(struct str minf)
 {
-    struct reader dref;
+    struct box_reader dref;
     struct box box;
-    if (!open_table(find(minf, "dinf/dref"), &dref, 8)) {
+    if (!open_table(box_find(minf, "dinf/dref"), &dref, 8)) {
         return true;
     }
-    while (next_box(&dref, &box)) {
-        struct reader entry = {box.body, false};
-        if ((take(&entry, 4) & 1) == 0) {
+    while (box_next(&dref, &box)) {
+        struct box_reader entry = {box.body, false};
+        if ((box_take(&entry, 4) & 1) == 0) {
             return false;
         }
     }
@@ -235,14 +139,14 @@ static bool is_inside(struct str minf)
 struct video_tables video_read_moov(struct str body)
 {
     struct video_tables tables = {0};
-    struct reader reader = {body, false};
+    struct box_reader reader = {body, false};
     struct box box;
-    while (next_box(&reader, &box)) {
-        if (is(&box, "mvex")) {
+    while (box_next(&reader, &box)) {
+        if (box_is(&box, "mvex")) {
             tables.fragmented = true;
-        } else if (is(&box, "trak")) {
-            struct str minf = find(box.body, "mdia/minf");
-            struct str stbl = find(minf, "stbl");
+        } else if (box_is(&box, "trak")) {
+            struct str minf = box_find(box.body, "mdia/minf");
+            struct str stbl = box_find(minf, "stbl");
             if (stbl.at && is_inside(minf)) {
                 tables.media_end = later(tables.media_end, track_end(stbl));
             }
@@ -264,23 +168,23 @@ struct fragment {
 static uint64_t run_end(struct str trun, const struct fragment *fragment,
                         uint64_t *at)
 {
-    struct reader reader = {trun, false};
-    const uint64_t flags = take(&reader, 4);
-    const uint64_t count = take(&reader, 4);
+    struct box_reader reader = {trun, false};
+    const uint64_t flags = box_take(&reader, 4);
+    const uint64_t count = box_take(&reader, 4);
     if (flags & 0x1) { /* a signed distance */
         *at = fragment->base +
-              (uint64_t)(int64_t)(int32_t)(uint32_t)take(&reader, 4);
+              (uint64_t)(int64_t)(int32_t)(uint32_t)box_take(&reader, 4);
     }
     if (flags & 0x4) {
-        skip(&reader, 4);
+        box_skip(&reader, 4);
     }
     uint64_t bytes = 0;
     for (uint64_t i = 0; (flags & 0xf00) && i < count && !reader.is_short;
          i++) {
-        skip(&reader, flags & 0x100 ? 4 : 0);
-        bytes = plus(bytes,
-                     flags & 0x200 ? take(&reader, 4) : fragment->default_size);
-        skip(&reader, (flags & 0x400 ? 4 : 0) + (flags & 0x800 ? 4U : 0U));
+        box_skip(&reader, flags & 0x100 ? 4 : 0);
+        bytes = plus(bytes, flags & 0x200 ? box_take(&reader, 4)
+                                          : fragment->default_size);
+        box_skip(&reader, (flags & 0x400 ? 4 : 0) + (flags & 0x800 ? 4U : 0U));
     }
     if (!(flags & 0xf00)) {
         bytes = count * fragment->default_size; /* both of 32 bits */
@@ -293,25 +197,26 @@ static uint64_t run_end(struct str trun, const struct fragment *fragment,
 struct video_tables video_read_moof(struct str body, uint64_t at)
 {
     struct video_tables tables = {.fragmented = true};
-    struct reader reader = {body, false};
+    struct box_reader reader = {body, false};
     struct box box;
     uint64_t behind = at; /* the data of the track before */
-    while (next_box(&reader, &box)) {
-        struct reader inner = {box.body, false};
+    while (box_next(&reader, &box)) {
+        struct box_reader inner = {box.body, false};
         struct fragment fragment = {.base = behind};
         struct box leaf;
-        while (is(&box, "traf") && next_box(&inner, &leaf)) {
-            struct reader tfhd = {leaf.body, false};
-            if (is(&leaf, "tfhd")) {
-                const uint64_t flags = take(&tfhd, 4);
-                skip(&tfhd, 4);
-                fragment.base = flags & 0x1       ? take(&tfhd, 8)
+        while (box_is(&box, "traf") && box_next(&inner, &leaf)) {
+            struct box_reader tfhd = {leaf.body, false};
+            if (box_is(&leaf, "tfhd")) {
+                const uint64_t flags = box_take(&tfhd, 4);
+                box_skip(&tfhd, 4);
+                fragment.base = flags & 0x1       ? box_take(&tfhd, 8)
                                 : flags & 0x20000 ? at
                                                   : behind;
-                skip(&tfhd, (flags & 0x2 ? 4 : 0) + (flags & 0x8 ? 4U : 0U));
-                fragment.default_size = flags & 0x10 ? take(&tfhd, 4) : 0;
+                box_skip(&tfhd,
+                         (flags & 0x2 ? 4 : 0) + (flags & 0x8 ? 4U : 0U));
+                fragment.default_size = flags & 0x10 ? box_take(&tfhd, 4) : 0;
                 behind = fragment.base;
-            } else if (is(&leaf, "trun")) {
+            } else if (box_is(&leaf, "trun")) {
                 tables.media_end = later(
                     tables.media_end, run_end(leaf.body, &fragment, &behind));
             }
@@ -323,29 +228,29 @@ struct video_tables video_read_moof(struct str body, uint64_t at)
 
 uint64_t video_read_sidx(struct str body, uint64_t end)
 {
-    struct reader reader = {body, false};
-    const bool wide = take(&reader, 4) >> 24 != 0;
-    skip(&reader, 8 + (wide ? 8 : 4));
-    uint64_t at = plus(end, take(&reader, wide ? 8 : 4));
-    skip(&reader, 2);
-    const uint64_t count = take(&reader, 2);
+    struct box_reader reader = {body, false};
+    const bool wide = box_take(&reader, 4) >> 24 != 0;
+    box_skip(&reader, 8 + (wide ? 8 : 4));
+    uint64_t at = plus(end, box_take(&reader, wide ? 8 : 4));
+    box_skip(&reader, 2);
+    const uint64_t count = box_take(&reader, 2);
     for (uint64_t i = 0; i < count; i++) {
-        at = plus(at, take(&reader, 4) & 0x7fffffff);
-        skip(&reader, 8);
+        at = plus(at, box_take(&reader, 4) & 0x7fffffff);
+        box_skip(&reader, 8);
     }
     return reader.is_short || count == 0 ? 0 : at;
 }
 
 bool video_read_mfra(struct str body, uint64_t box_bytes)
 {
-    struct reader reader = {body, false};
+    struct box_reader reader = {body, false};
     struct box box = {.type = ""};
-    while (next_box(&reader, &box)) {
+    while (box_next(&reader, &box)) {
     }
-    if (reader.is_short || !is(&box, "mfro") || box.body.len < 8) {
+    if (reader.is_short || !box_is(&box, "mfro") || box.body.len < 8) {
         return false;
     }
-    struct reader mfro = {box.body, false};
-    skip(&mfro, 4);
-    return take(&mfro, 4) == box_bytes;
+    struct box_reader mfro = {box.body, false};
+    box_skip(&mfro, 4);
+    return box_take(&mfro, 4) == box_bytes;
 }

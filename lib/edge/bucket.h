@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "core/media.h"
 #include "edge/loop.h"
 
 #include <stdint.h>
@@ -27,11 +28,12 @@ enum bucket_end {
 
 struct bucket_result {
     enum bucket_end end;
-    int64_t bytes;     /* DONE of put and check */
-    char sha256[65];   /* DONE of check: of what is there, read in full */
-    const char *fault; /* check: there, but not a whole MP4: what is wrong */
-    bool nearly_full;  /* DONE of put: the next one may find no room */
-    char why[256];     /* in words, for ends that aren't DONE or nearly full */
+    int64_t bytes;      /* DONE of put and check */
+    char sha256[65];    /* DONE of check: of what is there, read in full */
+    const char *fault;  /* check: there, but not a whole MP4: what is wrong */
+    struct media media; /* DONE of check, without a fault: what it is */
+    bool nearly_full;   /* DONE of put: the next one may find no room */
+    char why[256];      /* in words, for ends that aren't DONE or nearly full */
 };
 
 typedef void bucket_fn(void *context, const struct bucket_result *result);

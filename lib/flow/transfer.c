@@ -38,8 +38,9 @@ struct transfer {
     int64_t first_bytes; /* what came the first time, and its hash: sha256 */
     struct fetch_end fetch_end; /* how the body ended, kept for put's end */
     char sha256[DIGEST_HEX_BYTES];
-    bool whole; /* fetched and good: the put is being finished */
-    bool found; /* storage has something under the name: it is read */
+    struct media media; /* of what is being put */
+    bool whole;         /* fetched and good: the put is being finished */
+    bool found;         /* storage has something under the name: it is read */
     bool cancelled;
     bool resume_later;  /* the fetch is paused until the put has room */
     struct outcome end; /* what to say when the put is gone */
@@ -116,7 +117,8 @@ static void all_stored(struct transfer *t)
     finish(t, &outcome);
 }
 
-static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
+static void video_stored(struct transfer *t, int64_t bytes, const char *sha256,
+                         const struct media *media)
 {
     assert(t->at < t->assets_len && !t->put);
     struct stored_video *video = &t->videos[t->at];
@@ -130,6 +132,7 @@ static void video_stored(struct transfer *t, int64_t bytes, const char *sha256)
     video->uri = str_of(copy);
     video->bytes = bytes;
     memcpy(video->sha256, sha256, sizeof video->sha256);
+    video->media = *media;
     t->at++;
     if (t->at == t->assets_len) {
         all_stored(t);
@@ -152,7 +155,7 @@ static void on_found(void *context, const struct bucket_result *result)
                         "under its name; remove it");
             return;
         }
-        video_stored(t, result->bytes, result->sha256);
+        video_stored(t, result->bytes, result->sha256, &result->media);
         return;
     case BUCKET_UNUSABLE:
         finish_with(t, OUTCOME_STORE_FAILED, HOLD_STORAGE, result->why);
@@ -211,7 +214,7 @@ static void on_put_end(void *context, const struct bucket_result *result)
             t->stage->hooks->on_hold(t->stage->context, HOLD_STORAGE,
                                      str_of(result->why));
         }
-        video_stored(t, t->fetch_end.bytes, t->sha256);
+        video_stored(t, t->fetch_end.bytes, t->sha256, &t->media);
         return;
     case BUCKET_EXISTS:
         bucket_check(t->stage->edges->bucket, t->key, on_found, t);
@@ -337,6 +340,7 @@ static void body_came(struct transfer *t, const struct fetch_end *end)
     const bool complete =
         end->delimited || (end->length >= 0 && end->length == end->bytes);
     const struct video_verdict verdict = video_check_end(&t->check, complete);
+    t->media = verdict.media;
     if (verdict.fault) {
         /* Without a length it may just have been cut short. */
         not_whole(t, end, complete ? OUTCOME_UNUSABLE : OUTCOME_FETCH_FAILED,

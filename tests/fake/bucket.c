@@ -272,7 +272,9 @@ static void look(struct op *op)
     struct video_check check;
     video_check_init(&check);
     video_check_add(&check, object->bytes, object->len);
-    put->result.fault = video_check_end(&check, true).fault;
+    const struct video_verdict verdict = video_check_end(&check, true);
+    put->result.fault = verdict.fault;
+    put->result.media = verdict.media;
     video_check_done(&check);
     digest_of((struct str){object->bytes, object->len}, sum);
     str_hex(sum, sizeof sum, put->result.sha256);

@@ -3,8 +3,29 @@
 
 #include "core/video.h"
 
+#include <ctype.h>
+#include <string.h>
+
 /* The first byte says how the rest is cut: the verdict must not depend on
  * it. */
+
+/** What is told of it fits the schema of events, whatever stands in it. */
+static void check_media(const struct media *media)
+{
+    CHECK((media->width == 0) == (media->height == 0));
+    CHECK(media->width >= 0 && media->width <= 65535);
+    CHECK(media->height >= 0 && media->height <= 65535);
+    CHECK(media->duration_ms >= 0);
+    CHECK(media->frame_rate_milli >= 0 && media->frame_rate_milli <= 1000000);
+    for (int i = 0; i < MEDIA_TRACKS_MAX; i++) {
+        const char *codec = media->codecs[i];
+        CHECK(strnlen(codec, CODEC_BYTES) < CODEC_BYTES);
+        CHECK(i == 0 || !codec[0] || media->codecs[i - 1][0]);
+        for (; *codec; codec++) {
+            CHECK(isalnum((unsigned char)*codec) || strchr(".-_+", *codec));
+        }
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -24,6 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct video_verdict b = video_check_end(&pieces, complete);
         CHECK(a.fault == b.fault && a.proven == b.proven);
         CHECK(!a.fault || !a.proven);
+        CHECK(memcmp(&a.media, &b.media, sizeof a.media) == 0);
+        CHECK(!a.fault || !media_is_known(&a.media));
+        check_media(&a.media);
         CHECK(!complete || a.fault || a.proven);
     }
     const struct video_verdict open = video_check_end(&whole, false);

@@ -128,6 +128,39 @@ TEST_CASE_WITH(event_render__completed__is_the_contract_to_the_letter, set_up,
                 "\"warnings\":[],\"metadata\":{\"a\":null,\"b\":[1,2.5]}}");
 }
 
+static struct str media_in(const struct media *media)
+{
+    const struct task_row row = completed_row();
+    const struct facts facts = some_facts();
+    struct stored_video video = one_video[0];
+    video.media = *media;
+    const struct str value =
+        opened(event_render(&row, &facts, NULL, NULL, &video, 1, &arena)).value;
+    const char *at = strstr(value.at, "\"video/mp4\"");
+    assert_non_null(at);
+    at += strlen("\"video/mp4\"");
+    return (struct str){at, (size_t)(strstr(at, "],\"cost") - at)};
+}
+
+TEST_CASE_WITH(event_render__media__says_what_is_known, set_up, tear_down)
+{
+    struct media media = {.width = 960,
+                          .height = 540,
+                          .duration_ms = 5042,
+                          .frame_rate_milli = 23976,
+                          .audio = MEDIA_AUDIO_THERE,
+                          .codecs = {"avc1.64001f", "mp4a.40.2"}};
+    assert_text(media_in(&media),
+                ",\"media\":{\"width\":960,\"height\":540,\"duration\":5.042,"
+                "\"frame_rate\":23.976,\"codecs\":[\"avc1.64001f\","
+                "\"mp4a.40.2\"],\"audio\":true}}");
+    media = (struct media){.duration_ms = 8000, .audio = MEDIA_AUDIO_NONE};
+    assert_text(media_in(&media),
+                ",\"media\":{\"duration\":8,\"audio\":false}}");
+    media = (struct media){0};
+    assert_text(media_in(&media), "}");
+}
+
 TEST_CASE_WITH(event_render__twice__gives_the_same_bytes, set_up, tear_down)
 {
     const struct task_row row = completed_row();

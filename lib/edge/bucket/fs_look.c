@@ -142,7 +142,10 @@ static void on_checked(void *context)
         digest_end(check->digest, sum);
         str_hex(sum, sizeof sum, result.sha256);
         result.bytes = check->bytes;
-        result.fault = video_check_end(&check->video, true).fault;
+        const struct video_verdict verdict =
+            video_check_end(&check->video, true);
+        result.fault = verdict.fault;
+        result.media = verdict.media;
     }
     bucket_fn *on_result = check->on_result;
     void *result_context = check->context;

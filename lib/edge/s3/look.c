@@ -48,7 +48,10 @@ static void on_checked(void *context, const struct s3_end *end)
         digest_end(check->digest, sum);
         str_hex(sum, sizeof sum, result.sha256);
         result.bytes = check->bytes;
-        result.fault = video_check_end(&check->video, true).fault;
+        const struct video_verdict verdict =
+            video_check_end(&check->video, true);
+        result.fault = verdict.fault;
+        result.media = verdict.media;
     } else {
         snprintf(result.why, sizeof result.why, "%s", end->why);
     }

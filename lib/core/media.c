@@ -139,6 +139,7 @@ static void read_trak(struct media_scan *scan, struct str trak)
     struct box_reader hdlr = {box_find(mdia, "hdlr"), false};
     box_skip(&hdlr, 8);
     const uint64_t kind = box_take(&hdlr, 4);
+    scan->missed |= hdlr.is_short;         /* it may be either */
     const bool video = kind == 0x76696465; /* vide */
     if (!video && kind != 0x736f756e) {    /* soun */
         return;
@@ -208,6 +209,7 @@ void media_read_moov(struct media_scan *scan, struct str body)
             read_trak(scan, box.body);
         }
     }
+    scan->missed |= reader.is_short;
     const struct str mvex = box_find(body, "mvex");
     scan->fragmented |= mvex.at != NULL;
     read_mvex(scan, mvex, timescale);
@@ -283,7 +285,9 @@ void media_read_moof(struct media_scan *scan, struct str body)
                 read_trun(scan, &part, leaf.body);
             }
         }
+        scan->missed |= inner.is_short;
     }
+    scan->missed |= reader.is_short;
 }
 
 void media_miss(struct media_scan *scan)
@@ -364,7 +368,7 @@ static int64_t length(const struct media_scan *scan)
 
 static enum media_audio sound(const struct media_scan *scan)
 {
-    bool all = !scan->missed;
+    bool all = !scan->missed && scan->tracks_len > 0;
     for (size_t i = 0; i < scan->tracks_len; i++) {
         const struct media_track *track = &scan->tracks[i];
         if (!track->video && track->samples) {

@@ -85,6 +85,11 @@ def check_event(world, mode, event, schema):
                   f"{mode}: the file is what the event says")
         tap.check(f"/studio-a/" in video["uri"] and f"/{identity}/0.mp4" in video["uri"],
                   f"{mode}: the file stands under its key", video["uri"])
+        media = video["media"]
+        tap.equal({**media, "codecs": [codec[:5] for codec in media["codecs"]]},
+                  {"width": 1260 if mode == "text_to_video" else 960, "height": 540,
+                   "duration": 5, "frame_rate": 24, "codecs": ["avc1."], "audio": False},
+                  f"{mode}: the event says what was delivered")
         names = boxes(path)
         tap.check({"ftyp", "moov", "mdat"} <= set(names), f"{mode}: it is an MP4", names)
     if schema:

@@ -1,6 +1,7 @@
 /* tests/run: raced */
 /* wraps: time clock_gettime */
 #include "edge/bucket_trial.h"
+#include "lib/film.h"
 
 /* The machine's clock of day may be wrong by so much. */
 static time_t wrong_s;
@@ -476,6 +477,24 @@ TEST_CASE(uri__odd_bytes__are_encoded)
     assert_null(bucket_open(loop, STR("ftp://x"), 1, 1, &err));
     assert_int_equal(err.kind, ERR_PERMANENT);
     loop_close(loop);
+}
+
+TEST_CASE(check__a_film__says_what_it_is)
+{
+    struct trial trial;
+    struct feeding feeding;
+    struct bucket_result result;
+    static char bytes[FILM_BYTES_MAX];
+    const size_t len = film_read("plain.mp4", bytes);
+    begin(&trial, 0);
+    assert_int_equal(put_all(&trial, "m/0.mp4", bytes, len, -1, 1000, &feeding),
+                     BUCKET_DONE);
+    assert_int_equal(check(&trial, "m/0.mp4", &result), BUCKET_DONE);
+    assert_null(result.fault);
+    assert_int_equal(result.media.width, 64);
+    assert_int_equal(result.media.duration_ms, 1000);
+    assert_string_equal(result.media.codecs[1], "mp4a.40.2");
+    end(&trial);
 }
 
 TESTS_RUN(NULL, NULL)

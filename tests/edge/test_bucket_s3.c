@@ -1,5 +1,6 @@
 /* tests/run: s3 raced */
 #include "edge/s3_trial.h"
+#include "lib/film.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -416,6 +417,22 @@ TEST_CASE(bucket_check__no_video__says_what_is_wrong)
     assert_end(&result, BUCKET_DONE);
     assert_non_null(result.fault);
     free(bytes);
+    end(&trial);
+}
+
+TEST_CASE(bucket_check__a_film__says_what_it_is)
+{
+    struct trial trial;
+    static char bytes[FILM_BYTES_MAX];
+    const size_t len = film_read("plain.mp4", bytes);
+    begin(&trial);
+    struct bucket_result result = put_whole(&trial, "m.mp4", bytes, len, true);
+    assert_end(&result, BUCKET_DONE);
+    result = check(&trial, "m.mp4");
+    assert_end(&result, BUCKET_DONE);
+    assert_int_equal(result.media.width, 64);
+    assert_int_equal(result.media.duration_ms, 1000);
+    assert_string_equal(result.media.codecs[1], "mp4a.40.2");
     end(&trial);
 }
 

@@ -439,8 +439,31 @@ TEST_CASE(media_tell__no_moov__nothing_is_known)
     assert_false(media_is_known(&media));
     media_read_moov(&scan, STR(""));
     media_tell(&scan, &media);
-    assert_int_equal(media.width, 0);
-    assert_int_equal(media.duration_ms, 0);
+    assert_false(media_is_known(&media)); /* it has no track */
+}
+
+TEST_CASE(media_tell__a_track_of_no_kind__may_be_of_any)
+{
+    struct media media;
+    struct media_scan scan = {0};
+    struct film film = moov_of(&usual);
+    finish(&film, begin(&film, "trak"));
+    media_read_moov(&scan, body(&film));
+    media_tell(&scan, &media);
+    assert_string_equal(told(&media), "960x540 5000 ms 24000 ?");
+}
+
+TEST_CASE(media_tell__a_moov_that_does_not_tile__may_hide_a_track)
+{
+    struct media media;
+    struct media_scan scan = {0};
+    struct film film = moov_of(&usual);
+    put32(&film, 1000);
+    memcpy(film.bytes + film.len, "trak", 4);
+    film.len += 4;
+    media_read_moov(&scan, body(&film));
+    media_tell(&scan, &media);
+    assert_string_equal(told(&media), "960x540 5000 ms 24000 ?");
 }
 
 TEST_CASE(media_scan__random_boxes__never_harm)

@@ -230,6 +230,8 @@ class Try:
                 told = [v["sha256"] for v in event["videos"]]
                 if not stored == told == served[event["provider_task_id"]]:
                     self.faults.append(f"{i}: {stored} stored, {told} told")
+                if not all("width" in v.get("media", {}) for v in event["videos"]):
+                    self.faults.append(f"{i}: what was stored isn't told: {event['videos']}")
         ends = {e.value.get("error", {}).get("kind", e["status"])
                 for i in self.ids for e in self.world.events[i][:1]}
         expected = {"failed": "provider_failed", "late": "timed_out",

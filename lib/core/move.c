@@ -92,12 +92,21 @@ int64_t move_poll_due_ms(const struct move *m)
 
 void move_wait_within_deadline(struct move *m, int64_t due_ms)
 {
-    move_wait_until(m, sooner(due_ms, longer(m->row->deadline_ms, m->now_ms)));
+    int64_t until_ms = longer(m->row->deadline_ms, m->now_ms);
+    if (m->row->state == RUNNING && move_is_strange(m)) {
+        until_ms = longer(until_ms, m->memo->strange_until_ms);
+    }
+    move_wait_until(m, sooner(due_ms, until_ms));
 }
 
 bool move_time_is_up(const struct move *m)
 {
-    return task_time_is_up(m->row, m->policy->late_ms, m->now_ms);
+    return task_time_is_up(&m->step->next, m->policy->late_ms, m->now_ms);
+}
+
+bool move_is_strange(const struct move *m)
+{
+    return task_is_strange(&m->step->next, m->now_ms);
 }
 
 bool move_denied_to_stranger(struct move *m)
@@ -129,7 +138,8 @@ void move_check(const struct move *m, const struct task *before)
 
     /* It waits, and what moved is written before its effect begins. */
     assert(m->step->due_ms >= m->now_ms);
-    assert(m->step->save || !moved);
+    assert(m->step->save || !moved || m->memo->unsaved);
+    assert(!m->memo->unsaved || is->state == READY || m->step->save);
     assert(m->step->save || !m->step->settles);
 
     /* P1: a doubt ends with an id, or with the task. */
@@ -150,7 +160,10 @@ void move_check(const struct move *m, const struct task *before)
     assert(!was->late || is->late);
     assert(is->state != LATE || !moved || is->provider_task_id[0]);
 
-    /* P7: what is paid for and there isn't asked for again. */
+    /* P7: what is paid for and there isn't asked for again. Only from RUNNING
+     * would a poll that comes in time say it again. */
+    assert(!moved || !m->memo->unsaved || was->state == RUNNING ||
+           m->step->save);
     assert(was->state != READY || is->state != RUNNING);
     assert(m->step->hold >= HOLD_NONE && m->step->hold < HOLD_REASONS_LEN);
 }

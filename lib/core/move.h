@@ -55,6 +55,9 @@ int64_t move_poll_due_ms(const struct move *m);
 /** Whether TIME_UP ends what this state waits for. */
 bool move_time_is_up(const struct move *m);
 
+/** Whether the task may be further than its row says: task_is_strange(). */
+bool move_is_strange(const struct move *m);
+
 /* ---- where to ---- */
 
 void move_enter(struct move *m, enum task_state state);

@@ -33,6 +33,7 @@
     X(DENIED)         /* the provider does not know the id */                  \
     X(MISSED)         /* no answer about the task: nothing follows from it */  \
     /* transfer */                                                             \
+    X(TAKES_LONG)     /* still under way: a takeover had better know of it */  \
     X(STORED)         /* every video is visible */                             \
     X(FETCH_FAILED)   /* transport, 5xx, cut short: again */                   \
     X(FETCH_REFUSED)  /* the host said no: poll afresh, then again */          \

@@ -3,6 +3,7 @@
 
 #include "base/settings.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** What decisions depend on besides the task: settings, and what is known of
@@ -17,6 +18,7 @@ struct policy {
     int64_t key_lifetime_ms; /* the provider's, 86,400,000 by default */
     const char *account;     /* ours: the step compares it with the row's */
     uint32_t jitter;         /* random bits for this one step */
+    bool transfer_free;      /* what is finished now is fetched at once */
 };
 
 #endif

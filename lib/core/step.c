@@ -21,6 +21,7 @@
 #define LOST_FROM_MS (2 * MINUTE_MS) /* after acceptance; before it is lag */
 #define LATE_FAST_MS MINUTE_MS
 #define LATE_FAST_UNTIL_MS (150 * MINUTE_MS)
+#define ANSWER_MS (10 * MINUTE_MS) /* what was taken over waits for one */
 
 /* ---- any state ---- */
 
@@ -127,6 +128,7 @@ static void run(struct move *m)
     move_enter(m, RUNNING);
     m->row->submitted_ms = m->now_ms;
     m->row->doubt = false;
+    m->memo->strange_until_ms = 0; /* nobody can have polled it */
     give_deadline(m);
     move_wait_within_deadline(m, move_poll_due_ms(m));
 }
@@ -278,6 +280,7 @@ static void doubt_time_up(struct move *m)
 
 static void running_taken_over(struct move *m)
 {
+    m->memo->strange_until_ms = m->now_ms + ANSWER_MS;
     give_deadline(m);
     stay_spread(m);
 }
@@ -294,15 +297,34 @@ static void running_time_up(struct move *m)
               STR("the deadline passed before it finished"));
 }
 
+/** The order is kept until a poll has told whether there is a video. */
+static void running_cancelled(struct move *m)
+{
+    if (!move_is_strange(m)) {
+        cancel(m);
+        return;
+    }
+    m->memo->cancel = true;
+    stay_now(m);
+}
+
 static void still_running(struct move *m)
 {
+    m->memo->answered = true;
     m->memo->misses = 0;
     m->memo->denials = 0;
+    if (m->memo->cancel) {
+        cancel(m);
+        return;
+    }
     move_wait_within_deadline(m, move_poll_due_ms(m));
 }
 
+/** A fresh poll says it again: where the transfer begins at once, its end is
+ * what is saved. */
 static void finished(struct move *m)
 {
+    const bool running = m->row->state == RUNNING;
     move_take_cost(m);
     m->row->generated_ms =
         m->outcome->generated_ms ? m->outcome->generated_ms : m->now_ms;
@@ -311,7 +333,10 @@ static void finished(struct move *m)
     m->memo->wants_refresh = !m->result.at;
     if (m->memo->wants_refresh) {
         move_wait_until(m, move_poll_due_ms(m));
+        return;
     }
+    m->memo->unsaved = running && m->policy->transfer_free;
+    m->step->save = !m->memo->unsaved;
 }
 
 static void upstream_failed(struct move *m)
@@ -327,6 +352,7 @@ static void denied(struct move *m)
         move_wait_within_deadline(m, m->now_ms + MINUTE_MS);
         return;
     }
+    m->memo->answered = true;
     if (m->now_ms - m->row->submitted_ms >= LOST_FROM_MS) {
         if (m->memo->denials == 0) {
             m->memo->denied_since_ms = m->now_ms;
@@ -439,7 +465,7 @@ enum column {
                                                                                                                               \
     R(TAKEN_OVER,       stay_now,       submit_taken_over,  running_taken_over,  stay_now,            stay_spread,  stay_now) \
     R(TIME_UP,          queue_time_up,  doubt_time_up,      running_time_up,     ready_time_up,       late_time_up, stay_now) \
-    R(CANCEL_ORDERED,   cancel,         submit_cancelled,   cancel,              stay_now,            move_close,   ignore)   \
+    R(CANCEL_ORDERED,   cancel,         submit_cancelled,   running_cancelled,   stay_now,            move_close,   ignore)   \
                                                                                                                               \
     R(ACCEPTED,         _,              accept,             stay_now,            stay_now,            stay_now,     stay_now) \
     R(NOT_SENT,         _,              not_sent,           _,                   _,                   _,            _)        \
@@ -455,6 +481,7 @@ enum column {
     R(DENIED,           _,              _,                  denied,              ready_denied,        late_again,   _)        \
     R(MISSED,           _,              _,                  missed,              ready_missed,        late_again,   _)        \
                                                                                                                               \
+    R(TAKES_LONG,       _,              _,                  _,                   stay_now,            _,            _)        \
     R(STORED,           _,              _,                  _,                   ready_stored,        _,            _)        \
     R(FETCH_FAILED,     _,              _,                  _,                   ready_fetch_failed,  _,            _)        \
     R(FETCH_REFUSED,    _,              _,                  _,                   ready_fetch_refused, _,            _)        \
@@ -512,6 +539,8 @@ static struct str apply_rule(struct step *step, const struct task *task,
         .now_ms = now_ms,
     };
     rule_of(task->row.state, outcome->kind)(&move);
+    /* What was READY in memory alone is saved with whatever comes next. */
+    step->save = step->save || task->memo.unsaved;
     move_check(&move, task);
     return move.result;
 }
@@ -527,12 +556,14 @@ bool task_step_settles(const struct task *task, const struct outcome *outcome,
 }
 
 /** Without memory READY has no result, and asks for it again. */
-static void take_result(struct task *task, struct str result)
+static void take_result(struct step *step, struct str result)
 {
+    struct task *task = &step->next;
     free(task->row.result);
     task->row.result = malloc(result.len + 1);
     if (!task->row.result) {
         task->memo.wants_refresh = true;
+        step->save = true; /* nothing of it begins at once */
         return;
     }
     memcpy(task->row.result, result.at, result.len);
@@ -545,10 +576,11 @@ struct step task_step(const struct task *task, const struct outcome *outcome,
     struct step step;
     struct str result = apply_rule(&step, task, outcome, policy, now_ms);
     if (result.at) {
-        take_result(&step.next, result);
+        take_result(&step, result);
     }
     if (step.save) {
         step.next.row.version += 1;
+        step.next.memo.unsaved = false;
     }
     return step;
 }

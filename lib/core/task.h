@@ -33,7 +33,8 @@
  *   SUBMITTING  -> QUEUED      requeue, by not_sent, put_off: no send is open
  *   SUBMITTING  -> RUNNING     accept; submit_taken_over, where somebody else
  *                              wrote the id
- *   RUNNING     -> READY       finished
+ *   RUNNING     -> READY       finished; in memory alone where the transfer
+ *                              begins at once
  *   LATE        -> READY       finished
  *   READY       -> SUCCEEDED   ready_stored
  *   QUEUED      -> FAILED      cancel, queue_time_up
@@ -59,7 +60,8 @@
  * `waiting`, but for what is about to be settled, which is somebody's row of
  *               `task`, and what a claim could not read, which is nobody's
  *   SUBMITTING  the intent is stored: a send may have been accepted
- *   RUNNING     accepted: provider_task_id is stored
+ *   RUNNING     accepted: provider_task_id is stored; of an owner that is gone
+ *               it may be finished, and its videos in storage
  *   READY       finished upstream: result holds what to fetch; maybe no URL
  *               yet
  *   SUCCEEDED   every video is visible in storage; the event is stored, in
@@ -213,8 +215,9 @@ enum failure_kind {
  * from what is stored: another state, another count of sends or tries, a doubt
  * that no replay can resolve any more, its first deadline, fresh URLs. What is
  * left unwritten is a doubt (a row in SUBMITTING whose owner is gone is in
- * doubt anyhow) and a cost (it comes again with the next poll). So a poll
- * without news writes nothing.
+ * doubt anyhow), a cost (it comes again with the next poll) and that a task is
+ * READY, for as long as its first transfer runs, 2 s at most (the next poll
+ * says it again). So a poll without news writes nothing.
  */
 struct task_row {
 #define VALUE(type, name) type name;
@@ -233,13 +236,17 @@ struct task_memo {
     int32_t progress;   /* last told, -1: never */
     char status[24];    /* the provider's last word */
     bool wants_refresh; /* READY: poll afresh before the next transfer */
-    bool cancel;        /* the operator ordered it: no send begins any more */
-    int64_t reread_ms;  /* SUBMITTING in doubt: when the row is read again */
-    int64_t replay_ms;  /* SUBMITTING in doubt: no replay before */
+    bool unsaved; /* READY in memory alone; whatever comes next saves it */
+    /* RUNNING taken over: its status came, under the key that submitted it */
+    bool answered;
+    bool cancel;       /* the operator ordered it: no send begins any more */
+    int64_t reread_ms; /* SUBMITTING in doubt: when the row is read again */
+    int64_t replay_ms; /* SUBMITTING in doubt: no replay before */
     /* when the row that was last read again was asked for; 0: never */
     int64_t read_ms;
-    /* SUBMITTING taken over: no settling before the row was read again at
-     * that time or later; 0: ours */
+    /* Taken over; 0: ours. SUBMITTING: no settling before the row was read
+     * again at that time or later. RUNNING: neither timed out nor cancelled
+     * before it was answered, or that time */
     int64_t strange_until_ms;
 };
 

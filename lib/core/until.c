@@ -12,12 +12,21 @@ int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms)
     return row->submitted_ms + late_ms;
 }
 
-bool task_time_is_up(const struct task_row *row, int64_t late_ms,
-                     int64_t now_ms)
+bool task_is_strange(const struct task *task, int64_t now_ms)
 {
+    const struct task_memo *memo = &task->memo;
+    assert(task->row.state == RUNNING);
+    return !memo->answered && now_ms < memo->strange_until_ms;
+}
+
+bool task_time_is_up(const struct task *task, int64_t late_ms, int64_t now_ms)
+{
+    const struct task_row *row = &task->row;
     assert(row->state == RUNNING || row->state == LATE);
-    return row->state == LATE ? now_ms >= task_late_until_ms(row, late_ms)
-                              : now_ms >= row->deadline_ms;
+    if (row->state == LATE) {
+        return now_ms >= task_late_until_ms(row, late_ms);
+    }
+    return now_ms >= row->deadline_ms && !task_is_strange(task, now_ms);
 }
 
 /** The earliest `expires_at` in a result, 0 where it names none. */

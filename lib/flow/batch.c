@@ -10,6 +10,8 @@
 /** Raw and read, as rows and as what goes to the store, each of its bytes is
  * there several times. */
 #define BATCH_BYTES_MAX 4000000
+/** Beyond the 2 s that READY may be unsaved, and the time of that commit. */
+#define SOURCE_WAIT_MS 5000
 
 void batch_init(struct batch *batch, const struct clock *clock,
                 struct metrics *metrics)
@@ -76,13 +78,33 @@ bool batch_sources(struct batch *batch, const struct str **ids, size_t *len)
     return all != NULL;
 }
 
+static bool may_get_finished(const struct batch *batch, struct item *item)
+{
+    const int64_t boot_ms = clock_boot_ms(batch->clock);
+    if (!item->source_until_ms) {
+        item->source_until_ms = boot_ms + SOURCE_WAIT_MS;
+    }
+    return boot_ms < item->source_until_ms;
+}
+
+static void put_aside(struct batch *batch, struct item *item,
+                      struct list *aside)
+{
+    assert(batch->len > 0 && batch->bytes >= item->bytes);
+    list_remove(&item->link);
+    batch->len--;
+    batch->bytes -= item->bytes;
+    list_add_tail(aside, &item->link);
+}
+
 void batch_judge(struct batch *batch, const enum source_state *states,
-                 size_t len)
+                 size_t len, struct list *aside)
 {
     size_t i = 0;
-    for (struct list *at = batch->items.next; at != &batch->items;
-         at = at->next) {
+    struct list *next;
+    for (struct list *at = batch->items.next; at != &batch->items; at = next) {
         struct item *item = LIST_OWNER(at, struct item, link);
+        next = at->next;
         if (!item->request.extend_from_task_id.at) {
             continue;
         }
@@ -90,6 +112,10 @@ void batch_judge(struct batch *batch, const enum source_state *states,
         enum source_state state = states[i++];
         if (item->request.faults.len) {
             continue; /* judged in an earlier try, or faulty anyway */
+        }
+        if (state == SOURCE_UNFINISHED && may_get_finished(batch, item)) {
+            put_aside(batch, item, aside);
+            continue;
         }
         if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
             request_add_fault(&item->request, &item->arena,

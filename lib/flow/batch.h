@@ -34,9 +34,15 @@ void batch_begin(struct batch *batch);
 /** The provider's tasks that requests want to extend. false: no memory. */
 MUST_CHECK bool batch_sources(struct batch *batch, const struct str **ids,
                               size_t *len);
-/** The answer: which of them can't be. */
+/**
+ * The answer: which of them can't be.
+ *
+ * @param aside  Gets those that are to be asked for again soon, the caller's
+ *               from now on: what they extend is not finished as far as its row
+ *               tells, which it may have been for a while (core/task.h).
+ */
 void batch_judge(struct batch *batch, const enum source_state *states,
-                 size_t len);
+                 size_t len, struct list *aside);
 
 /** One row a request. null: no memory; a faulty request without its event would
  * be bought. */

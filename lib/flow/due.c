@@ -3,15 +3,18 @@
 #include <assert.h>
 
 bool due_init(struct due *due, const struct clock *clock, size_t jobs_max,
-              loop_fn *on_time, void *context)
+              loop_fn *on_time, loop_fn *on_long, void *context)
 {
-    assert(clock && on_time && jobs_max > 0);
+    assert(clock && on_time && on_long && jobs_max > 0);
     *due = (struct due){.clock = clock};
     heap_init(&due->waiting);
     heap_init(&due->transfers);
     list_init(&due->replays);
+    list_init(&due->fresh);
     due->timer = loop_timer_new(clock->loop, on_time, context);
-    return due->timer && heap_reserve(&due->waiting, jobs_max) &&
+    due->fresh_timer = loop_timer_new(clock->loop, on_long, context);
+    return due->timer && due->fresh_timer &&
+           heap_reserve(&due->waiting, jobs_max) &&
            heap_reserve(&due->transfers, jobs_max);
 }
 
@@ -20,6 +23,7 @@ void due_done(struct due *due)
     heap_done(&due->waiting);
     heap_done(&due->transfers);
     loop_timer_free(due->timer);
+    loop_timer_free(due->fresh_timer);
 }
 
 static void set_timer(struct due *due)
@@ -102,6 +106,32 @@ struct job *due_pop_replay(struct due *due)
     struct job *job = LIST_OWNER(first, struct job, link);
     assert(job->phase == JOB_WAITING && job->task.row.state == SUBMITTING);
     due_remove(due, job);
+    return job;
+}
+
+void due_begun(struct due *due, struct job *job)
+{
+    assert(job->phase == JOB_ACTING && job->task.memo.unsaved);
+    assert(list_is_empty(&job->link));
+    if (list_is_empty(&due->fresh)) {
+        loop_timer_set(due->fresh_timer, TRANSFER_UNSAVED_MS);
+    }
+    list_add_tail(&due->fresh, &job->link);
+}
+
+struct job *due_pop_long(struct due *due, int64_t boot_ms)
+{
+    if (list_is_empty(&due->fresh)) {
+        return NULL;
+    }
+    struct job *job = LIST_OWNER(due->fresh.next, struct job, link);
+    const int64_t left_ms = job->began_ms + TRANSFER_UNSAVED_MS - boot_ms;
+    assert(job->phase == JOB_ACTING);
+    if (left_ms > 0) {
+        loop_timer_set(due->fresh_timer, left_ms);
+        return NULL;
+    }
+    list_remove(&job->link);
     return job;
 }
 

@@ -30,6 +30,8 @@ static void step_by(struct engine *engine, struct job *job,
     engine_outcome(engine, job, &outcome);
 }
 
+/** One effect; where it is a transfer of what no row tells of yet, it may run
+ * for a while before one does. */
 static void begin(struct engine *engine, struct job *job, enum task_owes effect)
 {
 #define STAGE(owes, begin) [owes] = begin,
@@ -39,6 +41,9 @@ static void begin(struct engine *engine, struct job *job, enum task_owes effect)
     job_enter(job, JOB_ACTING);
     job->began_ms = clock_boot_ms(&engine->clock);
     stages[effect](&engine->stage, job);
+    if (job->phase == JOB_ACTING && job->task.memo.unsaved) {
+        due_begun(&engine->due, job);
+    }
 }
 
 /** Whatever the job owes now: it is in no line. */
@@ -89,6 +94,17 @@ void engine_look(void *context)
     struct job *job;
     while ((job = due_pop(&engine->due, boot_ms))) {
         owe(engine, job);
+    }
+}
+
+/** Their rows are saved while they go on. */
+void engine_look_long(void *context)
+{
+    struct engine *engine = context;
+    int64_t boot_ms = clock_boot_ms(&engine->clock);
+    struct job *job;
+    while ((job = due_pop_long(&engine->due, boot_ms))) {
+        step_by(engine, job, OUTCOME_TAKES_LONG);
     }
 }
 
@@ -190,6 +206,9 @@ static void apply(struct engine *engine, struct job *job,
     }
     if (step->save) {
         turn_save(&engine->turns, job, step->due_ms, may_ride);
+    } else if (job->task.memo.unsaved) {
+        gate_lend(&engine->account.gate, job, SLOT_TRANSFER);
+        begin(engine, job, OWES_TRANSFER);
     } else {
         give_back_slot(engine, job); /* nothing of it is to be stored */
         due_from(&engine->due, job, step->due_ms);
@@ -265,9 +284,16 @@ void engine_generations(struct engine *engine, bool full)
                     engine->options.generations_max, full);
 }
 
+/** A transfer that ends while its row is saved waits for that: on_saved. What
+ * there is no memory for is found in storage by the next one. */
 static void on_outcome(void *context, struct job *job,
                        const struct outcome *outcome)
 {
+    if (job->phase != JOB_ACTING) {
+        (void)effect_stash(job->effect, outcome);
+        return;
+    }
+    list_remove(&job->link);
     engine_outcome(context, job, outcome);
 }
 
@@ -354,6 +380,23 @@ void engine_forget(void *context, struct job *job)
     jobs_remove(&engine->jobs, job);
 }
 
+/** Its transfer went on while it was saved, or has ended meanwhile. */
+static bool goes_on(struct engine *engine, struct job *job)
+{
+    struct effect *effect = job->effect;
+    assert(job->phase == JOB_SAVING && job->task.row.state == READY);
+    if (effect && effect->stage) {
+        job_enter(job, JOB_ACTING);
+        return true;
+    }
+    if (effect && effect->has_outcome) {
+        const struct outcome outcome = effect->outcome;
+        engine_outcome(engine, job, &outcome);
+        return true;
+    }
+    return false;
+}
+
 static void on_saved(void *context, struct job *job)
 {
     struct engine *engine = context;
@@ -370,7 +413,10 @@ static void on_saved(void *context, struct job *job)
         owe(engine, job);
         return;
     }
-    if (state != READY) {
+    if (state == READY && goes_on(engine, job)) {
+        return;
+    }
+    if (state != READY || job->then_ms > clock_now_ms(&engine->clock)) {
         job_effect_done(job);
     }
     if (job->then_ms <= clock_now_ms(&engine->clock)) {
@@ -397,9 +443,9 @@ static void on_facts(void *context, struct job *job)
 void engine_hurry_job(void *context, struct job *job)
 {
     (void)context;
-    /* A job in READY may also poll, for a fresh URL. */
-    if (job->phase == JOB_ACTING && job->task.row.state == READY &&
-        !job->task.memo.wants_refresh) {
+    /* A job in READY may also poll, for a fresh URL, and a transfer goes on
+     * while its row is saved. */
+    if (job->task.row.state == READY && !job->task.memo.wants_refresh) {
         transfer_cancel(job);
     }
 }
@@ -428,6 +474,12 @@ static void on_row(void *context, struct job *job, const struct task_row *row)
     assert(job->phase == JOB_REREADING && row->id == own->id);
     if (row->owner != engine->turns.owner || row->fence != own->fence) {
         engine_drop(engine, job);
+        return;
+    }
+    if (own->state == READY && job->effect) {
+        /* A transfer runs, or has ended, on what is not stored. */
+        engine_drop(engine, job);
+        turn_look_again(&engine->turns);
         return;
     }
     keys_compare(&engine->account.keys, job, row);

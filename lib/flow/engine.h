@@ -73,6 +73,9 @@ extern const struct stage_hooks engine_stage_hooks;
 /** A loop_fn: whatever is due by now. */
 void engine_look(void *context);
 
+/** A loop_fn: transfers that have begun some time ago, of unsaved rows. */
+void engine_look_long(void *context);
+
 /** A loop_fn: whoever is in line for a slot, as far as the gate is open. */
 void engine_fill_slots(void *context);
 

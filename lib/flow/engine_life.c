@@ -112,7 +112,8 @@ bool engine_init(struct engine *engine, const struct stage_options *options,
                              &account);
     fine = turns_init(engine) && fine;
     hand_to_stages(engine);
-    if (!due_init(&engine->due, &engine->clock, slots, engine_look, engine) ||
+    if (!due_init(&engine->due, &engine->clock, slots, engine_look,
+                  engine_look_long, engine) ||
         !fine || !jobs_init(&engine->jobs, slots) ||
         !reasons_init(&engine->reasons, edges->loop, on_tick, engine)) {
         engine_done(engine);

@@ -14,6 +14,7 @@
 #define TURN_BYTES_MAX 1048576
 #define TURN_US 20000
 #define AHEAD_BYTES_MAX INT64_C(16777216)
+#define ASK_AGAIN_MS 500
 
 static void flush(void *context);
 static void go_on(void *context);
@@ -25,6 +26,17 @@ static void on_retry(void *context)
 {
     struct intake *intake = context;
     intake->storing = false;
+    flush(intake);
+}
+
+/** Those whose sources were not finished, behind what has come since. */
+static void on_ask_again(void *context)
+{
+    struct intake *intake = context;
+    while (!list_is_empty(&intake->aside)) {
+        list_add_tail(&intake->waiting, list_pop(&intake->aside));
+        intake->waiting_len++;
+    }
     flush(intake);
 }
 
@@ -46,12 +58,16 @@ bool intake_init(struct intake *intake, struct engine *engine,
         .engine = engine, .consumer = consumer, .options = *options};
     struct metrics *m = engine->edges.metrics;
     list_init(&intake->waiting);
+    list_init(&intake->aside);
     batch_init(&intake->batch, &engine->clock, m);
     intake->retry = loop_timer_new(engine->edges.loop, on_retry, intake);
     intake->next_turn = loop_timer_new(engine->edges.loop, flush, intake);
-    if (!intake->retry || !intake->next_turn) {
+    intake->ask_again =
+        loop_timer_new(engine->edges.loop, on_ask_again, intake);
+    if (!intake->retry || !intake->next_turn || !intake->ask_again) {
         loop_timer_free(intake->retry);
         loop_timer_free(intake->next_turn);
+        loop_timer_free(intake->ask_again);
         return err_set(err, ERR_FATAL, "no memory for the intake");
     }
     intake->received =
@@ -94,6 +110,7 @@ void intake_done(struct intake *intake)
     }
     loop_timer_free(intake->retry);
     loop_timer_free(intake->next_turn);
+    loop_timer_free(intake->ask_again);
     batch_done(&intake->batch);
 }
 
@@ -185,6 +202,10 @@ static void read_item(struct intake *intake, struct item *item)
     assert(intake->waiting_len > 0);
     list_remove(&item->link);
     intake->waiting_len--;
+    if (item->source_until_ms) { /* it was put aside, and is read */
+        batch_add(&intake->batch, item);
+        return;
+    }
     if (!request_read(item->message->value, &item->arena, &item->request)) {
         log_at(LOG_ERROR, "no memory to read a message; it comes again");
         consumer_again(intake->consumer, item->message);
@@ -342,7 +363,15 @@ static void on_sources(void *context, const enum source_state *states,
         again_soon(intake, 500);
         return;
     }
-    batch_judge(&intake->batch, states, len);
+    batch_judge(&intake->batch, states, len, &intake->aside);
+    if (!list_is_empty(&intake->aside)) {
+        loop_timer_set(intake->ask_again, ASK_AGAIN_MS);
+    }
+    if (!intake->batch.len) {
+        intake->storing = false;
+        flush(intake);
+        return;
+    }
     intake->judged = true;
     turn_want_intake(&intake->engine->turns);
 }
@@ -437,6 +466,10 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
         drop(intake, LIST_OWNER(list_pop(&intake->waiting), struct item, link));
     }
     intake->waiting_len = 0;
+    while (!list_is_empty(&intake->aside)) {
+        drop(intake, LIST_OWNER(list_pop(&intake->aside), struct item, link));
+    }
+    loop_timer_stop(intake->ask_again);
     if (!intake->asked) {
         loop_timer_stop(intake->retry);
         drop_batch(intake);

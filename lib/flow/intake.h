@@ -29,6 +29,8 @@ struct intake {
     struct consumer *consumer; /* null once a drain has closed it */
     struct list waiting;       /* as they came, not yet in a batch */
     size_t waiting_len;
+    struct list aside; /* read; what they extend is asked for again soon */
+    struct loop_timer *ask_again;
     struct batch batch;           /* being filled, or its turn is under way */
     int64_t bytes;                /* of all items */
     struct loop_timer *next_turn; /* goes on reading */

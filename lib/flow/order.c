@@ -5,15 +5,18 @@
 #include <assert.h>
 
 /** Whether it is between two effects, in a state that an order can end. A
- * doubt is told once: it settles by its own clock. */
-static bool may_obey(const struct job *job, bool told)
+ * doubt is told once: it settles by its own clock. So is what was taken over,
+ * until it is answered. */
+static bool may_obey(const struct job *job, bool told, int64_t now_ms)
 {
     switch (job->task.row.state) {
     case SUBMITTING:
         return !told &&
                (job->phase == JOB_WAITING || job->phase == JOB_LINED_UP);
-    case QUEUED:
     case RUNNING:
+        return job->phase == JOB_WAITING &&
+               !(told && task_is_strange(&job->task, now_ms));
+    case QUEUED:
     case LATE:
         return job->phase == JOB_WAITING;
     case READY: /* paid for, and nearly home */
@@ -36,7 +39,7 @@ static void cancel(struct engine *engine, struct job *job)
                LOG_I64("task", job->task.row.id));
     }
     job->task.memo.cancel = true;
-    if (may_obey(job, told)) {
+    if (may_obey(job, told, engine_now_ms(engine))) {
         due_remove(&engine->due, job);
         engine_outcome(engine, job, &outcome);
     }

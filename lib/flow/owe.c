@@ -29,7 +29,7 @@ static struct owed poll_due(const struct stage *stage, const struct job *job)
     const struct task_row *row = &job->task.row;
     assert(row->state == RUNNING || row->state == LATE);
     int64_t now_ms = clock_now_ms(stage->clock);
-    if (task_time_is_up(row, stage->options->late_ms, now_ms)) {
+    if (task_time_is_up(&job->task, stage->options->late_ms, now_ms)) {
         return act(OWED_TIME_UP, now_ms);
     }
     if (stage->gate->draining) {

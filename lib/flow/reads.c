@@ -52,6 +52,13 @@ bool reads_is_idle(const struct reads *reads)
     return list_is_empty(&reads->facts) && list_is_empty(&reads->rows);
 }
 
+static bool has_facts(const struct reads *reads, const struct task_row *row)
+{
+    const struct job *job = jobs_find(reads->ties->jobs, row->id);
+    assert(job);
+    return job->effect && job->effect->facts;
+}
+
 /** Jobs that wait for their facts, and those that will need them right after
  * this save, because a transfer can begin at once. */
 static void gather_facts(struct reads *reads, struct turn *turn,
@@ -64,7 +71,7 @@ static void gather_facts(struct reads *reads, struct turn *turn,
     size_t len = reads->sent_facts_len;
     for (size_t i = 0; ids && i < turn->saves_len && slots > 0; i++) {
         const struct task_row *row = turn->saves[i];
-        if (row->state == READY && row->result) {
+        if (row->state == READY && row->result && !has_facts(reads, row)) {
             ids[len++] = row->id;
             slots--;
         }

@@ -50,13 +50,17 @@ struct policy stage_policy(const struct stage *stage)
         .key_lifetime_ms = stage->keys->lifetime_ms,
         .account = o->apimart.account,
         .jitter = loop_random(stage->edges->loop),
+        .transfer_free = !stage->gate->draining &&
+                         !due_has_transfer(stage->due) &&
+                         gate_transfers_room(stage->gate) > 0,
     };
 }
 
 void stage_outcome(struct stage *stage, struct job *job,
                    const struct outcome *outcome)
 {
-    assert(job->phase == JOB_ACTING);
+    /* A transfer goes on while its row is saved. */
+    assert(job->phase == JOB_ACTING || job->task.row.state == READY);
     assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
     stage->hooks->on_outcome(stage->context, job, outcome);
 }

@@ -19,7 +19,12 @@ struct tidy {
 
 bool tidy_is_due(const struct job *job, enum task_state next)
 {
-    return job->task.row.state == READY && (next == FAILED || next == CLOSED) &&
+    const struct task *task = &job->task;
+    /* Who had it before may have been READY without a word in its row. */
+    const bool begun =
+        task->row.state == READY ||
+        (task->row.state == RUNNING && task->memo.strange_until_ms != 0);
+    return begun && (next == FAILED || next == CLOSED) &&
            !(job->effect && job->effect->tidied);
 }
 
@@ -87,7 +92,7 @@ bool tidy_begin(struct stage *stage, struct job *job,
                 const struct outcome *outcome)
 {
     struct effect *effect = job->effect;
-    assert(job->task.row.state == READY);
+    assert(job->task.row.state == READY || job->task.row.state == RUNNING);
     assert(effect && effect->facts && !effect->tidied);
     struct tidy *tidy = calloc(1, sizeof *tidy);
     if (!tidy) {

@@ -178,11 +178,16 @@ void turn_soon(struct turns *turns)
     ties_ask_soon(&turns->ties);
 }
 
+void turn_look_again(struct turns *turns)
+{
+    turns->resync_later = true;
+    loop_timer_set(turns->memory_timer, MEMORY_MS);
+}
+
 void turn_short_of_memory(struct turns *turns)
 {
     log_at(LOG_ERROR, "no memory for a task of ours; it is read again soon");
-    turns->resync_later = true;
-    loop_timer_set(turns->memory_timer, MEMORY_MS);
+    turn_look_again(turns);
 }
 
 /** There may be memory by now. */

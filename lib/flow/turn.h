@@ -133,4 +133,8 @@ void turn_go_on(struct turns *turns);
  * there may be memory. */
 void turn_short_of_memory(struct turns *turns);
 
+/** The same, without a word of memory: what we have of a row is not what is
+ * stored. */
+void turn_look_again(struct turns *turns);
+
 #endif

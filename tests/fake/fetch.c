@@ -146,7 +146,12 @@ static void head(struct op *op)
         op_on_loop(op, SLOW_MS, drip);
         return;
     }
-    op_on_loop(op, 1, piece);
+    int64_t slow_ms = provider_slow_ms(world->provider, fetch->url);
+    if (world_chance(world, world->provider->chaos)) {
+        struck("download slow"); /* about as long as a row may wait for it */
+        slow_ms = 1900 + world_pick(world, 200);
+    }
+    op_on_loop(op, 1 + slow_ms, piece);
 }
 
 struct fetch *fetch_start(struct fetcher *fetcher, struct str url,

@@ -435,17 +435,30 @@ void provider_video(const struct sale *sale, int index, struct buf *body)
     add_box(body, "mdat", pixels, sizeof pixels);
 }
 
-bool provider_drips(const struct provider *provider, struct str url)
+static const struct plan *plan_at(const struct provider *provider,
+                                  struct str url)
 {
     for (size_t i = 0; i < provider->sales_len; i++) {
         const struct sale *sale = provider->sales[i];
         char part[44];
         snprintf(part, sizeof part, "/%s/", sale->id);
-        if (sale->plan.drips && str_find_nocase(url, str_of(part)) >= 0) {
-            return true;
+        if (str_find_nocase(url, str_of(part)) >= 0) {
+            return &sale->plan;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool provider_drips(const struct provider *provider, struct str url)
+{
+    const struct plan *plan = plan_at(provider, url);
+    return plan && plan->drips;
+}
+
+int64_t provider_slow_ms(const struct provider *provider, struct str url)
+{
+    const struct plan *plan = plan_at(provider, url);
+    return plan ? plan->slow_ms : 0;
 }
 
 /** Bodies that are not what was made. */

@@ -49,6 +49,7 @@ struct plan {
     bool unknown;        /* its id is denied */
     bool no_video;       /* what is served is no MP4 */
     bool drips;          /* it comes a byte a second */
+    int64_t slow_ms;     /* from a body's head to the rest of it */
     int bad_bodies;      /* the first so many are none, each another */
     bool unmeasured;     /* served without a length: the connection's end */
     int cuts;            /* so many of those, from the first, come cut */
@@ -124,6 +125,9 @@ struct answer provider_get(struct provider *provider, struct str url,
 
 /** Whether the host of that URL gives a byte a second. */
 bool provider_drips(const struct provider *provider, struct str url);
+
+/** Of the sale that serves that URL; 0: none does. */
+int64_t provider_slow_ms(const struct provider *provider, struct str url);
 
 /**
  * What a URL serves; 200, 403 or 404.

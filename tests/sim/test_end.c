@@ -304,7 +304,7 @@ static void stored_already(bool early)
     struct node *w1;
     struct world *world = one(provider_usual_plan(), "", &w1);
     world->storage->early = early;
-    until_state(world, "a", READY, MINUTE_MS);
+    until_state(world, "a", RUNNING, MINUTE_MS);
     while (world->storage->len == 0) {
         assert_true(world_turn(world));
     }

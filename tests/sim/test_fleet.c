@@ -261,7 +261,7 @@ TEST_CASE(a_drain_that_runs_out_of_time__leaves_the_rest_to_others)
     struct node *w2 = node_start(world, "w2", NULL);
     until_closed(world, 10 * MINUTE_MS);
     world_ask(world, "b"); /* w2 has all partitions by now */
-    until_state(world, "b", READY, MINUTE_MS);
+    until_state(world, "b", RUNNING, MINUTE_MS);
     until_closed(world, MINUTE_MS);
     assert_int_equal(times_told(world, "completed\n"), 2);
     assert_int_equal(world->provider->sales_len, 2);
@@ -465,6 +465,11 @@ TEST_CASE(an_answer__of_the_store_is_lost__nothing_is_done_twice)
             provider_script(world, "a", "429");
         } else if (cases[i / 2].of == SUBMITTING) {
             provider_script(world, "a", "lost_reply");
+        }
+        if (cases[i / 2].of == READY) {
+            struct plan plan = provider_usual_plan();
+            plan.cuts = 1; /* else nobody stores that it is ready */
+            provider_plan(world, "a", plan);
         }
         tables_lose(world, cases[i / 2].unit, cases[i / 2].of, i % 2);
         if (cases[i / 2].unit == UNIT_CLAIM) {

@@ -54,6 +54,78 @@ TEST_CASE(an_id__used_again_for_something_else__is_rejected)
     close_world(world);
 }
 
+static bool is_finished(void *context)
+{
+    return times_told(context, "a running > ready (FINISHED)") > 0;
+}
+
+#define EXTEND                                                                 \
+    "{\"request_id\":\"b\",\"request\":{\"prompt\":\"b\","                     \
+    "\"extend_from_task_id\":\"task_1\"}}"
+
+/** Its row says RUNNING as long as its transfer is quick. */
+TEST_CASE(an_extend__of_what_is_fetched_right_now__is_taken)
+{
+    struct world *world = world_open(1);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct plan plan = provider_usual_plan();
+    plan.slow_ms = 1500;
+    provider_plan(world, "a", plan);
+    world_ask(world, "a");
+    assert_true(world_run_until(world, is_finished, world, MINUTE_MS));
+    assert_int_equal(state_of(world, "a"), RUNNING);
+    kafka_request(world, EXTEND);
+    until_state(world, "b", QUEUED, 5000);
+    until_closed(world, 2 * MINUTE_MS);
+    assert_int_equal(times_told(world, "event b completed\n"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
+TEST_CASE(an_extend__of_what_runs__is_refused_after_5_s__and_holds_up_nobody)
+{
+    struct world *world = world_open(1);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = HOUR_MS;
+    provider_plan(world, "a", plan);
+    world_ask(world, "a");
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    kafka_request(world, EXTEND);
+    world_ask(world, "c");
+    until_state(world, "c", RUNNING, 3000);
+    assert_int_equal(times_told(world, "b > "), 0);
+    world_run_for(world, 6000);
+    assert_int_equal(times_told(world, "event b failed invalid_request\n"), 1);
+    until_closed(world, 2 * HOUR_MS);
+    node_free(w1);
+    close_world(world);
+}
+
+/** What waits for its source is given back to Kafka, not lost. */
+TEST_CASE(an_extend__that_waits_as_its_worker_drains__comes_again)
+{
+    struct world *world = world_open(1);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct plan plan = provider_usual_plan();
+    plan.run_ms = MINUTE_MS;
+    provider_plan(world, "a", plan);
+    world_ask(world, "a");
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    kafka_request(world, EXTEND);
+    world_run_for(world, 2000);
+    node_drain(w1);
+    assert_true(world_run_until(world, node_is_drained, w1, 3000));
+    assert_int_equal(times_told(world, "b > "), 0);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 20000);
+    assert_int_equal(times_told(world, "event b failed invalid_request\n"), 1);
+    until_closed(world, 5 * MINUTE_MS);
+    node_free(w1);
+    node_free(w2);
+    close_world(world);
+}
+
 TEST_CASE(messages__that_name_no_request__are_rejected)
 {
     struct world *world = world_open(4);

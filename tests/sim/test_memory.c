@@ -276,6 +276,9 @@ static void store_answers_lost(struct cast *cast)
     tables_lose(cast->world, UNIT_CLAIM, QUEUED, true);
     ask(cast, "b", "");
     world_run_for(cast->world, 4000);
+    struct plan cut = provider_usual_plan();
+    cut.cuts = 1;
+    provider_plan(cast->world, "c", cut);
     tables_lose(cast->world, UNIT_SAVE, READY, true);
     ask(cast, "c", "");
     world_run_for(cast->world, 60000);

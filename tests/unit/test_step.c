@@ -137,6 +137,11 @@ static const struct spec specs[] = {
     ROW(READY,      G(0),                                     O(TAKEN_OVER),                                    M,          READY,      0,      NO,                      NOW,     1, false, NONE)
     ROW(READY,      G(.deadline = M),                         O(TIME_UP),                                       9 * H,      READY,      0,      NO,                      NOW,     1, false, NONE)
     ROW(READY,      G(0),                                     O(ACCEPTED, ID),                                     M,          READY,      0,      NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(0),                                     O(TAKES_LONG),                                    M,          READY,      0,      NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.memo = {.unsaved = true}),             O(TAKES_LONG),                                    M,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.memo = {.unsaved = true}),             O(STORED, .stored_ms = T0 + M),                      M,          SUCCEEDED,  END,    NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.memo = {.unsaved = true}),             O(FETCH_FAILED),                                  M,          READY,      SAVE,   NO,                      S / 2,   1, false, NONE)
+    ROW(READY,      G(.memo = {.unsaved = true}),             O(OVERSIZE),                                      M,          FAILED,     END,    FAILURE_ASSET_UNUSABLE,  NOW,     1, false, NONE)
     ROW(READY,      G(0),                                     O(STORED, .stored_ms = T0 + M),                      M,          SUCCEEDED,  END,    NO,                      NOW,     1, false, NONE)
     ROW(READY,      G(.late = true),                          O(STORED, .stored_ms = T0 + M),                      M,          SUCCEEDED,  END,    NO,                      NOW,     1, false, NONE)
     ROW(READY,      G(0),                                     O(FETCH_FAILED),                                  M,          READY,      0,      NO,                      S / 2,   1, false, NONE)
@@ -214,15 +219,15 @@ static const struct spec specs[] = {
 
 /* Which outcomes can happen in which state, in the order of OUTCOMES. */
 static const char *const possible[TASK_STATES_LEN] = {
-    /*              CTTC AARPRUI SFUDM SFFUOS AU */
-    [QUEUED]     = "xxxx ....... ..... ...... ..",
-    [SUBMITTING] = ".xxx xxxxxxx ..... ...... ..",
-    [RUNNING]    = ".xxx x...... xxxxx ...... ..",
-    [READY]      = ".xxx x...... xxxxx xxxxxx ..",
-    [SUCCEEDED]  = ".xxx x...... ..... ...... xx",
-    [FAILED]     = ".xxx x...... ..... ...... xx",
-    [LATE]       = ".xxx x...... xxxxx ...... ..",
-    [CLOSED]     = ".... ....... ..... ...... ..",
+    /*              CTTC AARPRUI SFUDM TSFFUOS AU */
+    [QUEUED]     = "xxxx ....... ..... ....... ..",
+    [SUBMITTING] = ".xxx xxxxxxx ..... ....... ..",
+    [RUNNING]    = ".xxx x...... xxxxx ....... ..",
+    [READY]      = ".xxx x...... xxxxx xxxxxxx ..",
+    [SUCCEEDED]  = ".xxx x...... ..... ....... xx",
+    [FAILED]     = ".xxx x...... ..... ....... xx",
+    [LATE]       = ".xxx x...... xxxxx ....... ..",
+    [CLOSED]     = ".... ....... ..... ....... ..",
 };
 /* clang-format on */
 
@@ -547,6 +552,84 @@ TEST_CASE(a_late_task__that_fails_in_any_way__tells_no_second_failure)
     }
 }
 
+/** A fresh poll says it again, but in LATE only an hour later. */
+TEST_CASE(finished__where_a_transfer_begins_at_once__is_not_saved)
+{
+    struct policy policy = usual(DOUBT_AUTO);
+    const struct outcome with_url =
+        O(FINISHED, .result = {URL, sizeof URL - 1});
+    const struct {
+        enum task_state from;
+        bool free;
+        bool url;
+        bool save;
+    } cases[] = {
+        {RUNNING, true, true, false}, {RUNNING, false, true, true},
+        {RUNNING, true, false, true}, {LATE, true, true, true},
+        {LATE, false, true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct outcome none = O(FINISHED);
+        const struct task task =
+            task_of(cases[i].from, &G(.late = cases[i].from == LATE));
+        policy.transfer_free = cases[i].free;
+        struct step step =
+            task_step(&task, cases[i].url ? &with_url : &none, &policy, T0 + M);
+        assert_int_equal(step.next.row.state, READY);
+        assert_int_equal(step.save, cases[i].save);
+        assert_int_equal(step.next.memo.unsaved, !cases[i].save);
+        assert_int_equal(step.next.row.version, 7 + cases[i].save);
+        step.next = go(step.next, O(FETCH_FAILED), &policy, 2 * M);
+        assert_false(step.next.memo.unsaved);
+        assert_int_equal(step.next.row.version, 8);
+        task_row_done(&step.next.row);
+    }
+}
+
+/** Who had it may have been told that it is finished, and stored its video. */
+TEST_CASE(running_taken_over__past_its_deadline__waits_for_an_answer)
+{
+    const struct policy policy = usual(DOUBT_AUTO);
+    struct task task = task_of(RUNNING, &G(.deadline = M));
+    task = go(task, O(TAKEN_OVER), &policy, H);
+    assert_false(task_time_is_up(&task, policy.late_ms, T0 + H + S));
+    task = go(task, O(TIME_UP), &policy, H + S);
+    assert_int_equal(task.row.state, RUNNING);
+    struct step step = task_step(&task, &O(MISSED), &policy, T0 + H + 2 * S);
+    assert_int_equal(step.next.row.state, RUNNING);
+    assert_true(step.due_ms > T0 + H + 2 * S); /* no poll after the other */
+    task = step.next;
+    task = go(task, O(DENIED), &policy, H + 3 * S); /* a stranger's word */
+    assert_false(task_time_is_up(&task, policy.late_ms, T0 + H + 4 * S));
+    const struct task answered = go(task, O(STILL_RUNNING), &policy, H + 9 * S);
+    assert_true(task_time_is_up(&answered, policy.late_ms, T0 + H + 9 * S));
+    assert_false(task_time_is_up(&task, policy.late_ms, T0 + H + 10 * M - 1));
+    assert_true(task_time_is_up(&task, policy.late_ms, T0 + H + 10 * M));
+    task = go(task, O(TIME_UP), &policy, H + 10 * M);
+    assert_int_equal(task.row.kind, FAILURE_TIMED_OUT);
+}
+
+TEST_CASE(running_taken_over__cancelled__waits_for_an_answer)
+{
+    const struct policy policy = usual(DOUBT_AUTO);
+    const struct outcome there = O(FINISHED, .result = {URL, sizeof URL - 1});
+    const struct task taken =
+        go(task_of(RUNNING, &G(0)), O(TAKEN_OVER), &policy, M);
+    struct task task = go(taken, O(CANCEL_ORDERED), &policy, M + S);
+    assert_int_equal(task.row.state, RUNNING);
+    assert_true(task.memo.cancel);
+    struct task home = go(task, there, &policy, M + 2 * S);
+    assert_int_equal(home.row.state, READY);
+    task_row_done(&home.row);
+    task = go(task, O(STILL_RUNNING), &policy, M + 2 * S);
+    assert_int_equal(task.row.kind, FAILURE_CANCELLED);
+    task = go(taken, O(CANCEL_ORDERED), &policy, 11 * M);
+    assert_int_equal(task.row.kind, FAILURE_CANCELLED);
+    task = go(taken, O(STILL_RUNNING), &policy, 2 * M);
+    task = go(task, O(CANCEL_ORDERED), &policy, 3 * M);
+    assert_int_equal(task.row.kind, FAILURE_CANCELLED);
+}
+
 TEST_CASE(task_time_is_up__who_polls__asks_as_the_step_does)
 {
     static const enum task_state froms[] = {RUNNING, LATE};
@@ -556,9 +639,8 @@ TEST_CASE(task_time_is_up__who_polls__asks_as_the_step_does)
             task_of(froms[i], &G(.late = froms[i] == LATE));
         for (int64_t at = M; at < 30 * H; at += 7 * M) {
             struct step step = task_step(&task, &O(TIME_UP), &policy, T0 + at);
-            assert_int_equal(
-                task_time_is_up(&task.row, policy.late_ms, T0 + at),
-                step.next.row.state != froms[i]);
+            assert_int_equal(task_time_is_up(&task, policy.late_ms, T0 + at),
+                             step.next.row.state != froms[i]);
         }
     }
 }

@@ -312,7 +312,7 @@ MUTANTS = [
      "now_ms >= row->deadline_ms", ["unit/step", "sim/ready"]),
     ("a taken-over task is asked for without end", "lib/core/move.c",
      "!memo->answered && now_ms < memo->strange_until_ms",
-     "!memo->answered && memo->strange_until_ms", ["unit/step", "sim/ready"]),
+     "!memo->answered && now_ms < memo->strange_until_ms * 2", ["unit/step", "sim/ready"]),
     ("a taken-over task is polled without a pause", "lib/core/move.c",
      "until_ms = longer(until_ms, m->memo->strange_until_ms);", "",
      ["unit/step"]),

@@ -34,18 +34,31 @@ TEST_CASE(task_expires_ms__no_time_named__a_day_after_completion)
 
 TEST_CASE(task_time_is_up__running__at_the_deadline)
 {
-    const struct task_row row = {.state = RUNNING, .deadline_ms = T0};
-    assert_false(task_time_is_up(&row, H, T0 - 1));
-    assert_true(task_time_is_up(&row, H, T0));
+    const struct task task = {.row = {.state = RUNNING, .deadline_ms = T0}};
+    assert_false(task_time_is_up(&task, H, T0 - 1));
+    assert_true(task_time_is_up(&task, H, T0));
+}
+
+TEST_CASE(task_time_is_up__taken_over__not_before_an_answer)
+{
+    struct task task = {.row = {.state = RUNNING, .deadline_ms = T0},
+                        .memo.strange_until_ms = T0 + M};
+    assert_true(task_is_strange(&task, T0 + M - 1));
+    assert_false(task_time_is_up(&task, H, T0 + M - 1));
+    assert_false(task_is_strange(&task, T0 + M));
+    assert_true(task_time_is_up(&task, H, T0 + M));
+    task.memo.answered = true;
+    assert_false(task_is_strange(&task, T0));
+    assert_true(task_time_is_up(&task, H, T0));
 }
 
 TEST_CASE(task_time_is_up__late__counts_from_the_first_send)
 {
-    const struct task_row row = {
-        .state = LATE, .submitted_ms = T0, .deadline_ms = T0};
-    assert_int_equal(task_late_until_ms(&row, H), T0 + H);
-    assert_false(task_time_is_up(&row, H, T0 + H - 1));
-    assert_true(task_time_is_up(&row, H, T0 + H));
+    const struct task task = {
+        .row = {.state = LATE, .submitted_ms = T0, .deadline_ms = T0}};
+    assert_int_equal(task_late_until_ms(&task.row, H), T0 + H);
+    assert_false(task_time_is_up(&task, H, T0 + H - 1));
+    assert_true(task_time_is_up(&task, H, T0 + H));
 }
 
 TESTS_RUN(NULL, NULL)

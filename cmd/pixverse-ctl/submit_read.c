@@ -361,6 +361,7 @@ static const char *reject_words(enum request_reject reject)
             "request_id is not 1 to 128 of A-Z a-z 0-9 . _ -, the first a "
             "letter or digit (bad_request_id)",
         [REQUEST_ID_REUSED] = "",
+        [REQUEST_TOO_OLD] = "",
     };
     return words[reject];
 }

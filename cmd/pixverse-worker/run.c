@@ -39,6 +39,7 @@ static struct stage_options stage_options(const struct settings *s)
         .late_ms = s->late_ms,
         .lease_ms = s->lease_ms,
         .submit_doubt = s->submit_doubt,
+        .days = {.history = s->history_days, .ids = s->ids_days},
     };
     o.apimart.base_url = str_of(s->apimart_base_url);
     o.apimart.key = str_of(s->apimart_api_key);

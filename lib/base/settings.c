@@ -408,6 +408,24 @@ static void warn_of_misspelt(struct reading *reading)
     }
 }
 
+/** An id is known for as long at least as what it names is kept. */
+static void judge_days(struct reading *reading)
+{
+    const struct settings *s = reading->settings;
+    const long long history = s->history_days;
+    if (s->ids_days && !history) {
+        buf_printf(reading->faults,
+                   "IDS_DAYS: value %lld where HISTORY_DAYS is 0 (all history "
+                   "is kept), allowed: 0, or HISTORY_DAYS set too\n",
+                   (long long)s->ids_days);
+    } else if (s->ids_days && s->ids_days < s->history_days) {
+        buf_printf(reading->faults,
+                   "IDS_DAYS: value %lld is less than HISTORY_DAYS (%lld), "
+                   "allowed: 0 (for ever) or %lld..36500\n",
+                   (long long)s->ids_days, history, history);
+    }
+}
+
 bool settings_read(struct settings *settings, const char *const *env,
                    enum settings_need need, struct buf *faults,
                    struct buf *warnings)
@@ -431,6 +449,7 @@ bool settings_read(struct settings *settings, const char *const *env,
     for (size_t i = 0; i < COUNT(numbers); i++) {
         read_number(&reading, &numbers[i]);
     }
+    judge_days(&reading);
     for (size_t i = 0; i < COUNT(choices); i++) {
         read_choice(&reading, &choices[i]);
     }

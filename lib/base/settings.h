@@ -88,6 +88,10 @@ enum submit_doubt {
       "from acceptance upstream, where a request names no deadline")            \
     X(late_ms, "LATE_MS", 86400000, 1, 2592000000,                           \
       "from acceptance: how long a timed-out task is still polled")             \
+    X(history_days, "HISTORY_DAYS", 0, 0, 36500,                                \
+      "whole days (UTC) for which ended requests are kept; 0: for ever")        \
+    X(ids_days, "IDS_DAYS", 0, 0, 36500,                                        \
+      "days for which ids are known; HISTORY_DAYS at least; 0: for ever")       \
     X(lease_ms, "LEASE_MS", 5000, 100, 600000,                                  \
       "a worker that stands still for so long is taken for dead")               \
     X(drain_ms, "DRAIN_MS", 55000, 0, 3600000,                                  \

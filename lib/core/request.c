@@ -18,6 +18,7 @@ const char *request_reject_name(enum request_reject reject)
         [REQUEST_NO_REQUEST_ID] = "no_request_id",
         [REQUEST_BAD_REQUEST_ID] = "bad_request_id",
         [REQUEST_ID_REUSED] = "request_id_reused",
+        [REQUEST_TOO_OLD] = "too_old",
     };
     return names[reject];
 }

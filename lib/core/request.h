@@ -26,6 +26,7 @@ enum request_reject {
     REQUEST_NO_REQUEST_ID,  /* no_request_id */
     REQUEST_BAD_REQUEST_ID, /* bad_request_id */
     REQUEST_ID_REUSED,      /* request_id_reused: found by the store */
+    REQUEST_TOO_OLD,        /* too_old: found by the store */
 };
 
 /** All slices live in the arena that request_read() was given. */

@@ -59,7 +59,13 @@ struct intake_row {
     struct str event;
 };
 
-enum intake_verdict { INTAKE_NEW, INTAKE_REPEAT, INTAKE_REUSED, INTAKE_POISON };
+enum intake_verdict {
+    INTAKE_NEW,
+    INTAKE_REPEAT,
+    INTAKE_REUSED,
+    INTAKE_TOO_OLD, /* not known, and ids of its time are forgotten */
+    INTAKE_POISON,
+};
 
 struct intake_result {
     /** ERR_NONE: verdicts hold. Else the batch is to come again; ERR_PERMANENT:
@@ -73,13 +79,16 @@ struct intake_result {
 typedef void intake_fn(void *context, const struct intake_result *result);
 
 /**
- * Insert a batch in one commit; an id that is there is compared by content.
- * INTAKE_POISON: PostgreSQL refuses this one row's data, for ever.
+ * Insert a batch in one commit; an id that is there is compared by content, and
+ * known for as long from this message on. INTAKE_POISON: PostgreSQL refuses
+ * this one row's data, for ever.
  *
- * @param owner  Becomes the owner of FAILED rows.
- * @param rows   Copied.
+ * @param owner          Becomes the owner of FAILED rows.
+ * @param known_from_ms  What was produced before is taken only if its id is
+ *                       known (core/history.h); 0: anything.
+ * @param rows           Copied.
  */
-void store_intake(struct store *store, int64_t owner,
+void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context);
 

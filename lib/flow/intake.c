@@ -272,6 +272,12 @@ static void settle_item(struct intake *intake, struct item *item,
     case INTAKE_REUSED:
         reject(&intake->rejects, item, REQUEST_ID_REUSED);
         return;
+    case INTAKE_TOO_OLD:
+        item->request.why = STR("no such id is known, and what was produced "
+                                "then may have been bought and forgotten "
+                                "(IDS_DAYS)");
+        reject(&intake->rejects, item, REQUEST_TOO_OLD);
+        return;
     case INTAKE_POISON:
         log_at(LOG_ERROR, "the store refuses the data of a message",
                LOG_STR("request_id", item->request.request_id));
@@ -400,6 +406,8 @@ static void gather(void *context, struct turn_batch *wants)
     if (intake->judged) {
         wants->rows = batch_rows(batch);
         wants->rows_len = wants->rows ? batch->len : 0;
+        wants->known_from_ms = history_known_from_ms(
+            &intake->engine->options.days, engine_now_ms(intake->engine));
     }
     intake->asked = wants->sources_len || wants->rows_len;
     if (!intake->asked) {

@@ -1,6 +1,7 @@
 #ifndef FLOW_STAGE_H
 #define FLOW_STAGE_H
 
+#include "core/history.h"
 #include "core/apimart.h"
 #include "core/policy.h"
 #include "edge/bucket.h"
@@ -26,6 +27,7 @@
 struct stage_options {
     struct apimart apimart;
     enum submit_doubt submit_doubt;
+    struct history_days days;
     const char *event_topic;
     const char *progress_topic; /* null: off */
     const char *key_template;

@@ -66,7 +66,7 @@ static int64_t ask_intake(struct turns *turns)
          * tells their end, even if this process dies now. */
         turns->moved += batch.rows_len;
         CRASHPOINT("intake_before");
-        store_intake(store, 0, batch.rows, batch.rows_len,
+        store_intake(store, 0, batch.known_from_ms, batch.rows, batch.rows_len,
                      turns->intake->on_stored, turns->intake_context);
         CRASHPOINT("intake_sent");
     }

@@ -40,6 +40,7 @@ struct turn_batch {
     size_t sources_len;
     const struct intake_row *rows; /* to insert */
     size_t rows_len;
+    int64_t known_from_ms; /* what is older comes in only if it is known */
 };
 
 /** The intake's part. What fails it asks for again, when it likes. */

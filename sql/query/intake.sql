@@ -1,28 +1,31 @@
 -- New requests, in the order of their ids, so that two batches can't wait for
 -- each other; none twice. At fault (with an event): ended from the start. What was
 -- produced before the database was set back may have been sent then, and waits in
--- doubt.
--- $15 owner of those at fault.
+-- doubt. What is older than the ids that are known comes in only where it is known.
+-- $15 when the last message of its id was produced, $16 owner of those at fault,
+-- $17 since when ids are known, as our settings say.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
         $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
-        $11::text[], $12::bigint[], $13::text[], $14::bigint[]
+        $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::bigint[]
     ) AS v(
         request_id, content, tenant, mode, priority, deadline_seconds,
         metadata, warnings, traceparent, tracestate, body, received_ms, event,
-        produced_ms)
+        produced_ms, newest_ms)
 ), old AS MATERIALIZED (
     SELECT v.request_id, greatest(0, least(v.received_ms, v.produced_ms)) AS ms
     FROM v, meta WHERE v.produced_ms < meta.rewound_ms
 ), n AS (
     INSERT INTO request (
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, received_ms)
+        metadata, warnings, traceparent, tracestate, body, received_ms, seen_ms)
     SELECT
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, received_ms
+        metadata, warnings, traceparent, tracestate, body, received_ms,
+        greatest(received_ms, newest_ms)
     FROM v
+    WHERE newest_ms >= greatest($17::bigint, (SELECT known_from_ms FROM meta))
     ON CONFLICT (request_id) DO NOTHING
     RETURNING *
 ), e AS MATERIALIZED (
@@ -41,7 +44,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :FAILED, $15::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :FAILED, $16::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, NULL
     FROM e WHERE event IS NOT NULL
@@ -49,7 +52,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO closed (
         :closed_columns)
     SELECT
-        id, :CLOSED, $15::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :CLOSED, $16::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, event
     FROM e WHERE event IS NOT NULL

@@ -1,4 +1,6 @@
--- What came in: one row per request id, for ever; never changed.
+-- What came in: one row per request id. Never changed, but for seen_ms, until its
+-- history is pruned: then id, request_id, content and the times stay, which tell a
+-- repeat from a new request. Those go when ids of their time are forgotten.
 CREATE TABLE request (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     request_id text COLLATE "C" NOT NULL UNIQUE,
@@ -11,9 +13,15 @@ CREATE TABLE request (
     warnings text NOT NULL,            -- JSON array
     traceparent text,
     tracestate text,
-    body text,                         -- the bytes of every send; null: at fault
-    received_ms bigint NOT NULL
+    body text,                         -- the bytes of every send; null: at fault,
+                                       -- or pruned
+    received_ms bigint NOT NULL,
+    seen_ms bigint NOT NULL            -- the later of received_ms and the Kafka time
+        DEFAULT 9223372036854775807,   -- of the last message that named it; the
+                                       -- largest number: one had no time
+    pruned_ms bigint                   -- null: it was not
 );
+CREATE INDEX request_pruned ON request (seen_ms) WHERE pruned_ms IS NOT NULL;
 
 -- What is in flight: as small as the fleet's work. A row is born at the claim, and
 -- goes back to waiting or on to closed. No index on a column that a save changes:
@@ -193,7 +201,11 @@ CREATE TABLE meta (
     number integer NOT NULL,
     program_min integer NOT NULL,
     salt bytea NOT NULL CHECK (octet_length(salt) = 32),
-    rewound_ms bigint NOT NULL DEFAULT 0 -- pixverse-ctl rewind; 0: never
+    rewound_ms bigint NOT NULL DEFAULT 0, -- pixverse-ctl rewind; 0: never
+    known_from_ms bigint NOT NULL DEFAULT 0, -- ids not seen since are forgotten: an
+                                       -- older message of none that is known may
+                                       -- have been bought. Never set back
+    known_moved_ms bigint NOT NULL DEFAULT 0 -- when that was last moved
 );
 -- Three UUIDs bring 366 random bits: no extension is needed.
 INSERT INTO meta (number, program_min, salt)

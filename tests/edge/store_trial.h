@@ -301,12 +301,20 @@ static inline void trial_on_intake(void *context,
 }
 
 static inline struct intake_result
-trial_intake(struct trial *trial, const struct intake_row *rows, size_t len)
+trial_intake_from(struct trial *trial, int64_t known_from_ms,
+                  const struct intake_row *rows, size_t len)
 {
     struct trial_answer answer = {.trial = trial};
-    store_intake(trial->store, 0, rows, len, trial_on_intake, &answer);
+    store_intake(trial->store, 0, known_from_ms, rows, len, trial_on_intake,
+                 &answer);
     trial_wait(trial);
     return answer.intake;
+}
+
+static inline struct intake_result
+trial_intake(struct trial *trial, const struct intake_row *rows, size_t len)
+{
+    return trial_intake_from(trial, 0, rows, len);
 }
 
 /** A good request; its content is that of its id. */

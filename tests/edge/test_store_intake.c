@@ -45,6 +45,73 @@ TEST(intake__the_same_again__is_a_repeat)
     assert_int_equal(trial_number(trial, "SELECT priority FROM request"), 5);
 }
 
+TEST(intake__older_than_ids_are_known__only_a_repeat_comes_in)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[6];
+    for (int i = 0; i < 6; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].produced_ms = TRIAL_NOW - 5000;
+    }
+    assert_int_equal(trial_intake(trial, rows, 2).verdicts[1], INTAKE_NEW);
+    rows[1].content[0] ^= 1;
+    rows[3].produced_ms = TRIAL_NOW;
+    rows[4].produced_ms = 0; /* nobody can say that it is old */
+    rows[5] = rows[3];
+    rows[5].produced_ms = TRIAL_NOW - 5000; /* beside a newer one */
+    const enum intake_verdict expected[] = {INTAKE_REPEAT,  INTAKE_REUSED,
+                                            INTAKE_TOO_OLD, INTAKE_NEW,
+                                            INTAKE_NEW,     INTAKE_REPEAT};
+    struct intake_result result =
+        trial_intake_from(trial, TRIAL_NOW - 4999, rows, 6);
+    assert_int_equal(result.err.kind, ERR_NONE);
+    assert_memory_equal(result.verdicts, expected, sizeof expected);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM request"), 4);
+    assert_int_equal(
+        trial_intake_from(trial, TRIAL_NOW - 5000, &rows[2], 1).verdicts[0],
+        INTAKE_NEW);
+}
+
+TEST(intake__ids_were_forgotten__whatever_our_setting_says_now)
+{
+    struct trial *trial = *state;
+    struct intake_row row = trial_request(trial, 1);
+    row.produced_ms = TRIAL_NOW - 5000;
+    trial_sql(trial, "UPDATE meta SET known_from_ms = %lld",
+              (long long)TRIAL_NOW - 4999);
+    assert_int_equal(trial_intake(trial, &row, 1).verdicts[0], INTAKE_TOO_OLD);
+    assert_int_equal(trial_intake_from(trial, 1, &row, 1).verdicts[0],
+                     INTAKE_TOO_OLD);
+    trial_sql(trial, "UPDATE meta SET known_from_ms = 0");
+    assert_int_equal(trial_intake(trial, &row, 1).verdicts[0], INTAKE_NEW);
+}
+
+TEST(intake__a_later_message_of_an_id__keeps_it_known_for_longer)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[2] = {trial_request(trial, 1),
+                                 trial_request(trial, 1)};
+    rows[0].produced_ms = TRIAL_NOW - 1000;
+    static const char seen[] = "SELECT seen_ms - received_ms FROM request";
+    assert_int_equal(trial_intake(trial, rows, 1).verdicts[0], INTAKE_NEW);
+    assert_int_equal(trial_number(trial, seen), 0); /* received later */
+    rows[0].produced_ms = TRIAL_NOW - 1;
+    assert_int_equal(trial_intake(trial, rows, 1).verdicts[0], INTAKE_REPEAT);
+    assert_int_equal(trial_number(trial, seen), 0);
+    rows[1].produced_ms = TRIAL_NOW + 70;
+    assert_int_equal(trial_intake(trial, rows, 2).verdicts[1], INTAKE_REPEAT);
+    assert_int_equal(trial_number(trial, seen), 70);
+    rows[1].produced_ms = TRIAL_NOW + 90;
+    rows[1].content[0] ^= 1; /* else it would be bought after the topic is read
+                              * again */
+    assert_int_equal(trial_intake(trial, rows, 2).verdicts[1], INTAKE_REUSED);
+    assert_int_equal(trial_number(trial, seen), 90);
+    rows[0].produced_ms = 0;
+    assert_int_equal(trial_intake(trial, rows, 1).verdicts[0], INTAKE_REPEAT);
+    assert_string_equal(trial_sql(trial, "SELECT seen_ms FROM request"),
+                        "9223372036854775807");
+}
+
 TEST(intake__one_id_twice_in_a_batch__the_first_wins)
 {
     struct trial *trial = *state;
@@ -164,8 +231,8 @@ TEST(intake__two_stores_at_once__each_id_is_new_once)
         trial_wait(trial);
     }
     struct trial_answer answers[2] = {{.trial = trial}, {.trial = trial}};
-    store_intake(trial->store, 0, rows, LEN, trial_on_intake, &answers[0]);
-    store_intake(second, 0, back, LEN, trial_on_intake, &answers[1]);
+    store_intake(trial->store, 0, 0, rows, LEN, trial_on_intake, &answers[0]);
+    store_intake(second, 0, 0, back, LEN, trial_on_intake, &answers[1]);
     while (!answers[0].intake.len || !answers[1].intake.len) {
         trial_wait(trial);
     }

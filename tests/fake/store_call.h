@@ -47,6 +47,7 @@ struct call {
         struct {
             struct intake_row *rows;
             int64_t owner;
+            int64_t known_from_ms;
             struct intake_result result;
         } intake;
         struct {

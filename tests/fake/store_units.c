@@ -62,7 +62,10 @@ static void run_intake(struct call *call)
     for (size_t i = 0; i < result->len; i++) {
         const struct intake_row *row = &call->intake.rows[i];
         const struct record_of *there = record_named(tables, row->request_id);
-        if (!there) {
+        if (!there && row->produced_ms &&
+            row->produced_ms < call->intake.known_from_ms) {
+            result->verdicts[i] = INTAKE_TOO_OLD;
+        } else if (!there) {
             result->ids[i] = insert(tables, row, call->intake.owner);
             result->verdicts[i] = INTAKE_NEW;
         } else {
@@ -79,7 +82,7 @@ static void answer_intake(struct call *call)
     call->on_intake(call->context, &call->intake.result);
 }
 
-void store_intake(struct store *store, int64_t owner,
+void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context)
 {
@@ -88,6 +91,7 @@ void store_intake(struct store *store, int64_t owner,
     call->on_intake = on_result;
     call->unit = UNIT_INTAKE;
     call->intake.owner = owner;
+    call->intake.known_from_ms = known_from_ms;
     call->intake.rows = arena_alloc(arena, (len + 1) * sizeof *rows);
     for (size_t i = 0; i < len; i++) {
         copy_request(arena, &call->intake.rows[i], &rows[i]);

@@ -126,6 +126,29 @@ TEST_CASE(an_extend__that_waits_as_its_worker_drains__comes_again)
     close_world(world);
 }
 
+TEST_CASE(a_message__older_than_ids_are_known__is_rejected_unless_it_is_known)
+{
+    struct world *world = world_open(31);
+    struct stage_options options = node_options();
+    options.days = (struct history_days){.history = 1, .ids = 2};
+    struct node *w1 = node_start(world, "w1", &options);
+    const int64_t two_days_ms = 2 * HISTORY_DAY_MS;
+    world->kafka->produced_ms = world_clock_ms(world) - two_days_ms + MINUTE_MS;
+    world_ask(world, "a");
+    until_closed(world, MINUTE_MS);
+    world->kafka->produced_ms = world_clock_ms(world) - two_days_ms - MINUTE_MS;
+    world_ask(world, "a");
+    world_ask(world, "b");
+    world_run_for(world, MINUTE_MS);
+    const struct kafka *kafka = world->kafka;
+    const char *headers = kafka->records[kafka->records_len - 1].headers;
+    assert_int_equal(times_told(world, "rejected k too_old"), 1);
+    assert_non_null(strstr(headers, "error_detail=no such id is known"));
+    assert_int_equal(world->provider->sales_len, 1);
+    node_free(w1);
+    close_world(world);
+}
+
 TEST_CASE(messages__that_name_no_request__are_rejected)
 {
     struct world *world = world_open(4);

@@ -388,6 +388,7 @@ TEST_CASE_WITH(request_words__names__are_those_of_the_contract, set_up,
 {
     assert_string_equal(request_reject_name(REQUEST_ID_REUSED),
                         "request_id_reused");
+    assert_string_equal(request_reject_name(REQUEST_TOO_OLD), "too_old");
     assert_int_equal(request_mode_parse(STR("fusion")), MODE_FUSION);
     assert_int_equal(request_mode_parse(STR("")), MODE_NONE);
     assert_int_equal(request_mode_parse(STR("text")), MODE_NONE);

@@ -80,6 +80,38 @@ TEST_CASE(settings_read__many_faults__are_all_told)
     done(&got);
 }
 
+TEST_CASE(settings_read__ids_that_go_before_history__are_refused)
+{
+    struct outcome got = READ(KEY, "IDS_DAYS=30");
+    assert_false(got.fine);
+    assert_string_equal(got.faults.bytes,
+                        "IDS_DAYS: value 30 where HISTORY_DAYS is 0 (all "
+                        "history is kept), allowed: 0, or HISTORY_DAYS set "
+                        "too\n");
+    done(&got);
+    got = READ(KEY, "HISTORY_DAYS=31", "IDS_DAYS=30");
+    assert_false(got.fine);
+    assert_string_equal(got.faults.bytes,
+                        "IDS_DAYS: value 30 is less than HISTORY_DAYS (31), "
+                        "allowed: 0 (for ever) or 31..36500\n");
+    done(&got);
+    got = READ(KEY, "HISTORY_DAYS=30", "IDS_DAYS=30");
+    assert_true(got.fine);
+    assert_int_equal(got.settings.history_days, 30);
+    assert_int_equal(got.settings.ids_days, 30);
+    done(&got);
+    got = READ(KEY, "HISTORY_DAYS=30");
+    assert_true(got.fine);
+    done(&got);
+    got = READ(KEY, "HISTORY_DAYS=36501", "IDS_DAYS=-1");
+    assert_false(got.fine);
+    assert_non_null(strstr(got.faults.bytes,
+                           "HISTORY_DAYS: value \"36501\" is "
+                           "out of range, allowed: 0..36500"));
+    assert_non_null(strstr(got.faults.bytes, "IDS_DAYS: value \"-1\""));
+    done(&got);
+}
+
 TEST_CASE(settings_read__a_bad_secret__is_not_shown)
 {
     struct outcome got = READ("APIMART_API_KEY=canary\x01",

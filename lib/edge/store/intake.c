@@ -14,10 +14,13 @@ struct batch {
     /* of each first row: the content that stands under its id, in hex */
     char (*stored)[2 * DIGEST_BYTES + 1];
     size_t *firsts; /* of each row: the first one of the same id */
+    /* of each first row: when the last message of its id was produced */
+    int64_t *newest_ms;
     size_t rows_len;
     const struct intake_row **order; /* first ones, by id */
     size_t order_len;
     int64_t owner;
+    int64_t known_from_ms;
     struct ranges ranges; /* of order, still to be tried */
     size_t from;          /* under way */
     size_t to;
@@ -69,6 +72,7 @@ static bool copy_rows(struct batch *batch, const struct intake_row *rows,
     batch->order = arena_alloc(arena, (len + 1) * sizeof *batch->order);
     batch->firsts = arena_alloc(arena, (len + 1) * sizeof *batch->firsts);
     batch->stored = arena_alloc(arena, (len + 1) * sizeof *batch->stored);
+    batch->newest_ms = arena_alloc(arena, (len + 1) * sizeof(int64_t));
     batch->result.len = len;
     batch->result.ids = arena_alloc(arena, (len + 1) * sizeof(int64_t));
     batch->result.verdicts =
@@ -77,6 +81,7 @@ static bool copy_rows(struct batch *batch, const struct intake_row *rows,
         batch->rows[i] = copy_row(arena, &rows[i]);
         batch->order[i] = &batch->rows[i];
         str_hex(rows[i].content, DIGEST_BYTES, batch->stored[i]);
+        batch->newest_ms[i] = 0;
     }
     return !arena->failed;
 }
@@ -94,6 +99,11 @@ static void sort_rows(struct batch *batch)
         }
         size_t first = (size_t)(order[batch->order_len - 1] - batch->rows);
         batch->firsts[row - batch->rows] = first;
+        /* Of one without a time nobody can say that it is old. */
+        int64_t ms = row->produced_ms ? row->produced_ms : INT64_MAX;
+        if (batch->newest_ms[first] < ms) {
+            batch->newest_ms[first] = ms;
+        }
     }
 }
 
@@ -128,7 +138,8 @@ static void end_batch(struct batch *batch, const struct err *err)
     for (size_t i = 0; i < batch->rows_len && !err; i++) {
         size_t first = batch->firsts[i];
         enum intake_verdict verdict = result->verdicts[first];
-        if (verdict == INTAKE_POISON || (first == i && verdict == INTAKE_NEW)) {
+        if (verdict == INTAKE_POISON || verdict == INTAKE_TOO_OLD ||
+            (first == i && verdict == INTAKE_NEW)) {
             result->verdicts[i] = verdict;
             continue;
         }
@@ -159,19 +170,39 @@ static void on_known(void *context, struct pg_unit *unit)
         return;
     }
     const PGresult *result = unit->results[0];
-    if ((size_t)PQntuples(result) != batch->known_len) {
+    size_t found = 0;
+    for (int i = 0; i < PQntuples(result); i++) {
+        size_t at = place_of(batch, pg_str(result, i, 0));
+        bool known = !PQgetisnull(result, i, 1);
+        if (known) {
+            snprintf(batch->stored[at], sizeof batch->stored[at], "%s",
+                     PQgetvalue(result, i, 1));
+        } else if (pg_bool(result, i, 2)) {
+            batch->result.verdicts[at] = INTAKE_TOO_OLD;
+        }
+        found += known || pg_bool(result, i, 2);
+    }
+    if (found != batch->known_len) {
         /* Neither inserted nor there: nobody may take it for stored. */
         struct err err;
         err_set(&err, ERR_TRANSIENT, "a request that was there is gone");
         end_batch(batch, &err);
         return;
     }
-    for (int i = 0; i < PQntuples(result); i++) {
-        size_t at = place_of(batch, pg_str(result, i, 0));
-        snprintf(batch->stored[at], sizeof batch->stored[at], "%s",
-                 PQgetvalue(result, i, 1));
-    }
     end_batch(batch, NULL);
+}
+
+/** When the last message of this id was produced, of those in the batch. */
+static int64_t newest_ms(const struct batch *batch, size_t place)
+{
+    return batch->newest_ms[batch->order[place] - batch->rows];
+}
+
+/** Not inserted: it was there, or is too old. */
+static bool is_known(const struct batch *batch, size_t place)
+{
+    size_t at = (size_t)(batch->order[place] - batch->rows);
+    return batch->result.verdicts[at] == INTAKE_REPEAT;
 }
 
 static void ask_known(struct batch *batch)
@@ -180,12 +211,19 @@ static void ask_known(struct batch *batch)
     pg_unit_call(unit, "intake_known");
     struct buf *buf = pg_unit_array(unit);
     for (size_t i = 0; i < batch->order_len; i++) {
-        const struct intake_row *row = batch->order[i];
-        if (batch->result.verdicts[row - batch->rows] == INTAKE_REPEAT) {
-            pg_array_str(buf, row->request_id);
+        if (is_known(batch, i)) {
+            pg_array_str(buf, batch->order[i]->request_id);
         }
     }
     pg_unit_array_end(unit);
+    buf = pg_unit_array(unit);
+    for (size_t i = 0; i < batch->order_len; i++) {
+        if (is_known(batch, i)) {
+            pg_array_i64(buf, newest_ms(batch, i));
+        }
+    }
+    pg_unit_array_end(unit);
+    pg_unit_i64(unit, batch->known_from_ms);
     pg_lane_send(batch->store->data, unit);
 }
 
@@ -302,11 +340,17 @@ static void send_next(struct batch *batch)
         }
         pg_unit_array_end(unit);
     }
+    struct buf *buf = pg_unit_array(unit);
+    for (size_t i = batch->from; i < batch->to; i++) {
+        pg_array_i64(buf, newest_ms(batch, i));
+    }
+    pg_unit_array_end(unit);
     pg_unit_i64(unit, batch->owner);
+    pg_unit_i64(unit, batch->known_from_ms);
     pg_lane_send(batch->store->data, unit);
 }
 
-void store_intake(struct store *store, int64_t owner,
+void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context)
 {
@@ -315,6 +359,7 @@ void store_intake(struct store *store, int64_t owner,
     struct batch *batch = MUST_NEW(struct batch);
     batch->store = store;
     batch->owner = owner;
+    batch->known_from_ms = known_from_ms;
     batch->on_result = on_result;
     batch->context = context;
     arena_init(&batch->arena, 65536, 0);

@@ -2,6 +2,7 @@
 
 #include "order.h"
 #include "owner.h"
+#include "pruned.h"
 #include "row.h"
 
 #include <inttypes.h>
@@ -266,7 +267,10 @@ static int run(struct ctl *ctl, const struct options *given)
     json_t *rows = ctl_rows(ctl, "ctl_show", given->words, 1);
     json_t *row = json_array_get(rows, 0);
     int status = EXIT_FAILED;
-    if (row) {
+    if (row && pruned_at_ms(row)) {
+        pruned_tell(ctl, row);
+        status = EXIT_DONE;
+    } else if (row) {
         char why[2000];
         owner_ask(row);
         row_why(row, why, sizeof why);

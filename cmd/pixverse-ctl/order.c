@@ -1,5 +1,6 @@
 #include "order.h"
 
+#include "pruned.h"
 #include "row.h"
 
 #include <assert.h>
@@ -20,6 +21,13 @@ json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
                      "no request \"%s\" is stored (pixverse-ctl list shows "
                      "those that are)",
                      request_id);
+    }
+    if (row && pruned_at_ms(row)) {
+        char words[200];
+        order_refuse(command, "%s: %s", request_id,
+                     pruned_words(row, words, sizeof words));
+        json_decref(row);
+        row = NULL;
     }
     if (row && row_is_unreadable(row)) {
         order_refuse(command,

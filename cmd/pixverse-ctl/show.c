@@ -2,6 +2,7 @@
 
 #include "core/json.h"
 #include "core/step.h"
+#include "pruned.h"
 #include "row.h"
 #include "table.h"
 
@@ -188,6 +189,11 @@ static int run(struct ctl *ctl, const struct options *given)
                 given->words[0], ctl->settings.kafka_request_topic);
         json_decref(rows);
         return EXIT_FAILED;
+    }
+    if (pruned_at_ms(row)) {
+        pruned_tell(ctl, row);
+        json_decref(rows);
+        return EXIT_DONE;
     }
     char why[2000];
     row_why(row, why, sizeof why);

@@ -1,6 +1,7 @@
 #include "wait.h"
 
 #include "core/json.h"
+#include "pruned.h"
 #include "row.h"
 #include "table.h"
 
@@ -266,6 +267,21 @@ static void on_reused(struct wait *wait, struct waited *waited)
     mark_over(wait, waited, true);
 }
 
+/** It ended long ago, and nobody knows how. */
+static void on_pruned(struct wait *wait, struct waited *waited,
+                      const json_t *row)
+{
+    char words[200];
+    wipe_bar(wait);
+    if (wait->ctl->json) {
+        pruned_tell(wait->ctl, row);
+    } else {
+        fprintf(stderr, "%s: %s\n", row_text(row, "request_id"),
+                pruned_words(row, words, sizeof words));
+    }
+    mark_over(wait, waited, true);
+}
+
 static void on_row(struct wait *wait, const json_t *row)
 {
     struct waited *waited = find(wait, str_of(row_text(row, "request_id")));
@@ -280,6 +296,10 @@ static void on_row(struct wait *wait, const json_t *row)
         return;
     }
     waited->stored = true;
+    if (pruned_at_ms(row)) {
+        on_pruned(wait, waited, row);
+        return;
+    }
     waited->state = row_state(row);
     waited->submitted_ms = row_number(row, "submitted_ms");
     json_t *event = waited->state == CLOSED || waited->state == LATE

@@ -89,6 +89,10 @@ static bool open_store(struct doors *d, const struct settings *s,
     };
     d->edges.store =
         store_open(d->edges.loop, &options, worker_store_state, worker, err);
+    if (d->edges.store && s->history_days) {
+        d->edges.archive = archive_open(d->edges.loop, &options, err);
+        return d->edges.archive != NULL;
+    }
     return d->edges.store != NULL;
 }
 
@@ -118,6 +122,7 @@ void doors_close(struct doors *doors)
     http_close(doors->edges.submit_http);
     poller_close(doors->edges.poller);
     fetcher_close(doors->edges.fetcher);
+    archive_close(doors->edges.archive);
     store_close(doors->edges.store);
 }
 

@@ -1,9 +1,10 @@
 #ifndef FLOW_STAGE_H
 #define FLOW_STAGE_H
 
-#include "core/history.h"
 #include "core/apimart.h"
+#include "core/history.h"
 #include "core/policy.h"
+#include "edge/archive.h"
 #include "edge/bucket.h"
 #include "edge/fetch.h"
 #include "edge/http.h"
@@ -46,6 +47,7 @@ struct stage_options {
 struct stage_edges {
     struct loop *loop;
     struct store *store;
+    struct archive *archive; /* null: history is kept for ever */
     struct http *submit_http;
     struct poller *poller;
     struct fetcher *fetcher;

@@ -124,6 +124,7 @@ void worker_drain(void *worker)
     int64_t hurry_ms = drain_ms - HURRY_BEFORE_MS;
     loop_timer_set(w->hurry, hurry_ms > drain_ms / 2 ? hurry_ms : drain_ms / 2);
     loop_timer_set(w->give_up, drain_ms);
+    history_stop(&w->history);
     intake_stop(&w->intake, on_intake_idle, w);
     engine_drain(&w->engine, on_engine_idle, w);
 }
@@ -318,6 +319,7 @@ bool worker_init(struct worker *w, const struct worker_options *options,
     if (!engine_init(&w->engine, &options->engine, edges, err) ||
         !fleet_init(&w->fleet, &w->engine, &options->fleet, err) ||
         !intake_init(&w->intake, &w->engine, consumer, &options->intake, err) ||
+        !history_init(&w->history, &w->fleet, edges->archive, err) ||
         !timers_init(w, err)) {
         return false;
     }
@@ -331,6 +333,7 @@ void worker_done(struct worker *w)
 {
     engine_done(&w->engine);
     intake_done(&w->intake);
+    history_done(&w->history);
     fleet_done(&w->fleet);
     loop_timer_free(w->hurry);
     loop_timer_free(w->give_up);

@@ -4,6 +4,7 @@
 #include "edge/consumer.h"
 #include "flow/engine.h"
 #include "flow/fleet.h"
+#include "flow/history.h"
 #include "flow/intake.h"
 #include "flow/status.h"
 
@@ -37,6 +38,7 @@ struct worker {
     struct engine engine;
     struct fleet fleet;
     struct intake intake;
+    struct history history;
     struct status status;
     struct loop_timer *hurry;
     struct loop_timer *give_up;

@@ -33,4 +33,9 @@ SELECT json_strip_nulls(json_build_object(
            'unreadable', nullif(EXISTS (SELECT FROM task t
                WHERE t.id = r.id AND :readable IS NOT TRUE), false),
            'workers', (SELECT count(*) FROM lease WHERE NOT dead)))
-  FROM t JOIN request r USING (id);
+  FROM t JOIN request r USING (id)
+UNION ALL
+-- One whose history was pruned.
+SELECT json_build_object('request_id', request_id, 'pruned_ms', pruned_ms)
+  FROM request
+ WHERE request_id = $1::text AND pruned_ms IS NOT NULL;

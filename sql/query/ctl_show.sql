@@ -122,4 +122,10 @@ SELECT json_strip_nulls(json_build_object(
   FROM t
   JOIN request r USING (id)
   LEFT JOIN waiting w ON w.id = t.id
-  LEFT JOIN lease l ON l.id = t.owner;
+  LEFT JOIN lease l ON l.id = t.owner
+UNION ALL
+-- One whose history was pruned.
+SELECT json_build_object('request_id', request_id, 'received_ms', received_ms,
+           'pruned_ms', pruned_ms)
+  FROM request
+ WHERE request_id = $1::text AND pruned_ms IS NOT NULL;

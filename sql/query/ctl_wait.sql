@@ -16,4 +16,12 @@ SELECT json_strip_nulls(json_build_object(
             coalesce((SELECT k.state FROM task k WHERE k.id = c.id), state),
             kind, submitted_ms, event
           FROM closed c) t USING (id)
- WHERE r.request_id = ANY ($1::text[]);
+ WHERE r.request_id = ANY ($1::text[])
+UNION ALL
+-- Those whose history was pruned.
+SELECT json_build_object(
+           'request_id', request_id, 'content', encode(content, 'hex'),
+           'pruned_ms', pruned_ms,
+           'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+  FROM request
+ WHERE request_id = ANY ($1::text[]) AND pruned_ms IS NOT NULL;

@@ -1,5 +1,5 @@
 -- The same for a task that was told as submit_unknown: it opens again as late. How
--- it was told is kept in past.
+-- it was told is kept in past, and its day is counted again.
 WITH gone AS (
     DELETE FROM closed c
     WHERE c.id = $1::bigint AND c.submission = $2::integer
@@ -15,6 +15,11 @@ WITH gone AS (
         not_before_ms, tries, takeovers, takeovers_since_ms, kind, has_cost,
         cost, credits_cost, result, event, closed_ms
     FROM gone
+), recount AS (
+    INSERT INTO stat_day (day, counted_ms)
+    SELECT DATE '1970-01-01' + (closed_ms / 86400000)::integer, 0 FROM gone
+    ON CONFLICT (day) DO UPDATE SET counted_ms = 0
+    WHERE stat_day.counted_ms <> 0
 )
 INSERT INTO task (
         :closed_columns)

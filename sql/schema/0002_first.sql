@@ -116,6 +116,57 @@ CREATE TABLE past (
     LIKE closed,
     PRIMARY KEY (id, submission, fence)
 );
+CREATE INDEX past_order ON past (closed_ms);
+
+-- The ends that count: one a submission, its last. Days are UTC, the day that a row
+-- came to closed. `latency` is where the time from received to settled stands among
+-- the bounds, which are those of lib/core/history.h.
+CREATE VIEW ended AS
+SELECT e.id, e.closed_ms, DATE '1970-01-01' + (e.closed_ms / 86400000)::integer
+        AS day,
+    coalesce(r.tenant, '') AS tenant, 'default'::text AS account, r.mode, e.kind,
+    CASE WHEN e.has_cost THEN e.cost::numeric ELSE 0 END AS cost,
+    CASE WHEN e.has_cost THEN e.credits_cost::numeric ELSE 0 END AS credits,
+    width_bucket(e.settled_ms - e.received_ms, ARRAY[
+        30000, 60000, 120000, 300000, 600000, 1800000, 3600000, 10800000,
+        86400000]::bigint[]) AS latency
+FROM (
+    SELECT id, closed_ms, kind, has_cost, cost, credits_cost, received_ms,
+        settled_ms
+    FROM closed
+    UNION ALL
+    SELECT p.id, p.closed_ms, p.kind, p.has_cost, p.cost, p.credits_cost,
+        p.received_ms, p.settled_ms
+    FROM past p
+    WHERE NOT EXISTS (SELECT FROM closed c
+            WHERE c.id = p.id AND c.submission = p.submission)
+        AND NOT EXISTS (SELECT FROM task t
+            WHERE t.id = p.id AND t.submission = p.submission)
+        AND NOT EXISTS (SELECT FROM past o WHERE o.id = p.id
+            AND o.submission = p.submission AND o.fence > p.fence)
+) e JOIN request r ON r.id = e.id;
+
+-- Ends by day: those that are there, counted once when their day is over; and,
+-- behind `pruned`, those that are gone, counted by the statement that took them.
+CREATE TABLE stat (
+    day date NOT NULL,
+    tenant text COLLATE "C" NOT NULL,  -- '': it was faulty
+    account text COLLATE "C" NOT NULL,
+    mode smallint NOT NULL,
+    kind smallint NOT NULL,            -- task.kind; 0: completed
+    pruned boolean NOT NULL,
+    count bigint NOT NULL,
+    cost numeric NOT NULL,             -- as far as it is known
+    credits numeric NOT NULL,
+    latency bigint[] NOT NULL,         -- how many within each bound, and beyond
+    PRIMARY KEY (day, tenant, account, mode, kind, pruned)
+);
+
+-- Whether what stat has of a day's rows that are there holds.
+CREATE TABLE stat_day (
+    day date PRIMARY KEY,
+    counted_ms bigint NOT NULL         -- when; 0: to be counted again; -1: now
+);
 
 -- What an operator ordered to cancel and has not ended.
 CREATE TABLE cancel (

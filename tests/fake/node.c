@@ -34,7 +34,7 @@ struct stage_options node_options(void)
 
 /* ---- starting ---- */
 
-static void open_edges(struct node *node)
+static void open_edges(struct node *node, const struct history_days *days)
 {
     struct err err;
     const struct http_options http = {.connections_max = 32, .at_once_max = 99};
@@ -52,6 +52,9 @@ static void open_edges(struct node *node)
                                     worker_producer_state, &node->worker, &err);
     edges->store =
         store_open(node->loop, &store, worker_store_state, &node->worker, &err);
+    if (days->history) {
+        edges->archive = archive_open(node->loop, &store, &err);
+    }
 }
 
 struct node *node_start(struct world *world, const char *name,
@@ -75,7 +78,7 @@ struct node *node_start(struct world *world, const char *name,
     node->world = world;
     node->loop = loop_open(&err);
     loop_name(node->loop, name);
-    open_edges(node);
+    open_edges(node, &o->days);
     struct consumer *requests =
         consumer_open(node->loop, &consumer, worker_message,
                       worker_consumer_state, &node->worker, &err);
@@ -135,6 +138,7 @@ void node_free(struct node *node)
     if (node->worker.edges.producer) {
         producer_reap(node->worker.edges.producer);
     }
+    archive_close(node->edges.archive);
     store_close(node->edges.store);
     if (node->worker.consumer) {
         consumer_reap(node->worker.consumer);

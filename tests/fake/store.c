@@ -46,7 +46,8 @@ struct record_of *record_at(const struct tables *tables, int64_t id)
 struct record_of *record_named(const struct tables *tables, struct str id)
 {
     for (size_t i = 0; i < tables->len; i++) {
-        if (str_eq(tables->records[i]->request.request_id, id)) {
+        if (!tables->records[i]->forgotten &&
+            str_eq(tables->records[i]->request.request_id, id)) {
             return tables->records[i];
         }
     }

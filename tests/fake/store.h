@@ -37,6 +37,9 @@ struct record_of {
     int32_t key_submission;
     bool closed;
     bool waiting;
+    bool counted; /* its day, while it was there */
+    bool pruned;
+    bool forgotten;
     bool bare; /* a final end: all but its key and owner is in closed already */
     struct past_of past[PASTS_MAX];
     size_t past_len;
@@ -94,6 +97,10 @@ struct tables {
     size_t shared_len;
     int64_t reasons_written; /* rows of `reason`, each time */
     int64_t rewound_ms;      /* pixverse-ctl rewind; 0: never */
+    int64_t known_from_ms;   /* ids not seen since are forgotten */
+    int64_t known_moved_ms;
+    int archives; /* passes under way: one at most */
+    int passes;   /* ever */
     int64_t queued;
     int64_t in_flight;
     char keys_account[ACCOUNT_BYTES];

@@ -62,8 +62,11 @@ static void run_intake(struct call *call)
     for (size_t i = 0; i < result->len; i++) {
         const struct intake_row *row = &call->intake.rows[i];
         const struct record_of *there = record_named(tables, row->request_id);
-        if (!there && row->produced_ms &&
-            row->produced_ms < call->intake.known_from_ms) {
+        int64_t known_from_ms = tables->known_from_ms;
+        if (known_from_ms < call->intake.known_from_ms) {
+            known_from_ms = call->intake.known_from_ms;
+        }
+        if (!there && row->produced_ms && row->produced_ms < known_from_ms) {
             result->verdicts[i] = INTAKE_TOO_OLD;
         } else if (!there) {
             result->ids[i] = insert(tables, row, call->intake.owner);

@@ -75,6 +75,11 @@ for name, words in (("history_1k", "1,000"), ("history_1m", "1,000,000")):
     METRICS[name] = [("cpu_s_per_1000", f"CPU for 1,000 tasks beside {words} of the past: s",
                       2, False, ()),
                      ("postgres_cpu_s_per_1000", "PostgreSQL's beside it: s", 2, False, ())]
+METRICS["pruning"] = [
+    ("cpu_s_per_1000", "CPU for 1,000 tasks while 1,000,000 of the past are pruned: s", 2,
+     False, ()),
+    ("event_p99_ms", "completed to event meanwhile, p99: ms", 1, False, ()),
+    ("pruned", "pruned meanwhile", 0, True, ())]
 for n in (1, 2, 4):
     METRICS[f"workers_{n}"] = [
         ("cpu_s_per_1000", f"{n} workers on the core: their CPU for 1,000 tasks: s", 2,

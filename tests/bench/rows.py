@@ -409,6 +409,25 @@ def history(n):
     return run
 
 
+def pruning(subject, quick):
+    """The same load while a million of the past are pruned."""
+    with Arena(subject, "pruning", latency="2..3", sim=SMALL,
+               settings={"POLL_INTERVAL_MS": "500", "HISTORY_DAYS": "1"}) as w:
+        n = 100000 if quick else 1000000
+        subject.past(w, n)
+        w.db.execute("UPDATE closed SET closed_ms = 1000000 + id % 100000")
+        w.db.execute("VACUUM ANALYZE")
+        w.db.execute("CHECKPOINT")
+        worker = w.start()
+        metrics, *whys = steady(w, worker, 100, 10 if quick else 30, warm_s=5)
+        pruned = w.metric(worker, "pixverse_history_pruned_total")
+        over = "nothing was left to prune" if pruned >= n and not quick else None
+        none = None if pruned else "nothing was pruned"
+        counted = w.query("SELECT coalesce(sum(count), 0) FROM stat")[0][0]
+        wrong = None if counted >= pruned else "what was pruned is not counted"
+        return result({**metrics, "pruned": pruned}, *whys, over, none, wrong)
+
+
 def workers(n):
     """The load of the row `control`, on n workers that share core 0."""
     def run(subject, quick):
@@ -449,6 +468,7 @@ ROWS = {
     "idle": Row(idle, rounds=3, minutes=1.3),
     "history_1k": Row(history(1000), rounds=3, minutes=1),
     "history_1m": Row(history(1000000), rounds=3, minutes=1.5),
+    "pruning": Row(pruning, rounds=3, minutes=1.5, ours_only=True),
     "workers_1": Row(workers(1), rounds=3, minutes=1.5, ours_only=True),
     "workers_2": Row(workers(2), rounds=3, minutes=1.5, ours_only=True),
     "workers_4": Row(workers(4), rounds=3, minutes=1.5, ours_only=True),

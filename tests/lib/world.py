@@ -291,6 +291,7 @@ class World:
         self.seen_events = 0
         self.sent_ids = set()
         self.outside = outside
+        self.forgotten = set()  # keys of requests that IDS_DAYS took
         self.set_back = set_back
 
     # --- life ---------------------------------------------------------------
@@ -563,7 +564,7 @@ class World:
         for fault in faults if isinstance(faults, list) else faults["faults"]:
             RECORD.injected("provider: " + fault["order"]["kind"], fault["hits"])
         ids = list(self.sent_ids)
-        judge_purchases(tasks, self.keys(), self.outside, where)
+        judge_purchases(tasks, self.keys() | self.forgotten, self.outside, where)
         doubtful = self.query(
             "SELECT count(DISTINCT r.id) FROM request r JOIN (SELECT id, doubt, sends, kind"
             " FROM task UNION ALL SELECT id, doubt, sends, kind FROM closed) t USING (id)"

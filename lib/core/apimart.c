@@ -14,6 +14,7 @@
 
 static void short_digest(struct str bytes, char out[static HALF_HEX + 1])
 {
+    assert(bytes.at || bytes.len == 0);
     unsigned char sum[DIGEST_BYTES];
     digest_of(bytes, sum);
     str_hex(sum, HALF_HEX / 2, out);
@@ -204,6 +205,7 @@ static enum keys_answer read_schema(const json_t *root, int64_t *retention_ms)
 enum keys_answer apimart_read_schema(const struct reply *reply,
                                      int64_t *retention_ms)
 {
+    assert(reply && retention_ms);
     if (reply->end != REPLY_WHOLE) {
         return KEYS_NO_ANSWER;
     }
@@ -305,6 +307,7 @@ static bool is_back(enum hold_reason reason, const struct reply *reply,
 bool apimart_read_probe(enum hold_reason reason, const struct reply *reply,
                         struct arena *arena, struct str *message)
 {
+    assert(reply && arena && message);
     if (reply->end != REPLY_WHOLE) {
         const char *why = arena_printf(arena, "%s: %s",
                                        reply_end_name(reply->end), reply->why);

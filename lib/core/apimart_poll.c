@@ -6,6 +6,7 @@
 #include "core/retry.h"
 #include "core/status_scan.h"
 
+#include <assert.h>
 #include <jansson.h>
 
 /*
@@ -259,6 +260,7 @@ static bool other_id(const json_t *task, struct str provider_task_id)
 static void read_finished(const json_t *task, struct arena *arena,
                           struct outcome *outcome)
 {
+    assert(json_is_object(task));
     read_cost(task, outcome);
     outcome->generated_ms = seconds_ms(json_object_get(task, "completed"));
     outcome->result = read_result(task, arena);
@@ -315,6 +317,7 @@ static struct str status_of(const json_t *task)
 static void read_task(const json_t *task, const struct reply *reply,
                       struct arena *arena, struct outcome *outcome)
 {
+    assert(json_is_object(task));
     const struct str status = status_of(task);
     const bool known = judge_status(status, outcome);
     outcome->status = short_status(status, arena);
@@ -472,6 +475,8 @@ void apimart_read_poll(const struct reply *reply, struct str provider_task_id,
                        int64_t now_ms, struct arena *arena,
                        struct outcome *outcome)
 {
+    assert(reply && arena && outcome);
+    assert(now_ms >= 0);
     read_poll(reply, provider_task_id, now_ms, arena, outcome);
     if (arena->failed) {
         /* What was not read whole may have said anything. */

@@ -3,6 +3,7 @@
 #include "core/provider_error.h"
 #include "core/retry.h"
 
+#include <assert.h>
 #include <jansson.h>
 
 /*
@@ -307,6 +308,8 @@ static bool accepted(const struct ids *ids, struct arena *arena,
 void apimart_read_submit(const struct reply *reply, int64_t now_ms,
                          struct arena *arena, struct outcome *outcome)
 {
+    assert(reply && arena && outcome);
+    assert(now_ms >= 0);
     *outcome = (struct outcome){
         .progress = -1,
         .http_status = reply->sent ? reply->status : 0,

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 size_t assets_read(const char *result, struct arena *arena,
                    struct asset **assets)
 {
+    assert(arena && assets);
     size_t len = 0;
     json_t *list = result ? json_loads(result, 0, NULL) : NULL;
     size_t size = json_array_size(list);
@@ -70,6 +72,7 @@ static bool expand(struct buf *out, struct str name, const struct facts *facts,
 struct str asset_key(const char *key_template, const struct facts *facts,
                      int32_t submission, size_t index, struct arena *arena)
 {
+    assert(key_template[0] && arena);
     time_t seconds = (time_t)(facts->received_ms / 1000);
     struct tm date;
     gmtime_r(&seconds, &date);

@@ -2,6 +2,7 @@
 
 #include "core/s3_reply.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static bool is_section(struct str line, const char *profile, bool config)
 struct str aws_file_value(struct str text, const char *profile, bool config,
                           const char *name)
 {
+    assert(name[0]);
     bool ours = false;
     struct str found = {0};
     while (text.len) {
@@ -63,6 +65,7 @@ struct str aws_file_value(struct str text, const char *profile, bool config,
 
 static bool copy(struct str text, char *out, size_t out_bytes)
 {
+    assert(out_bytes > 0);
     if (text.len >= out_bytes ||
         (text.len && memchr(text.at, '\0', text.len))) {
         return false;

@@ -67,6 +67,7 @@ bool box_is(const struct box *box, const char *type)
 
 struct str box_find(struct str body, const char *path)
 {
+    assert(path[0] == '\0' || strlen(path) % 5 == 4);
     while (*path) {
         struct box_reader reader = {body, false};
         struct box box;

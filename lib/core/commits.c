@@ -10,6 +10,7 @@
 
 static void refill(struct commits *commits, int64_t now_ms)
 {
+    assert(commits->spent >= 0 && commits->spent <= BURST);
     const int64_t passed_ms = now_ms - commits->asked_ms;
     commits->asked_ms = now_ms;
     /* Any time at all fills it in less than a second. */

@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "core/provider_error.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define PROVIDER "apimart"
@@ -29,6 +30,7 @@
 
 static void add_name(struct buf *out, const char *name)
 {
+    assert(name[0]);
     const char last = out->len ? out->bytes[out->len - 1] : '{';
     if (last != '{' && last != '[') {
         buf_add_char(out, ',');
@@ -107,6 +109,7 @@ static void add_media(struct buf *out, const struct media *media)
 static void add_videos(struct buf *out, const struct stored_video *videos,
                        size_t len)
 {
+    assert(videos || len == 0);
     add_name(out, "videos");
     buf_add_char(out, '[');
     for (size_t i = 0; i < len; i++) {
@@ -341,6 +344,8 @@ char *event_render(const struct task_row *row, const struct facts *facts,
                    const struct stored_video *videos, size_t videos_len,
                    struct arena *arena)
 {
+    assert(row && facts && arena);
+    assert(videos || videos_len == 0);
     struct end end = {
         .row = row,
         .facts = facts,
@@ -451,6 +456,7 @@ bool event_progress(const struct task_row *row, const struct facts *facts,
                     const unsigned char random[16], struct arena *arena,
                     struct event *event)
 {
+    assert(row && facts && event);
     *event = (struct event){.key = facts->request_id};
     const struct str id = random_id(random, arena);
     if (!id.len || !add_headers(event, facts, STR("video.generation.progress"),

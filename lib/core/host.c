@@ -1,5 +1,6 @@
 #include "core/host.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,6 +130,7 @@ enum { BASE = 36, T_MIN = 1, T_MAX = 26, SKEW = 38, DAMP = 700 };
 
 static uint32_t adapt(uint32_t delta, uint32_t points, bool first)
 {
+    assert(points > 0);
     uint32_t k = 0;
     delta = first ? delta / DAMP : delta / 2;
     delta += delta / points;

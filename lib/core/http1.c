@@ -151,6 +151,7 @@ static int64_t content_length(const struct http1 *reply)
 
 static enum http1_got begin_length(struct http1 *reply, int64_t length)
 {
+    assert(reply->part == HTTP1_HEAD);
     if (length < -1) {
         return broken(reply, "a Content-Length that can't be one");
     }
@@ -168,6 +169,7 @@ static enum http1_got begin_length(struct http1 *reply, int64_t length)
 /** The empty line behind a head. */
 static enum http1_got end_head(struct http1 *reply)
 {
+    assert(reply->part == HTTP1_HEAD && reply->status >= 100);
     char list[256];
     if (reply->status == 101) {
         return broken(reply, "a switch of protocols that nobody asked for");
@@ -206,6 +208,7 @@ static enum http1_got end_head(struct http1 *reply)
 /** A line of a head, without its end. */
 static enum http1_got head_line(struct http1 *reply, const char *line)
 {
+    assert(reply->part == HTTP1_HEAD);
     if (reply->status == 0) {
         return read_status(reply, line) ? HTTP1_MORE
                                         : broken(reply, "no reply of HTTP/1");
@@ -230,6 +233,7 @@ static int digit_of(char c)
 
 static enum http1_got chunk_size(struct http1 *reply, const char *line)
 {
+    assert(reply->part == HTTP1_CHUNK_SIZE);
     int64_t size = 0;
     int n = 0;
     for (; digit_of(line[n]) >= 0; n++) {
@@ -254,6 +258,7 @@ static enum http1_got chunk_size(struct http1 *reply, const char *line)
 /** A line without CR and LF that has come whole: at head.bytes + line_at. */
 static enum http1_got take_line(struct http1 *reply)
 {
+    assert(reply->head.len > reply->line_at);
     const char *line = reply->head.bytes + reply->line_at;
     const size_t len = reply->head.len - reply->line_at - 1;
     if (strlen(line) != len) {
@@ -286,6 +291,7 @@ static enum http1_got take_line(struct http1 *reply)
 
 static enum http1_got read_line(struct http1 *reply, struct str *bytes)
 {
+    assert(reply->head.len >= reply->line_at);
     const char *lf = memchr(bytes->at, '\n', bytes->len);
     const size_t len = lf ? (size_t)(lf - bytes->at) + 1 : bytes->len;
     reply->head_bytes += len;
@@ -312,6 +318,8 @@ static enum http1_got read_line(struct http1 *reply, struct str *bytes)
 
 static enum http1_got read_body(struct http1 *reply, struct str *bytes)
 {
+    assert(reply->left > 0 || reply->part == HTTP1_BODY_TO_END);
+    assert(reply->body.len <= HTTP1_BODY_BYTES_MAX);
     const bool bounded = reply->part != HTTP1_BODY_TO_END;
     size_t len = bytes->len;
     if (bounded && (int64_t)len > reply->left) {

@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,7 @@ json_t *json_read(struct str text, bool *no_memory)
 json_t *json_read_where(struct str text, bool *no_memory,
                         char where[JSON_WHERE_BYTES])
 {
+    assert(no_memory && where);
     *no_memory = false;
     if (!is_readable(text, where)) {
         return NULL;
@@ -233,6 +235,7 @@ static struct str big_digits(const json_t *big)
 
 enum json_whole json_to_i64(const json_t *value, int64_t *whole)
 {
+    assert(value && whole);
     if (json_is_integer(value)) {
         *whole = json_integer_value(value);
         return JSON_WHOLE;
@@ -276,6 +279,7 @@ static bool is_decimal(const char *text)
 
 bool json_to_amount(const json_t *value, double *amount)
 {
+    assert(amount);
     double number = -1;
     if (json_is_number(value)) {
         number = json_number_value(value);
@@ -361,6 +365,7 @@ static int by_key(const void *a, const void *b)
 
 static void write_object(struct buf *buf, const json_t *object, bool canonical)
 {
+    assert(json_is_object(object));
     size_t count = json_object_size(object);
     struct member *members = calloc(count + 1, sizeof *members);
     if (!members) {
@@ -393,6 +398,7 @@ static void write_object(struct buf *buf, const json_t *object, bool canonical)
 
 static void write_array(struct buf *buf, const json_t *array, bool canonical)
 {
+    assert(json_is_array(array));
     buf_add_char(buf, '[');
     for (size_t i = 0; i < json_array_size(array); i++) {
         if (i > 0) {

@@ -59,6 +59,7 @@ static struct lease_seen see(const struct lease_watch *watch,
                              const struct lease_seen *before,
                              const struct lease_row *row, int64_t boot_ms)
 {
+    assert(!before || before->id == row->id);
     const bool still =
         !had_gap(watch, boot_ms) && before && before->counter == row->counter;
     return (struct lease_seen){
@@ -74,6 +75,7 @@ static struct lease_seen see(const struct lease_watch *watch,
 static struct lease_seen keep(const struct lease_watch *watch,
                               const struct lease_seen *before, int64_t boot_ms)
 {
+    assert(!before->picked);
     struct lease_seen seen = *before;
     if (had_gap(watch, boot_ms)) {
         seen.still_since_ms = boot_ms;
@@ -124,6 +126,7 @@ bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
 int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
                             int64_t after, int64_t boot_ms, int64_t *counter)
 {
+    assert(watch->lease_ms >= 1 && counter);
     if (had_gap(watch, boot_ms) ||
         watch->last_ms - watch->since_ms < 2 * watch->lease_ms) {
         return 0; /* we are the one who is late, or cut off until now */
@@ -143,6 +146,7 @@ int64_t lease_watch_suspect(const struct lease_watch *watch, int64_t own,
 
 int64_t lease_watch_due_ms(const struct lease_watch *watch, int64_t own)
 {
+    assert(watch->lease_ms >= 1);
     int64_t due_ms = INT64_MAX;
     for (size_t i = 0; i < watch->len; i++) {
         const struct lease_seen *lease = &watch->seen[i];
@@ -191,5 +195,6 @@ size_t lease_watch_alive(const struct lease_watch *watch)
 bool lease_may_submit(int64_t bump_started_ms, int64_t lease_ms,
                       int64_t boot_ms)
 {
+    assert(lease_ms >= 1);
     return bump_started_ms > 0 && boot_ms - bump_started_ms <= lease_ms / 4 * 3;
 }

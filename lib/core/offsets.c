@@ -19,11 +19,14 @@ void offsets_init(struct offsets *offsets)
 /** The entry at position i, counted from the oldest. */
 static struct offsets_entry *entry_at(const struct offsets *offsets, size_t i)
 {
+    assert(i < offsets->len);
+    assert((offsets->size & (offsets->size - 1)) == 0);
     return &offsets->ring[(offsets->head + i) & (offsets->size - 1)];
 }
 
 static bool grow(struct offsets *offsets)
 {
+    assert(offsets->len == offsets->size);
     size_t size = offsets->size ? offsets->size * 2 : RING_MIN;
     struct offsets_entry *ring = calloc(size, sizeof *ring);
     if (!ring) {
@@ -99,6 +102,7 @@ bool offsets_waits_for(const struct offsets *offsets, int64_t offset,
 
 bool offsets_finish(struct offsets *offsets, int64_t offset, uint32_t epoch)
 {
+    assert(offset >= 0);
     struct offsets_entry *entry = find(offsets, offset, epoch);
     if (!entry) {
         return false;

@@ -51,6 +51,7 @@ int pace_room(const struct pace *pace, int under_way, int64_t now_ms)
 
 void pace_accepted(struct pace *pace)
 {
+    assert(pace->at_once >= 1);
     /* One more after each round of as many as are allowed. */
     pace->at_once += 1 / pace->at_once;
     if (pace->at_once > pace->at_once_max) {
@@ -63,6 +64,7 @@ void pace_accepted(struct pace *pace)
 void pace_pushed_back(struct pace *pace, int64_t retry_after_ms, int64_t now_ms,
                       uint32_t random)
 {
+    assert(pace->at_once >= 1);
     assert(retry_after_ms >= 0);
     /* Sends that were under way when the gate shut come back with the same
      * news: they count once, or one throttle would bring 32 down to 1. */
@@ -85,6 +87,7 @@ void pace_pushed_back(struct pace *pace, int64_t retry_after_ms, int64_t now_ms,
 
 void pace_restart(struct pace *pace)
 {
+    assert(pace->at_once_max >= 1);
     pace->at_once = 1;
     pace->shut_until_ms = 0;
     pace->failures = 0;

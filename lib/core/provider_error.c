@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -110,6 +111,7 @@ static void add_piece(struct words *words, struct str piece)
 /** An error that was passed on as text: `upstream said: {"code":…}`. */
 static void gather_text(struct words *words, struct str text, int depth)
 {
+    assert(depth >= 0);
     const char *at = text.len ? memchr(text.at, '{', text.len) : NULL;
     json_error_t error;
     json_t *nested =
@@ -156,6 +158,7 @@ static void gather_place(struct words *words, const json_t *place)
 /** Faults by the name of their field. */
 static void gather_faults(struct words *words, const json_t *faults, int depth)
 {
+    assert(depth >= 0);
     const char *key;
     json_t *value;
     int left = ITEMS_MAX;
@@ -174,6 +177,7 @@ static void gather_faults(struct words *words, const json_t *faults, int depth)
 /** What stands under the names that tell of errors. */
 static void gather_names(struct words *words, const json_t *object, int depth)
 {
+    assert(depth >= 0);
     for (size_t i = 0; i < LENGTH(message_names); i++) {
         const json_t *value = json_object_get(object, message_names[i]);
         if (json_is_object(value) && strcmp(message_names[i], "errors") == 0) {
@@ -187,6 +191,7 @@ static void gather_names(struct words *words, const json_t *object, int depth)
 /** Whatever a value tells in words. */
 static void gather(struct words *words, const json_t *value, int depth)
 {
+    assert(depth >= 0);
     if (json_is_string(value)) {
         gather_text(
             words,
@@ -398,6 +403,7 @@ static void read_body(const json_t *root, struct arena *arena,
 void provider_error_read(const struct reply *reply, struct arena *arena,
                          struct provider_error *error)
 {
+    assert(reply && arena && error);
     *error = (struct provider_error){.status = reply->status};
     struct str body = provider_json(reply->body, arena);
     json_t *root =

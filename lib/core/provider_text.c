@@ -1,5 +1,6 @@
 #include "core/provider_text.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define KEY_BYTES_MIN 12 /* shorter is a word of somebody's */
@@ -67,6 +68,7 @@ static bool is_alnum(char c)
  */
 static size_t secret_bytes(struct str text, size_t at, bool *in_url)
 {
+    assert(at < text.len);
     const struct str rest = {text.at + at, text.len - at};
     if (str_starts(rest, STR("://"))) {
         *in_url = true;
@@ -87,6 +89,7 @@ static size_t secret_bytes(struct str text, size_t at, bool *in_url)
 
 struct str provider_text(struct str text, size_t points, struct arena *arena)
 {
+    assert(points > 0);
     text = str_trim(str_cut_points(str_trim(text), points));
     char *copy = text.len ? arena_alloc(arena, text.len + 1) : NULL;
     size_t len = 0;

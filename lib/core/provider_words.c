@@ -1,5 +1,7 @@
 #include "core/provider_error.h"
 
+#include <assert.h>
+
 /*
  * What the words of an error speak of. They are many, because the replies come
  * through relays and gateways that put them in their own ways.
@@ -220,6 +222,7 @@ bool provider_error_denies_task(const struct provider_error *error)
 
 bool provider_error_says(const struct provider_error *error, const char *word)
 {
+    assert(word[0]);
     const struct str part = str_of(word);
     return str_eq_nocase(error->code, part) ||
            (!error->flat && str_eq_nocase(error->type, part)) ||

@@ -28,6 +28,8 @@ static void add_detail(struct arena *arena, struct details *details,
                        size_t *all, struct str field, const char *code,
                        const char *format, va_list args)
 {
+    assert(details->len <= REQUEST_DETAILS_MAX && code[0] && format[0]);
+    assert(details->len <= *all);
     if (is_full(*all)) {
         ++*all;
         return;
@@ -52,6 +54,7 @@ static void add_detail(struct arena *arena, struct details *details,
 static void count_rest(struct arena *arena, struct details *details, size_t all,
                        const char *what)
 {
+    assert(details->len <= REQUEST_DETAILS_MAX && what[0]);
     if (all <= REQUEST_DETAILS_MAX || !details->items) {
         return;
     }
@@ -63,6 +66,8 @@ static void count_rest(struct arena *arena, struct details *details, size_t all,
 
 void reading_count_rest(struct reading *reading)
 {
+    assert(reading->faults.len <= reading->faults_all);
+    assert(reading->warnings.len <= reading->warnings_all);
     count_rest(reading->arena, &reading->faults, reading->faults_all, "faults");
     count_rest(reading->arena, &reading->warnings, reading->warnings_all,
                "warnings");
@@ -71,6 +76,7 @@ void reading_count_rest(struct reading *reading)
 void reading_fault(struct reading *reading, struct str field, const char *code,
                    const char *format, ...)
 {
+    assert(reading->arena);
     va_list args;
     va_start(args, format);
     add_detail(reading->arena, &reading->faults, &reading->faults_all, field,
@@ -81,6 +87,7 @@ void reading_fault(struct reading *reading, struct str field, const char *code,
 void reading_warning(struct reading *reading, struct str field,
                      const char *code, const char *format, ...)
 {
+    assert(reading->arena);
     va_list args;
     va_start(args, format);
     add_detail(reading->arena, &reading->warnings, &reading->warnings_all,
@@ -150,6 +157,7 @@ const char *reading_quote(struct reading *reading, const json_t *value)
 void reading_unknown(struct reading *reading, struct str name,
                      const char *nearest, const char *place)
 {
+    assert(!nearest || !place);
     struct str path = str_cut_points(name, QUOTED_POINTS_MAX);
     struct buf quoted;
     buf_init(&quoted, 0);

@@ -26,6 +26,7 @@ static void transfer_again(struct move *m)
 void ready_no_better_url(struct move *m)
 {
     assert(m->row->state == READY);
+    assert(m->row->state == READY);
     m->memo->wants_refresh = m->row->result == NULL;
     if (!m->row->result) {
         if (m->now_ms >= task_late_until_ms(m->row, m->policy->late_ms)) {
@@ -47,6 +48,7 @@ void ready_no_better_url(struct move *m)
 
 void ready_refreshed(struct move *m)
 {
+    assert(m->row->state == READY);
     assert(m->outcome->kind == OUTCOME_FINISHED);
     move_take_cost(m);
     struct str old = str_of(m->row->result);
@@ -63,6 +65,7 @@ void ready_refreshed(struct move *m)
 
 void ready_denied(struct move *m)
 {
+    assert(m->row->state == READY);
     if (move_denied_to_stranger(m)) {
         transfer_again(m);
         return;
@@ -72,17 +75,20 @@ void ready_denied(struct move *m)
 
 void ready_missed(struct move *m)
 {
+    assert(m->row->state == READY);
     m->step->hold = m->outcome->hold;
     transfer_again(m);
 }
 
 void ready_time_up(struct move *m)
 {
+    assert(m->row->state == READY);
     move_wait_for(m, 0);
 }
 
 void ready_stored(struct move *m)
 {
+    assert(m->row->state == READY);
     assert(m->outcome->kind == OUTCOME_STORED);
     m->row->stored_ms = m->outcome->stored_ms;
     move_settle(m, SUCCEEDED);
@@ -91,6 +97,7 @@ void ready_stored(struct move *m)
 
 void ready_fetch_refused(struct move *m)
 {
+    assert(m->row->state == READY);
     m->memo->refusals += 1;
     m->memo->wants_refresh = true;
     if (m->memo->misses == 0) {
@@ -105,6 +112,7 @@ void ready_fetch_refused(struct move *m)
 
 void ready_fetch_failed(struct move *m)
 {
+    assert(m->row->state == READY);
     if (m->now_ms >= task_expires_ms(m->row) + ASSET_SILENT_MS) {
         ready_fetch_refused(m);
         return;
@@ -145,6 +153,7 @@ static void write_unusable(struct move *m, const struct unusable *u)
 
 void ready_unusable(struct move *m)
 {
+    assert(m->row->state == READY);
     assert(m->outcome->kind == OUTCOME_UNUSABLE);
     struct unusable u = read_unusable(m->row);
     char hash[sizeof u.hash];
@@ -175,6 +184,7 @@ void ready_unusable(struct move *m)
 
 void ready_oversize(struct move *m)
 {
+    assert(m->row->state == READY);
     move_fail(m, FAILURE_ASSET_UNUSABLE, m->outcome->message);
 }
 

@@ -57,6 +57,7 @@ static bool is_without_url(const struct outcome *outcome,
 enum reason_act reason_act(enum task_state from, const struct outcome *outcome,
                            const struct step *step)
 {
+    assert(outcome && step);
     if (step->next.row.state != from) {
         return REASON_OVER;
     }

@@ -11,6 +11,7 @@
 
 const char *request_reject_name(enum request_reject reject)
 {
+    assert(reject >= REQUEST_NAMED && reject <= REQUEST_ID_REUSED);
     static const char *const names[] = {
         [REQUEST_NAMED] = "",
         [REQUEST_NOT_JSON] = "not_json",
@@ -25,6 +26,7 @@ const char *request_reject_name(enum request_reject reject)
 
 struct str request_first_fault(const struct request *request)
 {
+    assert(request->faults.items || request->faults.len == 0);
     return request->faults.len ? request->faults.items[0].message
                                : (struct str){0};
 }
@@ -32,6 +34,8 @@ struct str request_first_fault(const struct request *request)
 void request_add_fault(struct request *request, struct arena *arena,
                        const char *field, const char *code, const char *message)
 {
+    assert(request->reject == REQUEST_NAMED && field[0] && code[0]);
+    assert(request->faults.len <= REQUEST_DETAILS_MAX);
     size_t all = request->faults.len;
     struct details grown = {0};
     struct detail detail = {
@@ -60,6 +64,7 @@ void request_add_fault(struct request *request, struct arena *arena,
 
 static struct str copy_text(struct reading *reading, const json_t *value)
 {
+    assert(json_is_string(value));
     size_t len = json_string_length(value);
     const char *copy =
         arena_copy(reading->arena, json_string_value(value), len);
@@ -90,6 +95,7 @@ static const json_t *good_field(struct reading *reading, const json_t *message,
 
 static void judge_unknown(struct reading *reading, const json_t *message)
 {
+    assert(json_is_object(message));
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)message, key, value)
@@ -113,6 +119,8 @@ static void judge_unknown(struct reading *reading, const json_t *message)
 static void read_envelope(struct reading *reading, const json_t *message,
                           struct request *request)
 {
+    assert(json_is_object(message));
+    assert(request->reject == REQUEST_NAMED);
     const json_t *body = json_object_get(message, "request");
     if (!body) {
         reading_fault(reading, STR("request"), "required",
@@ -152,6 +160,7 @@ static void read_envelope(struct reading *reading, const json_t *message,
 static void digest_content(struct reading *reading, const json_t *message,
                            unsigned char sum[DIGEST_BYTES])
 {
+    assert(json_is_object(message));
     const json_t *body = json_object_get(message, "request");
     const json_t *tenant = json_object_get(message, "tenant");
     struct buf text;
@@ -193,6 +202,7 @@ static enum request_reject read_id(struct arena *arena, const json_t *message,
 bool request_read(struct str value, struct arena *arena,
                   struct request *request)
 {
+    assert(arena && request);
     struct request read = {.reject = REQUEST_NOT_JSON};
     json_t *message = NULL;
     if (value.len > REQUEST_BYTES_MAX) {

@@ -13,6 +13,7 @@
  */
 static enum request_mode find_mode(struct reading *reading, const json_t *body)
 {
+    assert(json_is_object(body));
     const struct field *first = NULL;
     unsigned told = 0;
     for (size_t i = 0; i < body_fields.len; i++) {
@@ -103,6 +104,7 @@ static bool is_usual(struct reading *reading, const struct field *field,
 static void warn_no_effect(struct reading *reading, const json_t *body,
                            enum request_mode mode)
 {
+    assert(mode != MODE_NONE);
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
         const json_t *value = json_object_get(body, field->name);
@@ -149,6 +151,7 @@ static void write_field(struct buf *out, const struct field *field,
 static struct str write_body(struct reading *reading, const json_t *body,
                              enum request_mode mode)
 {
+    assert(mode != MODE_NONE && reading->faults_all == 0);
     struct buf out;
     buf_init(&out, 0);
     buf_add_text(&out, "{\"model\":\"pixverse-v6\"");

@@ -2,6 +2,7 @@
 
 #include "core/url.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,6 +81,7 @@ const struct field_table body_fields = {body_rows, COUNT(body_rows)};
 static bool wrong_type(struct reading *reading, const struct field *field,
                        struct str path, const json_t *value)
 {
+    assert(field->shape <= SHAPE_OBJECT && field->allowed);
     static const char *const kinds[] = {
         [SHAPE_TEXT] = "",   [SHAPE_CHOICE] = "",
         [SHAPE_URL] = "",    [SHAPE_NAME] = "a text of ",
@@ -138,6 +140,7 @@ static bool is_blank(struct str text)
 static bool judge_length(struct reading *reading, const struct field *field,
                          struct str path, const json_t *value)
 {
+    assert(is_text(value));
     struct str text = text_of(value);
     if (is_blank(text) &&
         (text.len > 0 || field->shape != SHAPE_TEXT || field->least > 0)) {
@@ -175,6 +178,7 @@ static bool judge_text(struct reading *reading, const struct field *field,
 static bool judge_choice(struct reading *reading, const struct field *field,
                          const json_t *value)
 {
+    assert(field->words && field->words[0]);
     struct str path = str_of(field->name);
     if (!is_text(value)) {
         return wrong_type(reading, field, path, value);
@@ -196,6 +200,7 @@ static bool judge_choice(struct reading *reading, const struct field *field,
 static bool judge_integer(struct reading *reading, const struct field *field,
                           const json_t *value)
 {
+    assert(field->least <= field->most);
     struct str path = str_of(field->name);
     int64_t whole = 0;
     switch (json_to_i64(value, &whole)) {
@@ -262,6 +267,7 @@ static bool judge_url(struct reading *reading, const struct field *field,
 static bool judge_urls(struct reading *reading, const struct field *field,
                        const json_t *value)
 {
+    assert(field->least >= 1 && field->most >= field->least);
     if (!json_is_array(value)) {
         return wrong_type(reading, field, str_of(field->name), value);
     }
@@ -326,6 +332,7 @@ static bool judge_id(struct reading *reading, const struct field *field,
 static bool judge_object(struct reading *reading, const struct field *field,
                          const json_t *value)
 {
+    assert(field->most >= 0);
     if (!json_is_object(value)) {
         return wrong_type(reading, field, str_of(field->name), value);
     }
@@ -349,6 +356,7 @@ static bool judge_object(struct reading *reading, const struct field *field,
 bool field_judge(struct reading *reading, const struct field *field,
                  const json_t *value)
 {
+    assert(field && field->shape <= SHAPE_OBJECT && value);
     static bool (*const judges[])(struct reading *, const struct field *,
                                   const json_t *) = {
         [SHAPE_TEXT] = judge_text,       [SHAPE_CHOICE] = judge_choice,
@@ -362,6 +370,7 @@ bool field_judge(struct reading *reading, const struct field *field,
 
 const struct field *field_find(const struct field_table *table, struct str name)
 {
+    assert(table->len > 0);
     for (size_t i = 0; i < table->len; i++) {
         if (str_eq(name, str_of(table->fields[i].name))) {
             return &table->fields[i];
@@ -385,6 +394,7 @@ static struct str plain_name(struct str name, char out[static 64])
 
 const char *field_nearest(const struct field_table *table, struct str name)
 {
+    assert(table->len > 0);
     char room[64];
     char other_room[64];
     struct str plain = plain_name(name, room);

@@ -11,6 +11,7 @@ static const char *const mode_names[] = {
 
 const char *request_mode_name(enum request_mode mode)
 {
+    assert(mode >= MODE_NONE && mode <= MODE_EXTEND);
     return mode_names[mode];
 }
 

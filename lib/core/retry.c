@@ -137,6 +137,7 @@ static bool all_digits(struct str text)
 
 int64_t retry_after_ms(struct str header, int64_t now_ms)
 {
+    assert(now_ms >= 0);
     const struct str text = str_trim(header);
     int64_t wait_ms = 0;
     if (all_digits(text)) {

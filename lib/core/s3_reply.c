@@ -1,5 +1,6 @@
 #include "core/s3_reply.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,6 +111,7 @@ static enum s3_verdict verdict_of_status(int status)
 
 struct str s3_xml(struct str body, const char *name, size_t *at)
 {
+    assert(*at <= body.len && name[0]);
     char open[64];
     char close[64];
     struct str opening = {open,
@@ -202,6 +204,7 @@ void s3_reply_read(int status, struct str body, struct s3_reply *reply)
 void s3_reply_words(int status, const struct s3_reply *reply, char *out,
                     size_t out_bytes)
 {
+    assert(out_bytes > 0);
     snprintf(out, out_bytes, "S3 answered %d%s%s%s%s", status,
              reply->code[0] ? " " : "", reply->code,
              reply->message[0] ? ": " : "", reply->message);

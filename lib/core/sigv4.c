@@ -134,6 +134,7 @@ static bool hash_request(const struct sigv4_request *request,
                          const struct sigv4_header *headers,
                          char out[static SIGV4_HEX_BYTES])
 {
+    assert(request->method[0] && request->path.len > 0);
     struct buf text;
     buf_init(&text, 0);
     buf_printf(&text, "%s\n", request->method);
@@ -246,6 +247,8 @@ static void chain_on(struct sigv4_chain *chain, const char *kind,
 
 void sigv4_chain_chunk(struct sigv4_chain *chain, const void *bytes, size_t len)
 {
+    assert(chain->last[0]);
+    assert(bytes || len == 0);
     char hash[SIGV4_HEX_BYTES];
     char hashes[2 * SIGV4_HEX_BYTES];
     hex_hash((struct str){bytes, len}, hash);
@@ -255,6 +258,7 @@ void sigv4_chain_chunk(struct sigv4_chain *chain, const void *bytes, size_t len)
 
 void sigv4_chain_trailer(struct sigv4_chain *chain, struct str trailer)
 {
+    assert(chain->last[0] && trailer.len > 0);
     char hash[SIGV4_HEX_BYTES];
     hex_hash(trailer, hash);
     chain_on(chain, "TRAILER", hash);

@@ -102,6 +102,7 @@ static bool skip_value(struct scan *s, int depth);
 /** Behind its bracket. Members are texts, colons and values, or values. */
 static bool skip_members(struct scan *s, int depth, bool keyed, char close)
 {
+    assert(depth >= 0);
     skip_blanks(s);
     if (take(s, close)) {
         return true;
@@ -129,6 +130,7 @@ static bool skip_members(struct scan *s, int depth, bool keyed, char close)
 
 static bool skip_value(struct scan *s, int depth)
 {
+    assert(depth >= 0);
     if (depth > DEPTH_MAX) {
         return false;
     }

@@ -146,6 +146,7 @@ static void submit_taken_over(struct move *m)
 
 static void accept(struct move *m)
 {
+    assert(m->row->state == SUBMITTING);
     size_t len = m->outcome->provider_task_id.len;
     assert(len > 0 && len < sizeof m->row->provider_task_id);
     memcpy(m->row->provider_task_id, m->outcome->provider_task_id.at, len);
@@ -192,6 +193,7 @@ static void intend_replay(struct move *m)
  */
 static int64_t put_off_until_ms(const struct move *m, int64_t wait_ms)
 {
+    assert(!m->row->doubt && wait_ms >= 0);
     if (m->outcome->hold == HOLD_CHANNEL) {
         wait_ms = retry_wait_ms(m->row->tries + 1, MINUTE_MS, HOUR_MS,
                                 m->policy->jitter);
@@ -389,6 +391,7 @@ static void missed(struct move *m)
 static void told(struct move *m)
 {
     struct task_row *row = m->row;
+    assert(m->row->state == SUCCEEDED || m->row->state == FAILED);
     if (row->provider_task_id[0] && !row->submitted_ms) {
         row->submitted_ms = m->now_ms; /* learnt after it was settled */
     }
@@ -413,6 +416,7 @@ static void untold(struct move *m)
 
 static void late_again(struct move *m)
 {
+    assert(m->row->state == LATE);
     int64_t age_ms = m->now_ms - m->row->submitted_ms;
     int64_t wait_ms = age_ms < LATE_FAST_UNTIL_MS ? LATE_FAST_MS : HOUR_MS;
     move_wait_until(
@@ -558,6 +562,7 @@ bool task_step_settles(const struct task *task, const struct outcome *outcome,
 /** Without memory READY has no result, and asks for it again. */
 static void take_result(struct step *step, struct str result)
 {
+    assert(result.at && step->next.row.state == READY);
     struct task *task = &step->next;
     free(task->row.result);
     task->row.result = malloc(result.len + 1);

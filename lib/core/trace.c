@@ -1,5 +1,7 @@
 #include "core/trace.h"
 
+#include <assert.h>
+
 #define MEMBERS_MAX 32
 #define MEMBER_PART_MAX 256 /* bytes of a key, and of a value */
 
@@ -12,6 +14,7 @@ static bool is_hex(char c)
  * the end. */
 static bool take_hex(struct str *rest, size_t digits, bool zeros)
 {
+    assert(digits > 0);
     bool some = zeros;
     if (rest->len < digits) {
         return false;

@@ -9,6 +9,7 @@
 
 int64_t task_late_until_ms(const struct task_row *row, int64_t late_ms)
 {
+    assert(late_ms >= 0);
     return row->submitted_ms + late_ms;
 }
 

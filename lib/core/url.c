@@ -42,6 +42,7 @@ static size_t find_char(struct str text, char c)
 /** Digits of one base; false if it is empty, another thing or over 32 bits. */
 static bool number_in(struct str text, int base, uint32_t *value)
 {
+    assert(base == 8 || base == 10 || base == 16);
     uint64_t sum = 0;
     if (text.len == 0) {
         return false;

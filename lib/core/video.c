@@ -2,6 +2,7 @@
 
 #include "core/video_tables.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,8 @@ static bool tells_media(const struct video_check *check)
 
 static void begin_box(struct video_check *check, uint64_t at)
 {
+    assert(check->head_len == head_bytes(check));
+    assert(at + check->head_len == check->at);
     const uint64_t head = head_bytes(check);
     uint64_t size = big_endian(check->head, 4);
     if (head == HEAD_LARGE_BYTES) {
@@ -141,6 +144,7 @@ static void begin_box(struct video_check *check, uint64_t at)
 
 static void read_kept(struct video_check *check)
 {
+    assert(check->keeping && check->kept_len <= check->kept_size);
     const struct str body = {(const char *)check->kept, check->kept_len};
     const uint64_t end = check->at;
     struct video_tables tables = {.whole = true};
@@ -168,6 +172,7 @@ static void read_kept(struct video_check *check)
 
 static void end_box(struct video_check *check)
 {
+    assert(check->box_left == 0 && !check->fault);
     check->mdat_whole |= is_type(check, "mdat");
     if (check->keeping) {
         read_kept(check);
@@ -187,6 +192,7 @@ static void end_box(struct video_check *check)
 static void keep(struct video_check *check, const unsigned char *bytes,
                  size_t len)
 {
+    assert(check->keeping && check->kept_len <= check->kept_size);
     const size_t need = check->kept_len + len;
     if (need > check->kept_size && need <= KEPT_BYTES_MAX) {
         size_t size = need < 4096 ? 4096 : 2 * need;
@@ -210,6 +216,7 @@ static void keep(struct video_check *check, const unsigned char *bytes,
 static size_t read_head(struct video_check *check, const unsigned char *bytes,
                         size_t len)
 {
+    assert(len > 0 && check->head_len < head_bytes(check));
     size_t want = head_bytes(check) - check->head_len;
     size_t took = want < len ? want : len;
     memcpy(check->head + check->head_len, bytes, took);
@@ -225,6 +232,7 @@ static bool head_is_whole(const struct video_check *check)
 
 void video_check_add(struct video_check *check, const void *bytes, size_t len)
 {
+    assert(bytes || len == 0);
     const unsigned char *at = bytes;
     while (len > 0) {
         size_t took = len;

@@ -49,6 +49,7 @@ bool fs_trouble_here(struct fs_trouble *trouble, const char *what,
 
 int fs_open_root(const struct fs *fs, struct fs_trouble *trouble)
 {
+    assert(fs->root[0] == '/');
     int fd = open(fs->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) { /* a mount that is away: made by no one but its owner */
         fs_trouble_set(trouble, BUCKET_UNUSABLE, "open the folder", fs->root,
@@ -67,6 +68,7 @@ int fs_open_below(int folder_fd, const char *name)
 int fs_enter(int folder_fd, const char *name, bool *made,
              struct fs_trouble *trouble)
 {
+    assert(folder_fd >= 0 && name[0]);
     assert(folder_fd >= 0 && name[0]);
     int fd = fs_open_below(folder_fd, name);
     *made = false;
@@ -101,6 +103,7 @@ static bool next_part(const char **key, char part[static 256])
 /** Whether the file under that name is the one we have open. */
 static bool is_ours(int fd, int folder_fd, const char *name)
 {
+    assert(fd >= 0 && folder_fd >= 0);
     struct stat ours;
     struct stat there;
     return fstat(fd, &ours) == 0 &&
@@ -118,6 +121,7 @@ static bool is_unknown(int code)
 bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
                 const char *key, bool *moved, struct fs_trouble *trouble)
 {
+    assert(temp->fd >= 0 && folder_fd >= 0 && name[0]);
     assert(temp->folder_fd >= 0 && folder_fd >= 0 && name[0]);
     *moved = renameat2(temp->folder_fd, temp->name, folder_fd, name,
                        RENAME_NOREPLACE) == 0;
@@ -152,6 +156,7 @@ bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
 /** The place of a path; FS_DURABLE_MAX: it has none. */
 static size_t kept_at(const struct fs *fs, const char *path, size_t len)
 {
+    assert(len > 0);
     size_t i = 0;
     while (i < FS_DURABLE_MAX &&
            !(fs->durable[i] && strncmp(fs->durable[i], path, len) == 0 &&

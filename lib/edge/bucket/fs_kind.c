@@ -45,6 +45,7 @@ static char *root_of(struct str url)
 /** Two for each put; smaller ones where that makes them many. */
 static bool buffers_new(struct fs *fs, int puts_max)
 {
+    assert(puts_max >= 1);
     fs->buffers_len = 2 * (size_t)puts_max;
     size_t bytes = FS_MEMORY_BYTES / fs->buffers_len / FS_ALIGN * FS_ALIGN;
     bytes = bytes < FS_BUFFER_BYTES ? bytes : FS_BUFFER_BYTES;
@@ -63,6 +64,7 @@ static bool buffers_new(struct fs *fs, int puts_max)
 static void fs_close(struct bucket *base)
 {
     struct fs *fs = (struct fs *)(void *)base;
+    assert(!fs->closed);
     fs->closed = true;
     fs_free_if_over(fs);
 }

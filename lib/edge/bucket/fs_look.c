@@ -160,6 +160,7 @@ void fs_check(struct bucket *base, struct str key, bucket_fn *on_result,
               void *context)
 {
     struct fs *fs = (struct fs *)(void *)base;
+    assert(key.len > 0 && on_result);
     struct fs_check *check = MUST_NEW(struct fs_check);
     *check = (struct fs_check){.fs = fs,
                                .on_result = on_result,
@@ -292,6 +293,7 @@ static bool probe_refusal(struct fs_probe *probe, int incoming_fd,
 /** The way of a video: into a folder made for it, the names made durable. */
 static void probe_way(struct fs_probe *probe, int root_fd, int incoming_fd)
 {
+    assert(root_fd >= 0 && incoming_fd >= 0);
     int fd = -1;
     bool made;
     bool moved = false;
@@ -346,6 +348,7 @@ static void probe_work(void *context)
 static void on_probed(void *context)
 {
     struct fs_probe *probe = context;
+    assert(probe->fs->probes > 0);
     struct bucket_result result = {.end = probe->trouble.end};
     if (result.end == BUCKET_FAILED) {
         result.end = BUCKET_UNUSABLE; /* where that fails, so does all */
@@ -371,6 +374,7 @@ static void on_probed(void *context)
 void fs_probe(struct bucket *base, bucket_fn *on_result, void *context)
 {
     struct fs *fs = (struct fs *)(void *)base;
+    assert(on_result);
     struct fs_probe *probe = MUST_NEW(struct fs_probe);
     *probe =
         (struct fs_probe){.fs = fs, .on_result = on_result, .context = context};

@@ -388,6 +388,7 @@ struct put *fs_put(struct bucket *base, struct str key, int64_t bytes,
                    struct err *err)
 {
     struct fs *fs = (struct fs *)(void *)base;
+    assert(key.len > 0 && bytes >= -1);
     if (bytes > fs->bytes_max) {
         err_set(err, ERR_PERMANENT, "%lld bytes, allowed: %lld",
                 (long long)bytes, (long long)fs->bytes_max);

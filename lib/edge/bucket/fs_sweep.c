@@ -48,6 +48,7 @@ static bool is_temp(const char *name)
  */
 static int64_t folder_now_s(int folder_fd, const char *name)
 {
+    assert(folder_fd >= 0 && name[0]);
     struct stat there;
     int fd =
         openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -84,6 +85,7 @@ static void sweep_folder(DIR *folder, int64_t before_s)
 static void sweep_below(int root_fd, const char *name,
                         const struct fs_sweep *sweep)
 {
+    assert(root_fd >= 0 && name[0]);
     int fd = fs_open_below(root_fd, name);
     const int64_t now_s = fd < 0 ? -1 : folder_now_s(fd, sweep->name);
     DIR *folder = now_s < 0 ? NULL : fdopendir(fd);
@@ -113,6 +115,7 @@ static void on_swept(void *context)
 {
     struct fs_sweep *sweep = context;
     struct fs *fs = sweep->fs;
+    assert(fs->sweeping);
     free(sweep);
     fs->sweeping = false;
     fs_free_if_over(fs);
@@ -121,6 +124,7 @@ static void on_swept(void *context)
 void fs_sweep(struct bucket *base, const char *key_template,
               int64_t older_than_ms)
 {
+    assert(older_than_ms >= 0);
     (void)key_template; /* what is unfinished lies in a folder of our own */
     struct fs *fs = (struct fs *)(void *)base;
     struct fs_sweep *sweep = fs->sweeping ? NULL : malloc(sizeof *sweep);

@@ -16,6 +16,7 @@ kafka_partition_get(const struct kafka_partitions *partitions, int32_t id)
 
 static bool make_room(struct kafka_partitions *partitions, size_t len)
 {
+    assert(len > 0);
     if (len <= partitions->len) {
         return true;
     }
@@ -32,6 +33,7 @@ static bool make_room(struct kafka_partitions *partitions, size_t len)
 
 bool kafka_partition_begin(struct kafka_partitions *partitions, int32_t id)
 {
+    assert(id >= 0);
     if (id < 0 || !make_room(partitions, (size_t)id + 1)) {
         return false;
     }

@@ -98,6 +98,7 @@ look(struct asker *asker, const char *brokers, struct err *err)
 static int partitions_of(const struct rd_kafka_metadata *found,
                          const char *name)
 {
+    assert(name[0]);
     for (int i = 0; i < found->topic_cnt; i++) {
         const struct rd_kafka_metadata_topic *topic = &found->topics[i];
         if (strcmp(topic->topic, name) == 0 && !topic->err) {

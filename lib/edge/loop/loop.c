@@ -325,6 +325,7 @@ void loop_close(struct loop *loop)
 
 void loop_random_bytes(struct loop *loop, void *out, size_t len)
 {
+    assert(out && len > 0);
     (void)loop;
     unsigned char *at = out;
     while (len) {

@@ -74,6 +74,7 @@ void pg_array_begin(struct buf *buf)
 
 static void separate(struct buf *buf)
 {
+    assert(buf->len > 0);
     if (buf->len && buf->bytes[buf->len - 1] != '{') {
         buf_add_char(buf, ',');
     }
@@ -119,6 +120,7 @@ void pg_array_str(struct buf *buf, struct str text)
 
 void pg_array_bytes(struct buf *buf, const unsigned char *bytes, size_t len)
 {
+    assert(bytes || len == 0);
     separate(buf);
     buf_add_text(buf, "\"\\\\x");
     char *room = buf_room(buf, 2 * len + 1);

@@ -56,6 +56,7 @@ static bool may_go_on(const struct poll_conn *conn,
 static void answer_broken(struct poll_conn *conn, struct poll_call *call,
                           enum reply_end end, const char *why)
 {
+    assert(!call->conn && end != REPLY_WHOLE);
     if (conn->streams || conn->reply.status < 200) {
         poller_fail(call, end, why);
         return;
@@ -80,6 +81,7 @@ static void drop_idle(struct poll_origin *origin)
 void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
                bool again)
 {
+    assert(conn->state != CONN_CLOSED && end != REPLY_WHOLE && why);
     struct list calls;
     char words[160];
     struct poll_origin *origin = conn->origin;
@@ -129,6 +131,7 @@ void conn_leave(struct poll_conn *conn)
 
 void conn_note_room(struct poll_conn *conn)
 {
+    assert(conn->active >= 0);
     const bool listed = !list_is_empty(&conn->ready);
     const bool room = conn_has_room(conn);
     if (room && !listed) {
@@ -140,6 +143,7 @@ void conn_note_room(struct poll_conn *conn)
 
 bool conn_has_room(const struct poll_conn *conn)
 {
+    assert(conn->active >= 0 && conn->room >= 0);
     return conn->state == CONN_OPEN && !conn->left && conn->active < conn->room;
 }
 

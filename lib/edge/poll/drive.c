@@ -81,6 +81,7 @@ static ssize_t write_some(struct poll_conn *conn, struct str bytes)
 /** false: it is broken, and what may be read from it still tells more. */
 static bool write_out(struct poll_conn *conn)
 {
+    assert(conn->out_at <= conn->out.len);
     while (conn->out_at < conn->out.len) {
         const struct str left = {conn->out.bytes + conn->out_at,
                                  conn->out.len - conn->out_at};
@@ -119,6 +120,7 @@ void drive_flush(struct poll_conn *conn)
 
 bool drive_take(struct poll_conn *conn, struct poll_call *call)
 {
+    assert(conn->state == CONN_OPEN);
     assert(conn_has_room(conn) && !call->conn);
     if (!poller_start_clock(call)) {
         return false;
@@ -138,6 +140,7 @@ bool drive_take(struct poll_conn *conn, struct poll_call *call)
 
 void drive_time_out(struct poll_conn *conn, struct poll_call *call)
 {
+    assert(call->conn == conn && conn->state == CONN_OPEN);
     const int64_t now_ms = loop_boot_ms(conn->poller->loop);
     struct poll_origin *origin = conn->origin;
     char why[60];
@@ -167,6 +170,7 @@ void drive_time_out(struct poll_conn *conn, struct poll_call *call)
 
 static bool read_h2(struct poll_conn *conn, struct str bytes)
 {
+    assert(conn->h2 && !conn->inside && bytes.len > 0);
     conn->inside = true;
     const bool read = h2_read(conn, bytes);
     conn->inside = false;
@@ -181,6 +185,7 @@ static bool read_h2(struct poll_conn *conn, struct str bytes)
 /** The server has closed its side. */
 static void end_of_bytes(struct poll_conn *conn)
 {
+    assert(conn->state == CONN_OPEN);
     if (conn->active == 0) {
         conn_leave(conn);
     } else if (conn->h2) {
@@ -212,6 +217,7 @@ static ssize_t read_some(struct poll_conn *conn)
 /** @return  false: it is closed. */
 static bool read_all(struct poll_conn *conn)
 {
+    assert(conn->state == CONN_OPEN);
     for (int i = 0; i < READS_MAX || (conn->tls && tls_holds_bytes(conn->tls));
          i++) {
         const ssize_t len = read_some(conn);
@@ -243,6 +249,8 @@ static bool read_all(struct poll_conn *conn)
 
 static void open_up(struct poll_conn *conn)
 {
+    assert(conn->state == CONN_DIALING || conn->state == CONN_SHAKING);
+    assert(!conn->h2 && conn->active == 0);
     conn->state = CONN_OPEN;
     conn->origin->dialing--;
     conn->room = 1;
@@ -264,6 +272,7 @@ static void open_up(struct poll_conn *conn)
 
 static void shake(struct poll_conn *conn)
 {
+    assert(conn->state == CONN_SHAKING && conn->tls);
     switch (tls_shake(conn->tls, conn->why, sizeof conn->why)) {
     case TLS_DONE:
         open_up(conn);
@@ -285,6 +294,7 @@ static void shake(struct poll_conn *conn)
 
 static void dialed(struct poll_conn *conn)
 {
+    assert(conn->state == CONN_DIALING && !conn->tls);
     int error = 0;
     socklen_t len = sizeof error;
     enum reply_end end = REPLY_UNREACHED;
@@ -359,6 +369,8 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
                              const union lookup_address *address, char *why,
                              size_t why_bytes)
 {
+    assert(address->any.sa_family == AF_INET ||
+           address->any.sa_family == AF_INET6);
     const socklen_t len = address->any.sa_family == AF_INET
                               ? sizeof address->v4
                               : sizeof address->v6;
@@ -408,6 +420,7 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
 
 static void look_open(struct poll_conn *conn, int64_t now_ms)
 {
+    assert(conn->state == CONN_OPEN);
     if (conn->active == 0 && now_ms - conn->used_ms >= UNUSED_MS) {
         conn_leave(conn);
         return;

@@ -6,6 +6,7 @@
 
 bool h1_write(struct poll_conn *conn, const struct poll_call *call)
 {
+    assert(conn->active == 0 && !call->conn);
     struct buf *out = &conn->out;
     assert(out->len == 0 && conn->out_at == 0);
     buf_add_text(out, "GET ");
@@ -31,6 +32,7 @@ bool h1_write(struct poll_conn *conn, const struct poll_call *call)
 
 static void answer(struct poll_conn *conn, struct poll_call *call)
 {
+    assert(!call->conn);
     char coding[POLL_CODING_BYTES];
     http1_list(&conn->reply, "Content-Encoding", coding, sizeof coding);
     decode_label_show(coding);
@@ -48,6 +50,7 @@ static void answer(struct poll_conn *conn, struct poll_call *call)
 /** @return  false: it is closed. */
 static bool end_call(struct poll_conn *conn, struct poll_call *call, bool more)
 {
+    assert(conn->active == 1 && call->conn == conn);
     /* What comes behind a reply nobody asked for, and a request of which the
      * server has read a part is none that can be followed by another. */
     const bool keeps =
@@ -67,6 +70,7 @@ static bool end_call(struct poll_conn *conn, struct poll_call *call, bool more)
 
 bool h1_read(struct poll_conn *conn, struct str bytes)
 {
+    assert(!conn->h2 && bytes.len > 0);
     if (conn->active == 0) {
         conn_leave(conn); /* nobody asked for that */
         return false;
@@ -90,6 +94,7 @@ bool h1_read(struct poll_conn *conn, struct str bytes)
 
 void h1_end(struct poll_conn *conn)
 {
+    assert(!conn->h2);
     struct poll_call *call =
         LIST_OWNER(conn->calls.next, struct poll_call, link);
     assert(conn->active == 1);

@@ -194,6 +194,7 @@ static void h2_close(struct h2 *h2)
 
 bool h2_open(struct poll_conn *conn)
 {
+    assert(!conn->h2);
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
@@ -215,6 +216,7 @@ bool h2_open(struct poll_conn *conn)
 
 int h2_room(const struct h2 *h2)
 {
+    assert(h2->session);
     if (!h2->told) {
         return ROOM_UNTOLD;
     }
@@ -237,6 +239,7 @@ static nghttp2_nv header(const char *name, struct str value)
 bool h2_submit(struct poll_conn *conn, struct poll_call *call)
 {
     const struct poll_origin *origin = call->origin;
+    assert(conn->h2 && call->stream == 0 && !call->conn);
     size_t len = 0;
     nghttp2_nv headers[8];
     headers[len++] = header(":method", STR("GET"));
@@ -258,6 +261,7 @@ bool h2_submit(struct poll_conn *conn, struct poll_call *call)
 
 void h2_cancel(struct poll_conn *conn, struct poll_call *call)
 {
+    assert(conn->h2 && call->stream > 0);
     nghttp2_session *session = conn->h2->session;
     nghttp2_session_set_stream_user_data(session, call->stream, NULL);
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, call->stream,
@@ -266,11 +270,13 @@ void h2_cancel(struct poll_conn *conn, struct poll_call *call)
 
 void h2_ping(struct poll_conn *conn)
 {
+    assert(conn->h2);
     nghttp2_submit_ping(conn->h2->session, NGHTTP2_FLAG_NONE, NULL);
 }
 
 bool h2_read(struct poll_conn *conn, struct str bytes)
 {
+    assert(conn->h2 && conn->inside);
     const ssize_t code = nghttp2_session_mem_recv(
         conn->h2->session, (const uint8_t *)bytes.at, bytes.len);
     if (code < 0) {
@@ -283,6 +289,7 @@ bool h2_read(struct poll_conn *conn, struct str bytes)
 
 bool h2_write(struct poll_conn *conn)
 {
+    assert(conn->h2 && conn->out_at <= conn->out.len);
     while (conn->out.len - conn->out_at < OUT_BYTES_MAX) {
         const uint8_t *bytes = NULL;
         const ssize_t len = nghttp2_session_mem_send(conn->h2->session, &bytes);

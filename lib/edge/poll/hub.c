@@ -23,6 +23,7 @@ static void call_free(struct poll_call *call)
 void poller_answer(struct poll_call *call, const struct poll_answer *answer)
 {
     struct poller *poller = call->poller;
+    assert(call->poller->under_way > 0);
     assert(!call->conn && call->clock.place == 0 && list_is_empty(&call->link));
     struct reply reply = {
         .end = answer->end,
@@ -45,6 +46,7 @@ void poller_answer(struct poll_call *call, const struct poll_answer *answer)
 
 void poller_fail(struct poll_call *call, enum reply_end end, const char *why)
 {
+    assert(end == REPLY_WHOLE || why);
     decode_label_show(call->coding);
     const struct poll_answer answer = {
         .end = end,
@@ -74,6 +76,7 @@ void poller_set_clock(struct poller *poller)
 bool poller_start_clock(struct poll_call *call)
 {
     struct poller *poller = call->poller;
+    assert(call->timeout_ms >= 1 && call->clock.place == 0);
     if (poller->clocks.len == poller->clocks_room) {
         const size_t room = 2 * poller->clocks_room;
         if (!heap_reserve(&poller->clocks, room)) {
@@ -101,6 +104,7 @@ void poller_stop_clock(struct poll_call *call)
 void poller_put_back(struct poll_call *call)
 {
     struct poll_origin *origin = call->origin;
+    assert(call->clock.place == 0 && list_is_empty(&call->link));
     assert(!call->conn);
     call->lost++;
     call->stream = 0;
@@ -114,6 +118,7 @@ void poller_put_back(struct poll_call *call)
 
 void poller_turn_within(struct poller *poller, int64_t wait_ms)
 {
+    assert(wait_ms >= 0);
     const int64_t at_ms = loop_boot_ms(poller->loop) + wait_ms;
     if (poller->closing || (poller->turn_ms && poller->turn_ms <= at_ms)) {
         return;

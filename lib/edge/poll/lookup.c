@@ -1,5 +1,6 @@
 #include "edge/poll/lookup.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -43,6 +44,7 @@ static void set_port(union lookup_address *address, int port)
 
 bool lookup_literal(const char *host, int port, struct lookup_answer *answer)
 {
+    assert(host[0] && port >= 1);
     union lookup_address address = {0};
     if (inet_pton(AF_INET, host, &address.v4.sin_addr) == 1) {
         address.v4.sin_family = AF_INET;
@@ -110,6 +112,7 @@ static void *run(void *context)
 struct lookup *lookup_start(struct loop *loop, const char *host, int port,
                             lookup_fn *on_end, void *context)
 {
+    assert(host[0] && port >= 1 && on_end);
     struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup || pthread_mutex_init(&lookup->lock, NULL) != 0) {
         free(lookup);

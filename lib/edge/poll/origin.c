@@ -106,6 +106,7 @@ static bool is_it(const struct poll_origin *origin,
 
 static void write_authority(struct poll_origin *origin)
 {
+    assert(origin->host[0]);
     const bool v6 = strchr(origin->host, ':');
     const int usual = origin->secure ? 443 : 80;
     const int len =
@@ -120,6 +121,7 @@ static void write_authority(struct poll_origin *origin)
 struct poll_origin *origin_of(struct poller *poller,
                               const struct poll_target *target)
 {
+    assert(target->host[0] && target->port >= 1);
     for (struct list *at = poller->origins.next; at != &poller->origins;
          at = at->next) {
         struct poll_origin *origin = LIST_OWNER(at, struct poll_origin, link);
@@ -146,6 +148,7 @@ struct poll_origin *origin_of(struct poller *poller,
 
 void origin_free(struct poll_origin *origin)
 {
+    assert(origin->conns_len == 0 && origin->dialing == 0);
     assert(list_is_empty(&origin->waiting) && list_is_empty(&origin->conns));
     if (origin->lookup) {
         lookup_stop(origin->lookup);
@@ -175,6 +178,7 @@ static void on_names(void *context, const struct lookup_answer *answer)
 {
     struct poll_origin *origin = context;
     char why[160];
+    assert(origin->lookup);
     origin->lookup = NULL;
     if (answer->len == 0) {
         snprintf(why, sizeof why, "no address of %.80s: %.60s", origin->host,
@@ -195,6 +199,7 @@ static void on_names(void *context, const struct lookup_answer *answer)
 /** Whether its addresses are known; if not, they are asked for. */
 static bool know_names(struct poll_origin *origin, int64_t now_ms)
 {
+    assert(origin->names.len >= 0 && origin->names.len <= LOOKUP_ADDRESSES_MAX);
     if (origin->names.len > 0 && now_ms < origin->names_until_ms) {
         return true;
     }
@@ -219,6 +224,7 @@ static bool know_names(struct poll_origin *origin, int64_t now_ms)
 
 static void dial_failed(struct poll_origin *origin)
 {
+    assert(origin->names.len > 0);
     origin->failed++;
     origin->name = (origin->name + 1) % origin->names.len;
 }
@@ -226,6 +232,7 @@ static void dial_failed(struct poll_origin *origin)
 /** As many of its addresses as it takes to begin one connection. */
 static void dial(struct poll_origin *origin, int64_t now_ms)
 {
+    assert(origin->names.len > 0 && origin->failed >= 0);
     char why[160] = "no memory";
     for (; origin->failed < origin->names.len; dial_failed(origin)) {
         const union lookup_address *address =
@@ -245,6 +252,7 @@ static void dial(struct poll_origin *origin, int64_t now_ms)
 static void on_dial_failed(struct poll_origin *origin, enum reply_end end,
                            const char *why)
 {
+    assert(end != REPLY_WHOLE);
     const int64_t now_ms = loop_boot_ms(origin->poller->loop);
     if (origin->poller->closing || origin->names.len == 0) {
         return;
@@ -276,6 +284,7 @@ static int waiting_len(const struct poll_origin *origin, int most)
 /** Who waits longest was lost on a connection that was kept. */
 static bool needs_fresh(const struct poll_origin *origin, int64_t now_ms)
 {
+    assert(!list_is_empty(&origin->waiting));
     return LIST_OWNER(origin->waiting.next, struct poll_call, link)->fresh &&
            now_ms >= origin->alone_until_ms;
 }
@@ -283,6 +292,7 @@ static bool needs_fresh(const struct poll_origin *origin, int64_t now_ms)
 /** One place for a connection, if need be that of one that stands idle. */
 static bool has_place(struct poll_origin *origin)
 {
+    assert(origin->conns_len >= 0);
     if (origin->conns_len >= origin->poller->connections_max &&
         !list_is_empty(&origin->ready)) {
         conn_leave(LIST_OWNER(origin->ready.next, struct poll_conn, ready));
@@ -293,6 +303,8 @@ static bool has_place(struct poll_origin *origin)
 /** How many to dial now; `*look_ms`: when to look again, 0: when told. */
 static int wanted(struct poll_origin *origin, int64_t now_ms, int64_t *look_ms)
 {
+    assert(!list_is_empty(&origin->waiting));
+    assert(origin->dialing >= 0 && origin->dialing <= origin->conns_len);
     const struct poll_call *first =
         LIST_OWNER(origin->waiting.next, struct poll_call, link);
     const int64_t waited_ms = now_ms - first->since_ms;
@@ -366,6 +378,7 @@ static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
 /** @return  false: the call ended instead. */
 static bool give(struct poll_conn *conn, struct poll_call *call)
 {
+    assert(!call->conn && list_is_empty(&call->link));
     if (!call->asked && call->may_send && !call->may_send(call->context)) {
         poller_fail(call, REPLY_CANCELLED, "it may not be sent any more");
         return false;

@@ -191,6 +191,7 @@ int poller_under_way(const struct poller *poller)
 
 static void end_origin(struct poll_origin *origin)
 {
+    assert(origin->poller->closing);
     while (!list_is_empty(&origin->conns)) {
         conn_fail(LIST_OWNER(origin->conns.next, struct poll_conn, link),
                   REPLY_CANCELLED, "stopped", false);

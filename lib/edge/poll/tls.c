@@ -1,5 +1,6 @@
 #include "edge/poll/tls.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -111,6 +112,7 @@ static bool expect(struct tls *tls)
 
 struct tls *tls_open(struct tls_context *context, int fd, const char *host)
 {
+    assert(context && fd >= 0 && host[0]);
     struct tls *tls = calloc(1, sizeof *tls);
     if (!tls) {
         return NULL;

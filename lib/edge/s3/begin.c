@@ -9,6 +9,7 @@
 
 static const struct s3_way *way_of(int64_t bytes, const struct s3_takes *takes)
 {
+    assert(takes->body < S3_BODIES_LEN);
     const bool in_parts =
         bytes <= 0 || bytes > S3_PUT_BYTES_MAX || takes->body == S3_HASHED;
     return in_parts ? &s3_parts : &s3_stream;
@@ -18,6 +19,7 @@ struct put *s3_put_as(struct s3 *s3, struct str key, int64_t bytes,
                       struct s3_how *how, loop_fn *on_ready, bucket_fn *on_end,
                       void *context, struct err *err)
 {
+    assert(key.len > 0);
     assert(bytes >= -1);
     struct s3_put *put = calloc(1, sizeof *put);
     if (put) {
@@ -55,6 +57,8 @@ struct put *s3_put(struct bucket *base, struct str key, int64_t bytes,
                    struct err *err)
 {
     struct s3 *s3 = (struct s3 *)(void *)base;
+    assert(s3->pace >= 1 && s3->pace <= s3->puts_max);
+    assert(s3->puts >= 0);
     char text[S3_KEY_BYTES_MAX];
     if (bytes > s3->bytes_max) {
         err_set(err, ERR_PERMANENT, "%lld bytes, allowed: %lld",

@@ -88,6 +88,7 @@ static void on_files(struct credentials *c, const struct source_files *files)
 
 static void fetch(struct credentials *c)
 {
+    assert(!c->call && !c->files);
     if (!source_environment(c)) {
         source_read(c, on_files);
     }
@@ -144,6 +145,7 @@ void credentials_forget(struct credentials_wait *wait)
 
 bool credentials_renew(struct credentials *c)
 {
+    assert(c->wire);
     if (!c->have || loop_boot_ms(c->loop) - c->fetched_ms < RENEW_MIN_MS) {
         return is_fetching(c); /* newer ones are under way, or there are none */
     }

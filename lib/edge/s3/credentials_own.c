@@ -24,6 +24,7 @@ bool source_is_over(const struct credentials *c)
 
 void source_failed(struct credentials *c, const char *what, const char *why)
 {
+    assert(what[0]);
     uint32_t random;
     loop_random_bytes(c->loop, &random, sizeof random);
     snprintf(c->why, sizeof c->why, "no credentials for S3: %s%s%.120s", what,
@@ -50,6 +51,7 @@ static void take_keys(struct credentials *c, struct aws_keys *keys)
 void source_found(struct credentials *c, struct aws_keys *keys,
                   int64_t reread_ms)
 {
+    assert(reread_ms >= 0 && !c->call);
     const int64_t now_ms = loop_boot_ms(c->loop);
     take_keys(c, keys);
     c->expires_ms = 0;
@@ -62,6 +64,7 @@ void source_found(struct credentials *c, struct aws_keys *keys,
 void source_fetched(struct credentials *c, const char *from,
                     struct aws_keys *keys, const char *date)
 {
+    assert(from[0] && !c->call);
     const int64_t now_ms = loop_boot_ms(c->loop);
     const int64_t theirs_ms = s3_http_date(str_of(date));
     const int64_t life_ms =

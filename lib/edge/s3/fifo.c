@@ -28,6 +28,7 @@ bool s3_fifo_add(struct s3_fifo *fifo, const char *bytes, size_t len)
 
 void s3_fifo_take(struct s3_fifo *fifo, char *out, size_t len)
 {
+    assert(fifo->at + fifo->len <= fifo->size);
     assert(len <= fifo->len);
     if (len > 0) {
         memcpy(out, fifo->bytes + fifo->at, len);

@@ -26,6 +26,8 @@
 static bool take_buffer(struct s3_put *put)
 {
     struct s3 *s3 = put->s3;
+    assert(put->s3->parts_free >= 0);
+    assert(put->part || put->part_len == 0);
     if (put->part) {
         return true;
     }
@@ -69,6 +71,7 @@ static bool has_room(const struct s3_put *put)
 
 static void fill(struct s3_put *put)
 {
+    assert(put->part && put->part_len <= put->s3->part_bytes);
     size_t n = put->s3->part_bytes - put->part_len;
     n = n < put->fifo.len ? n : put->fifo.len;
     s3_fifo_take(&put->fifo, put->part + put->part_len, n);
@@ -82,6 +85,7 @@ static void turn(struct s3_put *put);
 static void on_aborted(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call && put->end != BUCKET_DONE);
     (void)end; /* what is left of it, a sweep finds */
     put->call = NULL;
     CRASHPOINT_IF(!put->how, "s3_abort_after");
@@ -91,6 +95,7 @@ static void on_aborted(void *context, const struct s3_end *end)
 static void ask_upload(const struct s3_put *put, const char *before,
                        struct buf *query, struct s3_ask *ask)
 {
+    assert(put->upload_id[0]);
     buf_init(query, 0);
     buf_add_text(query, before);
     buf_add_text(query, "uploadId=");
@@ -101,6 +106,7 @@ static void ask_upload(const struct s3_put *put, const char *before,
 /** Whatever is under way is dropped; parts that are there go. */
 static void give_up(struct s3_put *put, enum bucket_end end, const char *why)
 {
+    assert(end != BUCKET_DONE);
     struct buf query;
     put->end = end;
     if (why != put->why) {
@@ -129,6 +135,7 @@ static bool is_giving_up(const struct s3_put *put)
 /** True: the call is made again later. */
 static bool try_again(struct s3_put *put, const struct s3_end *end)
 {
+    assert(end->verdict != S3_DONE && !put->call);
     bool worth = end->verdict == S3_AGAIN || end->verdict == S3_SLOW;
     worth = worth && !(put->how && end->form); /* a probe tries other forms */
     if (!worth || ++put->tries >= TRIES_MAX || put->cancelled) {
@@ -150,6 +157,7 @@ static void no_memory(struct s3_put *put)
 static void on_small(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call && !put->upload_id[0]);
     put->call = NULL;
     s3_put_note(put, end);
     if (end->lost) {
@@ -162,6 +170,7 @@ static void on_small(void *context, const struct s3_end *end)
 
 static void send_small(struct s3_put *put)
 {
+    assert(!put->call && put->finishing);
     struct s3_ask ask = {
         .method = "PUT",
         .key = put->key,
@@ -187,6 +196,7 @@ static void on_created(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
     struct buf id;
+    assert(put->call && put->creating && !put->upload_id[0]);
     size_t at = 0;
     put->call = NULL;
     put->creating = false;
@@ -223,6 +233,7 @@ static void on_created(void *context, const struct s3_end *end)
 
 static void send_create(struct s3_put *put)
 {
+    assert(!put->call && !put->creating && !put->upload_id[0]);
     struct s3_ask ask = {
         .method = "POST", .key = put->key, .query = STR("uploads=")};
     s3_ask_object(put->s3, &ask);
@@ -239,6 +250,7 @@ static void send_create(struct s3_put *put)
 
 static bool add_part(struct s3_put *put, const char *etag)
 {
+    assert(put->parts_len < put->parts_size && put->part_len > 0);
     struct s3_part *part = &put->parts[put->parts_len];
     if (etag[0] == '\0' || strlen(etag) >= sizeof part->etag ||
         strpbrk(etag, "<>&")) {
@@ -253,6 +265,7 @@ static bool add_part(struct s3_put *put, const char *etag)
 static void on_part(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call && put->upload_id[0]);
     put->call = NULL;
     if (end->verdict != S3_DONE) {
         if (!try_again(put, end)) {
@@ -272,6 +285,8 @@ static void on_part(void *context, const struct s3_end *end)
 
 static void send_part(struct s3_put *put)
 {
+    assert(!put->call && put->upload_id[0] && put->part_len > 0);
+    assert(put->parts_len < S3_PARTS_MAX);
     char before[40];
     struct buf query;
     if (put->parts_len == put->parts_size) {
@@ -313,6 +328,7 @@ static void send_part(struct s3_put *put)
 static void on_completed(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call && put->upload_id[0]);
     put->call = NULL;
     buf_done(&put->list);
     if (end->verdict == S3_DONE) {
@@ -338,6 +354,7 @@ static void on_completed(void *context, const struct s3_end *end)
 
 static void send_complete(struct s3_put *put)
 {
+    assert(!put->call && put->finishing && put->parts_len > 0);
     struct buf query;
     buf_init(&put->list, 0);
     buf_add_text(&put->list, "<CompleteMultipartUpload xmlns=\"http://s3."
@@ -377,6 +394,7 @@ static void send_complete(struct s3_put *put)
 static void on_looked_first(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call && !put->looked);
     put->call = NULL;
     if (end->verdict == S3_DONE) {
         give_up(put, BUCKET_EXISTS, "it is there");
@@ -390,6 +408,7 @@ static void on_looked_first(void *context, const struct s3_end *end)
 
 static void look_first(struct s3_put *put)
 {
+    assert(!put->call && !put->looked);
     const struct s3_ask ask = {.method = "HEAD", .key = put->key};
     put->call = s3_send(put->s3, &ask, on_looked_first, put);
     if (!put->call) {
@@ -399,6 +418,7 @@ static void look_first(struct s3_put *put)
 
 static void last_step(struct s3_put *put)
 {
+    assert(put->finishing && put->fifo.len == 0 && !put->call);
     bool small = !put->upload_id[0] && !(put->how && put->how->parts);
     bool guarded = small ? put->takes.conditions : put->takes.ends_conditions;
     if (!guarded && !put->looked) {

@@ -194,6 +194,7 @@ static void say_takes(const struct s3_probe *probe, char *out, size_t out_bytes)
 /** What refuses videos though it took the probe's object gets a poorer form. */
 static void step_down(struct s3 *s3, const struct s3_put *put)
 {
+    assert(s3->takes.body < S3_BODIES_LEN);
     s3->odd = 0;
     if (put->way == &s3_stream && s3->takes.body < S3_HASHED) {
         s3->takes.body++;
@@ -266,6 +267,7 @@ static void try_form(struct s3_probe *probe);
 
 static void next_stage(struct s3_probe *probe)
 {
+    assert(probe->stage < STAGES_LEN);
     probe->stage++;
     if (probe->stage == STAGE_SMALL && probe->takes.body == S3_HASHED) {
         probe->stage++; /* that was it */
@@ -281,6 +283,7 @@ static void next_stage(struct s3_probe *probe)
 
 static void stage_failed(struct s3_probe *probe, const char *why)
 {
+    assert(probe->stage < STAGES_LEN && why[0]);
     if (probe->stage == STAGE_KNOWN) { /* where that fails, so does all */
         probe_over(probe, BUCKET_UNUSABLE, why);
         return;
@@ -329,6 +332,7 @@ static void try_over(struct s3_probe *probe)
 static void on_deleted(void *context, const struct s3_end *end)
 {
     struct s3_probe *probe = context;
+    assert(probe->call);
     (void)end; /* a policy may forbid it: putting is all that is needed */
     probe->call = NULL;
     try_over(probe);
@@ -365,6 +369,7 @@ static void on_piece(void *context, const char *bytes, size_t len)
 static void on_read_back(void *context, const struct s3_end *end)
 {
     struct s3_probe *probe = context;
+    assert(probe->call);
     unsigned char sum[DIGEST_BYTES];
     char hex[DIGEST_HEX_BYTES];
     char why[200];
@@ -387,6 +392,7 @@ static void on_read_back(void *context, const struct s3_end *end)
 
 static void read_back(struct s3_probe *probe)
 {
+    assert(!probe->put && !probe->call);
     const struct s3_ask ask = {
         .method = "GET", .key = probe->key, .sink = on_piece};
     probe->call = s3_send(probe->s3, &ask, on_read_back, probe);
@@ -400,6 +406,7 @@ static void put_body(struct s3_probe *probe);
 static void on_put(void *context, const struct bucket_result *result)
 {
     struct s3_probe *probe = context;
+    assert(probe->put);
     probe->put = NULL;
     const bool stored =
         result->end == BUCKET_DONE || result->end == BUCKET_EXISTS;
@@ -440,6 +447,7 @@ static void on_ready(void *context)
 
 static void put_body(struct s3_probe *probe)
 {
+    assert(!probe->put && !probe->call);
     struct err err = {0};
     const int64_t bytes =
         probe->stage == STAGE_KNOWN ? (int64_t)BODY_BYTES : -1;

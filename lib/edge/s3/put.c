@@ -14,6 +14,7 @@
 
 static void way_done(struct s3_put *put)
 {
+    assert(put->way);
     if (put->way->done) {
         put->way->done(put);
     }
@@ -33,6 +34,7 @@ void s3_put_drop(struct s3_put *put)
 
 static void tell_end(struct s3_put *put, enum bucket_end end, const char *why)
 {
+    assert(put->on_end && list_is_empty(&put->want));
     struct bucket_result result = {.end = end, .bytes = put->taken};
     if (end != BUCKET_DONE) {
         snprintf(result.why, sizeof result.why, "%s", why);
@@ -46,6 +48,7 @@ static void tell_end(struct s3_put *put, enum bucket_end end, const char *why)
 void s3_put_note(struct s3_put *put, const struct s3_end *end)
 {
     struct s3 *s3 = put->s3;
+    assert(!put->call);
     put->form = end->form;
     put->odd = end->form;
     put->ours = end->ours;
@@ -101,6 +104,7 @@ void s3_put_learnt(struct s3_put *put, const struct bucket_result *probed)
 static void on_looked(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call);
     put->call = NULL;
     if (end->verdict == S3_DONE) {
         s3_put_end(put, BUCKET_EXISTS, "it is there");
@@ -116,6 +120,7 @@ static void on_looked(void *context, const struct s3_end *end)
 
 bool s3_put_ask(struct s3_put *put, s3_end_fn *on_end)
 {
+    assert(!put->call && put->key.len > 0);
     const struct s3_ask ask = {.method = "HEAD", .key = put->key};
     put->call = s3_send(put->s3, &ask, on_end, put);
     return put->call != NULL;
@@ -123,6 +128,7 @@ bool s3_put_ask(struct s3_put *put, s3_end_fn *on_end)
 
 void s3_put_look(struct s3_put *put, const char *why)
 {
+    assert(!put->call && put->key.len > 0);
     snprintf(put->why, sizeof put->why, "%s", why);
     if (!s3_put_ask(put, on_looked)) {
         s3_put_starves(put);
@@ -135,6 +141,7 @@ void s3_put_look(struct s3_put *put, const char *why)
 void s3_put_turn(void *context)
 {
     struct s3_put *put = context;
+    assert(put->s3->puts > 0);
     if (!list_is_empty(&put->learning)) {
         return; /* its end comes with the probe's */
     }
@@ -192,6 +199,7 @@ void s3_put_finish(struct put *base, const char *sha256)
 void s3_put_cancel(struct put *base)
 {
     struct s3_put *put = (struct s3_put *)(void *)base;
+    assert(put->s3->puts > 0);
     put->cancelled = true;
     loop_timer_set(put->soon, 0);
 }

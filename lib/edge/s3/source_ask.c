@@ -2,6 +2,7 @@
 
 #include "edge/s3/aws_files.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 /** One line of visible characters; a role's name, or a token. */
 bool source_word(struct str body, char *out, size_t out_bytes)
 {
+    assert(out_bytes > 1);
     body = str_trim(body);
     bool good = body.len > 0 && body.len < out_bytes;
     for (size_t i = 0; good && i < body.len; i++) {
@@ -37,6 +39,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
     struct credentials *c = context;
     struct aws_keys keys = {0};
     char why[160];
+    assert(c->call);
     c->call = NULL;
     aws_wipe(&c->body);
     if (!answer->whole || answer->status != 200) {
@@ -68,6 +71,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
 void source_ask(struct credentials *c, enum asking asking, const char *method,
                 const char *url, const char *header)
 {
+    assert(!c->call && method[0] && url[0]);
     const char *headers[2] = {header, NULL};
     size_t len = header ? 1 : 0;
     if (asking == ASKING_STS) {

@@ -2,6 +2,7 @@
 
 #include "edge/s3/aws_files.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define INSTANCE_HOST "http://169.254.169.254"
@@ -17,6 +18,7 @@ static const char *instance_host(void)
 static void ask_role(struct credentials *c, enum asking asking,
                      const char *role)
 {
+    assert(c->token[0] && asking > ASKING_TOKEN);
     char url[512];
     char header[300];
     snprintf(url, sizeof url, "%s" INSTANCE_ROLES "%s", instance_host(), role);
@@ -26,6 +28,7 @@ static void ask_role(struct credentials *c, enum asking asking,
 
 static bool on_role(struct credentials *c, struct str body)
 {
+    assert(c->asking == ASKING_ROLE);
     char role[129];
     if (!source_word(body, role, sizeof role)) {
         return false;
@@ -36,6 +39,7 @@ static bool on_role(struct credentials *c, struct str body)
 
 static bool on_token(struct credentials *c, struct str body)
 {
+    assert(c->asking == ASKING_TOKEN);
     if (!source_word(body, c->token, sizeof c->token)) {
         return false;
     }

@@ -30,6 +30,7 @@ static void read_work(void *context)
 {
     struct source_files *files = context;
     char *token = files->path[FILE_IDENTITY];
+    assert(files->then);
     read_one(files, FILE_KEYS);
     read_one(files, FILE_CONFIG);
     if (!token[0]) {
@@ -53,6 +54,7 @@ static void on_read(void *context)
 {
     struct source_files *files = context;
     struct credentials *c = files->credentials;
+    assert(!files->credentials || files->credentials->files == files);
     if (c) {
         c->files = NULL;
         files->then(c, files);
@@ -109,5 +111,6 @@ struct str source_files_value(const struct source_files *files,
 bool source_file_is_there(const struct source_files *files,
                           enum source_file which)
 {
+    assert(which < SOURCE_FILES_LEN);
     return files->path[which][0] && files->trouble[which] == 0;
 }

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "edge/s3/aws_files.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static void region_of(const struct credentials *c,
 void source_assume(struct credentials *c, const struct source_files *files,
                    struct str role)
 {
+    assert(!c->call);
     char url[300];
     char region[64];
     if (!source_file_is_there(files, FILE_IDENTITY)) {

@@ -23,6 +23,8 @@ static bool is_signed(const struct s3_put *put)
 
 static void frame(struct s3_put *put, const char *text)
 {
+    assert(put->frame_at == put->frame_len);
+    assert(strlen(text) < sizeof put->frame);
     put->frame_at = 0;
     put->frame_len =
         (size_t)snprintf(put->frame, sizeof put->frame, "%s", text);
@@ -30,6 +32,8 @@ static void frame(struct s3_put *put, const char *text)
 
 static void begin_chunk(struct s3_put *put, size_t size)
 {
+    assert(size > 0 && size <= put->fifo.len);
+    assert(put->chunk_left == 0);
     char head[160];
     put->chunk_left = size;
     put->sent += (int64_t)size;
@@ -47,6 +51,8 @@ static void begin_chunk(struct s3_put *put, size_t size)
 /** The empty chunk and the checksum behind it. */
 static void begin_trailer(struct s3_put *put)
 {
+    assert(!put->trailed && put->sent == put->announced);
+    assert(is_framed(put));
     char text[300];
     put->trailed = true;
     if (is_signed(put)) {
@@ -76,6 +82,7 @@ static size_t hex_len(size_t value)
 /** What the body measures with all that stands between its data. */
 static int64_t wire_bytes(const struct s3_put *put)
 {
+    assert(put->announced > 0);
     if (!is_framed(put)) {
         return put->announced;
     }
@@ -95,6 +102,7 @@ static int64_t wire_bytes(const struct s3_put *put)
 /** A chunk goes once it is whole; the last one once the video is good. */
 static bool next_piece(struct s3_put *put)
 {
+    assert(put->sent <= put->announced && put->chunk_left == 0);
     int64_t left = put->announced - put->sent;
     if (left == 0) {
         if (!is_framed(put) || put->trailed) {
@@ -150,6 +158,7 @@ static size_t on_source(void *context, char *out, size_t room)
 static void on_stored(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call);
     put->call = NULL;
     CRASHPOINT_IF(end->verdict == S3_DONE && !put->how, "s3_put_after");
     if (end->verdict == S3_DONE && !put->finishing) {
@@ -169,6 +178,7 @@ static void on_stored(void *context, const struct s3_end *end)
 
 static bool send_put(struct s3_put *put)
 {
+    assert(!put->call && put->announced > 0 && put->sent == 0);
     char bytes[24];
     struct s3_ask ask = {
         .method = "PUT",
@@ -200,6 +210,7 @@ static bool send_put(struct s3_put *put)
 static void on_looked_before(void *context, const struct s3_end *end)
 {
     struct s3_put *put = context;
+    assert(put->call);
     put->call = NULL;
     if (end->verdict == S3_DONE) {
         s3_put_end(put, BUCKET_EXISTS, "it is there");

@@ -100,6 +100,7 @@ static void sweep_over(struct s3_sweep *sweep);
 static void on_swept(void *context, const struct s3_end *end)
 {
     struct s3_sweep *sweep = context;
+    assert(sweep->call);
     sweep->call = NULL;
     if (end->verdict != S3_DONE && end->verdict != S3_MISSING) {
         sweep->failed = true;
@@ -195,6 +196,7 @@ static void sweep_upload(struct s3_sweep *sweep, struct str upload)
 static void on_deleted(void *context, const struct s3_end *end)
 {
     struct s3_sweep *sweep = context;
+    assert(sweep->call && sweep->probes);
     sweep->call = NULL;
     if (end->verdict != S3_DONE && end->verdict != S3_MISSING) {
         sweep_over(sweep);
@@ -206,6 +208,7 @@ static void on_deleted(void *context, const struct s3_end *end)
 /** A young one may be a living probe's. */
 static void sweep_object(struct s3_sweep *sweep, struct str object)
 {
+    assert(sweep->probes && !sweep->call);
     size_t at = 0;
     const int64_t made_ms = s3_time(s3_xml(object, "LastModified", &at));
     at = 0;
@@ -230,6 +233,7 @@ static void on_listed(void *context, const struct s3_end *end);
 
 static bool sweep_ask(struct s3_sweep *sweep, struct buf *query)
 {
+    assert(!sweep->call);
     struct s3_ask ask = {.method = "GET"};
     s3_ask_query(&ask, query);
     sweep->call = s3_send(sweep->s3, &ask, on_listed, sweep);
@@ -241,6 +245,7 @@ static bool sweep_ask(struct s3_sweep *sweep, struct buf *query)
  * next one begins; "": the first. */
 static bool sweep_list_probes(struct s3_sweep *sweep, struct str token)
 {
+    assert(sweep->probes);
     struct buf query;
     buf_init(&query, 0);
     buf_add_text(&query, "list-type=2&max-keys=" PAGE_UPLOADS "&prefix=");
@@ -356,6 +361,7 @@ static void sweep_next(struct s3_sweep *sweep)
 static void on_listed(void *context, const struct s3_end *end)
 {
     struct s3_sweep *sweep = context;
+    assert(sweep->call);
     sweep->call = NULL;
     sweep->at = 0;
     buf_reset(&sweep->page);

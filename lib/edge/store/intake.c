@@ -66,6 +66,7 @@ static struct intake_row copy_row(struct arena *arena,
 static bool copy_rows(struct batch *batch, const struct intake_row *rows,
                       size_t len)
 {
+    assert(rows && len > 0);
     struct arena *arena = &batch->arena;
     batch->rows_len = len;
     batch->rows = arena_alloc(arena, (len + 1) * sizeof *batch->rows);

@@ -16,6 +16,7 @@ static const char *copy_text(struct arena *arena, const char *text)
 static const struct reason_row *
 copy_rows(struct arena *arena, const struct reason_row *rows, size_t len)
 {
+    assert(rows || len == 0);
     struct reason_row *copy = arena_alloc(arena, (len + 1) * sizeof *copy);
     for (size_t i = 0; copy && i < len; i++) {
         copy[i] = rows[i];

@@ -76,6 +76,7 @@ static const struct task_row *copy_row(struct arena *arena,
 static const int64_t *copy_ids(struct arena *arena, const int64_t *ids,
                                size_t len)
 {
+    assert(ids || len == 0);
     int64_t *copy = arena_alloc(arena, (len + 1) * sizeof *copy);
     if (copy && len) {
         memcpy(copy, ids, len * sizeof *copy);

@@ -46,6 +46,7 @@ static CURL *take_handle(struct web_client *client)
 
 static void give_handle(struct web_client *client, CURL *easy)
 {
+    assert(easy);
     if (web_handle_is_kept(&client->policy) &&
         client->idle_len < HANDLES_KEPT) {
         client->idle[client->idle_len++] = easy;

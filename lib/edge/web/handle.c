@@ -34,6 +34,7 @@ void web_call_wait(struct web_call *call)
 
 static void moved(struct web_call *call, size_t len)
 {
+    assert(call->loop);
     call->last_ms = loop_boot_ms(call->loop);
     if (call->has_rate) {
         rate_add(&call->rate, (int64_t)len);
@@ -61,6 +62,7 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
                      int local_port)
 {
     struct web_call *call = context;
+    assert(call->sends >= 0);
     (void)local;
     (void)remote_port;
     (void)local_port;
@@ -130,6 +132,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *context)
 {
     struct web_call *call = context;
     const size_t left = call->body.len - call->body_at;
+    assert(call->body_at <= call->body.len);
     const size_t len = left < size * n ? left : size * n;
     memcpy(out, call->body.at + call->body_at, len);
     call->body_at += len;
@@ -141,6 +144,7 @@ static size_t on_read(char *out, size_t size, size_t n, void *context)
 static int on_seek(void *context, curl_off_t offset, int origin)
 {
     struct web_call *call = context;
+    assert(call->body_at <= call->body.len);
     if (origin != SEEK_SET || offset < 0 || (size_t)offset > call->body.len) {
         return CURL_SEEKFUNC_CANTSEEK;
     }
@@ -258,6 +262,7 @@ static bool set_method(struct web_call *call, const struct web_request *request)
 
 bool web_handle_set(struct web_call *call, const struct web_request *request)
 {
+    assert(call->easy && request->method[0] && request->url);
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -308,6 +313,7 @@ int64_t web_call_length(const struct web_call *call)
 static const struct curl_header *header_of(const struct web_call *call,
                                            const char *name, size_t n)
 {
+    assert(name[0]);
     struct curl_header *header = NULL;
     const CURLHcode code =
         call->sends > 0 /* else the handle's last request would answer */
@@ -325,6 +331,7 @@ struct str web_call_header(const struct web_call *call, const char *name)
 void web_call_copy(const struct web_call *call, const char *name, char *out,
                    size_t out_bytes)
 {
+    assert(out_bytes > 0);
     const struct curl_header *header = header_of(call, name, 0);
     snprintf(out, out_bytes, "%s", header ? header->value : "");
 }
@@ -332,6 +339,7 @@ void web_call_copy(const struct web_call *call, const char *name, char *out,
 void web_call_list(const struct web_call *call, const char *name, char *out,
                    size_t out_bytes)
 {
+    assert(out_bytes > 0);
     size_t len = 0;
     const struct curl_header *header;
     out[0] = '\0';

@@ -97,6 +97,7 @@ static const struct web_hooks hooks;
 static void call_start(struct http_call *call)
 {
     struct http *http = call->http;
+    assert(call->http->active_len >= 0 && call->timeout_ms >= 1);
     const struct web_request request = {
         .method = call->post ? "POST" : "GET",
         .url = call->url,
@@ -121,6 +122,7 @@ static void call_end(struct http_call *call, bool came,
                      const struct web_end *end)
 {
     struct http *http = call->http;
+    assert(call->http->under_way > 0 && call->on_reply);
     struct reply reply;
     http_call_read(call, came, end, &http->plain, &reply);
     http_reply_fn *on_reply = call->on_reply;
@@ -147,6 +149,7 @@ static void call_end(struct http_call *call, bool came,
  */
 static int at_once(const struct http *http)
 {
+    assert(http->options.at_once_max >= 1);
     int most = http->options.connections_max;
     most *= web_client_streams(http->client) ? STREAMS_PER_CONNECTION : 1;
     return most < http->options.at_once_max ? most : http->options.at_once_max;
@@ -195,6 +198,7 @@ static void on_end(void *context, const struct web_end *told)
 {
     struct http_call *call = context;
     struct http *http = call->http;
+    assert(http->active_len > 0);
     struct web_end end = *told;
     if (call->reply.failed && end.end != REPLY_CANCELLED) {
         end.end = REPLY_TOO_LARGE;
@@ -288,6 +292,7 @@ int http_under_way(const struct http *http)
 
 void http_close(struct http *http)
 {
+    assert(!http->closing);
     http->closing = true;
     while (!list_is_empty(&http->active)) {
         struct http_call *call =

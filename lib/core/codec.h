@@ -1,7 +1,11 @@
 #ifndef CORE_CODEC_H
 #define CORE_CODEC_H
 
-#include "core/media.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+
+#define CODEC_BYTES 48 /* with the NUL */
 
 /**
  * The name of a track's coding, as `codecs` of a MIME type has it (RFC 6381,

@@ -1,7 +1,6 @@
 #include "core/media.h"
 
 #include "core/box.h"
-#include "core/codec.h"
 
 #include <assert.h>
 #include <string.h>

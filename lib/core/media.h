@@ -2,6 +2,7 @@
 #define CORE_MEDIA_H
 
 #include "base/str.h"
+#include "core/codec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +13,6 @@
  */
 
 #define MEDIA_TRACKS_MAX 4 /* of picture and sound */
-#define CODEC_BYTES 48     /* with the NUL */
 
 enum media_audio {
     MEDIA_AUDIO_UNKNOWN,

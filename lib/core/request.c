@@ -11,7 +11,6 @@
 
 const char *request_reject_name(enum request_reject reject)
 {
-    assert(reject >= REQUEST_NAMED && reject <= REQUEST_ID_REUSED);
     static const char *const names[] = {
         [REQUEST_NAMED] = "",
         [REQUEST_NOT_JSON] = "not_json",
@@ -21,6 +20,7 @@ const char *request_reject_name(enum request_reject reject)
         [REQUEST_ID_REUSED] = "request_id_reused",
         [REQUEST_TOO_OLD] = "too_old",
     };
+    assert((size_t)reject < sizeof names / sizeof *names);
     return names[reject];
 }
 

@@ -1,9 +1,12 @@
-/* wraps: loop_work */
+/* wraps: loop_work fs_is_ordered syscall */
 #include "edge/bucket_trial.h"
+
+#include "edge/bucket/fs.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 /*
  * System calls that fail. The functions below stand before libc's: what
@@ -20,6 +23,8 @@ enum call {
     CALL_RENAMEAT2,
     CALL_MKDIRAT,
     CALL_FALLOCATE,
+    CALL_OPENAT2,
+    CALL_SYNC_FILE_RANGE,
     CALLS_LEN
 };
 
@@ -41,6 +46,16 @@ static struct {
     int no_folder_sync;
     bool replaces; /* it renames over what is there */
 } plan;
+
+static bool ordered; /* the folder's journal orders all, whatever it is */
+
+bool __wrap_fs_is_ordered(struct fs *fs, int root_fd);
+bool __wrap_fs_is_ordered(struct fs *fs, int root_fd)
+{
+    (void)fs;
+    (void)root_fd;
+    return ordered;
+}
 
 /** Whether this call has to fail; sets errno. One step runs at a time. */
 static bool fails(enum call call)
@@ -116,6 +131,24 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 int fdatasync(int fd)
 {
     return fails(CALL_FDATASYNC) ? -1 : REAL(fdatasync)(fd);
+}
+
+int sync_file_range(int fd, off_t at, off_t len, unsigned flags)
+{
+    return fails(CALL_SYNC_FILE_RANGE)
+               ? -1
+               : REAL(sync_file_range)(fd, at, len, flags);
+}
+
+long __wrap_syscall(long number, int folder_fd, const char *path,
+                    const void *how, size_t bytes);
+long __wrap_syscall(long number, int folder_fd, const char *path,
+                    const void *how, size_t bytes)
+{
+    assert_int_equal(number, SYS_openat2);
+    return fails(CALL_OPENAT2)
+               ? -1
+               : REAL(syscall)(number, folder_fd, path, how, bytes);
 }
 
 int fsync(int fd)
@@ -244,7 +277,10 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
     bool there = whole_or_nothing(trial, key, bytes, len);
     assert_int_equal(incoming(trial), 0);
     assert_int_equal(entries("/proc/self/fd"), open_before);
-    assert_true(plan.made[CALL_FDATASYNC] <= 1); /* never tried again */
+    /* Never tried again. */
+    assert_true(plan.made[CALL_FDATASYNC] <= !ordered);
+    assert_true(plan.made[CALL_SYNC_FILE_RANGE] <= ordered);
+    assert_true(!ordered || plan.made[CALL_FSYNC] <= 1);
     if (!plan.hit) {
         assert_int_equal(ended, BUCKET_DONE);
         assert_true(there);
@@ -253,8 +289,9 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
     if (ended == BUCKET_DONE) {
         /* Only what may be asked for again, or done another way. */
         assert_true(there);
-        assert_true(code == EINTR || call == CALL_FALLOCATE);
-        assert_true(call != CALL_FDATASYNC);
+        assert_true(code == EINTR || call == CALL_FALLOCATE ||
+                    call == CALL_OPENAT2);
+        assert_true(call != CALL_FDATASYNC && call != CALL_SYNC_FILE_RANGE);
         return true;
     }
     assert_true(ended == BUCKET_FAILED || ended == BUCKET_UNUSABLE);
@@ -276,7 +313,7 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
     return true;
 }
 
-TEST_CASE(put__any_call_fails__nothing_half_is_visible)
+static void fail_each(void)
 {
     static const int codes[] = {ENOSPC, EIO,    EDQUOT, EINTR,
                                 EROFS,  EMFILE, ENOMEM, EACCES};
@@ -299,12 +336,64 @@ TEST_CASE(put__any_call_fails__nothing_half_is_visible)
                 nth++;
             }
         }
-        assert_true(hits[call] > 0);
+        const bool is_made =
+            call != (ordered ? CALL_FDATASYNC : CALL_SYNC_FILE_RANGE);
+        assert_true((hits[call] > 0) == is_made);
     }
     assert_int_equal(
         put_all(&trial, "last.mp4", bytes, len, (int64_t)len, 100000, &feeding),
         BUCKET_DONE);
     free(bytes);
+    end(&trial);
+}
+
+TEST_CASE(put__any_call_fails__nothing_half_is_visible)
+{
+    fail_each();
+}
+
+TEST_CASE(put__any_call_fails_in_a_journals_order__nothing_half_is_visible)
+{
+    ordered = true;
+    fail_each();
+    ordered = false;
+}
+
+/** A sandbox knows no sync_file_range() and no openat2(). */
+TEST_CASE(put__new_calls_refused__goes_the_old_way)
+{
+    struct trial trial;
+    begin(&trial, 0);
+    ordered = true;
+    static const struct {
+        enum call call;
+        int code;
+        int syncs;
+    } rows[] = {{CALL_SYNC_FILE_RANGE, ENOSYS, 1},
+                {CALL_SYNC_FILE_RANGE, EPERM, 1},
+                {CALL_OPENAT2, ENOSYS, 0},
+                {CALL_OPENAT2, EPERM, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char key[60];
+        size_t len = 0;
+        struct feeding feeding;
+        char *bytes = video_of(65536, &len);
+        snprintf(key, sizeof key, "t/2026/%zu/0.mp4", i);
+        memset(&plan, 0, sizeof plan);
+        plan.call = rows[i].call;
+        plan.nth = 1;
+        plan.code = rows[i].code;
+        plan.armed = true;
+        assert_int_equal(
+            put_all(&trial, key, bytes, len, (int64_t)len, 100000, &feeding),
+            BUCKET_DONE);
+        plan.armed = false;
+        assert_true(plan.hit);
+        assert_int_equal(plan.made[CALL_FDATASYNC], rows[i].syncs);
+        assert_true(whole_or_nothing(&trial, key, bytes, len));
+        free(bytes);
+    }
+    ordered = false;
     end(&trial);
 }
 
@@ -385,11 +474,15 @@ TEST_CASE(put__small_into_known_folders__is_one_step)
     works = 0;
     put_whole(&trial, "t/2026/01/a/1.mp4", 65536, 0);
     assert_int_equal(works, 1);
-    assert_int_equal(plan.made[CALL_OPEN], 1); /* the root */
-    /* .incoming, the file, and the four folders once. */
-    assert_int_equal(plan.made[CALL_OPENAT], 6);
+    assert_int_equal(plan.made[CALL_OPEN], 1);    /* the root */
+    assert_int_equal(plan.made[CALL_OPENAT], 2);  /* .incoming, the file */
+    assert_int_equal(plan.made[CALL_OPENAT2], 1); /* its folder */
     assert_int_equal(plan.made[CALL_FDATASYNC], 1);
     assert_int_equal(plan.made[CALL_FSYNC], 1);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/01/b/0.mp4", 65536, 0);
+    assert_int_equal(plan.made[CALL_MKDIRAT], 1);
+    assert_int_equal(plan.made[CALL_OPENAT2], 2);
     end(&trial);
 }
 
@@ -406,6 +499,22 @@ TEST_CASE(put__direct_writes_refused__is_whole)
     plan.odd_blocks = true;
     put_whole(&trial, "late.mp4", 2500000, 0);
     assert_int_equal(plan.direct_refused, direct ? 1 : 0);
+    end(&trial);
+}
+
+/** Two folders are new, and one fsync() is enough. */
+TEST_CASE(put__a_journal_orders__costs_one_fsync)
+{
+    struct trial trial;
+    begin(&trial, 0);
+    ordered = true;
+    put_whole(&trial, "t/2026/01/a/0.mp4", 65536, 0);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/02/a/0.mp4", 65536, 0);
+    assert_int_equal(plan.made[CALL_SYNC_FILE_RANGE], 1);
+    assert_int_equal(plan.made[CALL_FDATASYNC], 0);
+    assert_int_equal(plan.made[CALL_FSYNC], 1);
+    ordered = false;
     end(&trial);
 }
 

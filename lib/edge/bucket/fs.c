@@ -3,10 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Faults */
@@ -197,12 +200,70 @@ static void remember_kept(struct fs *fs, const char *path, size_t len)
     pthread_mutex_unlock(&fs->durable_lock);
 }
 
+/** A folder that is there, in one call, no link followed; -1: go by parts. */
+static int open_at_once(int root_fd, const char *path, size_t len)
+{
+    char text[PATH_MAX];
+    const struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+    };
+    if (len == 0 || len >= sizeof text) {
+        return -1;
+    }
+    memcpy(text, path, len);
+    text[len] = '\0';
+    return (int)syscall(SYS_openat2, root_fd, text, &how, sizeof how);
+}
+
+/** Mostly only the last folder of a key is new, if any: a request's own. -1: go
+ * by parts, which also says what is wrong. */
+static int enter_known(struct fs *fs, int root_fd, const char *key, bool make,
+                       char last[static 256])
+{
+    const char *name = strrchr(key, '/');
+    if (!name) {
+        return -1;
+    }
+    const size_t len = (size_t)(name - key);
+    assert(strlen(name + 1) < 256);
+    strcpy(last, name + 1);
+    int fd = open_at_once(root_fd, key, len);
+    if (fd >= 0 || errno != ENOENT || !make) {
+        return fd;
+    }
+    size_t above = len;
+    while (above > 0 && key[above - 1] != '/') {
+        above--;
+    }
+    const int above_fd = above ? open_at_once(root_fd, key, above - 1) : -1;
+    if (above_fd < 0) {
+        return -1;
+    }
+    char folder[256];
+    bool made = false;
+    struct fs_trouble trouble = {.end = BUCKET_DONE};
+    assert(len - above < sizeof folder);
+    memcpy(folder, key + above, len - above);
+    folder[len - above] = '\0';
+    fd = fs_enter(above_fd, folder, &made, &trouble);
+    if (made) {
+        forget_kept(fs, key, len);
+    }
+    close(above_fd);
+    return fd;
+}
+
 int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
                  char last[static 256], struct fs_trouble *trouble)
 {
     assert(root_fd >= 0);
     const char *at = key;
-    int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+    int fd = enter_known(fs, root_fd, key, make, last);
+    if (fd >= 0) {
+        return fd;
+    }
+    fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) {
         fs_trouble_here(trouble, "open the folder of", key);
     }
@@ -263,7 +324,8 @@ bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
                   struct fs_trouble *trouble)
 {
     assert(root_fd >= 0);
-    if (folder_fd >= 0 && are_all_kept(fs, key)) {
+    if (folder_fd >= 0 &&
+        (fs_is_ordered(fs, root_fd) || are_all_kept(fs, key))) {
         return keep(fs, folder_fd, key, trouble);
     }
     char part[256];

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /**
  * Videos in a folder that all workers share. Bytes go to a file of our own
@@ -37,6 +38,9 @@ struct fs {
     pthread_mutex_t durable_lock;
     char *durable[FS_DURABLE_MAX]; /* folders that stay there; null: no more */
     size_t durable_next;           /* the oldest */
+    bool judged;                   /* of that device; under durable_lock */
+    dev_t judged_device;
+    bool ordered;          /* as fs_journal_orders() says */
     uint32_t count;        /* makes temporary names unique in this process */
     atomic_bool forgetful; /* folders can't be made durable there */
     bool sweeping;
@@ -74,6 +78,20 @@ struct fs_temp {
 bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
                 const char *key, bool *moved, struct fs_trouble *trouble);
 
+/**
+ * Whether bytes that were written out before a name was given are on the disk
+ * before that name is, and all that led to it with it (fs_journal.c). Any doubt
+ * is a no.
+ */
+bool fs_journal_orders(int folder_fd);
+
+/** The same of the root, asked once for each device. */
+bool fs_is_ordered(struct fs *fs, int root_fd);
+
+/** Writes a file's bytes out, into the disk's cache at least; false with
+ * errno, and never tried again. */
+bool fs_write_out(int fd);
+
 /** fsync() of a folder; true too where the file system knows no such thing. */
 bool fs_keep_folder(struct fs *fs, int folder_fd);
 
@@ -100,7 +118,8 @@ int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
 /**
  * Make durable that a key's file is in its folder, that folder in its own, and
  * so on. A folder that we did so for before is not done again: only what is
- * new costs a disk's turn.
+ * new costs a disk's turn. Where the journal orders all, the last folder is
+ * enough.
  *
  * @param folder_fd The folder that the file is in; -1: to be opened.
  */

@@ -42,7 +42,8 @@ struct fs_put {
     int root_fd;
     int incoming_fd;
     int fd;
-    bool direct; /* writes go past the page cache */
+    bool direct;  /* writes go past the page cache */
+    bool ordered; /* as fs_is_ordered() says */
     bool temp_made;
     char temp[64];
     int64_t written;
@@ -67,6 +68,7 @@ static void put_open(struct fs_put *put)
     if (put->root_fd < 0) {
         return;
     }
+    put->ordered = fs_is_ordered(fs, put->root_fd);
     bool made;
     put->incoming_fd =
         fs_enter(put->root_fd, FS_INCOMING, &made, &put->trouble);
@@ -135,6 +137,10 @@ static bool make_durable(struct fs_put *put)
                  "%lld bytes came, announced: %lld", (long long)put->written,
                  (long long)put->announced);
         return false;
+    }
+    if (put->ordered) {
+        return fs_write_out(put->fd) ||
+               fs_trouble_here(&put->trouble, "make durable", put->key);
     }
     if (fdatasync(put->fd) == 0) {
         return true;

@@ -74,6 +74,44 @@ static void print_fields(const json_t *row)
     }
 }
 
+/** "1680x720, 8.042 s, 24 a second, avc1.64001f mp4a.40.2, sound" */
+static void print_media(const json_t *media)
+{
+    struct buf text;
+    const char *gap = "";
+    size_t i;
+    json_t *codec;
+    const json_t *duration = json_object_get(media, "duration");
+    const json_t *rate = json_object_get(media, "frame_rate");
+    const json_t *audio = json_object_get(media, "audio");
+    buf_init(&text, 0);
+    if (json_object_get(media, "width")) {
+        buf_printf(&text, "%" PRId64 "x%" PRId64, row_number(media, "width"),
+                   row_number(media, "height"));
+        gap = ", ";
+    }
+    if (duration) {
+        buf_printf(&text, "%s%.10g s", gap, json_number_value(duration));
+        gap = ", ";
+    }
+    if (rate) {
+        buf_printf(&text, "%s%.10g frames/s", gap, json_number_value(rate));
+        gap = ", ";
+    }
+    json_array_foreach(json_object_get(media, "codecs"), i, codec)
+    {
+        buf_printf(&text, "%s%s", i ? " " : gap, json_string_value(codec));
+        gap = ", ";
+    }
+    if (audio) {
+        buf_printf(&text, "%s%s", gap,
+                   json_is_true(audio) ? "sound" : "silent");
+    }
+    buf_add_char(&text, '\0');
+    line("media", text.failed ? "" : text.bytes);
+    buf_done(&text);
+}
+
 static void print_event(const json_t *event)
 {
     size_t i;
@@ -85,6 +123,11 @@ static void print_event(const json_t *event)
         snprintf(text, sizeof text, "%s (%s)", row_text(item, "uri"),
                  format_bytes(row_number(item, "bytes"), size, sizeof size));
         line("video", text);
+        print_media(json_object_get(item, "media"));
+    }
+    json_array_foreach(json_object_get(event, "warnings"), i, item)
+    {
+        line("warning", row_text(item, "message"));
     }
     field(event, "billed");
     const json_t *error = json_object_get(event, "error");
@@ -129,7 +172,9 @@ static void print_row(const json_t *row, const json_t *event, const char *why)
     print_fields(row);
     print_event(event);
     field(row, "metadata");
-    field(row, "warnings");
+    if (!event) { /* else it has told them */
+        field(row, "warnings");
+    }
     field(row, "body");
 }
 

@@ -126,6 +126,12 @@ static const struct fault_kind kinds[] = {
     {"slow_job", .stage = STAGE_SALE, .on = SALE, .strike = strike_slow_job},
     {"videos", .stage = STAGE_SALE, .on = SALE, .strike = strike_videos},
     {"urls", .stage = STAGE_SALE, .on = SALE, .strike = strike_urls},
+    {"other_resolution", .stage = STAGE_SALE, .on = SALE,
+     .strike = strike_other_resolution},
+    {"other_duration", .stage = STAGE_SALE, .on = SALE,
+     .strike = strike_other_duration},
+    {"other_aspect", .stage = STAGE_SALE, .on = SALE, .strike = strike_other_aspect},
+    {"other_audio", .stage = STAGE_SALE, .on = SALE, .strike = strike_other_audio},
 
     {"different_bytes", .stage = STAGE_SALE, .on = ON_DOWNLOAD,
      .strike = strike_different},

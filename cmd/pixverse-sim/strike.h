@@ -89,5 +89,9 @@ void strike_cancel(const struct fault *fault, struct site *site);
 void strike_slow_job(const struct fault *fault, struct site *site);
 void strike_videos(const struct fault *fault, struct site *site);
 void strike_urls(const struct fault *fault, struct site *site);
+void strike_other_resolution(const struct fault *fault, struct site *site);
+void strike_other_duration(const struct fault *fault, struct site *site);
+void strike_other_aspect(const struct fault *fault, struct site *site);
+void strike_other_audio(const struct fault *fault, struct site *site);
 
 #endif

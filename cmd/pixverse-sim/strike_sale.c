@@ -176,3 +176,57 @@ void strike_urls(const struct fault *fault, struct site *site)
     set_files(site->sale, site->sale->videos,
               (uint32_t)given(fault->number, 2));
 }
+
+/* ---- another film than was ordered; its price stays ---- */
+
+/** What was known of its files is none of the new ones. */
+static void film_again(struct sale *sale)
+{
+    free(sale->files);
+    sale->files = NULL;
+}
+
+void strike_other_resolution(const struct fault *fault, struct site *site)
+{
+    struct sale *sale = site->sale;
+    const uint64_t width = sale->width;
+    const uint64_t height = sale->height;
+    const uint64_t side = width < height ? width : height;
+    const uint64_t wanted =
+        (uint64_t)given(fault->number, side == 360 ? 540 : 360);
+    if (wanted >= 16 && wanted <= 2160) {
+        sale->width = (uint32_t)(width * wanted / side) & ~1u;
+        sale->height = (uint32_t)(height * wanted / side) & ~1u;
+        film_again(sale);
+    }
+}
+
+void strike_other_duration(const struct fault *fault, struct site *site)
+{
+    struct sale *sale = site->sale;
+    const int64_t seconds =
+        given(fault->number,
+              sale->seconds > 2 ? sale->seconds - 2 : sale->seconds + 2);
+    if (seconds >= 1 && seconds <= 60) {
+        sale->seconds = (uint32_t)seconds;
+        film_again(sale);
+    }
+}
+
+/** A square becomes a wide one. */
+void strike_other_aspect(const struct fault *fault, struct site *site)
+{
+    struct sale *sale = site->sale;
+    const uint32_t width = sale->width;
+    (void)fault;
+    sale->width = width == sale->height ? width * 2 : sale->height;
+    sale->height = width;
+    film_again(sale);
+}
+
+void strike_other_audio(const struct fault *fault, struct site *site)
+{
+    (void)fault;
+    site->sale->audio = !site->sale->audio;
+    film_again(site->sale);
+}

@@ -158,6 +158,7 @@ struct end {
     const struct details *details;
     const struct stored_video *videos;
     size_t videos_len;
+    const struct details *differs; /* null: nothing does */
     bool bare; /* over its bound: without what can be as long as it likes */
 };
 
@@ -199,6 +200,37 @@ static struct str stored_json(struct buf *out, struct str text, json_type type)
     return good ? text : (struct str){0};
 }
 
+/** What stands between the brackets of an array. */
+static struct str inside(struct str array)
+{
+    array = str_trim(array);
+    return array.len < 2 ? (struct str){0}
+                         : str_trim((struct str){array.at + 1, array.len - 2});
+}
+
+/** The request's own, then those of the delivery. */
+static void add_warnings(struct buf *out, const struct end *end,
+                         struct arena *arena)
+{
+    struct str own = stored_json(out, end->facts->warnings, JSON_ARRAY);
+    struct str more = {0};
+    own = end->bare ? (struct str){0} : own;
+    if (end->differs && end->differs->len) {
+        more = inside(details_to_json(end->differs, arena));
+    }
+    if (!more.len) {
+        add_json(out, "warnings", own.len ? own : STR("[]"));
+        return;
+    }
+    own = inside(own);
+    add_name(out, "warnings");
+    buf_add_char(out, '[');
+    buf_add_str(out, own);
+    buf_add_text(out, own.len ? "," : "");
+    buf_add_str(out, more);
+    buf_add_char(out, ']');
+}
+
 static void add_body(struct buf *out, const struct end *end,
                      struct arena *arena)
 {
@@ -224,9 +256,7 @@ static void add_body(struct buf *out, const struct end *end,
     add_cost(out, row);
     add_text(out, "billed", str_of(task_billed(row, end->failure.kind)));
     add_times(out, row);
-    const struct str warnings = stored_json(out, facts->warnings, JSON_ARRAY);
-    add_json(out, "warnings",
-             warnings.len && !end->bare ? warnings : STR("[]"));
+    add_warnings(out, end, arena);
     if (!end->bare) {
         add_json(out, "metadata",
                  stored_json(out, facts->metadata, JSON_OBJECT));
@@ -342,7 +372,7 @@ static char *render(const struct end *end, struct arena *arena, size_t *len)
 char *event_render(const struct task_row *row, const struct facts *facts,
                    const struct failure *failure, const struct details *details,
                    const struct stored_video *videos, size_t videos_len,
-                   struct arena *arena)
+                   const struct details *differs, struct arena *arena)
 {
     assert(row && facts && arena);
     assert(videos || videos_len == 0);
@@ -352,6 +382,7 @@ char *event_render(const struct task_row *row, const struct facts *facts,
         .details = details,
         .videos = videos,
         .videos_len = videos_len,
+        .differs = differs,
     };
     if (failure) {
         end.failure = *failure;

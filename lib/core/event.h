@@ -33,13 +33,15 @@ struct event {
  * in.
  * @param failure  FAILED: what to tell; null otherwise.
  * @param details  FAILED by our validation: the faults; null otherwise.
+ * @param differs  Where what was delivered is not what was ordered; null: it
+ *                 is. Told behind the request's own warnings.
  * @return         The stored form, NUL-terminated text in the arena; null
  *                 without memory.
  */
 char *event_render(const struct task_row *row, const struct facts *facts,
                    const struct failure *failure, const struct details *details,
                    const struct stored_video *videos, size_t videos_len,
-                   struct arena *arena);
+                   const struct details *differs, struct arena *arena);
 
 /** Take a stored form apart; false if it is none. */
 bool event_open(struct str stored, struct event *event);

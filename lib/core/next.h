@@ -26,6 +26,9 @@ struct step {
     /* settles && next is FAILED; slices as the outcome's */
     struct failure failure;
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
+    /* settles: how what was delivered differs from the order, bits of
+     * core/delivery.h; set with the event */
+    unsigned differs;
 };
 
 #endif

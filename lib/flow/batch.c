@@ -170,7 +170,7 @@ static struct str event_of_faulty(struct batch *batch, struct item *item,
     };
     metric_add(batch->invalid, 1);
     return str_of(event_render(&task, &facts, &failure, &item->request.faults,
-                               NULL, 0, &batch->arena));
+                               NULL, 0, NULL, &batch->arena));
 }
 
 /** false: no memory. */

@@ -28,6 +28,13 @@ void tally_init(struct tally *tally, struct metrics *m)
         tally->ended[i] = metric_get(m, METRIC_COUNTER, "pixverse_ended_total",
                                      labels, "Tasks settled, by their end.");
     }
+    for (int i = 0; i < DELIVERY_DIFFERENCES_LEN; i++) {
+        snprintf(labels, sizeof labels, "kind=\"%s\"",
+                 delivery_code((enum delivery_difference)i));
+        tally->differ[i] = metric_get(
+            m, METRIC_COUNTER, "pixverse_deliveries_differ_total", labels,
+            "Completed tasks whose videos aren't what was ordered.");
+    }
 }
 
 static void log_step(const struct job *job, enum task_state from,
@@ -88,6 +95,10 @@ void tally_step(struct tally *tally, const struct job *job,
     }
     if (step->settles) {
         metric_add(tally->ended[step->next.row.kind], 1);
+        for (int i = 0; i < DELIVERY_DIFFERENCES_LEN; i++) {
+            metric_add(tally->differ[i],
+                       step->differs & DELIVERY_BIT(i) ? 1 : 0);
+        }
     }
 }
 

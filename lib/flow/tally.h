@@ -2,6 +2,7 @@
 #define FLOW_TALLY_H
 
 #include "base/metric.h"
+#include "core/delivery.h"
 #include "flow/job.h"
 
 /** What is counted and logged of every step. */
@@ -9,6 +10,7 @@ struct tally {
     struct metric *outcomes[OUTCOMES_LEN];
     struct metric *states[TASK_STATES_LEN];  /* set by whoever counts jobs */
     struct metric *ended[FAILURE_KINDS_LEN]; /* by kind; none: completed */
+    struct metric *differ[DELIVERY_DIFFERENCES_LEN];
 };
 
 void tally_init(struct tally *tally, struct metrics *metrics);

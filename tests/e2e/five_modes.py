@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 
 import tap
-from world import ROOT, World, file_of, sha256_of, wait_for
+from world import ROOT, World, fetch, file_of, sha256_of, wait_for
 
 MODES = {
     "text_to_video": {"size": "21:9", "seed": 42},
@@ -98,6 +98,33 @@ def check_event(world, mode, event, schema):
         tap.equal(faults, [], f"{mode}: the event obeys its schema")
 
 
+def check_other_films(world, schema):
+    """A video that isn't what was ordered is stored and told, with a warning."""
+    kinds = {"other_resolution": ["resolution_differs"],
+             "other_duration": ["duration_differs"],
+             "other_aspect": ["aspect_differs"], "other_audio": ["audio_unasked"]}
+    world.faults([{"on": "submit", "kind": kind, "match": f"film {kind}", "count": 1}
+                  for kind in kinds])
+    for kind in kinds:
+        world.send({"request_id": kind, "request": {"prompt": f"a film {kind}"}})
+    world.flush()
+    for kind, codes in kinds.items():
+        event = world.event(kind)
+        tap.equal((event["status"], [w["code"] for w in event["warnings"]]),
+                  ("completed", codes), f"{kind}: it is completed, with a warning")
+        faults = [e.message for e in
+                  jsonschema.Draft202012Validator(schema).iter_errors(event.value)]
+        tap.equal(faults, [], f"{kind}: the event obeys its schema")
+    shown = world.ctl("show", "other_duration").stdout
+    tap.check("960x540, 3 s, 24 frames/s, avc1." in shown and
+              "videos[0] lasts 3 seconds, ordered: 5" in shown, "show tells both", shown)
+    metrics = fetch(world.workers[0].admin + "/metrics")[1].decode()
+    for code in ("resolution_differs", "duration_differs", "aspect_differs",
+                 "audio_unasked"):
+        tap.check(f'pixverse_deliveries_differ_total{{kind="{code}"}} 1\n' in metrics,
+                  f"{code} is counted")
+
+
 def main():
     schema = schema_of("event.completed") or schema_of("completed") or schema_of("event")
     tap.check(schema, "the contract has a schema of events")
@@ -134,6 +161,7 @@ def main():
         tap.equal(sorted(len(v) for v in world.events.values()), [1] * 5,
                   "each request has one event")
 
+        check_other_films(world, schema)
         worker = world.workers[0]
         tap.equal(worker.stop(), 0, "a drained worker ends with status 0",
                   )

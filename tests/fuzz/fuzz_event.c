@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct stored_video video = {.uri = uri, .bytes = 1, .sha256 = "ab"};
     const bool failed = row.state == FAILED;
     check(event_render(&row, &facts, failed ? &failure : NULL, NULL,
-                       failed ? NULL : &video, failed ? 0 : 1, &arena),
+                       failed ? NULL : &video, failed ? 0 : 1, NULL, &arena),
           facts.request_id);
     struct event event;
     (void)event_open((struct str){(const char *)data, size}, &event);

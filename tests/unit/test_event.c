@@ -95,8 +95,8 @@ TEST_CASE_WITH(event_render__completed__is_the_contract_to_the_letter, set_up,
     facts.traceparent =
         STR("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     facts.tracestate = STR("congo=t61rcWkgMzE");
-    const struct event event =
-        opened(event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+    const struct event event = opened(
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena));
     static const char *const headers[][2] = {
         {"ce_specversion", "1.0"},
         {"ce_type", "video.generation.completed"},
@@ -135,7 +135,8 @@ static struct str media_in(const struct media *media)
     struct stored_video video = one_video[0];
     video.media = *media;
     const struct str value =
-        opened(event_render(&row, &facts, NULL, NULL, &video, 1, &arena)).value;
+        opened(event_render(&row, &facts, NULL, NULL, &video, 1, NULL, &arena))
+            .value;
     const char *at = strstr(value.at, "\"video/mp4\"");
     assert_non_null(at);
     at += strlen("\"video/mp4\"");
@@ -161,13 +162,41 @@ TEST_CASE_WITH(event_render__media__says_what_is_known, set_up, tear_down)
     assert_text(media_in(&media), "}");
 }
 
+TEST_CASE_WITH(event_render__what_differs__is_told_behind_the_warnings, set_up,
+               tear_down)
+{
+    static const char *const own[][2] = {
+        {"[]", "["},
+        {"[ ]", "["},
+        {"", "["},
+        {"[{\"field\":\"size\"}] ", "[{\"field\":\"size\"},"},
+    };
+    const struct task_row row = completed_row();
+    struct detail item = {STR("audio"), "audio_missing", STR("none came")};
+    const struct details differs = {&item, 1};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        struct facts facts = some_facts();
+        char expected[300];
+        facts.warnings = str_of(own[i][0]);
+        facts.metadata = (struct str){0};
+        snprintf(
+            expected, sizeof expected,
+            "\"warnings\":%s{\"field\":\"audio\",\"code\":\"audio_missing\","
+            "\"message\":\"none came\"}]}",
+            own[i][1]);
+        const struct event event = opened(event_render(
+            &row, &facts, NULL, NULL, one_video, 1, &differs, &arena));
+        assert_true(str_ends(event.value, str_of(expected)));
+    }
+}
+
 TEST_CASE_WITH(event_render__twice__gives_the_same_bytes, set_up, tear_down)
 {
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();
     assert_string_equal(
-        event_render(&row, &facts, NULL, NULL, one_video, 1, &arena),
-        event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena),
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena));
 }
 
 TEST_CASE_WITH(event_render__late__says_so, set_up, tear_down)
@@ -175,8 +204,8 @@ TEST_CASE_WITH(event_render__late__says_so, set_up, tear_down)
     struct task_row row = completed_row();
     const struct facts facts = some_facts();
     row.late = true;
-    const struct event event =
-        opened(event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+    const struct event event = opened(
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena));
     assert_true(str_find_nocase(event.value, STR(",\"late\":true,")) > 0);
 }
 
@@ -186,8 +215,8 @@ TEST_CASE_WITH(event_render__ordered_again__has_an_id_of_its_own, set_up,
     struct task_row row = completed_row();
     const struct facts facts = some_facts();
     row.submission = 2;
-    const struct event event =
-        opened(event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+    const struct event event = opened(
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena));
     assert_text(event.headers[3].value, "0f9181cf-1dcf-5c70-a2d6-1005ecc25bd9");
 }
 
@@ -212,8 +241,8 @@ TEST_CASE_WITH(event_render__our_validation__tells_every_fault, set_up,
         .warnings = STR("[{\"field\":\"size\",\"code\":\"no_effect\","
                         "\"message\":\"m\"}]"),
     };
-    const struct event event =
-        opened(event_render(&row, &facts, &failure, &details, NULL, 0, &arena));
+    const struct event event = opened(
+        event_render(&row, &facts, &failure, &details, NULL, 0, NULL, &arena));
     assert_text(event.headers[1].value, "video.generation.failed");
     assert_text(event.headers[3].value, "81c69295-bbcf-55fd-a615-ff1ef076b213");
     assert_int_equal(event.headers_len, 7);
@@ -252,8 +281,8 @@ TEST_CASE_WITH(event_render__provider_failed__tells_what_it_said, set_up,
         .http_status = 200,
         .provider_code = STR("500069"),
     };
-    const struct event event =
-        opened(event_render(&row, &facts, &failure, NULL, NULL, 0, &arena));
+    const struct event event = opened(
+        event_render(&row, &facts, &failure, NULL, NULL, 0, NULL, &arena));
     assert_text(event.value,
                 "{\"request_id\":\"order-1234.clip-1\",\"tenant\":\"studio-a\","
                 "\"status\":\"failed\",\"mode\":\"text_to_video\","
@@ -320,8 +349,8 @@ TEST_CASE_WITH(event_render__each_kind__says_how_payment_stands, set_up,
         strcpy(row.provider_task_id, kind->id);
         const struct failure failure = {.kind = kind->kind,
                                         .message = STR("x")};
-        const struct event event =
-            opened(event_render(&row, &facts, &failure, NULL, NULL, 0, &arena));
+        const struct event event = opened(
+            event_render(&row, &facts, &failure, NULL, NULL, 0, NULL, &arena));
         json_t *root = json_loadb(event.value.at, event.value.len, 0, NULL);
         assert_non_null(root);
         const json_t *error = json_object_get(root, "error");
@@ -345,8 +374,8 @@ TEST_CASE_WITH(event_render__traces_that_no_row_can_hold__are_left_out, set_up,
     struct facts facts = some_facts();
     facts.traceparent = STR("a\0b");
     facts.tracestate = STR("\xff");
-    const struct event event =
-        opened(event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+    const struct event event = opened(
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena));
     assert_int_equal(event.headers_len, 7);
 }
 
@@ -370,15 +399,16 @@ TEST_CASE_WITH(event_render__everything_at_its_limit__is_within_the_bound,
     metadata[16 * 1024 - 1] = '}';
     struct facts facts = some_facts();
     facts.metadata = (struct str){metadata, 16 * 1024};
-    struct event event =
-        opened(event_render(&row, &facts, NULL, &details, NULL, 0, &arena));
+    struct event event = opened(
+        event_render(&row, &facts, NULL, &details, NULL, 0, NULL, &arena));
     assert_in_range(event.value.len, 100000, EVENT_BYTES_MAX);
 
     /* Details beyond all bounds: the event still ends within it. */
     for (size_t i = 0; i < REQUEST_DETAILS_MAX; i++) {
         items[i].message.len = 400000;
     }
-    event = opened(event_render(&row, &facts, NULL, &details, NULL, 0, &arena));
+    event = opened(
+        event_render(&row, &facts, NULL, &details, NULL, 0, NULL, &arena));
     assert_in_range(event.value.len, 2000, 20000);
     free(wide);
     free(metadata);
@@ -394,7 +424,7 @@ TEST_CASE_WITH(event_render__stored_json_is_broken__is_left_out, set_up,
         facts.metadata = str_of(broken[i]);
         facts.warnings = str_of(broken[i]);
         struct event event = opened(
-            event_render(&row, &facts, NULL, NULL, one_video, 1, &arena));
+            event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena));
         assert_true(str_ends(event.value, STR("\"warnings\":[]}")));
     }
 }
@@ -405,7 +435,7 @@ TEST_CASE_WITH(event_open__cut_or_changed__is_refused_or_whole, set_up,
     const struct task_row row = completed_row();
     const struct facts facts = some_facts();
     const char *stored =
-        event_render(&row, &facts, NULL, NULL, one_video, 1, &arena);
+        event_render(&row, &facts, NULL, NULL, one_video, 1, NULL, &arena);
     const size_t len = strlen(stored);
     struct event event;
     for (size_t cut = 0; cut < len; cut++) {

@@ -95,6 +95,11 @@ def check_events():
         "a month that is none": changed(
             done, ("times", "stored"), "2026-13-22T06:01:14.250Z"),
         "a relative uri": changed(done, ("videos", 0, "uri"), "a/0.mp4"),
+        "a width alone": changed(done, ("videos", 0, "media"), {"width": 960}),
+        "no media in media": changed(done, ("videos", 0, "media"), {}),
+        "a codec with a comma": changed(done, ("videos", 0, "media", "codecs"), ["a,b"]),
+        "a difference of nothing": changed(done, ("warnings",), [
+            {"field": "prompt", "code": "audio_missing", "message": "no sound"}]),
         "a hash in capitals": changed(done, ("videos", 0, "sha256"), "A" * 64),
     }.items():
         tap.check(faults(name, value), f"completed: {text} is refused")

@@ -1,5 +1,6 @@
 -- Ids that were there: with the same content it is a repeat, and known for as long
--- from this message on. No content: not known, or forgotten at this moment.
+-- from this message on. No content: not known, or forgotten at this moment;
+-- only then it matters whether it is too old.
 -- $1 ids, $2 when the last message of each was produced, $3 since when ids are
 -- known, as our settings say.
 WITH v AS MATERIALIZED (
@@ -19,6 +20,6 @@ WITH v AS MATERIALIZED (
 SELECT v.request_id,
     CASE WHEN r.seen_ms >= v.newest_ms OR r.id IN (SELECT id FROM seen)
         THEN encode(r.content, 'hex') END AS content,
-    r.id IS NULL AND v.newest_ms < greatest(
+    v.newest_ms < greatest(
         $3::bigint, (SELECT known_from_ms FROM meta)) AS too_old
 FROM v LEFT JOIN request r ON r.request_id = v.request_id;

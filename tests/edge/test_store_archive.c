@@ -301,7 +301,11 @@ TEST(archive__ended_twice_and_opened_again__each_submission_counts_once)
     struct trial *trial = *state;
     struct pass pass = pass_open(trial);
     ended(trial, 1, 98, 0, 0.2);
-    /* An operator's retry: both were bought. */
+    /* It was told as submit_unknown, opened again and completed; then an
+     * operator had it sent once more: two were bought. */
+    trial_sql(trial, "INSERT INTO past SELECT * FROM closed");
+    trial_sql(trial, "UPDATE past SET kind = 7");
+    trial_sql(trial, "UPDATE closed SET fence = 2");
     trial_sql(trial, "INSERT INTO past SELECT * FROM closed");
     trial_sql(trial, "UPDATE past SET closed_ms = %lld, cost = 0.5",
               (long long)(97 * DAY));

@@ -165,6 +165,63 @@ TEST(intake__a_row_that_postgres_refuses__harms_no_other)
                      LEN - 2);
 }
 
+/** Nothing is quoted on the way, so nothing may be taken for more than it is.
+ */
+TEST(intake__any_text_and_number__is_stored_as_it_is)
+{
+    struct trial *trial = *state;
+    static const char *const texts[] = {
+        "",
+        "NULL",
+        "null",
+        "{}",
+        "a\"b,\"c",
+        "\\",
+        "\\x00",
+        "'",
+        "$1",
+        " sp ace ",
+        "\r\n\t\x01",
+        "\xf0\x9f\x8e\xac\xcc\x81",
+        "{\"k\":[1,\"\\u0041\"]}",
+        "--; DROP TABLE request",
+    };
+    enum { LEN = sizeof texts / sizeof *texts };
+    struct intake_row rows[LEN];
+    for (int i = 0; i < LEN; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].tenant = i ? str_of(texts[i]) : (struct str){0};
+        rows[i].metadata = str_of(texts[i]);
+        rows[i].tracestate = str_of(texts[LEN - 1 - i]);
+        rows[i].traceparent = i % 2 ? STR("00") : (struct str){0};
+        rows[i].body = str_of(texts[i]);
+        rows[i].priority = i % 10;
+        rows[i].deadline_seconds = i % 2 ? INT32_MAX + INT64_C(7) : 0;
+    }
+    struct intake_result result = trial_intake(trial, rows, LEN);
+    assert_int_equal(result.err.kind, ERR_NONE);
+    for (int i = 0; i < LEN; i++) {
+        assert_int_equal(result.verdicts[i], INTAKE_NEW);
+        const char *const columns[] = {"metadata", "body", "tenant",
+                                       "tracestate"};
+        const char *const expected[] = {texts[i], texts[i], texts[i],
+                                        texts[LEN - 1 - i]};
+        for (int c = 0; c < 4; c++) {
+            assert_string_equal(
+                trial_sql(trial, "SELECT %s FROM request WHERE id = %lld",
+                          columns[c], (long long)result.ids[i]),
+                expected[c]);
+        }
+    }
+    assert_string_equal(
+        trial_sql(trial,
+                  "SELECT concat_ws(' ', count(*) FILTER (WHERE tenant IS "
+                  "NULL), count(metadata), count(traceparent), "
+                  "min(deadline_seconds), count(deadline_seconds), "
+                  "min(octet_length(content)), max(priority)) FROM request"),
+        "1 14 7 2147483654 7 32 9");
+}
+
 /** Who took it for a repeat would lose it. */
 TEST(intake__neither_inserted_nor_there__is_not_stored)
 {

@@ -441,7 +441,7 @@ struct str pg_lane_salt(const struct pg_lane *lane)
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
 {
     assert(list_is_empty(&unit->link));
-    if (lane->phase != LANE_UP || unit->texts.failed) {
+    if (lane->phase != LANE_UP || unit->bytes.failed) {
         list_add_tail(&lane->refused, &unit->link);
         loop_timer_set(lane->soon, 0);
         return;

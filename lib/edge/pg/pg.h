@@ -60,14 +60,4 @@ struct str pg_str(const PGresult *result, int row,
 int64_t pg_i64(const PGresult *result, int row, int column); /* NULL: 0 */
 bool pg_bool(const PGresult *result, int row, int column);
 
-/* ---- array literals, such as {1,2} or {"a",NULL} ---- */
-
-void pg_array_begin(struct buf *buf);
-void pg_array_i64(struct buf *buf, int64_t value);
-void pg_array_bool(struct buf *buf, bool value);
-void pg_array_double(struct buf *buf, double value);
-void pg_array_str(struct buf *buf, struct str text); /* absent: NULL */
-void pg_array_bytes(struct buf *buf, const unsigned char *bytes, size_t len);
-void pg_array_end(struct buf *buf);
-
 #endif

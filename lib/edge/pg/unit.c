@@ -3,6 +3,7 @@
 #include "base/must.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context)
     assert(on_end);
     struct pg_unit *unit = MUST_NEW(struct pg_unit);
     list_init(&unit->link);
-    buf_init(&unit->texts, 0);
+    buf_init(&unit->bytes, 0);
     unit->on_end = on_end;
     unit->context = context;
     unit->tries_max = PG_TRIES_MAX;
@@ -22,13 +23,13 @@ struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context)
 void pg_unit_free(struct pg_unit *unit)
 {
     pg_unit_rewind(unit);
-    buf_done(&unit->texts);
+    buf_done(&unit->bytes);
     must_free(unit);
 }
 
 void pg_unit_fail(struct pg_unit *unit)
 {
-    unit->texts.failed = true;
+    unit->bytes.failed = true;
 }
 
 /* ---- what is asked ---- */
@@ -63,59 +64,79 @@ void pg_unit_prepare(struct pg_unit *unit, const char *name, const char *text)
     add_call(unit, PG_PREPARE, name, text);
 }
 
-static void begin_param(struct pg_unit *unit, size_t offset)
+/** The bytes that follow are its own. */
+static struct pg_param *add_param(struct pg_unit *unit)
 {
     assert(unit->calls_len > 0 && unit->params_len < PG_PARAMS_MAX);
-    unit->params[unit->params_len++] = offset;
+    struct pg_param *param = &unit->params[unit->params_len++];
+    if (unit->bytes.len > INT_MAX) {
+        unit->bytes.failed = true; /* more than PostgreSQL takes */
+    }
+    *param = (struct pg_param){.at = (uint32_t)unit->bytes.len};
     unit->calls[unit->calls_len - 1].params_len++;
+    return param;
 }
 
 void pg_unit_i64(struct pg_unit *unit, int64_t value)
 {
-    begin_param(unit, unit->texts.len);
-    buf_add_i64(&unit->texts, value);
-    buf_add_char(&unit->texts, '\0');
+    add_param(unit);
+    buf_add_i64(&unit->bytes, value);
+    buf_add_char(&unit->bytes, '\0');
 }
 
 void pg_unit_str(struct pg_unit *unit, struct str text)
 {
-    begin_param(unit, text.at ? unit->texts.len : PG_NULL);
-    if (text.at) {
-        buf_add_str(&unit->texts, text);
-        buf_add_char(&unit->texts, '\0');
+    struct pg_param *param = add_param(unit);
+    if (!text.at) {
+        param->at = PG_NULL;
+    } else {
+        buf_add_str(&unit->bytes, text);
+        buf_add_char(&unit->bytes, '\0');
     }
 }
 
-struct buf *pg_unit_array(struct pg_unit *unit)
+struct pg_array *pg_unit_array(struct pg_unit *unit, enum pg_type type)
 {
-    begin_param(unit, unit->texts.len);
-    pg_array_begin(&unit->texts);
-    return &unit->texts;
+    add_param(unit);
+    pg_array_begin(&unit->array, &unit->bytes, type);
+    return &unit->array;
 }
 
 void pg_unit_array_end(struct pg_unit *unit)
 {
-    pg_array_end(&unit->texts);
-    buf_add_char(&unit->texts, '\0');
+    assert(unit->params_len > 0 && unit->array.buf);
+    struct pg_param *param = &unit->params[unit->params_len - 1];
+    pg_array_end(&unit->array);
+    size_t len = unit->bytes.len - param->at;
+    if (unit->bytes.failed || len > INT_MAX) {
+        unit->bytes.failed = true;
+        return;
+    }
+    param->len = (uint32_t)len;
+    unit->array = (struct pg_array){0};
 }
 
 bool pg_unit_send_call(const struct pg_unit *unit, size_t index, PGconn *conn)
 {
-    assert(index < unit->calls_len && !unit->texts.failed);
+    assert(index < unit->calls_len && !unit->bytes.failed);
     const struct pg_call *call = &unit->calls[index];
     const char *values[PG_PARAMS_MAX];
+    int lens[PG_PARAMS_MAX];
+    int binary[PG_PARAMS_MAX];
     for (size_t i = 0; i < call->params_len; i++) {
-        size_t offset = unit->params[call->params_from + i];
-        values[i] = offset == PG_NULL ? NULL : unit->texts.bytes + offset;
+        const struct pg_param *param = &unit->params[call->params_from + i];
+        values[i] = param->at == PG_NULL ? NULL : unit->bytes.bytes + param->at;
+        lens[i] = (int)param->len;
+        binary[i] = param->len > 0;
     }
     int len = (int)call->params_len;
     switch (call->kind) {
     case PG_PREPARED:
-        return PQsendQueryPrepared(conn, call->name, len, values, NULL, NULL,
+        return PQsendQueryPrepared(conn, call->name, len, values, lens, binary,
                                    0) == 1;
     case PG_PLAIN:
-        return PQsendQueryParams(conn, call->text, len, NULL, values, NULL,
-                                 NULL, 0) == 1;
+        return PQsendQueryParams(conn, call->text, len, NULL, values, lens,
+                                 binary, 0) == 1;
     case PG_PREPARE:
         return PQsendPrepare(conn, call->name, call->text, 0, NULL) == 1;
     }

@@ -2,6 +2,7 @@
 #define EDGE_PG_UNIT_H
 
 #include "base/list.h"
+#include "edge/pg/array.h"
 #include "edge/pg/pg.h"
 
 #define PG_CALLS_MAX 40
@@ -23,6 +24,12 @@ struct pg_call {
     size_t params_len;
 };
 
+/** One parameter; its bytes lie in the unit's `bytes`. */
+struct pg_param {
+    uint32_t at;  /* PG_NULL: NULL */
+    uint32_t len; /* of an array in binary; 0: text, which ends with a NUL */
+};
+
 struct pg_unit;
 
 typedef void pg_unit_fn(void *context, struct pg_unit *unit);
@@ -40,9 +47,10 @@ struct pg_unit {
     int tries;
     struct pg_call calls[PG_CALLS_MAX];
     size_t calls_len;
-    struct buf texts;             /* all parameters, each with its NUL */
-    size_t params[PG_PARAMS_MAX]; /* offsets in texts; PG_NULL: NULL */
+    struct buf bytes; /* of all parameters */
+    struct pg_param params[PG_PARAMS_MAX];
     size_t params_len;
+    struct pg_array array;           /* under way */
     PGresult *results[PG_CALLS_MAX]; /* null: none came */
     size_t results_len;
     char sqlstate[6]; /* of the first error of this try; empty: none */
@@ -52,7 +60,7 @@ struct pg_unit {
     struct err err;
 };
 
-#define PG_NULL SIZE_MAX
+#define PG_NULL UINT32_MAX
 
 /** Never null. Given to pg_lane_send(). */
 struct pg_unit *pg_unit_new(pg_unit_fn *on_end, void *context);
@@ -68,8 +76,10 @@ void pg_unit_prepare(struct pg_unit *unit, const char *name, const char *text);
 void pg_unit_i64(struct pg_unit *unit, int64_t value);
 void pg_unit_str(struct pg_unit *unit, struct str text); /* absent: NULL */
 
-/** An array: pg_array_*() into what this returns, then pg_unit_array_end(). */
-struct buf *pg_unit_array(struct pg_unit *unit);
+/** An array: pg_array_*() into what this returns, then pg_unit_array_end().
+ * Of the type that the statement casts the parameter to, else PostgreSQL
+ * refuses it. */
+struct pg_array *pg_unit_array(struct pg_unit *unit, enum pg_type type);
 void pg_unit_array_end(struct pg_unit *unit);
 
 /** Sends one call on a connection in pipeline mode. */

@@ -210,17 +210,17 @@ static void ask_known(struct batch *batch)
 {
     struct pg_unit *unit = pg_unit_new(on_known, batch);
     pg_unit_call(unit, "intake_known");
-    struct buf *buf = pg_unit_array(unit);
+    struct pg_array *array = pg_unit_array(unit, PG_TEXT);
     for (size_t i = 0; i < batch->order_len; i++) {
         if (is_known(batch, i)) {
-            pg_array_str(buf, batch->order[i]->request_id);
+            pg_array_str(array, batch->order[i]->request_id);
         }
     }
     pg_unit_array_end(unit);
-    buf = pg_unit_array(unit);
+    array = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < batch->order_len; i++) {
         if (is_known(batch, i)) {
-            pg_array_i64(buf, newest_ms(batch, i));
+            pg_array_i64(array, newest_ms(batch, i));
         }
     }
     pg_unit_array_end(unit);
@@ -231,60 +231,65 @@ static void ask_known(struct batch *batch)
 /* ---- the insert ---- */
 
 /** The columns of sql/query/intake.sql, one array each. */
-static void add_column(struct buf *buf, int column,
+static const enum pg_type columns[] = {
+    PG_TEXT, PG_BYTEA, PG_TEXT, PG_INT2, PG_INT2, PG_INT8, PG_TEXT,
+    PG_TEXT, PG_TEXT,  PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
+};
+
+#define COLUMNS_LEN (sizeof columns / sizeof *columns)
+
+static void add_column(struct pg_array *array, size_t column,
                        const struct intake_row *row)
 {
     switch (column) {
     case 0:
-        pg_array_str(buf, row->request_id);
+        pg_array_str(array, row->request_id);
         break;
     case 1:
-        pg_array_bytes(buf, row->content, DIGEST_BYTES);
+        pg_array_bytes(array, row->content, DIGEST_BYTES);
         break;
     case 2:
-        pg_array_str(buf, row->tenant);
+        pg_array_str(array, row->tenant);
         break;
     case 3:
-        pg_array_i64(buf, (int64_t)row->mode);
+        pg_array_i64(array, (int64_t)row->mode);
         break;
     case 4:
-        pg_array_i64(buf, row->priority);
+        pg_array_i64(array, row->priority);
         break;
     case 5:
         if (row->deadline_seconds) {
-            pg_array_i64(buf, row->deadline_seconds);
+            pg_array_i64(array, row->deadline_seconds);
         } else {
-            pg_array_str(buf, (struct str){0});
+            pg_array_null(array);
         }
         break;
     case 6:
-        pg_array_str(buf, row->metadata);
+        pg_array_str(array, row->metadata);
         break;
     case 7:
-        pg_array_str(buf, row->warnings.at ? row->warnings : STR("[]"));
+        pg_array_str(array, row->warnings.at ? row->warnings : STR("[]"));
         break;
     case 8:
-        pg_array_str(buf, row->traceparent);
+        pg_array_str(array, row->traceparent);
         break;
     case 9:
-        pg_array_str(buf, row->tracestate);
+        pg_array_str(array, row->tracestate);
         break;
     case 10:
-        pg_array_str(buf, row->event.at ? (struct str){0} : row->body);
+        pg_array_str(array, row->event.at ? (struct str){0} : row->body);
         break;
     case 11:
-        pg_array_i64(buf, row->received_ms);
+        pg_array_i64(array, row->received_ms);
         break;
     case 12:
-        pg_array_str(buf, row->event);
+        pg_array_str(array, row->event);
         break;
     default:
-        pg_array_i64(buf, row->produced_ms);
+        pg_array_i64(array, row->produced_ms);
         break;
     }
 }
-
-#define COLUMNS_LEN 14
 
 static void send_next(struct batch *batch);
 
@@ -334,16 +339,16 @@ static void send_next(struct batch *batch)
     }
     struct pg_unit *unit = pg_unit_new(on_inserted, batch);
     pg_unit_call(unit, "intake");
-    for (int column = 0; column < COLUMNS_LEN; column++) {
-        struct buf *buf = pg_unit_array(unit);
+    for (size_t column = 0; column < COLUMNS_LEN; column++) {
+        struct pg_array *array = pg_unit_array(unit, columns[column]);
         for (size_t i = batch->from; i < batch->to; i++) {
-            add_column(buf, column, batch->order[i]);
+            add_column(array, column, batch->order[i]);
         }
         pg_unit_array_end(unit);
     }
-    struct buf *buf = pg_unit_array(unit);
+    struct pg_array *array = pg_unit_array(unit, PG_INT8);
     for (size_t i = batch->from; i < batch->to; i++) {
-        pg_array_i64(buf, newest_ms(batch, i));
+        pg_array_i64(array, newest_ms(batch, i));
     }
     pg_unit_array_end(unit);
     pg_unit_i64(unit, batch->owner);
@@ -467,12 +472,12 @@ void store_sources(struct store *store, const struct str *provider_task_ids,
     const char *const queries[] = {"sources_task", "sources_closed"};
     for (size_t q = 0; q < 2; q++) {
         pg_unit_call(unit, queries[q]);
-        struct buf *buf = pg_unit_array(unit);
+        struct pg_array *array = pg_unit_array(unit, PG_TEXT);
         for (size_t i = 0; i < len; i++) {
             struct str id = provider_task_ids[i];
             sources->ids[i] =
                 (struct str){arena_copy(arena, id.at, id.len), id.len};
-            pg_array_str(buf, id);
+            pg_array_str(array, id);
         }
         pg_unit_array_end(unit);
     }

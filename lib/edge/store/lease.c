@@ -260,7 +260,7 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_unit_i64(unit, (int64_t)beat->tasks);
     if (beat->leases_len) {
         pg_unit_call(unit, "leases_some");
-        struct buf *ids = pg_unit_array(unit);
+        struct pg_array *ids = pg_unit_array(unit, PG_INT8);
         for (size_t i = 0; i < beat->leases_len; i++) {
             pg_array_i64(ids, beat->leases[i]);
         }

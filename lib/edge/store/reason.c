@@ -37,14 +37,14 @@ void reasons_copy(struct arena *arena, struct turn *turn)
 static void add_tasks(struct pg_unit *unit, const struct reason_row *rows,
                       size_t len)
 {
-    struct buf *buf = pg_unit_array(unit);
+    struct pg_array *array = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < len; i++) {
-        pg_array_i64(buf, rows[i].task);
+        pg_array_i64(array, rows[i].task);
     }
     pg_unit_array_end(unit);
-    buf = pg_unit_array(unit);
+    array = pg_unit_array(unit, PG_INT4);
     for (size_t i = 0; i < len; i++) {
-        pg_array_i64(buf, rows[i].fence);
+        pg_array_i64(array, rows[i].fence);
     }
     pg_unit_array_end(unit);
 }
@@ -53,29 +53,29 @@ static void add_tasks(struct pg_unit *unit, const struct reason_row *rows,
 static void add_words(struct pg_unit *unit, const struct reason_row *rows,
                       size_t len)
 {
-    struct buf *buf = pg_unit_array(unit);
+    struct pg_array *array = pg_unit_array(unit, PG_TEXT);
     for (size_t i = 0; i < len; i++) {
-        pg_array_str(buf, str_of(rows[i].word));
+        pg_array_str(array, str_of(rows[i].word));
     }
     pg_unit_array_end(unit);
-    buf = pg_unit_array(unit);
+    array = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < len; i++) {
-        pg_array_i64(buf, rows[i].since_ms);
+        pg_array_i64(array, rows[i].since_ms);
     }
     pg_unit_array_end(unit);
-    buf = pg_unit_array(unit);
+    array = pg_unit_array(unit, PG_INT4);
     for (size_t i = 0; i < len; i++) {
-        pg_array_i64(buf, rows[i].tries);
+        pg_array_i64(array, rows[i].tries);
     }
     pg_unit_array_end(unit);
-    buf = pg_unit_array(unit);
+    array = pg_unit_array(unit, PG_TEXT);
     for (size_t i = 0; i < len; i++) {
-        pg_array_str(buf, str_of(rows[i].answer));
+        pg_array_str(array, str_of(rows[i].answer));
     }
     pg_unit_array_end(unit);
-    buf = pg_unit_array(unit);
+    array = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < len; i++) {
-        pg_array_i64(buf, rows[i].next_ms);
+        pg_array_i64(array, rows[i].next_ms);
     }
     pg_unit_array_end(unit);
 }
@@ -91,9 +91,9 @@ void reasons_add(struct pg_unit *unit, const struct turn *turn)
         pg_unit_call(unit, "reason_set");
         pg_unit_i64(unit, turn->owner);
         add_tasks(unit, turn->reasons, turn->reasons_len);
-        struct buf *buf = pg_unit_array(unit);
+        struct pg_array *array = pg_unit_array(unit, PG_INT2);
         for (size_t i = 0; i < turn->reasons_len; i++) {
-            pg_array_i64(buf, (int64_t)turn->reasons[i].state);
+            pg_array_i64(array, (int64_t)turn->reasons[i].state);
         }
         pg_unit_array_end(unit);
         add_words(unit, turn->reasons, turn->reasons_len);

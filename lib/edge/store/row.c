@@ -46,34 +46,56 @@ static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, CHARS, VALUE)};
 
 /* ---- out ---- */
 
-static void add_value(struct buf *buf, const struct field *field,
+/** As sql/embed.cmake casts it. */
+static enum pg_type type_of(const struct field *field)
+{
+    switch (field->type) {
+    case FIELD_I64:
+        return PG_INT8;
+    case FIELD_I32:
+        return PG_INT4;
+    case FIELD_BOOL:
+        return PG_BOOL;
+    case FIELD_DOUBLE:
+        return PG_FLOAT8;
+    case FIELD_STATE:
+    case FIELD_KIND:
+        return PG_INT2;
+    case FIELD_CHARS:
+    case FIELD_TEXT:
+        break;
+    }
+    return PG_TEXT;
+}
+
+static void add_value(struct pg_array *array, const struct field *field,
                       const struct task_row *row)
 {
     const void *at = (const char *)row + field->offset;
     switch (field->type) {
     case FIELD_I64:
-        pg_array_i64(buf, *(const int64_t *)at);
+        pg_array_i64(array, *(const int64_t *)at);
         break;
     case FIELD_I32:
-        pg_array_i64(buf, *(const int32_t *)at);
+        pg_array_i64(array, *(const int32_t *)at);
         break;
     case FIELD_BOOL:
-        pg_array_bool(buf, *(const bool *)at);
+        pg_array_bool(array, *(const bool *)at);
         break;
     case FIELD_DOUBLE:
-        pg_array_double(buf, *(const double *)at);
+        pg_array_double(array, *(const double *)at);
         break;
     case FIELD_STATE:
-        pg_array_i64(buf, (int64_t) * (const enum task_state *)at);
+        pg_array_i64(array, (int64_t) * (const enum task_state *)at);
         break;
     case FIELD_KIND:
-        pg_array_i64(buf, (int64_t) * (const enum failure_kind *)at);
+        pg_array_i64(array, (int64_t) * (const enum failure_kind *)at);
         break;
     case FIELD_CHARS:
-        pg_array_str(buf, str_of(at));
+        pg_array_str(array, str_of(at));
         break;
     case FIELD_TEXT:
-        pg_array_str(buf, str_of(*(char *const *)at));
+        pg_array_str(array, str_of(*(char *const *)at));
         break;
     }
 }
@@ -83,9 +105,9 @@ void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
 {
     assert(rows && len > 0);
     for (size_t f = 0; f < (closed ? FIELDS_CLOSED_LEN : FIELDS_LEN); f++) {
-        struct buf *buf = pg_unit_array(unit);
+        struct pg_array *array = pg_unit_array(unit, type_of(&fields[f]));
         for (size_t i = 0; i < len; i++) {
-            add_value(buf, &fields[f], rows[i]);
+            add_value(array, &fields[f], rows[i]);
         }
         pg_unit_array_end(unit);
     }

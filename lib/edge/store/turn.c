@@ -116,9 +116,9 @@ static int call(struct pg_unit *unit, const char *name)
 
 static void add_ids(struct pg_unit *unit, const int64_t *ids, size_t len)
 {
-    struct buf *buf = pg_unit_array(unit);
+    struct pg_array *array = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < len; i++) {
-        pg_array_i64(buf, ids[i]);
+        pg_array_i64(array, ids[i]);
     }
     pg_unit_array_end(unit);
 }
@@ -139,12 +139,12 @@ static enum write write_of(const struct task_row *row)
 static void add_told(struct pg_unit *unit, const struct task_row *const *rows,
                      size_t len)
 {
-    struct buf *ids = pg_unit_array(unit);
+    struct pg_array *ids = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < len; i++) {
         pg_array_i64(ids, rows[i]->id);
     }
     pg_unit_array_end(unit);
-    struct buf *fences = pg_unit_array(unit);
+    struct pg_array *fences = pg_unit_array(unit, PG_INT4);
     for (size_t i = 0; i < len; i++) {
         pg_array_i64(fences, rows[i]->fence);
     }

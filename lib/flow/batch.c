@@ -6,10 +6,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define BATCH_MAX 500
 /** Raw and read, as rows and as what goes to the store, each of its bytes is
- * there several times. */
-#define BATCH_BYTES_MAX 4000000
+ * there several times, and two batches are. */
+#define BATCH_BYTES_MAX 2000000
 /** Beyond the 2 s that READY may be unsaved, and the time of that commit. */
 #define SOURCE_WAIT_MS 5000
 
@@ -35,9 +34,37 @@ bool batch_is_full(const struct batch *batch)
     return batch->len >= BATCH_MAX || batch->bytes >= BATCH_BYTES_MAX;
 }
 
+/** FNV-1a. */
+static uint64_t hash_of(struct str text)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(1099511628211);
+    }
+    return hash ? hash : 1;
+}
+
+/** Where it is, or may be put: at most half of the places are taken. */
+static size_t place_of(const struct batch *batch, uint64_t hash)
+{
+    const size_t len = sizeof batch->ids / sizeof *batch->ids;
+    size_t at = (size_t)(hash % len);
+    while (batch->ids[at] && batch->ids[at] != hash) {
+        at = (at + 1) % len;
+    }
+    return at;
+}
+
+bool batch_has(const struct batch *batch, struct str request_id)
+{
+    return batch->ids[place_of(batch, hash_of(request_id))] != 0;
+}
+
 void batch_add(struct batch *batch, struct item *item)
 {
     assert(item->request.reject == REQUEST_NAMED && !batch_is_full(batch));
+    const size_t at = place_of(batch, hash_of(item->request.request_id));
+    batch->ids[at] = hash_of(item->request.request_id);
     list_add_tail(&batch->items, &item->link);
     batch->len++;
     batch->bytes += item->bytes;
@@ -52,6 +79,7 @@ struct item *batch_pop(struct batch *batch)
     batch->len--;
     if (!batch->len) {
         batch->bytes = 0;
+        memset(batch->ids, 0, sizeof batch->ids);
     }
     return LIST_OWNER(list_pop(&batch->items), struct item, link);
 }
@@ -95,6 +123,9 @@ static void put_aside(struct batch *batch, struct item *item,
     batch->len--;
     batch->bytes -= item->bytes;
     list_add_tail(aside, &item->link);
+    if (!batch->len) {
+        memset(batch->ids, 0, sizeof batch->ids);
+    }
 }
 
 void batch_judge(struct batch *batch, const enum source_state *states,

@@ -6,16 +6,31 @@
 #include "flow/clock.h"
 #include "flow/item.h"
 
+#define BATCH_MAX 500
+
+enum batch_stage {
+    BATCH_FILLS, /* or has nothing in it */
+    BATCH_WAITS, /* for its turn; takes more until then, if it's the one */
+    BATCH_ASKED, /* the store has it: its answer is to come */
+    BATCH_LATER, /* not stored: again when its timer says so */
+};
+
 /**
  * Requests on their way into the store, in one commit: what they want to extend
  * is looked up first, then they become rows.
  */
 struct batch {
+    void *owner; /* whoever has it */
     const struct clock *clock;
+    enum batch_stage stage;
+    bool judged; /* what it extends is known */
+    struct loop_timer *retry;
+    int retries;
     struct list items;
     size_t len;
     size_t bytes;
-    struct arena arena; /* of what goes to the store */
+    uint64_t ids[2 * BATCH_MAX]; /* hashes of its request ids; 0: free */
+    struct arena arena;          /* of what goes to the store */
     struct metric *invalid;
 };
 
@@ -27,6 +42,9 @@ bool batch_is_full(const struct batch *batch);
 void batch_add(struct batch *batch, struct item *item);
 /** The first, the caller's from now on; null: none is left. */
 struct item *batch_pop(struct batch *batch);
+
+/** Whether it has a request of that id; perhaps not, though it says so. */
+bool batch_has(const struct batch *batch, struct str request_id);
 
 /** What was made for the store before is gone. */
 void batch_begin(struct batch *batch);

@@ -22,11 +22,49 @@ static const struct turn_intake part;
 
 /* ---- life ---- */
 
+/** For its turn, whole: what it extends may be finished by now. */
+static void wait_for_turn(struct batch *batch)
+{
+    struct intake *intake = batch->owner;
+    batch->stage = BATCH_WAITS;
+    batch->judged = false;
+    batch_begin(batch);
+    turn_want_intake(&intake->engine->turns);
+}
+
 static void on_retry(void *context)
 {
-    struct intake *intake = context;
-    intake->storing = false;
-    flush(intake);
+    wait_for_turn(context);
+}
+
+static struct batch *other_of(struct intake *intake, const struct batch *batch)
+{
+    return &intake->batches[batch == intake->batches];
+}
+
+/** false: no memory. */
+static bool batches_init(struct intake *intake)
+{
+    bool fine = true;
+    for (size_t i = 0; i < 2; i++) {
+        struct batch *batch = &intake->batches[i];
+        batch_init(batch, &intake->engine->clock,
+                   intake->engine->edges.metrics);
+        batch->owner = intake;
+        batch->retry =
+            loop_timer_new(intake->engine->edges.loop, on_retry, batch);
+        fine = fine && batch->retry;
+    }
+    intake->filling = &intake->batches[0];
+    return fine;
+}
+
+static void batches_done(struct intake *intake)
+{
+    for (size_t i = 0; i < 2; i++) {
+        loop_timer_free(intake->batches[i].retry);
+        batch_done(&intake->batches[i]);
+    }
 }
 
 /** Those whose sources were not finished, behind what has come since. */
@@ -59,13 +97,11 @@ bool intake_init(struct intake *intake, struct engine *engine,
     struct metrics *m = engine->edges.metrics;
     list_init(&intake->waiting);
     list_init(&intake->aside);
-    batch_init(&intake->batch, &engine->clock, m);
-    intake->retry = loop_timer_new(engine->edges.loop, on_retry, intake);
     intake->next_turn = loop_timer_new(engine->edges.loop, flush, intake);
     intake->ask_again =
         loop_timer_new(engine->edges.loop, on_ask_again, intake);
-    if (!intake->retry || !intake->next_turn || !intake->ask_again) {
-        loop_timer_free(intake->retry);
+    if (!batches_init(intake) || !intake->next_turn || !intake->ask_again) {
+        batches_done(intake);
         loop_timer_free(intake->next_turn);
         loop_timer_free(intake->ask_again);
         return err_set(err, ERR_FATAL, "no memory for the intake");
@@ -94,13 +130,14 @@ static void drop(struct intake *intake, struct item *item)
     item_free(item);
 }
 
-static void drop_batch(struct intake *intake)
+static void drop_batch(struct intake *intake, struct batch *batch)
 {
     struct item *item;
-    while ((item = batch_pop(&intake->batch))) {
+    while ((item = batch_pop(batch))) {
         drop(intake, item);
     }
-    intake->storing = false;
+    loop_timer_stop(batch->retry);
+    batch->stage = BATCH_FILLS;
 }
 
 void intake_done(struct intake *intake)
@@ -108,15 +145,20 @@ void intake_done(struct intake *intake)
     if (intake->engine) {
         loop_undefer(intake->engine->edges.loop, flush, intake);
     }
-    loop_timer_free(intake->retry);
     loop_timer_free(intake->next_turn);
     loop_timer_free(intake->ask_again);
-    batch_done(&intake->batch);
+    batches_done(intake);
+}
+
+static bool is_storing(const struct intake *intake)
+{
+    return intake->batches[0].stage != BATCH_FILLS ||
+           intake->batches[1].stage != BATCH_FILLS;
 }
 
 static void tell_idle(struct intake *intake)
 {
-    if (intake->stopped && intake->on_idle && !intake->storing &&
+    if (intake->stopped && intake->on_idle && !is_storing(intake) &&
         intake->rejects.under_way == 0) {
         loop_fn *on_idle = intake->on_idle;
         intake->on_idle = NULL;
@@ -195,29 +237,33 @@ void intake_message(void *context, struct message *message)
     loop_defer(intake->engine->edges.loop, flush, intake);
 }
 
-/** Into the batch, or out to the rejected topic. Not before: a message that
- * waits is there once, as it came. */
-static void read_item(struct intake *intake, struct item *item)
+/** Not before its batch is made: a message that waits is there once, as it
+ * came. false: it waits on, for a batch that has its id to be over. */
+static bool read_item(struct intake *intake, struct item *item)
 {
-    assert(intake->waiting_len > 0);
+    assert(intake->waiting_len > 0 && intake->filling);
+    const struct batch *other = other_of(intake, intake->filling);
+    bool fine = item->read || request_read(item->message->value, &item->arena,
+                                           &item->request);
+    item->read = fine;
+    item_weigh(item);
+    const enum request_reject reject_as = item->request.reject;
+    if (fine && reject_as == REQUEST_NAMED &&
+        batch_has(other, item->request.request_id)) {
+        return false;
+    }
     list_remove(&item->link);
     intake->waiting_len--;
-    if (item->source_until_ms) { /* it was put aside, and is read */
-        batch_add(&intake->batch, item);
-        return;
-    }
-    if (!request_read(item->message->value, &item->arena, &item->request)) {
+    if (!fine) {
         log_at(LOG_ERROR, "no memory to read a message; it comes again");
         consumer_again(intake->consumer, item->message);
         item_free(item);
-        return;
+    } else if (reject_as != REQUEST_NAMED) {
+        reject(&intake->rejects, item, reject_as);
+    } else {
+        batch_add(intake->filling, item);
     }
-    item_weigh(item);
-    if (item->request.reject != REQUEST_NAMED) {
-        reject(&intake->rejects, item, item->request.reject);
-        return;
-    }
-    batch_add(&intake->batch, item);
+    return true;
 }
 
 /** The producer has a copy of each: half of what may wait at most. */
@@ -226,7 +272,8 @@ static bool are_rejections_many(const struct intake *intake)
     return intake->rejects.bytes >= intake->options.bytes_max / 2;
 }
 
-/** false: the turn's share is used up, the rest waits for the next. */
+/** Into the batch, or out to the rejected topic. false: the turn's share is
+ * used up, the rest waits for the next. */
 static bool fill_batch(struct intake *intake)
 {
     struct loop *loop = intake->engine->edges.loop;
@@ -235,8 +282,8 @@ static bool fill_batch(struct intake *intake)
         intake->turn_bytes = 0;
         intake->turn_us = 0;
     }
-    while (!list_is_empty(&intake->waiting) && !batch_is_full(&intake->batch) &&
-           !are_rejections_many(intake)) {
+    while (!list_is_empty(&intake->waiting) &&
+           !batch_is_full(intake->filling) && !are_rejections_many(intake)) {
         if (intake->turn_bytes >= TURN_BYTES_MAX ||
             intake->turn_us >= TURN_US) {
             /* No 0: libuv before 1.45 would have it at once, without end. */
@@ -245,9 +292,12 @@ static bool fill_batch(struct intake *intake)
         }
         struct item *item = LIST_OWNER(intake->waiting.next, struct item, link);
         int64_t began_us = loop_boot_us(loop);
-        intake->turn_bytes += item->message->value.len;
-        read_item(intake, item);
+        intake->turn_bytes += item->read ? 0 : item->message->value.len;
+        const bool went = read_item(intake, item);
         intake->turn_us += loop_boot_us(loop) - began_us;
+        if (!went) {
+            return true;
+        }
     }
     return true;
 }
@@ -291,53 +341,61 @@ static void settle_item(struct intake *intake, struct item *item,
     item_free(item);
 }
 
-static void again_soon(struct intake *intake, int64_t wait_ms)
+static void again_soon(struct batch *batch, int64_t wait_ms)
 {
-    assert(intake->storing && !intake->asked);
-    loop_timer_set(intake->retry, wait_ms);
+    batch->stage = BATCH_LATER;
+    loop_timer_set(batch->retry, wait_ms);
 }
 
 /** Whether the batch is over, because nothing more is taken in. */
-static bool was_stopped(struct intake *intake)
+static bool was_stopped(struct intake *intake, struct batch *batch)
 {
     if (intake->stopped) {
-        drop_batch(intake);
+        drop_batch(intake, batch);
         tell_idle(intake);
     }
     return intake->stopped;
 }
 
-static void not_stored(struct intake *intake, const struct err *err)
+static void not_stored(struct intake *intake, struct batch *batch,
+                       const struct err *err)
 {
     /* Unknown or not: the same batch again finds its own rows as repeats. */
-    intake->retries++;
+    batch->retries++;
     log_at(err->kind == ERR_PERMANENT ? LOG_ERROR : LOG_WARN,
            "a batch of requests was not stored; again soon",
-           LOG_I64("requests", intake->batch.len), LOG_TEXT("why", err->text));
-    if (!was_stopped(intake)) {
-        again_soon(intake,
-                   retry_wait_ms(intake->retries, 200, 5000,
+           LOG_I64("requests", batch->len), LOG_TEXT("why", err->text));
+    if (!was_stopped(intake, batch)) {
+        again_soon(batch,
+                   retry_wait_ms(batch->retries, 200, 5000,
                                  loop_random(intake->engine->edges.loop)));
     }
 }
 
+/** It is empty, and takes what comes if no other does. */
+static void is_over(struct intake *intake, struct batch *batch)
+{
+    assert(batch->len == 0 && batch->stage == BATCH_ASKED);
+    batch->stage = BATCH_FILLS;
+    intake->filling = intake->filling ? intake->filling : batch;
+}
+
 static void on_stored(void *context, const struct intake_result *result)
 {
-    struct intake *intake = context;
-    assert(intake->asked && intake->storing);
-    intake->asked = false;
+    struct batch *batch = context;
+    struct intake *intake = batch->owner;
+    assert(batch->stage == BATCH_ASKED);
     if (result->err.kind != ERR_NONE) {
-        not_stored(intake, &result->err);
+        not_stored(intake, batch, &result->err);
         return;
     }
     CRASHPOINT("intake_committed");
-    assert(result->len == intake->batch.len);
-    intake->retries = 0;
-    intake->storing = false;
+    assert(result->len == batch->len);
+    batch->retries = 0;
     bool faulty = false;
     bool good = false;
     for (size_t i = 0; i < result->len; i++) {
-        struct item *item = batch_pop(&intake->batch);
+        struct item *item = batch_pop(batch);
         if (result->verdicts[i] == INTAKE_NEW) {
             faulty = faulty || item->request.faults.len > 0;
             good = good || item->request.faults.len == 0;
@@ -345,6 +403,7 @@ static void on_stored(void *context, const struct intake_result *result)
         }
         settle_item(intake, item, result->verdicts[i]);
     }
+    is_over(intake, batch);
     if (good) {
         engine_want_claims(intake->engine);
     }
@@ -359,60 +418,89 @@ static void on_stored(void *context, const struct intake_result *result)
 static void on_sources(void *context, const enum source_state *states,
                        size_t len, const struct err *err)
 {
-    struct intake *intake = context;
-    assert(intake->asked && intake->storing);
-    intake->asked = false;
-    if (was_stopped(intake)) {
+    struct batch *batch = context;
+    struct intake *intake = batch->owner;
+    assert(batch->stage == BATCH_ASKED && !batch->judged);
+    if (was_stopped(intake, batch)) {
         return;
     }
     if (err && err->kind != ERR_NONE) {
-        again_soon(intake, 500);
+        again_soon(batch, 500);
         return;
     }
-    batch_judge(&intake->batch, states, len, &intake->aside);
+    batch_judge(batch, states, len, &intake->aside);
     if (!list_is_empty(&intake->aside)) {
         loop_timer_set(intake->ask_again, ASK_AGAIN_MS);
     }
-    if (!intake->batch.len) {
-        intake->storing = false;
+    if (!batch->len) {
+        is_over(intake, batch);
         flush(intake);
         return;
     }
-    intake->judged = true;
+    batch->judged = true;
+    batch->stage = BATCH_WAITS;
     turn_want_intake(&intake->engine->turns);
 }
 
 static size_t waiting(void *context)
 {
     const struct intake *intake = context;
-    return intake->batch.len + intake->waiting_len;
+    size_t len = intake->waiting_len;
+    for (size_t i = 0; i < 2; i++) {
+        const struct batch *batch = &intake->batches[i];
+        len += batch->stage == BATCH_ASKED ? 0 : batch->len;
+    }
+    return len;
 }
 
-/** What the batch wants of this turn: what it extends first, then its rows. */
+/** The one that has waited longer: what has been in the store before. */
+static struct batch *next_of(struct intake *intake)
+{
+    struct batch *next = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        struct batch *batch = &intake->batches[i];
+        if (batch->stage == BATCH_WAITS && (!next || next == intake->filling)) {
+            next = batch;
+        }
+    }
+    return next;
+}
+
+/** What a batch wants of this turn: what it extends first, then its rows. */
 static void gather(void *context, struct turn_batch *wants)
 {
     struct intake *intake = context;
-    struct batch *batch = &intake->batch;
-    if (!intake->storing) {
+    struct batch *batch = next_of(intake);
+    if (!batch) {
         return; /* a drain came first */
     }
-    assert(!intake->asked);
-    if (!intake->judged) {
+    if (batch == intake->filling) {
         (void)fill_batch(intake); /* what came while it waited */
     }
-    bool fine = intake->judged ||
+    bool fine = batch->judged ||
                 batch_sources(batch, &wants->sources, &wants->sources_len);
-    intake->judged = fine && !wants->sources_len;
-    if (intake->judged) {
+    batch->judged = fine && !wants->sources_len;
+    if (batch->judged) {
         wants->rows = batch_rows(batch);
         wants->rows_len = wants->rows ? batch->len : 0;
         wants->known_from_ms = history_known_from_ms(
             &intake->engine->options.days, engine_now_ms(intake->engine));
     }
-    intake->asked = wants->sources_len || wants->rows_len;
-    if (!intake->asked) {
+    if (!wants->sources_len && !wants->rows_len) {
         log_at(LOG_ERROR, "no memory for a batch of requests; again soon");
-        again_soon(intake, 1000);
+        again_soon(batch, 1000);
+    } else {
+        wants->context = batch;
+        batch->stage = BATCH_ASKED;
+    }
+    if (batch == intake->filling) {
+        struct batch *other = other_of(intake, batch);
+        intake->filling = other->stage == BATCH_FILLS ? other : NULL;
+    }
+    if (next_of(intake)) {
+        turn_want_intake(&intake->engine->turns);
+    } else {
+        loop_defer(intake->engine->edges.loop, flush, intake);
     }
 }
 
@@ -423,23 +511,30 @@ static const struct turn_intake part = {
     .on_stored = on_stored,
 };
 
+/** One beside another that is not in the store yet, or has not enough in it,
+ * would only cost a commit more. */
+static bool may_go(struct intake *intake, const struct batch *batch)
+{
+    const enum batch_stage other = other_of(intake, batch)->stage;
+    return other == BATCH_FILLS ||
+           (other == BATCH_ASKED && batch_is_full(batch));
+}
+
 static void flush(void *context)
 {
     struct intake *intake = context;
-    if (intake->storing && !intake->asked) {
+    struct batch *batch = intake->filling;
+    if (next_of(intake)) {
         turn_soon(&intake->engine->turns); /* perhaps it is enough now */
     }
-    if (intake->storing || !intake->engine->clock.known ||
+    if (!batch || batch->stage == BATCH_WAITS || !intake->engine->clock.known ||
         !store_is_up(intake->engine->edges.store)) {
         return;
     }
-    if (!fill_batch(intake) || !intake->batch.len) {
+    if (!fill_batch(intake) || !batch->len || !may_go(intake, batch)) {
         return;
     }
-    intake->storing = true;
-    intake->judged = false;
-    batch_begin(&intake->batch);
-    turn_want_intake(&intake->engine->turns);
+    wait_for_turn(batch);
 }
 
 int64_t intake_ahead_bytes(int64_t bytes_max)
@@ -478,9 +573,10 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
         drop(intake, LIST_OWNER(list_pop(&intake->aside), struct item, link));
     }
     loop_timer_stop(intake->ask_again);
-    if (!intake->asked) {
-        loop_timer_stop(intake->retry);
-        drop_batch(intake);
+    for (size_t i = 0; i < 2; i++) {
+        if (intake->batches[i].stage != BATCH_ASKED) {
+            drop_batch(intake, &intake->batches[i]);
+        }
     }
     loop_timer_stop(intake->next_turn);
     tell_idle(intake);

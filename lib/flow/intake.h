@@ -12,6 +12,11 @@
  * goes to the rejected topic, and its offset passes with the broker's
  * acknowledgement.
  *
+ * While one batch is in the store, the next is read; once that is full, it goes
+ * after the first, so that neither side waits for the other. No request id is
+ * in both: which of two is the request, their order says, however often a batch
+ * has to go again. (Offsets pass in order, whichever batch ends first.)
+ *
  * Whatever waits here (messages as they came, those of the batch, rejections)
  * has one budget of bytes, beyond which nothing more is read from the topic;
  * what a turn of the loop reads has one of bytes and of time.
@@ -31,17 +36,13 @@ struct intake {
     size_t waiting_len;
     struct list aside; /* read; what they extend is asked for again soon */
     struct loop_timer *ask_again;
-    struct batch batch;           /* being filled, or its turn is under way */
-    int64_t bytes;                /* of all items */
+    struct batch batches[2];
+    struct batch *filling; /* takes what comes; null: both are on their way */
+    int64_t bytes;         /* of all items */
     struct loop_timer *next_turn; /* goes on reading */
     int64_t turn_ms;              /* the turn in which turn_bytes were read */
     size_t turn_bytes;
     int64_t turn_us; /* that this took, so far */
-    struct loop_timer *retry;
-    int retries;
-    bool storing; /* the batch waits for its turn, its answer or its retry */
-    bool judged;  /* what it extends is known */
-    bool asked;   /* the store has it: its answer is to come */
     struct rejects rejects;
     bool paused;
     bool stopped;    /* draining */

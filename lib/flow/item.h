@@ -21,6 +21,7 @@ struct item {
     size_t bytes;       /* as it weighs in that sum */
     struct arena arena; /* of the request; empty until it is read */
     struct request request;
+    bool read;                /* the request is there */
     int64_t source_until_ms;  /* boot clock: until then what it extends may
                                  still get finished; 0: not asked yet */
     struct rejects *rejects;  /* rejecting: by these */

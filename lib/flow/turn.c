@@ -60,14 +60,14 @@ static int64_t ask_intake(struct turns *turns)
     assert(!batch.sources_len || !batch.rows_len);
     if (batch.sources_len) {
         store_sources(store, batch.sources, batch.sources_len,
-                      turns->intake->on_sources, turns->intake_context);
+                      turns->intake->on_sources, batch.context);
     } else if (batch.rows_len) {
         /* Owner 0: faulty rows are orphans at once, so that whoever has room
          * tells their end, even if this process dies now. */
         turns->moved += batch.rows_len;
         CRASHPOINT("intake_before");
         store_intake(store, 0, batch.known_from_ms, batch.rows, batch.rows_len,
-                     turns->intake->on_stored, turns->intake_context);
+                     turns->intake->on_stored, batch.context);
         CRASHPOINT("intake_sent");
     }
     return 0;

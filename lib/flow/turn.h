@@ -36,6 +36,7 @@ struct turn_options {
 
 /** What the intake has for a turn: one of both, or neither. */
 struct turn_batch {
+    void *context;             /* of the answer */
     const struct str *sources; /* provider ids to look up */
     size_t sources_len;
     const struct intake_row *rows; /* to insert */
@@ -115,8 +116,8 @@ void turn_want_claims(struct turns *turns);
 void turn_want_adopts(struct turns *turns);
 void turn_want_expiry(struct turns *turns);
 
-/** Who gives the intake's part; asked once it wants a turn. One batch at a
- * time: not before the last one was answered. */
+/** Who gives the intake's part; asked for one batch each time that it wants a
+ * turn. What is under way by then is no matter. */
 void turn_take_in(struct turns *turns, const struct turn_intake *intake,
                   void *context);
 void turn_want_intake(struct turns *turns);

@@ -245,6 +245,7 @@ void call_go(struct call *call, enum lane lane)
     int64_t *free_ms = &call->store->free_ms[lane];
     int64_t at_ms = world->now_ms > *free_ms ? world->now_ms : *free_ms;
     *free_ms = at_ms + 1 + world_pick(world, 4);
+    *free_ms += lane == LANE_DATA ? world->tables->slow_ms : 0;
     op_in_world(&call->op, *free_ms - world->now_ms, execute);
 }
 

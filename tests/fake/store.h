@@ -115,6 +115,7 @@ struct tables {
     int refusals;      /* so many units end in an error, the connection stays */
     int unreadable;    /* parts of the table, each with a row that is */
     int keep_out;      /* so many rows are saved later */
+    int slow_ms;       /* so much longer takes each unit of the rows' lane */
     int counting_busy; /* so many claims find another counting the fleet */
     int64_t runs;      /* units that were carried out */
     int64_t failed;

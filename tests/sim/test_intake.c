@@ -312,7 +312,8 @@ static void look_while(struct world *world, struct node *node, int64_t for_ms)
     for (int64_t ms = 0; ms < for_ms; ms++) {
         world_run_for(world, 1);
         assert_true(node->worker.intake.bytes <= max + 2 * MIB);
-        assert_true(node->worker.intake.batch.bytes <= 4000000 + 2 * MIB);
+        assert_true(node->worker.intake.batches[0].bytes <= 2000000 + MIB);
+        assert_true(node->worker.intake.batches[1].bytes <= 2000000 + MIB);
         assert_true(node->worker.intake.turn_bytes <= 2 * MIB);
     }
 }
@@ -379,6 +380,111 @@ TEST_CASE(what_waits__is_bounded_by_its_bytes)
     assert_false(w1->worker.intake.paused);
     node_free(w1);
     close_world(world);
+}
+
+static void ask_many(struct world *world, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        world_ask(world, id);
+    }
+}
+
+static bool are_both_asked(void *context)
+{
+    const struct node *node = context;
+    const struct batch *batches = node->worker.intake.batches;
+    return batches[0].stage == BATCH_ASKED && batches[1].stage == BATCH_ASKED;
+}
+
+TEST_CASE(two_batches__are_in_the_store_at_once)
+{
+    struct world *world = world_open(11);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 1000);
+    world->tables->slow_ms = 3000;
+    ask_many(world, 0, 1400);
+    assert_true(world_run_until(world, are_both_asked, w1, MINUTE_MS));
+    world->tables->slow_ms = 0;
+    assert_int_equal(w1->worker.intake.batches[1].len, BATCH_MAX);
+    until_closed(world, 60 * MINUTE_MS);
+    assert_int_equal(times_told(world, "completed\n"), 1400);
+    assert_int_equal(consumer_out(w1->worker.consumer), 0);
+    node_free(w1);
+    close_world(world);
+}
+
+/** One that is not full waits for the first: a commit less. */
+TEST_CASE(a_second_batch__goes_when_it_is_full)
+{
+    struct world *world = world_open(12);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 1000);
+    world->tables->slow_ms = 3000;
+    ask_many(world, 0, 400);
+    assert_false(world_run_until(world, are_both_asked, w1, MINUTE_MS));
+    assert_int_equal(world->tables->len, 400);
+    node_free(w1);
+    close_world(world);
+}
+
+/** The first of an id wins, also where its batch has to go again. */
+TEST_CASE(an_id_used_again_in_the_next_batch__waits_for_the_first)
+{
+    struct world *world = world_open(13);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 1000);
+    world->tables->slow_ms = 3000;
+    tables_lose(world, UNIT_INTAKE, QUEUED, false);
+    kafka_request(world,
+                  "{\"request_id\":\"twin\",\"request\":{\"prompt\":\"1\"}}");
+    world_run_for(world, 1000);
+    for (int i = 0; i < 8; i++) { /* some partition's are in the next batch */
+        kafka_request(
+            world, "{\"request_id\":\"twin\",\"request\":{\"prompt\":\"2\"}}");
+    }
+    ask_many(world, 0, 2000);
+    world_run_for(world, 20000);
+    world->tables->slow_ms = 0;
+    until_closed(world, 60 * MINUTE_MS);
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(world->tables->len, 2001);
+    assert_int_equal(times_told(world, "rejected k request_id_reused"), 8);
+    const struct str body = tables_find(world->tables, "twin")->request.body;
+    assert_true(body.len > 0);
+    assert_non_null(strstr(body.at, "\"prompt\":\"1\""));
+    assert_int_equal(consumer_out(w1->worker.consumer), 0);
+    node_free(w1);
+    close_world(world);
+}
+
+TEST_CASE(two_batches__in_a_drain__pass_no_offset_unstored)
+{
+    for (int lost = 0; lost < 2; lost++) {
+        struct world *world = world_open(14);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_run_for(world, 1000);
+        if (lost) {
+            tables_lose(world, UNIT_INTAKE, QUEUED, false);
+        }
+        world->tables->slow_ms = 3000;
+        ask_many(world, 0, 1400);
+        assert_true(world_run_until(world, are_both_asked, w1, MINUTE_MS));
+        world->tables->slow_ms = 0;
+        const struct batch *batches = w1->worker.intake.batches;
+        const size_t expected = batches[1].len + (lost ? 0 : batches[0].len);
+        node_drain(w1);
+        assert_true(world_run_until(world, node_is_drained, w1, MINUTE_MS));
+        assert_int_equal(world->tables->len, expected);
+        node_free(w1);
+        struct node *w2 = node_start(world, "w2", NULL);
+        until_closed(world, 60 * MINUTE_MS);
+        assert_int_equal(world->tables->len, 1400);
+        assert_int_equal(times_told(world, "completed\n"), 1400);
+        node_free(w2);
+        close_world(world);
+    }
 }
 
 static int trims;

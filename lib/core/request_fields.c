@@ -1,5 +1,6 @@
 #include "core/request_fields.h"
 
+#include "core/queue.h"
 #include "core/url.h"
 
 #include <assert.h>
@@ -18,7 +19,8 @@ static const struct field envelope_rows[] = {
      .allowed = "an object"},
     {.name = "tenant", .shape = SHAPE_NAME, .most = 64,
      .allowed = "1..64" NAME_WORDS},
-    {.name = "priority", .shape = SHAPE_INTEGER, .least = 0, .most = 9,
+    {.name = "priority", .shape = SHAPE_INTEGER, .least = 0,
+     .most = PRIORITY_MAX,
      .allowed = "0..9"},
     {.name = "deadline_seconds", .shape = SHAPE_INTEGER, .least = 1,
      .most = 604800, .allowed = "1..604800"},

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "core/keys.h"
 #include "core/lease.h"
+#include "core/queue.h"
 #include "core/step.h"
 #include "edge/loop.h"
 
@@ -140,6 +141,8 @@ struct turn {
     size_t rereads_len;
     /** Waiting rows to claim, the highest priority first, then the oldest. */
     int claims_max;
+    /** Of each priority, the id behind which it begins (core/queue.h). */
+    int64_t claim_after[PRIORITIES];
     /** A waiting row in doubt, which may have been sent before the database was
      * set back, is claimed only if that was after this; INT64_MAX: none. */
     int64_t resend_after_ms;
@@ -215,6 +218,7 @@ struct turn_result {
     const struct task_read *claimed; /* as task_step(QUEUED, CLAIMED) says */
     const struct facts_row *claimed_facts; /* beside each */
     size_t claimed_len;
+    int64_t claimed_last[PRIORITIES]; /* the last id of each; 0: none */
     bool generations_full;
     bool generations_busy; /* another claim counted them: ask again soon */
     /* fence and owner are new, state as it was */

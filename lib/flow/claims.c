@@ -38,6 +38,7 @@ void claims_joined(struct claims *claims)
 void claims_reset(struct claims *claims)
 {
     claims->pass = (struct pass){0};
+    claims->queue = (struct queue){0};
     claims->lost_ms = 0;
 }
 
@@ -120,8 +121,11 @@ void claims_sent(struct claims *claims, struct turn *turn)
         /* By its time its rows are known again: the last one had another. */
         turn->now_ms += turn->now_ms == claims->last_ms;
         claims->last_ms = turn->now_ms;
+        queue_ask(&claims->queue, clock_boot_ms(claims->ties->clock),
+                  turn->claim_after);
     }
     claims->asked = turn->claims_max;
+    claims->limited = turn->generations_max > 0;
     claims->asked_adopts = turn->adopts_max;
     claims->asked_expires = turn->expires_max;
     /* Counted before they are there: no replay may take their slots. */
@@ -131,6 +135,25 @@ void claims_sent(struct claims *claims, struct turn *turn)
 }
 
 /* ---- answers ---- */
+
+/** When it goes on, where nothing calls for it. */
+static void claim_on(struct claims *claims, const struct turn_result *result)
+{
+    const struct ties *ties = claims->ties;
+    if (result->generations_busy) {
+        queue_lost(&claims->queue);
+        loop_timer_set(claims->timer,
+                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+        return;
+    }
+    /* The fleet's limit may have ended it, not the end of the queue. */
+    const bool full = claims->more || claims->limited;
+    const int64_t wait_ms = queue_came(
+        &claims->queue, clock_boot_ms(ties->clock), result->claimed_last, full);
+    if (wait_ms >= 0) {
+        loop_timer_set(claims->timer, wait_ms);
+    }
+}
 
 static void claimed_came(struct claims *claims,
                          const struct turn_result *result, int64_t now_ms)
@@ -152,10 +175,7 @@ static void claimed_came(struct claims *claims,
     if (asked) {
         claims->more = (int)result->claimed_len == asked;
         claims->wanted = claims->wanted || claims->more;
-    }
-    if (result->generations_busy) {
-        loop_timer_set(claims->timer,
-                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+        claim_on(claims, result);
     }
 }
 
@@ -206,6 +226,7 @@ void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
         claims->lost_ms = now_ms;
     }
     claims->wanted = true;
+    queue_lost(&claims->queue);
     if (claims->asked_adopts > 0) {
         claims->pass = (struct pass){.wanted = true};
     }

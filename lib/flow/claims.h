@@ -2,6 +2,7 @@
 #define FLOW_CLAIMS_H
 
 #include "core/commits.h"
+#include "core/queue.h"
 #include "flow/pass.h"
 #include "flow/ties.h"
 
@@ -15,11 +16,13 @@ struct claims {
     bool wanted;              /* waiting rows may be there */
     bool more;                /* the last one found all that it asked for */
     bool expiry_wanted;       /* such as settle may be */
+    struct queue queue;       /* where the next one begins */
     struct pass pass;         /* takes over what is nobody's */
-    struct loop_timer *timer; /* another's claim was in the way: again */
+    struct loop_timer *timer; /* claims again by itself */
     int64_t last_ms;          /* now of the last claim; each has its own */
     int64_t lost_ms;          /* of one of whose rows no job knows; 0: none */
     int asked;                /* under way, of each kind */
+    bool limited;             /* by the fleet's GENERATIONS_MAX, too */
     int asked_adopts;
     int asked_expires;
 };

@@ -1,12 +1,21 @@
 -- Waiting rows become ours with the intent to send: what task_step() says of a
 -- claimed task. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
 -- $6 GENERATIONS_MAX or 0, $7 one in doubt has to be first sent after that (and
--- to an account that was known when the database was set back). One that this
+-- to an account that was known when the database was set back), $8 of each priority
+-- from 0 on, the id behind which it begins: dead versions of what was taken lie
+-- before it, for as long as anybody holds an old snapshot. One that this
 -- program can't read leaves the queue as it is, nobody's. The first row tells the
 -- room, even if none came; -1: another claim counts at this moment.
 WITH room AS MATERIALIZED (
     SELECT CASE
-        WHEN $6::integer = 0 OR NOT EXISTS (SELECT FROM waiting)
+        WHEN $6::integer = 0 OR NOT EXISTS (
+            SELECT FROM generate_subscripts($8::bigint[], 1) AS p (at),
+                LATERAL (
+                    SELECT FROM waiting w
+                    WHERE (w.priority, w.id) > (p.at - 1, ($8::bigint[])[p.at])
+                        AND w.priority <= p.at - 1
+                    ORDER BY w.priority, w.id
+                    LIMIT 1) AS one)
         THEN $3::integer
         WHEN current_setting('pixverse.counts', true) IS DISTINCT FROM 'true'
         THEN -1
@@ -16,25 +25,35 @@ WITH room AS MATERIALIZED (
                 AND last_sent_ms > $2::bigint - 600000)))
         END AS n
 ), pick AS MATERIALIZED (
-    SELECT w.id
-    FROM waiting w
-    WHERE w.not_before_ms <= $2::bigint
-        AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
-        AND (NOT w.doubt OR (w.first_sent_ms > $7::bigint AND EXISTS (
-            SELECT FROM account a, meta m
-            WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms)))
-        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
-        -- Not a join: without statistics it would look at every pair.
-        AND (SELECT o.task FROM cancel o WHERE o.task = w.id) IS NULL
+    -- Priority by priority, as far down as there is room: nothing is sorted.
+    -- Not an equation: the order by id alone would do then, all priorities' rows.
+    SELECT next.id
+    FROM generate_subscripts($8::bigint[], 1, true) AS p (at),
+    LATERAL (
+        SELECT w.id
+        FROM waiting w
+        WHERE (w.priority, w.id) > (p.at - 1, ($8::bigint[])[p.at])
+            AND w.priority <= p.at - 1
+            AND w.not_before_ms <= $2::bigint
+            AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
+            AND (NOT w.doubt OR (w.first_sent_ms > $7::bigint AND EXISTS (
+                SELECT FROM account a, meta m
+                WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms)))
+            -- Not a join: without statistics it would look at every pair. And
+            -- nothing that the planner takes for rare: it would sort them all.
+            AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)
+        ORDER BY w.priority, w.id
+        LIMIT (SELECT greatest(0, n) FROM room)
+        FOR UPDATE OF w SKIP LOCKED
+    ) AS next
+    WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
         AND NOT EXISTS (
             SELECT FROM hold
             WHERE (reason IN ('auth', 'balance', 'channel')
                     AND scope = $4::text)
                 OR (reason = 'storage' AND scope = $5::text)
                 OR (reason = 'operator' AND scope = '*'))
-    ORDER BY w.priority DESC, w.id
     LIMIT (SELECT greatest(0, n) FROM room)
-    FOR UPDATE OF w SKIP LOCKED
 ), gone AS (
     DELETE FROM waiting w USING pick
     WHERE w.id = pick.id

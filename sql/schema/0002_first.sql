@@ -88,7 +88,7 @@ CREATE TABLE waiting (
                                          -- perhaps
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX waiting_order ON waiting (priority DESC, id);
+CREATE INDEX waiting_order ON waiting (priority, id);
 CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
 CREATE INDEX waiting_doubt ON waiting (first_sent_ms) WHERE doubt;
 

@@ -100,6 +100,39 @@ TEST(claim__priorities__the_highest_then_the_oldest)
     }
 }
 
+/** Of each priority behind its own key; what lies before comes from the start.
+ */
+TEST(claim__behind_keys__takes_what_comes_after_them)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int priorities[] = {9, 0, 9, 0, 5};
+    struct intake_row rows[5];
+    for (int i = 0; i < 5; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].priority = priorities[i];
+    }
+    trial_intake(trial, rows, 5);
+    int64_t first = (int64_t)trial_number(trial, "SELECT min(id) FROM request");
+    struct turn turn = {.owner = me, .claims_max = 5};
+    turn.claim_after[9] = first;
+    turn.claim_after[0] = first + 1;
+    struct turn_result result = trial_good_turn(trial, turn);
+    const char *const expected[] = {"r-00002", "r-00004", "r-00003"};
+    assert_int_equal(result.claimed_len, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(str_eq(result.claimed[i].request_id, str_of(expected[i])));
+    }
+    assert_int_equal(result.claimed_last[9], first + 2);
+    assert_int_equal(result.claimed_last[5], first + 4);
+    assert_int_equal(result.claimed_last[0], first + 3);
+    assert_int_equal(result.claimed_last[1], 0);
+    result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 5});
+    assert_int_equal(result.claimed_len, 2);
+    assert_true(str_eq(result.claimed[0].request_id, STR("r-00000")));
+}
+
 TEST(claim__not_before_and_deadline__are_kept)
 {
     struct trial *trial = *state;

@@ -272,9 +272,9 @@ static int generations_left(const struct tables *tables,
 }
 
 static struct record_of *next_waiting(const struct tables *tables,
-                                      int64_t now_ms, int64_t after_ms,
-                                      bool expired)
+                                      const struct turn *turn, bool expired)
 {
+    const int64_t now_ms = turn->now_ms;
     struct record_of *best = NULL;
     for (size_t i = 0; i < tables->len; i++) {
         struct record_of *record = tables->records[i];
@@ -283,7 +283,9 @@ static struct record_of *next_waiting(const struct tables *tables,
         if (!record->waiting || over != expired ||
             (!expired &&
              (record->waits_until_ms > now_ms ||
-              (record->row.doubt && record->row.first_sent_ms <= after_ms)))) {
+              record->row.id <= turn->claim_after[record->request.priority] ||
+              (record->row.doubt &&
+               record->row.first_sent_ms <= turn->resend_after_ms)))) {
             continue;
         }
         if (!best || record->request.priority > best->request.priority) {
@@ -328,8 +330,8 @@ static void run_claims(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)max + 1) * sizeof *facts);
     struct record_of *record;
     while ((int)result->claimed_len < max &&
-           (record = next_waiting(tables, turn->now_ms, turn->resend_after_ms,
-                                  false))) {
+           (record = next_waiting(tables, turn, false))) {
+        result->claimed_last[record->request.priority] = record->row.id;
         claim(record, turn);
         read_record(record, &claimed[result->claimed_len], arena);
         read_facts(record, &facts[result->claimed_len++]);
@@ -345,7 +347,7 @@ static void run_expiry(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)turn->expires_max + 1) * sizeof *expired);
     struct record_of *record;
     while ((int)result->expired_len < turn->expires_max &&
-           (record = next_waiting(tables, turn->now_ms, 0, true))) {
+           (record = next_waiting(tables, turn, true))) {
         record->waiting = false;
         record->row.owner = turn->owner;
         record->row.fence += 1;

@@ -205,6 +205,7 @@ static void add_claim(struct round *round, struct pg_unit *unit)
     pg_unit_str(unit, str_of(turn->bucket));
     pg_unit_i64(unit, turn->generations_max);
     pg_unit_i64(unit, turn->resend_after_ms);
+    add_ids(unit, turn->claim_after, PRIORITIES);
 }
 
 static int add_taking(struct pg_unit *unit, const char *name,
@@ -274,6 +275,19 @@ static void mark_saved(struct round *round, const PGresult *result,
     }
 }
 
+/** They come by falling priority and rising id. */
+static void take_claimed_last(struct turn_result *out, const PGresult *result)
+{
+    const int id = PQfnumber(result, "id");
+    const int priority = PQfnumber(result, "priority");
+    for (int i = 0; i < PQntuples(result); i++) {
+        const int64_t p = pg_i64(result, i, priority);
+        if (p >= 0 && p < PRIORITIES) {
+            out->claimed_last[p] = pg_i64(result, i, id);
+        }
+    }
+}
+
 /** The first row tells the room even if none came. */
 static void take_claimed(struct round *round, const PGresult *result)
 {
@@ -285,6 +299,7 @@ static void take_claimed(struct round *round, const PGresult *result)
         out->generations_busy = room < 0;
         return;
     }
+    take_claimed_last(out, result);
     out->claimed = task_read_rows(&round->arena, result, &out->claimed_len);
     size_t len = 0;
     out->claimed_facts =

@@ -1,0 +1,59 @@
+#include "core/queue.h"
+
+#include <assert.h>
+#include <string.h>
+
+void queue_ask(struct queue *queue, int64_t boot_ms, int64_t *after)
+{
+    assert(!queue->whole);
+    queue->whole = !queue->known || boot_ms - queue->whole_ms >= QUEUE_WHOLE_MS;
+    if (queue->whole) {
+        queue->known = true;
+        queue->whole_ms = boot_ms;
+        memset(after, 0, sizeof queue->after);
+    } else {
+        memcpy(after, queue->after, sizeof queue->after);
+    }
+}
+
+/** The lowest priority that it took from; PRIORITIES: none. */
+static int lowest_taken(const int64_t *taken)
+{
+    int lowest = 0;
+    while (lowest < PRIORITIES && taken[lowest] == 0) {
+        lowest++;
+    }
+    return lowest;
+}
+
+int64_t queue_came(struct queue *queue, int64_t boot_ms, const int64_t *taken,
+                   bool full)
+{
+    const bool whole = queue->whole;
+    const int lowest = lowest_taken(taken);
+    const bool stopped = full && lowest < PRIORITIES;
+    queue->whole = false;
+    for (int i = 0; i < PRIORITIES; i++) {
+        if (whole && stopped && i < lowest) {
+            queue->after[i] = 0; /* it did not come so far */
+        } else if (taken[i] > queue->after[i] || (stopped && i == lowest)) {
+            queue->after[i] = taken[i];
+        }
+    }
+    if (whole || stopped || !queue->known) {
+        return -1;
+    }
+    const int64_t rest_ms =
+        lowest < PRIORITIES ? QUEUE_WHOLE_MS : QUEUE_EMPTY_MS;
+    const int64_t wait_ms = queue->whole_ms + rest_ms - boot_ms;
+    if (lowest == PRIORITIES) {
+        queue->known = wait_ms > 0; /* the next one is from the start */
+    }
+    return wait_ms > 0 ? wait_ms : 0;
+}
+
+void queue_lost(struct queue *queue)
+{
+    queue->known = queue->known && !queue->whole;
+    queue->whole = false;
+}

@@ -1,0 +1,48 @@
+#ifndef CORE_QUEUE_H
+#define CORE_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PRIORITY_MAX 9
+#define PRIORITIES (PRIORITY_MAX + 1)
+
+/**
+ * Where a worker's next claim begins in the queue (DESIGN "The queue"). While
+ * anybody holds an old snapshot, dead versions of all that was taken stay at
+ * its head: so a claim begins behind the last row that we took, priority by
+ * priority, and from the start now and then: for what went back into the queue,
+ * whose time came, or that another claim had locked. Begins zeroed; the clock
+ * is the boot clock.
+ */
+struct queue {
+    int64_t after[PRIORITIES]; /* ids; 0: the start */
+    int64_t whole_ms;          /* the last claim from the start */
+    bool known;                /* there was one; else the next one is */
+    bool whole;                /* what is under way is from the start */
+};
+
+/** From the start at least so often, while anything is claimed. */
+#define QUEUE_WHOLE_MS 5000
+/** And where a claim finds nothing behind its keys. */
+#define QUEUE_EMPTY_MS 1000
+
+/** A claim begins. after: set, by priority. */
+void queue_ask(struct queue *queue, int64_t boot_ms, int64_t *after);
+
+/**
+ * Its answer.
+ *
+ * @param taken  The last id of each priority; 0: none.
+ * @param full   It may have left more, of the last priority that it took from
+ *               and of those below.
+ * @return       After how many ms to claim again, though nothing calls for it;
+ *               -1: no need to.
+ */
+int64_t queue_came(struct queue *queue, int64_t boot_ms, const int64_t *taken,
+                   bool full);
+
+/** It came to nothing, or nobody knows what it took. */
+void queue_lost(struct queue *queue);
+
+#endif

@@ -1,0 +1,102 @@
+#include "lib/check.h"
+#include "core/queue.h"
+
+#define NOW 100000
+
+/** Of each priority one at most. */
+static int64_t came(struct queue *queue, int64_t boot_ms, int priority,
+                    int64_t id, bool full)
+{
+    int64_t taken[PRIORITIES] = {0};
+    taken[priority] = id;
+    return queue_came(queue, boot_ms, taken, full);
+}
+
+/** Where the next one begins in a priority. */
+static int64_t begins(struct queue *queue, int64_t boot_ms, int priority)
+{
+    int64_t after[PRIORITIES];
+    queue_ask(queue, boot_ms, after);
+    return after[priority];
+}
+
+TEST_CASE(queue_ask__after_a_claim__begins_behind_what_it_took)
+{
+    struct queue queue = {0};
+    assert_int_equal(begins(&queue, NOW, 5), 0);
+    assert_int_equal(came(&queue, NOW, 5, 70, true), -1);
+    assert_int_equal(begins(&queue, NOW, 5), 70);
+    assert_int_equal(came(&queue, NOW, 9, 80, true), -1);
+    int64_t after[PRIORITIES];
+    queue_ask(&queue, NOW, after);
+    assert_int_equal(after[9], 80);
+    assert_int_equal(after[5], 70);
+    assert_int_equal(after[0], 0);
+}
+
+TEST_CASE(queue_ask__every_5_s__begins_at_the_start)
+{
+    struct queue queue = {0};
+    begins(&queue, NOW, 5);
+    came(&queue, NOW, 5, 70, false);
+    assert_int_equal(begins(&queue, NOW + 4999, 5), 70);
+    assert_int_equal(came(&queue, NOW + 4999, 5, 71, true), -1);
+    assert_int_equal(begins(&queue, NOW + 5000, 5), 0);
+}
+
+TEST_CASE(queue_came__of_the_end_of_the_queue__calls_for_the_start)
+{
+    struct queue queue = {0};
+    begins(&queue, NOW, 5);
+    assert_int_equal(came(&queue, NOW, 5, 70, false), -1);
+    begins(&queue, NOW + 1000, 5);
+    assert_int_equal(came(&queue, NOW + 1000, 5, 71, false), 4000);
+    begins(&queue, NOW + 6000, 5); /* from the start: that was all */
+    assert_int_equal(came(&queue, NOW + 6000, 5, 3, false), -1);
+    assert_int_equal(begins(&queue, NOW + 6000, 5), 71);
+}
+
+TEST_CASE(queue_came__with_nothing__soon_begins_at_the_start)
+{
+    struct queue queue = {0};
+    begins(&queue, NOW, 5);
+    came(&queue, NOW, 5, 70, true);
+    begins(&queue, NOW + 400, 5);
+    assert_int_equal(came(&queue, NOW + 400, 5, 0, false), 600);
+    assert_int_equal(begins(&queue, NOW + 900, 5), 70);
+    assert_int_equal(came(&queue, NOW + 900, 5, 0, false), 100);
+    begins(&queue, NOW + 1000, 5);
+    assert_int_equal(came(&queue, NOW + 1000, 5, 0, false), 0);
+    assert_int_equal(begins(&queue, NOW + 1000, 5), 0);
+}
+
+/** One that stopped on its way from the start goes on where it was, and has yet
+ * to look at all that comes below. */
+TEST_CASE(queue_came__full_from_the_start__goes_on_from_there)
+{
+    struct queue queue = {0};
+    begins(&queue, NOW, 5);
+    came(&queue, NOW, 5, 70, true);
+    begins(&queue, NOW, 5);
+    came(&queue, NOW, 2, 90, true);
+    begins(&queue, NOW + 5000, 5);
+    came(&queue, NOW + 5000, 5, 8, true);
+    int64_t after[PRIORITIES];
+    queue_ask(&queue, NOW + 5000, after);
+    assert_int_equal(after[5], 8);
+    assert_int_equal(after[2], 0);
+}
+
+TEST_CASE(queue_lost__from_the_start__begins_there_again)
+{
+    struct queue queue = {0};
+    begins(&queue, NOW, 5);
+    queue_lost(&queue);
+    assert_int_equal(begins(&queue, NOW, 5), 0);
+    came(&queue, NOW, 5, 70, true);
+    begins(&queue, NOW, 5);
+    queue_lost(&queue);
+    assert_int_equal(begins(&queue, NOW, 5), 70);
+}
+
+TESTS_RUN(NULL, NULL)

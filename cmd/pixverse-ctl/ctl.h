@@ -42,6 +42,7 @@ extern const struct command command_cancel;
 extern const struct command command_attach;
 extern const struct command command_rewind;
 extern const struct command command_stats;
+extern const struct command command_rejected;
 
 /** The database, connected at first use; false after saying why not. */
 bool ctl_database(struct ctl *ctl);

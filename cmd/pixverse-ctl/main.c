@@ -13,9 +13,9 @@
 #include "table.h"
 
 static const struct command *const commands[] = {
-    &command_submit, &command_list,   &command_show,  &command_explain,
-    &command_watch,  &command_stats,  &command_retry, &command_cancel,
-    &command_attach, &command_rewind,
+    &command_submit, &command_list,   &command_show,     &command_explain,
+    &command_watch,  &command_stats,  &command_retry,    &command_cancel,
+    &command_attach, &command_rewind, &command_rejected,
 };
 
 #define COMMANDS_LEN (sizeof commands / sizeof commands[0])

@@ -1,24 +1,37 @@
 #include "send.h"
 
-#include "edge/producer.h"
-
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define GIVE_UP_MS 30000 /* without any acknowledgement */
 #define AGAIN_MS 20
 
+struct sending;
+
+/** Whose answer it is. */
+struct sent {
+    struct sending *sending;
+    size_t i;
+};
+
 struct sending {
     struct ctl *ctl;
+    const char *command;
     struct loop *loop;
     struct producer *producer;
     struct loop_timer *timer;
-    const struct submissions *submissions;
-    size_t next; /* to be sent */
-    size_t acknowledged;
-    size_t failed;
-    int64_t heard_ms; /* the last acknowledgement, or the beginning */
+    const struct outgoing *all;
+    size_t len;
+    struct sent *sent; /* as `all` */
+    bool *acknowledged;
+    size_t good;   /* acknowledged */
+    size_t failed; /* refused */
+    size_t next;   /* to be sent */
+    /* the last acknowledgement, or the beginning */
+    int64_t heard_ms;
     bool closing;
     char why[256];
 };
@@ -28,8 +41,8 @@ static void on_state(void *context, bool connected, const char *why)
     struct sending *sending = context;
     snprintf(sending->why, sizeof sending->why, "%s", connected ? "" : why);
     if (!connected && !sending->closing) {
-        fprintf(stderr, "pixverse-ctl submit: waiting for Kafka at %s: %s\n",
-                sending->ctl->settings.kafka_brokers, why);
+        fprintf(stderr, "pixverse-ctl %s: waiting for Kafka at %s: %s\n",
+                sending->command, sending->ctl->settings.kafka_brokers, why);
     }
 }
 
@@ -40,33 +53,32 @@ static void on_closed(void *context)
 
 static void on_sent(void *context, const struct err *err)
 {
-    struct sending *sending = context;
+    const struct sent *sent = context;
+    struct sending *sending = sent->sending;
     if (!err) {
-        sending->acknowledged++;
+        assert(!sending->acknowledged[sent->i]);
+        sending->acknowledged[sent->i] = true;
+        sending->good++;
         sending->heard_ms = loop_boot_ms(sending->loop);
         return;
     }
     if (sending->failed++ == 0) {
-        fprintf(stderr, "pixverse-ctl submit: %s\n", err->text);
+        fprintf(stderr, "pixverse-ctl %s: %s\n", sending->command, err->text);
     }
 }
 
 static bool send_next(struct sending *sending)
 {
-    const struct submission *submission =
-        &sending->submissions->all[sending->next];
-    struct outgoing outgoing = {
-        .topic = sending->ctl->settings.kafka_request_topic,
-        .key = submission->request.request_id,
-        .value = submission->value,
-    };
+    struct sent *sent = &sending->sent[sending->next];
     struct err err;
-    if (producer_send(sending->producer, &outgoing, on_sent, sending, &err)) {
+    *sent = (struct sent){sending, sending->next};
+    if (producer_send(sending->producer, &sending->all[sending->next], on_sent,
+                      sent, &err)) {
         sending->next++;
         return true;
     }
     if (err.kind != ERR_TRANSIENT) {
-        on_sent(sending, &err);
+        on_sent(sent, &err);
         sending->next++;
         return true;
     }
@@ -76,11 +88,10 @@ static bool send_next(struct sending *sending)
 static void turn(void *context)
 {
     struct sending *sending = context;
-    size_t len = sending->submissions->len;
-    while (sending->next < len && send_next(sending)) {
+    while (sending->next < sending->len && send_next(sending)) {
     }
-    bool answered =
-        sending->next == len && sending->acknowledged + sending->failed == len;
+    bool answered = sending->next == sending->len &&
+                    sending->good + sending->failed == sending->len;
     bool hopeless =
         loop_boot_ms(sending->loop) - sending->heard_ms > GIVE_UP_MS;
     if (answered || hopeless) {
@@ -91,46 +102,87 @@ static void turn(void *context)
     loop_timer_set(sending->timer, AGAIN_MS);
 }
 
-static bool report(const struct sending *sending)
+static void send_on(struct sending *sending)
 {
-    size_t len = sending->submissions->len;
-    if (sending->acknowledged == len) {
-        return true;
+    struct err err = {0};
+    sending->heard_ms = loop_boot_ms(sending->loop);
+    sending->producer = producer_open(
+        sending->loop, sending->ctl->settings.kafka_brokers,
+        sending->ctl->properties, sending->ctl->settings.kafka_conf_len,
+        on_state, sending, &err);
+    sending->timer = loop_timer_new(sending->loop, turn, sending);
+    if (!sending->producer || !sending->timer) {
+        fprintf(stderr, "pixverse-ctl %s: %s\n", sending->command, err.text);
+    } else {
+        loop_timer_set(sending->timer, 0);
+        loop_run(sending->loop);
     }
-    fprintf(stderr,
-            "pixverse-ctl submit: Kafka at %s acknowledged %zu of %zu%s%s\nOne "
-            "without an acknowledgement may have arrived all the same: to send "
-            "it again under the same --id is safe, under a new one it may be "
-            "paid for twice.\n",
-            sending->ctl->settings.kafka_brokers, sending->acknowledged, len,
-            sending->why[0] ? ": " : "", sending->why);
-    for (size_t i = 0; len - sending->acknowledged <= 10 && i < len; i++) {
-        const struct request *request = &sending->submissions->all[i].request;
-        fprintf(stderr, "  %.*s\n", (int)request->request_id.len,
-                request->request_id.at);
+    loop_timer_free(sending->timer);
+}
+
+size_t send_messages(struct ctl *ctl, struct loop *loop, const char *command,
+                     const struct outgoing *all, size_t len, bool *acknowledged)
+{
+    struct sending sending = {.ctl = ctl,
+                              .command = command,
+                              .loop = loop,
+                              .all = all,
+                              .len = len,
+                              .acknowledged = acknowledged};
+    struct err err = {0};
+    memset(acknowledged, 0, len * sizeof *acknowledged);
+    sending.sent = calloc(len + 1, sizeof *sending.sent);
+    sending.loop = loop ? loop : loop_open(&err);
+    if (!sending.loop || !sending.sent) {
+        fprintf(stderr, "pixverse-ctl %s: %s\n", command,
+                err.text[0] ? err.text : "no memory");
+    } else {
+        send_on(&sending);
     }
-    return false;
+    if (sending.loop && !loop) {
+        loop_close(sending.loop);
+    }
+    free(sending.sent);
+    if (sending.good < len) {
+        fprintf(stderr,
+                "pixverse-ctl %s: Kafka at %s acknowledged %zu of %zu%s%s\n",
+                command, ctl->settings.kafka_brokers, sending.good, len,
+                sending.why[0] ? ": " : "", sending.why);
+    }
+    return sending.good;
 }
 
 bool send_all(struct ctl *ctl, struct loop *loop,
               const struct submissions *submissions)
 {
-    struct sending sending = {.ctl = ctl,
-                              .loop = loop,
-                              .submissions = submissions,
-                              .heard_ms = loop_boot_ms(loop)};
-    struct err err = {0};
-    sending.producer =
-        producer_open(loop, ctl->settings.kafka_brokers, ctl->properties,
-                      ctl->settings.kafka_conf_len, on_state, &sending, &err);
-    sending.timer = loop_timer_new(loop, turn, &sending);
-    if (!sending.producer || !sending.timer) {
-        fprintf(stderr, "pixverse-ctl submit: %s\n", err.text);
-        loop_timer_free(sending.timer);
-        return false;
+    size_t len = submissions->len;
+    struct outgoing *all = calloc(len + 1, sizeof *all);
+    bool *acknowledged = calloc(len + 1, sizeof *acknowledged);
+    for (size_t i = 0; all && i < len; i++) {
+        all[i] = (struct outgoing){
+            .topic = ctl->settings.kafka_request_topic,
+            .key = submissions->all[i].request.request_id,
+            .value = submissions->all[i].value,
+        };
     }
-    loop_timer_set(sending.timer, 0);
-    loop_run(loop);
-    loop_timer_free(sending.timer);
-    return report(&sending);
+    size_t good = 0;
+    if (all && acknowledged) {
+        good = send_messages(ctl, loop, "submit", all, len, acknowledged);
+    }
+    if (good < len) {
+        fprintf(stderr,
+                "One without an acknowledgement may have arrived all the same: "
+                "to send it again under the same --id is safe, under a new one "
+                "it may be paid for twice.\n");
+    }
+    for (size_t i = 0; good < len && len - good <= 10 && i < len; i++) {
+        const struct request *request = &submissions->all[i].request;
+        if (all && acknowledged && !acknowledged[i]) {
+            fprintf(stderr, "  %.*s\n", (int)request->request_id.len,
+                    request->request_id.at);
+        }
+    }
+    free(all);
+    free(acknowledged);
+    return good == len;
 }

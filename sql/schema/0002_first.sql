@@ -244,6 +244,18 @@ CREATE TABLE account (
         DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 );
 
+-- Rejected messages that an operator had judged once more. A topic that is made
+-- anew begins at offset 0 again: the time tells them apart.
+CREATE TABLE replayed (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    message_offset bigint NOT NULL,
+    produced_ms bigint NOT NULL,
+    replayed_ms bigint NOT NULL
+        DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+    PRIMARY KEY (topic, partition, message_offset, produced_ms)
+);
+
 -- One row: this schema's number, and the oldest program that may run on it. The
 -- salt of this database's idempotency keys is made once and never replaced: what
 -- was sent under another one would be bought again.

@@ -1,64 +1,27 @@
 #include "edge/rewind.h"
 
 #include "core/offsets.h"
-#include "edge/kafka/client.h"
+#include "edge/kafka/ask.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MS 30000
 #define MEMBERS_NAMED 3
 
-/* ---- a client that asks ---- */
-
-static rd_kafka_t *open_client(const struct topics_options *options,
-                               struct err *err)
-{
-    char text[256] = "";
-    const struct kafka_rule rules[] = {
-        {"bootstrap.servers", options->brokers, true},
-        {"client.id", "pixverse-ctl", false},
-        {"socket.keepalive.enable", "true", false},
-    };
-    rd_kafka_conf_t *conf =
-        kafka_conf_new(rules, sizeof rules / sizeof rules[0],
-                       options->properties, options->properties_len, err);
-    if (!conf) {
-        return NULL;
-    }
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-    if (!rk) {
-        rd_kafka_conf_destroy(conf);
-        err_set(err, ERR_PERMANENT, "no Kafka client: %s", text);
-    }
-    return rk;
-}
-
-/** What a code means for who asked. */
-static bool kafka_err(struct err *err, const struct topics_options *options,
-                      rd_kafka_resp_err_t code, const char *what)
-{
-    bool away = code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-                code == RD_KAFKA_RESP_ERR__TRANSPORT ||
-                code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
-    return err_set(err, away ? ERR_TRANSIENT : ERR_PERMANENT,
-                   "Kafka at %s: %s: %s", options->brokers, what,
-                   rd_kafka_err2str(code));
-}
+/* ---- asking ---- */
 
 /** The answer to one admin request, the caller's; null with *err set. */
 static rd_kafka_event_t *answer(const struct topics_options *options,
                                 rd_kafka_queue_t *queue, const char *what,
                                 struct err *err)
 {
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ANSWER_MS);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ASK_MS);
     rd_kafka_resp_err_t code =
         event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (code) {
-        kafka_err(err, options, code, what);
+        ask_err(err, options, code, what);
         if (event) {
             rd_kafka_event_destroy(event);
         }
@@ -80,7 +43,7 @@ static bool judge_group(const struct topics_options *options,
     size_t len = rd_kafka_ConsumerGroupDescription_member_count(group);
     char names[256] = "";
     if (code && code != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) {
-        return kafka_err(err, options, code, "looking at the group");
+        return ask_err(err, options, code, "looking at the group");
     }
     for (size_t i = 0; i < len && i < MEMBERS_NAMED; i++) {
         const rd_kafka_MemberDescription_t *member =
@@ -113,9 +76,8 @@ static bool has_no_members(rd_kafka_t *rk, const struct topics_options *options,
         const rd_kafka_ConsumerGroupDescription_t **groups =
             rd_kafka_DescribeConsumerGroups_result_groups(
                 rd_kafka_event_DescribeConsumerGroups_result(event), &len);
-        good = len == 1
-                   ? judge_group(options, groups[0], err)
-                   : kafka_err(err, options, RD_KAFKA_RESP_ERR__FAIL, what);
+        good = len == 1 ? judge_group(options, groups[0], err)
+                        : ask_err(err, options, RD_KAFKA_RESP_ERR__FAIL, what);
         rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(queue);
@@ -124,56 +86,22 @@ static bool has_no_members(rd_kafka_t *rk, const struct topics_options *options,
 
 /* ---- offsets ---- */
 
-/** The topic's partitions; null with *err set. */
-static rd_kafka_topic_partition_list_t *
-partitions_of(rd_kafka_t *rk, const struct topics_options *options,
-              const char *topic, struct err *err)
-{
-    const struct rd_kafka_metadata *found = NULL;
-    rd_kafka_topic_partition_list_t *list = NULL;
-    /* All topics, so that asking makes none. */
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(rk, 1, NULL, &found, ANSWER_MS);
-    if (code) {
-        kafka_err(err, options, code, "looking for topics");
-        return NULL;
-    }
-    for (int i = 0; i < found->topic_cnt && !list; i++) {
-        const struct rd_kafka_metadata_topic *at = &found->topics[i];
-        if (strcmp(at->topic, topic) == 0 && at->partition_cnt > 0) {
-            list = rd_kafka_topic_partition_list_new(at->partition_cnt);
-            for (int p = 0; p < at->partition_cnt; p++) {
-                rd_kafka_topic_partition_list_add(list, topic, p);
-            }
-        }
-    }
-    rd_kafka_metadata_destroy(found);
-    if (!list) {
-        err_set(err, ERR_PERMANENT,
-                "Kafka at %s has no topic %s, or we may not see it",
-                options->brokers, topic);
-    }
-    return list;
-}
-
 static bool find_by_time(rd_kafka_t *rk, const struct topics_options *options,
                          const rd_kafka_topic_partition_list_t *all,
                          int64_t to_ms, struct rewind_part *parts,
                          struct err *err)
 {
     rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_copy(all);
-    for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = to_ms;
-    }
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, ANSWER_MS);
-    for (int i = 0; i < list->cnt && !code; i++) {
+        ask_by_time(rk, options, all, to_ms, err);
+    for (int i = 0; list && i < list->cnt; i++) {
         parts[i].partition = list->elems[i].partition;
         parts[i].to = list->elems[i].offset;
-        code = list->elems[i].err;
+    }
+    if (!list) {
+        return false;
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return !code || kafka_err(err, options, code, "finding offsets by time");
+    return true;
 }
 
 static bool take_committed(const struct topics_options *options,
@@ -191,7 +119,7 @@ static bool take_committed(const struct topics_options *options,
     const rd_kafka_error_t *error =
         groups ? rd_kafka_group_result_error(results[0]) : NULL;
     if (!groups || error) {
-        return kafka_err(
+        return ask_err(
             err, options,
             error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR__FAIL, what);
     }
@@ -200,7 +128,7 @@ static bool take_committed(const struct topics_options *options,
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         if (at->err) {
-            return kafka_err(err, options, at->err, what);
+            return ask_err(err, options, at->err, what);
         }
         for (size_t p = 0; p < len; p++) {
             if (parts[p].partition == at->partition) {
@@ -238,9 +166,9 @@ bool rewind_look(const struct topics_options *options, const char *topic,
     assert(options->group && topic && to_ms > 0 && parts && len);
     *parts = NULL;
     *len = 0;
-    rd_kafka_t *rk = open_client(options, err);
+    rd_kafka_t *rk = ask_open(options, RD_KAFKA_PRODUCER, err);
     rd_kafka_topic_partition_list_t *all =
-        rk ? partitions_of(rk, options, topic, err) : NULL;
+        rk ? ask_partitions(rk, options, topic, err) : NULL;
     struct rewind_part *found =
         all ? calloc((size_t)all->cnt, sizeof *found) : NULL;
     bool good = found && has_no_members(rk, options, err) &&
@@ -292,7 +220,7 @@ static bool judge_set(const struct topics_options *options,
     if (!groups) {
         code = RD_KAFKA_RESP_ERR__FAIL;
     }
-    return !code || kafka_err(err, options, code, what);
+    return !code || ask_err(err, options, code, what);
 }
 
 bool rewind_commit(const struct topics_options *options, const char *topic,
@@ -307,7 +235,8 @@ bool rewind_commit(const struct topics_options *options, const char *topic,
                 ->offset = parts[i].to;
         }
     }
-    rd_kafka_t *rk = list->cnt ? open_client(options, err) : NULL;
+    rd_kafka_t *rk =
+        list->cnt ? ask_open(options, RD_KAFKA_PRODUCER, err) : NULL;
     bool good = !list->cnt;
     if (rk) {
         rd_kafka_AlterConsumerGroupOffsets_t *asked =

@@ -118,9 +118,11 @@ def error_once(world, disk, call, times):
         tap.equal(again, [], f"{name}: what could not be synced is never synced again")
         named = [a for a in asked if a[0] == "fdatasync" and a[2].endswith(".part")
                  and not a[2].endswith(".probe.part")]
-        tap.equal(len(named), BATCH + times, f"{name}: each is fetched afresh and synced once")
+        # A probe that comes in between may be what is struck.
+        lost = len([path for path in struck if not path.endswith(".probe.part")])
+        tap.equal(len(named), BATCH + lost, f"{name}: each is fetched afresh and synced once")
         fetched = sum(v["downloads"] for t in purchases(world, ids) for v in t["videos"])
-        tap.check(fetched >= BATCH + times, f"{name}: that many are downloaded", fetched)
+        tap.check(fetched >= BATCH + lost, f"{name}: that many are downloaded", fetched)
     half = [p for p in world.videos.rglob("*") if p.is_file() and p.suffix == ".part"]
     tap.equal(half, [], f"{name}: no half file is left")
 

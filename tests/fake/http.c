@@ -100,6 +100,14 @@ static void arrive(struct op *op)
     }
 }
 
+/** An id is there, and it was before the intent of the last send: it had to be
+ *  seen. One that another worker brought in between is too late for that. */
+static bool had_an_id(const struct record_of *record)
+{
+    return record->row.provider_task_id[0] &&
+           record->learnt_sends != record->row.sends;
+}
+
 /** The sender has committed its intent and is alive, or nothing leaves. */
 static void look_at_intent(const struct asking *a)
 {
@@ -109,8 +117,7 @@ static void look_at_intent(const struct asking *a)
         if (key_is_of(record, a->exchange.idempotency_key)) {
             const struct task_row *row = &record->row;
             if (row->state != SUBMITTING || row->sends < 1 ||
-                row->provider_task_id[0] ||
-                !lease_is_alive(tables, row->owner) ||
+                had_an_id(record) || !lease_is_alive(tables, row->owner) ||
                 tables->leases[row->owner - 1].loop != a->op.loop) {
                 world_fault(a->op.world, "sent without an intent",
                             tables->records[i]->request.request_id.at);

@@ -40,6 +40,7 @@ struct record_of {
     bool counted; /* its day, while it was there */
     bool pruned;
     bool forgotten;
+    int32_t learnt_sends; /* row.sends, when another's send brought its id */
     bool bare; /* a final end: all but its key and owner is in closed already */
     struct past_of past[PASTS_MAX];
     size_t past_len;

@@ -335,6 +335,7 @@ static void run_learn(struct call *call)
     if (call->learn.end != LEARN_WRITTEN) {
         return;
     }
+    record->learnt_sends = row->sends;
     if (record->closed && row->kind == FAILURE_SUBMIT_UNKNOWN) {
         reopen(call, record);
     } else if (row->state == QUEUED) {

@@ -1,6 +1,6 @@
-#include "rejected.h"
-
 #include "confirm.h"
+#include "rejected_read.h"
+#include "rejected_replay.h"
 #include "table.h"
 #include "when.h"
 

@@ -1,4 +1,4 @@
-#include "rejected.h"
+#include "rejected_read.h"
 
 #include "edge/scan.h"
 

@@ -1,4 +1,4 @@
-#include "rejected.h"
+#include "rejected_replay.h"
 
 #include "confirm.h"
 #include "order.h"

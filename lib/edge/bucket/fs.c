@@ -1,5 +1,7 @@
 #include "edge/bucket/fs.h"
 
+#include "edge/bucket/fs_journal.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -306,6 +308,27 @@ static bool keep(struct fs *fs, int folder_fd, const char *key,
 {
     return fs_keep_folder(fs, folder_fd) ||
            fs_trouble_here(trouble, "make durable the name of", key);
+}
+
+bool fs_is_ordered(struct fs *fs, int root_fd)
+{
+    struct stat root;
+    if (fstat(root_fd, &root) != 0) {
+        return false;
+    }
+    pthread_mutex_lock(&fs->durable_lock);
+    const bool known = fs->judged && fs->judged_device == root.st_dev;
+    bool ordered = fs->ordered;
+    pthread_mutex_unlock(&fs->durable_lock);
+    if (!known) {
+        ordered = fs_journal_orders(root_fd);
+        pthread_mutex_lock(&fs->durable_lock);
+        fs->judged = true;
+        fs->judged_device = root.st_dev;
+        fs->ordered = ordered;
+        pthread_mutex_unlock(&fs->durable_lock);
+    }
+    return ordered;
 }
 
 static bool are_all_kept(struct fs *fs, const char *key)

@@ -78,19 +78,8 @@ struct fs_temp {
 bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
                 const char *key, bool *moved, struct fs_trouble *trouble);
 
-/**
- * Whether bytes that were written out before a name was given are on the disk
- * before that name is, and all that led to it with it (fs_journal.c). Any doubt
- * is a no.
- */
-bool fs_journal_orders(int folder_fd);
-
-/** The same of the root, asked once for each device. */
+/** fs_journal_orders() of the root, asked once for each device. */
 bool fs_is_ordered(struct fs *fs, int root_fd);
-
-/** Writes a file's bytes out, into the disk's cache at least; false with
- * errno, and never tried again. */
-bool fs_write_out(int fd);
 
 /** fsync() of a folder; true too where the file system knows no such thing. */
 bool fs_keep_folder(struct fs *fs, int folder_fd);

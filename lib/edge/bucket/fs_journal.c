@@ -1,4 +1,4 @@
-#include "edge/bucket/fs.h"
+#include "edge/bucket/fs_journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,27 +63,6 @@ bool fs_journal_orders(int folder_fd)
     default:
         return false;
     }
-}
-
-bool fs_is_ordered(struct fs *fs, int root_fd)
-{
-    struct stat root;
-    if (fstat(root_fd, &root) != 0) {
-        return false;
-    }
-    pthread_mutex_lock(&fs->durable_lock);
-    const bool known = fs->judged && fs->judged_device == root.st_dev;
-    bool ordered = fs->ordered;
-    pthread_mutex_unlock(&fs->durable_lock);
-    if (!known) {
-        ordered = fs_journal_orders(root_fd);
-        pthread_mutex_lock(&fs->durable_lock);
-        fs->judged = true;
-        fs->judged_device = root.st_dev;
-        fs->ordered = ordered;
-        pthread_mutex_unlock(&fs->durable_lock);
-    }
-    return ordered;
 }
 
 bool fs_write_out(int fd)

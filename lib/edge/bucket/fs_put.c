@@ -1,6 +1,7 @@
 #include "edge/bucket/fs_put.h"
 
 #include "base/crashpoint.h"
+#include "edge/bucket/fs_journal.h"
 #include "edge/bucket/fs_look.h"
 
 #include <assert.h>

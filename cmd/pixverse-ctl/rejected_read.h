@@ -1,5 +1,5 @@
-#ifndef PIXVERSE_CTL_REJECTED_H
-#define PIXVERSE_CTL_REJECTED_H
+#ifndef PIXVERSE_CTL_REJECTED_READ_H
+#define PIXVERSE_CTL_REJECTED_READ_H
 
 #include "base/arena.h"
 #include "ctl.h"
@@ -46,9 +46,5 @@ bool rejecteds_read(struct ctl *ctl, struct rejecteds *found,
 void rejecteds_sort(struct rejecteds *found);
 void rejecteds_init(struct rejecteds *found);
 void rejecteds_done(struct rejecteds *found);
-
-/** Replays those that weren't, or, `again`, were. Returns an exit status. */
-int rejecteds_replay(struct ctl *ctl, const struct options *given,
-                     struct rejecteds *found);
 
 #endif

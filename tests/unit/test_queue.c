@@ -97,6 +97,10 @@ TEST_CASE(queue_lost__from_the_start__begins_there_again)
     begins(&queue, NOW, 5);
     queue_lost(&queue);
     assert_int_equal(begins(&queue, NOW, 5), 70);
+    queue_lost(&queue);
+    assert_int_equal(begins(&queue, NOW + 5000, 5), 0);
+    queue_lost(&queue);
+    assert_int_equal(begins(&queue, NOW + 5000, 5), 0);
 }
 
 TESTS_RUN(NULL, NULL)

@@ -1,4 +1,4 @@
-/* wraps: loop_work fs_is_ordered syscall */
+/* wraps: loop_work fs_journal_orders syscall */
 #include "edge/bucket_trial.h"
 
 #include "edge/bucket/fs.h"
@@ -49,11 +49,10 @@ static struct {
 
 static bool ordered; /* the folder's journal orders all, whatever it is */
 
-bool __wrap_fs_is_ordered(struct fs *fs, int root_fd);
-bool __wrap_fs_is_ordered(struct fs *fs, int root_fd)
+bool __wrap_fs_journal_orders(int folder_fd);
+bool __wrap_fs_journal_orders(int folder_fd)
 {
-    (void)fs;
-    (void)root_fd;
+    (void)folder_fd;
     return ordered;
 }
 

@@ -4,6 +4,7 @@
 #include "edge/bucket.h"
 #include "edge/bucket/fs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -44,6 +45,8 @@ static void on_limit(void *context)
     fail_msg("videos are not stored within the limit");
 }
 
+static char base[] = "/tmp/power-cut-XXXXXX"; /* all is below it */
+
 static void start(struct cut *cut, const char *kind, const char *cuts)
 {
     int in[2];
@@ -53,7 +56,7 @@ static void start(struct cut *cut, const char *kind, const char *cuts)
     struct err err = {0};
     *cut = (struct cut){.loop = loop_open(&err)};
     cut->limit = loop_timer_new(cut->loop, on_limit, NULL);
-    snprintf(cut->folder, sizeof cut->folder, "/tmp/power-cut-XXXXXX");
+    snprintf(cut->folder, sizeof cut->folder, "%s/XXXXXX", base);
     assert_non_null(mkdtemp(cut->folder));
     snprintf(path, sizeof path, "%s/tests/lib/power_cut.py",
              getenv("TEST_ROOT"));
@@ -214,13 +217,26 @@ TEST_CASE(put__ext4_without_a_journal__is_no_order)
     store_and_cut("bare", false, "0");
 }
 
+/** All that is mounted ends with this process. In a chroot "/" is no mount that
+ * could be private, but a folder of our own can be made one. */
+static bool own_mounts(void)
+{
+    return unshare(CLONE_NEWNS) == 0 &&
+           (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ||
+            errno == EINVAL) &&
+           mount(base, base, NULL, MS_BIND, NULL) == 0 &&
+           mount(NULL, base, NULL, MS_PRIVATE, NULL) == 0;
+}
+
 int main(void)
 {
-    /* All that is mounted ends with this process. */
-    if (unshare(CLONE_NEWNS) != 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+    if (!mkdtemp(base) || !own_mounts()) {
         perror("this test needs to be root");
+        (void)rmdir(base);
         return 1;
     }
-    return TESTS_RESULT(NULL, NULL);
+    const int result = TESTS_RESULT(NULL, NULL);
+    (void)umount2(base, MNT_DETACH);
+    (void)rmdir(base);
+    return result;
 }

@@ -8,7 +8,7 @@
 
 #define ANSWER_MS 5000 /* where the address has no patience of its own */
 #define SECOND_MS 300  /* for a second backend, before the first is asked */
-#define ROUNDS 3
+#define ROUNDS 12      /* who else uses the pool may come between, in some */
 
 const char pg_pooler_words[] =
     "there is a pooler before PostgreSQL that is not in session mode (it lends "

@@ -159,7 +159,7 @@ MUTANTS = [
      "round->apart = turn->claims_max < 0;", ["edge/store_turn"]),
     ("another's count stops claims for a beat", "lib/flow/claims.c",
      "if (result->generations_busy) {",
-     "if (result->generations_busy && asked < 0) {", ["sim/fleet"]),
+     "if (result->generations_busy && claims->asked < 0) {", ["sim/fleet"]),
     ("a constraint rejects a request", "lib/edge/pg/unit.c",
      'data[] = {"22", "54"};', 'data[] = {"22", "23", "54"};',
      ["edge/store_intake"]),

@@ -233,7 +233,7 @@ TEST_CASE(a_mass__whose_deadline_is_over__is_told_at_once)
     while (times_told(world, "failed timed_out") == 0) {
         assert_true(world_turn(world));
     }
-    until_closed(world, 2500); /* 200 a second would take 4.5 s */
+    until_closed(world, 1000); /* 400 a beat would take 2 s */
     assert_int_equal(times_told(world, "failed timed_out"), LEN);
     end(world, w1);
 }

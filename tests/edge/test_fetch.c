@@ -103,7 +103,7 @@ static bool serve_video(struct web *w, int fd, const char *request, int number)
 
 TEST(fetch_start__body_with_length__comes_whole)
 {
-    int64_t bytes = VIDEO_BYTES;
+    static int64_t bytes = VIDEO_BYTES;
     struct seen seen = {0};
     web = web_start(serve_video, &bytes);
     open_fetcher(true, 4 * MIB, NULL);
@@ -123,7 +123,7 @@ TEST(fetch_start__body_with_length__comes_whole)
 
 TEST(fetch_start__no_length__ends_with_the_connection)
 {
-    int64_t bytes = VIDEO_BYTES;
+    static int64_t bytes = VIDEO_BYTES;
     struct seen seen = {0};
     web = web_start(serve_video, &bytes);
     open_fetcher(true, 4 * MIB, NULL);
@@ -174,7 +174,7 @@ TEST(fetch_start__any__shows_nothing_of_ours)
 
 TEST(fetch_start__many_at_once__come_each)
 {
-    int64_t bytes = VIDEO_BYTES;
+    static int64_t bytes = VIDEO_BYTES;
     static struct seen seen[16];
     memset(seen, 0, sizeof seen);
     web = web_start(serve_video, &bytes);
@@ -194,7 +194,7 @@ TEST(fetch_start__many_at_once__come_each)
 
 TEST(fetch_start__shorter_than_its_length__is_broken)
 {
-    int64_t bytes = VIDEO_BYTES;
+    static int64_t bytes = VIDEO_BYTES;
     struct seen seen = {0};
     web = web_start(serve_video, &bytes);
     open_fetcher(true, 4 * MIB, NULL);
@@ -209,7 +209,7 @@ TEST(fetch_start__shorter_than_its_length__is_broken)
 
 TEST(fetch_start__over_the_limit__is_too_large)
 {
-    int64_t bytes = VIDEO_BYTES;
+    static int64_t bytes = VIDEO_BYTES;
     struct seen seen[2] = {0};
     web = web_start(serve_video, &bytes);
     open_fetcher(true, VIDEO_BYTES - 1, NULL);
@@ -314,7 +314,7 @@ TEST(fetch_start__slow_but_steady__comes_whole)
 
 TEST(fetch_resume__pauses_all_the_way__comes_whole)
 {
-    int64_t bytes = 32 * MIB;
+    static int64_t bytes = 32 * MIB;
     struct seen seen = {.pause_every = MIB / 4, .pause_ms = 1};
     web = web_start(serve_video, &bytes);
     open_fetcher(true, 64 * MIB, NULL);
@@ -330,7 +330,7 @@ TEST(fetch_resume__pauses_all_the_way__comes_whole)
 
 TEST(fetch_resume__long_pause__holds_the_server_back)
 {
-    int64_t bytes = 256 * MIB;
+    static int64_t bytes = 256 * MIB;
     struct seen seen = {.pause_every = MIB, .pause_ms = 60000};
     web = web_start(serve_video, &bytes);
     served = 0;
@@ -430,7 +430,7 @@ TEST(fetch_cancel__in_mid_body__ends_it_later)
 
 TEST(fetch_cancel__while_paused__ends_it)
 {
-    int64_t bytes = 32 * MIB;
+    static int64_t bytes = 32 * MIB;
     struct seen seen = {.pause_every = MIB, .pause_ms = 60000};
     web = web_start(serve_video, &bytes);
     open_fetcher(true, 64 * MIB, NULL);

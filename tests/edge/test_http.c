@@ -116,7 +116,7 @@ TEST(http_send__byte_by_byte__comes_whole)
 
 TEST(http_send__kept_connection_dies__one_post_only)
 {
-    atomic_int posts = 0;
+    static atomic_int posts;
     web = web_start(serve_then_die, &posts);
     open_http(true, 8, 8, NULL);
     for (int i = 0; i < 8; i++) {

@@ -177,7 +177,7 @@ static bool serve_bytes(struct web *w, int fd, const char *request, int number)
 
 TEST(http_send__body_at_and_over_the_limit__is_whole_and_too_large)
 {
-    size_t len = 1 << 20;
+    static size_t len = 1 << 20;
     web = web_start(serve_bytes, &len);
     open_http(true, 4, 4, NULL);
     assert_true(get(url_of("/x"), 5000, &answers[0]));
@@ -263,7 +263,7 @@ static bool serve_in_order(struct web *w, int fd, const char *request,
 
 TEST(http_send__more_than_at_once__go_in_order)
 {
-    atomic_int wrong = 0;
+    static atomic_int wrong;
     web = web_start(serve_in_order, &wrong);
     open_http(false, 4, 1, NULL);
     for (int i = 0; i < 20; i++) {

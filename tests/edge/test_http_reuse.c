@@ -181,7 +181,8 @@ static bool serve_script(struct web *w, int fd, const char *request, int number)
 TEST(post__over_a_connection_that_dies__is_sent_once)
 {
     for (enum way way = WAY_CLOSE; way < WAYS; way++) {
-        struct script script = {.way = way};
+        static struct script script;
+        script = (struct script){.way = way};
         print_message("way %d\n", (int)way);
         web = web_start(serve_script, &script);
         open_http(true, 4, 4, NULL);
@@ -213,7 +214,8 @@ TEST(post__over_a_connection_that_dies__is_sent_once)
 
 TEST(post__after_one_died__has_a_connection_of_its_own)
 {
-    struct script script = {.way = WAY_CLOSE};
+    static struct script script;
+    script = (struct script){.way = WAY_CLOSE};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
     do {
@@ -234,7 +236,8 @@ TEST(post__after_one_died__has_a_connection_of_its_own)
 
 TEST(post__over_one_that_dies_fresh__goes_on_using_others)
 {
-    struct script script = {.way = WAY_CLOSE};
+    static struct script script;
+    script = (struct script){.way = WAY_CLOSE};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
     assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
@@ -333,7 +336,8 @@ TEST(post__where_the_look_finds_something__is_fresh)
 
 TEST(post__gate_shut__leaves_nothing_on_a_warm_one)
 {
-    struct script script = {.way = WAY_ANSWER};
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
     warm();
@@ -350,7 +354,8 @@ TEST(post__gate_shut__leaves_nothing_on_a_warm_one)
 
 TEST(post__two_seconds_later__is_fresh)
 {
-    struct script script = {.way = WAY_ANSWER};
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
     warm();
@@ -363,7 +368,8 @@ TEST(post__two_seconds_later__is_fresh)
 
 TEST(connection__unused__is_closed)
 {
-    struct script script = {.way = WAY_ANSWER};
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
     warm();
@@ -377,7 +383,8 @@ TEST(connection__unused__is_closed)
 /** One of two is used all the time: the other is too old for libcurl. */
 TEST(post__beside_a_busy_one__is_over_no_old_one)
 {
-    struct script script = {.way = WAY_ANSWER};
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
     open_http(true, 4, 4, NULL);
     for (int i = 0; i < 2; i++) {

@@ -157,7 +157,8 @@ POLL_TEST(poller_send__packed_reply__comes_as_it_was_meant)
     web = web_start(serve_coded, &packed);
     open_poller(4, NULL);
     assert_string_equal(asked(url_of("/x"))->body, "{\"code\":200}");
-    struct packed broken = packed;
+    static struct packed broken; /* the server outlives this function */
+    broken = packed;
     memset(broken.bytes + 10, 0xff, broken.len - 10);
     web->context = &broken;
     const struct answer *answer = asked(url_of("/x"));

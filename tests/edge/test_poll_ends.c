@@ -28,7 +28,7 @@ static int ends_teardown(void **state)
  * and a GET is asked once more. */
 ENDS_TEST(a_kept_connection_that_dies__loses_nothing)
 {
-    atomic_int others = 0;
+    static atomic_int others;
     web = web_start(serve_then_die, &others);
     open_poller(1, NULL);
     ask_well(url_of("/warm"), 1);

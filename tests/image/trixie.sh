@@ -46,7 +46,7 @@ install_there() {
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" &&
         chmod +x "$root/usr/sbin/policy-rc.d" && inside deploy/install build &&
         inside apt-get install -y -qq --no-install-recommends libcmocka-dev \
-            nginx openssl python3
+            nginx openssl python3 e2fsprogs xfsprogs
 }
 
 configure_there() { # FOLDER OPTION...

@@ -32,7 +32,8 @@ make_root() {
     mkdir -p "$root" && tar -C "$root" -xf "$debian_base" &&
         mkdir -p "$root$TEST_ROOT" &&
         mount --bind "$TEST_ROOT" "$root$TEST_ROOT" &&
-        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
+        mount -t proc proc "$root/proc" && mount -t sysfs sys "$root/sys" &&
+        mount --rbind /dev "$root/dev" &&
         cp /etc/resolv.conf /etc/hosts "$root/etc/"
 }
 

@@ -66,6 +66,7 @@ ENDS_TEST(idle_connections_that_are_dead__cost_one_question_each)
     for (int i = 0; i < 3; i++) {
         ask_well(url_of("/x"), ANSWERS_MAX);
     }
+    turn_for(200); /* one that is still dialed would be no idle one */
     pthread_mutex_lock(&web->lock);
     for (int i = 0; i < web->len; i++) {
         if (web->fds[i] >= 0) {

@@ -16,6 +16,8 @@
  * after the first, so that neither side waits for the other. No request id is
  * in both: which of two is the request, their order says, however often a batch
  * has to go again. (Offsets pass in order, whichever batch ends first.)
+ * Except for one that extends what is not finished: while it is put aside, five
+ * seconds at most, another of its id goes first, and it is rejected as reused.
  *
  * Whatever waits here (messages as they came, those of the batch, rejections)
  * has one budget of bytes, beyond which nothing more is read from the topic;

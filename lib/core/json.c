@@ -1,5 +1,7 @@
 #include "core/json.h"
 
+#include "core/json_plain.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +23,10 @@ static bool is_digit(char c)
 /** Bytes of the string that begins at text.at[0], quotes included. */
 static size_t string_bytes(struct str text, bool *nul)
 {
+    const char *quote = memchr(text.at + 1, '"', text.len - 1);
+    if (quote && !memchr(text.at, '\\', (size_t)(quote - text.at))) {
+        return (size_t)(quote - text.at) + 1; /* most have no escapes */
+    }
     size_t len = 1;
     while (len < text.len && text.at[len] != '"') {
         if (text.at[len] == '\\') {
@@ -189,9 +195,12 @@ json_t *json_read_where(struct str text, bool *no_memory,
     if (!is_readable(text, where)) {
         return NULL;
     }
+    json_t *value = json_read_plain(text);
+    if (value) {
+        return value;
+    }
     struct scan scan = {.deep_at = text.len};
     scan_text(&scan, text);
-    json_t *value = NULL;
     if (scan.text.failed) {
         *no_memory = true;
     } else if (!scan.shallow) {
@@ -363,11 +372,15 @@ static int by_key(const void *a, const void *b)
     return strcmp(left->key, right->key);
 }
 
+#define MEMBERS_USUAL 24
+
 static void write_object(struct buf *buf, const json_t *object, bool canonical)
 {
     assert(json_is_object(object));
     size_t count = json_object_size(object);
-    struct member *members = calloc(count + 1, sizeof *members);
+    struct member usual[MEMBERS_USUAL];
+    struct member *members =
+        count <= MEMBERS_USUAL ? usual : calloc(count, sizeof *members);
     if (!members) {
         buf->failed = true;
         return;
@@ -393,7 +406,9 @@ static void write_object(struct buf *buf, const json_t *object, bool canonical)
         write_value(buf, members[i].value, canonical);
     }
     buf_add_char(buf, '}');
-    free(members);
+    if (members != usual) {
+        free(members);
+    }
 }
 
 static void write_array(struct buf *buf, const json_t *array, bool canonical)

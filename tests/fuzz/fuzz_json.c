@@ -2,9 +2,12 @@
 #include "fuzz.h"
 
 #include "core/json.h"
+#include "core/json_plain.h"
 
-/* What we read we write so that it reads as the same value, and equal values
- * have one canonical text. */
+#include <string.h>
+
+/* What is read in one pass is what jansson reads. What we read we write so that
+ * it reads as the same value, and equal values have one canonical text. */
 
 static struct str text_of(struct buf *buf, const json_t *value, bool canonical)
 {
@@ -14,10 +17,34 @@ static struct str text_of(struct buf *buf, const json_t *value, bool canonical)
     return buf_str(buf);
 }
 
+static void check_plain(struct str text)
+{
+    json_t *plain =
+        text.len && str_is_utf8(text) && !memchr(text.at, 0, text.len)
+            ? json_read_plain(text)
+            : NULL;
+    if (plain) {
+        json_error_t error;
+        json_t *whole =
+            json_loadb(text.at, text.len,
+                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+        CHECK(whole && json_equal(plain, whole));
+        struct buf one;
+        struct buf other; /* in the same order, too */
+        CHECK(
+            str_eq(text_of(&one, plain, false), text_of(&other, whole, false)));
+        buf_done(&one);
+        buf_done(&other);
+        json_decref(whole);
+        json_decref(plain);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bool no_memory = false;
     struct str text = {(const char *)data, size};
+    check_plain(text);
     json_t *value = json_read(text, &no_memory);
     CHECK(!no_memory);
     if (!value) {

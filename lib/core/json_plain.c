@@ -1,0 +1,192 @@
+#include "core/json_plain.h"
+
+#include "core/json.h"
+
+#include <assert.h>
+
+#define DIGITS_MAX 18 /* every number of so many fits */
+
+struct plain {
+    const char *at;
+    const char *end; /* at <= end */
+    int depth;
+};
+
+static json_t *read_value(struct plain *plain);
+
+/** The next byte that is no white space; NUL, which no text holds: the end. */
+static char look(struct plain *plain)
+{
+    for (; plain->at < plain->end; plain->at++) {
+        const char c = *plain->at;
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t') {
+            assert(c != '\0');
+            return c;
+        }
+    }
+    return '\0';
+}
+
+/** Past `c`, if that is next. */
+static bool take(struct plain *plain, char c)
+{
+    if (look(plain) != c) {
+        return false;
+    }
+    plain->at++;
+    return true;
+}
+
+/** What stands between the quotes; false: it has an escape, or no end. */
+static bool read_text(struct plain *plain, struct str *text)
+{
+    if (!take(plain, '"')) {
+        return false;
+    }
+    const char *begin = plain->at;
+    for (; plain->at < plain->end; plain->at++) {
+        const unsigned char c = (unsigned char)*plain->at;
+        if (c == '"') {
+            *text = (struct str){begin, (size_t)(plain->at - begin)};
+            plain->at++;
+            return true;
+        }
+        if (c == '\\' || c < ' ') {
+            return false;
+        }
+    }
+    return false;
+}
+
+static json_t *read_string(struct plain *plain)
+{
+    struct str text;
+    return read_text(plain, &text) ? json_stringn_nocheck(text.at, text.len)
+                                   : NULL;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static json_t *read_integer(struct plain *plain)
+{
+    const bool negative = take(plain, '-');
+    const char *begin = plain->at;
+    json_int_t sum = 0;
+    while (plain->at < plain->end && is_digit(*plain->at)) {
+        if (plain->at - begin == DIGITS_MAX) {
+            return NULL;
+        }
+        sum = 10 * sum + (*plain->at++ - '0');
+    }
+    const ptrdiff_t digits = plain->at - begin;
+    if (digits == 0 || (digits > 1 && *begin == '0')) {
+        return NULL;
+    }
+    /* A fraction or an exponent is nothing that may stand behind a value: the
+     * caller gives up there. */
+    return json_integer(negative ? -sum : sum);
+}
+
+static json_t *read_word(struct plain *plain, struct str word, json_t *value)
+{
+    const struct str rest = {plain->at, (size_t)(plain->end - plain->at)};
+    if (!str_starts(rest, word)) {
+        return NULL;
+    }
+    plain->at += word.len;
+    return value; /* jansson's own, never counted */
+}
+
+/** The members up to the closing bracket; false: not plain. */
+static bool read_members(struct plain *plain, json_t *object)
+{
+    if (take(plain, '}')) {
+        return true;
+    }
+    do {
+        struct str key;
+        if (look(plain) != '"' || !read_text(plain, &key) ||
+            !take(plain, ':')) {
+            return false;
+        }
+        const size_t before = json_object_size(object);
+        json_t *value = read_value(plain);
+        /* It takes the value over, whatever comes of it. */
+        if (!value ||
+            json_object_setn_new_nocheck(object, key.at, key.len, value) != 0 ||
+            json_object_size(object) == before) {
+            return false;
+        }
+    } while (take(plain, ','));
+    return take(plain, '}');
+}
+
+static bool read_elements(struct plain *plain, json_t *array)
+{
+    if (take(plain, ']')) {
+        return true;
+    }
+    do {
+        json_t *value = read_value(plain);
+        if (!value || json_array_append_new(array, value) != 0) {
+            return false;
+        }
+    } while (take(plain, ','));
+    return take(plain, ']');
+}
+
+static json_t *read_nested(struct plain *plain, bool object)
+{
+    assert(plain->depth >= 0 && plain->depth <= JSON_DEPTH_MAX);
+    if (plain->depth == JSON_DEPTH_MAX) {
+        return NULL;
+    }
+    json_t *nested = object ? json_object() : json_array();
+    plain->at++;
+    plain->depth++;
+    if (nested && !(object ? read_members(plain, nested)
+                           : read_elements(plain, nested))) {
+        json_decref(nested);
+        nested = NULL;
+    }
+    plain->depth--;
+    return nested;
+}
+
+/** Recursive: depth is bounded. */
+static json_t *read_value(struct plain *plain)
+{
+    const char c = look(plain);
+    switch (c) {
+    case '{':
+        return read_nested(plain, true);
+    case '[':
+        return read_nested(plain, false);
+    case '"':
+        return read_string(plain);
+    case 't':
+        return read_word(plain, STR("true"), json_true());
+    case 'f':
+        return read_word(plain, STR("false"), json_false());
+    case 'n':
+        return read_word(plain, STR("null"), json_null());
+    default:
+        return c == '-' || is_digit(c) ? read_integer(plain) : NULL;
+    }
+}
+
+json_t *json_read_plain(struct str text)
+{
+    assert(text.at && text.len);
+    struct plain plain = {.at = text.at, .end = text.at + text.len};
+    json_t *value = read_value(&plain);
+    if (value && look(&plain)) {
+        json_decref(value);
+        value = NULL;
+    }
+    assert(plain.depth == 0 && plain.at <= plain.end);
+    return value;
+}

@@ -1,0 +1,23 @@
+#ifndef CORE_JSON_PLAIN_H
+#define CORE_JSON_PLAIN_H
+
+#include "base/str.h"
+
+#include <jansson.h>
+
+/**
+ * The usual JSON, read in one pass. For json.c only: jansson takes texts apart
+ * byte by byte through a callback, four times as long as all that we do with a
+ * request afterwards.
+ *
+ * Plain: strings without escapes, integers of at most 18 digits, no more than
+ * JSON_DEPTH_MAX deep, no key twice. What it reads, jansson would read as the
+ * same value (tests/fuzz/fuzz_json.c holds them together); anything else,
+ * right or wrong, it leaves to jansson.
+ *
+ * @param text  UTF-8 without NUL bytes.
+ * @return      The caller's, for json_decref(); null: not plain, or no memory.
+ */
+json_t *json_read_plain(struct str text);
+
+#endif

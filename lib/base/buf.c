@@ -92,6 +92,11 @@ void buf_add_text(struct buf *buf, const char *text)
 
 void buf_add_char(struct buf *buf, char c)
 {
+    if (!buf->failed && buf->len + 1 < buf->size) { /* the usual case */
+        buf->bytes[buf->len++] = c;
+        buf->bytes[buf->len] = '\0';
+        return;
+    }
     buf_add(buf, &c, 1);
 }
 
@@ -158,12 +163,22 @@ static const char *json_escape(unsigned char c, char room[7])
     }
 }
 
+/** ASCII that stands for itself. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 void buf_add_json(struct buf *buf, struct str text)
 {
     buf_add_char(buf, '"');
     size_t plain = 0; /* start of the stretch that is not yet written */
     for (size_t at = 0; at < text.len;) {
         unsigned char c = (unsigned char)text.at[at];
+        if (is_plain(c)) {
+            at++;
+            continue;
+        }
         char room[7];
         const char *instead = NULL;
         size_t step = 1;

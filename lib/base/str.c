@@ -127,6 +127,14 @@ bool str_is_utf8(struct str text)
 {
     assert(text.at || text.len == 0);
     for (size_t at = 0; at < text.len;) {
+        uint64_t eight = 0; /* most texts are ASCII: eight bytes at a glance */
+        if (text.len - at >= sizeof eight) {
+            memcpy(&eight, text.at + at, sizeof eight);
+            if (!(eight & 0x8080808080808080)) {
+                at += sizeof eight;
+                continue;
+            }
+        }
         size_t n =
             point_bytes((const unsigned char *)text.at + at, text.len - at);
         if (n == 0) {

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +10,30 @@ struct digest {
     EVP_MD_CTX *context;
 };
 
+/**
+ * The method, looked up once: libcrypto 3 takes longer to find what
+ * EVP_sha256() names than to hash a request, and it looks at each use.
+ */
+static const EVP_MD *sha256(void)
+{
+    static _Atomic(EVP_MD *) found;
+    EVP_MD *method = atomic_load(&found);
+    if (!method) {
+        EVP_MD *mine = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+        if (atomic_compare_exchange_strong(&found, &method, mine)) {
+            method = mine;
+        } else {
+            EVP_MD_free(mine); /* another thread was quicker */
+        }
+    }
+    return method ? method : EVP_sha256();
+}
+
 /* libcrypto refuses a plain hash only when it is out of memory or broken; a
  * hash that is silently wrong would be worse than a stop. */
 static void start(struct digest *digest)
 {
-    int ok = EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL);
+    int ok = EVP_DigestInit_ex(digest->context, sha256(), NULL);
     assert(ok == 1);
     (void)ok;
 }
@@ -26,7 +46,7 @@ struct digest *digest_new(void)
     }
     digest->context = EVP_MD_CTX_new();
     if (!digest->context ||
-        EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL) != 1) {
+        EVP_DigestInit_ex(digest->context, sha256(), NULL) != 1) {
         digest_free(digest);
         return NULL;
     }
@@ -61,7 +81,7 @@ void digest_of(struct str bytes, unsigned char out[DIGEST_BYTES])
 {
     unsigned int len = 0;
     int ok = EVP_Digest(bytes.at ? bytes.at : "", bytes.len, out, &len,
-                        EVP_sha256(), NULL);
+                        sha256(), NULL);
     assert(ok == 1 && len == DIGEST_BYTES);
     (void)ok;
 }

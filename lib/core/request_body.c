@@ -7,18 +7,53 @@
 #include <stdio.h>
 #include <string.h>
 
+/** The members of a body by the rows of the table: each is asked for by
+ * several of the judges below. */
+struct body {
+    const json_t *json;
+    const json_t *values[BODY_FIELDS]; /* null: not there */
+    bool unknown;                      /* it has others, too */
+};
+
+static struct body body_sort(const json_t *json)
+{
+    assert(json_is_object(json) && body_fields.len == BODY_FIELDS);
+    struct body body = {.json = json};
+    const char *key;
+    json_t *value;
+    /* jansson walks an object without changing it, yet asks for it unconst. */
+    json_object_foreach((json_t *)(uintptr_t)json, key, value)
+    {
+        const struct field *field = field_find(&body_fields, str_of(key));
+        if (field) {
+            body.values[field - body_fields.fields] = value;
+        } else {
+            body.unknown = true;
+        }
+    }
+    return body;
+}
+
+static const json_t *body_get(const struct body *body, const char *name)
+{
+    const struct field *field = field_find(&body_fields, str_of(name));
+    assert(field);
+    return body->values[field - body_fields.fields];
+}
+
 /**
  * Presence alone tells the mode, since the provider may look at nothing else;
  * a second one is a conflict, told at the first field that asks for it.
  */
-static enum request_mode find_mode(struct reading *reading, const json_t *body)
+static enum request_mode find_mode(struct reading *reading,
+                                   const struct body *body)
 {
-    assert(json_is_object(body));
+    assert(body->json);
     const struct field *first = NULL;
     unsigned told = 0;
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
-        if (!field->starts || !json_object_get(body, field->name)) {
+        if (!field->starts || !body->values[i]) {
             continue;
         }
         first = first ? first : field;
@@ -38,12 +73,11 @@ static enum request_mode find_mode(struct reading *reading, const json_t *body)
     return first ? first->starts : MODE_TEXT;
 }
 
-static void judge_pair(struct reading *reading, const json_t *body)
+static void judge_pair(struct reading *reading, const struct body *body)
 {
     static const char *const pair[] = {"first_frame_image", "last_frame_image"};
     for (int i = 0; i < 2; i++) {
-        if (json_object_get(body, pair[1 - i]) &&
-            !json_object_get(body, pair[i])) {
+        if (body_get(body, pair[1 - i]) && !body_get(body, pair[i])) {
             reading_fault(reading, str_of(pair[i]), "incomplete_pair",
                           "%s is missing, allowed: first_frame_image and "
                           "last_frame_image, or neither",
@@ -54,9 +88,9 @@ static void judge_pair(struct reading *reading, const json_t *body)
 
 /** Transition takes 5 or 8 seconds only; what is outside 1..15 is told
  * already. */
-static void judge_transition(struct reading *reading, const json_t *body)
+static void judge_transition(struct reading *reading, const struct body *body)
 {
-    const json_t *value = json_object_get(body, "duration");
+    const json_t *value = body_get(body, "duration");
     int64_t seconds = 0;
     if (value && json_to_i64(value, &seconds) == JSON_WHOLE && seconds >= 1 &&
         seconds <= 15 && seconds != 5 && seconds != 8) {
@@ -66,11 +100,14 @@ static void judge_transition(struct reading *reading, const json_t *body)
     }
 }
 
-static void judge_unknown(struct reading *reading, const json_t *body)
+static void judge_unknown(struct reading *reading, const struct body *body)
 {
+    if (!body->unknown) {
+        return;
+    }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)body, key, value)
+    json_object_foreach((json_t *)(uintptr_t)body->json, key, value)
     {
         struct str name = str_of(key);
         if (field_find(&body_fields, name)) {
@@ -101,13 +138,13 @@ static bool is_usual(struct reading *reading, const struct field *field,
 }
 
 /** Fields that the mode ignores, and images after the first. */
-static void warn_no_effect(struct reading *reading, const json_t *body,
+static void warn_no_effect(struct reading *reading, const struct body *body,
                            enum request_mode mode)
 {
     assert(mode != MODE_NONE);
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
-        const json_t *value = json_object_get(body, field->name);
+        const json_t *value = body->values[i];
         if (value && field->modes && !(field->modes & MODE_BIT(mode)) &&
             !is_usual(reading, field, value)) {
             reading_warning(reading, str_of(field->name), "no_effect",
@@ -115,7 +152,7 @@ static void warn_no_effect(struct reading *reading, const json_t *body,
                             field->name, request_mode_name(mode));
         }
     }
-    const json_t *images = json_object_get(body, "image_urls");
+    const json_t *images = body_get(body, "image_urls");
     for (size_t i = 1; i < json_array_size(images); i++) {
         char path[64] = "";
         if (reading->warnings_all < REQUEST_DETAILS_MAX) {
@@ -148,7 +185,7 @@ static void write_field(struct buf *out, const struct field *field,
 }
 
 /** The bytes that every send will use. */
-static struct str write_body(struct reading *reading, const json_t *body,
+static struct str write_body(struct reading *reading, const struct body *body,
                              enum request_mode mode)
 {
     assert(mode != MODE_NONE && reading->faults_all == 0);
@@ -157,7 +194,7 @@ static struct str write_body(struct reading *reading, const json_t *body,
     buf_add_text(&out, "{\"model\":\"pixverse-v6\"");
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
-        const json_t *value = json_object_get(body, field->name);
+        const json_t *value = body->values[i];
         if (value && (field->modes & MODE_BIT(mode))) {
             write_field(&out, field, value);
         }
@@ -171,13 +208,15 @@ static struct str write_body(struct reading *reading, const json_t *body,
     return text.at ? text : (struct str){0};
 }
 
-struct request_body body_read(struct reading *reading, const json_t *body)
+struct request_body body_read(struct reading *reading, const json_t *json)
 {
-    assert(json_is_object(body));
+    assert(json_is_object(json));
+    const struct body sorted = body_sort(json);
+    const struct body *body = &sorted;
     struct request_body read = {0};
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];
-        const json_t *value = json_object_get(body, field->name);
+        const json_t *value = body->values[i];
         if (value) {
             field_judge(reading, field, value);
         } else if (strcmp(field->name, "prompt") == 0) {
@@ -197,7 +236,7 @@ struct request_body body_read(struct reading *reading, const json_t *body)
     }
     if (reading->faults_all == 0) {
         read.text = write_body(reading, body, read.mode);
-        const json_t *source = json_object_get(body, "extend_from_task_id");
+        const json_t *source = body_get(body, "extend_from_task_id");
         if (source) {
             size_t len = json_string_length(source);
             read.extend_from_task_id.at =

@@ -12,6 +12,6 @@ struct request_body {
 };
 
 /** Judge the body, tell its mode, and write what will be sent. */
-struct request_body body_read(struct reading *reading, const json_t *body);
+struct request_body body_read(struct reading *reading, const json_t *json);
 
 #endif

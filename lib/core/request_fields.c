@@ -78,6 +78,7 @@ static const struct field body_rows[] = {
 const struct field_table envelope_fields = {envelope_rows,
                                             COUNT(envelope_rows)};
 const struct field_table body_fields = {body_rows, COUNT(body_rows)};
+_Static_assert(COUNT(body_rows) == BODY_FIELDS, "each has a place in a body");
 
 /** What stands in a message for "is there, but of another type". */
 static bool wrong_type(struct reading *reading, const struct field *field,
@@ -374,7 +375,8 @@ const struct field *field_find(const struct field_table *table, struct str name)
 {
     assert(table->len > 0);
     for (size_t i = 0; i < table->len; i++) {
-        if (str_eq(name, str_of(table->fields[i].name))) {
+        const char *known = table->fields[i].name;
+        if (name.len && known[0] == name.at[0] && str_eq(name, str_of(known))) {
             return &table->fields[i];
         }
     }

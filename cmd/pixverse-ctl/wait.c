@@ -347,8 +347,8 @@ static void on_time(void *context)
 static void on_progress(void *context, struct message *message)
 {
     struct wait *wait = context;
-    json_t *progress = json_loadb(message->value.at ? message->value.at : "",
-                                  message->value.len, 0, NULL);
+    const struct str value = json_unframed(message->value);
+    json_t *progress = json_loadb(value.at ? value.at : "", value.len, 0, NULL);
     struct waited *waited =
         find(wait, str_of(row_text(progress, "request_id")));
     if (waited && !waited->over) {

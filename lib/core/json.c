@@ -12,6 +12,7 @@
 #define TWO_TO_63 9223372036854775808.0
 #define TWO_TO_64 18446744073709551616.0
 #define AMOUNT_BYTES_MAX 64
+#define FRAME_BYTES 5 /* a zero byte, and an id in four */
 #define I64_MAX_DIGITS "9223372036854775807"
 #define U64_MAX_DIGITS "18446744073709551615"
 
@@ -229,6 +230,22 @@ json_t *json_read_where(struct str text, bool *no_memory,
     }
     buf_done(&scan.text);
     return value;
+}
+
+struct str json_unframed(struct str value)
+{
+    static const char space[] = " \t\r\n";
+    assert(value.at || value.len == 0);
+    size_t at = FRAME_BYTES;
+    if (value.len <= FRAME_BYTES || value.at[0] != '\0') {
+        return value;
+    }
+    while (at < value.len && value.at[at] && strchr(space, value.at[at])) {
+        at++;
+    }
+    return at < value.len && value.at[at] == '{'
+               ? (struct str){value.at + FRAME_BYTES, value.len - FRAME_BYTES}
+               : value;
 }
 
 bool json_is_big(const json_t *value)

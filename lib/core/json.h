@@ -38,6 +38,13 @@ bool json_is_big(const json_t *value);
 json_t *json_read_where(struct str text, bool *no_memory,
                         char where[JSON_WHERE_BYTES]);
 
+/**
+ * The JSON of a Kafka message's value, which Confluent's serializers put behind
+ * a zero byte and four bytes of their registry's id. No JSON begins with a zero
+ * byte: a value that has no object behind those five stays as it is.
+ */
+struct str json_unframed(struct str value);
+
 /** Compact, in the order of the keys, numbers in the fewest digits. */
 void json_write(struct buf *buf, const json_t *value);
 

@@ -205,6 +205,7 @@ bool request_read(struct str value, struct arena *arena,
     assert(arena && request);
     struct request read = {.reject = REQUEST_NOT_JSON};
     json_t *message = NULL;
+    value = json_unframed(value);
     if (value.len > REQUEST_BYTES_MAX) {
         read.reject = REQUEST_TOO_LARGE;
     } else if (value.len > 0) {

@@ -50,7 +50,8 @@ struct request {
 /**
  * Read one message.
  *
- * @param value  The message's value; absent (a tombstone) is not_json.
+ * @param value  The message's value, framed as Confluent's serializers do or
+ *               not; absent (a tombstone) is not_json.
  * @param arena  Where everything in *request lives.
  * @return       false only without memory; then *request is untouched.
  */

@@ -31,6 +31,14 @@ def request(mode, **more):
                          "trace_id": 13027471883475847893}}
 
 
+FRAME = b"\0\0\1{\xff"  # of Confluent's serializers: zero, an id
+
+
+def send_framed(world, message, **more):
+    world.sent_ids.add(message["request_id"])
+    world.send(FRAME + json.dumps(message).encode(), key=message["request_id"], **more)
+
+
 def schema_of(name):
     """The schema of a message, if the contract has one."""
     found = sorted((ROOT / "deploy/contract").rglob(f"*{name}*.json"))
@@ -131,7 +139,8 @@ def main():
     with World() as world:
         headers = [("traceparent", f"00-{'ab' * 16}-{'cd' * 8}-01".encode())]
         for mode in list(MODES)[:4]:
-            world.send(request(mode), headers=headers)
+            send = send_framed if mode == "fusion" else World.send
+            send(world, request(mode), headers=headers)
         world.flush()
         first = world.event("order.text_to_video")
         world.send(request("extend", extend_from_task_id=first["provider_task_id"]),
@@ -148,14 +157,23 @@ def main():
                 if p.is_file() and p.suffix != ".mp4"]
         tap.equal(left, [], "no half file is left")
 
-        # The same again changes nothing; other content under the same id does not either.
+        # The same again changes nothing, framed or not; other content under the same id
+        # does not either.
         world.send(request("text_to_video"))
+        world.send(request("fusion"))
+        send_framed(world, request("text_to_video"))
         world.send(request("text_to_video", seed=43))
+        world.send(FRAME + b"[]", key="no object")
         world.flush()
         rejected = world.reader("rejected")
-        message = wait_for(lambda: rejected.poll(0.1), 30, "a rejected message")
-        tap.equal(dict(message.headers()).get("error"), b"request_id_reused",
-                  "another content under a used id is rejected")
+        messages = [wait_for(lambda: rejected.poll(0.1), 30, "a rejected message")
+                    for _ in range(2)]
+        tap.equal(sorted((m.key(), dict(m.headers()).get("error")) for m in messages),
+                  [(b"no object", b"not_json"),
+                   (b"order.text_to_video", b"request_id_reused")],
+                  "another content under a used id is rejected, and no object in a frame")
+        tap.check(FRAME + b"[]" in [m.value() for m in messages],
+                  "what was rejected has its bytes, frame and all")
         rejected.close()
         world.pump(0.5)
         tap.equal(sorted(len(v) for v in world.events.values()), [1] * 5,

@@ -206,6 +206,62 @@ TEST_CASE_WITH(request_read__around_one_mebibyte__size_decides_first, set_up,
     free(text);
 }
 
+#define BYTES(literal) (literal), sizeof(literal) - 1
+#define FRAME "\0\0\x01{\xff"
+#define PLAIN "{\"request_id\":\"r-1\",\"request\":{\"prompt\":\"a\"}}"
+
+TEST_CASE_WITH(request_read__behind_confluents_frame__is_the_same, set_up,
+               tear_down)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        enum request_reject reject;
+        const char *why;
+    } rows[] = {
+        {BYTES(FRAME PLAIN), REQUEST_NAMED, ""},
+        {BYTES("\0\0\0\0\0" PLAIN), REQUEST_NAMED, ""},
+        {BYTES(FRAME "\r\n\t " PLAIN "\n"), REQUEST_NAMED, ""},
+        {BYTES(FRAME "{}"), REQUEST_NO_REQUEST_ID, ""},
+        {BYTES(FRAME "{\"a\":\n}"), REQUEST_NOT_JSON, "line 2, byte 1: "},
+        /* Whatever else begins with a zero byte is no JSON. */
+        {BYTES(FRAME "[" PLAIN "]"), REQUEST_NOT_JSON, "line 1, byte 1: a NUL"},
+        {BYTES(FRAME FRAME PLAIN), REQUEST_NOT_JSON, "line 1, byte 1: a NUL"},
+        {BYTES(FRAME), REQUEST_NOT_JSON, "line 1, byte 1: a NUL"},
+        {BYTES(FRAME "  "), REQUEST_NOT_JSON, "line 1, byte 1: a NUL"},
+        {BYTES("\0\0\x01" PLAIN), REQUEST_NOT_JSON, "line 1, byte 1: a NUL"},
+        {BYTES("\x01\0\0\0\x01" PLAIN), REQUEST_NOT_JSON, "line 1, byte "},
+        {BYTES("\0" PLAIN), REQUEST_NOT_JSON, "line 1, byte 1: a NUL"},
+    };
+    const struct request plain = read_text(PLAIN);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct request got = {0};
+        assert_true(request_read((struct str){rows[i].bytes, rows[i].len},
+                                 &arena, &got));
+        assert_int_equal(got.reject, rows[i].reject);
+        assert_true(str_starts(got.why, str_of(rows[i].why)));
+        if (got.reject == REQUEST_NAMED) {
+            assert_memory_equal(got.content, plain.content, DIGEST_BYTES);
+            assert_true(str_eq(got.body, plain.body));
+        }
+    }
+}
+
+/** The frame is none of its mebibyte. */
+TEST_CASE_WITH(request_read__a_framed_mebibyte__is_taken, set_up, tear_down)
+{
+    const size_t len = sizeof FRAME - 1 + REQUEST_BYTES_MAX;
+    char *text = malloc(len + 1);
+    memset(text, ' ', len + 1);
+    memcpy(text, FRAME PLAIN, sizeof FRAME PLAIN - 1);
+    struct request got = {0};
+    assert_true(request_read((struct str){text, len}, &arena, &got));
+    assert_int_equal(got.reject, REQUEST_NAMED);
+    assert_true(request_read((struct str){text, len + 1}, &arena, &got));
+    assert_int_equal(got.reject, REQUEST_TOO_LARGE);
+    free(text);
+}
+
 TEST_CASE_WITH(request_read__without_memory__leaves_the_result_alone, set_up,
                tear_down)
 {

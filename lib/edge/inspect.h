@@ -31,6 +31,8 @@ bool inspect_rows(struct inspect *inspect, const char *query,
 bool inspect_begin(struct inspect *inspect, struct err *err);
 /** Ends it; what failed in it undoes all of it. */
 bool inspect_commit(struct inspect *inspect, struct err *err);
+/** Ends it, and nothing of it was done. */
+bool inspect_rollback(struct inspect *inspect, struct err *err);
 void inspect_close(struct inspect *inspect);
 
 #endif

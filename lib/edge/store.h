@@ -314,6 +314,37 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
 void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context);
 
+/** What was counted since the row before. */
+enum vitals_count {
+    VITALS_RECEIVED,  /* requests */
+    VITALS_ACCEPTED,  /* upstream */
+    VITALS_POLLS,     /* answered or not */
+    VITALS_COMPLETED, /* ends */
+    VITALS_FAILED,
+    VITALS_COUNTS_LEN
+};
+
+/** What a worker does at present: for people. */
+struct vitals_row {
+    int64_t owner;
+    const char *version;
+    bool draining;
+    bool paused;     /* reads no more requests for now */
+    int64_t span_ms; /* since the row before; 0: the first */
+    int64_t states[TASK_STATES_LEN];
+    int64_t submits; /* under way */
+    int64_t submits_max;
+    int64_t transfers;
+    int64_t transfers_max;
+    int64_t counts[VITALS_COUNTS_LEN]; /* in span_ms */
+    int64_t late_ms;                   /* how long something has been due */
+};
+
+/** Replaces what this worker said before; not done: its lease is dead. Tried
+ * once. */
+void store_vitals(struct store *store, const struct vitals_row *row,
+                  store_done_fn *on_done, void *context);
+
 /** A row that this program can't read: left as it is, for a later one. */
 struct unreadable_row {
     int64_t task;

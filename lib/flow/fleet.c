@@ -260,6 +260,9 @@ static void on_beat(void *context, const struct beat_result *result)
     unreadable_look(&fleet->unreadable, fleet->counts);
     holds_probe(&fleet->holds);
     sweep_reasons(fleet, boot_ms);
+    if (fleet->on_beaten) {
+        fleet->on_beaten(fleet->beaten_context);
+    }
 }
 
 static void beat(void *context)

@@ -48,6 +48,8 @@ struct fleet {
     struct metric *xmin_gauge;
     void (*on_backlog)(void *context, int64_t queued);
     void *backlog_context;
+    loop_fn *on_beaten; /* behind a good beat */
+    void *beaten_context;
     loop_fn *on_left;
     void *left_context;
 };

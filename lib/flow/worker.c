@@ -258,6 +258,12 @@ static void on_backlog(void *context, int64_t queued)
     intake_backlog(&w->intake, queued);
 }
 
+static void on_beaten(void *context)
+{
+    struct worker *w = context;
+    vitals_look(&w->vitals);
+}
+
 void worker_answer(void *worker, struct str path, struct admin_answer *answer)
 {
     struct worker *w = worker;
@@ -326,6 +332,9 @@ bool worker_init(struct worker *w, const struct worker_options *options,
     w->engine.account.gate.storage_untried = true;
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
+    vitals_init(&w->vitals, &w->engine, &w->intake);
+    w->fleet.on_beaten = on_beaten;
+    w->fleet.beaten_context = w;
     return true;
 }
 

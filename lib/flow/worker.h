@@ -7,6 +7,7 @@
 #include "flow/history.h"
 #include "flow/intake.h"
 #include "flow/status.h"
+#include "flow/vitals.h"
 
 /**
  * One worker: ties intake, engine and fleet together over doors that it is
@@ -39,6 +40,7 @@ struct worker {
     struct fleet fleet;
     struct intake intake;
     struct history history;
+    struct vitals vitals;
     struct status status;
     struct loop_timer *hurry;
     struct loop_timer *give_up;

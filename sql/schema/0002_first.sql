@@ -189,6 +189,22 @@ CREATE TABLE lease (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
+-- What each worker does at present, as it last said: for people, every 10 s.
+CREATE TABLE vitals (
+    lease bigint PRIMARY KEY,
+    at_ms bigint NOT NULL,             -- when it said so
+    version text NOT NULL,
+    draining boolean NOT NULL,
+    paused boolean NOT NULL,           -- it reads no more requests for now
+    span_ms bigint NOT NULL,           -- since it said so before; 0: the first
+    states bigint[] NOT NULL,          -- its tasks, by state
+    slots bigint[] NOT NULL,           -- submissions, the most; transfers, the most
+    counts bigint[] NOT NULL,          -- in span_ms: requests received, accepted
+                                       -- upstream, polls, completed, failed
+    late_ms bigint NOT NULL            -- how long something has been due
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
 -- Submissions stopped for a stated reason.
 CREATE TABLE hold (
     reason text NOT NULL,              -- auth balance channel storage account operator

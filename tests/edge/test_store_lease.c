@@ -92,6 +92,56 @@ TEST(bury__another__finds_out_by_its_beat)
     assert_false(trial_bury(trial, 4711));
 }
 
+static bool say(struct trial *trial, const struct vitals_row *row)
+{
+    struct trial_answer answer = {.trial = trial};
+    store_vitals(trial->store, row, trial_on_done, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    return answer.done;
+}
+
+TEST(vitals__again__replace_what_was_said)
+{
+    struct trial *trial = *state;
+    struct vitals_row row = {.owner = trial_join(trial),
+                             .version = "1.2.3",
+                             .submits = 3,
+                             .submits_max = 32,
+                             .transfers_max = 8};
+    assert_true(say(trial, &row));
+    row.span_ms = 10000;
+    row.draining = true;
+    row.states[RUNNING] = 7;
+    row.counts[VITALS_POLLS] = 600;
+    row.late_ms = 11;
+    assert_true(say(trial, &row));
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', version, draining, paused, "
+                         "span_ms, states, slots, counts, late_ms) FROM vitals "
+                         "WHERE at_ms > 1700000000000"),
+        "1.2.3 t f 10000 {0,0,7,0,0,0,0,0} {3,32,0,8} {0,0,600,0,0} 11");
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM vitals"), 1);
+}
+
+TEST(vitals__of_the_dead__are_not_written_and_go_with_the_lease)
+{
+    struct trial *trial = *state;
+    struct vitals_row row = {.owner = trial_join(trial), .version = "1"};
+    struct trial_answer answer = {.trial = trial};
+    int64_t me = trial_join(trial);
+    assert_true(say(trial, &row));
+    assert_true(trial_bury(trial, row.owner));
+    assert_false(say(trial, &row));
+    row.owner = me;
+    assert_true(say(trial, &row));
+    trial_sql(trial, "DELETE FROM lease WHERE dead");
+    store_reasons_sweep(trial->store, trial_on_done, &answer);
+    trial_wait(trial);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM vitals"), 1);
+    assert_int_equal(trial_number(trial, "SELECT lease FROM vitals"), me);
+}
+
 TEST(bury__a_claim_under_way__is_not_waited_for)
 {
     struct trial *trial = *state;

@@ -243,6 +243,25 @@ void store_leave(struct store *store, int64_t owner, store_done_fn *on_done,
     call_go(call, LANE_LEASE);
 }
 
+/** Nothing follows from it. */
+static void run_vitals(struct call *call)
+{
+    call->small.done = lease_is_alive(call->op.world->tables, call->small.id);
+}
+
+void store_vitals(struct store *store, const struct vitals_row *row,
+                  store_done_fn *on_done, void *context)
+{
+    struct call *call = call_new(store, run_vitals, call_answer_done, context);
+    assert(row->owner > 0 && row->span_ms >= 0 && row->late_ms >= 0);
+    for (int i = 0; i < VITALS_COUNTS_LEN; i++) {
+        assert(row->counts[i] >= 0);
+    }
+    call->on_done = on_done;
+    call->small.id = row->owner;
+    call_go(call, LANE_LEASE);
+}
+
 static void run_sweep(struct call *call)
 {
     struct tables *tables = call->op.world->tables;

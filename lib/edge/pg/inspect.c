@@ -109,6 +109,11 @@ bool inspect_commit(struct inspect *inspect, struct err *err)
     return run(inspect, "COMMIT", err);
 }
 
+bool inspect_rollback(struct inspect *inspect, struct err *err)
+{
+    return run(inspect, "ROLLBACK", err);
+}
+
 void inspect_close(struct inspect *inspect)
 {
     if (inspect) {

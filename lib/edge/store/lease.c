@@ -317,6 +317,38 @@ void store_count(struct store *store, bool xmin, count_fn *on_result,
     pg_lane_send(store->lease, unit);
 }
 
+static void add_numbers(struct pg_unit *unit, const int64_t *numbers,
+                        size_t len)
+{
+    struct pg_array *array = pg_unit_array(unit, PG_INT8);
+    for (size_t i = 0; i < len; i++) {
+        pg_array_i64(array, numbers[i]);
+    }
+    pg_unit_array_end(unit);
+}
+
+void store_vitals(struct store *store, const struct vitals_row *row,
+                  store_done_fn *callback, void *context)
+{
+    assert(row->owner > 0 && row->version && callback);
+    const int64_t slots[] = {row->submits, row->submits_max, row->transfers,
+                             row->transfers_max};
+    struct pg_unit *unit =
+        pg_unit_new(on_done, ask_new(NULL, callback, context));
+    unit->tries_max = 1; /* the next will do */
+    pg_unit_call(unit, "vitals");
+    pg_unit_i64(unit, row->owner);
+    pg_unit_str(unit, str_of(row->version));
+    pg_unit_i64(unit, row->draining);
+    pg_unit_i64(unit, row->paused);
+    pg_unit_i64(unit, row->span_ms);
+    add_numbers(unit, row->states, TASK_STATES_LEN);
+    add_numbers(unit, slots, sizeof slots / sizeof *slots);
+    add_numbers(unit, row->counts, VITALS_COUNTS_LEN);
+    pg_unit_i64(unit, row->late_ms);
+    pg_lane_send(store->lease, unit);
+}
+
 /* ---- rows that are left alone ---- */
 
 struct look {

@@ -24,6 +24,7 @@ RUN apt-get update \
         --home-dir /nonexistent --shell /usr/sbin/nologin pixverse \
     && install -d -o 10001 -g 10001 /var/lib/pixverse /var/lib/pixverse/videos
 COPY --from=build /out/bin/ /usr/local/bin/
+COPY --from=build /out/share/ /usr/local/share/
 
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001

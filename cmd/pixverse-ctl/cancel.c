@@ -1,6 +1,7 @@
-#include "order.h"
+#include "many.h"
 
 #include "core/billing.h"
+#include "order.h"
 #include "row.h"
 
 #include <inttypes.h>
@@ -10,11 +11,15 @@
 #include <time.h>
 
 #define LOOK_MS 200
+#define LOOK_ROWS 500 /* a question */
 #define WAIT_S 10
 
 /* clang-format off */
 static const struct option options[] = {
     {"--wait", "SECONDS", "for the order to be carried out, default 10; 0: don't", false},
+    FILTER_OPTIONS,
+    MANY_OPTIONS,
+    CONFIRM_OPTIONS,
     {"--json", NULL, "one JSON object a request", false},
     {"--help", NULL, "this text", false},
     {0},
@@ -29,9 +34,9 @@ struct target {
     bool was_late;
 };
 
-static bool may_cancel(const json_t *row)
+/** Whether it may be cancelled; else why not, in words behind its id. */
+static bool may_cancel(const json_t *row, char why[WHY_BYTES])
 {
-    const char *id = row_text(row, "request_id");
     char state[80];
     switch (row_state(row)) {
     case QUEUED:
@@ -40,10 +45,9 @@ static bool may_cancel(const json_t *row)
     case LATE:
         return true;
     case READY:
-        order_refuse("cancel",
-                     "%s is finished upstream and paid for: its "
-                     "video is brought home",
-                     id);
+        snprintf(
+            why, WHY_BYTES,
+            "is finished upstream and paid for: its video is brought home");
         return false;
     case SUCCEEDED:
     case FAILED:
@@ -51,21 +55,31 @@ static bool may_cancel(const json_t *row)
     case TASK_STATES_LEN:
         break;
     }
-    order_refuse("cancel", "%s has ended: %s", id,
-                 order_state(row, state, sizeof state));
+    snprintf(why, WHY_BYTES, "has ended: %s",
+             order_state(row, state, sizeof state));
     return false;
+}
+
+static int write_one(struct ctl *ctl, const json_t *row)
+{
+    char task[24];
+    snprintf(task, sizeof task, "%" PRId64, row_number(row, "id"));
+    const char *const params[] = {task};
+    return order_write(ctl, "ctl_cancel", params, 1);
 }
 
 static void order(struct ctl *ctl, struct target *target)
 {
+    char why[WHY_BYTES];
     target->row = order_look(ctl, "cancel", target->request_id);
-    if (!target->row || !may_cancel(target->row)) {
+    if (!target->row) {
         return;
     }
-    char task[24];
-    snprintf(task, sizeof task, "%" PRId64, row_number(target->row, "id"));
-    const char *const params[] = {task};
-    int written = order_write(ctl, "ctl_cancel", params, 1);
+    if (!may_cancel(target->row, why)) {
+        order_refuse("cancel", "%s %s", target->request_id, why);
+        return;
+    }
+    int written = write_one(ctl, target->row);
     target->was_late = row_state(target->row) == LATE;
     target->ordered = written > 0;
     if (written == 0) {
@@ -83,21 +97,29 @@ static bool is_over(const struct target *target)
            state == FAILED || state == CLOSED;
 }
 
-/** Look again; whether all of them are over. */
+/** Look again at those that aren't over; whether all of them are. */
 static bool look(struct ctl *ctl, struct target *targets, size_t len)
 {
+    const char *ids[LOOK_ROWS];
     bool over = true;
-    for (size_t i = 0; i < len; i++) {
-        if (is_over(&targets[i])) {
-            continue;
+    for (size_t i = 0; i < len;) {
+        size_t n = 0;
+        size_t from = i;
+        for (; i < len && n < LOOK_ROWS; i++) {
+            if (!is_over(&targets[i])) {
+                ids[n++] = targets[i].request_id;
+            }
         }
-        json_t *rows = ctl_rows(ctl, "ctl_order", &targets[i].request_id, 1);
-        if (json_array_get(rows, 0)) {
-            json_decref(targets[i].row);
-            targets[i].row = json_incref(json_array_get(rows, 0));
+        json_t *rows = n ? order_rows(ctl, ids, n) : NULL;
+        for (size_t j = from; n && j < i; j++) {
+            json_t *row = json_object_get(rows, targets[j].request_id);
+            if (row) {
+                json_decref(targets[j].row);
+                targets[j].row = json_incref(row);
+            }
+            over = over && is_over(&targets[j]);
         }
         json_decref(rows);
-        over = over && is_over(&targets[i]);
     }
     return over;
 }
@@ -171,17 +193,21 @@ static bool tell(const struct ctl *ctl, const struct target *target)
     return good;
 }
 
-static int run(struct ctl *ctl, const struct options *given)
+static bool read_wait(const struct options *given, int64_t *wait_s)
 {
     const char *wait = options_get(given, "--wait");
-    int64_t wait_s = WAIT_S;
+    *wait_s = WAIT_S;
+    if (wait && !str_to_i64(str_of(wait), 0, 86400, wait_s)) {
+        ctl_usage("cancel", "--wait is \"%s\", allowed: 0..86400", wait);
+        return false;
+    }
+    return true;
+}
+
+static int cancel_each(struct ctl *ctl, const struct options *given,
+                       int64_t wait_s)
+{
     size_t len = given->words_len;
-    if (len == 0) {
-        return ctl_usage("cancel", "it wants request ids");
-    }
-    if (wait && !str_to_i64(str_of(wait), 0, 86400, &wait_s)) {
-        return ctl_usage("cancel", "--wait is \"%s\", allowed: 0..86400", wait);
-    }
     struct target *targets = calloc(len, sizeof *targets);
     bool good = targets != NULL;
     for (size_t i = 0; targets && i < len; i++) {
@@ -197,9 +223,155 @@ static int run(struct ctl *ctl, const struct options *given)
     return good ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* ---- Many ---- */
+
+struct cancels {
+    struct ctl *ctl;
+    size_t unsent; /* to be cancelled, and never billed */
+    size_t late;   /* told already */
+    size_t others; /* the provider may bill them */
+};
+
+static enum verdict judge(void *context, const json_t *row, char why[WHY_BYTES])
+{
+    enum task_state state = row_state(row);
+    (void)context;
+    if (state == SUCCEEDED || state == FAILED || state == CLOSED) {
+        return VERDICT_NOT_MEANT;
+    }
+    return may_cancel(row, why) ? VERDICT_DO : VERDICT_LEFT;
+}
+
+static void count(void *context, const json_t *row)
+{
+    struct cancels *cancels = context;
+    enum task_state state = row_state(row);
+    bool doubt = json_is_true(json_object_get(row, "doubt"));
+    cancels->unsent += state == QUEUED && !doubt;
+    cancels->late += state == LATE;
+    cancels->others +=
+        state == SUBMITTING || state == RUNNING || (state == QUEUED && doubt);
+}
+
+static bool cost(void *context, FILE *out)
+{
+    const struct cancels *cancels = context;
+    fprintf(out,
+            "  %zu unsent, which cost nothing; %zu sent, which the "
+            "provider may finish and bill all the same",
+            cancels->unsent, cancels->others);
+    if (cancels->late) {
+        fprintf(out, "; %zu told as failed before, no longer looked for",
+                cancels->late);
+    }
+    fputc('\n', out);
+    return true;
+}
+
+static int write_many(void *context, const json_t *row)
+{
+    const struct cancels *cancels = context;
+    return write_one(cancels->ctl, row);
+}
+
+/** What becomes of those that were ordered, by what came of them. */
+static bool follow(struct ctl *ctl, const struct many *many, int64_t wait_s)
+{
+    struct target *targets = calloc(many->len + 1, sizeof *targets);
+    const char *ids[LOOK_ROWS];
+    json_t *ends = json_object();
+    size_t n = 0;
+    bool good = targets != NULL;
+    for (size_t i = 0; good && i < many->len; i++) {
+        if (many->all[i].ordered) {
+            targets[n++] = (struct target){
+                .request_id = many->all[i].request_id, .ordered = true};
+        }
+    }
+    for (size_t i = 0; good && i < n;) {
+        size_t len = n - i < LOOK_ROWS ? n - i : LOOK_ROWS;
+        for (size_t j = 0; j < len; j++) {
+            ids[j] = targets[i + j].request_id;
+        }
+        json_t *rows = order_rows(ctl, ids, len);
+        for (size_t j = 0; j < len; j++) {
+            targets[i + j].row = json_incref(json_object_get(rows, ids[j]));
+            good = good && targets[i + j].row;
+        }
+        json_decref(rows);
+        i += len;
+    }
+    wait_for_all(ctl, targets, good ? n : 0, wait_s);
+    for (size_t i = 0; targets && i < n; i++) {
+        char text[200];
+        bool one = false;
+        if (good && ctl->json) {
+            (void)tell(ctl, &targets[i]);
+        } else if (good) {
+            groups_add(ends, end_of(&targets[i], &one, text, sizeof text),
+                       targets[i].request_id);
+        }
+        json_decref(targets[i].row);
+    }
+    groups_print(stdout, ends, "");
+    json_decref(ends);
+    free(targets);
+    return good;
+}
+
+static int cancel_many(struct ctl *ctl, const struct options *given,
+                       int64_t wait_s)
+{
+    struct filter filter;
+    struct cancels cancels = {.ctl = ctl};
+    struct many many = {
+        .ctl = ctl,
+        .given = given,
+        .command = "cancel",
+        .done = "ordered to be cancelled",
+        .not_meant = "have ended",
+        .told_later = true,
+        .context = &cancels,
+        .judge = judge,
+        .count = count,
+        .cost = cost,
+        .write = write_many,
+    };
+    int status = EXIT_USAGE;
+    if (filter_read(&filter, "cancel", given)) {
+        /* What has ended is looked at only where it is named. */
+        filter.told = filter.told && options_has(given, "--state");
+        status = many_run(&many, &filter);
+    }
+    if (many.ordered_len > 0 && !follow(ctl, &many, wait_s)) {
+        status = EXIT_FAILED;
+    }
+    many_done(&many);
+    filter_done(&filter);
+    return status;
+}
+
+static int run(struct ctl *ctl, const struct options *given)
+{
+    int64_t wait_s;
+    int status = EXIT_USAGE;
+    if (!read_wait(given, &wait_s)) {
+        return EXIT_USAGE;
+    }
+    switch (many_by(given, "cancel", SIZE_MAX, &status)) {
+    case MANY_BY_ID:
+        return cancel_each(ctl, given, wait_s);
+    case MANY_BY_FILTER:
+        return cancel_many(ctl, given, wait_s);
+    case MANY_BY_NOTHING:
+        break;
+    }
+    return status;
+}
+
 const struct command command_cancel = {
     .name = "cancel",
-    .usage = "REQUEST-ID... [flags]",
+    .usage = "REQUEST-ID... | FILTER... [flags]",
     .help = "end what is no longer wanted",
     .text =
         "It is told as failed, kind cancelled: billed no if nothing that was "
@@ -208,10 +380,15 @@ const struct command command_cancel = {
         "submission is cancelled once it is known whether it\nwas accepted. "
         "What is finished upstream is refused: it is paid for. A late one "
         "is\nno longer looked for.\n\n"
+        "By filter, as list takes it: those that have not ended. How many, and "
+        "what may be\nbilled all the same, is said and asked for first; a "
+        "script says --yes. Each is locked\nand looked at again before it is "
+        "ordered, a hundred at a time. A run that ended early\nsays how to "
+        "go on. Exit status 3: some were left out, and why is said.\n\n"
         "Examples:\n"
         "  pixverse-ctl cancel order-1234.clip-1\n"
-        "  pixverse-ctl list --state queued --tenant studio-a --json |\n"
-        "      jq -r .request_id | xargs pixverse-ctl cancel\n",
+        "  pixverse-ctl cancel --state queued --tenant studio-a --dry-run\n"
+        "  pixverse-ctl cancel --older-than 6h --yes --wait 0\n",
     .options = options,
     .run = run,
 };

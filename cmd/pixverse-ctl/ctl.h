@@ -9,7 +9,12 @@
 #include <jansson.h>
 
 /** Exit statuses; others are CONTRACT's for the worker only. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_LEFT = 3, /* of an order about many: some were left out */
+};
 
 /** What every command gets. */
 struct ctl {
@@ -30,6 +35,7 @@ struct command {
     const char *text;  /* examples and what else one should know */
     const struct option *options;
     int (*run)(struct ctl *ctl, const struct options *options);
+    bool bare; /* it needs no settings */
 };
 
 extern const struct command command_submit;
@@ -43,6 +49,18 @@ extern const struct command command_attach;
 extern const struct command command_rewind;
 extern const struct command command_stats;
 extern const struct command command_rejected;
+extern const struct command command_announce;
+extern const struct command command_pause;
+extern const struct command command_resume;
+extern const struct command command_prune;
+extern const struct command command_doctor;
+extern const struct command command_completion;
+extern const struct command command_man;
+
+/** All of them, a null behind the last. */
+extern const struct command *const commands[];
+extern const struct command command_workers;
+extern const struct command command_top;
 
 /** The database, connected at first use; false after saying why not. */
 bool ctl_database(struct ctl *ctl);

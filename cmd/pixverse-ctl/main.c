@@ -12,20 +12,24 @@
 
 #include "table.h"
 
-static const struct command *const commands[] = {
-    &command_submit, &command_list,   &command_show,     &command_explain,
-    &command_watch,  &command_stats,  &command_retry,    &command_cancel,
-    &command_attach, &command_rewind, &command_rejected,
+const struct command *const commands[] = {
+    &command_submit,     &command_list,   &command_show,
+    &command_explain,    &command_watch,  &command_top,
+    &command_workers,    &command_stats,  &command_doctor,
+    &command_retry,      &command_cancel, &command_attach,
+    &command_announce,   &command_pause,  &command_resume,
+    &command_rejected,   &command_prune,  &command_rewind,
+    &command_completion, &command_man,    NULL,
 };
 
-#define COMMANDS_LEN (sizeof commands / sizeof commands[0])
+#define COMMANDS_LEN (sizeof commands / sizeof commands[0] - 1)
 
 static void print_help(void)
 {
     puts("pixverse-ctl COMMAND [flags]: ask for videos, and look at what "
          "becomes of them\n");
     for (size_t i = 0; i < COMMANDS_LEN; i++) {
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->help);
+        printf("  %-11s %s\n", commands[i]->name, commands[i]->help);
     }
     puts("\n"
          "Examples:\n"
@@ -40,7 +44,9 @@ static void print_help(void)
          "KAFKA_BROKERS and others (pixverse-worker --help prints them all).\n"
          "\n"
          "Exit status: 0 done; 1 failed; 2 settings, usage or a faulty "
-         "request.");
+         "request;\n"
+         "3 of an order about many: some were left out, and why is said. That "
+         "of doctor is\n1 with findings, 2 where it can't look.");
 }
 
 static void print_command_help(const struct command *command)
@@ -112,7 +118,7 @@ static int run(const struct command *command, int argc, char **argv)
         if (options_has(&options, "--help")) {
             print_command_help(command);
             status = EXIT_DONE;
-        } else if (read_settings(&ctl)) {
+        } else if (command->bare || read_settings(&ctl)) {
             settings_hide_secrets();
             ctl.json = options_has(&options, "--json");
             status = command->run(&ctl, &options);

@@ -7,33 +7,77 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define TRIES_MAX 3
 #define PAUSE_MS 50
 
+void ids_literal(struct buf *ids, const char *const *request_ids, size_t len)
+{
+    buf_init(ids, 0);
+    for (size_t i = 0; i < len; i++) {
+        buf_add_text(ids, i ? ",\"" : "{\"");
+        for (const char *at = request_ids[i]; *at; at++) {
+            if (strchr("\\\"", *at)) {
+                buf_add_char(ids, '\\');
+            }
+            buf_add_char(ids, *at);
+        }
+        buf_add_char(ids, '"');
+    }
+    buf_add_text(ids, len ? "}" : "{}");
+}
+
+json_t *order_rows(struct ctl *ctl, const char *const *request_ids, size_t len)
+{
+    struct buf ids;
+    ids_literal(&ids, request_ids, len);
+    const char *param = ids.bytes;
+    json_t *rows = param ? ctl_rows(ctl, "ctl_order", &param, 1) : NULL;
+    json_t *by_id = rows ? json_object() : NULL;
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        json_object_set(by_id, row_text(row, "request_id"), row);
+    }
+    json_decref(rows);
+    buf_done(&ids);
+    return by_id;
+}
+
+bool order_is_odd(const json_t *row, char *why, size_t why_bytes)
+{
+    if (pruned_at_ms(row)) {
+        char words[200];
+        snprintf(why, why_bytes, "is over: %s",
+                 pruned_words(row, words, sizeof words));
+        return true;
+    }
+    if (row_is_unreadable(row)) {
+        snprintf(why, why_bytes,
+                 "can't be read by this program (state %" PRId64
+                 "): only a later one can say what may be done with it",
+                 row_number(row, "state"));
+        return true;
+    }
+    return false;
+}
+
 json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
 {
-    json_t *rows = ctl_rows(ctl, "ctl_order", &request_id, 1);
-    json_t *row = json_incref(json_array_get(rows, 0));
+    char why[300];
+    json_t *rows = order_rows(ctl, &request_id, 1);
+    json_t *row = json_incref(json_object_get(rows, request_id));
     if (rows && !row) {
         order_refuse(command,
                      "no request \"%s\" is stored (pixverse-ctl list shows "
                      "those that are)",
                      request_id);
     }
-    if (row && pruned_at_ms(row)) {
-        char words[200];
-        order_refuse(command, "%s: %s", request_id,
-                     pruned_words(row, words, sizeof words));
-        json_decref(row);
-        row = NULL;
-    }
-    if (row && row_is_unreadable(row)) {
-        order_refuse(command,
-                     "%s can't be read by this program (state %" PRId64
-                     "): only a later one can say what may be done with it",
-                     request_id, row_number(row, "state"));
+    if (row && order_is_odd(row, why, sizeof why)) {
+        order_refuse(command, "%s %s", request_id, why);
         json_decref(row);
         row = NULL;
     }

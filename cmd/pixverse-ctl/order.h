@@ -17,6 +17,21 @@
 json_t *order_look(struct ctl *ctl, const char *command,
                    const char *request_id);
 
+/** An array literal of texts, whatever is in them; buf_done() is due. Without
+ * memory it holds no bytes. */
+void ids_literal(struct buf *ids, const char *const *request_ids, size_t len);
+
+/**
+ * The rows of many, by request id; what isn't stored is not among them.
+ *
+ * @return  An object, the caller's; null after saying why not.
+ */
+json_t *order_rows(struct ctl *ctl, const char *const *request_ids, size_t len);
+
+/** Whether no order is possible about it, whatever it is: pruned, or another
+ * program's; why goes on behind its id. */
+bool order_is_odd(const json_t *row, char *why, size_t why_bytes);
+
 /** What billing is judged by (core/billing.h). */
 struct task_row order_task(const json_t *row);
 

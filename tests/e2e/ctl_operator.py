@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What an operator does with pixverse-ctl about many at once: messages that were
-rejected, events that were lost."""
+rejected, requests that failed or aren't wanted any more, events that were lost."""
 # tests/run: postgres kafka sanitized timeout=240
 
 import json
@@ -9,7 +9,7 @@ import pty
 import subprocess
 
 import tap
-from world import BIN, World, wait_for
+from world import BIN, World, fetch, wait_for
 
 
 def lines(done):
@@ -113,9 +113,243 @@ def check_rejected(world):
         refused(world, args, words, status)
 
 
+def submissions(world, *ids):
+    """How often each was bought."""
+    sold = [task["request"]["prompt"] for task in world.ledger()["tasks"]]
+    return [sold.count(i) for i in ids]
+
+
+def told(world, request_id, number):
+    """Its first so many events."""
+    def come():
+        world.pump()
+        return world.events.get(request_id, [])[:number]
+    return wait_for(lambda: len(come()) >= number and come(), 30, f"{number} ends of {request_id}")
+
+
+def check_pause(world):
+    for reason in ((), ("",), (" ",), ("two\nlines",), ("x" * 301,), ("two", "words")):
+        refused(world, ("pause", *reason), "reason", 2)
+    refused(world, ("resume", "now"), "one word too many", 2)
+    tap.check("not paused" in world.ctl("resume").stdout, "resume of what goes on says so")
+    world.ctl("pause", "the budget is used up", check=True)
+    again = world.ctl("pause", "budget, ask Kim", "--json", check=True)
+    tap.equal((lines(again)[0]["paused"], lines(again)[0]["reason"]), (True, "budget, ask Kim"),
+              "pause once more changes the reason")
+    readyz = wait_for(lambda: (lambda a: a if b"ask Kim" in a[1] else None)(
+        fetch(world.workers[0].admin + "/readyz")), 20, "/readyz has the reason")
+    tap.check(readyz[0] == 200 and b"hold: operator" in readyz[1], "under the hold operator",
+              readyz[1])
+    for n in range(5):
+        world.send({"request_id": f"many.a{n}", "tenant": "many-a",
+                    "request": {"prompt": f"many.a{n}"}})
+    world.send({"request_id": "many.b", "tenant": "many-b", "request": {"prompt": "many.b"}})
+    world.flush()
+    wait_for(lambda: len(lines(world.ctl("list", "--state", "queued", "--json"))) == 6, 20,
+             "all wait")
+    tap.check("ask Kim" in world.ctl("explain", "many.b").stdout, "explain has it")
+
+
+def check_cancel_many(world):
+    refused(world, ("cancel", "--tenant", "many-a"), "--yes")
+    refused(world, ("cancel", "many.b", "--tenant", "many-a"), "not both", 2)
+    refused(world, ("cancel", "many.b", "--dry-run"), "--dry-run goes with a filter", 2)
+    refused(world, ("cancel", "--yes"), "or a filter", 2)
+    refused(world, ("cancel", "--tenant", "many-a", "--limit", "0"), "1..", 2)
+    refused(world, ("cancel", "--tenant", "many-a", "--after", "nobody"), "no such request")
+    dry = world.ctl("cancel", "--tenant", "many-a", "--dry-run")
+    tap.check(dry.returncode == 0 and "would cancel 5 requests" in dry.stdout
+              and "5 unsent, which cost nothing" in dry.stdout, "--dry-run says how many", dry)
+    tap.equal(len(lines(world.ctl("list", "--state", "queued", "--json"))), 6,
+              "nothing was done so far")
+    newest = [r["request_id"] for r in lines(world.ctl("list", "--tenant", "many-a", "--json"))]
+    some = world.ctl("cancel", "--tenant", "many-a", "--limit", "2", "--yes", "--json")
+    tap.equal((some.returncode, [(r["request_id"], r["cancelled"], r["billed"])
+                                 for r in lines(some)]),
+              (0, [(i, True, "no") for i in newest[:2]]), "the newest two",
+              some.stderr)
+    behind = world.ctl("cancel", "--tenant", "many-a", "--after", newest[3], "--yes")
+    tap.check(behind.returncode == 0
+              and f"1 cancelled, billed: no: {newest[4]}" in behind.stdout,
+              "behind one, where a run ended", behind)
+    code, said, text = asked(world, "y", "cancel", "--tenant", "many-a")
+    tap.check(code == 0 and "cancel 2 requests?" in text and "2 cancelled" in said,
+              "at a terminal it asks", code, said, text)
+    tap.equal({told(world, f"many.a{n}", 1)[0]["error"]["kind"] for n in range(5)},
+              {"cancelled"}, "each is told")
+    none = world.ctl("cancel", "--tenant", "many-a", "--yes")
+    tap.check(none.returncode == 0 and "0 requests" in none.stderr, "once more: nothing is left",
+              none)
+    resumed = world.ctl("resume", "--json", check=True)
+    tap.equal(lines(resumed)[0]["resumed"], True, "resume")
+    tap.equal(told(world, "many.b", 1)[0]["status"], "completed", "then the others go on")
+
+
+def check_retry_many(world):
+    world.faults([{"on": "submit", "kind": "fail", "count": 3, "match": "mf."},
+                  {"on": "submit", "kind": "fail", "count": 1, "match": "moderated", "text":
+                   "sensitive content in the prompt, please adjust: moderation"}])
+    ids = ["mf.0", "mf.1", "mf.2", "moderated", "fine"]
+    for request_id in ids:
+        world.send({"request_id": request_id, "tenant": "many-f",
+                    "request": {"prompt": request_id}})
+    world.flush()
+    tap.equal([told(world, i, 1)[0]["status"] for i in ids], ["failed"] * 4 + ["completed"],
+              "four fail")
+    wait_for(lambda: len(lines(world.ctl("list", "--tenant", "many-f", "--state", "closed",
+                                         "--json"))) == 5, 20, "all are told")
+    refused(world, ("retry",), "one request id, or a filter", 2)
+    refused(world, ("retry", "mf.0", "mf.1"), "one request id", 2)
+    refused(world, ("retry", "--tenant", "many-f"), "--yes")
+    dry = world.ctl("retry", "--tenant", "many-f", "--dry-run")
+    tap.check(dry.returncode == 3 and "would retry 3 requests" in dry.stdout
+              and "may cost about" in dry.stdout and "1 left out" in dry.stdout
+              and "moderation" in dry.stdout, "what is left out is said, and why", dry)
+    done = world.ctl("retry", "--tenant", "many-f", "--yes", "--json")
+    tap.equal((done.returncode, {r["request_id"]: r["ordered"] for r in lines(done)}),
+              (3, {"mf.0": True, "mf.1": True, "mf.2": True, "moderated": False}),
+              "those that may be are ordered", done.stderr)
+    tap.equal([told(world, f"mf.{n}", 2)[1]["status"] for n in range(3)], ["completed"] * 3,
+              "and completed")
+    again = world.ctl("retry", "--tenant", "many-f", "--kind", "provider_failed", "--yes")
+    tap.check(again.returncode == 0 and "0 requests" in again.stderr,
+              "the same again orders nothing twice", again)
+    paid = world.ctl("retry", "--tenant", "many-f", "--state", "completed", "--yes")
+    tap.check(paid.returncode == 0 and "4 not meant" in paid.stderr,
+              "what is paid for goes by id only", paid)
+    tap.equal(submissions(world, *ids), [2, 2, 2, 1, 1], "nothing was bought beside")
+
+
+def check_announce(world):
+    first, second = told(world, "mf.0", 2)
+    refused(world, ("announce",), "or --since", 2)
+    refused(world, ("announce", "mf.0", "--since", "1h"), "or --since", 2)
+    refused(world, ("announce", "mf.0", "--dry-run"), "goes with --since", 2)
+    refused(world, ("announce", "mf.0", "--to", "a b"), "no topic", 2)
+    refused(world, ("announce", "mf.0", "--to", world.topic("requests")), "of requests", 2)
+    refused(world, ("announce", "nobody"), "no request")
+    refused(world, ("announce", "--since", "1h"), "--yes")
+    again = world.ctl("announce", "mf.0")
+    tap.check(again.returncode == 0 and "2 events" in again.stdout, "announce by id", again)
+    four = told(world, "mf.0", 4)
+    tap.equal([(e.raw, e.headers) for e in four[2:]],
+              [(e.raw, e.headers) for e in (first, second)],
+              "both ends again, the same bytes and headers")
+    dry = world.ctl("announce", "--since", "1h", "--tenant", "many-f", "--dry-run")
+    tap.check("would announce 8 events" in dry.stdout, "--dry-run counts", dry)
+    to = world.topic("repair")
+    done = world.ctl("announce", "--since", "1h", "--tenant", "many-f", "--to", to, "--yes",
+                     "--json")
+    tap.equal((done.returncode, [r["request_id"] for r in lines(done)].count("mf.1")), (0, 2),
+              "to another topic", done.stderr)
+    there = {(m.key(), m.value()) for m in messages(world, "repair", 8)}
+    tap.equal({value for key, value in there if key == b"mf.0"}, {first.raw, second.raw},
+              "where the same bytes are")
+    later = world.ctl("announce", "--since", "2100-01-01", "--yes")
+    tap.check(later.returncode == 0 and "no event fits" in later.stdout, "none fits", later)
+
+
+def check_workers(world):
+    rows = wait_for(lambda: [r for r in lines(world.ctl("workers", "--json"))
+                             if "said" in r], 20, "the worker says what it does")
+    row = rows[0]
+    tap.check(len(rows) == 1 and row["is"] == "works" and row["version"]
+              and row["slots"]["submits_max"] == 32 and row["tasks_max"] == 10000,
+              "workers: who, which version, of what it has how much", row)
+    wait_for(lambda: sum(lines(world.ctl("workers", "--json"))[0]["a_minute"].values()) == 0, 30,
+             "rates are those of the last ten seconds")
+    tap.check("works" in world.ctl("workers").stdout, "as a table")
+    world.ctl("pause", "a look", check=True)
+    tap.equal(lines(world.ctl("workers", "--json"))[0]["is"], "held", "under a hold it says held")
+    top = lines(world.ctl("top", "--once", "--json"))[0]
+    tap.equal((top["states"]["running"], top["holds"][0]["message"], len(top["workers"])),
+              (0, "a look", 1), "top: states, holds, workers")
+    tap.check(top["a_minute"]["cost_of_five"] > 0 and "late_ms" in top, "and spending", top)
+    text = world.ctl("top", "--once").stdout
+    tap.check("a minute:" in text and "HELD BY" in text and "\x1b" not in text,
+              "in plain lines where there is no terminal", text)
+    refused(world, ("top", "--interval", "0"), "1..3600", 2)
+    refused(world, ("workers", "all"), "one word too many", 2)
+    world.ctl("resume", check=True)
+
+
+def found(world, *flags):
+    """What doctor finds, by name; and its exit status."""
+    done = world.ctl("doctor", "--json", *flags)
+    return {row["finding"]: row for row in lines(done)}, done.returncode
+
+
+def check_doctor(world):
+    healthy, _ = found(world)
+    tap.equal(set(healthy) - {"setting"}, set(), "doctor finds nothing in a healthy fleet")
+    tap.check("fsync" in str(healthy.get("setting")), "but that this PostgreSQL may forget",
+              healthy)
+    world.workers[0].stop()
+    before = 1000 * 3600 * 2
+    now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    request = ("INSERT INTO request (request_id, content, tenant, mode, priority, warnings, body,"
+               " received_ms) VALUES (%s, '', 't', 1, 5, '[]', '{}', 1) RETURNING id")
+    task = ("INSERT INTO task SELECT (jsonb_populate_record(null::task, to_jsonb(c) || "
+            "%s::jsonb)).* FROM closed c LIMIT 1 RETURNING id")
+    at = world.query(f"SELECT {now}")[0][0] - before
+
+    def add(name, **columns):
+        number = world.query(request, name)[0][0]
+        world.query(task, json.dumps({"id": number, "event": None, "provider_task_id": "",
+                                      "owner": 0, **columns}))
+    world.query(request, "lost.1")
+    add("bare.1", state=5, settled_ms=at)
+    add("doubt.1", state=1, doubt=True, last_sent_ms=at)
+    add("deadline.1", state=2, deadline_ms=at, takeovers=30)
+    add("ready.1", state=3, result=json.dumps([{"url": "x", "expires_at": at}]))
+    add("later.1", state=9)
+    stolen = world.query("SELECT provider_task_id FROM closed WHERE provider_task_id <> '' "
+                         "LIMIT 1")[0][0]
+    add("stolen.1", state=6, provider_task_id=stolen)
+    world.query("INSERT INTO waiting (id, priority, fence, version, submission, tries, "
+                "received_ms, deadline_ms, not_before_ms, first_sent_ms, last_sent_ms, account,"
+                " doubt) SELECT id, 5, 1, 1, 0, 0, 1, 0, 0, 1, 0, '', true FROM closed LIMIT 1 "
+                "RETURNING 1")
+    world.query("DELETE FROM request WHERE id = (SELECT id FROM task WHERE state = 3) RETURNING 1")
+    world.query("UPDATE closed SET event = NULL WHERE id = (SELECT max(id) FROM closed) "
+                "RETURNING 1")
+    world.query("UPDATE closed SET kind = 9 - kind WHERE id = (SELECT max(id) FROM closed "
+                "WHERE kind = 0 AND event IS NOT NULL) RETURNING 1")
+    world.query("UPDATE closed SET kind = 7, provider_task_id = '' WHERE id = (SELECT min(id) "
+                "FROM closed WHERE kind > 0) RETURNING 1")
+    world.query(f"INSERT INTO cancel SELECT id, {at} FROM task WHERE state = 2 RETURNING 1")
+    world.ctl("pause", "hands off", check=True)
+    sick, status = found(world)
+    wanted = {"lost", "no_end", "untold", "doubt", "overdue", "suspect", "expiry", "unreadable",
+              "same_task", "twice", "rewound", "no_request", "no_event", "other_event",
+              "unknown", "cancel", "hold", "no_worker"}
+    tap.equal((set(sick) - {"setting"}, status), (wanted, 1), "each thing that is wrong is found")
+    tap.check(sick["lost"]["of"] == ["lost.1"] and sick["lost"]["level"] == "fault"
+              and "hands off" in sick["hold"]["of"][0] and sick["hold"]["level"] == "warning"
+              and all(row["do"] for row in sick.values()), "with whom, and what to do", sick)
+    text = world.ctl("doctor").stdout
+    tap.check("fault    lost: " in text and "-> " in text and "warnings" in text, "in words", text)
+    few, _ = found(world, "--rows", "0")
+    tap.check("lost" not in few and "doubt" in few, "--rows bounds what is looked through", few)
+    away = world.ctl("doctor", env=world.environment(DATABASE_URL="postgresql://127.0.0.1:1/x"))
+    tap.equal((away.returncode, away.stdout), (2, ""), "status 2 where it can't look", away.stderr)
+    lonely = world.ctl("doctor", "--json", env=world.environment(
+        KAFKA_EVENT_TOPIC="no.such.topic", KAFKA_CONF_ALLOW_AUTO_CREATE_TOPICS="false"))
+    tap.check("no.such.topic" in str([row for row in lines(lonely)
+                                      if row["finding"].startswith("topic")]),
+              "a topic that is missing", lonely.stdout, lonely.stderr)
+    refused(world, ("doctor", "--rows", "many"), "0..", 2)
+
+
 def main():
     with World() as world:
         check_rejected(world)
+        check_pause(world)
+        check_cancel_many(world)
+        check_retry_many(world)
+        check_announce(world)
+        check_workers(world)
+        check_doctor(world)
 
 
 tap.run(main)

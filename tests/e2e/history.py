@@ -86,6 +86,28 @@ def rejected(world, reader, request_id):
     return wait_for(come, 30, f"{request_id} is rejected")
 
 
+def check_prune(world):
+    """By hand what the workers' lane does: the youngest end, with nobody there."""
+    for flags, words in (((), "HISTORY_DAYS is 0"), (("--before", "soon"), "90s"),
+                         (("--before", "2100-01-01"), "future"), (("now",), "word too many")):
+        done = world.ctl("prune", *flags)
+        tap.check(done.returncode == 2 and words in done.stderr, f"prune {flags}: refused", done)
+    before = by_kind(world)
+    left = world.query("SELECT count(*) FROM closed")[0][0]
+    dry = world.ctl("prune", "--before", "1s", "--dry-run")
+    tap.check(f"would prune the history of {left} request" in dry.stdout
+              and world.query("SELECT count(*) FROM closed")[0][0] == left,
+              "prune --dry-run counts and takes nothing", dry)
+    none = world.ctl("prune", "--yes", env=world.environment(HISTORY_DAYS="30"))
+    tap.check(none.returncode == 0 and "nothing ended before" in none.stdout,
+              "beyond HISTORY_DAYS there is nothing", none)
+    done = world.ctl("prune", "--before", "1s", "--yes", "--json")
+    tap.equal((done.returncode, json_lines(done)[0]["pruned"]), (0, left), "prune takes them",
+              done.stderr)
+    tap.equal((shown(world, "show", "young").get("state"), by_kind(world)), ("pruned", before),
+              "and what stats counts stays")
+
+
 def main():
     with World(workers=0, latency="0.1") as world:
         reader = world.reader("rejected")
@@ -150,6 +172,7 @@ def main():
                   "a topic that is read again buys nothing, whatever the settings say now")
         tap.equal(len(world.ledger()["tasks"]), bought, "nothing was bought again")
         worker.stop()
+        check_prune(world)
 
 
 tap.run(main)

@@ -25,8 +25,12 @@ is_hardened() {
 files_of() { (cd "$prefix" && find . -type f | sort); }
 
 tap_check "it installs" installs
-tap_check "there are the three commands and nothing else" tap_empty "$(diff \
-    <(printf './bin/%s\n' pixverse-ctl pixverse-sim pixverse-worker) <(files_of))"
+tap_check "there are the three commands, completion, the page, and nothing else" \
+    tap_empty "$(diff <(printf './%s\n' bin/pixverse-{ctl,sim,worker} \
+        share/bash-completion/completions/pixverse-ctl \
+        share/fish/vendor_completions.d/pixverse-ctl.fish \
+        share/man/man1/pixverse-ctl.1 \
+        share/zsh/site-functions/_pixverse-ctl) <(files_of))"
 for command in pixverse-worker pixverse-ctl pixverse-sim; do
     tap_check "$command --help" runs "$command" --help
     tap_check "$command names no folder of the build" \
@@ -35,6 +39,70 @@ for command in pixverse-worker pixverse-ctl pixverse-sim; do
     tap_check "$command keeps its asserts" \
         bash -c "nm -D '$prefix/bin/$command' | grep -q __assert_fail"
 done
+
+# --- completion and the man page ---------------------------------------------
+
+share=$prefix/share
+bash_file=$share/bash-completion/completions/pixverse-ctl
+commands=$(runs pixverse-ctl --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+
+flags_of() { # COMMAND
+    runs pixverse-ctl "$1" --help | grep -oE '^  --[a-z-]+' | tr -d ' '
+}
+
+# What bash offers behind these words.
+offers() { # WORD...
+    bash --norc -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        _pixverse_ctl; printf "%s\n" "${COMPREPLY[@]}"' - "$bash_file" "$@"
+}
+
+# Flags that one of the four does not know, by command.
+unknown_flags() {
+    local command flag
+    for command in $commands; do
+        for flag in $(flags_of "$command"); do
+            offers pixverse-ctl "$command" "$flag" | grep -qxe "$flag" ||
+                echo "bash: $command $flag"
+            sed -n "/^    $command)/,/;;/p" "$share/zsh/site-functions/_pixverse-ctl" |
+                grep -qe "'[*]*$flag[=[]" || echo "zsh: $command $flag"
+            grep -qe "from $command' -l ${flag#--} " \
+                "$share/fish/vendor_completions.d/pixverse-ctl.fish" || echo "fish: $command $flag"
+            sed -n "/^\.SS $command\$/,/^\.S[SH]/p" "$share/man/man1/pixverse-ctl.1" |
+                tr -d '\\' | grep -qe "^fB$flag" || echo "man: $command $flag"
+        done
+    done
+}
+
+is_offered() { # EXPECTED WORD...
+    local expected=$1
+    shift
+    offers "$@" | grep -qxe "$expected"
+}
+
+tap_check "the tables name at least twenty commands" test "$(wc -w <<<"$commands")" -ge 20
+tap_check "every flag of every command is in the completions and the page" \
+    tap_empty "$(unknown_flags)"
+tap_check "bash: commands" is_offered announce pixverse-ctl an
+tap_check "bash: states" is_offered queued pixverse-ctl list --state q
+tap_check "bash: states behind =" is_offered queued pixverse-ctl list --state = q
+tap_check "bash: kinds" is_offered timed_out pixverse-ctl retry --kind ti
+tap_check "bash: what a switch may be" is_offered false pixverse-ctl submit --audio = f
+tap_check "bash: a switch alone takes no word" is_offered --json pixverse-ctl submit --audio --j
+tap_check "bash: verbs" is_offered replay pixverse-ctl rejected re
+tap_check "bash: a value of one's own is not guessed" \
+    tap_empty "$(offers pixverse-ctl list --tenant --)"
+tap_check "bash loads it" bash --norc -ec ". '$bash_file'; complete -p pixverse-ctl"
+tap_check "zsh loads it" zsh -fc "autoload -U compinit; compinit -D -u; \
+    . '$share/zsh/site-functions/_pixverse-ctl' && [[ \$_comps[pixverse-ctl] = _pixverse_ctl ]]"
+tap_check "fish offers what it says" bash -c "fish --no-config -c \
+    'source $share/fish/vendor_completions.d/pixverse-ctl.fish; \
+     complete -C \"pixverse-ctl list --state q\"' | grep -q queued"
+tap_check "mandoc finds nothing in the page" tap_empty \
+    "$(mandoc -T lint -W warning "$share/man/man1/pixverse-ctl.1")"
+tap_check "the page shows what it is" bash -c \
+    "mandoc -T utf8 '$share/man/man1/pixverse-ctl.1' | col -b | grep -q 'announce REQUEST-ID'"
+tap_check "it needs no settings" runs pixverse-ctl completion bash
+
 tap_check "pixverse-worker version" runs pixverse-worker version
 tap_check "pixverse-worker run without a key is a fault of settings" \
     bash -c "env -i '$prefix/bin/pixverse-worker' run; [ \$? -eq 2 ]"

@@ -12,13 +12,9 @@
 const char *request_reject_name(enum request_reject reject)
 {
     static const char *const names[] = {
-        [REQUEST_NAMED] = "",
-        [REQUEST_NOT_JSON] = "not_json",
-        [REQUEST_TOO_LARGE] = "too_large",
-        [REQUEST_NO_REQUEST_ID] = "no_request_id",
-        [REQUEST_BAD_REQUEST_ID] = "bad_request_id",
-        [REQUEST_ID_REUSED] = "request_id_reused",
-        [REQUEST_TOO_OLD] = "too_old",
+#define X(name, text) [name] = (text),
+        REQUEST_REJECTS(X)
+#undef X
     };
     assert((size_t)reject < sizeof names / sizeof *names);
     return names[reject];

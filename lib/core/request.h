@@ -19,14 +19,20 @@
 #define REQUEST_BYTES_MAX (1 << 20)
 
 /** Why a message names no request; the `error` header of the rejected topic. */
+#define REQUEST_REJECTS(X)                                                     \
+    X(REQUEST_NAMED, "") /* not rejected: it has a usable id */                \
+    X(REQUEST_NOT_JSON, "not_json")                                            \
+    X(REQUEST_TOO_LARGE, "too_large")                                          \
+    X(REQUEST_NO_REQUEST_ID, "no_request_id")                                  \
+    X(REQUEST_BAD_REQUEST_ID, "bad_request_id")                                \
+    X(REQUEST_ID_REUSED, "request_id_reused") /* found by the store */         \
+    X(REQUEST_TOO_OLD, "too_old")             /* found by the store */
+
 enum request_reject {
-    REQUEST_NAMED,          /* not rejected: it has a usable id */
-    REQUEST_NOT_JSON,       /* not_json */
-    REQUEST_TOO_LARGE,      /* too_large */
-    REQUEST_NO_REQUEST_ID,  /* no_request_id */
-    REQUEST_BAD_REQUEST_ID, /* bad_request_id */
-    REQUEST_ID_REUSED,      /* request_id_reused: found by the store */
-    REQUEST_TOO_OLD,        /* too_old: found by the store */
+#define X(name, text) name,
+    REQUEST_REJECTS(X)
+#undef X
+        REQUEST_REJECTS_LEN
 };
 
 /** All slices live in the arena that request_read() was given. */

@@ -3,19 +3,29 @@
  * verdict a line on standard output.
  *
  *   {"reject":"","mode":"…","faults":[…],"warnings":[…],"body":{…}}
+ *   {"reject":"not_json","why":"line 1, byte 2: …"}
+ *
+ * With --words: the words of its tables,
+ * {"modes":[…],"kinds":[…],"rejects":[…]}.
  */
 
 #include "base/buf.h"
 #include "core/request.h"
+#include "core/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void write_verdict(const struct request *request, struct arena *arena,
                           struct buf *out)
 {
     buf_add_text(out, "{\"reject\":");
     buf_add_json(out, str_of(request_reject_name(request->reject)));
+    if (request->why.len) {
+        buf_add_text(out, ",\"why\":");
+        buf_add_json(out, request->why);
+    }
     if (request->reject == REQUEST_NAMED) {
         buf_add_text(out, ",\"mode\":");
         buf_add_json(out, str_of(request_mode_name(request->mode)));
@@ -35,8 +45,55 @@ static void write_verdict(const struct request *request, struct arena *arena,
     buf_add_text(out, "}\n");
 }
 
-int main(void)
+static const char *const modes[] = {
+#define X(name, text) text,
+    REQUEST_MODES(X)
+#undef X
+};
+static const char *const kinds[] = {
+#define X(name, text) text,
+    FAILURE_KINDS(X)
+#undef X
+};
+static const char *const rejects[] = {
+#define X(name, text) text,
+    REQUEST_REJECTS(X)
+#undef X
+};
+
+static void print_words(const char *name, const char *const *words, size_t len)
 {
+    const char *before = "";
+    printf("\"%s\":[", name);
+    for (size_t i = 0; i < len; i++) {
+        if (words[i][0]) { /* the first of each table is none */
+            printf("%s\"%s\"", before, words[i]);
+            before = ",";
+        }
+    }
+    printf("]");
+}
+
+#define PRINT_WORDS(words)                                                     \
+    print_words(#words, words, sizeof words / sizeof *words)
+
+static int tell_words(void)
+{
+    printf("{");
+    PRINT_WORDS(modes);
+    printf(",");
+    PRINT_WORDS(kinds);
+    printf(",");
+    PRINT_WORDS(rejects);
+    printf("}\n");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--words") == 0) {
+        return tell_words();
+    }
     char *line = NULL;
     size_t size = 0;
     struct buf out;

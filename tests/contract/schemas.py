@@ -162,7 +162,7 @@ def resolve(document, ref):
 
 def check_asyncapi():
     document = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text())
-    tap.equal(document["asyncapi"], "3.0.0", "asyncapi.yaml is AsyncAPI 3.0")
+    tap.equal(document["asyncapi"], "3.1.0", "asyncapi.yaml is AsyncAPI 3.1")
     broken = []
     used = set()
     for at, ref in refs(document):

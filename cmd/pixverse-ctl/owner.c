@@ -32,8 +32,7 @@ static void on_reply(void *context, const struct reply *reply)
 
 static void ask(struct question *q, const char *url)
 {
-    const struct http_options options = {.connections_max = 1,
-                                         .at_once_max = 1};
+    const struct http_options options = {.connections_max = 1};
     const struct exchange exchange = {.method = EXCHANGE_GET,
                                       .url = str_of(url)};
     struct err err = {0};

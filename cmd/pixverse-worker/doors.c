@@ -59,10 +59,8 @@ static bool open_consumer(struct doors *d, const struct settings *s,
 static bool open_http(struct doors *d, const struct settings *s,
                       struct err *err)
 {
-    const struct http_options once = {
+    const struct http_options submissions = {
         .connections_max = (int)s->submits_max,
-        .at_once_max = (int)s->submits_max,
-        .once = true,
     };
     const struct poller_options polls = {
         .connections_max = (int)s->poll_connections_max,
@@ -71,7 +69,7 @@ static bool open_http(struct doors *d, const struct settings *s,
         .allow_private = s->download_private,
         .bytes_max = s->video_max_bytes,
     };
-    d->edges.submit_http = http_open(d->edges.loop, &once, err);
+    d->edges.submit_http = http_open(d->edges.loop, &submissions, err);
     d->edges.poller =
         d->edges.submit_http ? poller_open(d->edges.loop, &polls, err) : NULL;
     d->edges.fetcher =

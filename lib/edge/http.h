@@ -6,19 +6,16 @@
 #include "edge/loop.h"
 
 /**
- * Short exchanges with an HTTP server: submissions over an instance that sends
- * each exactly once, polls over one that may ask again and keeps connections.
+ * Short exchanges with an HTTP server, each sent exactly once: a hidden second
+ * send is cut off. One goes over a connection that answered less than 2 s ago
+ * and isn't closed, as far as a look tells, or over a fresh one. After one that
+ * closed instead of an answer all are fresh for ten minutes.
  */
 struct http;
 
 struct http_options {
-    int connections_max; /* at most 32: libcurl slows down above it */
-    int at_once_max;     /* exchanges under way; more wait in order */
-    /* Each leaves once, and a hidden second send is cut off: over a connection
-     * that answered less than 2 s ago and isn't closed, as far as a look tells,
-     * or a fresh one. After one that closed instead of an answer all are fresh
-     * for ten minutes. */
-    bool once;
+    /* Each carries one exchange at a time; more wait in order. */
+    int connections_max;
     const char *ca_file; /* null: the system's */
 };
 

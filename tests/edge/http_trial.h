@@ -86,14 +86,11 @@ static inline void wait_for(int replies)
     loop_timer_free(limit);
 }
 
-static inline void open_http(bool once, int connections, int at_once,
-                             const char *ca_file)
+static inline void open_http(int connections, const char *ca_file)
 {
     struct err err = {0};
     const struct http_options options = {
         .connections_max = connections,
-        .at_once_max = at_once,
-        .once = once,
         .ca_file = ca_file,
     };
     http = http_open(loop, &options, &err);

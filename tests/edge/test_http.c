@@ -10,7 +10,7 @@ TEST(http_send__post__sends_and_brings_all)
                     "Content-Type: application/json; charset=utf-8\r\n"
                     "Idempotency-Replayed: true\r\n"
                     "Content-Length: 13\r\n\r\n{\"error\":{}}\n");
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/v1/x?a=1"), "{\"prompt\":\"x\"}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
@@ -34,7 +34,7 @@ TEST(http_send__post__sends_and_brings_all)
 TEST(http_send__get_without_key__sends_neither_key_nor_body)
 {
     web = web_start(serve_ok, NULL);
-    open_http(false, 4, 4, NULL);
+    open_http(4, NULL);
     const struct exchange exchange = {.method = EXCHANGE_GET,
                                       .url = str_of(url_of("/x"))};
     assert_true(send_it(&exchange, 5000, NULL, answers));
@@ -51,7 +51,7 @@ TEST(http_send__get_without_key__sends_neither_key_nor_body)
 TEST(http_send__another_key_later__sends_that_one)
 {
     web = web_start(serve_ok, NULL);
-    open_http(false, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(get(url_of("/x"), 5000, &answers[0]));
     wait_for(1);
     const struct exchange exchange = {.method = EXCHANGE_GET,
@@ -66,7 +66,7 @@ TEST(http_send__another_key_later__sends_that_one)
 TEST(http_send__exchange_changed_at_once__sends_the_copy)
 {
     web = web_start(serve_ok, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     char body[] = "{\"n\":1}";
     char url[256];
     snprintf(url, sizeof url, "%s", url_of("/kept"));
@@ -82,7 +82,7 @@ TEST(http_send__redirect__is_the_reply)
 {
     web = web_start(serve_text, "HTTP/1.1 302 Found\r\nLocation: /y\r\n"
                                 "Content-Length: 0\r\n\r\n");
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
@@ -105,7 +105,7 @@ static bool serve_slowly(struct web *w, int fd, const char *request, int number)
 TEST(http_send__byte_by_byte__comes_whole)
 {
     web = web_start(serve_slowly, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 10000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
@@ -118,7 +118,7 @@ TEST(http_send__kept_connection_dies__one_post_only)
 {
     static atomic_int posts;
     web = web_start(serve_then_die, &posts);
-    open_http(true, 8, 8, NULL);
+    open_http(8, NULL);
     for (int i = 0; i < 8; i++) {
         assert_true(post(url_of("/warm"), "{}", 5000, &answers[i]));
     }
@@ -135,7 +135,7 @@ TEST(http_send__kept_connection_dies__one_post_only)
 TEST(http_send__reset_instead_of_a_reply__one_post_only)
 {
     web = web_start(serve_reset, NULL);
-    open_http(true, 8, 8, NULL);
+    open_http(8, NULL);
     assert_true(post(url_of("/pay"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
@@ -149,7 +149,7 @@ TEST(http_send__nothing_listens__is_unreached_and_not_sent)
 {
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", web_free_port());
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url, "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_UNREACHED);
@@ -159,7 +159,7 @@ TEST(http_send__nothing_listens__is_unreached_and_not_sent)
 
 TEST(http_send__no_such_host__is_unresolved_and_not_sent)
 {
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post("http://no-such-host.invalid/", "{}", 8000, answers));
     wait_for(1);
     /* Where no name server answers, the resolver's own patience decides. */
@@ -191,7 +191,7 @@ TEST(http_send__server_without_tls__is_unreached_and_not_sent)
     getsockname(listener, (struct sockaddr *)&address, &len);
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", ntohs(address.sin_port));
     pthread_create(&thread, NULL, say_no_tls, &listener);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url, "{}", 5000, answers));
     wait_for(1);
     pthread_join(thread, NULL);
@@ -209,7 +209,7 @@ static bool never(void *context)
 TEST(http_send__may_send_says_no__nothing_leaves)
 {
     web = web_start(serve_ok, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     const struct exchange exchange = {.method = EXCHANGE_POST,
                                       .url = str_of(url_of("/x")),
                                       .body = STR("{}")};
@@ -222,7 +222,7 @@ TEST(http_send__may_send_says_no__nothing_leaves)
 
 TEST(http_send__bad_urls_and_headers__are_refused)
 {
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_false(get("ftp://127.0.0.1/", 1000, answers));
     assert_false(get("file:///etc/passwd", 1000, answers));
     assert_false(get("127.0.0.1", 1000, answers));
@@ -245,7 +245,7 @@ TEST(http_send__proxy_in_the_environment__goes_straight)
     web = web_start(serve_ok, NULL);
     setenv("http_proxy", proxy->url, 1);
     setenv("ALL_PROXY", proxy->url, 1);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     unsetenv("http_proxy");
@@ -268,12 +268,12 @@ TEST(http_send__certificate_of_a_stranger__is_untrusted)
         skip();
     }
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", port);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url, "{}", 5000, &answers[0]));
     wait_for(1);
     http_close(http);
     /* The same server is fine for one who trusts it. */
-    open_http(false, 4, 4, tls.cert);
+    open_http(4, tls.cert);
     assert_true(get(url, 5000, &answers[1]));
     assert_true(get(url, 5000, &answers[2]));
     wait_for(3);

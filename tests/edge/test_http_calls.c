@@ -8,9 +8,9 @@
 
 /*
  * Each call of libcurl's that needs memory, and those of libuv's that watch its
- * sockets, fails at each of some times, in a door for submissions and in one
- * for polls: a reply comes once or the start says why not, `sent` is never less
- * than the truth, and the next exchange works.
+ * sockets, fails at each of some times, of a POST and of a GET: a reply comes
+ * once or the start says why not, `sent` is never less than the truth, and the
+ * next exchange works.
  */
 
 /* clang-format off */
@@ -33,11 +33,10 @@ static const char *const calls[] = {
 
 #define TIMEOUT_MS 1000
 
-static bool open_struck(bool once)
+static bool open_struck(void)
 {
     struct err err = {0};
-    const struct http_options options = {
-        .connections_max = 4, .at_once_max = 4, .once = once};
+    const struct http_options options = {.connections_max = 4};
     http = http_open(loop, &options, &err);
     assert_true(http || (err.kind == ERR_FATAL && err.text[0]));
     return http != NULL;
@@ -69,17 +68,17 @@ static bool exchange(bool post, struct answer *answer)
     return true;
 }
 
-static bool one(const char *call, int nth, bool once)
+static bool one(const char *call, int nth, bool post)
 {
     struct answer answer;
     int before = atomic_load(&web->requests);
     strike(call, nth);
-    if (!open_struck(once)) {
+    if (!open_struck()) {
         assert_true(struck());
-        assert_true(open_struck(once));
+        assert_true(open_struck());
     }
     for (int i = 0; i < 2; i++) {
-        if (exchange(once, &answer) && answer.end != REPLY_WHOLE) {
+        if (exchange(post, &answer) && answer.end != REPLY_WHOLE) {
             int arrived = atomic_load(&web->requests) - before - i;
             assert_true(answer.why[0]);
             assert_true(answer.sent || arrived <= 0);
@@ -87,7 +86,7 @@ static bool one(const char *call, int nth, bool once)
     }
     bool hit = struck();
     for (int i = 0; i < 2; i++) {
-        assert_true(exchange(once, &answer));
+        assert_true(exchange(post, &answer));
         assert_int_equal(answer.end, REPLY_WHOLE);
     }
     assert_true(atomic_load(&web->requests) - before <= 4);
@@ -100,9 +99,9 @@ TEST(any_call_fails__one_reply_comes__and_the_next_works)
 {
     web = web_start(serve_ok, NULL);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
-        for (int once = 0; once < 2; once++) {
+        for (int post = 0; post < 2; post++) {
             int hits = 0;
-            while (hits < 8 && one(calls[c], hits + 1, once)) {
+            while (hits < 8 && one(calls[c], hits + 1, post)) {
                 hits++;
             }
             print_message("%s failed %d times\n", calls[c], hits);
@@ -115,8 +114,7 @@ TEST(any_call_fails__one_reply_comes__and_the_next_works)
 TEST(one_that_waited_fails_to_start__its_reply_comes)
 {
     struct err err = {0};
-    const struct http_options options = {.connections_max = 1,
-                                         .at_once_max = 1};
+    const struct http_options options = {.connections_max = 1};
     web = web_start(serve_ok, NULL);
     const struct exchange get = {.url = str_of(url_of("/"))};
     http = http_open(loop, &options, &err);

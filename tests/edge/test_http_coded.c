@@ -45,7 +45,7 @@ static void ask(struct coded_reply *reply)
 {
     if (!web) {
         web = web_start(serve_coded, NULL);
-        open_http(false, 4, 4, NULL);
+        open_http(4, NULL);
     }
     web->context = reply;
     bodies[bodies_len++] = reply->body.bytes;

@@ -7,7 +7,7 @@
 TEST(http_send__no_reply_in_time__is_timed_out_and_sent)
 {
     web = web_start(serve_never, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 200, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
@@ -28,7 +28,7 @@ static bool serve_while_stopped(struct web *w, int fd, const char *request,
 TEST(http_send__the_process_stands_still__the_reply_is_read)
 {
     web = web_start(serve_while_stopped, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 1500, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
@@ -36,10 +36,10 @@ TEST(http_send__the_process_stands_still__the_reply_is_read)
     assert_int_equal(web->requests, 1);
 }
 
-TEST(http_send__a_poll_stands_still__the_reply_is_read)
+TEST(http_send__a_get_stands_still__the_reply_is_read)
 {
     web = web_start(serve_while_stopped, NULL);
-    open_http(false, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(get(url_of("/x"), 1500, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
@@ -57,7 +57,7 @@ static bool serve_first_never(struct web *w, int fd, const char *request,
 TEST(http_send__several_in_time_and_not__each_ends_once)
 {
     web = web_start(serve_first_never, NULL);
-    open_http(true, 4, 2, NULL);
+    open_http(2, NULL);
     for (int i = 0; i < 6; i++) {
         assert_true(
             post(url_of(i ? "/quick" : "/never"), "{}", 400, &answers[i]));
@@ -74,7 +74,7 @@ TEST(http_send__several_in_time_and_not__each_ends_once)
 TEST(http_send__close_without_a_byte__is_broken_and_sent)
 {
     web = web_start(serve_nothing, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
@@ -86,7 +86,7 @@ TEST(http_send__close_in_mid_body__is_broken)
 {
     web = web_start(serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
                                 "{\"code\":200,");
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
@@ -98,7 +98,7 @@ TEST(http_send__chunks_cut_short__is_broken)
     web = web_start(serve_text,
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "5\r\n{\"a\":\r\n5\r\n1");
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
@@ -130,7 +130,7 @@ static bool serve_and_reset(struct web *w, int fd, const char *request,
 TEST(http_send__reply_and_then_a_reset__is_whole)
 {
     web = web_start(serve_and_reset, NULL);
-    open_http(true, 8, 8, NULL);
+    open_http(8, NULL);
     for (int i = 0; i < 60; i++) {
         assert_true(post(url_of("/x"), "{}", 5000, &answers[i]));
     }
@@ -146,7 +146,7 @@ TEST(http_send__reply_and_then_a_reset__is_whole)
 TEST(http_send__no_http__is_broken)
 {
     web = web_start(serve_garbage, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
@@ -179,7 +179,7 @@ TEST(http_send__body_at_and_over_the_limit__is_whole_and_too_large)
 {
     static size_t len = 1 << 20;
     web = web_start(serve_bytes, &len);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(get(url_of("/x"), 5000, &answers[0]));
     assert_true(get(url_of("/chunked"), 5000, &answers[1]));
     wait_for(2);
@@ -217,7 +217,7 @@ static bool serve_headers(struct web *w, int fd, const char *request,
 TEST(http_send__flood_of_headers__is_broken)
 {
     web = web_start(serve_headers, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
@@ -231,7 +231,7 @@ TEST(http_send__after_a_broken_one__starts_afresh)
                                 "Idempotency-Replayed: true\r\n"
                                 "Content-Type: a/b\r\n"
                                 "Content-Length: 100\r\n\r\nrest");
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_true(post(url_of("/x"), "{}", 5000, &answers[0]));
     wait_for(1);
     web->context = "HTTP/1.1 204 No\r\n\r\n";
@@ -265,7 +265,7 @@ TEST(http_send__more_than_at_once__go_in_order)
 {
     static atomic_int wrong;
     web = web_start(serve_in_order, &wrong);
-    open_http(false, 4, 1, NULL);
+    open_http(1, NULL);
     for (int i = 0; i < 20; i++) {
         char path[16];
         snprintf(path, sizeof path, "/%d", i);
@@ -280,7 +280,6 @@ TEST(http_send__more_than_at_once__go_in_order)
     }
     assert_int_equal(wrong, 0);
     assert_int_equal(http_under_way(http), 0);
-    assert_int_equal(web->connections, 1);
 }
 
 static bool serve_first_late(struct web *w, int fd, const char *request,
@@ -297,7 +296,7 @@ static bool serve_first_late(struct web *w, int fd, const char *request,
 TEST(http_send__waits_for_a_slot__its_time_does_not_run)
 {
     web = web_start(serve_first_late, NULL);
-    open_http(false, 1, 1, NULL);
+    open_http(1, NULL);
     assert_true(get(url_of("/slow"), 5000, &answers[0]));
     assert_true(get(url_of("/quick"), 200, &answers[1]));
     wait_for(2);
@@ -307,7 +306,7 @@ TEST(http_send__waits_for_a_slot__its_time_does_not_run)
 TEST(http_send__hundreds_at_once__over_few_connections)
 {
     web = web_start(serve_ok, NULL);
-    open_http(false, 8, 1000, NULL);
+    open_http(8, NULL);
     static struct answer many[500];
     memset(many, 0, sizeof many);
     for (int i = 0; i < 500; i++) {
@@ -318,7 +317,7 @@ TEST(http_send__hundreds_at_once__over_few_connections)
         assert_int_equal(many[i].calls, 1);
         assert_int_equal(many[i].end, REPLY_WHOLE);
     }
-    assert_in_range(web->connections, 1, 8);
+    assert_in_range(web->connections, 1, 100); /* too old after 2 s */
 }
 
 static int chain_left;
@@ -341,43 +340,19 @@ TEST(http_send__from_on_reply__goes_on)
 {
     struct err err = {0};
     web = web_start(serve_ok, NULL);
-    open_http(false, 1, 1, NULL);
+    open_http(1, NULL);
     chain_left = 50;
     const struct exchange exchange = {.method = EXCHANGE_GET,
                                       .url = str_of(url_of("/x"))};
     assert_true(http_send(http, &exchange, 5000, NULL, send_next, NULL, &err));
     loop_run(loop);
     assert_int_equal(chain_left, 0);
-    assert_int_equal(web->connections, 1);
-}
-
-/** A kept connection that the server has closed meanwhile is no failure. */
-static bool serve_and_close(struct web *w, int fd, const char *request,
-                            int number)
-{
-    (void)w;
-    (void)request;
-    (void)number;
-    web_say(fd, OK_JSON);
-    return false;
-}
-
-TEST(http_send__kept_connection_closed_meanwhile__get_comes_whole)
-{
-    web = web_start(serve_and_close, NULL);
-    open_http(false, 4, 4, NULL);
-    for (int i = 0; i < 10; i++) {
-        assert_true(get(url_of("/x"), 5000, &answers[i]));
-        wait_for(i + 1);
-        web_sleep_ms(5);
-        assert_int_equal(answers[i].end, REPLY_WHOLE);
-    }
 }
 
 TEST(http_close__in_mid_flight__ends_each_once)
 {
     web = web_start(serve_never, NULL);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     for (int i = 0; i < 10; i++) {
         assert_true(post(url_of("/x"), "{}", 5000, &answers[i]));
     }

@@ -185,7 +185,7 @@ TEST(post__over_a_connection_that_dies__is_sent_once)
         script = (struct script){.way = way};
         print_message("way %d\n", (int)way);
         web = web_start(serve_script, &script);
-        open_http(true, 4, 4, NULL);
+        open_http(4, NULL);
         warm();
         const struct answer *answer = pay(url_of("/pay"), may);
         assert_int_equal(answer->end,
@@ -217,7 +217,7 @@ TEST(post__after_one_died__has_a_connection_of_its_own)
     static struct script script;
     script = (struct script){.way = WAY_CLOSE};
     web = web_start(serve_script, &script);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     do {
         warm();
         assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
@@ -239,7 +239,7 @@ TEST(post__over_one_that_dies_fresh__goes_on_using_others)
     static struct script script;
     script = (struct script){.way = WAY_CLOSE};
     web = web_start(serve_script, &script);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
     assert_true(answers->sent);
     warm();
@@ -316,7 +316,7 @@ TEST(post__where_the_look_finds_something__is_fresh)
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
         print_message("way %zu\n", way);
         web = web_start(ways[way], NULL);
-        open_http(true, 4, 4, NULL);
+        open_http(4, NULL);
         for (int i = 0; i < 8; i++) {
             pay_well("/pay");
             assert_int_equal(web->connections, i + 1);
@@ -339,7 +339,7 @@ TEST(post__gate_shut__leaves_nothing_on_a_warm_one)
     static struct script script;
     script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     warm();
     const struct answer *answer = pay(url_of("/pay"), may_not);
     assert_int_equal(answer->end, REPLY_CANCELLED);
@@ -357,7 +357,7 @@ TEST(post__two_seconds_later__is_fresh)
     static struct script script;
     script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     warm();
     const int before = web->connections;
     later_ms = 2000;
@@ -371,7 +371,7 @@ TEST(connection__unused__is_closed)
     static struct script script;
     script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     warm();
     const int64_t began_ms = now_ms();
     while (open_fds() > 0 && now_ms() - began_ms < LIMIT_MS) {
@@ -386,7 +386,7 @@ TEST(post__beside_a_busy_one__is_over_no_old_one)
     static struct script script;
     script = (struct script){.way = WAY_ANSWER};
     web = web_start(serve_script, &script);
-    open_http(true, 4, 4, NULL);
+    open_http(4, NULL);
     for (int i = 0; i < 2; i++) {
         assert_true(post(url_of("/pair"), "{}", 10000, &answers[i]));
     }
@@ -405,6 +405,79 @@ TEST(post__beside_a_busy_one__is_over_no_old_one)
     assert_true(web->connections >= 3);
 }
 
+static int64_t going_ms;
+
+/** In the course of an exchange: its connection isn't idle. */
+static bool may_as_time_goes(void *context)
+{
+    (void)context;
+    later_ms += going_ms;
+    return true;
+}
+
+static void pay_for(int64_t ms)
+{
+    const struct exchange exchange = {.method = EXCHANGE_POST,
+                                      .url = str_of(url_of("/pay")),
+                                      .body = STR("{}")};
+    memset(answers, 0, sizeof answers);
+    came = 0;
+    going_ms = ms;
+    assert_true(send_it(&exchange, 3600000, may_as_time_goes, answers));
+    wait_for(1);
+    assert_int_equal(answers->status, 200);
+}
+
+/** Names move, and whoever is behind one address changes. */
+TEST(connection__asked_for_ten_minutes__is_not_asked_on)
+{
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(4, NULL);
+    warm();
+    pay_for(570000);
+    warm(); /* no pool is left for another: this one is used again */
+    const int before = web->connections;
+    pay_for(31000);
+    assert_int_equal(web->connections, before);
+    pay_well("/pay");
+    assert_int_equal(web->connections, before + 1);
+    later_ms = 0;
+}
+
+/** Sockets of ours to that port, each of which the kernel gives up when what
+ * it sent is not acknowledged for a minute. */
+static int given_up_in_a_minute(int port)
+{
+    int found = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer;
+        socklen_t len = sizeof peer;
+        unsigned ms = 0;
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+            peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) {
+            continue;
+        }
+        len = sizeof ms;
+        assert_int_equal(
+            getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
+        assert_int_equal(ms, 60000);
+        found++;
+    }
+    return found;
+}
+
+TEST(post__nobody_acknowledges__ends_in_a_minute)
+{
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(4, NULL);
+    pay_well("/pay");
+    assert_int_equal(given_up_in_a_minute(web->port), 1);
+}
+
 TEST(post__over_tls__shakes_hands_once)
 {
     struct tls tls = {0};
@@ -413,7 +486,7 @@ TEST(post__over_tls__shakes_hands_once)
     assert_true(tls_start_nginx(&tls, port));
     struct line *line = line_start(port);
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
-    open_http(true, 4, 4, tls.cert);
+    open_http(4, tls.cert);
     bool again = false;
     for (int i = 0; i < 20 && !again; i++) {
         const int before = line->len;

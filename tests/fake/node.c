@@ -37,7 +37,7 @@ struct stage_options node_options(void)
 static void open_edges(struct node *node, const struct history_days *days)
 {
     struct err err;
-    const struct http_options http = {.connections_max = 32, .at_once_max = 99};
+    const struct http_options http = {.connections_max = 32};
     const struct poller_options polls = {.connections_max = 32};
     const struct fetcher_options fetcher = {.bytes_max = 1 << 20};
     const struct store_options store = {.lease_ms = 5000};

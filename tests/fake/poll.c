@@ -13,8 +13,8 @@ struct poller *poller_open(struct loop *loop,
                            const struct poller_options *options,
                            struct err *err)
 {
-    const struct http_options http = {
-        .connections_max = options->connections_max, .at_once_max = 99};
+    const struct http_options http = {.connections_max =
+                                          options->connections_max};
     assert(options->connections_max >= 1);
     return (struct poller *)http_open(loop, &http, err);
 }

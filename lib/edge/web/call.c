@@ -1,6 +1,7 @@
 #include "edge/web/call.h"
 
 #include "edge/web/decode.h"
+#include "edge/web/headers.h"
 #include "edge/web/plain.h"
 
 #include <assert.h>
@@ -24,7 +25,7 @@ struct http_call *http_call_new(struct http *http)
 
 bool http_call_fill(struct http_call *call, const struct exchange *exchange)
 {
-    assert(!call->url && !call->body);
+    assert(!call->url && !call->body && !call->headers);
     call->post = exchange->method == EXCHANGE_POST;
     call->url = strndup(exchange->url.at, exchange->url.len);
     if (call->post) {
@@ -34,7 +35,9 @@ bool http_call_fill(struct http_call *call, const struct exchange *exchange)
             memcpy(call->body, exchange->body.at, exchange->body.len);
         }
     }
-    return call->url && (!call->post || call->body);
+    call->headers =
+        http_headers(exchange->bearer, exchange->idempotency_key, call->post);
+    return call->url && call->headers && (!call->post || call->body);
 }
 
 void http_call_clear(struct http_call *call)

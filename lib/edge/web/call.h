@@ -23,7 +23,7 @@ struct http_call {
     struct list link; /* in http.free, .waiting or .active */
     struct http *http;
     struct web_call web;
-    struct curl_slist *headers; /* its own; null: the shared ones */
+    struct curl_slist *headers;
     char *url;
     char *body; /* POST; owned */
     size_t body_len;
@@ -40,7 +40,7 @@ struct http_call {
 
 struct http_call *http_call_new(struct http *http); /* null: no memory */
 
-/** Copies what the exchange says, but for its headers; false: no memory. */
+/** Copies what the exchange says; false: no memory. */
 bool http_call_fill(struct http_call *call, const struct exchange *exchange);
 
 /** Forgets the exchange, keeps memory for the next. */

@@ -33,7 +33,6 @@ struct web_client {
     CURL *idle[HANDLES_KEPT];
     int idle_len;
     int64_t fresh_until_ms; /* boot clock; 0: connections are used again */
-    bool streams;
 };
 
 /* ---- handles ---- */
@@ -47,8 +46,7 @@ static CURL *take_handle(struct web_client *client)
 static void give_handle(struct web_client *client, CURL *easy)
 {
     assert(easy);
-    if (web_handle_is_kept(&client->policy) &&
-        client->idle_len < HANDLES_KEPT) {
+    if (client->policy.once && client->idle_len < HANDLES_KEPT) {
         client->idle[client->idle_len++] = easy;
     } else {
         curl_easy_cleanup(easy);
@@ -102,18 +100,6 @@ static void doubt_reuse(struct web_call *call, enum reply_end end)
     }
 }
 
-/** A connection that carries many exchanges and spoils one may spoil all. One
- * of HTTP/1.1 is closed by libcurl itself, unless others are as dead as it. */
-static void doubt_connection(struct web_call *call, enum reply_end end)
-{
-    const struct web_client *client = call->client;
-    doubt_reuse(call, end);
-    if (client->policy.kept && call->sends > 0 && !call->refused &&
-        (end == REPLY_TIMED_OUT || (end == REPLY_BROKEN && client->streams))) {
-        web_pool_doubt(call->pool);
-    }
-}
-
 /** It is out of its pool. */
 static void end_call(struct web_call *call, enum reply_end end, const char *why)
 {
@@ -135,11 +121,6 @@ static void on_done(void *context, void *easy, int code)
     struct web_call *call = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
     assert(call->easy == easy);
-    if (code == CURLE_OK) {
-        long version = 0;
-        curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-        client->streams = version == CURL_HTTP_VERSION_2_0;
-    }
     enum reply_end end = call->gated ? REPLY_CANCELLED : end_of((CURLcode)code);
     if (call->policy->once && call->sends > 0 && is_about_connecting(end)) {
         /* It speaks of the connection that libcurl wanted for a second send. */
@@ -151,7 +132,7 @@ static void on_done(void *context, void *easy, int code)
                  "a connection that had answered before was closed without an "
                  "answer to this");
     }
-    doubt_connection(call, end);
+    doubt_reuse(call, end);
     end_call(call, end,
              call->error[0] ? call->error : curl_easy_strerror((CURLcode)code));
 }
@@ -233,7 +214,7 @@ static void on_clock(void *context)
         watch_clocks(call, now_ms);
         return;
     }
-    doubt_connection(call, REPLY_TIMED_OUT);
+    doubt_reuse(call, REPLY_TIMED_OUT);
     web_pool_remove(call->pool, call->easy);
     end_call(call, REPLY_TIMED_OUT, call->error);
 }
@@ -277,9 +258,7 @@ bool web_call_start(struct web_call *call, struct web_client *client,
         rate_begin(&call->rate, request->window_ms, LEAST_BYTES_PER_S, now_ms);
     }
     call->pool = web_handle_set(call, request)
-                     ? web_pools_add(client->pools, easy,
-                                     web_handle_is_kept(&client->policy),
-                                     client->policy.once)
+                     ? web_pools_add(client->pools, easy, client->policy.once)
                      : NULL;
     if (!call->pool) {
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
@@ -371,7 +350,7 @@ struct web_client *web_client_open(struct loop *loop,
                                    const struct web_policy *policy,
                                    struct err *err)
 {
-    assert(policy->connections_max >= 1 && !(policy->once && policy->kept));
+    assert(policy->connections_max >= 1);
     struct web_client *client = calloc(1, sizeof *client);
     if (!client) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
@@ -385,7 +364,7 @@ struct web_client *web_client_open(struct loop *loop,
     client->policy.ca_file = policy->ca_file ? strdup(policy->ca_file) : NULL;
     list_init(&client->active);
     const struct web_pool_times times = {
-        .life_ms = web_handle_is_kept(policy) ? POOL_LIFE_MS : 0,
+        .life_ms = policy->once ? POOL_LIFE_MS : 0,
         .unused_ms = policy->once ? ONCE_UNUSED_MS : 0,
     };
     client->pools = web_pools_open(loop, policy->connections_max, &times,
@@ -412,9 +391,4 @@ void web_client_close(struct web_client *client)
     loop_timer_free(client->soon);
     free((char *)client->policy.ca_file);
     free(client);
-}
-
-bool web_client_streams(const struct web_client *client)
-{
-    return client->streams;
 }

@@ -21,9 +21,6 @@ struct web_client *web_client_open(struct loop *loop,
 /** Nothing may be under way; null is accepted. */
 void web_client_close(struct web_client *client);
 
-/** The server speaks HTTP/2, as its last reply showed. */
-bool web_client_streams(const struct web_client *client);
-
 /** @return false: no memory; on_end() doesn't come. */
 MUST_CHECK bool web_call_start(struct web_call *call, struct web_client *client,
                                const struct web_request *request,

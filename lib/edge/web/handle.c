@@ -9,7 +9,6 @@
 
 #define HEADER_BYTES_MAX (64 * 1024) /* of all replies to one request */
 #define SEND_BYTES (128 * 1024L)
-#define KEPT_UNUSED_S 50L /* a kept connection isn't used after so long */
 #define CONNECTION_LIFE_S 300L
 /* A body that streams can't be sent twice: no connection is used for it that
  * the server may be about to close. */
@@ -193,14 +192,9 @@ void *web_handle_new(const struct web_policy *policy)
         curl_easy_cleanup(easy);
         return NULL;
     }
-    curl_easy_setopt(
-        easy, CURLOPT_HTTP_VERSION,
-        (long)(policy->kept ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     if (policy->once) {
         curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, ONCE_UNUSED_S);
-    } else if (policy->kept) {
-        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, KEPT_UNUSED_S);
     } else {
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
         curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S);
@@ -208,15 +202,10 @@ void *web_handle_new(const struct web_policy *policy)
     return easy;
 }
 
-bool web_handle_is_kept(const struct web_policy *policy)
-{
-    return policy->once || policy->kept;
-}
-
 static void set_source(struct web_call *call, const struct web_request *request)
 {
     CURL *easy = call->easy;
-    assert(call->hooks->source && !web_handle_is_kept(call->policy));
+    assert(call->hooks->source && !call->policy->once);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_source);
     curl_easy_setopt(easy, CURLOPT_READDATA, call);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_no_seek);
@@ -243,7 +232,7 @@ static bool set_method(struct web_call *call, const struct web_request *request)
     if (strcmp(request->method, "GET") == 0) {
         return true;
     }
-    assert(!web_handle_is_kept(call->policy)); /* nothing below is taken back */
+    assert(!call->policy->once); /* nothing below is taken back */
     if (strcmp(request->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (strcmp(request->method, "PUT") != 0) {
@@ -275,11 +264,11 @@ bool web_handle_set(struct web_call *call, const struct web_request *request)
                      (long)request->connect_ms);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, call->fresh ? 1L : 0L);
-    if (!web_handle_is_kept(call->policy)) {
+    if (!call->policy->once) {
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     }
     if (request->ca_file) {
-        assert(!web_handle_is_kept(call->policy));
+        assert(!call->policy->once);
         memory = set_text(easy, CURLOPT_CAINFO, request->ca_file) && memory;
     }
     if (request->receive_bytes) {

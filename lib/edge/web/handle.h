@@ -24,12 +24,10 @@ struct web_client;
 struct web_policy {
     int connections_max;
     const char *ca_file; /* null: the system's; copied */
-    /* Each leaves once: libcurl's second send is cut off. Over a connection
-     * that answered less than two seconds ago, or a fresh one. */
+    /* Short requests without end, by GET or POST, each of which leaves once:
+     * libcurl's second send is cut off. Over a connection that answered less
+     * than two seconds ago, or a fresh one. */
     bool once;
-    /* Short requests without end: HTTP/2, and connections of which one that is
-     * in doubt, or old, is left for another. */
-    bool kept;
     bool exact; /* paths go out as they are written: they are signed */
 };
 
@@ -115,9 +113,6 @@ struct web_call {
 
 /** With what a policy says; null: no memory. */
 void *web_handle_new(const struct web_policy *policy);
-
-/** Whether it serves one request after another. */
-bool web_handle_is_kept(const struct web_policy *policy);
 
 /** Points call->easy at the call, which is about to start. False: no memory, it
  * must not. */

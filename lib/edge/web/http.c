@@ -2,13 +2,10 @@
 
 #include "base/list.h"
 #include "edge/web/call.h"
-#include "edge/web/headers.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <stdlib.h>
 
-#define STREAMS_PER_CONNECTION 100 /* HTTP/2's common limit */
 #define CALLS_KEPT 256
 #define CONNECT_MS 10000
 #define PLAIN_KEPT 65536 /* bytes for a reply that was coded, between calls */
@@ -25,9 +22,7 @@ struct http {
     int free_len;
     int active_len;
     int under_way;
-    struct loop_timer *soon;   /* ends the doomed */
-    struct curl_slist *shared; /* the headers of a GET */
-    char *shared_bearer;
+    struct loop_timer *soon; /* ends the doomed */
     bool closing;
 };
 
@@ -54,44 +49,6 @@ static bool is_clean(struct str value)
     return true;
 }
 
-/** The headers that all GETs share, made again only for another key. */
-static bool share_headers(struct http *http, struct str bearer)
-{
-    if (http->shared && str_eq(str_of(http->shared_bearer), bearer)) {
-        return true;
-    }
-    struct curl_slist *list = http_headers(bearer, (struct str){0}, false);
-    char *copy = strndup(bearer.at ? bearer.at : "", bearer.len);
-    /* An older list may still be in use by a call under way. */
-    if (!list || !copy || http->under_way > 0) {
-        curl_slist_free_all(list);
-        free(copy);
-        return false;
-    }
-    curl_slist_free_all(http->shared);
-    free(http->shared_bearer);
-    http->shared = list;
-    http->shared_bearer = copy;
-    return true;
-}
-
-static bool own_headers(struct http_call *call, const struct exchange *exchange)
-{
-    call->headers =
-        http_headers(exchange->bearer, exchange->idempotency_key, call->post);
-    return call->headers != NULL;
-}
-
-static bool call_fill(struct http_call *call, const struct exchange *exchange)
-{
-    struct http *http = call->http;
-    const bool filled = http_call_fill(call, exchange);
-    const bool plain = !call->post && !exchange->idempotency_key.at;
-    const bool headers = (plain && share_headers(http, exchange->bearer)) ||
-                         own_headers(call, exchange);
-    return filled && headers;
-}
-
 static const struct web_hooks hooks;
 
 static void call_start(struct http_call *call)
@@ -101,7 +58,7 @@ static void call_start(struct http_call *call)
     const struct web_request request = {
         .method = call->post ? "POST" : "GET",
         .url = call->url,
-        .headers = call->headers ? call->headers : http->shared,
+        .headers = call->headers,
         .body = {call->body, call->body_len},
         .source_bytes = -1,
         .connect_ms = CONNECT_MS,
@@ -143,21 +100,11 @@ static void call_end(struct http_call *call, bool came,
     }
 }
 
-/**
- * Without streams, more than a connection each would only wait inside libcurl,
- * with their timeouts running.
- */
-static int at_once(const struct http *http)
-{
-    assert(http->options.at_once_max >= 1);
-    int most = http->options.connections_max;
-    most *= web_client_streams(http->client) ? STREAMS_PER_CONNECTION : 1;
-    return most < http->options.at_once_max ? most : http->options.at_once_max;
-}
-
+/** More would only wait inside libcurl, with their timeouts running. */
 static void start_waiting(struct http *http)
 {
-    while (!http->closing && http->active_len < at_once(http) &&
+    assert(http->active_len <= http->options.connections_max);
+    while (!http->closing && http->active_len < http->options.connections_max &&
            !list_is_empty(&http->waiting)) {
         call_start(
             LIST_OWNER(list_pop(&http->waiting), struct http_call, link));
@@ -221,7 +168,6 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
                        struct err *err)
 {
     assert(options->connections_max >= 1);
-    assert(options->at_once_max >= 1);
     struct http *http = calloc(1, sizeof *http);
     if (!http) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
@@ -240,8 +186,7 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
     const struct web_policy policy = {
         .connections_max = options->connections_max,
         .ca_file = options->ca_file,
-        .once = options->once,
-        .kept = !options->once,
+        .once = true,
     };
     http->client = web_client_open(loop, &policy, err);
     if (!http->client || !http->soon) {
@@ -275,7 +220,7 @@ bool http_send(struct http *http, const struct exchange *exchange,
     call->may_send = may_send;
     call->on_reply = on_reply;
     call->context = context;
-    if (!call_fill(call, exchange)) {
+    if (!http_call_fill(call, exchange)) {
         http_call_free(call);
         return err_set(err, ERR_TRANSIENT, "no memory for an exchange");
     }
@@ -306,8 +251,6 @@ void http_close(struct http *http)
     }
     web_client_close(http->client);
     loop_timer_free(http->soon);
-    curl_slist_free_all(http->shared);
-    free(http->shared_bearer);
     buf_done(&http->plain);
     free(http);
 }

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 
 #define LEFT_MAX 8 /* so many that are left and not yet empty */
-/* A provider that is merely unwell shall not see a new connection for each. */
-#define LEAVE_PAUSE_MS 5000
 
 struct web_pool {
     struct list link; /* in pools.left, unless it is the current one */
@@ -28,7 +26,6 @@ struct web_pools {
     struct web_pool *current;
     struct list left;
     int left_len;
-    int64_t doubted_ms;      /* when one was last left in doubt; 0: never */
     struct loop_timer *soon; /* frees what is left and empty, outside libcurl */
     struct loop_timer *idle; /* leaves what is not used any more */
 };
@@ -163,18 +160,15 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
     return pools;
 }
 
-struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep,
-                               bool once)
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool once)
 {
     assert(easy);
     if (is_over(pools)) {
         leave(pools);
     }
     struct web_pool *pool = pools->current;
-    if (keep) {
-        web_multi_keep(pool->curl, easy);
-    }
     if (once) {
+        web_multi_keep(pool->curl, easy);
         web_multi_look_at_idle(pool->curl);
     }
     if (!web_multi_add(pool->curl, easy)) {
@@ -189,17 +183,6 @@ void web_pool_remove(struct web_pool *pool, void *easy)
     assert(pool->active > 0);
     web_multi_remove(pool->curl, easy);
     count_out(pool);
-}
-
-void web_pool_doubt(struct web_pool *pool)
-{
-    struct web_pools *pools = pool->pools;
-    const int64_t now_ms = loop_boot_ms(pools->loop);
-    if (pool == pools->current &&
-        (!pools->doubted_ms || now_ms - pools->doubted_ms >= LEAVE_PAUSE_MS)) {
-        pools->doubted_ms = now_ms;
-        leave(pools);
-    }
 }
 
 void web_pools_look(struct web_pools *pools)

@@ -6,11 +6,11 @@
 
 /**
  * The connections of one HTTP door, in pools of which one takes new exchanges.
- * libcurl never closes a connection of HTTP/2 while streams are on it, however
- * many of them time out and however old it is; a proxy that swallows its bytes
- * would silence the door for ever. So a pool that is in doubt, or old, is left:
- * what is under way in it ends there, and everything else gets connections of
- * its own. For this room only; easy handles are void pointers as in multi.h.
+ * libcurl counts idle time in whole seconds, and not while the machine sleeps,
+ * and closes what is too old only when something else begins. So a pool that is
+ * old, or unused, is left: what is under way in it ends there, and everything
+ * else gets connections of its own. For this room only; easy handles are void
+ * pointers as in multi.h.
  */
 struct web_pools;
 struct web_pool;
@@ -39,18 +39,14 @@ struct web_pools *web_pools_open(struct loop *loop, int connections_max,
 /**
  * Not from within a callback of libcurl.
  *
- * @param once  It must not be sent twice: what was closed is looked for first.
- * @param keep  Its sockets stay known between exchanges (web_multi_keep).
+ * @param once  It must not be sent twice: its sockets stay known between
+ *              exchanges (web_multi_keep), and what was closed is looked for
+ *              first.
  * @return      The pool that has it now, until it ends or is removed; null: no
  *              memory.
  */
-struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool keep,
-                               bool once);
+struct web_pool *web_pools_add(struct web_pools *pools, void *easy, bool once);
 void web_pool_remove(struct web_pool *pool, void *easy);
-
-/** What was sent through it had no good answer, or none in its time: leave it,
- * unless another was left a moment ago. */
-void web_pool_doubt(struct web_pool *pool);
 
 /** As web_multi_look(), in the one that takes new exchanges. */
 void web_pools_look(struct web_pools *pools);

@@ -65,4 +65,18 @@ static inline void list_take_all(struct list *head, struct list *from)
     }
 }
 
+/** All links of `from`, which is empty then, in their order before those of
+ * `head`. */
+static inline void list_add_all_front(struct list *head, struct list *from)
+{
+    assert(head != from && head->next->prev == head);
+    if (!list_is_empty(from)) {
+        from->prev->next = head->next;
+        head->next->prev = from->prev;
+        head->next = from->next;
+        head->next->prev = head;
+        list_init(from);
+    }
+}
+
 #endif

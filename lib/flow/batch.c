@@ -34,16 +34,6 @@ bool batch_is_full(const struct batch *batch)
     return batch->len >= BATCH_MAX || batch->bytes >= BATCH_BYTES_MAX;
 }
 
-/** FNV-1a. */
-static uint64_t hash_of(struct str text)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(1099511628211);
-    }
-    return hash ? hash : 1;
-}
-
 /** Where it is, or may be put: at most half of the places are taken. */
 static size_t place_of(const struct batch *batch, uint64_t hash)
 {
@@ -57,14 +47,14 @@ static size_t place_of(const struct batch *batch, uint64_t hash)
 
 bool batch_has(const struct batch *batch, struct str request_id)
 {
-    return batch->ids[place_of(batch, hash_of(request_id))] != 0;
+    return batch->ids[place_of(batch, item_id_hash(request_id))] != 0;
 }
 
 void batch_add(struct batch *batch, struct item *item)
 {
     assert(item->request.reject == REQUEST_NAMED && !batch_is_full(batch));
-    const size_t at = place_of(batch, hash_of(item->request.request_id));
-    batch->ids[at] = hash_of(item->request.request_id);
+    const uint64_t hash = item_id_hash(item->request.request_id);
+    batch->ids[place_of(batch, hash)] = hash;
     list_add_tail(&batch->items, &item->link);
     batch->len++;
     batch->bytes += item->bytes;
@@ -116,46 +106,49 @@ static bool may_get_finished(const struct batch *batch, struct item *item)
 }
 
 static void put_aside(struct batch *batch, struct item *item,
-                      struct list *aside)
+                      struct aside *aside)
 {
     assert(batch->len > 0 && batch->bytes >= item->bytes);
     list_remove(&item->link);
     batch->len--;
     batch->bytes -= item->bytes;
-    list_add_tail(aside, &item->link);
+    aside_add(aside, item);
     if (!batch->len) {
         memset(batch->ids, 0, sizeof batch->ids);
     }
 }
 
+static void judge(struct item *item, enum source_state state)
+{
+    if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
+        request_add_fault(
+            &item->request, &item->arena, "extend_from_task_id", "not_allowed",
+            state == SOURCE_FAILED ? "extend_from_task_id names a task that "
+                                     "failed, allowed: a completed one"
+                                   : "extend_from_task_id names a task that is "
+                                     "not finished, allowed: a completed one");
+    }
+}
+
 void batch_judge(struct batch *batch, const enum source_state *states,
-                 size_t len, struct list *aside)
+                 size_t len, struct aside *aside)
 {
     size_t i = 0;
     struct list *next;
     for (struct list *at = batch->items.next; at != &batch->items; at = next) {
         struct item *item = LIST_OWNER(at, struct item, link);
         next = at->next;
-        if (!item->request.extend_from_task_id.at) {
-            continue;
-        }
-        assert(i < len);
-        enum source_state state = states[i++];
-        if (item->request.faults.len) {
-            continue; /* judged in an earlier try, or faulty anyway */
-        }
-        if (state == SOURCE_UNFINISHED && may_get_finished(batch, item)) {
+        const bool extends = item->request.extend_from_task_id.at;
+        assert(!extends || i < len);
+        const enum source_state state = extends ? states[i++] : SOURCE_FOREIGN;
+        /* Faulty: judged in an earlier try, or anyway. */
+        const bool faulty = item->request.faults.len > 0;
+        if (aside_is_before(aside, item) ||
+            (!faulty && state == SOURCE_UNFINISHED &&
+             may_get_finished(batch, item))) {
             put_aside(batch, item, aside);
-            continue;
-        }
-        if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
-            request_add_fault(&item->request, &item->arena,
-                              "extend_from_task_id", "not_allowed",
-                              state == SOURCE_FAILED
-                                  ? "extend_from_task_id names a task that "
-                                    "failed, allowed: a completed one"
-                                  : "extend_from_task_id names a task that is "
-                                    "not finished, allowed: a completed one");
+        } else if (!faulty) {
+            judge(item, state);
         }
     }
 }

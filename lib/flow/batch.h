@@ -3,6 +3,7 @@
 
 #include "base/metric.h"
 #include "edge/store.h"
+#include "flow/aside.h"
 #include "flow/clock.h"
 #include "flow/item.h"
 
@@ -57,10 +58,11 @@ MUST_CHECK bool batch_sources(struct batch *batch, const struct str **ids,
  *
  * @param aside  Gets those that are to be asked for again soon, the caller's
  *               from now on: what they extend is not finished as far as its row
- *               tells, which it may have been for a while (core/task.h).
+ *               tells, which it may have been for a while (core/task.h). And
+ *               whatever of their ids came after them.
  */
 void batch_judge(struct batch *batch, const enum source_state *states,
-                 size_t len, struct list *aside);
+                 size_t len, struct aside *aside);
 
 /** One row a request. null: no memory; a faulty request without its event would
  * be bought. */

@@ -67,14 +67,12 @@ static void batches_done(struct intake *intake)
     }
 }
 
-/** Those whose sources were not finished, behind what has come since. */
+/** Those whose sources were not finished, before what has come since. */
 static void on_ask_again(void *context)
 {
     struct intake *intake = context;
-    while (!list_is_empty(&intake->aside)) {
-        list_add_tail(&intake->waiting, list_pop(&intake->aside));
-        intake->waiting_len++;
-    }
+    assert(!aside_is_empty(&intake->aside));
+    intake->waiting_len += aside_give_back(&intake->aside, &intake->waiting);
     flush(intake);
 }
 
@@ -96,7 +94,7 @@ bool intake_init(struct intake *intake, struct engine *engine,
         .engine = engine, .consumer = consumer, .options = *options};
     struct metrics *m = engine->edges.metrics;
     list_init(&intake->waiting);
-    list_init(&intake->aside);
+    aside_init(&intake->aside);
     intake->next_turn = loop_timer_new(engine->edges.loop, flush, intake);
     intake->ask_again =
         loop_timer_new(engine->edges.loop, on_ask_again, intake);
@@ -228,6 +226,7 @@ void intake_message(void *context, struct message *message)
         consumer_drop(intake->consumer, message);
         return;
     }
+    item->came = ++intake->came;
     list_add_tail(&intake->waiting, &item->link);
     intake->waiting_len++;
     if (!intake->paused && (intake->waiting_len >= WAITING_MAX ||
@@ -260,6 +259,8 @@ static bool read_item(struct intake *intake, struct item *item)
         item_free(item);
     } else if (reject_as != REQUEST_NAMED) {
         reject(&intake->rejects, item, reject_as);
+    } else if (aside_is_before(&intake->aside, item)) {
+        aside_add(&intake->aside, item);
     } else {
         batch_add(intake->filling, item);
     }
@@ -428,8 +429,10 @@ static void on_sources(void *context, const enum source_state *states,
         again_soon(batch, 500);
         return;
     }
+    /* Not put off by each batch that puts more aside. */
+    const bool was_empty = aside_is_empty(&intake->aside);
     batch_judge(batch, states, len, &intake->aside);
-    if (!list_is_empty(&intake->aside)) {
+    if (was_empty && !aside_is_empty(&intake->aside)) {
         loop_timer_set(intake->ask_again, ASK_AGAIN_MS);
     }
     if (!batch->len) {
@@ -565,13 +568,11 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
     intake->on_idle = on_idle;
     intake->idle_context = context;
     set_paused(intake, true);
+    (void)aside_give_back(&intake->aside, &intake->waiting);
     while (!list_is_empty(&intake->waiting)) {
         drop(intake, LIST_OWNER(list_pop(&intake->waiting), struct item, link));
     }
     intake->waiting_len = 0;
-    while (!list_is_empty(&intake->aside)) {
-        drop(intake, LIST_OWNER(list_pop(&intake->aside), struct item, link));
-    }
     loop_timer_stop(intake->ask_again);
     for (size_t i = 0; i < 2; i++) {
         if (intake->batches[i].stage != BATCH_ASKED) {

@@ -16,8 +16,8 @@
  * after the first, so that neither side waits for the other. No request id is
  * in both: which of two is the request, their order says, however often a batch
  * has to go again. (Offsets pass in order, whichever batch ends first.)
- * Except for one that extends what is not finished: while it is put aside, five
- * seconds at most, another of its id goes first, and it is rejected as reused.
+ * One that extends what is not finished is put aside, five seconds at most, and
+ * others of its id with it, behind it.
  *
  * Whatever waits here (messages as they came, those of the batch, rejections)
  * has one budget of bytes, beyond which nothing more is read from the topic;
@@ -36,7 +36,8 @@ struct intake {
     struct consumer *consumer; /* null once a drain has closed it */
     struct list waiting;       /* as they came, not yet in a batch */
     size_t waiting_len;
-    struct list aside; /* read; what they extend is asked for again soon */
+    uint64_t came;      /* messages, so far */
+    struct aside aside; /* read; what they extend is asked for again soon */
     struct loop_timer *ask_again;
     struct batch batches[2];
     struct batch *filling; /* takes what comes; null: both are on their way */

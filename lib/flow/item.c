@@ -24,6 +24,16 @@ void item_weigh(struct item *item)
     *item->waiting_bytes += (int64_t)item->bytes;
 }
 
+uint64_t item_id_hash(struct str request_id)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < request_id.len; i++) {
+        hash =
+            (hash ^ (unsigned char)request_id.at[i]) * UINT64_C(1099511628211);
+    }
+    return hash ? hash : 1;
+}
+
 struct item *item_new(int64_t *waiting_bytes, struct message *message)
 {
     assert(*waiting_bytes >= 0 && message);

@@ -14,6 +14,7 @@ struct rejects;
 /** One message on its way through the intake. */
 struct item {
     struct list link;
+    uint64_t came;          /* its number among all messages that came */
     int64_t *waiting_bytes; /* the sum that it is weighed into */
     /* whole until it is dealt with: a rejection repeats it, and only the
      * store finds an id that is used again */
@@ -24,6 +25,7 @@ struct item {
     bool read;                /* the request is there */
     int64_t source_until_ms;  /* boot clock: until then what it extends may
                                  still get finished; 0: not asked yet */
+    struct item *next_aside;  /* aside: the next in its chain */
     struct rejects *rejects;  /* rejecting: by these */
     const char *error;        /* rejecting: the header `error` */
     enum cut cut;             /* rejecting: the broker takes no such value */
@@ -32,6 +34,9 @@ struct item {
 
 /** Weighed into that sum, which outlives it. null: no memory. */
 struct item *item_new(int64_t *waiting_bytes, struct message *message);
+
+/** Of a request id: FNV-1a, never 0. */
+uint64_t item_id_hash(struct str request_id);
 
 /** Weigh it again, after what it holds has changed. */
 void item_weigh(struct item *item);

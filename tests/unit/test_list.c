@@ -62,4 +62,27 @@ TEST_CASE(list_take_all__some_or_none__leaves_nothing)
     assert_int_equal(pop(&head), 0);
 }
 
+TEST_CASE(list_add_all_front__some_or_none__come_first_in_their_order)
+{
+    struct list from;
+    struct list head;
+    struct item items[3] = {{.number = 1}, {.number = 2}, {.number = 3}};
+    list_init(&from);
+    list_init(&head);
+    list_add_all_front(&head, &from);
+    assert_true(list_is_empty(&head));
+    list_add_tail(&from, &items[0].link);
+    list_add_tail(&from, &items[1].link);
+    list_add_tail(&head, &items[2].link);
+    list_add_all_front(&head, &from);
+    assert_true(list_is_empty(&from));
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(pop(&head), i);
+    }
+    list_add_tail(&from, &items[0].link);
+    list_add_all_front(&head, &from);
+    assert_int_equal(pop(&head), 1);
+    assert_int_equal(pop(&head), 0);
+}
+
 TESTS_RUN(NULL, NULL)

@@ -351,7 +351,7 @@ struct unreadable_row {
     struct str request_id; /* empty: the request is missing */
 };
 
-/** What a part of the working table has of them. */
+/** What a part of a table has of them. */
 struct unreadable_part {
     int64_t count; /* all of the part's */
     int64_t last; /* the part's last task: the next begins behind; 0: no more */
@@ -363,14 +363,20 @@ struct unreadable_part {
 typedef void unreadable_fn(void *context, const struct unreadable_part *part,
                            const struct err *err);
 
+struct unreadable_ask {
+    bool waiting;  /* the queue's; else the working table's */
+    int64_t owner; /* whose are looked at, but for nobody's and the dead's */
+    int64_t after; /* the part begins behind this task */
+    int part_max;  /* rows that are looked at */
+    int rows_max;  /* that are named */
+};
+
 /**
- * Those of nobody, of the dead and of owner that claims and takeovers leave
- * alone, among the part_max rows behind the task `after`: whoever saves waits
- * as long as they take to read.
+ * Those of a part of a table that claims and takeovers leave alone: whoever
+ * saves waits as long as they take to read.
  */
-void store_unreadable(struct store *store, int64_t owner, int64_t after,
-                      int part_max, int rows_max, unreadable_fn *on_rows,
-                      void *context);
+void store_unreadable(struct store *store, const struct unreadable_ask *ask,
+                      unreadable_fn *on_rows, void *context);
 
 /** Takes away reasons that hold no longer, whoever wrote them. */
 void store_reasons_sweep(struct store *store, store_done_fn *on_done,

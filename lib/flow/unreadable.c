@@ -12,8 +12,9 @@
 #define LOOK_EVERY_MAX_MS 600000
 /* times as long as a look took, if that is longer: turns wait for it */
 #define LOOK_REST 200
-#define PARTS_REST 10  /* the part of that between two parts of the table */
-#define PART_MAX 10000 /* rows */
+#define PARTS_REST 10  /* the part of that between two parts of a table */
+#define PART_MAX 10000 /* rows of the working table */
+#define PART_WAITING_MAX 5000 /* each of which costs a look at its request */
 
 void unreadable_init(struct unreadable *unreadable, struct engine *engine)
 {
@@ -72,7 +73,7 @@ static void take(struct unreadable *unreadable,
     }
 }
 
-/** The whole table was seen, or nothing of it counts any more. */
+/** All was seen, or nothing of it counts any more. */
 static void begin_anew(struct unreadable *unreadable,
                        const struct unreadable_pass *seen)
 {
@@ -101,13 +102,16 @@ static void on_rows(void *context, const struct unreadable_part *part,
         unreadable->due_ms = boot_ms + LOOK_EVERY_MS;
         return;
     }
+    struct unreadable_pass *pass = &unreadable->pass;
     take(unreadable, part);
-    if (part->last) {
+    pass->took_ms += took_ms;
+    if (part->last || !pass->waiting) {
+        pass->waiting = pass->waiting || !part->last;
         unreadable->due_ms = boot_ms + rest_ms(took_ms, 0) / PARTS_REST;
         return;
     }
-    unreadable->due_ms = boot_ms + rest_ms(took_ms, LOOK_EVERY_MS);
-    begin_anew(unreadable, &unreadable->pass);
+    unreadable->due_ms = boot_ms + rest_ms(pass->took_ms, LOOK_EVERY_MS);
+    begin_anew(unreadable, pass);
     /* Somebody may have mended one whose worker's lease is long forgotten:
      * nothing else would lead to it. */
     engine_want_adopts(unreadable->engine);
@@ -126,8 +130,14 @@ void unreadable_look(struct unreadable *unreadable, bool ours)
     } else if (!unreadable->looking && boot_ms >= unreadable->due_ms) {
         unreadable->looking = true;
         unreadable->asked_ms = boot_ms;
-        store_unreadable(engine->edges.store, engine->turns.owner,
-                         unreadable->pass.after, PART_MAX, UNREADABLE_NAMED_MAX,
-                         on_rows, unreadable);
+        const struct unreadable_pass *pass = &unreadable->pass;
+        const struct unreadable_ask ask = {
+            .waiting = pass->waiting,
+            .owner = engine->turns.owner,
+            .after = pass->after,
+            .part_max = pass->waiting ? PART_WAITING_MAX : PART_MAX,
+            .rows_max = UNREADABLE_NAMED_MAX,
+        };
+        store_unreadable(engine->edges.store, &ask, on_rows, unreadable);
     }
 }

@@ -34,7 +34,10 @@ SELECT json_strip_nulls(json_build_object(
            'event', t.event, 'closed', t.closed,
            'faulty', r.body IS NULL,
            'unreadable', nullif(EXISTS (SELECT FROM task t
-               WHERE t.id = r.id AND :readable IS NOT TRUE), false),
+               WHERE t.id = r.id AND :readable IS NOT TRUE)
+               OR EXISTS (SELECT FROM (SELECT :w.queued_columns
+                       FROM waiting w WHERE w.id = r.id) t
+                   WHERE :readable IS NOT TRUE), false),
            'workers', (SELECT count(*) FROM lease WHERE NOT dead)))
   FROM t JOIN request r USING (id)
 UNION ALL

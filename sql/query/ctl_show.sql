@@ -107,7 +107,10 @@ SELECT json_strip_nulls(json_build_object(
            'worker_dead', CASE WHEN t.owner > 0 AND t.closed_ms IS NULL
                                THEN coalesce(l.dead, true) END,
            'unreadable', nullif(EXISTS (SELECT FROM task t
-               WHERE t.id = r.id AND :readable IS NOT TRUE), false),
+               WHERE t.id = r.id AND :readable IS NOT TRUE)
+               OR EXISTS (SELECT FROM (SELECT :w.queued_columns
+                       FROM waiting w WHERE w.id = r.id) t
+                   WHERE :readable IS NOT TRUE), false),
            'waiting', w.id IS NOT NULL,
            'ahead', CASE WHEN w.id IS NOT NULL THEN
                (SELECT count(*) FROM waiting o

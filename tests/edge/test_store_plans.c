@@ -50,6 +50,7 @@ static void prepare(struct trial *trial, const char *query,
 #define MINE "1"
 #define SOURCES "'{task_2000,task_1}'"
 #define UNREADABLE "1, 5, 100, 500"
+#define UNREADABLE_WAITING "5, 100, 500"
 #define ADOPT "1, 1800000000000, 100, 0"
 #define LEARN "7, 0, 'task_7'"
 
@@ -79,6 +80,7 @@ static void fill(struct trial *trial)
     prepare(trial, "mine", MINE);
     prepare(trial, "sources_task", SOURCES);
     prepare(trial, "unreadable", UNREADABLE);
+    prepare(trial, "unreadable_waiting", UNREADABLE_WAITING);
     prepare(trial, "cancels", MINE);
     prepare(trial, "adopt", ADOPT);
     prepare(trial, "learn", LEARN);
@@ -207,6 +209,9 @@ TEST(what_is_owned__behind_a_queue__is_found_without_it)
     assert_true(work_of(trial, "mine", MINE) < 100);
     assert_true(work_of(trial, "adopt", ADOPT) < 100);
     assert_true(work_of(trial, "unreadable", UNREADABLE) < 500);
+    /* A part of 500, each with its request. */
+    assert_true(work_of(trial, "unreadable_waiting", UNREADABLE_WAITING) <
+                7 * 500);
     assert_true(work_of(trial, "sources_task", SOURCES) < 100);
     assert_true(work_of(trial, "claim", CLAIM) < 300);
     assert_true(work_of(trial, "learn", LEARN) < 30);

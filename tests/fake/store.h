@@ -112,10 +112,11 @@ struct tables {
     int chaos;      /* units in a thousand whose answer is lost */
     enum unit fail; /* the answer of the next such unit is lost */
     enum task_state fail_state;
-    bool fail_done;    /* …after it was committed */
-    int refusals;      /* so many units end in an error, the connection stays */
-    int unreadable;    /* parts of the table, each with a row that is */
-    int keep_out;      /* so many rows are saved later */
+    bool fail_done; /* …after it was committed */
+    int refusals;   /* so many units end in an error, the connection stays */
+    int unreadable; /* parts of the table, each with a row that is */
+    int unreadable_waiting; /* the same, of what waits */
+    int keep_out;           /* so many rows are saved later */
     int slow_ms;       /* so much longer takes each unit of the rows' lane */
     int counting_busy; /* so many claims find another counting the fleet */
     int64_t runs;      /* units that were carried out */

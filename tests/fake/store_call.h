@@ -67,6 +67,7 @@ struct call {
         struct {
             int64_t id;
             bool done;
+            bool waiting;
             struct str text;
             struct str other;
             enum hold_reason reason;

@@ -160,14 +160,17 @@ static void answer_beat(struct call *call)
 static void run_look(struct call *call)
 {
     const struct tables *tables = call->op.world->tables;
-    int64_t part = call->small.id + 1;
-    call->small.done = part <= tables->unreadable;
-    call->small.more_ms = part < tables->unreadable ? part : 0;
+    const int parts =
+        call->small.waiting ? tables->unreadable_waiting : tables->unreadable;
+    const int64_t part = call->small.id + 1;
+    call->small.done = part <= parts;
+    call->small.more_ms = part < parts ? part : 0;
 }
 
 static void answer_look(struct call *call)
 {
-    const struct unreadable_row row = {.task = call->small.id + 1,
+    const int64_t before = call->small.waiting ? 1000 : 0;
+    const struct unreadable_row row = {.task = before + call->small.id + 1,
                                        .request_id = STR("of a later one")};
     const struct unreadable_part part = {.count = call->small.done,
                                          .last = call->small.more_ms,
@@ -177,15 +180,12 @@ static void answer_look(struct call *call)
                   call->err.kind == ERR_NONE ? NULL : &call->err);
 }
 
-void store_unreadable(struct store *store, int64_t owner, int64_t after,
-                      int part_max, int rows_max, unreadable_fn *on_rows,
-                      void *context)
+void store_unreadable(struct store *store, const struct unreadable_ask *ask,
+                      unreadable_fn *on_rows, void *context)
 {
-    (void)owner;
-    (void)part_max;
-    (void)rows_max;
     struct call *call = call_new(store, run_look, answer_look, context);
-    call->small.id = after;
+    call->small.id = ask->after;
+    call->small.waiting = ask->waiting;
     call->on_rows = on_rows;
     call_go(call, LANE_DATA);
 }

@@ -220,10 +220,14 @@ def at_claim(world):
     wait_for(lambda: world.query("SELECT count(*) FROM waiting")[0][0]
              == len(rows.ids) + len(rows.good), 30, "all wait")
     rows.break_all()
+    rows.check_told(worker)
+    rows.check_left("while they wait under a hold")
     execute(world, "DELETE FROM hold")
     world.wait_events(rows.good, 30)
     tap.equal(bought(world, rows.ids + rows.good), rows.good,
               "claim: the others are made, and none that can't be read is bought")
+    wait_for(lambda: world.query("SELECT count(*) FROM waiting")[0][0] == 0, 20,
+             "claim: none waits any more")
     rows.check_told(worker)
     calm(world, worker, "claim")
     rows.check_left("after claims")

@@ -383,19 +383,20 @@ static void on_looked(void *context, struct pg_unit *unit)
     must_free(look);
 }
 
-void store_unreadable(struct store *store, int64_t owner, int64_t after,
-                      int part_max, int rows_max, unreadable_fn *on_rows,
-                      void *context)
+void store_unreadable(struct store *store, const struct unreadable_ask *ask,
+                      unreadable_fn *on_rows, void *context)
 {
-    assert(part_max > 0 && rows_max > 0 && on_rows);
+    assert(ask->part_max > 0 && ask->rows_max > 0 && on_rows);
     struct look *look = MUST_NEW(struct look);
     *look = (struct look){on_rows, context};
     struct pg_unit *unit = pg_unit_new(on_looked, look);
-    pg_unit_call(unit, "unreadable");
-    pg_unit_i64(unit, owner);
-    pg_unit_i64(unit, rows_max);
-    pg_unit_i64(unit, after);
-    pg_unit_i64(unit, part_max);
+    pg_unit_call(unit, ask->waiting ? "unreadable_waiting" : "unreadable");
+    if (!ask->waiting) {
+        pg_unit_i64(unit, ask->owner);
+    }
+    pg_unit_i64(unit, ask->rows_max);
+    pg_unit_i64(unit, ask->after);
+    pg_unit_i64(unit, ask->part_max);
     pg_lane_send(store->data, unit);
 }
 

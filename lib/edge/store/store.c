@@ -40,6 +40,7 @@ static const char *const data_queries[] = {
     "hold_lift",
     "hold_probe",
     "unreadable",
+    "unreadable_waiting",
     "keys_answer",
     "reason_set",
     "reason_gone",

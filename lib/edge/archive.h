@@ -58,7 +58,8 @@ typedef void archive_batch_fn(void *context, const struct archive_batch *batch,
                               const struct err *err);
 
 /** Prunes a batch of what ended from from_ms to before before_ms, the oldest
- * first; what waits, is in flight or untold stays. */
+ * first; what waits, is in flight or untold stays. And what says of rejected
+ * messages that they were replayed before before_ms. */
 void archive_prune(struct archive *archive, int64_t before_ms, int64_t from_ms,
                    int64_t now_ms, archive_batch_fn *on_batch, void *context);
 

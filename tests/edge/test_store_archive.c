@@ -364,6 +364,20 @@ TEST(archive__ids__are_forgotten_after_that_was_written_down)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM request"), 1);
 }
 
+TEST(archive__which_messages_were_replayed__is_pruned_too)
+{
+    struct trial *trial = *state;
+    struct pass pass = pass_open(trial);
+    trial_sql(trial,
+              "INSERT INTO replayed VALUES ('t', 0, 1, 1, %lld), "
+              "('t', 0, 2, 1, %lld)",
+              (long long)(98 * DAY - 1), (long long)(98 * DAY));
+    assert_true(begin(&pass));
+    assert_int_equal(prune(&pass, 98 * DAY), 0); /* nothing has ended */
+    assert_int_equal(
+        trial_number(trial, "SELECT sum(message_offset) FROM replayed"), 2);
+}
+
 TEST(archive__the_bounds_of_the_view__are_those_of_core)
 {
     struct trial *trial = *state;

@@ -12,11 +12,17 @@
 #define SILENCE_MS 605000
 
 static const char *const queries[] = {
-    "history_elect",     "history_look",
-    "history_begin_day", "history_clear_day",
-    "history_count_day", "history_end_day",
-    "history_prune",     "history_forget",
-    "history_mark",      NULL,
+    "history_elect",
+    "history_look",
+    "history_begin_day",
+    "history_clear_day",
+    "history_count_day",
+    "history_end_day",
+    "history_prune",
+    "history_replayed",
+    "history_forget",
+    "history_mark",
+    NULL,
 };
 
 struct archive {
@@ -78,6 +84,23 @@ void archive_end(struct archive *archive)
 }
 
 /* ---- calls ---- */
+
+static void add_call(struct pg_unit *unit, const char *query,
+                     const int64_t *numbers, size_t len)
+{
+    assert(len > 0);
+    pg_unit_call(unit, query);
+    for (size_t i = 0; i < len; i++) {
+        pg_unit_i64(unit, numbers[i]);
+    }
+}
+
+static void send(struct archive *archive, struct pg_unit *unit, void *context)
+{
+    assert(archive->lane && !archive->ending);
+    archive->context = context;
+    pg_lane_send(archive->lane, unit);
+}
 
 static void tell_done(struct archive *archive, bool done, const struct err *err)
 {
@@ -173,15 +196,12 @@ static void on_look(void *context, struct pg_unit *unit)
 void archive_look(struct archive *archive, int64_t from_ms, int64_t to_ms,
                   archive_look_fn *callback, void *context)
 {
-    assert(archive->lane && callback);
-    archive->on_look = callback;
-    archive->context = context;
+    assert(callback && from_ms <= to_ms);
     struct pg_unit *unit = pg_unit_new(on_look, archive);
-    pg_unit_call(unit, "history_look");
-    pg_unit_i64(unit, from_ms);
-    pg_unit_i64(unit, to_ms);
-    pg_unit_i64(unit, ARCHIVE_DAYS_MAX);
-    pg_lane_send(archive->lane, unit);
+    const int64_t numbers[] = {from_ms, to_ms, ARCHIVE_DAYS_MAX};
+    archive->on_look = callback;
+    add_call(unit, "history_look", numbers, 3);
+    send(archive, unit, context);
 }
 
 static void on_part(void *context, struct pg_unit *unit)
@@ -199,20 +219,16 @@ void archive_count(struct archive *archive, int64_t day, int64_t now_ms,
      * them, and each sees what the one before could not. */
     static const char *const steps[] = {"history_begin_day",
                                         "history_clear_day", "history_end_day"};
-    assert(archive->lane && callback);
+    const int64_t numbers[] = {day, now_ms};
+    assert(callback);
     archive->on_done = callback;
-    archive->context = context;
     for (size_t i = 0; i < 3; i++) {
         struct pg_unit *unit = pg_unit_new(i < 2 ? on_part : on_done, archive);
-        pg_unit_call(unit, steps[i]);
-        pg_unit_i64(unit, day);
+        add_call(unit, steps[i], numbers, i < 2 ? 1 : 2);
         if (i == 1) {
-            pg_unit_call(unit, "history_count_day");
-            pg_unit_i64(unit, day);
-        } else if (i == 2) {
-            pg_unit_i64(unit, now_ms);
+            add_call(unit, "history_count_day", numbers, 1);
         }
-        pg_lane_send(archive->lane, unit);
+        send(archive, unit, context);
     }
 }
 
@@ -242,16 +258,13 @@ static void on_pruned(void *context, struct pg_unit *unit)
 void archive_prune(struct archive *archive, int64_t before_ms, int64_t from_ms,
                    int64_t now_ms, archive_batch_fn *callback, void *context)
 {
-    assert(archive->lane && callback && before_ms > 0);
-    archive->on_batch = callback;
-    archive->context = context;
+    assert(callback && before_ms > 0);
     struct pg_unit *unit = pg_unit_new(on_pruned, archive);
-    pg_unit_call(unit, "history_prune");
-    pg_unit_i64(unit, before_ms);
-    pg_unit_i64(unit, from_ms);
-    pg_unit_i64(unit, BATCH_MAX);
-    pg_unit_i64(unit, now_ms);
-    pg_lane_send(archive->lane, unit);
+    const int64_t numbers[] = {before_ms, from_ms, BATCH_MAX, now_ms};
+    archive->on_batch = callback;
+    add_call(unit, "history_prune", numbers, 4);
+    add_call(unit, "history_replayed", numbers, 1);
+    send(archive, unit, context);
 }
 
 static void on_forgotten(void *context, struct pg_unit *unit)
@@ -267,27 +280,22 @@ static void on_forgotten(void *context, struct pg_unit *unit)
 void archive_forget(struct archive *archive, int64_t settled_ms,
                     archive_batch_fn *callback, void *context)
 {
-    assert(archive->lane && callback);
-    archive->on_batch = callback;
-    archive->context = context;
+    assert(callback);
     struct pg_unit *unit = pg_unit_new(on_forgotten, archive);
-    pg_unit_call(unit, "history_forget");
-    pg_unit_i64(unit, BATCH_MAX);
-    pg_unit_i64(unit, settled_ms);
-    pg_lane_send(archive->lane, unit);
+    const int64_t numbers[] = {BATCH_MAX, settled_ms};
+    archive->on_batch = callback;
+    add_call(unit, "history_forget", numbers, 2);
+    send(archive, unit, context);
 }
 
 void archive_mark(struct archive *archive, int64_t known_from_ms,
                   int64_t now_ms, int64_t settled_ms, store_done_fn *callback,
                   void *context)
 {
-    assert(archive->lane && callback && known_from_ms > 0);
-    archive->on_done = callback;
-    archive->context = context;
+    assert(callback && known_from_ms > 0);
     struct pg_unit *unit = pg_unit_new(on_done, archive);
-    pg_unit_call(unit, "history_mark");
-    pg_unit_i64(unit, known_from_ms);
-    pg_unit_i64(unit, now_ms);
-    pg_unit_i64(unit, settled_ms);
-    pg_lane_send(archive->lane, unit);
+    const int64_t numbers[] = {known_from_ms, now_ms, settled_ms};
+    archive->on_done = callback;
+    add_call(unit, "history_mark", numbers, 3);
+    send(archive, unit, context);
 }

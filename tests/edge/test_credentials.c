@@ -351,8 +351,41 @@ TEST_CASE_WITH(credentials_want__a_file_cant_be_read__says_so, setup, teardown)
     begin(&endpoint);
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/tmp", 1); /* a folder */
     struct waiter waiter = want();
-    assert_non_null(strstr(waiter.why, "shared files can't be read"));
+    assert_non_null(strstr(waiter.why, "shared file can't be read"));
+    assert_non_null(strstr(waiter.why, "(/tmp)"));
     assert_int_equal(web->requests, 0);
+}
+
+/** Each file that is read; 256 KiB are few enough. */
+TEST_CASE_WITH(credentials_want__a_file_is_too_large__says_the_limit, setup,
+               teardown)
+{
+    static const struct {
+        const char *file;
+        const char *with;
+        const char *value;
+    } cases[] = {
+        {"AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE", "default"},
+        {"AWS_CONFIG_FILE", "AWS_PROFILE", "default"},
+        {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+         "arn:aws:iam::1:role/r"},
+        {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+         "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/"},
+    };
+    const struct endpoint endpoint = {.date_s = 0, .expires_s = 7200};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin(&endpoint);
+        setenv(cases[i].file, "/dev/zero", 1);
+        setenv(cases[i].with, cases[i].value, 1);
+        struct waiter waiter = want();
+        assert_non_null(strstr(waiter.why, "can't be read"));
+        assert_non_null(strstr(waiter.why, "256 KiB"));
+        assert_non_null(strstr(waiter.why, "(/dev/zero)"));
+        assert_int_equal(web->requests, 0);
+        unsetenv(cases[i].with);
+        teardown(state);
+        assert_int_equal(setup(state), 0);
+    }
 }
 
 int main(void)

@@ -1,11 +1,12 @@
 #include "edge/s3/aws_files.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_BYTES_MAX ((size_t)256 << 10)
+#define FILE_BYTES_MAX ((size_t)256 << 10) /* aws_words() says it */
 
 const char *aws_env(const char *name)
 {
@@ -22,10 +23,13 @@ int aws_read_file(const char *path, struct buf *text)
     }
     char piece[4096];
     size_t n;
-    while ((n = fread(piece, 1, sizeof piece, file)) > 0) {
+    size_t bytes = 0;
+    while (!text->failed && (n = fread(piece, 1, sizeof piece, file)) > 0) {
         buf_add(text, piece, n);
+        bytes += n;
     }
-    const int trouble = ferror(file) ? EIO : text->failed ? ENOMEM : 0;
+    const int refused = bytes > FILE_BYTES_MAX ? EFBIG : ENOMEM;
+    const int trouble = ferror(file) ? EIO : text->failed ? refused : 0;
     fclose(file);
     explicit_bzero(piece, sizeof piece);
     return trouble;
@@ -36,6 +40,13 @@ int aws_trouble(int trouble, const char *name)
     const bool absent = trouble == ENOENT || trouble == ENOTDIR ||
                         (trouble == EACCES && !aws_env(name));
     return absent ? 0 : trouble;
+}
+
+const char *aws_words(int trouble)
+{
+    assert(trouble > 0);
+    return trouble == EFBIG ? "it is larger than 256 KiB, the most that is read"
+                            : strerror(trouble);
 }
 
 void aws_wipe(struct buf *text)

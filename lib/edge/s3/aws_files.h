@@ -13,7 +13,8 @@ const char *aws_env(const char *name);
 
 #define AWS_PATH_BYTES 4096
 
-/** A whole file; 0, or the errno why not. The caller wipes *text either way. */
+/** A whole file of at most 256 KiB; 0, or the errno why not (EFBIG). The caller
+ * wipes *text either way. */
 int aws_read_file(const char *path, struct buf *text);
 
 /**
@@ -23,6 +24,9 @@ int aws_read_file(const char *path, struct buf *text);
  * @param name  The variable that may name it.
  */
 int aws_trouble(int trouble, const char *name);
+
+/** In words, for people; the next call may overwrite them. */
+const char *aws_words(int trouble);
 
 /** Overwrites, then frees. */
 void aws_wipe(struct buf *text);

@@ -24,7 +24,7 @@ static bool read_region(struct credentials *c, struct err *err)
         err_set(err, ERR_TRANSIENT,
                 "%s, which may say S3's region, can't be read: %s (AWS_REGION "
                 "says it too)",
-                path, strerror(trouble));
+                path, aws_words(trouble));
     } else {
         struct str value =
             aws_file_value(buf_str(&text), aws_profile(), true, "region");

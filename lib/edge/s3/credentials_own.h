@@ -99,6 +99,11 @@ void source_read_drop(struct credentials *c);
 struct str source_files_value(const struct source_files *files,
                               const char *name);
 
+/** It failed for a file that is there; `what` can't be read. */
+void source_unreadable(struct credentials *c, const char *what,
+                       const struct source_files *files,
+                       enum source_file which);
+
 bool source_file_is_there(const struct source_files *files,
                           enum source_file which);
 

@@ -43,16 +43,19 @@ bool source_container(struct credentials *c, const struct source_files *files)
     char header[8400];
     snprintf(url, sizeof url, "%s%s", relative ? CONTAINER_HOST : "",
              relative ? relative : full);
-    bool good = !path || source_file_is_there(files, FILE_CONTAINER);
+    if (path && files->trouble[FILE_CONTAINER]) {
+        source_unreadable(c, "the container's token can't be read", files,
+                          FILE_CONTAINER);
+        return true;
+    }
     struct str said =
         path ? buf_str(&files->text[FILE_CONTAINER]) : str_of(token);
     word[0] = '\0';
-    good = good && (!said.len || source_word(said, word, sizeof word));
-    if (good) {
+    if (!said.len || source_word(said, word, sizeof word)) {
         snprintf(header, sizeof header, "Authorization: %s", word);
         source_ask(c, ASKING_CONTAINER, "GET", url, word[0] ? header : NULL);
     } else {
-        source_failed(c, "the container's token can't be read", "");
+        source_failed(c, "the container's token is not one line of text", "");
     }
     explicit_bzero(word, sizeof word);
     explicit_bzero(header, sizeof header);

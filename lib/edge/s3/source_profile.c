@@ -1,7 +1,5 @@
 #include "edge/s3/credentials_own.h"
 
-#include <string.h>
-
 #define REREAD_MS 300000 /* files, which others change */
 
 static bool take_profile(struct credentials *c,
@@ -41,19 +39,21 @@ static bool take_profile(struct credentials *c,
 
 /** One that is not there is none of ours; one that is there and can't be read
  * may hold the very keys: another source's would be somebody else's. */
-static int trouble_of(const struct source_files *files, enum source_file which,
-                      const char *name)
+static bool is_unreadable(struct credentials *c,
+                          const struct source_files *files,
+                          enum source_file which, const char *name)
 {
-    return aws_trouble(files->trouble[which], name);
+    if (!aws_trouble(files->trouble[which], name)) {
+        return false;
+    }
+    source_unreadable(c, "a shared file can't be read", files, which);
+    return true;
 }
 
 bool source_profile(struct credentials *c, const struct source_files *files)
 {
-    int trouble = trouble_of(files, FILE_KEYS, "AWS_SHARED_CREDENTIALS_FILE");
-    trouble =
-        trouble ? trouble : trouble_of(files, FILE_CONFIG, "AWS_CONFIG_FILE");
-    if (trouble) {
-        source_failed(c, "the shared files can't be read", strerror(trouble));
+    if (is_unreadable(c, files, FILE_KEYS, "AWS_SHARED_CREDENTIALS_FILE") ||
+        is_unreadable(c, files, FILE_CONFIG, "AWS_CONFIG_FILE")) {
         return true;
     }
     if (take_profile(c, files)) {

@@ -108,6 +108,16 @@ struct str source_files_value(const struct source_files *files,
                                      files->profile, true, name);
 }
 
+void source_unreadable(struct credentials *c, const char *what,
+                       const struct source_files *files, enum source_file which)
+{
+    char why[AWS_PATH_BYTES + 100];
+    assert(files->trouble[which] != 0);
+    snprintf(why, sizeof why, "%s (%s)", aws_words(files->trouble[which]),
+             files->path[which]);
+    source_failed(c, what, why);
+}
+
 bool source_file_is_there(const struct source_files *files,
                           enum source_file which)
 {

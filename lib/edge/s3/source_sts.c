@@ -28,8 +28,8 @@ void source_assume(struct credentials *c, const struct source_files *files,
     char url[300];
     char region[64];
     if (!source_file_is_there(files, FILE_IDENTITY)) {
-        source_failed(c, "the web identity's token can't be read",
-                      strerror(files->trouble[FILE_IDENTITY]));
+        source_unreadable(c, "the web identity's token can't be read", files,
+                          FILE_IDENTITY);
         return;
     }
     const char *name = aws_env("AWS_ROLE_SESSION_NAME");
@@ -44,11 +44,10 @@ void source_assume(struct credentials *c, const struct source_files *files,
                  false);
     const char *said = aws_env("AWS_ENDPOINT_URL_STS");
     region_of(c, files, region);
-    const int trouble =
-        aws_trouble(files->trouble[FILE_CONFIG], "AWS_CONFIG_FILE");
-    if (!said && !region[0] && trouble) { /* another region's would refuse */
-        aws_wipe(&c->body);
-        source_failed(c, "the shared files can't be read", strerror(trouble));
+    if (!said && !region[0] &&
+        aws_trouble(files->trouble[FILE_CONFIG], "AWS_CONFIG_FILE")) {
+        aws_wipe(&c->body); /* another region's would refuse */
+        source_unreadable(c, "a shared file can't be read", files, FILE_CONFIG);
         return;
     }
     if (said) {

@@ -69,4 +69,27 @@ static inline void until_state(struct world *world, const char *id,
     assert_true(world_run_until(world, is_there, &wanted, limit_ms));
 }
 
+/** A worker that stands, and "a", of which the provider makes that. */
+static inline struct world *scene_of_one(uint64_t seed, struct plan plan,
+                                         const char *more, struct node **w1)
+{
+    struct world *world = world_open(seed);
+    *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 1000);
+    provider_plan(world, "a", plan);
+    world_ask_with(world, "a", more);
+    return world;
+}
+
+/** w2 may be null. */
+static inline void end_scene(struct world *world, struct node *w1,
+                             struct node *w2)
+{
+    node_free(w1);
+    if (w2) {
+        node_free(w2);
+    }
+    close_world(world);
+}
+
 #endif

@@ -60,9 +60,7 @@ TEST_CASE(history__whole_days__are_counted_then_pruned_then_forgotten)
     world_run_for(world, 600000);
     assert_int_equal(times_told(world, "rejected k too_old"), 2);
     assert_int_equal(world->provider->sales_len, 5);
-    node_free(w1);
-    node_free(w2);
-    close_world(world);
+    end_scene(world, w1, w2);
 }
 
 TEST_CASE(history__a_pass__is_one_workers_and_another_goes_on_after_it)
@@ -86,9 +84,7 @@ TEST_CASE(history__a_pass__is_one_workers_and_another_goes_on_after_it)
     world_run_for(world, 600000);
     assert_int_equal(world->tables->passes, passes);
     assert_int_equal(world->tables->archives, 0);
-    node_free(w1);
-    node_free(w2);
-    close_world(world);
+    end_scene(world, w1, w2);
 }
 
 TEST_CASE(history__the_database_is_away__the_next_pass_goes_on)
@@ -103,8 +99,7 @@ TEST_CASE(history__the_database_is_away__the_next_pass_goes_on)
     assert_int_equal(pruned(world), 0);
     world_run_for(world, 3600000);
     assert_int_equal(pruned(world), 1);
-    node_free(w1);
-    close_world(world);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(history__for_ever__nobody_looks_at_it)
@@ -115,8 +110,7 @@ TEST_CASE(history__for_ever__nobody_looks_at_it)
     until_closed(world, 3600000);
     world_run_for(world, 3600000);
     assert_int_equal(world->tables->passes, 0);
-    node_free(w1);
-    close_world(world);
+    end_scene(world, w1, NULL);
 }
 
 TESTS_RUN(NULL, NULL)

@@ -12,12 +12,6 @@ static struct world *one(const char *fates, struct node **w1)
     return world;
 }
 
-static void end(struct world *world, struct node *w1)
-{
-    node_free(w1);
-    close_world(world);
-}
-
 /** The value of the one event that was told. */
 static const char *the_event(struct world *world)
 {
@@ -43,7 +37,7 @@ TEST_CASE(a_cancel__in_the_queue__is_told_unpaid__holds_or_not)
     assert_non_null(strstr(the_event(world), "\"billed\":\"no\""));
     assert_non_null(strstr(the_event(world), "\"retry_safe\":true"));
     assert_int_equal(world->provider->sales_len, 0);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__put_off_by_the_provider__needs_no_wait)
@@ -57,7 +51,7 @@ TEST_CASE(a_cancel__put_off_by_the_provider__needs_no_wait)
     until_closed(world, 10000);
     assert_non_null(strstr(the_event(world), "\"billed\":\"no\""));
     assert_int_equal(world->provider->sales_len, 0);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__while_it_runs__leaves_payment_unknown)
@@ -73,7 +67,7 @@ TEST_CASE(a_cancel__while_it_runs__leaves_payment_unknown)
         strstr(the_event(world), "\"provider_task_id\":\"task_1\""));
     world_run_for(world, HOUR_MS);
     assert_int_equal(times_told(world, "event"), 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__in_mid_submission__is_for_after_it)
@@ -85,7 +79,7 @@ TEST_CASE(a_cancel__in_mid_submission__is_for_after_it)
     until_closed(world, 20000);
     assert_non_null(strstr(the_event(world), "\"kind\":\"cancelled\""));
     assert_int_equal(world->provider->posts, 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__in_doubt__resolves_it_first__and_buys_nothing)
@@ -102,7 +96,7 @@ TEST_CASE(a_cancel__in_doubt__resolves_it_first__and_buys_nothing)
     assert_non_null(strstr(the_event(world), "\"kind\":\"cancelled\""));
     assert_non_null(strstr(the_event(world), "\"billed\":\"unknown\""));
     assert_non_null(strstr(the_event(world), "\"retry_safe\":false"));
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__its_owner_dies__is_obeyed_by_the_next)
@@ -118,7 +112,7 @@ TEST_CASE(a_cancel__its_owner_dies__is_obeyed_by_the_next)
     assert_int_equal(world->provider->posts, 1);
     assert_non_null(strstr(the_event(world), "\"kind\":\"cancelled\""));
     node_free(w2);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__in_doubt__and_its_id_comes__is_told_with_it)
@@ -133,7 +127,7 @@ TEST_CASE(a_cancel__in_doubt__and_its_id_comes__is_told_with_it)
     assert_non_null(strstr(the_event(world), "\"kind\":\"cancelled\""));
     assert_non_null(
         strstr(the_event(world), "\"provider_task_id\":\"task_1\""));
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__of_what_is_ready__comes_too_late)
@@ -151,7 +145,7 @@ TEST_CASE(a_cancel__of_what_is_ready__comes_too_late)
     world->storage->full = false;
     until_closed(world, 10 * MINUTE_MS);
     assert_int_equal(times_told(world, "event a completed\n"), 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_cancel__of_a_late_one__ends_the_waiting__tells_nothing)
@@ -165,7 +159,7 @@ TEST_CASE(a_cancel__of_a_late_one__ends_the_waiting__tells_nothing)
     assert_true(tables_cancel(world, "a"));
     until_closed(world, 10000);
     assert_non_null(strstr(the_event(world), "\"kind\":\"timed_out\""));
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(an_id__attached_after_submit_unknown__brings_the_video)
@@ -184,7 +178,7 @@ TEST_CASE(an_id__attached_after_submit_unknown__brings_the_video)
     assert_int_equal(times_told(world, "event a completed late\n"), 1);
     assert_false(tables_attach(world, "a", "task_2"));
     assert_int_equal(world->provider->posts, 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(an_id__attached_to_what_was_put_off__runs_till_its_deadline)
@@ -213,7 +207,7 @@ TEST_CASE(an_id__attached_to_what_was_put_off__runs_till_its_deadline)
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     assert_int_equal(times_told(world, "timed_out"), 0);
     assert_int_equal(world->provider->posts, posts);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_mass__whose_deadline_is_over__is_told_at_once)
@@ -235,7 +229,7 @@ TEST_CASE(a_mass__whose_deadline_is_over__is_told_at_once)
     }
     until_closed(world, 1000); /* 400 a beat would take 2 s */
     assert_int_equal(times_told(world, "failed timed_out"), LEN);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_retry__is_a_submission_of_its_own)
@@ -260,7 +254,7 @@ TEST_CASE(a_retry__is_a_submission_of_its_own)
     assert_string_not_equal(world->provider->sales[1]->key, first);
     assert_string_not_equal(world->kafka->records[1].headers,
                             world->kafka->records[2].headers);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TESTS_RUN(NULL, NULL)

@@ -4,22 +4,6 @@
 /* What is READY in memory alone: its transfer runs, and its row says RUNNING.
  */
 
-static struct world *one(struct plan plan, const char *more, struct node **w1)
-{
-    struct world *world = world_open(3);
-    *w1 = node_start(world, "w1", NULL);
-    world_run_for(world, 1000);
-    provider_plan(world, "a", plan);
-    world_ask_with(world, "a", more);
-    return world;
-}
-
-static void end(struct world *world, struct node *w1)
-{
-    node_free(w1);
-    close_world(world);
-}
-
 static bool is_stored(void *context)
 {
     return ((struct world *)context)->storage->len > 0;
@@ -46,7 +30,7 @@ static bool is_ready(void *context)
 TEST_CASE(a_quick_transfer__is_stored_with_its_end)
 {
     struct node *w1;
-    struct world *world = one(provider_usual_plan(), "", &w1);
+    struct world *world = scene_of_one(3, provider_usual_plan(), "", &w1);
     until_state(world, "a", RUNNING, MINUTE_MS);
     const int32_t version = world->tables->records[0]->row.version;
     assert_false(world_run_until(world, is_ready, world, MINUTE_MS));
@@ -54,7 +38,7 @@ TEST_CASE(a_quick_transfer__is_stored_with_its_end)
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     /* Its end alone was saved; that it was told deletes the row. */
     assert_int_equal(world->tables->records[0]->row.version, version + 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 TEST_CASE(a_transfer__of_two_seconds__is_stored_as_ready_meanwhile)
@@ -62,7 +46,7 @@ TEST_CASE(a_transfer__of_two_seconds__is_stored_as_ready_meanwhile)
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.slow_ms = 10000;
-    struct world *world = one(plan, "", &w1);
+    struct world *world = scene_of_one(3, plan, "", &w1);
     assert_true(world_run_until(world, is_finished, world, MINUTE_MS));
     world_run_for(world, 1900);
     assert_int_equal(state_of(world, "a"), RUNNING);
@@ -71,7 +55,7 @@ TEST_CASE(a_transfer__of_two_seconds__is_stored_as_ready_meanwhile)
     until_closed(world, MINUTE_MS);
     assert_int_equal(world->provider->sales[0]->served, 1); /* it went on */
     assert_int_equal(times_told(world, "event a completed\n"), 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 /** The row is on its way, or its answer is lost, when the transfer ends. */
@@ -82,14 +66,14 @@ TEST_CASE(a_transfer__that_ends_while_its_row_is_saved__waits_for_that)
         struct plan plan = provider_usual_plan();
         plan.slow_ms = 1960 + i / 2;
         plan.cuts = i % 4 == 3;
-        struct world *world = one(plan, "", &w1);
+        struct world *world = scene_of_one(3, plan, "", &w1);
         if (i % 3) {
             tables_lose(world, UNIT_SAVE, READY, i % 3 == 1);
         }
         until_closed(world, 2 * MINUTE_MS);
         assert_int_equal(world->provider->sales[0]->served, 1 + plan.cuts);
         assert_int_equal(times_told(world, "event a completed\n"), 1);
-        end(world, w1);
+        end_scene(world, w1, NULL);
     }
 }
 
@@ -114,7 +98,7 @@ TEST_CASE(a_transfer__that_waits_for_a_slot__is_stored_as_ready)
         ready[1] = ready[1] || state_of(world, "b") == READY;
     }
     assert_int_equal(ready[0] + ready[1], 1);
-    end(world, w1);
+    end_scene(world, w1, NULL);
 }
 
 /** A drain that hurries ends the transfer, and hands on what is known. */
@@ -123,7 +107,7 @@ TEST_CASE(a_drain__of_a_transfer_without_a_row__stores_one)
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.drips = true;
-    struct world *world = one(plan, "", &w1);
+    struct world *world = scene_of_one(3, plan, "", &w1);
     assert_true(world_run_until(world, is_finished, world, MINUTE_MS));
     world_run_for(world, 100);
     node_drain(w1);
@@ -134,14 +118,14 @@ TEST_CASE(a_drain__of_a_transfer_without_a_row__stores_one)
     world->provider->sales[0]->plan.drips = false;
     struct node *w2 = node_start(world, "w2", NULL);
     until_closed(world, 2 * MINUTE_MS);
-    end(world, w2);
+    end_scene(world, w2, NULL);
 }
 
 TEST_CASE(a_stored_video__taken_over_past_its_deadline__is_no_timeout)
 {
     struct node *w1;
     struct world *world =
-        one(provider_usual_plan(), ",\"deadline_seconds\":60", &w1);
+        scene_of_one(3, provider_usual_plan(), ",\"deadline_seconds\":60", &w1);
     until_stored(world);
     node_kill(w1);
     world_run_for(world, 2 * MINUTE_MS);
@@ -154,14 +138,14 @@ TEST_CASE(a_stored_video__taken_over_past_its_deadline__is_no_timeout)
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     assert_int_equal(world->storage->len, 1);
     node_free(w1);
-    end(world, w2);
+    end_scene(world, w2, NULL);
 }
 
 TEST_CASE(a_deadline__taken_over_and_never_answered__is_over_in_ten_minutes)
 {
     struct node *w1;
     struct world *world =
-        one(provider_usual_plan(), ",\"deadline_seconds\":60", &w1);
+        scene_of_one(3, provider_usual_plan(), ",\"deadline_seconds\":60", &w1);
     until_state(world, "a", RUNNING, MINUTE_MS);
     node_kill(w1);
     world->provider->away = true;
@@ -174,13 +158,13 @@ TEST_CASE(a_deadline__taken_over_and_never_answered__is_over_in_ten_minutes)
     until_closed(world, 2 * HOUR_MS);
     assert_int_equal(times_told(world, "event a completed late\n"), 1);
     node_free(w1);
-    end(world, w2);
+    end_scene(world, w2, NULL);
 }
 
 TEST_CASE(a_stored_video__taken_over_and_cancelled__comes_home)
 {
     struct node *w1;
-    struct world *world = one(provider_usual_plan(), "", &w1);
+    struct world *world = scene_of_one(3, provider_usual_plan(), "", &w1);
     until_stored(world);
     node_kill(w1);
     assert_true(tables_cancel(world, "a"));
@@ -192,7 +176,7 @@ TEST_CASE(a_stored_video__taken_over_and_cancelled__comes_home)
     until_closed(world, 2 * MINUTE_MS);
     assert_int_equal(times_told(world, "event a completed\n"), 1);
     node_free(w1);
-    end(world, w2);
+    end_scene(world, w2, NULL);
 }
 
 /** Half of it is in storage when its worker dies, and then it fails. */
@@ -201,7 +185,7 @@ TEST_CASE(half_a_video__taken_over_and_failed__is_tidied)
     struct node *w1;
     struct plan plan = provider_usual_plan();
     plan.slow_ms = 1500;
-    struct world *world = one(plan, "", &w1);
+    struct world *world = scene_of_one(3, plan, "", &w1);
     until_state(world, "a", RUNNING, MINUTE_MS);
     while (list_is_empty(&world->storage->uploads)) {
         assert_true(world_turn(world));
@@ -215,7 +199,7 @@ TEST_CASE(half_a_video__taken_over_and_failed__is_tidied)
     assert_int_equal(times_told(world, "event a failed provider_failed\n"), 1);
     assert_null(storage_left(world->storage));
     node_free(w1);
-    end(world, w2);
+    end_scene(world, w2, NULL);
 }
 
 TESTS_RUN(NULL, NULL)

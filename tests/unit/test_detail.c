@@ -1,9 +1,7 @@
 #include "core/detail.h"
-#include "lib/check.h"
+#include "unit/arena.h"
 
 #include <string.h>
-
-static struct arena arena;
 
 static void expect_json(const struct details *details, const char *wanted)
 {
@@ -30,18 +28,4 @@ TEST_CASE(details_to_json__some__stand_in_their_order_and_quoted)
                 "\"message\":\"a \\\"b\\\"\\n\"}]");
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 4096, 0);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_done(&arena);
-    return 0;
-}
-
-TESTS_RUN(begin, end)
+TESTS_RUN(arena_begin, arena_end)

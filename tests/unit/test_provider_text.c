@@ -1,9 +1,7 @@
 #include "core/provider_text.h"
-#include "lib/check.h"
+#include "unit/arena.h"
 
 #include <string.h>
-
-static struct arena arena;
 
 static void expect(const char *text, const char *wanted)
 {
@@ -47,18 +45,4 @@ TEST_CASE(provider_json__any_bytes__are_made_utf8)
     assert_int_equal(got.len, 0);
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 4096, 0);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_done(&arena);
-    return 0;
-}
-
-TESTS_RUN(begin, end)
+TESTS_RUN(arena_begin, arena_end)

@@ -1,10 +1,8 @@
 #include "core/reading.h"
-#include "lib/check.h"
+#include "unit/arena.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct arena arena;
 
 TEST_CASE(reading_fault__past_the_last_place__is_only_counted)
 {
@@ -45,18 +43,4 @@ TEST_CASE(reading_unknown__a_near_name__is_asked_for)
         "unknown field \"tenant\", it belongs beside \"request\"");
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 4096, 0);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_done(&arena);
-    return 0;
-}
-
-TESTS_RUN(begin, end)
+TESTS_RUN(arena_begin, arena_end)

@@ -1,10 +1,8 @@
 #include "core/request_body.h"
-#include "lib/check.h"
+#include "unit/arena.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct arena arena;
 
 static struct request_body read_body(const char *json, struct reading *reading)
 {
@@ -63,18 +61,4 @@ TEST_CASE(body_read__two_modes_or_half_a_pair__is_a_fault)
     }
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 4096, 0);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_done(&arena);
-    return 0;
-}
-
-TESTS_RUN(begin, end)
+TESTS_RUN(arena_begin, arena_end)

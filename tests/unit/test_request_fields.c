@@ -1,10 +1,8 @@
 #include "core/request_fields.h"
-#include "lib/check.h"
+#include "unit/arena.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct arena arena;
 
 /** The code of the only fault; null: none. */
 static const char *judge(const char *name, const char *json)
@@ -68,18 +66,4 @@ TEST_CASE(reading_fault__past_the_limit__is_only_counted)
     assert_int_equal(reading.faults_all, REQUEST_DETAILS_MAX + 20);
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 4096, 0);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_done(&arena);
-    return 0;
-}
-
-TESTS_RUN(begin, end)
+TESTS_RUN(arena_begin, arena_end)

@@ -1,0 +1,412 @@
+#include "core/step.h"
+#include "edge/store_trial.h"
+#include "edge/pg/pg.h"
+#include "lib/rows.h"
+
+/* What waits becomes ours. */
+
+/** What its idempotency key is made of is there as it is stored. */
+static void assert_key_parts(struct trial *trial, const struct facts_row *facts)
+{
+    char hex[2 * DIGEST_BYTES + 1];
+    assert_int_equal(facts->content.len, DIGEST_BYTES);
+    str_hex((const unsigned char *)facts->content.at, DIGEST_BYTES, hex);
+    assert_string_equal(hex,
+                        trial_sql(trial,
+                                  "SELECT encode(content, 'hex') FROM request "
+                                  "WHERE id = %lld",
+                                  (long long)facts->id));
+    assert_int_equal(facts->salt.len, SALT_BYTES);
+    str_hex((const unsigned char *)facts->salt.at, SALT_BYTES, hex);
+    assert_string_equal(
+        hex, trial_sql(trial, "SELECT encode(salt, 'hex') FROM meta"));
+}
+
+/** claim.sql has a rule of core/step.c in words of its own. */
+TEST(claim__a_waiting_row__is_what_the_step_says)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    const char *const lived = /* it waited, was refused, waited again */
+        "UPDATE waiting SET fence = 6, version = 9, submission = 2, tries = 4, "
+        "deadline_ms = 4102444800000, not_before_ms = 55, first_sent_ms = 33, "
+        "last_sent_ms = 44, account = 'another'";
+    trial_sql(trial, "%s", lived);
+    int64_t id = trial_number(trial, "SELECT id FROM waiting");
+    const struct task waits = {
+        .row = {.id = id,
+                .state = QUEUED,
+                .fence = 6,
+                .version = 9,
+                .submission = 2,
+                .tries = 4,
+                .received_ms = TRIAL_NOW,
+                .deadline_ms = INT64_C(4102444800000),
+                .not_before_ms = 55,
+                .first_sent_ms = 33,
+                .last_sent_ms = 44,
+                .account = "another"},
+    };
+    const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
+    const struct policy policy = {.account = TRIAL_ACCOUNT};
+    struct step step = task_step(&waits, &outcome, &policy, TRIAL_NOW + 1000);
+    struct task_row expected = step.next.row;
+    expected.owner = me; /* whose and which: what the store knows alone */
+    expected.fence += 1;
+    assert_true(step.save);
+
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 5});
+    assert_int_equal(result.claimed_len, 1);
+    const struct task_read *read = &result.claimed[0];
+    const struct facts_row *facts = &result.claimed_facts[0];
+    assert_false(read->unreadable);
+    const char *column = rows_differ(&read->row, &expected);
+    if (column) {
+        fail_msg("the rule and the statement differ in %s", column);
+    }
+    assert_true(str_eq(read->request_id, STR("r-00000")));
+    assert_true(str_eq(read->tenant, STR("default")));
+    assert_int_equal(facts->id, id);
+    assert_key_parts(trial, facts);
+    assert_true(str_eq(
+        facts->body, STR("{\"prompt\":\"a \\\"quoted\\\" word, {braces}\"}")));
+    assert_true(str_eq(facts->facts.metadata, STR("{\"a\":\"b\\\\c\"}")));
+    assert_int_equal(facts->facts.mode, MODE_TEXT);
+    assert_null(facts->facts.tracestate.at);
+    assert_int_equal(facts->facts.received_ms, TRIAL_NOW);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 0);
+}
+
+TEST(claim__priorities__the_highest_then_the_oldest)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int priorities[] = {1, 9, 5, 9};
+    struct intake_row rows[4];
+    for (int i = 0; i < 4; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].priority = priorities[i];
+    }
+    trial_intake(trial, rows, 4);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 3});
+    const char *const expected[] = {"r-00001", "r-00003", "r-00002"};
+    assert_int_equal(result.claimed_len, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(str_eq(result.claimed[i].request_id, str_of(expected[i])));
+        assert_int_equal(result.claimed[i].row.id, result.claimed_facts[i].id);
+    }
+}
+
+/** Of each priority behind its own key; what lies before comes from the start.
+ */
+TEST(claim__behind_keys__takes_what_comes_after_them)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int priorities[] = {9, 0, 9, 0, 5};
+    struct intake_row rows[5];
+    for (int i = 0; i < 5; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].priority = priorities[i];
+    }
+    trial_intake(trial, rows, 5);
+    int64_t first = (int64_t)trial_number(trial, "SELECT min(id) FROM request");
+    struct turn turn = {.owner = me, .claims_max = 5};
+    turn.claim_after[9] = first;
+    turn.claim_after[0] = first + 1;
+    struct turn_result result = trial_good_turn(trial, turn);
+    const char *const expected[] = {"r-00002", "r-00004", "r-00003"};
+    assert_int_equal(result.claimed_len, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(str_eq(result.claimed[i].request_id, str_of(expected[i])));
+    }
+    assert_int_equal(result.claimed_last[9], first + 2);
+    assert_int_equal(result.claimed_last[5], first + 4);
+    assert_int_equal(result.claimed_last[0], first + 3);
+    assert_int_equal(result.claimed_last[1], 0);
+    result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 5});
+    assert_int_equal(result.claimed_len, 2);
+    assert_true(str_eq(result.claimed[0].request_id, STR("r-00000")));
+}
+
+TEST(claim__not_before_and_deadline__are_kept)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row rows[3];
+    for (int i = 0; i < 3; i++) {
+        rows[i] = trial_request(trial, i);
+    }
+    rows[1].deadline_seconds = 10;
+    trial_intake(trial, rows, 3);
+    trial_sql(trial,
+              "UPDATE waiting SET not_before_ms = %lld WHERE id = "
+              "(SELECT id FROM request WHERE request_id = 'r-00000')",
+              (long long)TRIAL_NOW + 50000);
+    struct turn late = {
+        .owner = me, .claims_max = 9, .now_ms = TRIAL_NOW + 10000};
+    struct turn_result result = trial_good_turn(trial, late);
+    assert_int_equal(result.claimed_len, 1);
+    assert_true(str_eq(result.claimed[0].request_id, STR("r-00002")));
+    late.now_ms = TRIAL_NOW + 50000;
+    result = trial_good_turn(trial, late);
+    assert_int_equal(result.claimed_len, 1);
+    assert_true(str_eq(result.claimed[0].request_id, STR("r-00000")));
+}
+
+TEST(claim__two_owners__get_different_rows)
+{
+    struct trial *trial = *state;
+    int64_t one = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_requests(trial, 100);
+    struct trial_answer answers[2] = {{.trial = trial}, {.trial = trial}};
+    struct store *second = trial_open_store(trial);
+    while (!store_is_up(second)) {
+        trial_wait(trial);
+    }
+    struct turn turn = {.owner = one,
+                        .claims_max = 60,
+                        .now_ms = TRIAL_NOW + 1,
+                        .account = TRIAL_ACCOUNT,
+                        .bucket = "bucket"};
+    store_turn(trial->store, &turn, trial_on_turn, &answers[0]);
+    turn.owner = other;
+    store_turn(second, &turn, trial_on_turn, &answers[1]);
+    while (!answers[0].turn.commits || !answers[1].turn.commits) {
+        trial_wait(trial);
+    }
+    store_close(second);
+    assert_int_equal(answers[0].turn.claimed_len + answers[1].turn.claimed_len,
+                     100);
+    assert_int_equal(
+        trial_number(trial, "SELECT count(*) FROM task WHERE state = 1 AND "
+                            "fence = 1"),
+        100);
+}
+
+TEST(claim__a_dead_lease__gets_nothing)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    assert_true(trial_bury(trial, me));
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){
+            .owner = me, .claims_max = 3, .adopts_max = 3, .expires_max = 3});
+    assert_true(result.lease_dead);
+    assert_int_equal(result.claimed_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 3);
+}
+
+TEST(claim__a_missing_lease__gets_nothing)
+{
+    struct trial *trial = *state;
+    trial_requests(trial, 1);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = 999, .claims_max = 3});
+    assert_true(result.lease_dead);
+    assert_int_equal(result.claimed_len, 0);
+}
+
+TEST(claim__holds_in_scope__stop_it)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    static const struct {
+        const char *reason;
+        const char *scope;
+        bool stops;
+    } cases[] = {
+        {"auth", TRIAL_ACCOUNT, true},    {"balance", TRIAL_ACCOUNT, true},
+        {"channel", TRIAL_ACCOUNT, true}, {"storage", "bucket", true},
+        {"operator", "*", true},          {"auth", "another", false},
+        {"storage", "another", false},    {"account", TRIAL_ACCOUNT, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        trial_sql(trial, "INSERT INTO hold VALUES ('%s', '%s', 1, 1, '')",
+                  cases[i].reason, cases[i].scope);
+        struct turn_result result =
+            trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 1});
+        assert_int_equal(result.claimed_len, cases[i].stops ? 0 : 1);
+        assert_false(result.generations_full);
+        if (result.claimed_len) {
+            struct task_row row = result.claimed[0].row;
+            row.state = QUEUED;
+            assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+        }
+        trial_sql(trial, "DELETE FROM hold");
+    }
+}
+
+TEST(claim__generations_max__bounds_the_fleet)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t other = trial_join(trial);
+    trial_requests(trial, 10);
+    struct turn turn = {.owner = me, .claims_max = 4, .generations_max = 6};
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 4);
+    turn.owner = other;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 2);
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.generations_full);
+    /* Ten minutes after its last send a task counts no more. */
+    turn.now_ms = TRIAL_NOW + 1000 + 600001;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 4);
+    assert_false(result.generations_full);
+    turn.now_ms++;
+    trial_sql(trial, "DELETE FROM waiting");
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 0);
+    assert_false(result.generations_full);
+}
+
+/** Nobody waits for who counts: not the claim, and no row that changed. */
+TEST(claim__while_another_counts__is_told_so)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    struct turn turn = {.owner = me, .claims_max = 2, .generations_max = 6};
+    turn.saves = rows;
+    turn.saves_len = 1;
+    trial_sql(trial, "SELECT pg_advisory_lock(7264930517)");
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.generations_busy);
+    assert_false(result.generations_full);
+    turn.saves_len = 0;
+    turn.generations_max = 0; /* who has no limit doesn't count */
+    turn.claims_max = 1;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
+    turn.generations_max = 6;
+    trial_sql(trial, "SELECT pg_advisory_unlock(7264930517)");
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 1);
+    assert_false(result.generations_busy);
+}
+
+/** The count reads the fleet's rows; a save that rode in its transaction would
+ * come to light only after it. */
+TEST(claim__that_counts__comes_after_the_saves_commit)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    const struct turn turn = {.owner = me,
+                              .saves = rows,
+                              .saves_len = 1,
+                              .claims_max = 1,
+                              .generations_max = 6};
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(
+        trial_number(trial, "SELECT count(DISTINCT xmin::text) FROM task"), 2);
+}
+
+/** A request of before the database was set back: bought already, perhaps. */
+TEST(claim__in_doubt__only_while_its_key_protects_it)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct intake_row rows[4];
+    const int64_t ages_ms[] = {0, 1000, 9000, 0};
+    trial_sql(trial, "UPDATE meta SET rewound_ms = %lld", (long long)TRIAL_NOW);
+    for (int i = 0; i < 4; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].produced_ms = TRIAL_NOW - ages_ms[i];
+    }
+    rows[3].produced_ms = 0; /* nobody knows when */
+    trial_intake(trial, rows, 4);
+    assert_string_equal(trial_sql(trial, "SELECT string_agg(doubt::text, ' ' "
+                                         "ORDER BY id) FROM waiting"),
+                        "false true true true");
+    struct turn turn = {.owner = me, .claims_max = 5, .resend_after_ms = 1};
+    turn.resend_after_ms = INT64_MAX;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
+    turn.resend_after_ms = TRIAL_NOW - 5000;
+    /* Nobody knows whether it was this account that it was sent to, nor of one
+     * that came only since then. */
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    trial_sql(trial,
+              "INSERT INTO account VALUES ('" TRIAL_ACCOUNT
+              "', 1, 6000, 0, %lld)",
+              (long long)TRIAL_NOW + 1);
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    trial_sql(trial, "UPDATE account SET since_ms = 5");
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 1);
+    const struct task_row *row = &result.claimed[0].row;
+    assert_true(row->doubt);
+    assert_int_equal(row->first_sent_ms, TRIAL_NOW - 1000);
+    assert_true(row->last_sent_ms > TRIAL_NOW - 1000);
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 2);
+}
+
+TEST(claim__in_doubt__is_what_the_rule_says)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    int64_t id = trial_requests(trial, 1)[0];
+    trial_sql(trial, "UPDATE meta SET rewound_ms = %lld", (long long)TRIAL_NOW);
+    trial_sql(trial, "INSERT INTO account VALUES ('" TRIAL_ACCOUNT
+                     "', 1, 6000, 0, 5)");
+    trial_sql(trial, "UPDATE waiting SET doubt = true, first_sent_ms = 7");
+    const struct task waits = {.row = {.id = id,
+                                       .state = QUEUED,
+                                       .received_ms = TRIAL_NOW,
+                                       .doubt = true,
+                                       .first_sent_ms = 7}};
+    const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
+    const struct policy policy = {.account = TRIAL_ACCOUNT};
+    struct task_row expected =
+        task_step(&waits, &outcome, &policy, TRIAL_NOW + 1000).next.row;
+    expected.owner = me;
+    expected.fence += 1;
+    struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){.owner = me, .claims_max = 5, .resend_after_ms = 6});
+    assert_int_equal(result.claimed_len, 1);
+    const char *column = rows_differ(&result.claimed[0].row, &expected);
+    if (column) {
+        fail_msg("the rule and the statement differ in %s", column);
+    }
+}
+
+TEST(facts__of_any_submission__have_what_its_key_is_made_of)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    const int64_t *ids = trial_requests(trial, 2);
+    trial_sql(trial, "UPDATE waiting SET submission = 3 WHERE id = %lld",
+              (long long)ids[1]);
+    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
+    struct turn_result result = trial_good_turn(
+        trial, (struct turn){.owner = me, .facts = ids, .facts_len = 2});
+    assert_int_equal(result.facts_len, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_key_parts(trial, &result.facts[i]);
+    }
+}
+
+TESTS_RUN(NULL, NULL)

@@ -3,55 +3,42 @@
 """The tests are tested: each guard of ours is taken away in a copy of the
 sources, and a test of the quick set has to notice.
 
-A mutant is one exact substitution. The copy is below build/mutants, and built
-there: only what a mutant changes is compiled again. `mutants.py WORD...` tries
-those whose name holds one of the words.
-"""
+`mutants.py WORD...` tries those whose name holds one of the words, `mutants.py
+--note [WORD...]` writes down, too, which test noticed (`caught`, beside this file:
+it is tried first from then on). tests/lib/mutate.py does it."""
 
-import fcntl
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
+import mutate
 import tap
-
-ROOT = Path(os.environ.get("TEST_ROOT", Path(__file__).parents[2]))
-HOME = ROOT / "build" / "mutants"
-TREE = HOME / "tree"
-BUILD = HOME / "build"
-LIMIT_S = 60  # a test that hangs has noticed, too
 
 # name, file, what stands there once, what comes instead, programs one of which
 # has to fail
 MUTANTS = [
     ("no fence where rows are saved", "sql/query/save.sql",
      "WHERE t.fence = given.fence AND t.version = given.version - 1",
-     "WHERE t.version = given.version - 1", ["edge/store_turn"]),
+     "WHERE t.version = given.version - 1", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("no version where rows are saved", "sql/query/save.sql",
      "WHERE t.fence = given.fence AND t.version = given.version - 1",
-     "WHERE t.fence = given.fence", ["edge/store_turn"]),
+     "WHERE t.fence = given.fence", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("an id that was learnt is overwritten", "sql/query/save.sql",
      "AND (t.provider_task_id = ''\n"
      "            OR t.provider_task_id = given.provider_task_id)",
-     "", ["edge/store_turn"]),
+     "", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a former owner writes why a task waits", "sql/query/reason_set.sql",
      "WHERE t.owner = $1::bigint AND", "WHERE $1::bigint > 0 AND",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a reason of an earlier fence is written", "sql/query/reason_set.sql",
-     "t.fence = v.fence AND ", "", ["edge/store_turn"]),
+     "t.fence = v.fence AND ", "", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a former owner takes a reason away", "sql/query/reason_gone.sql",
-     " AND r.fence <= v.fence", "", ["edge/store_turn"]),
+     " AND r.fence <= v.fence", "", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what flows has a reason", "lib/flow/reason.c",
      "now_ms - trouble->reason.since_ms >= REASON_AFTER_MS",
      "now_ms - trouble->reason.since_ms >= 0", ["sim/reason"]),
     ("a claim without a live lease", "sql/query/claim.sql",
      "WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)",
-     "WHERE true", ["edge/store_turn"]),
+     "WHERE true", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a claim under a hold", "sql/query/claim.sql",
      "(reason IN ('auth', 'balance', 'channel')",
-     "(reason IN ('auth', 'channel')", ["edge/store_turn"]),
+     "(reason IN ('auth', 'channel')", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a cancelled request is claimed", "sql/query/claim.sql",
      "AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)", "",
      ["edge/store_orders"]),
@@ -81,11 +68,14 @@ MUTANTS = [
      ["edge/store_orders"]),
     ("a fence begins anew at the claim", "sql/query/claim.sql",
      "$1::bigint, fence + 1, version + 1,", "$1::bigint, 1, version + 1,",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what can't be read is claimed", "sql/query/claim.sql",
-     "    FROM t WHERE readable\n", "    FROM t\n", ["edge/store_turn"]),
+     "    FROM t WHERE readable\n", "    FROM t\n", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what is not told yet is pruned", "sql/query/history_prune.sql",
      "        AND NOT EXISTS (SELECT FROM task t WHERE t.id = c.id)\n", "",
+     ["edge/store_archive"]),
+    ("what was replayed is told for ever", "lib/edge/store/archive.c",
+     "    add_call(unit, \"history_replayed\", numbers, 1);\n", "",
      ["edge/store_archive"]),
     ("what waits is pruned", "sql/query/history_prune.sql",
      "        AND NOT EXISTS (SELECT FROM waiting w WHERE w.id = c.id)\n", "",
@@ -127,43 +117,43 @@ MUTANTS = [
      ["edge/store_intake"]),
     ("what expires and can't be read becomes ours", "sql/query/expire.sql",
      "CASE WHEN readable THEN $1::bigint ELSE owner END", "$1::bigint",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a final end needs no fence", "sql/query/end.sql",
      "WHERE t.fence = given.fence AND t.version", "WHERE t.version",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a former owner tells a bare key away", "sql/query/told.sql",
      "WHERE t.fence = v.fence AND :bare", "WHERE :bare AND v.fence > 0",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a bare key has no event", "sql/query/mine.sql",
-     ":t.whole_columns", ":t.task_columns", ["edge/store_turn"]),
+     ":t.whole_columns", ":t.task_columns", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a bare key's next fence is forgotten", "sql/query/adopt.sql",
      "UPDATE closed c SET fence = t.fence", "UPDATE closed c SET fence = c.fence",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("an id is written to a bare key", "sql/query/learn.sql",
-     "\n    AND NOT :bare", "", ["edge/store_lease"]),
+     "\n    AND NOT :bare", "", ["edge/store_lease", "edge/store_learn"]),
     ("the dead say what they do", "sql/query/vitals.sql",
      "WHERE id = $1::bigint AND NOT dead", "WHERE id = $1::bigint", ["edge/store_lease"]),
     ("what the gone said stays", "sql/query/reason_sweep.sql",
      "WHERE l.id = v.lease", "WHERE l.id <> v.lease", ["edge/store_lease"]),
     ("what is not told is ordered again", "sql/query/ctl_retry.sql",
      "        AND NOT EXISTS (SELECT FROM task t WHERE t.id = c.id)\n", "",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what is requeued stays a task, too", "sql/query/save.sql",
      "WHERE t.id = l.id AND l.state = :QUEUED",
      "WHERE t.id = l.id AND l.state = :QUEUED AND t.id < 0",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what is mine is looked for among all", "sql/query/mine.sql",
      " AND t.owner <> 0", "", ["edge/store_plans"]),
     ("a claim waits for who counts", "sql/query/generations_lock.sql",
      "pg_try_advisory_xact_lock(7264930517)::text",
      "(pg_advisory_xact_lock(7264930517) IS NOT NULL)::text",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a save rides with the count", "lib/edge/store/turn.c",
      "round->apart = turn->claims_max > 0 && turn->generations_max > 0;",
-     "round->apart = turn->claims_max < 0;", ["edge/store_turn"]),
+     "round->apart = turn->claims_max < 0;", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("another's count stops claims for a beat", "lib/flow/claims.c",
      "if (result->generations_busy) {",
-     "if (result->generations_busy && claims->asked < 0) {", ["sim/fleet"]),
+     "if (result->generations_busy && claims->asked < 0) {", ["sim/fleet", "sim/answers"]),
     ("a constraint rejects a request", "lib/edge/pg/unit.c",
      'data[] = {"22", "54"};', 'data[] = {"22", "23", "54"};',
      ["edge/store_intake"]),
@@ -172,45 +162,50 @@ MUTANTS = [
      ["edge/store_intake"]),
     ("a constraint ends the connection", "lib/edge/pg/unit.c",
      "return pg_unit_is_constraint(unit) ||\n           strncmp",
-     "return strncmp", ["edge/store_intake", "edge/store_turn"]),
+     "return strncmp", ["edge/store_intake", "edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a constraint stops every row", "lib/edge/store/turn.c",
      "(data || pg_unit_is_constraint(unit)) &&", "data &&",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a row that is kept out is forgotten", "lib/flow/saves.c",
      "        list_add_tail(&saves->put_back, &job->link);\n",
-     "        job_enter(job, JOB_PARKED);\n", ["sim/fleet"]),
+     "        job_enter(job, JOB_PARKED);\n", ["sim/fleet", "sim/answers"]),
     ("an error that comes at once is asked for at once", "lib/flow/turn.c",
      "        turns->paused = true; /*", "        turns->paused = false; /*",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a row without a job was never sent", "lib/core/doubt.c",
      " && lost_claim_ms != 0 &&\n"
      "           row->last_sent_ms == lost_claim_ms",
      " && lost_claim_ms >= 0",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a lost claim makes all without a job never sent", "lib/core/doubt.c",
      " &&\n           row->last_sent_ms == lost_claim_ms", "",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a lost claim is in doubt", "lib/flow/claims.c",
      "        claims->lost_ms = now_ms;\n    }\n"
      "    claims->wanted", "        (void)now_ms;\n    }\n    claims->wanted",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a lease's number comes again", "sql/query/join.sql",
      "CASE WHEN next.id > last.id THEN", "CASE WHEN next.id > 0 THEN",
-     ["edge/store_lease"]),
+     ["edge/store_lease", "edge/store_learn"]),
     ("what was put off runs with its id at once", "sql/query/learn_waiting.sql",
      "id, :SUBMITTING, -1,", "id, :RUNNING, -1,",
-     ["edge/store_lease"]),
+     ["edge/store_lease", "edge/store_learn"]),
     ("what runs needs no deadline", "lib/core/step.c",
      "    if (!m->row->deadline_ms) {\n        m->row->deadline_ms = m->now_ms",
      "    if (m->now_ms < 0) {\n        m->row->deadline_ms = m->now_ms",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("a full expiry waits for the beat", "lib/flow/claims.c",
      "claims->asked_expires) {\n        claims->expiry_wanted = true;",
      "claims->asked_expires) {\n        claims->expiry_wanted = false;",
      ["sim/orders"]),
     ("what is unreadable is counted in one part", "lib/flow/unreadable.c",
      "    pass->rows += part->count;", "    pass->rows = part->count;",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
+    ("what waits and can't be read is not looked for", "lib/flow/unreadable.c",
+     "if (part->last || !pass->waiting) {", "if (part->last) {", ["sim/fleet", "sim/answers"]),
+    ("what waits and can't be read is passed by", "sql/query/unreadable_waiting.sql",
+     "    WHERE :readable IS NOT TRUE\n", "    WHERE :readable IS NULL\n",
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a video of another URL is asked for here", "lib/flow/owe.c",
      "    if (is_of_our_url(stage, row)) {\n        return effect(OWES_POLL); /*",
      "    if (now_ms > 0) {\n        return effect(OWES_POLL); /*",
@@ -220,10 +215,10 @@ MUTANTS = [
      "            fits) {", ["sim/intake"]),
     ("an id of an earlier submission is lost", "lib/edge/store/lease.c",
      '"learn_told", "learn_past"};', '"learn_told", "learn_told"};',
-     ["edge/store_lease"]),
+     ["edge/store_lease", "edge/store_learn"]),
     ("a cancelled doubt is replayed", "lib/core/doubt.c",
      "now_ms >= until_ms || task->memo.cancel", "now_ms >= until_ms",
-     ["unit/step", "sim/orders"]),
+     ["unit/step", "unit/step_more", "sim/orders"]),
     ("a reply that is there is called late", "lib/edge/web/client.c",
      "    if (late && !call->overdue) {", "    if (late && call->waits) {",
      ["edge/http_ends"]),
@@ -279,7 +274,7 @@ MUTANTS = [
     ("polls drift", "lib/core/move.c",
      "return retry_phase_ms(m->now_ms, m->policy->poll_interval_ms, m->row->id);",
      "return m->now_ms + retry_jitter_ms(m->policy->poll_interval_ms, m->policy->jitter);",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("the scanner hears of another task", "lib/core/apimart_poll.c",
      "if (named && !str_eq(scan.id, provider_task_id) &&",
      "if (false && named && !str_eq(scan.id, provider_task_id) &&",
@@ -305,32 +300,32 @@ MUTANTS = [
      ["edge/poll_h2"]),
     ("an adopted submission is in no doubt", "sql/query/adopt.sql",
      "doubt = u.doubt OR u.state = :SUBMITTING", "doubt = u.doubt",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("the living are robbed", "sql/query/orphan.sql",
      "t.owner NOT IN (SELECT id FROM lease WHERE NOT dead)", "true",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a learnt id is any submission's", "sql/query/learn.sql",
      "AND t.submission = $2::integer", "AND t.submission <= $2::integer",
-     ["edge/store_lease"]),
+     ["edge/store_lease", "edge/store_learn"]),
     ("an id opens an end of another submission", "sql/query/learn_closed.sql",
      "AND c.submission = $2::integer", "AND c.submission <= $2::integer",
-     ["edge/store_lease"]),
+     ["edge/store_lease", "edge/store_learn"]),
     ("what was sent before a restore is sent at any time", "sql/query/claim.sql",
      "w.first_sent_ms > $7::bigint AND EXISTS", "w.first_sent_ms < $7::bigint OR EXISTS",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what was sent before a restore goes to any account", "sql/query/claim.sql",
      "AND a.since_ms <= m.rewound_ms", "AND a.since_ms >= 0 * m.rewound_ms",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a key lives from the claim on after a restore", "sql/query/claim.sql",
      "deadline_ms, CASE WHEN doubt\n", "deadline_ms, CASE WHEN NOT doubt\n",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("what comes again after a restore is new", "sql/query/intake.sql",
      "WHERE v.produced_ms < meta.rewound_ms", "WHERE v.produced_ms < 0 * meta.rewound_ms",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a refusal after a restore speaks for all", "lib/core/step.c",
      "    m->row->sends += 1;\n    /* In doubt already",
      "    m->row->sends += 1;\n    m->row->doubt = false;\n    /* In doubt already",
-     ["sim/keys", "edge/store_turn"]),
+     ["sim/keys", "edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("keys that nobody vouches for are trusted after a restore", "lib/core/doubt.c",
      ": INT64_MAX;", ": 0;", ["unit/doubt", "sim/keys"]),
     ("a group goes on where it is set back", "lib/core/offsets.c",
@@ -345,20 +340,20 @@ MUTANTS = [
     ("a request is sent under another one's content", "lib/edge/store/row.c",
      ".content = bytes_of(arena, pg_str(result, r, at[FACTS_CONTENT])),",
      ".content = bytes_of(arena, pg_str(result, 0, at[FACTS_CONTENT])),",
-     ["edge/store_turn"]),
+     ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("a taken-over send is in no doubt", "lib/core/step.c",
      "    m->row->doubt = true;\n    m->memo->strange_until_ms",
      "    m->memo->strange_until_ms",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("an intent to replay is not saved", "lib/core/step.c",
      "    m->row->last_sent_ms = m->now_ms;\n    m->step->save = true;\n",
-     "    m->row->last_sent_ms = m->now_ms;\n", ["unit/step"]),
+     "    m->row->last_sent_ms = m->now_ms;\n", ["unit/step", "unit/step_more"]),
     ("a replay leaves before its intent is committed", "lib/flow/engine.c",
      "    if (step->save) {\n"
      "        turn_save(&engine->turns, job, step->due_ms, may_ride);",
      "    if (step->save && !job->send_next) {\n"
      "        turn_save(&engine->turns, job, step->due_ms, may_ride);",
-     ["sim/submit", "sim/fleet", "sim/seeds"]),
+     ["sim/submit", "sim/fleet", "sim/answers", "sim/seeds"]),
     ("what is found early is a failure of the store", "lib/flow/transfer.c",
      "t->fetch && result->end == BUCKET_EXISTS",
      "t->fetch && result->end == BUCKET_CANCELLED", ["sim/end"]),
@@ -369,78 +364,93 @@ MUTANTS = [
      "task->row.state == RUNNING &&", "task->row.state == QUEUED &&",
      ["sim/ready"]),
     ("a transfer that waits has no row", "lib/flow/stage.c",
-     "gate_transfers_room(stage->gate) > 0", "true", ["sim/ready", "sim/fleet"]),
+     "gate_transfers_room(stage->gate) > 0", "true", ["sim/ready", "sim/fleet", "sim/answers"]),
     ("a transfer that takes long has no row", "lib/flow/due.h",
      "#define TRANSFER_UNSAVED_MS 2000", "#define TRANSFER_UNSAVED_MS 2000000",
      ["sim/ready"]),
     ("a transfer that fails has no row", "lib/core/step.c",
-     "step->save = step->save || task->memo.unsaved;", "", ["unit/step"]),
+     "step->save = step->save || task->memo.unsaved;", "", ["unit/step", "unit/step_more"]),
     ("a late video is ready in memory alone", "lib/core/step.c",
      "running && m->policy->transfer_free", "m->policy->transfer_free || running",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("what ends while it is saved is done again", "lib/flow/engine.c",
      "if (effect && effect->has_outcome) {", "if (!effect) {", ["sim/ready"]),
     ("a taken-over task is timed out unasked", "lib/core/until.c",
      "now_ms >= row->deadline_ms && !task_is_strange(task, now_ms)",
-     "now_ms >= row->deadline_ms", ["unit/step", "sim/ready"]),
+     "now_ms >= row->deadline_ms", ["unit/step", "unit/step_more", "sim/ready"]),
     ("a taken-over task is asked for without end", "lib/core/until.c",
      "!memo->answered && now_ms < memo->strange_until_ms",
-     "!memo->answered && now_ms < memo->strange_until_ms * 2", ["unit/step", "sim/ready"]),
+     "!memo->answered && now_ms < memo->strange_until_ms * 2", ["unit/step", "unit/step_more", "sim/ready"]),
     ("a taken-over task is polled without a pause", "lib/core/move.c",
      "until_ms = longer(until_ms, m->memo->strange_until_ms);", "",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("a taken-over task is cancelled unasked", "lib/core/step.c",
      "    if (!move_is_strange(m)) {\n        cancel(m);",
-     "    if (m->row->id) {\n        cancel(m);", ["unit/step", "sim/ready"]),
+     "    if (m->row->id) {\n        cancel(m);", ["unit/step", "unit/step_more", "sim/ready"]),
     ("what is fetched right now can't be extended", "lib/flow/batch.c",
      "return boot_ms < item->source_until_ms;",
-     "return boot_ms > item->source_until_ms;", ["sim/intake"]),
+     "return boot_ms > item->source_until_ms;", ["sim/extend"]),
     ("what runs is asked for without end", "lib/flow/batch.c",
-     "if (!item->source_until_ms) {", "if (boot_ms > 0) {", ["sim/intake"]),
+     "if (!item->source_until_ms) {", "if (boot_ms > 0) {", ["sim/extend"]),
+    ("another of its id goes before an extend that waits", "lib/flow/intake.c",
+     "} else if (aside_is_before(&intake->aside, item)) {",
+     "} else if (!item->read && aside_is_before(&intake->aside, item)) {",
+     ["sim/extend"]),
+    ("another of its id in one batch goes before an extend", "lib/flow/batch.c",
+     "if (aside_is_before(aside, item) ||",
+     "if ((!item->read && aside_is_before(aside, item)) ||", ["sim/extend"]),
+    ("what waits for its source goes behind what came since", "lib/flow/aside.c",
+     "    list_add_all_front(waiting, &aside->items);",
+     "    struct list later;\n    list_take_all(&later, waiting);\n"
+     "    list_take_all(waiting, &aside->items);\n"
+     "    list_add_all_front(waiting, &later);", ["sim/extend"]),
+    ("each extend puts off the others", "lib/flow/intake.c",
+     "    if (was_empty && !aside_is_empty", "    if ((was_empty || batch) && !aside_is_empty",
+     ["sim/extend"]),
     ("a refusal clears the doubt", "lib/core/step.c",
      "    if (!m->row->doubt) {\n"
      "        move_fail(m, m->outcome->failure, m->outcome->message);",
      "    if (m->row->sends) {\n"
      "        move_fail(m, m->outcome->failure, m->outcome->message);",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("what was not sent clears the doubt", "lib/core/step.c",
      "    if (!m->row->doubt) {\n        requeue(m, m->now_ms + wait_ms);",
      "    if (m->now_ms) {\n        requeue(m, m->now_ms + wait_ms);",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("what is put off clears the doubt", "lib/core/step.c",
      "    if (!m->row->doubt) {\n"
      "        requeue(m, put_off_until_ms(",
      "    if (m->now_ms) {\n"
      "        requeue(m, put_off_until_ms(",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("a second failure is told", "lib/core/move.c",
      "    if (m->row->late) {\n        move_close(m);\n        return;\n    }\n",
-     "", ["unit/step"]),
+     "", ["unit/step", "unit/step_more"]),
     ("a replay under another account", "lib/core/doubt.c",
      "} else if (!ours) {", "} else if (!ours && !policy->account[0]) {",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("replays without end", "lib/core/doubt.c",
      "} else if (row->sends > REPLAYS_MAX) {", "} else if (row->sends < 0) {",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("replays beyond the life of the key", "lib/core/doubt.c",
      "now_ms >= until_ms || task->memo.cancel", "now_ms >= until_ms * 2",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("unknown before the timeout is over", "lib/core/doubt.c",
      "row->last_sent_ms + policy->submit_timeout_ms", "row->last_sent_ms",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("a frozen watcher declares deaths", "lib/core/lease.c",
      "    if (was_cut_off(watch, boot_ms)) {\n        watch->since_ms",
      "    if (was_cut_off(watch, boot_ms) && !watch->last_ms) {\n        watch->since_ms",
      ["unit/lease"]),
     ("who was cut off buries at once", "lib/core/lease.c",
      "watch->last_ms - watch->since_ms < 2 * watch->lease_ms",
-     "watch->last_ms < watch->since_ms", ["unit/lease", "sim/fleet"]),
+     "watch->last_ms < watch->since_ms", ["unit/lease", "sim/fleet", "sim/answers"]),
     ("who was only late is cut off", "lib/core/lease.c",
      "boot_ms - watch->last_ms > watch->lease_ms;",
-     "boot_ms - watch->last_ms > watch->lease_ms / 2;", ["unit/lease", "sim/fleet"]),
+     "boot_ms - watch->last_ms > watch->lease_ms / 2;", ["unit/lease", "sim/fleet", "sim/answers"]),
     ("who was late counts on", "lib/core/lease.c",
      "boot_ms - watch->last_ms > watch->lease_ms / 2;",
-     "boot_ms - watch->last_ms > watch->lease_ms;", ["unit/lease", "sim/fleet"]),
+     "boot_ms - watch->last_ms > watch->lease_ms;", ["unit/lease", "sim/fleet", "sim/answers"]),
     ("a lease that moves is dead", "lib/core/lease.c",
      "before->counter == row->counter", "before->counter <= row->counter",
      ["unit/lease"]),
@@ -450,16 +460,16 @@ MUTANTS = [
     ("one burial a beat", "lib/flow/bury.c",
      "        engine_want_adopts(bury->engine);\n    }\n    next(bury);",
      "        engine_want_adopts(bury->engine);\n        return;\n    }\n    next(bury);",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a doubt that was taken over settles at once", "lib/core/step.c",
      "    m->memo->strange_until_ms = m->now_ms + STRANGE_MS;\n", "",
-     ["unit/step", "sim/fleet"]),
+     ["unit/step", "unit/step_more", "sim/fleet", "sim/answers"]),
     ("a doubt that was taken over settles without a look", "lib/core/doubt.c",
      "memo->read_ms < memo->strange_until_ms", "memo->read_ms < 0",
-     ["unit/step"]),
+     ["unit/step", "unit/step_more"]),
     ("a lost lease's claim ends the new one", "lib/flow/turn.c",
      "if (result->lease_dead && turns->owner == turns->flight.owner) {",
-     "if (result->lease_dead) {", ["sim/fleet"]),
+     "if (result->lease_dead) {", ["sim/fleet", "sim/answers"]),
     ("what another lock holds was not seen", "sql/query/adopt.sql",
      "(SELECT count(*) FROM seen) AS seen", "(SELECT count(*) FROM pick) AS seen",
      ["edge/store_takeover"]),
@@ -494,8 +504,7 @@ MUTANTS = [
      "    job->unsure = false;\n    give_back_slot(engine, job);",
      "    job->unsure = false;", ["sim/commits", "sim/submit"]),
     ("what is closed already is sent into", "lib/edge/web/pool.c",
-     "    if (once) {\n        web_multi_look_at_idle(",
-     "    if (once && pool->active < 0) {\n        web_multi_look_at_idle(",
+     "        web_multi_look_at_idle(pool->curl);\n", "",
      ["edge/http_reuse"]),
     ("bytes that nobody asked for are the next answer", "lib/edge/web/multi.c",
      "        if (idle[i].revents) {",
@@ -518,7 +527,7 @@ MUTANTS = [
      "!call->hooks->may_send(call->context, remote) &&\n        call->sends < 0) {",
      ["edge/http"]),
     ("a drain has all the time there is", "lib/flow/worker.c",
-     "    loop_timer_set(w->give_up, drain_ms);\n", "", ["sim/fleet"]),
+     "    loop_timer_set(w->give_up, drain_ms);\n", "", ["sim/fleet", "sim/answers"]),
     ("an id is in two batches at once", "lib/flow/intake.c",
      "batch_has(other, item->request.request_id)", "false && batch_has(other, item->request.request_id)",
      ["sim/intake"]),
@@ -529,7 +538,7 @@ MUTANTS = [
      "put(at - 4, UINT32_MAX, 4);", "put(at - 4, 0, 4);", ["edge/store_intake"]),
     ("a negative number loses its sign", "lib/edge/pg/array.c",
      "at[i] = (char)(unsigned char)(value & 0xff);",
-     "at[i] = (char)(unsigned char)(value & 0x7f);", ["edge/store_turn"]),
+     "at[i] = (char)(unsigned char)(value & 0x7f);", ["edge/store_claim", "edge/store_turn", "edge/store_take", "edge/store_reason"]),
     ("an offset before its commit", "lib/flow/intake.c",
      "    list_add_tail(&intake->waiting, &item->link);\n"
      "    intake->waiting_len++;\n    if (",
@@ -571,14 +580,11 @@ MUTANTS = [
     ("fsync that failed is ignored", "lib/edge/bucket/fs_put.c",
      "    if (fdatasync(put->fd) == 0) {",
      "    if (fdatasync(put->fd) <= 0) {", ["edge/bucket_fs_calls"]),
-    ("a dead connection is asked for ever", "lib/edge/web/pool.c",
-     "    if (pool == pools->current &&\n", "    if (pool != pools->current &&\n",
-     ["edge/http_kept"]),
     ("a connection is kept for ever", "lib/edge/web/client.c",
-     "web_handle_is_kept(policy) ? POOL_LIFE_MS : 0", "0 * POOL_LIFE_MS", ["edge/http_kept"]),
+     "policy->once ? POOL_LIFE_MS : 0", "0 * POOL_LIFE_MS", ["edge/http_reuse"]),
     ("what nobody acknowledges is waited for", "lib/edge/web/multi.c",
      "setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof wait_ms);",
-     "(void)wait_ms;", ["edge/http_kept"]),
+     "(void)wait_ms;", ["edge/http_reuse"]),
     ("packed nothing has no end", "lib/edge/web/fetch_reply.c",
      "fetch->packed > fetch->fetcher->options.bytes_max + PACKED_MORE",
      "fetch->packed < -PACKED_MORE", ["edge/fetch_odd"]),
@@ -589,10 +595,10 @@ MUTANTS = [
      "loop_timer_set(grave->timer, 0);", "begin(grave);", ["edge/kafka_calls"]),
     ("a send goes by the turn's time", "lib/flow/gate.c",
      "loop_boot_us(gate->clock->loop) / 1000", "loop_boot_ms(gate->clock->loop)",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a turn's claims need no slots", "lib/flow/claims.c",
      "size_t claimed = (size_t)turn->claims_max;", "size_t claimed = 0;",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("keys live by our clock", "lib/edge/s3/credentials_own.c",
      "theirs_ms >= 0 ? theirs_ms : wall_ms()", "theirs_ms < -1 ? 0 : wall_ms()",
      ["edge/credentials"]),
@@ -619,7 +625,7 @@ MUTANTS = [
      ["edge/bucket_s3_forms"]),
     ("a death waits for the next whole beat", "lib/flow/fleet.c",
      "if (due_ms - boot_ms < wait_ms) {", "if (due_ms - boot_ms < 0 * wait_ms) {",
-     ["sim/fleet"]),
+     ["sim/fleet", "sim/answers"]),
     ("a profile that can't be read names no region", "lib/edge/s3/credentials.c",
      "    return trouble == 0;", "    return true;", ["edge/bucket_s3_memory"]),
     ("the sweep takes the objects of living probes", "lib/edge/s3/sweep.c",
@@ -646,7 +652,7 @@ MUTANTS = [
      "if (end->bytes == t->first_bytes && strcmp(sha256, t->sha256) == 0) {",
      "if (end->bytes == t->first_bytes || sha256[0]) {", ["sim/end"]),
     ("the hour begins anew with each owner", "lib/core/ready.c",
-     "write_unusable(m, &u);", "(void)write_unusable;", ["unit/step"]),
+     "write_unusable(m, &u);", "(void)write_unusable;", ["unit/step", "unit/step_more"]),
     ("a turned picture is told as it lies", "lib/core/media.c",
      "plus(times(m->a, w), times(m->c, h))", "w", ["unit/media"]),
     ("a list of codecs with a gap is told", "lib/core/media.c",
@@ -668,96 +674,4 @@ MUTANTS = [
      ["unit/video"]),
 ]
 
-
-def copy_tree():
-    """Bring the copy up to date; files that are the same keep their times."""
-    wanted = set()
-    for folder in ("lib", "sql", "tests", "cmd"):
-        for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and path.suffix in (".c", ".h", ".sql", ".mp4", ".mov",
-                                                  ".cmake", ".json",
-                                                  ".jsonl"):
-                wanted.add(path.relative_to(ROOT))
-    wanted.add(Path("CMakeLists.txt"))
-    wanted.add(Path("tests/CMakeLists.txt"))
-    for name in wanted:
-        source, target = ROOT / name, TREE / name
-        text = source.read_bytes()
-        if not target.is_file() or target.read_bytes() != text:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(text)
-    for path in list(TREE.rglob("*")):
-        if path.is_file() and path.relative_to(TREE) not in wanted:
-            path.unlink()
-
-
-def target_of(program):
-    part, name = program.split("/")
-    return f"{part}_test_{name}"
-
-
-def build(programs):
-    """None: all is built; else what the compiler said."""
-    done = subprocess.run(
-        ["ninja", "-C", BUILD, *map(target_of, programs)],
-        capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else done.stdout[-2000:]
-
-
-def passes(program):
-    part, name = program.split("/")
-    where = Path(os.environ.get("TEST_TMP", HOME)) / "work"
-    shutil.rmtree(where, ignore_errors=True)
-    where.mkdir(parents=True)
-    try:
-        done = subprocess.run(
-            [BUILD / "tests" / part / f"test_{name}"], cwd=TREE,
-            env=os.environ | {"SEEDS": "100", "TEST_TMP": str(where)},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
-
-
-def try_mutant(name, file, before, after, programs):
-    path = TREE / file
-    text = path.read_text()
-    if not tap.check(text.count(before) == 1, f"{name}: its place is there",
-                     f"{text.count(before)} times in {file}: {before}"):
-        return
-    try:
-        path.write_text(text.replace(before, after))
-        said = build(programs)
-        if said:
-            tap.check(False, f"{name}: builds", said)
-            return
-        caught = next((one for one in programs if not passes(one)), None)
-        tap.check(caught, f"{name}: is caught by {caught or programs}")
-    finally:
-        path.write_text(text)
-
-
-def main():
-    words = sys.argv[1:]
-    mutants = [one for one in MUTANTS
-               if not words or any(word in one[0] for word in words)]
-    HOME.mkdir(parents=True, exist_ok=True)
-    lock = open(HOME / "lock", "w", encoding="ascii")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    copy_tree()
-    subprocess.run(
-        ["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DTESTS=ON",
-         "-DCMAKE_BUILD_TYPE=Debug"], check=True, stdout=subprocess.DEVNULL)
-    programs = sorted({program for one in mutants for program in one[4]})
-    said = build(programs)
-    if not tap.check(not said, "the sources as they are build", said):
-        return
-    sound = [program for program in programs
-             if tap.check(passes(program), f"unchanged, {program} passes")]
-    if sound == programs:
-        for one in mutants:
-            try_mutant(*one)
-
-
-tap.run(main)
+tap.run(lambda: mutate.main(MUTANTS))

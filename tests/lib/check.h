@@ -6,6 +6,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 /**
@@ -49,11 +52,37 @@ static inline void check_add(struct CMUnitTest test)
     }                                                                          \
     static void name(void **state __attribute__((unused)))
 
+/** Whether TESTS_ONLY, one name, is another one's. */
+static inline int check_is_left_out(const struct CMUnitTest *test)
+{
+    const char *only = getenv("TESTS_ONLY");
+    return only && strcmp(only, test->name) != 0;
+}
+
+/** How many fail. With UNTIL_FAILED, no test follows one that did: each is a
+ * group of its own then, and named on stderr before, as one that aborts names
+ * itself nowhere. */
+static inline int check_run(int (*begin)(void **state),
+                            int (*end)(void **state))
+{
+    int failed = 0;
+    if (!getenv("TESTS_ONLY") && !getenv("UNTIL_FAILED")) {
+        return _cmocka_run_group_tests("tests", check_tests.tests,
+                                       check_tests.len, begin, end);
+    }
+    for (size_t i = 0; i < check_tests.len && !failed; i++) {
+        if (!check_is_left_out(&check_tests.tests[i])) {
+            fprintf(stderr, "running %s\n", check_tests.tests[i].name);
+            failed = _cmocka_run_group_tests("tests", &check_tests.tests[i], 1,
+                                             begin, end);
+        }
+    }
+    return failed;
+}
+
 /** All tests of the file, between a set-up and a tear-down: for a main() that
  * has something to do before. */
-#define TESTS_RESULT(begin, end)                                               \
-    _cmocka_run_group_tests("tests", check_tests.tests, check_tests.len,       \
-                            begin, end)
+#define TESTS_RESULT(begin, end) check_run(begin, end)
 
 /** The program, where it is nothing else. */
 #define TESTS_RUN(begin, end)                                                  \

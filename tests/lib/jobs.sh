@@ -99,6 +99,16 @@ run_item() { # ITEM FILE LOG RC
     fi
 }
 
+# The items, but those that may take more than ten minutes first: begun last, one
+# of them would be alone with the machine in the end.
+longest_first() { # ITEM...
+    local item limit_s
+    for item in "$@"; do
+        limit_s=$(timeout_of "$item" "${file_of[$item]}")
+        echo "$((limit_s > 600 ? limit_s : 0)) $item"
+    done | sort -s -k 1,1nr | cut -d ' ' -f 2
+}
+
 # Some run at a time; then, alone, what says so, and what installs or fills the
 # machine.
 is_alone() { # ITEM FILE

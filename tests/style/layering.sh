@@ -124,6 +124,39 @@ room_libraries() {
     done < <(rooms)
 }
 
+# A room's header that includes a library, or one of the room's that does, brings
+# it along: who includes it names that library, too.
+headers_with() { # ROOM LIBRARY
+    local found more
+    found=$(grep -rlE "^ *# *include <$2" --include='*.h' "lib/edge/$1")
+    while [ -n "$found" ]; do
+        more=$({
+            echo "$found"
+            sed 's|^lib/|include "|; s|$|"|' <<<"$found" |
+                grep -rlFf - --include='*.h' "lib/edge/$1"
+        } | sort -u)
+        [ "$more" != "$found" ] || break
+        found=$more
+    done
+    echo "$found"
+}
+
+brought_along() {
+    local table room libraries library header by
+    table=$(rooms)
+    while IFS='|' read -r room _ libraries; do
+        for library in $libraries; do
+            for header in $(headers_with "$room" "$library"); do
+                grep -rlF "include \"${header#lib/}\"" --include='*.[ch]' lib |
+                    cut -d / -f 3 | sort -u | grep -vx "$room" | while read -r by; do
+                    grep -qE "^$by\\|.*\\|(.* )?$library( |$)" <<<"$table" ||
+                        echo "$by includes $header, which brings $library along"
+                done
+            done
+        done
+    done <<<"$table"
+}
+
 # In front there are doors: headers that include no room's.
 not_doors() {
     find lib/edge -maxdepth 1 -type f ! -name '*.h' ! -name README.md
@@ -188,6 +221,8 @@ tap_check "a room's header is included only where the README names the room" \
 tap_check "a room names no other in vain" tap_empty "$(rooms_named_in_vain)"
 tap_check "a room includes no library but those that the README names" \
     tap_empty "$(room_libraries)"
+tap_check "a room names the libraries that headers of others bring along" \
+    tap_empty "$(brought_along)"
 tap_check "only a turn asks the store for rows" \
     tap_empty "$(rows_past_the_turn)"
 tap_check "lib/flow/README.md lists lib/flow's files" \

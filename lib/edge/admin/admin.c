@@ -75,6 +75,7 @@ static struct question *question_new(struct admin *admin, const char *path)
 static void question_drop(struct question *q)
 {
     pthread_mutex_lock(&q->admin->lock);
+    assert(q->holders > 0);
     bool last = --q->holders == 0;
     pthread_mutex_unlock(&q->admin->lock);
     if (last) {
@@ -86,6 +87,7 @@ static void question_drop(struct question *q)
 static void admin_drop(struct admin *admin)
 {
     pthread_mutex_lock(&admin->lock);
+    assert(admin->holders > 0);
     bool last = --admin->holders == 0;
     pthread_mutex_unlock(&admin->lock);
     if (last) {
@@ -120,6 +122,7 @@ static void answer_question(void *context)
 static struct question *put_question(struct admin *admin, const char *path)
 {
     pthread_mutex_lock(&admin->lock);
+    assert(admin->holders > 0);
     struct question *q = admin->closing ? NULL : question_new(admin, path);
     if (q) {
         admin->holders++;
@@ -213,6 +216,7 @@ static void set_answering(struct admin *admin,
 static enum MHD_Result respond(struct MHD_Connection *connection, int status,
                                const char *content_type, struct str body)
 {
+    assert(status >= 200 && content_type);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
     if (!response) {
@@ -337,6 +341,7 @@ static int port_of(struct MHD_Daemon *daemon)
 /** The second door has the port that the first one was given. */
 static void set_port(struct sockaddr_storage *address, int port)
 {
+    assert(port >= 0 && port <= 65535);
     if (address->ss_family == AF_INET6) {
         ((struct sockaddr_in6 *)(void *)address)->sin6_port =
             htons((uint16_t)port);
@@ -348,6 +353,7 @@ static void set_port(struct sockaddr_storage *address, int port)
 
 static void open_door(struct admin *admin, struct sockaddr_storage *address)
 {
+    assert(admin->doors_len < DOORS_MAX);
     /* A thread for each connection, or one that waits for a hanging loop would
      * keep the others waiting with it. */
     unsigned flags =
@@ -377,6 +383,7 @@ static void open_doors(struct admin *admin, const struct addrinfo *found)
     in_port_t any_port = 0;
     for (; found && admin->doors_len < DOORS_MAX; found = found->ai_next) {
         struct sockaddr_storage address = {0};
+        assert(found->ai_addrlen <= sizeof address);
         memcpy(&address, found->ai_addr, found->ai_addrlen);
         if (is_any_v6(&address)) {
             any_port = ((struct sockaddr_in6 *)(void *)&address)->sin6_port;
@@ -447,6 +454,7 @@ int admin_port(const struct admin *admin)
 void admin_close(struct admin *admin)
 {
     pthread_mutex_lock(&admin->lock);
+    assert(!admin->closing);
     admin->closing = true;
     pthread_cond_broadcast(&admin->answered); /* nobody waits for us */
     pthread_mutex_unlock(&admin->lock);

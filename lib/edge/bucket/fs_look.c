@@ -35,6 +35,7 @@ struct fs_check {
 
 static void check_open(struct fs_check *check)
 {
+    assert(check->fd < 0);
     int root_fd = fs_open_root(check->fs, &check->trouble);
     if (root_fd < 0) {
         return;
@@ -69,6 +70,7 @@ static void check_open(struct fs_check *check)
 
 static void check_read(struct fs_check *check)
 {
+    assert(check->fd >= 0 && !check->over);
     char *bytes = malloc(FS_BUFFER_BYTES);
     if (!bytes) {
         fs_trouble_set(&check->trouble, BUCKET_FAILED, "read", check->key,
@@ -99,6 +101,7 @@ static void check_read(struct fs_check *check)
 /** Whoever put it there may have died before it was durable. */
 static void check_keep(struct fs_check *check)
 {
+    assert(check->fd >= 0 && check->over);
     int root_fd = fs_open_root(check->fs, &check->trouble);
     if (root_fd < 0) {
         return;
@@ -213,6 +216,7 @@ static void probe_bytes(char out[static PROBE_BYTES])
 
 static bool probe_fill(struct fs_probe *probe, int incoming_fd, int *fd)
 {
+    assert(incoming_fd >= 0);
     char bytes[PROBE_BYTES];
     const char *root = probe->fs->root;
     probe_bytes(bytes);
@@ -233,6 +237,7 @@ static bool probe_fill(struct fs_probe *probe, int incoming_fd, int *fd)
 /** What is under the name is what was written. */
 static bool probe_compare(struct fs_probe *probe, int folder_fd)
 {
+    assert(folder_fd >= 0);
     char wanted[PROBE_BYTES];
     char found[PROBE_BYTES + 1];
     int fd = openat(folder_fd, probe->temp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -261,6 +266,7 @@ static bool probe_compare(struct fs_probe *probe, int folder_fd)
 static bool probe_refusal(struct fs_probe *probe, int incoming_fd,
                           int folder_fd)
 {
+    assert(incoming_fd >= 0 && folder_fd >= 0);
     char second[sizeof probe->temp + 8];
     snprintf(second, sizeof second, "%.60s", probe->temp);
     memcpy(second, "0", 1); /* pid 0…: nobody's */

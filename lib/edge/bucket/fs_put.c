@@ -65,6 +65,7 @@ static bool is_one_piece(const struct fs_put *put)
 static void put_open(struct fs_put *put)
 {
     struct fs *fs = put->fs;
+    assert(put->fd < 0 && !put->temp_made);
     put->root_fd = fs_open_root(fs, &put->trouble);
     if (put->root_fd < 0) {
         return;
@@ -105,6 +106,7 @@ static void leave_direct(struct fs_put *put)
 
 static bool write_all(struct fs_put *put, const char *bytes, size_t len)
 {
+    assert(put->fd >= 0 && put->written >= 0);
     while (len > 0) {
         size_t whole = len / FS_ALIGN * FS_ALIGN;
         if (put->direct && whole == 0) {
@@ -131,6 +133,7 @@ static bool write_all(struct fs_put *put, const char *bytes, size_t len)
 
 static bool make_durable(struct fs_put *put)
 {
+    assert(put->fd >= 0);
     if (put->announced >= 0 && put->announced != put->written) {
         /* What fallocate() reserved beyond the end is no part of a video. */
         put->trouble.end = BUCKET_FAILED;
@@ -153,6 +156,7 @@ static bool make_durable(struct fs_put *put)
 
 static void put_finish_step(struct fs_put *put)
 {
+    assert(put->root_fd >= 0 && put->incoming_fd >= 0);
     if (!write_all(put, put->writing, put->writing_len) || !make_durable(put)) {
         return;
     }
@@ -210,6 +214,7 @@ static bool is_open(struct fs_put *put)
 static void put_work(void *context)
 {
     struct fs_put *put = context;
+    assert(put->step != STEP_NONE);
     switch (put->step) {
     case STEP_OPEN:
         put_open(put);
@@ -240,6 +245,7 @@ static void put_pump(struct fs_put *put);
 static void put_end(struct fs_put *put)
 {
     struct fs *fs = put->fs;
+    assert(put->step == STEP_ABORT || put->step == STEP_FINISH);
     struct bucket_result result = {.end = put->trouble.end,
                                    .bytes = put->written,
                                    .nearly_full = put->nearly_full};
@@ -260,6 +266,7 @@ static void put_end(struct fs_put *put)
 /** Fills the buffer from what was spilled. */
 static void unspill(struct fs_put *put)
 {
+    assert(put->filled <= put->fs->buffer_bytes);
     size_t n = put->fs->buffer_bytes - put->filled;
     n = n < put->spill_len ? n : put->spill_len;
     if (n == 0) {
@@ -274,6 +281,7 @@ static void unspill(struct fs_put *put)
 static void on_step(void *context)
 {
     struct fs_put *put = context;
+    assert(put->step != STEP_NONE);
     if (put->step == STEP_ABORT || put->step == STEP_FINISH) {
         put_end(put);
         return;
@@ -326,6 +334,7 @@ static void put_pump(struct fs_put *put)
 
 static void spill(struct fs_put *put, const char *bytes, size_t len)
 {
+    assert(len > 0 && put->spill_len <= put->spill_size);
     if (put->spill_len + len > put->spill_size) {
         size_t size = (put->spill_len + len) * 2;
         char *grown = realloc(put->spill, size);

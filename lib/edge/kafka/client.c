@@ -155,12 +155,14 @@ static void on_poll_closed(uv_handle_t *handle)
 
 static void feed_end(struct kafka_feed *feed)
 {
+    assert(feed->closed);
     uv_close((uv_handle_t *)&feed->poll, on_poll_closed);
 }
 
 static void serve(void *context)
 {
     struct kafka_feed *feed = context;
+    assert(!feed->serving);
     feed->serving = true;
     int left = TURN_EVENTS_MAX;
     while (left > 0 && !feed->closed && !feed->unread) {
@@ -287,6 +289,7 @@ void kafka_health_init(struct kafka_health *health, struct loop *loop,
 /** On change, of the reason too: the first one is often not the true one. */
 static void tell(struct kafka_health *health, bool connected, const char *why)
 {
+    assert(why);
     if (health->told && health->connected == connected &&
         (connected || strcmp(health->why, why) == 0)) {
         return;
@@ -344,6 +347,7 @@ static bool is_refusal(rd_kafka_resp_err_t code)
 
 static void complain(struct kafka_health *health, const char *text)
 {
+    assert(text);
     health->complaint_ms = loop_boot_ms(health->loop);
     snprintf(health->complaint, sizeof health->complaint, "%s%s%s",
              health->topic ? health->topic : "", health->topic ? ": " : "",

@@ -96,6 +96,7 @@ static void on_dead(void *context)
 {
     struct client *client = context;
     struct producer *producer = client->producer;
+    assert(client->dying && producer->retiring > 0);
     loop_timer_free(client->timer);
     free(client);
     producer->retiring--;
@@ -116,6 +117,7 @@ static void client_end_if_idle(struct client *client)
 static void send_end(struct producer *producer, struct send *send,
                      const struct err *err)
 {
+    assert(producer->under_way > 0 && send->on_end);
     list_remove(&send->link);
     producer->under_way--;
     producer_fn *on_end = send->on_end;
@@ -126,6 +128,7 @@ static void send_end(struct producer *producer, struct send *send,
 
 static void on_retire_time(struct client *client)
 {
+    assert(client->retiring && !client->dying);
     if (!client->purged) {
         client->purged = true;
         rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE |
@@ -150,6 +153,7 @@ static void on_retire_time(struct client *client)
 static void client_retire(struct client *client, int64_t patience_ms)
 {
     struct producer *producer = client->producer;
+    assert(!client->retiring && patience_ms >= 0);
     assert(producer->current == client || producer->alone == client);
     if (producer->current == client) {
         producer->current = NULL;
@@ -211,6 +215,7 @@ static rd_kafka_conf_t *conf_new(const struct producer *producer,
 static struct client *client_new(struct producer *producer, bool alone,
                                  struct err *err)
 {
+    assert(alone ? !producer->alone : !producer->current);
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
         err_set(err, ERR_TRANSIENT, "no memory for a Kafka producer");
@@ -259,6 +264,7 @@ failed:
 
 static void begin_afresh_soon(struct producer *producer)
 {
+    assert(!producer->current || !producer->closing);
     loop_timer_set(producer->afresh,
                    backoff_fail(&producer->backoff, AFRESH_MAX_MS,
                                 loop_random(producer->loop)));
@@ -312,6 +318,7 @@ static bool may_be_for_another(rd_kafka_resp_err_t code)
 static bool err_of(struct err *err, const struct producer *producer,
                    rd_kafka_resp_err_t code, const char *topic)
 {
+    assert(code != RD_KAFKA_RESP_ERR_NO_ERROR);
     bool purged = code == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
                   code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
                   code == RD_KAFKA_RESP_ERR__FATAL;
@@ -328,6 +335,7 @@ static bool err_of(struct err *err, const struct producer *producer,
 static bool try_alone(struct producer *producer,
                       const rd_kafka_message_t *message, struct err *err)
 {
+    assert(message->err && message->_private);
     if (!producer->alone) {
         producer->alone = client_new(producer, true, err);
     }

@@ -57,6 +57,7 @@ static void pump(struct pg_lane *lane);
 
 static void end_unit(struct pg_unit *unit)
 {
+    assert(unit->on_end && list_is_empty(&unit->link));
     unit->on_end(unit->context, unit);
     pg_unit_free(unit);
 }
@@ -84,6 +85,7 @@ static void move_all(struct list *from, struct list *to)
  * connection, after a wait, finds out whether they are over. */
 static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
 {
+    assert(list_is_empty(&unit->link));
     unit->tries++;
     if (!unit->sqlstate[0]) {
         if (lane->phase == LANE_UP) {
@@ -132,6 +134,7 @@ static void take_results(struct pg_lane *lane)
         }
         PQclear(result);
         list_remove(&unit->link);
+        assert(lane->sent_len > 0);
         lane->sent_len--;
         unit_came(lane, unit);
     }
@@ -141,6 +144,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct pg_lane *lane = poll->data;
     PGconn *conn = lane->conn;
+    assert(conn && lane->poll == poll);
     struct err err = {0};
     if (status < 0 || ((events & UV_READABLE) && !PQconsumeInput(conn))) {
         pg_err(&err, ERR_TRANSIENT, conn);
@@ -181,6 +185,7 @@ static void on_poll_closed(uv_handle_t *handle)
  * told what it knows. */
 static bool watch(struct pg_lane *lane, int events)
 {
+    assert(lane->poll && events);
     if (events == lane->watching) {
         return true;
     }
@@ -338,6 +343,7 @@ static void connect_work(void *context)
 
 static bool begin_pipeline(struct pg_lane *lane)
 {
+    assert(lane->conn && !lane->poll);
     lane->poll = calloc(1, sizeof *lane->poll);
     if (!lane->poll || uv_poll_init(loop_uv(lane->loop), lane->poll,
                                     PQsocket(lane->conn)) != 0) {
@@ -356,6 +362,7 @@ static void connect_done(void *context)
     struct pg_lane *lane = connecting->lane;
     struct err err = connecting->err;
     PGconn *conn = connecting->conn;
+    assert(!lane || (lane->connecting == connecting && !lane->conn));
     pg_address_free(&connecting->address);
     must_free(connecting);
     if (!lane) {
@@ -377,6 +384,7 @@ static void connect_done(void *context)
 static void connect_now(void *context)
 {
     struct pg_lane *lane = context;
+    assert(!lane->conn && !lane->connecting);
     struct connecting *connecting = MUST_NEW(struct connecting);
     connecting->lane = lane;
     connecting->address = pg_address_copy(&lane->options.address);
@@ -463,6 +471,7 @@ void pg_lane_locked(struct pg_lane *lane, int64_t lock)
 
 void pg_lane_doubt(struct pg_lane *lane, int64_t ms)
 {
+    assert(ms >= 0);
     if (lane->sent_len && !lane->doomed &&
         loop_boot_ms(lane->loop) - lane->heard_ms > ms) {
         drop(lane, "PostgreSQL does not answer", false);

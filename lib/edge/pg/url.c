@@ -23,6 +23,7 @@ static const char allowed_pairs[] =
 
 static bool fault(struct err *err, const char *what, const char *allowed)
 {
+    assert(what[0] && allowed[0]);
     return err_set(err, ERR_PERMANENT, "%s, allowed: %s", what, allowed);
 }
 
@@ -83,6 +84,7 @@ struct uri {
 
 static struct uri cut_uri(const char *url)
 {
+    assert(is_uri(url));
     struct uri uri = {0};
     const char *rest = strstr(url, "://") + 3;
     const char *end = rest + strcspn(rest, "@/");
@@ -225,6 +227,7 @@ static const struct value_rule {
 
 static struct str cut(struct str *text, char mark)
 {
+    assert(text->at || !text->len);
     size_t len = 0;
     while (len < text->len && text->at[len] != mark) {
         len++;
@@ -246,6 +249,7 @@ static size_t count_items(const char *list)
 
 static bool is_among(struct str value, struct str words)
 {
+    assert(words.len > 0);
     while (words.len) {
         if (str_eq_nocase(cut(&words, '|'), value)) {
             return true;
@@ -323,6 +327,7 @@ static bool are_addresses(struct str list)
 
 static const char *value_of(const PQconninfoOption *options, const char *name)
 {
+    assert(options && name[0]);
     for (; options->keyword; options++) {
         if (strcmp(options->keyword, name) == 0) {
             return options->val && *options->val ? options->val : NULL;
@@ -402,6 +407,7 @@ bool pg_url_check(const char *url, struct err *err)
 
 bool database_url_judge(const char *url, struct buf *faults)
 {
+    assert(faults);
     struct err err = {0};
     bool good = pg_url_check(url, &err);
     if (!good) {

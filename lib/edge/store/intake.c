@@ -37,6 +37,7 @@ static int by_id(const void *a, const void *b)
 {
     const struct intake_row *one = *(const struct intake_row *const *)a;
     const struct intake_row *other = *(const struct intake_row *const *)b;
+    assert(one->request_id.at && other->request_id.at);
     struct str left = one->request_id;
     struct str right = other->request_id;
     size_t len = left.len < right.len ? left.len : right.len;
@@ -90,6 +91,7 @@ static bool copy_rows(struct batch *batch, const struct intake_row *rows,
 /** Sorted, the first of each id only; two batches then lock in one order. */
 static void sort_rows(struct batch *batch)
 {
+    assert(batch->order_len == 0);
     const struct intake_row **order = batch->order;
     qsort(order, batch->rows_len, sizeof(struct intake_row *), by_id);
     for (size_t i = 0; i < batch->rows_len; i++) {
@@ -111,6 +113,7 @@ static void sort_rows(struct batch *batch)
 /** Place among the given rows of an id that PostgreSQL names. */
 static size_t place_of(const struct batch *batch, struct str request_id)
 {
+    assert(batch->order_len <= batch->rows_len);
     size_t low = 0;
     size_t high = batch->order_len;
     while (low < high) {
@@ -132,6 +135,7 @@ static size_t place_of(const struct batch *batch, struct str request_id)
 
 static void end_batch(struct batch *batch, const struct err *err)
 {
+    assert(batch->on_result);
     struct intake_result *result = &batch->result;
     if (err) {
         result->err = *err;
@@ -196,18 +200,21 @@ static void on_known(void *context, struct pg_unit *unit)
 /** When the last message of this id was produced, of those in the batch. */
 static int64_t newest_ms(const struct batch *batch, size_t place)
 {
+    assert(place < batch->order_len);
     return batch->newest_ms[batch->order[place] - batch->rows];
 }
 
 /** Not inserted: it was there, or is too old. */
 static bool is_known(const struct batch *batch, size_t place)
 {
+    assert(place < batch->order_len);
     size_t at = (size_t)(batch->order[place] - batch->rows);
     return batch->result.verdicts[at] == INTAKE_REPEAT;
 }
 
 static void ask_known(struct batch *batch)
 {
+    assert(batch->known_len > 0);
     struct pg_unit *unit = pg_unit_new(on_known, batch);
     pg_unit_call(unit, "intake_known");
     struct pg_array *array = pg_unit_array(unit, PG_TEXT);
@@ -241,6 +248,7 @@ static const enum pg_type columns[] = {
 static void add_column(struct pg_array *array, size_t column,
                        const struct intake_row *row)
 {
+    assert(column < COLUMNS_LEN);
     switch (column) {
     case 0:
         pg_array_str(array, row->request_id);
@@ -295,6 +303,7 @@ static void send_next(struct batch *batch);
 
 static void took(struct batch *batch, const PGresult *result)
 {
+    assert(batch->from < batch->to && batch->to <= batch->order_len);
     enum intake_verdict *verdicts = batch->result.verdicts;
     for (size_t i = batch->from; i < batch->to; i++) {
         /* Unless it is new, it was there; whether it is the same is asked. */
@@ -312,6 +321,7 @@ static void on_inserted(void *context, struct pg_unit *unit)
 {
     struct batch *batch = context;
     size_t len = batch->to - batch->from;
+    assert(unit->err.kind != ERR_PERMANENT || len > 0);
     if (unit->err.kind == ERR_NONE) {
         took(batch, unit->results[0]);
     } else if (unit->err.kind != ERR_PERMANENT) {

@@ -64,6 +64,7 @@ static char *copy_text(struct arena *arena, const char *text)
 static const struct task_row *copy_row(struct arena *arena,
                                        const struct task_row *row)
 {
+    assert(row->id > 0);
     struct task_row *copy = arena_alloc(arena, sizeof *copy);
     if (copy) {
         *copy = *row;
@@ -86,6 +87,7 @@ static const int64_t *copy_ids(struct arena *arena, const int64_t *ids,
 
 static bool copy_turn(struct round *round, const struct turn *turn)
 {
+    assert(turn->saves || !turn->saves_len);
     struct arena *arena = &round->arena;
     struct turn *copy = &round->turn;
     size_t len = turn->saves_len;
@@ -111,6 +113,7 @@ static bool copy_turn(struct round *round, const struct turn *turn)
 static int call(struct pg_unit *unit, const char *name)
 {
     pg_unit_call(unit, name);
+    assert(unit->calls_len > 0);
     return (int)unit->calls_len - 1;
 }
 
@@ -139,6 +142,7 @@ static enum write write_of(const struct task_row *row)
 static void add_told(struct pg_unit *unit, const struct task_row *const *rows,
                      size_t len)
 {
+    assert(len > 0);
     struct pg_array *ids = pg_unit_array(unit, PG_INT8);
     for (size_t i = 0; i < len; i++) {
         pg_array_i64(ids, rows[i]->id);
@@ -153,6 +157,7 @@ static void add_told(struct pg_unit *unit, const struct task_row *const *rows,
 
 static void add_saves(struct round *round, struct pg_unit *unit)
 {
+    assert(round->from < round->to && round->to <= round->turn.saves_len);
     const struct task_row **rows = arena_alloc(
         &round->arena, (round->to - round->from + 1) * sizeof *rows);
     if (!rows) {
@@ -193,6 +198,7 @@ static void add_reads(struct round *round, struct pg_unit *unit)
 
 static void add_claim(struct round *round, struct pg_unit *unit)
 {
+    assert(turn->claims_max > 0 && turn->generations_max >= 0);
     const struct turn *turn = &round->turn;
     if (turn->generations_max > 0) {
         call(unit, "generations_lock");
@@ -211,6 +217,7 @@ static void add_claim(struct round *round, struct pg_unit *unit)
 static int add_taking(struct pg_unit *unit, const char *name,
                       const struct turn *turn, int rows_max)
 {
+    assert(rows_max > 0);
     int index = call(unit, name);
     pg_unit_i64(unit, turn->owner);
     pg_unit_i64(unit, turn->now_ms);
@@ -221,6 +228,7 @@ static int add_taking(struct pg_unit *unit, const char *name,
 /** The dead first: what dies later may have rows that the pass has gone by. */
 static void add_adopt(struct round *round, struct pg_unit *unit)
 {
+    assert(turn->adopt_after >= 0);
     const struct turn *turn = &round->turn;
     if (!turn->adopt_after) {
         round->calls.dead = call(unit, "leases_dead");
@@ -264,6 +272,7 @@ static void add_takings(struct round *round, struct pg_unit *unit)
 static void mark_saved(struct round *round, const PGresult *result,
                        enum write write)
 {
+    assert(round->to <= round->turn.saves_len);
     for (int r = 0; r < PQntuples(result); r++) {
         int64_t id = pg_i64(result, r, 0);
         for (size_t i = round->from; i < round->to; i++) {
@@ -280,6 +289,7 @@ static void take_claimed_last(struct turn_result *out, const PGresult *result)
 {
     const int id = PQfnumber(result, "id");
     const int priority = PQfnumber(result, "priority");
+    assert(id >= 0 && priority >= 0);
     for (int i = 0; i < PQntuples(result); i++) {
         const int64_t p = pg_i64(result, i, priority);
         if (p >= 0 && p < PRIORITIES) {
@@ -293,6 +303,7 @@ static void take_claimed(struct round *round, const PGresult *result)
 {
     struct turn_result *out = &round->result;
     int id = PQfnumber(result, "id");
+    assert(id >= 0);
     int64_t room = PQntuples(result) > 0 ? pg_i64(result, 0, 0) : 1;
     if (PQntuples(result) == 0 || PQgetisnull(result, 0, id)) {
         out->generations_full = room == 0;
@@ -334,6 +345,7 @@ static void take_dead(struct round *round, const PGresult *result)
 
 static void take_rest(struct round *round, const struct pg_unit *unit)
 {
+    assert(round->rest);
     const struct turn_calls *calls = &round->calls;
     struct turn_result *out = &round->result;
     struct arena *arena = &round->arena;
@@ -376,6 +388,7 @@ static bool wrote(const struct round *round)
 
 static void end_round(struct round *round, const struct err *err)
 {
+    assert(round->on_result);
     if (err) {
         round->result = (struct turn_result){.err = *err};
         round->result.err.kind = ERR_TRANSIENT;
@@ -394,6 +407,7 @@ static void send_next(struct round *round);
 static void split(struct round *round, enum save_end end)
 {
     size_t len = round->to - round->from;
+    assert(round->to > round->from);
     if (len == 1 && round->apart) {
         round->ends[round->from] = end;
     } else if (len == 1) {

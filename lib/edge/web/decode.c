@@ -102,6 +102,7 @@ static bool is_boxes(struct str head)
 /** @param head  The first bytes; short only if there are no more. */
 static enum coding coding_of(struct str head, struct str label)
 {
+    assert(head.len <= HEAD_BYTES);
     const unsigned char *bytes = (const unsigned char *)head.at;
     if (str_starts(head, STR("\x1f\x8b\x08"))) {
         return CODING_GZIP;
@@ -130,6 +131,8 @@ static enum coding coding_of(struct str head, struct str label)
 
 static bool begin(struct decoder *d)
 {
+    assert(!d->zlib_open && !d->brotli && !d->zstd);
+    assert(d->coding != CODING_OPEN);
     switch (d->coding) {
     case CODING_GZIP:
         return d->zlib_open = inflateInit2(&d->zlib, GZIP_BITS) == Z_OK;
@@ -159,6 +162,7 @@ static bool begin(struct decoder *d)
 static bool step_zlib(struct decoder *d, struct str *in, char *out, size_t room,
                       size_t *len)
 {
+    assert(d->zlib_open && room > 0);
     const uInt most = (uInt)1 << 30;
     d->zlib.next_in = (Bytef *)(uintptr_t)in->at;
     d->zlib.avail_in = in->len < most ? (uInt)in->len : most;
@@ -176,6 +180,7 @@ static bool step_zlib(struct decoder *d, struct str *in, char *out, size_t room,
 static bool step_brotli(struct decoder *d, struct str *in, char *out,
                         size_t room, size_t *len)
 {
+    assert(d->brotli && room > 0);
     const uint8_t *next_in = (const uint8_t *)in->at;
     uint8_t *next_out = (uint8_t *)out;
     size_t left = room;
@@ -190,6 +195,7 @@ static bool step_brotli(struct decoder *d, struct str *in, char *out,
 static bool step_zstd(struct decoder *d, struct str *in, char *out, size_t room,
                       size_t *len)
 {
+    assert(d->zstd && room > 0);
     ZSTD_inBuffer from = {in->at, in->len, 0};
     ZSTD_outBuffer to = {out, room, 0};
     const size_t left = ZSTD_decompressStream(d->zstd, &to, &from);
@@ -257,6 +263,7 @@ void decoder_free(struct decoder *d)
 /** Keeps the first bytes until there are enough; false: more are needed. */
 static bool decide(struct decoder *d, struct str *in, bool last)
 {
+    assert(d->coding == CODING_OPEN && d->head_len < HEAD_BYTES);
     size_t take = HEAD_BYTES - d->head_len;
     take = take < in->len ? take : in->len;
     memcpy(d->head + d->head_len, in->len ? in->at : "", take);
@@ -275,6 +282,7 @@ static bool decide(struct decoder *d, struct str *in, bool last)
  * stands behind it is nobody's. */
 static bool goes_on(struct decoder *d, struct str in)
 {
+    assert(d->done);
     if (d->coding == CODING_ZSTD && in.len) {
         return true; /* the next frame, or an error */
     }
@@ -286,6 +294,7 @@ static bool goes_on(struct decoder *d, struct str in)
 static struct str *source_of(struct decoder *d, struct str *head,
                              struct str *in)
 {
+    assert(d->head_at <= d->head_len);
     *head = (struct str){d->head + d->head_at, d->head_len - d->head_at};
     return head->len ? head : in;
 }
@@ -384,6 +393,7 @@ static enum decoded decode_layer(struct str bytes, struct str label,
 /** Cuts the last label off. */
 static struct str pop_label(struct str *labels)
 {
+    assert(labels->at);
     size_t at = labels->len;
     while (at > 0 && labels->at[at - 1] != ',') {
         at--;

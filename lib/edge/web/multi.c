@@ -51,6 +51,7 @@ struct socket_poll {
 
 static void act(struct web_multi *curl, curl_socket_t fd, int events)
 {
+    assert(curl->on_done);
     int running;
     curl_multi_socket_action(curl->multi, fd, events, &running);
     web_multi_look(curl);
@@ -73,6 +74,7 @@ static void unmiss(struct web_multi *curl, curl_socket_t fd)
 static void miss(struct web_multi *curl, curl_socket_t fd, int what,
                  struct socket_poll *poll)
 {
+    assert(what != CURL_POLL_REMOVE);
     unmiss(curl, fd);
     if (curl->missed_len < MISSED_MAX) {
         curl->missed[curl->missed_len++] = (struct missed){fd, what, poll};
@@ -87,6 +89,7 @@ static void watch(struct socket_poll *poll, int events);
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
     struct socket_poll *poll = uv->data;
+    assert(poll->curl && poll->fd >= 0);
     if (status < 0) {
         poll->watching = 0; /* libuv has stopped by itself */
     }
@@ -126,6 +129,7 @@ static void watch(struct socket_poll *poll, int events)
 
 static struct socket_poll *poll_new(struct web_multi *curl, curl_socket_t fd)
 {
+    assert(fd >= 0);
     struct socket_poll *poll = calloc(1, sizeof *poll);
     if (!poll || uv_poll_init_socket(loop_uv(curl->loop), &poll->uv, fd) != 0) {
         free(poll);
@@ -151,6 +155,7 @@ static void poll_close(struct socket_poll *poll)
 static struct socket_poll *kept_poll(const struct web_multi *curl,
                                      curl_socket_t fd)
 {
+    assert(fd >= 0);
     return (size_t)fd < curl->kept_len ? curl->kept[fd] : NULL;
 }
 
@@ -201,6 +206,7 @@ static void forget_kept(struct web_multi *curl, curl_socket_t fd)
 static bool keep(struct web_multi *curl, curl_socket_t fd)
 {
     forget_kept(curl, fd);
+    assert(!kept_poll(curl, fd));
     if ((size_t)fd >= curl->kept_len) {
         size_t len = (size_t)fd + 64;
         struct socket_poll **kept =
@@ -314,6 +320,7 @@ static void on_tick(void *context)
     struct web_multi *curl = context;
     struct missed missed[MISSED_MAX];
     const size_t len = curl->missed_len;
+    assert(len <= MISSED_MAX);
     memcpy(missed, curl->missed, sizeof missed);
     loop_timer_set(curl->tick, TICK_MS);
     for (size_t i = 0; i < len; i++) {
@@ -344,6 +351,7 @@ bool web_multi_add(struct web_multi *curl, void *easy)
 
 void web_multi_remove(struct web_multi *curl, void *easy)
 {
+    assert(easy);
     curl_multi_remove_handle(curl->multi, easy);
 }
 

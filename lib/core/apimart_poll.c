@@ -125,6 +125,7 @@ static void read_cost(const json_t *data, struct outcome *outcome)
 static void add_url(struct buf *out, const json_t *value, int64_t expires_ms,
                     int *urls)
 {
+    assert(*urls >= 0 && *urls <= URLS_MAX);
     struct str url = str_trim(text_of(value));
     if (!url.len || memchr(url.at, '\0', url.len) || *urls == URLS_MAX) {
         return;
@@ -141,6 +142,7 @@ static void add_url(struct buf *out, const json_t *value, int64_t expires_ms,
 
 static void add_video(struct buf *out, const json_t *video, int *urls)
 {
+    assert(*urls <= URLS_MAX);
     if (json_is_string(video)) {
         add_url(out, video, 0, urls);
         return;
@@ -186,6 +188,7 @@ static struct str read_result(const json_t *data, struct arena *arena)
 static void read_failure(const struct reply *reply, struct arena *arena,
                          struct outcome *outcome)
 {
+    assert(outcome->kind == OUTCOME_UPSTREAM_FAILED);
     struct provider_error error;
     provider_error_read(reply, arena, &error);
     outcome->provider_code = error.provider_code;
@@ -204,6 +207,7 @@ static void read_failure(const struct reply *reply, struct arena *arena,
 /** In any case, with any mark between its parts. */
 static bool same_word(struct str status, struct str word)
 {
+    assert(word.len > 0);
     if (status.len != word.len) {
         return false;
     }
@@ -273,6 +277,7 @@ static void read_finished(const json_t *task, struct arena *arena,
 static void read_unknown(const json_t *task, const struct reply *reply,
                          struct arena *arena, struct outcome *outcome)
 {
+    assert(outcome->kind == OUTCOME_STILL_RUNNING);
     struct outcome ended = *outcome;
     read_finished(task, arena, &ended);
     if (ended.result.len) {
@@ -295,6 +300,7 @@ static void read_unknown(const json_t *task, const struct reply *reply,
 static bool came_to_nothing(const struct reply *reply, struct arena *arena,
                             const struct outcome *outcome)
 {
+    assert(outcome->kind == OUTCOME_FINISHED);
     struct provider_error error;
     if (outcome->result.len || !outcome->has_cost || outcome->cost > 0) {
         return false;
@@ -380,6 +386,7 @@ static bool read_body(const struct reply *reply, struct str provider_task_id,
 static bool read_plain(const struct reply *reply, struct str provider_task_id,
                        struct arena *arena, struct outcome *outcome)
 {
+    assert(outcome->kind == OUTCOME_MISSED);
     struct status_scan scan;
     struct outcome plain = *outcome;
     if (!status_scan(reply->body, &scan)) {
@@ -429,6 +436,7 @@ static enum hold_reason hold_of(const struct provider_error *error)
 static void read_refusal(const struct reply *reply, struct arena *arena,
                          struct outcome *outcome)
 {
+    assert(reply->end == REPLY_WHOLE);
     struct provider_error error;
     provider_error_read(reply, arena, &error);
     outcome->kind = denies_id(&error) ? OUTCOME_DENIED : OUTCOME_MISSED;

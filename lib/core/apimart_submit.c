@@ -171,6 +171,7 @@ static struct str copy_id(struct str id, struct arena *arena)
 static void read_ids(const struct reply *reply, struct arena *arena,
                      struct ids *ids)
 {
+    assert(reply->sent);
     static const char *const containers[] = {"data", "result", "output",
                                              "task", "video",  "task_ids"};
     struct str body = provider_json(reply->body, arena);
@@ -221,6 +222,7 @@ static struct str why_unanswered(const struct reply *reply, struct arena *arena)
 static void not_answered(const struct reply *reply, struct arena *arena,
                          struct outcome *outcome)
 {
+    assert(!reply->sent || reply->end != REPLY_WHOLE);
     outcome->kind = reply->sent ? OUTCOME_UNANSWERED : OUTCOME_NOT_SENT;
     if (!reply->sent && reply->end == REPLY_UNTRUSTED) {
         outcome->hold = HOLD_CHANNEL;
@@ -232,6 +234,7 @@ static void not_answered(const struct reply *reply, struct arena *arena,
 static struct str why_unread(const struct reply *reply, const struct ids *ids,
                              struct arena *arena)
 {
+    assert(reply->status / 100 == 2);
     const char *text = NULL;
     if (ids->several) {
         text = arena_printf(arena,
@@ -253,6 +256,7 @@ static struct str why_unread(const struct reply *reply, const struct ids *ids,
 static void answered(const struct reply *reply, const struct ids *ids,
                      struct arena *arena, struct outcome *outcome)
 {
+    assert(reply->sent && reply->end == REPLY_WHOLE);
     struct provider_error error;
     provider_error_read(reply, arena, &error);
     const struct verdict *verdict = ids->several ? &in_doubt : judge(&error);

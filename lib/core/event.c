@@ -41,6 +41,7 @@ static void add_name(struct buf *out, const char *name)
 /** A field without a value is left out, never null. */
 static void add_text(struct buf *out, const char *name, struct str text)
 {
+    assert(name[0]);
     if (text.len) {
         add_name(out, name);
         buf_add_json(out, text);
@@ -49,6 +50,7 @@ static void add_text(struct buf *out, const char *name, struct str text)
 
 static void add_json(struct buf *out, const char *name, struct str json)
 {
+    assert(name[0]);
     if (json.len) {
         add_name(out, name);
         buf_add_str(out, json);
@@ -82,6 +84,7 @@ static void add_media(struct buf *out, const struct media *media)
     add_name(out, "media");
     buf_add_char(out, '{');
     if (media->width) {
+        assert(media->height > 0);
         add_name(out, "width");
         buf_add_i64(out, media->width);
         add_name(out, "height");
@@ -166,6 +169,7 @@ static void add_error(struct buf *out, const struct end *end,
                       struct arena *arena)
 {
     const struct failure *failure = &end->failure;
+    assert(failure->kind != FAILURE_NONE);
     add_name(out, "error");
     buf_add_char(out, '{');
     add_text(out, "kind", str_of(failure_kind_name(failure->kind)));
@@ -236,6 +240,7 @@ static void add_body(struct buf *out, const struct end *end,
 {
     const struct task_row *row = end->row;
     const struct facts *facts = end->facts;
+    assert(end->row && end->facts);
     const bool failed = end->failure.kind != FAILURE_NONE;
     buf_add_char(out, '{');
     add_text(out, "request_id", facts->request_id);
@@ -268,6 +273,7 @@ static void add_body(struct buf *out, const struct end *end,
 
 static void add_header(struct event *event, struct str name, struct str value)
 {
+    assert(event->headers_len < EVENT_HEADERS_MAX);
     event->headers[event->headers_len++] = (struct event_header){name, value};
 }
 
@@ -334,6 +340,7 @@ static void add_piece(struct buf *out, struct str name, struct str bytes)
 
 static char *store(const struct event *event, struct arena *arena, size_t *len)
 {
+    assert(event->headers_len > 0);
     struct buf out;
     buf_init(&out, 0);
     buf_add_text(&out, STORED_MARK);
@@ -425,6 +432,7 @@ static bool take_line(struct str *rest, struct str *name, size_t *len)
 
 static bool take_piece(struct str *rest, struct str *name, struct str *bytes)
 {
+    assert(rest->at || !rest->len);
     size_t len = 0;
     if (!take_line(rest, name, &len) || rest->len < len + 1 ||
         rest->at[len] != '\n') {

@@ -108,6 +108,7 @@ static bool is_plain(uint32_t point)
 /** The first code point of valid UTF-8. */
 static uint32_t point_of(struct str text, size_t bytes)
 {
+    assert(bytes >= 1 && bytes <= 4 && bytes <= text.len);
     static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
     uint32_t point = (unsigned char)text.at[0] & masks[bytes];
     for (size_t i = 1; i < bytes; i++) {
@@ -142,6 +143,7 @@ static uint32_t adapt(uint32_t delta, uint32_t points, bool first)
 
 static char digit_of(uint32_t value)
 {
+    assert(value < BASE);
     return (char)(value < 26 ? 'a' + value : '0' + value - 26);
 }
 
@@ -155,6 +157,7 @@ struct name {
 
 static void add(struct name *name, char c)
 {
+    assert(name->at && name->len <= name->max);
     name->failed = name->failed || name->len == name->max;
     if (!name->failed) {
         name->at[name->len++] = c;
@@ -178,6 +181,7 @@ static void add_number(struct name *name, uint32_t q, uint32_t bias)
 /** 63 points of at most 21 bits: delta stays within 32 bits. */
 static void add_punycode(struct name *name, const uint32_t *points, size_t len)
 {
+    assert(len > 0 && len <= LABEL_POINTS_MAX);
     uint32_t n = 0x80;
     uint32_t bias = 72;
     uint32_t delta = 0;
@@ -220,6 +224,7 @@ struct label {
 
 static void add_label(struct name *name, const struct label *label)
 {
+    assert(label->len <= LABEL_POINTS_MAX);
     char room[LABEL_BYTES_MAX];
     struct name made = {.at = room, .max = sizeof room};
     if (label->ascii) {
@@ -241,6 +246,7 @@ static void add_label(struct name *name, const struct label *label)
 /** One more letter, or the mark of the last one. */
 static bool add_point(struct label *label, uint32_t point)
 {
+    assert(label->len <= LABEL_POINTS_MAX);
     const uint32_t whole =
         label->len ? with_mark(label->points[label->len - 1], point) : 0;
     if (whole) {

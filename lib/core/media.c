@@ -248,6 +248,7 @@ static void read_trun(struct media_scan *scan, const struct part *part,
     const uint64_t flags = box_take(&reader, 4);
     const uint64_t count = box_take(&reader, 4);
     struct media_track *track = part->track;
+    assert(scan->tracks_len <= MEDIA_TRACKS_MAX);
     if (!track) {
         return;
     }
@@ -299,6 +300,7 @@ void media_miss(struct media_scan *scan)
 /** Of several the one that is shown. */
 static const struct media_track *picture(const struct media_scan *scan)
 {
+    assert(scan->tracks_len <= MEDIA_TRACKS_MAX);
     const struct media_track *found = NULL;
     for (size_t i = 0; i < scan->tracks_len; i++) {
         const struct media_track *track = &scan->tracks[i];
@@ -317,6 +319,7 @@ static int32_t to_pixels(uint64_t fixed)
 
 static void tell_picture(const struct media_scan *scan, struct media *media)
 {
+    assert(!media->width && !media->height);
     const struct media_track *track = picture(scan);
     if (!track) {
         return;
@@ -390,6 +393,7 @@ static void tell_codecs(const struct media_scan *scan, struct media *media)
             known |= strcmp(media->codecs[k], track->codec) == 0;
         }
         if (!known) {
+            assert(len < MEDIA_TRACKS_MAX);
             all &= track->codec[0] != '\0';
             memcpy(media->codecs[len++], track->codec, CODEC_BYTES);
         }

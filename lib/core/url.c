@@ -11,6 +11,7 @@
 
 static enum url_fault bad(const char **why, const char *text)
 {
+    assert(why && text[0]);
     *why = text;
     return URL_BAD;
 }
@@ -30,6 +31,7 @@ static int hex_digit(char c)
 
 static struct str from(struct str text, size_t at)
 {
+    assert(at <= text.len);
     return (struct str){text.at + at, text.len - at};
 }
 
@@ -67,6 +69,7 @@ static bool number_in(struct str text, int base, uint32_t *value)
  */
 static bool part_value(struct str part, bool decimal, uint32_t *value)
 {
+    assert(value);
     if (part.len >= 2 && part.at[0] == '0' && (part.at[1] | 0x20) == 'x') {
         *value = 0;
         return part.len == 2 || number_in(from(part, 2), 16, value);
@@ -82,6 +85,7 @@ static bool loose_v4(struct str host, bool decimal, unsigned char ip[4])
     for (int parts = 1; parts <= 4; parts++) {
         size_t dot = find_char(host, '.');
         uint32_t value = 0;
+        assert(dot <= host.len);
         if (!part_value((struct str){host.at, dot}, decimal, &value)) {
             return false;
         }
@@ -173,6 +177,7 @@ static bool parse_v6(struct str text, unsigned char ip[16])
 
 static enum url_fault judge_v6(struct str host, const char **why)
 {
+    assert(host.at);
     size_t percent = find_char(host, '%');
     unsigned char ip[16];
     if (!parse_v6((struct str){host.at, percent}, ip)) {
@@ -205,6 +210,7 @@ static enum url_fault judge_v4(struct str host, const char **why)
 /** Names that only a private network answers. */
 static bool is_private_name(struct str host)
 {
+    assert(host.len > 0);
     static const char *const ends[] = {
         "localhost", "localdomain", "local",    "internal", "lan",
         "home",      "corp",        "intranet", "private",  "home.arpa",
@@ -222,6 +228,7 @@ static bool is_private_name(struct str host)
 /** Whether the last label is a number: then all readers take it for IPv4. */
 static bool ends_in_number(struct str host)
 {
+    assert(host.len > 0);
     struct str label = host;
     for (size_t dot; (dot = find_char(label, '.')) < label.len;) {
         label = from(label, dot + 1);
@@ -287,6 +294,7 @@ static bool decode_host(struct str host, char out[static HOST_UTF8_BYTES_MAX],
             i += 2;
         }
         if (*len == HOST_UTF8_BYTES_MAX) {
+            assert(*len <= HOST_UTF8_BYTES_MAX);
             return false;
         }
         out[(*len)++] = c;
@@ -308,6 +316,7 @@ static bool is_ascii(struct str text)
  * fetches the image: that name has to be public, too. */
 static enum url_fault judge_international(struct str host, const char **why)
 {
+    assert(!is_ascii(host));
     char ascii[HOST_BYTES_MAX + 1];
     if (host_to_ascii(host, ascii)) {
         struct str name = str_of(ascii);
@@ -376,6 +385,7 @@ static enum url_fault judge_authority(struct str authority, const char **why)
         return bad(why, "has user info");
     }
     size_t host_len = host_bytes(authority);
+    assert(host_len <= authority.len);
     struct str port = from(authority, host_len);
     enum url_fault fault =
         judge_host((struct str){authority.at, host_len}, why);
@@ -422,6 +432,7 @@ bool url_ascii_host(struct str url, char out[static URL_HOST_BYTES])
 
 enum url_fault url_judge(struct str url, const char **why)
 {
+    assert(why);
     for (size_t i = 0; i < url.len; i++) {
         unsigned char c = (unsigned char)url.at[i];
         if (c <= ' ' || c == 0x7f || c == '\\') {

@@ -2,6 +2,8 @@
 
 #include "core/box.h"
 
+#include <assert.h>
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -31,6 +33,7 @@ struct samples {
 
 static bool open_table(struct str body, struct box_reader *reader, size_t flags)
 {
+    assert(flags > 0);
     *reader = (struct box_reader){body, false};
     box_skip(reader, flags);
     return body.at && !reader->is_short;
@@ -61,6 +64,7 @@ static bool open_samples(struct str stbl, struct samples *s)
 
 static uint64_t next_size(struct samples *s)
 {
+    assert(s->size_bits > 0);
     if (s->same) {
         return s->same;
     }
@@ -168,6 +172,7 @@ struct fragment {
 static uint64_t run_end(struct str trun, const struct fragment *fragment,
                         uint64_t *at)
 {
+    assert(at);
     struct box_reader reader = {trun, false};
     const uint64_t flags = box_take(&reader, 4);
     const uint64_t count = box_take(&reader, 4);

@@ -473,6 +473,24 @@ static inline struct task_row trial_claim_one(struct trial *trial,
     return result.claimed[0].row;
 }
 
+static inline void trial_on_beat(void *context,
+                                 const struct beat_result *result)
+{
+    struct trial_answer *answer = context;
+    struct trial *trial = answer->trial;
+    answer->beat = *result;
+    answer->beat.leases = trial_copy(
+        trial, result->leases, result->leases_len * sizeof *result->leases);
+    struct hold_row *holds = trial_copy(
+        trial, result->holds, result->holds_len * sizeof *result->holds);
+    for (size_t i = 0; i < result->holds_len; i++) {
+        holds[i].scope = trial_copy_str(trial, holds[i].scope);
+        holds[i].message = trial_copy_str(trial, holds[i].message);
+    }
+    answer->beat.holds = holds;
+    trial_take_err(answer, &result->err);
+}
+
 /** One with a database of its own, and a store that is connected to it. */
 #define TEST(name) TEST_CASE_WITH(name, trial_setup, trial_teardown)
 

@@ -1,5 +1,7 @@
 #include "edge/store_trial.h"
 
+#include "edge/pg/pg.h"
+
 /* Ids that were learnt are written wherever the row is. */
 
 static struct trial_answer learn_as(struct trial *trial, int64_t task,

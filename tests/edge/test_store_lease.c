@@ -7,23 +7,6 @@
 
 #include <sys/socket.h>
 
-static void trial_on_beat(void *context, const struct beat_result *result)
-{
-    struct trial_answer *answer = context;
-    struct trial *trial = answer->trial;
-    answer->beat = *result;
-    answer->beat.leases = trial_copy(
-        trial, result->leases, result->leases_len * sizeof *result->leases);
-    struct hold_row *holds = trial_copy(
-        trial, result->holds, result->holds_len * sizeof *result->holds);
-    for (size_t i = 0; i < result->holds_len; i++) {
-        holds[i].scope = trial_copy_str(trial, holds[i].scope);
-        holds[i].message = trial_copy_str(trial, holds[i].message);
-    }
-    answer->beat.holds = holds;
-    trial_take_err(answer, &result->err);
-}
-
 static struct beat_result beat(struct trial *trial, int64_t owner)
 {
     struct trial_answer answer = {.trial = trial};

@@ -180,6 +180,8 @@ MUTANTS = [
     ("a lost claim makes all without a job never sent", "lib/core/doubt.c",
      " &&\n           row->last_sent_ms == lost_claim_ms", "",
      ["sim/fleet", "sim/answers"]),
+    ("what went back waits for a beat", "lib/flow/claims.c",
+     "        loop_timer_set(claims->timer, wait_ms);\n", "", ["sim/answers"]),
     ("a lost claim is in doubt", "lib/flow/claims.c",
      "        claims->lost_ms = now_ms;\n    }\n"
      "    claims->wanted", "        (void)now_ms;\n    }\n    claims->wanted",

@@ -264,4 +264,23 @@ TEST_CASE(a_claim__of_a_lost_lease__says_nothing_of_the_new_one)
     end_scene(world, w1, w2);
 }
 
+/** Claims begin behind what was taken last: what went back lies before that,
+ * and neither a beat nor a request that comes calls for it. */
+TEST_CASE(what_went_back__while_others_were_taken__is_claimed_soon)
+{
+    struct world *world = world_open(9);
+    struct stage_options options = node_options();
+    options.lease_ms = 600000; /* a beat in two minutes */
+    struct node *w1 = node_start(world, "w1", &options);
+    world_run_for(world, 3000);
+    provider_script(world, "a", "429");
+    world_ask(world, "a");
+    until_state(world, "a", SUBMITTING, 1000);
+    until_state(world, "a", QUEUED, 1000);
+    world_ask(world, "b");
+    until_state(world, "b", RUNNING, 60000);
+    until_state(world, "a", RUNNING, 10000);
+    end_scene(world, w1, NULL);
+}
+
 TESTS_RUN(NULL, NULL)

@@ -143,12 +143,14 @@ static void end_if_over(struct consumer *consumer)
 static void on_dead(void *context)
 {
     struct consumer *consumer = context;
+    assert(consumer->dying > 0);
     consumer->dying--;
     end_if_over(consumer);
 }
 
 static void client_end(struct consumer *consumer)
 {
+    assert(consumer->client && consumer->grave);
     kafka_partitions_end(&consumer->partitions);
     consumer_forget_waiting(consumer);
     kafka_feed_close(consumer->feed);
@@ -168,6 +170,7 @@ static void client_end(struct consumer *consumer)
 
 static bool client_begin(struct consumer *consumer, struct err *err)
 {
+    assert(!consumer->client && !consumer->feed);
     rd_kafka_conf_t *conf = consumer_conf_new(&consumer->setup, err);
     if (!conf) {
         return false;
@@ -246,6 +249,7 @@ static void on_event(void *context, rd_kafka_event_t *event)
 
 static void watch_closing(struct consumer *consumer)
 {
+    assert(consumer->closing);
     if (!consumer->client) {
         end_if_over(consumer);
         return;

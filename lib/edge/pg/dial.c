@@ -172,6 +172,7 @@ static void add(struct params *params, const char *key, const char *value)
 static struct params params_of(const struct pg_address *address,
                                const struct place *place)
 {
+    assert(address->url && place);
     struct params params = {0};
     add(&params, "connect_timeout", "5");
     add(&params, "keepalives_idle", "10");
@@ -214,6 +215,7 @@ static PGconn *check(PGconn *conn, struct err *err)
 
 static int64_t within(int64_t least, int64_t value, int64_t most)
 {
+    assert(least <= most);
     return value < least ? least : value > most ? most : value;
 }
 
@@ -256,6 +258,7 @@ static bool wait_for_socket(int fd, bool reading, int64_t until_ms)
 static PGconn *drive(PGconn *conn, const struct pg_patience *patience,
                      struct err *err)
 {
+    assert(patience->reach_ms > 0 && patience->answer_ms > 0);
     int socket = -1;
     ConnStatusType status = CONNECTION_BAD;
     int64_t until_ms = 0;
@@ -312,6 +315,7 @@ static size_t pieces(const char *list)
 /** The n-th piece of a list, or its only one; null: no list, or no memory. */
 static char *piece(const char *list, size_t n)
 {
+    assert(n < HOSTS_MAX);
     if (!list) {
         return NULL;
     }

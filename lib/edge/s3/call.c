@@ -95,6 +95,7 @@ struct str s3_key(const struct s3 *s3, struct str key, char *out,
 /** A copy of what the call needs until its end. */
 static bool copy_ask(struct s3_call *call, const struct s3_ask *ask)
 {
+    assert(ask->method && ask->method[0]);
     struct arena *arena = &call->arena;
     call->ask = *ask;
     call->ask.key.at =
@@ -133,6 +134,7 @@ static void letter_fill(struct s3_call *call, struct letter *letter,
 {
     const struct s3 *s3 = call->s3;
     const struct s3_ask *ask = &call->ask;
+    assert(letter->request.headers_len == 0);
     const char *payload = ask->payload;
     if (!payload) {
         unsigned char sum[DIGEST_BYTES];
@@ -159,6 +161,7 @@ static void letter_fill(struct s3_call *call, struct letter *letter,
 static bool letter_sign(struct s3_call *call, struct letter *letter,
                         const struct sigv4_key *key, int64_t now_ms)
 {
+    assert(letter->lines_len == 0);
     const struct sigv4_scope scope = {call->s3->region, "s3", now_ms};
     char signature[SIGV4_HEX_BYTES];
     struct buf authorization;
@@ -212,6 +215,7 @@ static void free_call(struct s3_call *call)
 
 static void end_call(struct s3_call *call, const struct s3_end *end)
 {
+    assert(call->on_end);
     if (end->verdict == S3_SLOW) {
         s3_slow_down(call->s3);
     }
@@ -232,12 +236,14 @@ static void end_with(struct s3_call *call, enum s3_verdict verdict,
 static size_t on_source(void *context, char *out, size_t room)
 {
     struct s3_call *call = context;
+    assert(call->ask.source && room > 0);
     return call->ask.source(call->context, out, room);
 }
 
 static void on_sink(void *context, const char *bytes, size_t len)
 {
     struct s3_call *call = context;
+    assert(call->ask.sink);
     call->ask.sink(call->context, bytes, len);
 }
 

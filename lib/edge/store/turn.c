@@ -198,8 +198,8 @@ static void add_reads(struct round *round, struct pg_unit *unit)
 
 static void add_claim(struct round *round, struct pg_unit *unit)
 {
-    assert(turn->claims_max > 0 && turn->generations_max >= 0);
     const struct turn *turn = &round->turn;
+    assert(turn->claims_max > 0 && turn->generations_max >= 0);
     if (turn->generations_max > 0) {
         call(unit, "generations_lock");
     }
@@ -228,8 +228,8 @@ static int add_taking(struct pg_unit *unit, const char *name,
 /** The dead first: what dies later may have rows that the pass has gone by. */
 static void add_adopt(struct round *round, struct pg_unit *unit)
 {
-    assert(turn->adopt_after >= 0);
     const struct turn *turn = &round->turn;
+    assert(turn->adopt_after >= 0);
     if (!turn->adopt_after) {
         round->calls.dead = call(unit, "leases_dead");
         pg_unit_i64(unit, DEAD_MAX);

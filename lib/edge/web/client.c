@@ -117,10 +117,9 @@ static void end_call(struct web_call *call, enum reply_end end, const char *why)
 
 static void on_done(void *context, void *easy, int code)
 {
-    struct web_client *client = context;
     struct web_call *call = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
-    assert(call->easy == easy);
+    assert(call->easy == easy && call->client == context);
     enum reply_end end = call->gated ? REPLY_CANCELLED : end_of((CURLcode)code);
     if (call->policy->once && call->sends > 0 && is_about_connecting(end)) {
         /* It speaks of the connection that libcurl wanted for a second send. */

@@ -25,6 +25,8 @@ struct ctl {
     bool json;               /* JSON lines on standard output */
     int width;               /* of the terminal; 0: none */
     bool colours;            /* standard output shows them */
+    /* as it came, secrets too; null but for a command that `spawns` */
+    char **environment;
 };
 
 /** One subcommand. */
@@ -35,7 +37,8 @@ struct command {
     const char *text;  /* examples and what else one should know */
     const struct option *options;
     int (*run)(struct ctl *ctl, const struct options *options);
-    bool bare; /* it needs no settings */
+    bool bare;   /* it needs no settings */
+    bool spawns; /* runs others of these commands, with the same settings */
 };
 
 extern const struct command command_submit;
@@ -61,6 +64,7 @@ extern const struct command command_man;
 extern const struct command *const commands[];
 extern const struct command command_workers;
 extern const struct command command_top;
+extern const struct command command_console;
 
 /** The database, connected at first use; false after saying why not. */
 bool ctl_database(struct ctl *ctl);

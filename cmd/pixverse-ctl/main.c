@@ -13,13 +13,17 @@
 #include "table.h"
 
 const struct command *const commands[] = {
-    &command_submit,     &command_list,   &command_show,
-    &command_explain,    &command_watch,  &command_top,
-    &command_workers,    &command_stats,  &command_doctor,
-    &command_retry,      &command_cancel, &command_attach,
-    &command_announce,   &command_pause,  &command_resume,
-    &command_rejected,   &command_prune,  &command_rewind,
-    &command_completion, &command_man,    NULL,
+    &command_submit,   &command_list,
+    &command_show,     &command_explain,
+    &command_watch,    &command_top,
+    &command_workers,  &command_stats,
+    &command_doctor,   &command_retry,
+    &command_cancel,   &command_attach,
+    &command_announce, &command_pause,
+    &command_resume,   &command_rejected,
+    &command_prune,    &command_rewind,
+    &command_console,  &command_completion,
+    &command_man,      NULL,
 };
 
 #define COMMANDS_LEN (sizeof commands / sizeof commands[0] - 1)
@@ -109,6 +113,30 @@ static bool read_settings(struct ctl *ctl)
     return good && ctl->properties;
 }
 
+static char **copy_environment(void)
+{
+    size_t len = 0;
+    while (environ[len]) {
+        len++;
+    }
+    char **copy = calloc(len + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < len; i++) {
+        copy[i] = strdup(environ[i]);
+        if (!copy[i]) {
+            break; /* the child will miss a setting, and name it */
+        }
+    }
+    return copy;
+}
+
+static void free_environment(char **copy)
+{
+    for (size_t i = 0; copy && copy[i]; i++) {
+        free(copy[i]);
+    }
+    free(copy);
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
     struct ctl ctl = {.width = terminal_width(), .colours = terminal_colours()};
@@ -119,6 +147,7 @@ static int run(const struct command *command, int argc, char **argv)
             print_command_help(command);
             status = EXIT_DONE;
         } else if (command->bare || read_settings(&ctl)) {
+            ctl.environment = command->spawns ? copy_environment() : NULL;
             settings_hide_secrets();
             ctl.json = options_has(&options, "--json");
             status = command->run(&ctl, &options);
@@ -127,6 +156,7 @@ static int run(const struct command *command, int argc, char **argv)
     if (ctl.inspect) {
         inspect_close(ctl.inspect);
     }
+    free_environment(ctl.environment);
     free(ctl.properties);
     settings_done(&ctl.settings);
     options_done(&options);

@@ -196,7 +196,7 @@ json_t *json_read_where(struct str text, bool *no_memory,
     if (!is_readable(text, where)) {
         return NULL;
     }
-    json_t *value = json_read_plain(text);
+    json_t *value = json_read_plain(text, JSON_DEPTH_MAX);
     if (value) {
         return value;
     }

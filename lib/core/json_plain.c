@@ -1,7 +1,5 @@
 #include "core/json_plain.h"
 
-#include "core/json.h"
-
 #include <assert.h>
 
 #define DIGITS_MAX 18 /* every number of so many fits */
@@ -10,6 +8,7 @@ struct plain {
     const char *at;
     const char *end; /* at <= end */
     int depth;
+    int depth_max;
 };
 
 static json_t *read_value(struct plain *plain);
@@ -140,8 +139,8 @@ static bool read_elements(struct plain *plain, json_t *array)
 
 static json_t *read_nested(struct plain *plain, bool object)
 {
-    assert(plain->depth >= 0 && plain->depth <= JSON_DEPTH_MAX);
-    if (plain->depth == JSON_DEPTH_MAX) {
+    assert(plain->depth >= 0 && plain->depth <= plain->depth_max);
+    if (plain->depth == plain->depth_max) {
         return NULL;
     }
     json_t *nested = object ? json_object() : json_array();
@@ -178,10 +177,11 @@ static json_t *read_value(struct plain *plain)
     }
 }
 
-json_t *json_read_plain(struct str text)
+json_t *json_read_plain(struct str text, int depth_max)
 {
-    assert(text.at && text.len);
-    struct plain plain = {.at = text.at, .end = text.at + text.len};
+    assert(text.at && text.len && depth_max > 0);
+    struct plain plain = {
+        .at = text.at, .end = text.at + text.len, .depth_max = depth_max};
     json_t *value = read_value(&plain);
     if (value && look(&plain)) {
         json_decref(value);

@@ -11,13 +11,13 @@
  * request afterwards.
  *
  * Plain: strings without escapes, integers of at most 18 digits, no more than
- * JSON_DEPTH_MAX deep, no key twice. What it reads, jansson would read as the
+ * `depth_max` deep, no key twice. What it reads, jansson would read as the
  * same value (tests/fuzz/fuzz_json.c holds them together); anything else,
  * right or wrong, it leaves to jansson.
  *
  * @param text  UTF-8 without NUL bytes.
  * @return      The caller's, for json_decref(); null: not plain, or no memory.
  */
-json_t *json_read_plain(struct str text);
+json_t *json_read_plain(struct str text, int depth_max);
 
 #endif

@@ -21,7 +21,7 @@ static void check_plain(struct str text)
 {
     json_t *plain =
         text.len && str_is_utf8(text) && !memchr(text.at, 0, text.len)
-            ? json_read_plain(text)
+            ? json_read_plain(text, JSON_DEPTH_MAX)
             : NULL;
     if (plain) {
         json_error_t error;

@@ -12,7 +12,7 @@ static json_t *whole_of(const char *text)
 
 static void check_same(const char *text)
 {
-    json_t *plain = json_read_plain(str_of(text));
+    json_t *plain = json_read_plain(str_of(text), JSON_DEPTH_MAX);
     json_t *whole = whole_of(text);
     if (!plain || !whole || !json_equal(plain, whole)) {
         fail_msg("%s: %s", text, plain ? "another value" : "not read");
@@ -90,7 +90,7 @@ TEST_CASE(plain__anything_else__is_left_to_jansson)
         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        json_t *value = json_read_plain(str_of(texts[i]));
+        json_t *value = json_read_plain(str_of(texts[i]), JSON_DEPTH_MAX);
         if (value) {
             fail_msg("%s was read", texts[i]);
         }
@@ -109,7 +109,7 @@ TEST_CASE(plain__a_byte_changed__never_reads_what_jansson_refuses)
             char text[sizeof good];
             memcpy(text, good, sizeof good);
             text[at] = *byte;
-            json_t *plain = json_read_plain(STR(text));
+            json_t *plain = json_read_plain(STR(text), JSON_DEPTH_MAX);
             if (plain) {
                 check_same(text);
                 read++;

@@ -1,9 +1,9 @@
 #include "edge/admin.h"
 
-#include <arpa/inet.h>
+#include "edge/admin/ports.h"
+
 #include <assert.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,6 @@
  * until its thread is gone, so a burst needs room above GUESTS_MAX. */
 #define CONNECTIONS_MAX 256u
 #define GUESTS_MAX 48 /* above it, who has been slowest for longest goes */
-#define DOORS_MAX 2   /* a name may have an address of either family */
 #define CONNECTION_TIMEOUT_S 10u
 /* of request headers, all in all */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
@@ -35,15 +34,14 @@ struct guest {
  * queue. */
 struct admin {
     struct loop *loop;
-    struct MHD_Daemon *doors[DOORS_MAX];
-    size_t doors_len;
+    struct ports ports;
     admin_fn *answer;
     void *context;
     pthread_mutex_t lock;    /* of what follows, and of every question */
     pthread_cond_t answered; /* some question, or nobody will be */
     int holders;             /* its owner, and each question in the queue */
     bool closing;
-    struct guest guests[DOORS_MAX * CONNECTIONS_MAX];
+    struct guest guests[PORTS_MAX * CONNECTIONS_MAX];
     uint64_t guests_ever;
 };
 
@@ -155,7 +153,7 @@ static void end_slowest(struct admin *admin)
 {
     struct guest *slowest = NULL;
     int here = 0;
-    for (size_t i = 0; i < DOORS_MAX * CONNECTIONS_MAX; i++) {
+    for (size_t i = 0; i < PORTS_MAX * CONNECTIONS_MAX; i++) {
         struct guest *guest = &admin->guests[i];
         bool counts = guest->fd >= 0 && !guest->ended;
         here += counts;
@@ -185,7 +183,7 @@ static void on_connection(void *context, struct MHD_Connection *connection,
             ? MHD_get_connection_info(connection,
                                       MHD_CONNECTION_INFO_CONNECTION_FD)
             : NULL;
-    for (size_t i = 0; info && i < DOORS_MAX * CONNECTIONS_MAX; i++) {
+    for (size_t i = 0; info && i < PORTS_MAX * CONNECTIONS_MAX; i++) {
         if (admin->guests[i].fd < 0) {
             admin->guests[i] = (struct guest){.fd = info->connect_fd,
                                               .number = admin->guests_ever++};
@@ -297,110 +295,6 @@ static enum MHD_Result on_request(void *context,
 
 /* ---- the door ---- */
 
-/** Every address of it, for freeaddrinfo(); null with *err: none. */
-static struct addrinfo *resolve(const char *listen, struct err *err)
-{
-    char host[256];
-    const char *colon = strrchr(listen, ':');
-    if (!colon || (size_t)(colon - listen) >= sizeof host) {
-        err_set(err, ERR_FATAL, "\"%s\" is not host:port", listen);
-        return NULL;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
-    char *name = host;
-    size_t len = strlen(host);
-    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-        host[len - 1] = '\0';
-        name++;
-    }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    int code = getaddrinfo(name[0] ? name : NULL, colon + 1, &hints, &found);
-    if (code != 0) {
-        err_set(err, ERR_FATAL, "\"%s\": %s", listen, gai_strerror(code));
-        return NULL;
-    }
-    return found;
-}
-
-static bool is_any_v6(const struct sockaddr_storage *address)
-{
-    const struct sockaddr_in6 *six = (const void *)address;
-    return address->ss_family == AF_INET6 &&
-           IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr);
-}
-
-static int port_of(struct MHD_Daemon *daemon)
-{
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
-    return info ? info->port : 0;
-}
-
-/** The second door has the port that the first one was given. */
-static void set_port(struct sockaddr_storage *address, int port)
-{
-    assert(port >= 0 && port <= 65535);
-    if (address->ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)(void *)address)->sin6_port =
-            htons((uint16_t)port);
-    } else {
-        ((struct sockaddr_in *)(void *)address)->sin_port =
-            htons((uint16_t)port);
-    }
-}
-
-static void open_door(struct admin *admin, struct sockaddr_storage *address)
-{
-    assert(admin->doors_len < DOORS_MAX);
-    /* A thread for each connection, or one that waits for a hanging loop would
-     * keep the others waiting with it. */
-    unsigned flags =
-        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION;
-    if (address->ss_family == AF_INET6) {
-        flags |= is_any_v6(address) ? MHD_USE_DUAL_STACK : MHD_USE_IPv6;
-    }
-    if (admin->doors_len) {
-        set_port(address, port_of(admin->doors[0]));
-    }
-    struct MHD_Daemon *door = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_SOCK_ADDR, address,
-        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, admin, MHD_OPTION_END);
-    if (door) {
-        admin->doors[admin->doors_len++] = door;
-    }
-}
-
-/** The first address of each family; what [::] covers is not opened again. */
-static void open_doors(struct admin *admin, const struct addrinfo *found)
-{
-    int family = AF_UNSPEC;
-    bool any = false;
-    in_port_t any_port = 0;
-    for (; found && admin->doors_len < DOORS_MAX; found = found->ai_next) {
-        struct sockaddr_storage address = {0};
-        assert(found->ai_addrlen <= sizeof address);
-        memcpy(&address, found->ai_addr, found->ai_addrlen);
-        if (is_any_v6(&address)) {
-            any_port = ((struct sockaddr_in6 *)(void *)&address)->sin6_port;
-            any = true;
-        }
-        if (found->ai_family != family) {
-            open_door(admin, &address);
-        }
-        family = admin->doors_len ? found->ai_family : family;
-    }
-    if (any && admin->doors_len == 0) { /* a machine without IPv6 */
-        struct sockaddr_storage four = {.ss_family = AF_INET};
-        set_port(&four, ntohs(any_port));
-        open_door(admin, &four);
-    }
-}
-
 static struct admin *admin_new(struct loop *loop, admin_fn *answer,
                                void *context)
 {
@@ -410,7 +304,7 @@ static struct admin *admin_new(struct loop *loop, admin_fn *answer,
     }
     *admin = (struct admin){
         .loop = loop, .answer = answer, .context = context, .holders = 1};
-    for (size_t i = 0; i < DOORS_MAX * CONNECTIONS_MAX; i++) {
+    for (size_t i = 0; i < PORTS_MAX * CONNECTIONS_MAX; i++) {
         admin->guests[i].fd = -1;
     }
     pthread_condattr_t by_clock; /* that nobody sets */
@@ -426,29 +320,29 @@ struct admin *admin_open(struct loop *loop, const char *listen,
                          admin_fn *answer, void *context, struct err *err)
 {
     assert(listen && answer);
-    struct addrinfo *found = resolve(listen, err);
-    if (!found) {
-        return NULL;
-    }
     struct admin *admin = admin_new(loop, answer, context);
     if (!admin) {
         err_set(err, ERR_FATAL, "no memory for the admin server");
-    } else {
-        open_doors(admin, found);
-        if (admin->doors_len == 0) {
-            err_set(err, ERR_FATAL, "can't listen on ADMIN_LISTEN=%s", listen);
-            admin_drop(admin);
-            admin = NULL;
-        }
+        return NULL;
     }
-    freeaddrinfo(found);
+    const struct ports_options options = {.setting = "ADMIN_LISTEN",
+                                          .listen = listen,
+                                          .connections_max = CONNECTIONS_MAX,
+                                          .timeout_s = CONNECTION_TIMEOUT_S,
+                                          .connection_bytes = CONNECTION_BYTES,
+                                          .on_request = on_request,
+                                          .on_connection = on_connection,
+                                          .context = admin};
+    if (!ports_open(&admin->ports, &options, err)) {
+        admin_drop(admin);
+        return NULL;
+    }
     return admin;
 }
 
 int admin_port(const struct admin *admin)
 {
-    assert(admin->doors_len > 0);
-    return port_of(admin->doors[0]);
+    return ports_number(&admin->ports);
 }
 
 void admin_close(struct admin *admin)
@@ -458,8 +352,6 @@ void admin_close(struct admin *admin)
     admin->closing = true;
     pthread_cond_broadcast(&admin->answered); /* nobody waits for us */
     pthread_mutex_unlock(&admin->lock);
-    for (size_t i = 0; i < admin->doors_len; i++) {
-        MHD_stop_daemon(admin->doors[i]); /* and joins its threads */
-    }
+    ports_close(&admin->ports); /* and joins its threads */
     admin_drop(admin);
 }

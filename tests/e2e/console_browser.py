@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""pixverse-ctl console in a real browser: a day's story, clicked through."""
+# tests/run: postgres kafka timeout=300
+
+import json
+
+import tap
+from axe_selenium_python import Axe
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from world import BIN, TMP, Program, World, fetch, wait_for
+
+HOSTILE = ('<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>'
+           "'\"`${7*7}` &lt; \u202e 一只猫")
+
+
+class Page:
+    def __init__(self, world):
+        console = Program("console", [BIN / "pixverse-ctl", "console", "--listen", "127.0.0.1:0",
+                                      "--json", "--allow-orders"], world.environment(), log="console")
+        world.programs.append(console)
+        self.address = json.loads(console.line('{"address"'))["address"].rstrip("/")
+        options = webdriver.ChromeOptions()
+        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                     "--disable-background-networking", "--disable-dev-shm-usage",
+                     "--autoplay-policy=no-user-gesture-required", "--lang=en-GB",
+                     f"--user-data-dir={TMP / 'browser'}", "--window-size=1280,900"):
+            options.add_argument(flag)
+        options.binary_location = "/usr/bin/chromium"
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+
+    def go(self, path, heading):
+        self.driver.get(self.address + path)
+        self.wait_heading(heading)
+
+    def text(self):
+        return self.driver.execute_script("return document.body.innerText")
+
+    def wait_text(self, text, limit_s=30):
+        wait_for(lambda: text in self.text(), limit_s, f"the page says {text!r}")
+
+    def wait_heading(self, text):
+        wait_for(lambda: self.driver.execute_script(
+            "const h = document.querySelector('h1'); return h && h.textContent") == text, 30,
+            f"the heading {text!r}")
+
+    def click(self, text):
+        found = [e for e in self.driver.find_elements(By.CSS_SELECTOR, "a, button, summary")
+                 if e.is_displayed() and e.text.strip() == text]
+        found[0].click()
+
+    def shoot(self, name):
+        self.driver.execute_script("window.scrollTo(0, 0)")
+        self.driver.save_screenshot(str(TMP / f"{name}.png"))
+
+    def check_axe(self, name):
+        axe = Axe(self.driver)
+        axe.inject()
+        found = axe.run()["violations"]
+        tap.check(not found, f"{name}: axe finds nothing", *[
+            f"{v['id']}: {v['help']}: {[n['html'][:120] for n in v['nodes']][:3]}" for v in found])
+
+    def check_both(self, name):
+        """In the light and in the dark, and as wide as a telephone."""
+        for theme in ("light", "dark"):
+            self.driver.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+            self.check_axe(f"{name}, {theme}")
+            self.shoot(f"{name}-{theme}")
+        self.driver.set_window_size(390, 800)
+        wide = self.driver.execute_script(
+            "return [document.documentElement.scrollWidth, window.innerWidth]")
+        tap.check(wide[0] <= wide[1], f"{name}: fits a telephone", wide)
+        self.shoot(f"{name}-narrow")
+        self.driver.set_window_size(1280, 900)
+
+    def check_log(self):
+        """The policy forbids nothing that the page does, and nothing fails."""
+        said = [e["message"] for e in self.driver.get_log("browser")
+                if e["level"] == "SEVERE" and "responded with a status of 4" not in e["message"]]
+        tap.equal(said, [], "the browser's log is clean")
+
+
+def check_overview(page):
+    page.go("/", "Overview")
+    page.wait_text("Held: balance")
+    tap.check("live, " in page.text(), "the overview is live", page.text())
+    page.check_both("overview")
+    page.driver.find_element(By.CSS_SELECTOR, "a.tile[data-key=queued]").click()
+    page.wait_heading("Requests")
+    tap.check(page.driver.current_url.endswith("/list?state=queued"), "a tile leads to its requests",
+              page.driver.current_url)
+    page.wait_text("held.1")
+    page.driver.back()
+    page.wait_heading("Overview")
+
+
+def check_list(page):
+    page.go("/list", "Requests")
+    page.wait_text("hostile.1")
+    tap.check("$ pixverse-ctl list" in page.text(), "the page names its command", page.text()[-300:])
+    page.check_both("list")
+    box = page.driver.find_element(By.NAME, "tenant")
+    box.send_keys("studio-b", Keys.ENTER)
+    wait_for(lambda: "tenant=studio-b" in page.driver.current_url, 20, "filters are in the address")
+    page.wait_text("fails.1")
+    tap.check("hostile.1" not in page.text(), "the filter holds", page.text())
+    page.driver.refresh()
+    page.wait_text("fails.1")
+    tap.equal(page.driver.find_element(By.NAME, "tenant").get_attribute("value"), "studio-b",
+              "an address can be shared")
+    page.go("/list?state=nowhere", "Requests")
+    page.wait_text("nowhere")
+    tap.check("allowed" in page.driver.find_element(By.ID, "fault").text, "a wrong word is explained")
+    page.go("/list?tenant=nobody", "Requests")
+    page.wait_text("No request fits.")
+    page.check_axe("an empty list")
+
+
+def check_hostile(page):
+    page.go("/request?id=hostile.1", "hostile.1")
+    page.wait_text("onerror=")
+    tap.check("taken" not in page.driver.title and "${7*7}" in page.text(), "strangers' words are words",
+              page.driver.title)
+    page.check_both("request")
+    video = page.driver.find_element(By.TAG_NAME, "video")
+    wait_for(lambda: page.driver.execute_script("return arguments[0].networkState !== 2"
+                                                " && (arguments[0].readyState > 0 || arguments[0].error)", video),
+             20, "the video's head is read or refused")
+    tap.check(page.driver.execute_script("return arguments[0].currentSrc", video).startswith(
+        page.address + "/api/video?"), "the video is asked of the console alone")
+
+
+def check_retry(page, world):
+    """A failed request: why, and once more."""
+    page.go("/request?id=fails.1", "fails.1")
+    page.wait_text("Why it failed")
+    tap.check("provider_failed" in page.text(), "why it failed", page.text())
+    page.check_axe("a failed request")
+    page.click("Retry…")
+    dialog = page.driver.find_element(By.TAG_NAME, "dialog")
+    wait_for(dialog.is_displayed, 10, "the order is confirmed")
+    tap.check("pixverse-ctl retry fails.1" in dialog.text and "paid" in dialog.text,
+              "it says what it may cost", dialog.text)
+    page.check_axe("an order")
+    page.shoot("order")
+    for box in dialog.find_elements(By.CSS_SELECTOR, "input[type=checkbox]"):
+        box.click()
+    dialog.find_elements(By.TAG_NAME, "button")[-1].click()
+    wait_for(lambda: not dialog.is_displayed(), 30, "the order is taken")
+    wait_for(lambda: any(e.value.get("submission") == 1 or len(world.events["fails.1"]) > 1
+                         for e in world.events["fails.1"]) or world.pump(), 60, "the retry's event")
+    tap.check(True, "the retry is carried out")
+
+
+def check_keys(page):
+    page.go("/", "Overview")
+    body = page.driver.find_element(By.TAG_NAME, "body")
+    body.send_keys("2")
+    page.wait_heading("Requests")
+    page.driver.find_element(By.TAG_NAME, "body").send_keys("/")
+    page.driver.switch_to.active_element.send_keys("hostile.1", Keys.ENTER)
+    page.wait_heading("hostile.1")
+    page.driver.find_element(By.TAG_NAME, "body").send_keys("4")
+    page.wait_heading("Stats")
+    page.wait_text("Together:")
+    page.check_both("stats")
+    page.driver.find_element(By.TAG_NAME, "body").send_keys("3")
+    page.wait_heading("Rejected")
+    page.wait_text("not_json")
+    page.check_both("rejected")
+    page.driver.find_element(By.TAG_NAME, "body").send_keys("5")
+    page.wait_heading("Workers")
+    page.wait_text("Accepted a minute")
+    page.check_both("workers")
+    tap.check(True, "pages by keys")
+    page.go("/request?id=nobody", "nobody")
+    page.wait_text("No such request is stored.")
+    page.check_axe("an unknown request")
+
+
+def check_stopped_worker(page, world):
+    world.workers[0].stop()
+    page.go("/", "Overview")
+    page.wait_text("No worker runs", 60)
+    tap.check(True, "the overview says that no worker runs")
+
+
+def main():
+    with World(1) as world:
+        world.send({"request_id": "hostile.1", "tenant": "studio-a",
+                    "metadata": {"<b>": HOSTILE}, "request": {"prompt": HOSTILE}})
+        world.send(b"not json")
+        world.flush()
+        world.wait_events(["hostile.1"])
+        world.faults([{"kind": "fail", "text": HOSTILE, "match": "fails.1"}])
+        world.send({"request_id": "fails.1", "tenant": "studio-b", "request": {"prompt": "fails.1"}})
+        world.flush()
+        world.wait_events(["fails.1"])
+        world.faults([{"on": "submit", "kind": "status", "status": 402, "count": -1}])
+        world.send({"request_id": "held.1", "request": {"prompt": "x"}})
+        world.flush()
+        page = Page(world)
+        try:
+            check_overview(page)
+            check_list(page)
+            check_hostile(page)
+            check_retry_after_hold(page, world)
+            check_keys(page)
+            check_stopped_worker(page, world)
+            page.check_log()
+        finally:
+            page.driver.quit()
+    tap.end()
+
+
+def check_retry_after_hold(page, world):
+    fetch(world.sim_url + "/sim/faults", "DELETE")
+    world.wait_events(["held.1"])
+    check_retry(page, world)
+
+
+if __name__ == "__main__":
+    main()

@@ -92,6 +92,12 @@ static void next_step(const json_t *row, const json_t *event, char *out,
                  "it; pixverse-ctl retry %s --pay-again may pay a second time",
                  id, id);
         return;
+    case FAILURE_SOURCE_FAILED:
+        snprintf(out, out_bytes,
+                 "once the request that it extends is completed: pixverse-ctl "
+                 "retry %s",
+                 id);
+        return;
     case FAILURE_NONE:
     case FAILURE_SUBMIT_REFUSED:
     case FAILURE_PROVIDER_FAILED:
@@ -225,6 +231,7 @@ static void put_wait(json_t *line, const json_t *row, const char *why)
     put_time(line, "deadline", row_number(row, "deadline_ms"));
     row_dress_reason(reason);
     put(line, "reason", reason);
+    put(line, "waits_for", json_object_get(row, "waits_for"));
     json_decref(reason);
     if (money_of(row)[0]) {
         json_object_set_new(line, "money", json_string(money_of(row)));

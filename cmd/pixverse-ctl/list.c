@@ -57,7 +57,7 @@ static enum hue hue_of(const char *word)
 
 static void add_row(struct table *table, const json_t *row)
 {
-    char state[60];
+    char state[240];
     char priority[24];
     char span[40];
     char when[60];
@@ -68,8 +68,10 @@ static void add_row(struct table *table, const json_t *row)
         str_cut_points(str_of(row_text(row, "error")), ERROR_POINTS);
     const char *kind = row_text(row, "kind");
     bool late = json_is_true(json_object_get(row, "late"));
-    snprintf(state, sizeof state, "%s%s%s%s", word_of(row), kind[0] ? ": " : "",
-             kind, late ? " (late)" : "");
+    const char *source = row_text(row, "waits_for");
+    snprintf(state, sizeof state, "%s%s%s%s%s%s", word_of(row),
+             kind[0] ? ": " : "", kind, late ? " (late)" : "",
+             source[0] ? ", waits for " : "", source);
     snprintf(error, sizeof error, "%.*s", (int)cut.len, cut.at);
     snprintf(priority, sizeof priority, "%" PRId64,
              row_number(row, "priority"));

@@ -201,6 +201,29 @@ static void add_reason(const json_t *row, char *out, size_t out_bytes)
     }
 }
 
+/** By the request that it extends. */
+static void why_blocked(const json_t *row, char *out, size_t out_bytes)
+{
+    char span[40];
+    const char *source = row_text(row, "waits_for");
+    const json_t *there = json_object_get(row, "source_state");
+    const int64_t state = json_integer_value(there);
+    if (kind_of(row) != FAILURE_NONE) {
+        snprintf(out, out_bytes,
+                 "the request that it extends, %s, brought no video of this "
+                 "tenant: it fails in a moment",
+                 source);
+        return;
+    }
+    snprintf(out, out_bytes,
+             "waits for the request that it extends, %s, for %s: that is %s",
+             source,
+             since(row_number(row, "waits_since_ms"), row, span, sizeof span),
+             there && state >= 0 && state < TASK_STATES_LEN
+                 ? task_state_name((enum task_state)state)
+                 : "not there yet");
+}
+
 static void why_queued(const json_t *row, char *out, size_t out_bytes)
 {
     static const char *const words[] = {"generations_full", "throttle",
@@ -309,6 +332,10 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
         return;
     }
     if (state == CLOSED) {
+        return;
+    }
+    if (state == QUEUED && row_text(row, "waits_for")[0]) {
+        why_blocked(row, out, out_bytes);
         return;
     }
     if (state == QUEUED) {

@@ -62,7 +62,9 @@ static void print_fields(const json_t *row)
                                         "cost",
                                         "credits_cost",
                                         "provider_task_id",
-                                        "account"};
+                                        "account",
+                                        "waits_for",
+                                        "source_task_id"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         field(row, names[i]);
     }

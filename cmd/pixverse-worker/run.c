@@ -37,6 +37,7 @@ static struct stage_options stage_options(const struct settings *s)
         .submit_timeout_ms = s->submit_timeout_ms,
         .deadline_ms = s->deadline_ms,
         .late_ms = s->late_ms,
+        .chain_wait_ms = s->chain_wait_ms,
         .lease_ms = s->lease_ms,
         .submit_doubt = s->submit_doubt,
         .days = {.history = s->history_days, .ids = s->ids_days},

@@ -17,6 +17,7 @@ static enum billing billing_of(const struct task_row *row,
     case FAILURE_ASSET_UNUSABLE:
         return BILLED_YES;
     case FAILURE_TIMED_OUT:
+    case FAILURE_SOURCE_FAILED:
         return may_be_accepted ? BILLED_OPEN : BILLED_NO;
     case FAILURE_MODERATION:
     case FAILURE_PROVIDER_FAILED:
@@ -61,6 +62,7 @@ bool task_retry_safe(const struct task_row *row, enum failure_kind kind)
     case FAILURE_PROVIDER_FAILED:
     case FAILURE_CANCELLED:
     case FAILURE_TIMED_OUT:
+    case FAILURE_SOURCE_FAILED:
         return strcmp(task_billed(row, kind), "no") == 0;
     case FAILURE_NONE:
     case FAILURE_MODERATION:

@@ -74,6 +74,18 @@ void move_fail(struct move *m, enum failure_kind kind, struct str message)
     };
 }
 
+void move_source_failed(struct move *m)
+{
+    const bool waited =
+        m->now_ms >= m->row->not_before_ms + m->policy->chain_wait_ms;
+    move_fail(m, FAILURE_SOURCE_FAILED,
+              waited ? STR("the request that it extends did not come, or did "
+                           "not finish, within CHAIN_WAIT_MS")
+                     : STR("the request that it extends brought no video of "
+                           "this tenant: send it again under a new id once "
+                           "there is one"));
+}
+
 void move_take_cost(struct move *m)
 {
     assert(!m->outcome->has_cost || m->outcome->cost >= 0);
@@ -135,6 +147,7 @@ void move_check(const struct move *m, const struct task *before)
     assert(is->received_ms == was->received_ms);
     assert(is->owner == was->owner || (is->owner == 0 && is->state == QUEUED));
     assert(is->result == was->result && is->event == was->event);
+    assert(is->source_task_id == was->source_task_id); /* of every send */
 
     /* It waits, and what moved is written before its effect begins. */
     assert(m->step->due_ms >= m->now_ms);

@@ -67,6 +67,10 @@ void move_close(struct move *m);
 /** A second failure is never told: what failed after it just ends. */
 void move_fail(struct move *m, enum failure_kind kind, struct str message);
 
+/** For want of what it extends. Of a request that is another tenant's nobody
+ * learns that it exists. */
+void move_source_failed(struct move *m);
+
 /* ---- what the outcome says ---- */
 
 void move_take_cost(struct move *m);

@@ -52,6 +52,11 @@ int64_t queue_came(struct queue *queue, int64_t boot_ms, const int64_t *taken,
     return wait_ms > 0 ? wait_ms : 0;
 }
 
+void queue_again(struct queue *queue)
+{
+    queue->known = false;
+}
+
 void queue_lost(struct queue *queue)
 {
     queue->known = queue->known && !queue->whole;

@@ -42,6 +42,9 @@ void queue_ask(struct queue *queue, int64_t boot_ms, int64_t *after);
 int64_t queue_came(struct queue *queue, int64_t boot_ms, const int64_t *taken,
                    bool full);
 
+/** Older rows than it has taken wait now: the next claim is from the start. */
+void queue_again(struct queue *queue);
+
 /** It came to nothing, or nobody knows what it took. */
 void queue_lost(struct queue *queue);
 

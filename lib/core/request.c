@@ -112,6 +112,20 @@ static void judge_unknown(struct reading *reading, const json_t *message)
     }
 }
 
+/** It would wait for itself. */
+static void judge_itself(struct reading *reading, const json_t *body,
+                         struct str request_id)
+{
+    const json_t *value = json_object_get(body, "extend_from_request_id");
+    const struct str source = {json_string_value(value),
+                               json_string_length(value)};
+    if (source.at && str_eq(source, request_id)) {
+        reading_fault(reading, STR("extend_from_request_id"), "not_allowed",
+                      "extend_from_request_id names this very request, "
+                      "allowed: another one's id");
+    }
+}
+
 static void read_envelope(struct reading *reading, const json_t *message,
                           struct request *request)
 {
@@ -145,9 +159,11 @@ static void read_envelope(struct reading *reading, const json_t *message,
     }
     judge_unknown(reading, message);
     if (body) {
+        judge_itself(reading, body, request->request_id);
         struct request_body read = body_read(reading, body);
         request->mode = read.mode;
         request->body = read.text;
+        request->extend_from_request_id = read.extend_from_request_id;
         request->extend_from_task_id = read.extend_from_task_id;
     }
 }

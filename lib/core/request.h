@@ -46,7 +46,9 @@ struct request {
     int64_t deadline_seconds; /* 0: none given */
     struct str metadata;      /* compact JSON object, or absent */
     struct str body; /* the bytes that every send will use; absent if faulty */
-    struct str extend_from_task_id; /* absent but in MODE_EXTEND */
+    /* MODE_EXTEND: one of both; absent in all others */
+    struct str extend_from_task_id;
+    struct str extend_from_request_id; /* our own: body lacks it (source.h) */
     /* of tenant and request as JSON values */
     unsigned char content[DIGEST_BYTES];
     struct details faults; /* none: the request is good */

@@ -208,6 +208,30 @@ static struct str write_body(struct reading *reading, const struct body *body,
     return text.at ? text : (struct str){0};
 }
 
+/** The provider's id of what it extends, or our own. */
+static void judge_sources(struct reading *reading, const struct body *body)
+{
+    if (body_get(body, "extend_from_task_id") &&
+        body_get(body, "extend_from_request_id")) {
+        reading_fault(reading, STR("extend_from_request_id"), "conflict",
+                      "extend_from_request_id stands beside "
+                      "extend_from_task_id, allowed: one of both");
+    }
+}
+
+/** Absent: there is no such field. */
+static struct str copy_text(struct reading *reading, const struct body *body,
+                            const char *name)
+{
+    const json_t *value = body_get(body, name);
+    if (!value) {
+        return (struct str){0};
+    }
+    size_t len = json_string_length(value);
+    return (struct str){
+        arena_copy(reading->arena, json_string_value(value), len), len};
+}
+
 struct request_body body_read(struct reading *reading, const json_t *json)
 {
     assert(json_is_object(json));
@@ -228,6 +252,7 @@ struct request_body body_read(struct reading *reading, const json_t *json)
     judge_unknown(reading, body);
     read.mode = find_mode(reading, body);
     judge_pair(reading, body);
+    judge_sources(reading, body);
     if (read.mode == MODE_TRANSITION) {
         judge_transition(reading, body);
     }
@@ -236,13 +261,10 @@ struct request_body body_read(struct reading *reading, const json_t *json)
     }
     if (reading->faults_all == 0) {
         read.text = write_body(reading, body, read.mode);
-        const json_t *source = body_get(body, "extend_from_task_id");
-        if (source) {
-            size_t len = json_string_length(source);
-            read.extend_from_task_id.at =
-                arena_copy(reading->arena, json_string_value(source), len);
-            read.extend_from_task_id.len = len;
-        }
+        read.extend_from_task_id =
+            copy_text(reading, body, "extend_from_task_id");
+        read.extend_from_request_id =
+            copy_text(reading, body, "extend_from_request_id");
     }
     return read;
 }

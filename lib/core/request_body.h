@@ -8,7 +8,9 @@
 struct request_body {
     enum request_mode mode; /* MODE_NONE if it could not be told */
     struct str text;        /* what every send will use; absent if faulty */
-    struct str extend_from_task_id; /* absent but in MODE_EXTEND */
+    /* MODE_EXTEND: one of both; absent in all others */
+    struct str extend_from_task_id;
+    struct str extend_from_request_id;
 };
 
 /** Judge the body, tell its mode, and write what will be sent. */

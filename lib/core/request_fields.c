@@ -72,6 +72,10 @@ static const struct field body_rows[] = {
     {.name = "extend_from_task_id", .shape = SHAPE_ID, .most = 128,
      .allowed = "a task id of 1..128 visible ASCII characters",
      .modes = MODE_BIT(MODE_EXTEND), .starts = MODE_EXTEND},
+    /* Not the provider's: what a body is joined at (source.h), the last one. */
+    {.name = "extend_from_request_id", .shape = SHAPE_NAME, .most = 128,
+     .allowed = "1..128" NAME_WORDS,
+     .modes = MODE_BIT(MODE_EXTEND), .starts = MODE_EXTEND},
 };
 /* clang-format on */
 

@@ -46,7 +46,7 @@ struct field_table {
 extern const struct field_table envelope_fields; /* beside `request` */
 extern const struct field_table body_fields;     /* inside `request` */
 
-#define BODY_FIELDS 16 /* how many body_fields has */
+#define BODY_FIELDS 17 /* how many body_fields has */
 
 /** Judge one field that is there; false if it got a fault. */
 bool field_judge(struct reading *reading, const struct field *field,

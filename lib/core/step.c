@@ -67,6 +67,10 @@ static void queue_time_up(struct move *m)
         cancel(m);
         return;
     }
+    if (m->row->kind == FAILURE_SOURCE_FAILED) {
+        move_source_failed(m);
+        return;
+    }
     if (!m->row->deadline_ms || m->now_ms < m->row->deadline_ms) {
         move_enter(m, QUEUED); /* taken by mistake: back to the others */
         m->row->owner = 0;

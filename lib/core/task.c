@@ -81,8 +81,10 @@ bool task_end_is_final(const struct task_row *row)
 
 void task_row_done(struct task_row *row)
 {
+    free(row->source_task_id);
     free(row->result);
     free(row->event);
+    row->source_task_id = NULL;
     row->result = NULL;
     row->event = NULL;
 }

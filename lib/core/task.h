@@ -105,7 +105,8 @@
     X(FAILURE_SUBMIT_UNKNOWN,  "submit_unknown")   \
     X(FAILURE_TASK_LOST,       "task_lost")        \
     X(FAILURE_ASSET_EXPIRED,   "asset_expired")    \
-    X(FAILURE_ASSET_UNUSABLE,  "asset_unusable")
+    X(FAILURE_ASSET_UNUSABLE,  "asset_unusable")   \
+    X(FAILURE_SOURCE_FAILED,   "source_failed")
 /* clang-format on */
 
 enum task_state {
@@ -175,17 +176,21 @@ enum failure_kind {
                                       saw it */                                  \
     VALUE(int64_t, stored_ms)      /* the last video became visible */           \
     VALUE(int64_t, settled_ms)     /* the row that carries the event */          \
-    VALUE(int64_t, not_before_ms)  /* QUEUED: no claim before; 0: at once */     \
+    VALUE(int64_t, not_before_ms)  /* QUEUED: no claim before; 0: at once. While \
+                                      it waits for its source: since when */     \
     VALUE(int32_t, tries)          /* QUEUED: refusals and failures to send so   \
                                       far */                                     \
     VALUE(int32_t, takeovers)      /* in this state, within an hour */           \
     VALUE(int64_t, takeovers_since_ms)                                           \
-    VALUE(enum failure_kind, kind) /* FAILED, and LATE or CLOSED after it */     \
+    VALUE(enum failure_kind, kind) /* FAILED, and LATE or CLOSED after it;       \
+                                      QUEUED: as what it is to end */            \
     VALUE(bool, has_cost)                                                        \
     VALUE(double, cost)                                                          \
     VALUE(double, credits_cost)                                                  \
     BRIEF(UNUSABLE_BYTES, unusable) /* READY: "times since_ms hash" of videos    \
                                       that failed the check; "": none */         \
+    TEXT(char *, source_task_id)   /* the provider's id of the request that it   \
+                                      extends: what its body lacks (source.h) */ \
     TEXT(char *, result)           /* READY: JSON [{"url":…,"expires_at":ms}…] */ \
     TEXT(char *, event)            /* settled: the event, headers and value      \
                                       (core/event.h) */
@@ -207,7 +212,9 @@ enum failure_kind {
     X(first_sent_ms)                                                             \
     X(last_sent_ms)                                                              \
     X(not_before_ms)                                                             \
-    X(tries)
+    X(tries)                                                                     \
+    X(kind)                                                                      \
+    X(source_task_id)
 /* clang-format on */
 
 /**

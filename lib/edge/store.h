@@ -53,6 +53,8 @@ struct intake_row {
     struct str traceparent;
     struct str tracestate;
     struct str body; /* absent: at fault */
+    struct str
+        source; /* extend_from_request_id: it waits for that; or absent */
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
     int64_t produced_ms; /* of its message; 0: not known */
@@ -92,6 +94,17 @@ typedef void intake_fn(void *context, const struct intake_result *result);
 void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context);
+
+/** What became of rows that wait for a source (sql/query/unblock.sql). */
+struct unblocked {
+    int64_t looked;              /* sources of the part of a look at all */
+    char last[REQUEST_ID_BYTES]; /* the last of these; empty: none */
+    int64_t freed;               /* wait for a claim now */
+    int64_t marked;              /* wait to be settled */
+};
+
+#define UNBLOCK_MAX 1000 /* rows that one statement lets go */
+#define SOURCES_MAX 500  /* sources of one part of a look at all */
 
 enum source_state {
     SOURCE_FOREIGN,
@@ -153,6 +166,13 @@ struct turn {
      * they become ours, in QUEUED still, so that the engine settles them. A
      * claim leaves them alone. */
     int expires_max;
+    /** That a row waits for its source; more is its end. */
+    int64_t chain_wait_ms;
+    /** Look at sources that rows wait for, SOURCES_MAX at most: those behind
+     * this request id, empty: from the first on. What saves say of sources is
+     * looked at in any case. */
+    bool chains;
+    char chains_after[REQUEST_ID_BYTES];
     /** Rows of dead leases and of none to take over; one in SUBMITTING comes
      * with doubt set, so that a claim whose answer was lost can be told from
      * it. */
@@ -234,7 +254,8 @@ struct turn_result {
     size_t expired_len;
     const struct task_read *mine;
     size_t mine_len;
-    int64_t commits; /* transactions that wrote, for the metric */
+    struct unblocked unblocked; /* all of the turn */
+    int64_t commits;            /* transactions that wrote, for the metric */
 };
 
 typedef void turn_fn(void *context, const struct turn_result *result);
@@ -273,6 +294,7 @@ struct beat_result {
     size_t cancels_len;
     int64_t queued;    /* fleet's waiting rows, as last counted */
     int64_t in_flight; /* what its live workers work on, as last counted */
+    int64_t blocked;   /* rows that wait for a source, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */
     bool synchronous;  /* synchronous_commit is not off */
     enum keys_answer keys_answer; /* the account's last */
@@ -284,6 +306,7 @@ struct count_result {
     bool counted; /* false: another one is at it */
     int64_t queued;
     int64_t in_flight;
+    int64_t blocked;
     /* transactions since the oldest snapshot; -1: not asked */
     int64_t oldest_xmin;
 };

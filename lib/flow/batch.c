@@ -213,6 +213,7 @@ static bool fill_row(struct batch *batch, struct item *item,
         .traceparent =
             header_of(item->message, "traceparent", trace_parent_fits),
         .body = request->body,
+        .source = request->extend_from_request_id,
         .received_ms = clock_now_ms(batch->clock),
         .produced_ms = item->message->produced_ms,
     };
@@ -223,6 +224,7 @@ static bool fill_row(struct batch *batch, struct item *item,
     memcpy(row->content, request->content, sizeof row->content);
     if (request->faults.len) {
         row->body = (struct str){0};
+        row->source = (struct str){0};
         row->event = event_of_faulty(batch, item, row);
         return row->event.at != NULL;
     }

@@ -38,6 +38,7 @@ void claims_joined(struct claims *claims)
 void claims_reset(struct claims *claims)
 {
     claims->pass = (struct pass){0};
+    claims->chains = (struct chains){0};
     claims->queue = (struct queue){0};
     claims->lost_ms = 0;
 }
@@ -94,6 +95,7 @@ void claims_want(const struct claims *claims, struct commits_wanted *wanted)
     wanted->riding += passes && room_for_adopts(claims, 0) > 0;
     wanted->riding += claims->pass.forget_wanted;
     wanted->riding += room_for_expired(claims, 0) > 0;
+    wanted->riding += claims->chains.wanted;
 }
 
 bool claims_want_slots(const struct claims *claims)
@@ -113,6 +115,7 @@ void claims_gather(struct claims *claims, struct turn *turn,
     pass_gather(&claims->pass, turn, room_for_adopts(claims, claimed), arena);
     turn->expires_max =
         turn->adopts_max == 0 ? room_for_expired(claims, claimed) : 0;
+    chains_gather(&claims->chains, turn);
 }
 
 void claims_sent(struct claims *claims, struct turn *turn)
@@ -184,6 +187,7 @@ static void taken_came(struct claims *claims, const struct turn_result *result)
     const struct ties *ties = claims->ties;
     assert((int)result->expired_len <= claims->asked_expires);
     CRASHPOINT_IF(result->adopted_len > 0, "adopt_after");
+    CRASHPOINT_IF(result->expired_len > 0, "expired_after");
     int64_t orphans = 0;
     for (size_t i = 0; i < result->adopted_len; i++) {
         orphans += result->adopted[i].orphan;
@@ -208,6 +212,22 @@ static void taken_came(struct claims *claims, const struct turn_result *result)
     }
 }
 
+/** What waited for another request waits for a claim, or to be settled. */
+static void unblocked_came(struct claims *claims,
+                           const struct unblocked *unblocked)
+{
+    CRASHPOINT_IF(unblocked->freed > 0, "freed_after");
+    CRASHPOINT_IF(unblocked->marked > 0, "marked_after");
+    chains_came(&claims->chains, unblocked);
+    if (unblocked->freed > 0) {
+        claims->wanted = true;
+        queue_again(&claims->queue);
+    }
+    if (unblocked->marked > 0) {
+        claims->expiry_wanted = true;
+    }
+}
+
 void claims_came(struct claims *claims, const struct turn_result *result,
                  bool ours, int64_t now_ms)
 {
@@ -216,6 +236,7 @@ void claims_came(struct claims *claims, const struct turn_result *result,
         claimed_came(claims, result, now_ms);
         taken_came(claims, result);
     }
+    unblocked_came(claims, &result->unblocked);
     claims->asked = claims->asked_adopts = claims->asked_expires = 0;
 }
 
@@ -227,6 +248,7 @@ void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
     }
     claims->wanted = true;
     queue_lost(&claims->queue);
+    chains_lost(&claims->chains);
     if (claims->asked_adopts > 0) {
         claims->pass = (struct pass){.wanted = true};
     }

@@ -3,6 +3,7 @@
 
 #include "core/commits.h"
 #include "core/queue.h"
+#include "flow/chains.h"
 #include "flow/pass.h"
 #include "flow/ties.h"
 
@@ -18,6 +19,7 @@ struct claims {
     bool expiry_wanted;       /* such as settle may be */
     struct queue queue;       /* where the next one begins */
     struct pass pass;         /* takes over what is nobody's */
+    struct chains chains;     /* what waits for another request */
     struct loop_timer *timer; /* claims again by itself */
     int64_t last_ms;          /* now of the last claim; each has its own */
     int64_t lost_ms;          /* of one of whose rows no job knows; 0: none */

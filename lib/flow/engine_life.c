@@ -61,6 +61,7 @@ static bool turns_init(struct engine *engine)
         .bucket = bucket_name(engine->edges.bucket),
         .tasks_max = engine->options.tasks_max,
         .generations_max = engine->options.generations_max,
+        .chain_wait_ms = engine->options.chain_wait_ms,
     };
     const struct ties ties = {
         .store = engine->edges.store,

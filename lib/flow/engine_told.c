@@ -54,6 +54,11 @@ void engine_want_expiry(struct engine *engine)
     turn_want_expiry(&engine->turns);
 }
 
+void engine_want_chains(struct engine *engine)
+{
+    turn_want_chains(&engine->turns);
+}
+
 void engine_store_is_back(struct engine *engine)
 {
     keys_tell(&engine->account.keys);

@@ -19,6 +19,7 @@ void engine_lost(struct engine *engine);
 void engine_want_claims(struct engine *engine);
 void engine_want_adopts(struct engine *engine);
 void engine_want_expiry(struct engine *engine);
+void engine_want_chains(struct engine *engine);
 
 /** The store is there again after an absence. */
 void engine_store_is_back(struct engine *engine);

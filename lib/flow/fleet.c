@@ -10,6 +10,7 @@
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
 #define COUNT_REST 20                 /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
+#define CHAINS_EVERY_MS INT64_C(10000) /* what two transactions overlooked */
 
 static void beat(void *context);
 
@@ -28,6 +29,10 @@ static void metrics_init(struct fleet *fleet, struct metrics *m)
     fleet->in_flight_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_fleet_in_flight", NULL,
                    "Rows of the fleet that somebody works on.");
+    fleet->blocked_gauge =
+        metric_get(m, METRIC_GAUGE, "pixverse_fleet_blocked", NULL,
+                   "Rows of the fleet that wait for the request that they "
+                   "extend.");
     fleet->xmin_gauge = metric_get(
         m, METRIC_GAUGE, "pixverse_postgres_oldest_xmin_age_transactions", NULL,
         "Transactions since the oldest snapshot that keeps dead rows from being "
@@ -135,20 +140,25 @@ static void ignore_done(void *context, bool done, const struct err *err)
 
 /* ---- the count ---- */
 
-static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight)
+static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight,
+                        int64_t blocked)
 {
     fleet->queued = queued;
     fleet->in_flight = in_flight;
+    fleet->blocked = blocked;
+    metric_set(fleet->blocked_gauge, (double)blocked);
     metric_set(fleet->queued_gauge, (double)queued);
     metric_set(fleet->in_flight_gauge, (double)in_flight);
     if (queued > 0) {
         engine_want_claims(fleet->engine);
-        engine_want_expiry(fleet->engine);
     } else {
         engine_generations(fleet->engine, false);
     }
+    if (queued > 0 || blocked > 0) {
+        engine_want_expiry(fleet->engine);
+    }
     if (fleet->on_backlog) {
-        fleet->on_backlog(fleet->backlog_context, queued);
+        fleet->on_backlog(fleet->backlog_context, queued, blocked);
     }
 }
 
@@ -158,6 +168,16 @@ static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
     if (fleet->counts && boot_ms - fleet->swept_ms >= SWEEP_EVERY_MS) {
         fleet->swept_ms = boot_ms;
         store_reasons_sweep(fleet->engine->edges.store, ignore_done, fleet);
+    }
+}
+
+/** One worker does this, too. */
+static void look_at_chains(struct fleet *fleet, int64_t boot_ms)
+{
+    if (fleet->counts && fleet->blocked > 0 &&
+        boot_ms - fleet->chains_ms >= CHAINS_EVERY_MS) {
+        fleet->chains_ms = boot_ms;
+        engine_want_chains(fleet->engine);
     }
 }
 
@@ -173,7 +193,7 @@ static void on_count(void *context, const struct count_result *result)
         return; /* the next count will do */
     }
     if (result->counted) {
-        take_counts(fleet, result->queued, result->in_flight);
+        take_counts(fleet, result->queued, result->in_flight, result->blocked);
     }
     if (result->oldest_xmin >= 0 && fleet->counts) {
         metric_set(fleet->xmin_gauge, (double)result->oldest_xmin);
@@ -254,12 +274,13 @@ static void on_beat(void *context, const struct beat_result *result)
     metric_set(fleet->alive, (double)fleet_alive(fleet));
     fleet->counts = lease_watch_lowest(&fleet->watch) == engine->turns.owner;
     holds_read(&fleet->holds, result->holds, result->holds_len);
-    take_counts(fleet, result->queued, result->in_flight);
+    take_counts(fleet, result->queued, result->in_flight, result->blocked);
     count(fleet);
     order_cancel(engine, result->cancels, result->cancels_len);
     unreadable_look(&fleet->unreadable, fleet->counts);
     holds_probe(&fleet->holds);
     sweep_reasons(fleet, boot_ms);
+    look_at_chains(fleet, boot_ms);
     if (fleet->on_beaten) {
         fleet->on_beaten(fleet->beaten_context);
     }

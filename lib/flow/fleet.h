@@ -40,13 +40,16 @@ struct fleet {
     int64_t swept_ms; /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;
+    int64_t blocked;   /* rows that wait for another request */
+    int64_t chains_ms; /* when we last looked at all of these; boot clock */
     struct holds holds;
     struct unreadable unreadable; /* rows that nobody can read */
     struct metric *alive;
     struct metric *queued_gauge;
     struct metric *in_flight_gauge;
+    struct metric *blocked_gauge;
     struct metric *xmin_gauge;
-    void (*on_backlog)(void *context, int64_t queued);
+    void (*on_backlog)(void *context, int64_t queued, int64_t blocked);
     void *backlog_context;
     loop_fn *on_beaten; /* behind a good beat */
     void *beaten_context;

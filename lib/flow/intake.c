@@ -184,15 +184,18 @@ static void judge_backlog(struct intake *intake)
 {
     int64_t max = intake->options.backlog_max;
     int64_t bytes_max = intake->options.bytes_max;
-    bool over = intake->backlog >= max || intake->waiting_len >= WAITING_MAX ||
-                intake->bytes >= bytes_max;
+    bool over =
+        intake->backlog >= max || intake->blocked >= max * BLOCKED_FACTOR ||
+        intake->waiting_len >= WAITING_MAX || intake->bytes >= bytes_max;
     bool under = intake->backlog <= max / 10 * 7 &&
+                 intake->blocked <= max * BLOCKED_FACTOR / 10 * 7 &&
                  intake->waiting_len <= WAITING_MAX / 2 &&
                  intake->bytes <= bytes_max / 2;
     metric_set(intake->bytes_gauge, (double)intake->bytes);
     if (over && !intake->paused) {
         log_at(LOG_INFO, "consumption pauses: enough requests are waiting",
                LOG_I64("queued", intake->backlog),
+               LOG_I64("blocked", intake->blocked),
                LOG_I64("read_ahead", intake->waiting_len),
                LOG_I64("bytes", intake->bytes));
         set_paused(intake, true);
@@ -203,9 +206,10 @@ static void judge_backlog(struct intake *intake)
     }
 }
 
-void intake_backlog(struct intake *intake, int64_t queued)
+void intake_backlog(struct intake *intake, int64_t queued, int64_t blocked)
 {
     intake->backlog = queued;
+    intake->blocked = blocked;
     judge_backlog(intake);
     flush(intake); /* what came before the clock was known has waited for it */
 }
@@ -395,18 +399,26 @@ static void on_stored(void *context, const struct intake_result *result)
     batch->retries = 0;
     bool faulty = false;
     bool good = false;
+    bool chained = false;
     for (size_t i = 0; i < result->len; i++) {
         struct item *item = batch_pop(batch);
         if (result->verdicts[i] == INTAKE_NEW) {
             faulty = faulty || item->request.faults.len > 0;
-            good = good || item->request.faults.len == 0;
-            intake->backlog += item->request.faults.len == 0;
+            const bool fine = item->request.faults.len == 0;
+            const bool waits = item->request.extend_from_request_id.at != NULL;
+            good = good || fine;
+            chained = chained || (fine && waits);
+            intake->backlog += fine && !waits;
+            intake->blocked += fine && waits;
         }
         settle_item(intake, item, result->verdicts[i]);
     }
     is_over(intake, batch);
     if (good) {
         engine_want_claims(intake->engine);
+    }
+    if (chained) {
+        engine_want_expiry(intake->engine); /* its source may have failed */
     }
     if (faulty) {
         engine_want_adopts(intake->engine); /* their events are to be told */

@@ -50,6 +50,7 @@ struct intake {
     bool paused;
     bool stopped;    /* draining */
     int64_t backlog; /* the fleet's waiting rows, as last told and since */
+    int64_t blocked; /* those that wait for another request */
     struct metric *received;
     struct metric *repeated;
     struct metric *paused_gauge;
@@ -67,8 +68,12 @@ void intake_done(struct intake *intake);
 /** A consumer_message_fn; context is the intake. */
 void intake_message(void *intake, struct message *message);
 
+/** Rows that wait for another request have a bound of their own: so many times
+ * BACKLOG_MAX, which counts those that could be claimed. */
+#define BLOCKED_FACTOR 10
+
 /** The fleet's waiting rows, counted: pauses and resumes consumption. */
-void intake_backlog(struct intake *intake, int64_t queued);
+void intake_backlog(struct intake *intake, int64_t queued, int64_t blocked);
 
 /** How much of INTAKE_BYTES_MAX the consumer may read ahead of us: a quarter,
  * 16 MiB at most. The rest is options.bytes_max. */

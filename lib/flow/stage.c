@@ -46,6 +46,7 @@ struct policy stage_policy(const struct stage *stage)
         .submit_timeout_ms = o->submit_timeout_ms,
         .deadline_ms = o->deadline_ms,
         .late_ms = o->late_ms,
+        .chain_wait_ms = o->chain_wait_ms,
         .doubt = keys_policy(stage->keys),
         .key_lifetime_ms = stage->keys->lifetime_ms,
         .account = o->apimart.account,

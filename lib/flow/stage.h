@@ -40,6 +40,7 @@ struct stage_options {
     int64_t submit_timeout_ms;
     int64_t deadline_ms;
     int64_t late_ms;
+    int64_t chain_wait_ms;
     int64_t lease_ms;
 };
 

@@ -178,6 +178,31 @@ static void list_odd(const struct status *s, struct buf *out)
     }
 }
 
+/** Why nothing is read from the request topic. */
+static void list_intake(const struct status *s, struct buf *out)
+{
+    const struct intake *intake = s->intake;
+    const int64_t max = intake->options.backlog_max;
+    if (!intake->paused || intake->stopped) {
+        return;
+    }
+    buf_add_text(out, "intake: paused: ");
+    if (intake->backlog > max / 10 * 7) {
+        buf_printf(out,
+                   "%lld requests wait to be claimed, BACKLOG_MAX is %lld\n",
+                   (long long)intake->backlog, (long long)max);
+    } else if (intake->blocked > max * BLOCKED_FACTOR / 10 * 7) {
+        buf_printf(out,
+                   "%lld requests wait for the request that they extend, at "
+                   "most %d times BACKLOG_MAX (%lld) may: pixverse-ctl explain "
+                   "says on what\n",
+                   (long long)intake->blocked, BLOCKED_FACTOR, (long long)max);
+    } else {
+        buf_printf(out, "%lld bytes of messages wait to be stored\n",
+                   (long long)intake->bytes);
+    }
+}
+
 static void answer_ready(const struct status *s, struct admin_answer *answer)
 {
     answer->content_type = "text/plain; charset=utf-8";
@@ -190,6 +215,7 @@ static void answer_ready(const struct status *s, struct admin_answer *answer)
     list_holds(s, answer->body);
     list_reasons(s, answer->body);
     list_odd(s, answer->body);
+    list_intake(s, answer->body);
 }
 
 static void answer_scale(const struct status *s, struct admin_answer *answer)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/doubt.h"
 #include "core/idempotency.h"
+#include "core/source.h"
 #include "flow/why.h"
 
 #include <assert.h>
@@ -171,6 +172,12 @@ void submit_begin(struct stage *stage, struct job *job)
         not_started(stage, job, "submissions are stopped");
         return;
     }
+    const struct str body =
+        source_join(facts->body, row->source_task_id, &job->effect->arena);
+    if (!body.at) {
+        not_started(stage, job, "no memory, or no id of what it extends");
+        return;
+    }
     char key[IDEMPOTENCY_KEY_BYTES];
     struct send *send = calloc(1, sizeof *send);
     if (send) {
@@ -191,9 +198,8 @@ void submit_begin(struct stage *stage, struct job *job)
     list_add_tail(&stage->sends, &send->link);
     gate_pass(stage->gate, job);
 
-    struct exchange exchange =
-        apimart_submit(&stage->options->apimart, facts->body, str_of(key),
-                       &job->effect->arena);
+    struct exchange exchange = apimart_submit(&stage->options->apimart, body,
+                                              str_of(key), &job->effect->arena);
     struct err err = {0};
     metric_add(stage->metrics.submits, 1);
     CRASHPOINT("post_before");

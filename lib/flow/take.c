@@ -10,20 +10,25 @@
 #define SUSPECT_WAIT_MS 30000
 #define SUSPECT_WAIT_MAX_MS 1800000
 
+static char *copy_of(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
 bool take_row(struct job *job, const struct task_row *row)
 {
     assert(row->id == job->task.row.id);
-    char *result = row->result ? strdup(row->result) : NULL;
-    char *event = row->event ? strdup(row->event) : NULL;
-    if ((row->result && !result) || (row->event && !event)) {
-        free(result);
-        free(event);
+    struct task_row taken = *row;
+    taken.source_task_id = copy_of(row->source_task_id);
+    taken.result = copy_of(row->result);
+    taken.event = copy_of(row->event);
+    if ((row->source_task_id && !taken.source_task_id) ||
+        (row->result && !taken.result) || (row->event && !taken.event)) {
+        task_row_done(&taken);
         return false;
     }
     task_row_done(&job->task.row);
-    job->task.row = *row;
-    job->task.row.result = result;
-    job->task.row.event = event;
+    job->task.row = taken;
     return true;
 }
 

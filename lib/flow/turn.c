@@ -99,6 +99,7 @@ static bool compose(struct turns *turns, struct turn *turn, bool commits)
         .account = turns->options.account,
         .bucket = turns->options.bucket,
         .generations_max = turns->options.generations_max,
+        .chain_wait_ms = turns->options.chain_wait_ms,
         .mine = turns->resync,
     };
     /* After lost answers nothing else is asked: which of our saves, claims and
@@ -117,7 +118,8 @@ static bool compose(struct turns *turns, struct turn *turn, bool commits)
     return turn->saves_len || turn->facts_len || turn->rereads_len ||
            turn->claims_max > 0 || turn->adopts_max > 0 ||
            turn->expires_max > 0 || turn->reasons_len ||
-           turn->reasons_gone_len || turn->shared_changed || turn->forget_len;
+           turn->reasons_gone_len || turn->shared_changed || turn->forget_len ||
+           turn->chains;
 }
 
 static void on_turn(void *context, const struct turn_result *result);
@@ -227,6 +229,7 @@ bool turn_init(struct turns *turns, const struct turn_options *options,
 {
     assert(options->account && options->bucket);
     assert(options->generations_max >= 0 && ties->hooks);
+    assert(options->chain_wait_ms > 0);
     assert(ties->store && ties->jobs && ties->gate && ties->reasons);
     *turns = (struct turns){.options = *options, .ties = *ties};
     turns->ties.ask = ask;
@@ -293,6 +296,12 @@ void turn_want_adopts(struct turns *turns)
 void turn_want_expiry(struct turns *turns)
 {
     turns->claims.expiry_wanted = true;
+    turn_soon(turns);
+}
+
+void turn_want_chains(struct turns *turns)
+{
+    turns->claims.chains.wanted = true;
     turn_soon(turns);
 }
 

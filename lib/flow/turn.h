@@ -32,6 +32,7 @@ struct turn_options {
     const char *bucket;
     int tasks_max;
     int generations_max;
+    int64_t chain_wait_ms;
 };
 
 /** What the intake has for a turn: one of both, or neither. */
@@ -115,6 +116,8 @@ void turn_reread(struct turns *turns, struct job *job);
 void turn_want_claims(struct turns *turns);
 void turn_want_adopts(struct turns *turns);
 void turn_want_expiry(struct turns *turns);
+/** A look at all that waits for another request. */
+void turn_want_chains(struct turns *turns);
 
 /** Who gives the intake's part; asked for one batch each time that it wants a
  * turn. What is under way by then is no matter. */

@@ -252,10 +252,10 @@ void worker_message(void *worker, struct message *message)
     intake_message(&w->intake, message);
 }
 
-static void on_backlog(void *context, int64_t queued)
+static void on_backlog(void *context, int64_t queued, int64_t blocked)
 {
     struct worker *w = context;
-    intake_backlog(&w->intake, queued);
+    intake_backlog(&w->intake, queued, blocked);
 }
 
 static void on_beaten(void *context)

@@ -1,5 +1,5 @@
 -- Waiting rows become ours with the intent to send: what task_step() says of a
--- claimed task. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
+-- claimed task. Those that wait for another request are in no index of these. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
 -- $6 GENERATIONS_MAX or 0, $7 one in doubt has to be first sent after that (and
 -- to an account that was known when the database was set back), $8 of each priority
 -- from 0 on, the id behind which it begins: dead versions of what was taken lie
@@ -13,7 +13,7 @@ WITH room AS MATERIALIZED (
                 LATERAL (
                     SELECT FROM waiting w
                     WHERE (w.priority, w.id) > (p.at - 1, ($8::bigint[])[p.at])
-                        AND w.priority <= p.at - 1
+                        AND w.priority <= p.at - 1 AND w.source IS NULL
                     ORDER BY w.priority, w.id
                     LIMIT 1) AS one)
         THEN $3::integer
@@ -33,7 +33,7 @@ WITH room AS MATERIALIZED (
         SELECT w.id
         FROM waiting w
         WHERE (w.priority, w.id) > (p.at - 1, ($8::bigint[])[p.at])
-            AND w.priority <= p.at - 1
+            AND w.priority <= p.at - 1 AND w.source IS NULL
             AND w.not_before_ms <= $2::bigint
             AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
             AND (NOT w.doubt OR (w.first_sent_ms > $7::bigint AND EXISTS (
@@ -77,7 +77,7 @@ WITH room AS MATERIALIZED (
             THEN least(first_sent_ms, $2::bigint) ELSE $2::bigint END,
         $2::bigint, submitted_ms,
         generated_ms, stored_ms, settled_ms, not_before_ms, tries, 0,
-        takeovers_since_ms, kind, has_cost, cost, credits_cost, result, event
+        takeovers_since_ms, kind, has_cost, cost, credits_cost, source_task_id, result, event
     FROM t WHERE readable
     RETURNING *
 ), whole AS (

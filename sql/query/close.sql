@@ -15,7 +15,7 @@ WITH given AS MATERIALIZED (
     DELETE FROM task t USING l
     WHERE t.id = l.id
     RETURNING
-            :l.told_columns, t.result, t.event
+            :l.told_columns, t.source_task_id, t.result, t.event
 )
 INSERT INTO closed (
         :closed_columns)

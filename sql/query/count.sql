@@ -1,5 +1,5 @@
 -- One worker counts for the fleet; another that does so at this moment is
--- enough. What waits is counted up to a million; beyond that statistics do. The
+-- enough. What waits for a claim, or for another request, is counted up to a million; beyond that statistics do. The
 -- others say themselves what they work on. Orders about tasks that are told are
 -- done with. Returns what was last counted.
 WITH done AS (
@@ -7,16 +7,23 @@ WITH done AS (
         SELECT FROM task t WHERE t.id = o.task)
         AND NOT EXISTS (SELECT FROM waiting w WHERE w.id = o.task)
 ), waits AS MATERIALIZED (
-    SELECT count(*) AS n FROM (SELECT FROM waiting LIMIT 1000000) w
+    SELECT count(*) AS n FROM (
+        SELECT FROM waiting WHERE source IS NULL LIMIT 1000000) w
+), blocks AS MATERIALIZED (
+    SELECT count(*) AS n FROM (
+        SELECT FROM waiting WHERE source IS NOT NULL LIMIT 1000000) w
 ), counted AS (
     UPDATE fleet SET
         queued = CASE WHEN waits.n < 1000000 THEN waits.n ELSE greatest(
             waits.n, (SELECT reltuples::bigint FROM pg_class
-                WHERE oid = 'waiting'::regclass)) END,
+                WHERE oid = 'waiting_order'::regclass)) END,
+        blocked = CASE WHEN blocks.n < 1000000 THEN blocks.n ELSE greatest(
+            blocks.n, (SELECT reltuples::bigint FROM pg_class
+                WHERE oid = 'waiting_source'::regclass)) END,
         in_flight = (SELECT coalesce(sum(tasks), 0) FROM lease WHERE NOT dead),
         counted_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint
-    FROM waits
+    FROM waits, blocks
     WHERE one IN (SELECT one FROM fleet FOR UPDATE SKIP LOCKED)
-    RETURNING queued, in_flight
+    RETURNING queued, in_flight, blocked
 )
-SELECT queued, in_flight FROM counted;
+SELECT queued, in_flight, blocked FROM counted;

@@ -7,6 +7,7 @@ SELECT json_strip_nulls(json_build_object(
            'doubt', nullif(coalesce(t.doubt, w.doubt), false),
            'late', nullif(t.late, false),
            'error', coalesce(:ctl_error, y.answer),
+           'waits_for', w.source,
            'cost', CASE WHEN t.has_cost THEN t.cost END,
            'received_ms', r.received_ms, 'settled_ms', nullif(t.settled_ms, 0),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))

@@ -1,5 +1,6 @@
 -- Another submission of a request that has ended: the queue has it again, under
--- a key of its own; how the last one ended is kept. A deadline runs from now.
+-- a key of its own; how the last one ended is kept. A deadline runs from now, and
+-- what it extends is looked for anew, as that stands by then (unblock.sql).
 -- $1 task, $2 the submission that ended.
 WITH gone AS (
     DELETE FROM closed c
@@ -18,12 +19,14 @@ WITH gone AS (
     DELETE FROM cancel o USING gone WHERE o.task = gone.id
 )
 INSERT INTO waiting (
-        priority, :waiting_columns)
+        priority, source, :waiting_columns)
 SELECT
-    r.priority, gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1,
+    r.priority, r.source, gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1,
     false, '', gone.received_ms,
     coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint
         + r.deadline_seconds * 1000, 0),
-    0, 0, 0, 0
+    0, 0, CASE WHEN r.source IS NULL THEN 0
+        ELSE (extract(epoch FROM clock_timestamp()) * 1000)::bigint END,
+    0, 0, NULL
 FROM gone JOIN request r ON r.id = gone.id
 RETURNING id;

@@ -20,7 +20,7 @@ WITH t AS (
         c.deadline_ms, c.first_sent_ms, c.last_sent_ms, c.submitted_ms,
         c.generated_ms, c.stored_ms, c.settled_ms, c.not_before_ms, c.tries,
         c.takeovers, c.takeovers_since_ms, c.kind, c.has_cost, c.cost,
-        c.credits_cost, c.result, c.event,
+        c.credits_cost, c.source_task_id, c.result, c.event,
         CASE WHEN k.id IS NULL THEN c.closed_ms END
       FROM closed c JOIN request r USING (id) LEFT JOIN task k USING (id)
      WHERE r.request_id = $1::text),
@@ -79,7 +79,19 @@ SELECT json_strip_nulls(json_build_object(
            'settled_ms', nullif(t.settled_ms, 0),
            'closed_ms', t.closed_ms,
            'deadline_ms', nullif(t.deadline_ms, 0),
-           'not_before_ms', nullif(t.not_before_ms, 0),
+           'not_before_ms', CASE WHEN w.source IS NULL
+                                 THEN nullif(t.not_before_ms, 0) END,
+           'waits_for', w.source,
+           'waits_since_ms', CASE WHEN w.source IS NOT NULL
+                                  THEN w.not_before_ms END,
+           -- Of another tenant's nobody learns that it exists.
+           'source_state', CASE WHEN w.source IS NOT NULL THEN
+               (SELECT coalesce(k.state, c.state, :QUEUED)
+                  FROM request s
+                  LEFT JOIN task k ON k.id = s.id
+                  LEFT JOIN closed c ON c.id = s.id
+                 WHERE s.request_id = w.source AND s.tenant = r.tenant) END,
+           'source_task_id', t.source_task_id,
            'body', r.body, 'metadata', r.metadata, 'warnings', r.warnings,
            'event', t.event,
            'owner', nullif(greatest(t.owner, 0), 0),
@@ -112,10 +124,10 @@ SELECT json_strip_nulls(json_build_object(
                        FROM waiting w WHERE w.id = r.id) t
                    WHERE :readable IS NOT TRUE), false),
            'waiting', w.id IS NOT NULL,
-           'ahead', CASE WHEN w.id IS NOT NULL THEN
+           'ahead', CASE WHEN w.id IS NOT NULL AND w.source IS NULL THEN
                (SELECT count(*) FROM waiting o
-                 WHERE o.priority > w.priority
-                    OR (o.priority = w.priority AND o.id < w.id)) END,
+                 WHERE o.source IS NULL AND (o.priority > w.priority
+                    OR (o.priority = w.priority AND o.id < w.id))) END,
            'workers', (SELECT count(*) FROM lease WHERE NOT dead),
            'holds', (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope, 'since_ms', since_ms,

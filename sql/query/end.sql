@@ -17,7 +17,7 @@ WITH given AS MATERIALIZED (
     UPDATE task t SET
         state = l.state, version = l.version, owner = l.owner, kind = l.kind,
         settled_ms = l.settled_ms, account = '', provider_task_id = '',
-        unusable = NULL, result = NULL, event = NULL
+        unusable = NULL, source_task_id = NULL, result = NULL, event = NULL
     FROM l
     WHERE t.id = l.id
     RETURNING
@@ -30,6 +30,6 @@ SELECT
     billed_open, account, provider_task_id, received_ms, deadline_ms,
     first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
     settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-    has_cost, cost, credits_cost, result, event
+    has_cost, cost, credits_cost, source_task_id, result, event
 FROM bared
 RETURNING id;

@@ -1,7 +1,7 @@
--- Waiting rows past their deadline, and cancelled ones, become ours, queued
--- still, to be settled; those that this program can't read leave the queue as they
+-- Waiting rows past their deadline, cancelled ones, and those whose source failed
+-- or was waited for too long, become ours, queued still, to be settled; those that this program can't read leave the queue as they
 -- are, nobody's.
--- $1 owner, $2 now, $3 most rows.
+-- $1 owner, $2 now, $3 most rows, $4 CHAIN_WAIT_MS.
 WITH late AS MATERIALIZED (
     SELECT w.id
     FROM waiting w
@@ -16,14 +16,31 @@ WITH late AS MATERIALIZED (
     WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
+), ended AS MATERIALIZED (
+    SELECT w.id
+    FROM waiting w
+    WHERE w.kind <> 0
+        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    ORDER BY w.id
+    LIMIT $3::integer
+    FOR UPDATE OF w SKIP LOCKED
+), blocked AS MATERIALIZED (
+    SELECT w.id
+    FROM waiting w
+    WHERE w.source IS NOT NULL AND w.not_before_ms <= $2::bigint - $4::bigint
+        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    ORDER BY w.not_before_ms
+    LIMIT $3::integer
+    FOR UPDATE OF w SKIP LOCKED
 ), pick AS MATERIALIZED (
     SELECT id FROM late UNION SELECT id FROM ordered
+    UNION SELECT id FROM ended UNION SELECT id FROM blocked
     LIMIT $3::integer
 ), gone AS (
     DELETE FROM waiting w USING pick
     WHERE w.id = pick.id
     RETURNING
-        :w.queued_columns
+        :w.queued_columns, w.source
 ), seen AS MATERIALIZED (
     SELECT t.*, :readable IS TRUE AS readable FROM gone t
 ), t AS (
@@ -35,7 +52,11 @@ WITH late AS MATERIALIZED (
         sends, doubt, late, billed_open, account, provider_task_id, received_ms,
         deadline_ms, first_sent_ms, last_sent_ms, submitted_ms, generated_ms,
         stored_ms, settled_ms, not_before_ms, tries, takeovers,
-        takeovers_since_ms, kind, has_cost, cost, credits_cost, result, event
+        takeovers_since_ms, CASE
+            WHEN source IS NULL OR not_before_ms > $2::bigint - $4::bigint
+                OR (deadline_ms > 0 AND deadline_ms <= $2::bigint) THEN kind
+            ELSE :source_failed END,
+        has_cost, cost, credits_cost, source_task_id, result, event
     FROM seen
     RETURNING *
 )

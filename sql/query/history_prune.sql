@@ -20,7 +20,7 @@ WITH l AS MATERIALIZED (
     UPDATE request r SET
         tenant = NULL, mode = 0, priority = 0, deadline_seconds = NULL,
         metadata = NULL, warnings = '[]', traceparent = NULL,
-        tracestate = NULL, body = NULL, pruned_ms = $4::bigint
+        tracestate = NULL, body = NULL, source = NULL, pruned_ms = $4::bigint
     FROM gone WHERE r.id = gone.id
 ), counted AS (
     INSERT INTO stat (

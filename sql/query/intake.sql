@@ -2,36 +2,39 @@
 -- each other; none twice. At fault (with an event): ended from the start. What was
 -- produced before the database was set back may have been sent then, and waits in
 -- doubt. What is older than the ids that are known comes in only where it is known.
--- $15 when the last message of its id was produced, $16 owner of those at fault,
--- $17 since when ids are known, as our settings say.
+-- What extends another request waits for that, blocked (unblock.sql).
+-- $16 when the last message of its id was produced, $17 owner of those at fault,
+-- $18 since when ids are known, as our settings say.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
         $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
-        $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::bigint[]
+        $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::text[],
+        $16::bigint[]
     ) AS v(
         request_id, content, tenant, mode, priority, deadline_seconds,
         metadata, warnings, traceparent, tracestate, body, received_ms, event,
-        produced_ms, newest_ms)
+        produced_ms, source, newest_ms)
 ), old AS MATERIALIZED (
     SELECT v.request_id, greatest(0, least(v.received_ms, v.produced_ms)) AS ms
     FROM v, meta WHERE v.produced_ms < meta.rewound_ms
 ), n AS (
     INSERT INTO request (
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, received_ms, seen_ms)
+        metadata, warnings, traceparent, tracestate, body, source, received_ms,
+        seen_ms)
     SELECT
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, received_ms,
+        metadata, warnings, traceparent, tracestate, body, source, received_ms,
         greatest(received_ms, newest_ms)
     FROM v
-    WHERE newest_ms >= greatest($17::bigint, (SELECT known_from_ms FROM meta))
+    WHERE newest_ms >= greatest($18::bigint, (SELECT known_from_ms FROM meta))
     ON CONFLICT (request_id) DO NOTHING
     RETURNING *
 ), e AS MATERIALIZED (
     -- A join of the two would look at every pair: only faulty rows, which are
     -- few, look for their event.
-    SELECT n.id, n.request_id, n.priority, n.received_ms,
+    SELECT n.id, n.request_id, n.priority, n.source, n.received_ms,
         coalesce(n.received_ms + n.deadline_seconds * 1000, 0) AS deadline_ms,
         CASE WHEN n.body IS NULL THEN (
             SELECT v.event FROM v WHERE v.request_id = n.request_id
@@ -44,24 +47,25 @@ WITH v AS MATERIALIZED (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :FAILED, $16::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :FAILED, $17::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
-        :invalid_request, false, 0, 0, NULL, NULL
+        :invalid_request, false, 0, 0, NULL, NULL, NULL
     FROM e WHERE event IS NOT NULL
 ), c AS (
     INSERT INTO closed (
         :closed_columns)
     SELECT
-        id, :CLOSED, $16::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :CLOSED, $17::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
-        :invalid_request, false, 0, 0, NULL, event
+        :invalid_request, false, 0, 0, NULL, NULL, event
     FROM e WHERE event IS NOT NULL
 ), w AS (
     INSERT INTO waiting (
-        priority, :waiting_columns)
+        priority, source, :waiting_columns)
     SELECT
-        priority, id, 0, 0, 0, old_ms IS NOT NULL, '', received_ms, deadline_ms,
-        coalesce(old_ms, 0), 0, 0, 0
+        priority, source, id, 0, 0, 0, old_ms IS NOT NULL, '', received_ms,
+        deadline_ms, coalesce(old_ms, 0), 0,
+        CASE WHEN source IS NULL THEN 0 ELSE received_ms END, 0, 0, NULL
     FROM e WHERE event IS NULL
 )
 SELECT id, request_id FROM e;

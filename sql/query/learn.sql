@@ -6,6 +6,7 @@ UPDATE task t SET
     state = CASE WHEN t.state = :QUEUED THEN :SUBMITTING ELSE t.state END,
     owner = CASE WHEN t.state = :QUEUED THEN -1 ELSE t.owner END,
     doubt = t.doubt OR t.state = :QUEUED,
+    kind = CASE WHEN t.state = :QUEUED THEN 0 ELSE t.kind END,
     fence = t.fence + (t.state = :QUEUED)::integer,
     version = t.version + (t.state = :QUEUED)::integer
 WHERE t.id = $1::bigint AND t.submission = $2::integer

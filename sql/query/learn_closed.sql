@@ -13,7 +13,7 @@ WITH gone AS (
         billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
         last_sent_ms, submitted_ms, generated_ms, stored_ms, settled_ms,
         not_before_ms, tries, takeovers, takeovers_since_ms, kind, has_cost,
-        cost, credits_cost, result, event, closed_ms
+        cost, credits_cost, source_task_id, result, event, closed_ms
     FROM gone
 ), recount AS (
     INSERT INTO stat_day (day, counted_ms)
@@ -28,6 +28,6 @@ SELECT
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
     last_sent_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     generated_ms, stored_ms, settled_ms, not_before_ms, tries, takeovers,
-    takeovers_since_ms, kind, has_cost, cost, credits_cost, result, event
+    takeovers_since_ms, kind, has_cost, cost, credits_cost, source_task_id, result, event
 FROM gone
 RETURNING id;

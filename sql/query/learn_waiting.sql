@@ -12,7 +12,7 @@ SELECT
     id, :SUBMITTING, -1, fence + 1, version + 1, submission, sends, true, late,
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
     last_sent_ms, submitted_ms, generated_ms, stored_ms, settled_ms,
-    not_before_ms, tries, takeovers, takeovers_since_ms, kind, has_cost, cost,
-    credits_cost, result, event
+    not_before_ms, tries, takeovers, takeovers_since_ms, 0, has_cost, cost,
+    credits_cost, source_task_id, result, event
 FROM gone
 RETURNING id;

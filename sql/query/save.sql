@@ -1,6 +1,6 @@
 -- Rows whose state changed, where they are still what the turn saw. Locked in
 -- one order, so that two batches can't wait for each other. A row that waits
--- again goes back into the queue.
+-- again goes back into the queue; one without its source's id waits for that.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest(
         :task_arrays
@@ -27,9 +27,11 @@ WITH given AS MATERIALIZED (
         :l.waiting_columns
 ), queued AS (
     INSERT INTO waiting (
-        priority, :waiting_columns)
+        priority, source, :waiting_columns)
     SELECT
-        coalesce(r.priority, 0), :gone.waiting_columns
+        coalesce(r.priority, 0),
+        CASE WHEN gone.source_task_id IS NULL THEN r.source END,
+        :gone.waiting_columns
     FROM gone LEFT JOIN request r ON r.id = gone.id
 )
 SELECT id FROM saved UNION ALL SELECT id FROM gone;

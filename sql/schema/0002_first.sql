@@ -13,8 +13,9 @@ CREATE TABLE request (
     warnings text NOT NULL,            -- JSON array
     traceparent text,
     tracestate text,
-    body text,                         -- the bytes of every send; null: at fault,
-                                       -- or pruned
+    body text,                         -- the bytes of every send, or what they are
+                                       -- joined of; null: at fault, or pruned
+    source text COLLATE "C",           -- extend_from_request_id; null: none
     received_ms bigint NOT NULL,
     seen_ms bigint NOT NULL            -- the later of received_ms and the Kafka time
         DEFAULT 9223372036854775807,   -- of the last message that named it; the
@@ -57,11 +58,14 @@ CREATE TABLE task (
                                        -- 3 moderation 4 provider_failed 5 cancelled
                                        -- 6 timed_out 7 submit_unknown 8 task_lost
                                        -- 9 asset_expired 10 asset_unusable
+                                       -- 11 source_failed
     has_cost boolean NOT NULL,
     cost double precision NOT NULL,
     credits_cost double precision NOT NULL,
     unusable text,                     -- ready: "times since_ms hash" of videos
                                        -- that failed the check; null: none
+    source_task_id text,               -- the provider's id of the request that it
+                                       -- extends; null: none
     result text,
     event text
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
@@ -70,7 +74,9 @@ CREATE TABLE task (
 CREATE INDEX task_owner ON task (owner) WHERE owner <> 0;
 
 -- The queue: one row per task that waits to be claimed, with what it keeps of
--- earlier claims (WAITING_COLUMNS). Never updated, and never read as a whole.
+-- earlier claims (WAITING_COLUMNS). Never updated, and never read as a whole. Of
+-- those that wait for the request that they extend no claim takes notice: they are
+-- in indexes of their own, and updated once (unblock.sql).
 CREATE TABLE waiting (
     id bigint PRIMARY KEY,             -- request.id
     priority smallint NOT NULL,
@@ -80,15 +86,22 @@ CREATE TABLE waiting (
     tries integer NOT NULL,
     received_ms bigint NOT NULL,
     deadline_ms bigint NOT NULL,
-    not_before_ms bigint NOT NULL,
+    not_before_ms bigint NOT NULL,     -- blocked: since when
     first_sent_ms bigint NOT NULL,     -- in doubt: since when, at the earliest
     last_sent_ms bigint NOT NULL,
     account text NOT NULL,
-    doubt boolean NOT NULL DEFAULT false -- sent before the database was set back,
+    doubt boolean NOT NULL DEFAULT false, -- sent before the database was set back,
                                          -- perhaps
+    kind smallint NOT NULL DEFAULT 0,  -- how it is to end (task.kind); 0: open
+    source text COLLATE "C",           -- blocked: by that request, which may be yet
+                                       -- to come; null: it waits for a claim
+    source_task_id text
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX waiting_order ON waiting (priority, id);
+CREATE INDEX waiting_order ON waiting (priority, id) WHERE source IS NULL;
+CREATE INDEX waiting_source ON waiting (source, id) WHERE source IS NOT NULL;
+CREATE INDEX waiting_blocked ON waiting (not_before_ms) WHERE source IS NOT NULL;
+CREATE INDEX waiting_kind ON waiting (id) WHERE kind <> 0;
 CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
 CREATE INDEX waiting_doubt ON waiting (first_sent_ms) WHERE doubt;
 
@@ -246,6 +259,7 @@ CREATE TABLE fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     queued bigint NOT NULL DEFAULT 0,
     in_flight bigint NOT NULL DEFAULT 0,
+    blocked bigint NOT NULL DEFAULT 0, -- waiting rows that wait for another request
     counted_ms bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 20);
 INSERT INTO fleet DEFAULT VALUES;

@@ -58,7 +58,10 @@ def valid(rng):
     elif mode == "fusion":
         body["img_references"] = rng.choices(URLS, k=rng.randint(1, 7))
     elif mode == "extend":
-        body["extend_from_task_id"] = rng.choice(["task_01J9", "t" * 128, "a:b/c"])
+        if rng.random() < 0.5:
+            body["extend_from_task_id"] = rng.choice(["task_01J9", "t" * 128, "a:b/c"])
+        else:
+            body["extend_from_request_id"] = rng.choice(["r-2", "b" * 128, "1", "Order.1_x-z"])
     body = dict(rng.sample(list(body.items()), len(body)))
     message = {"request_id": rng.choice(["r-1", "a" * 128, "0", "Order.1_x-y"]),
                "request": body}
@@ -152,7 +155,8 @@ def worker_says(verdict):
             urls.add(field)
         elif code == "conflict":
             fields.add("(conflict)")
-        elif (field, code) != ("metadata", "too_large"):
+        elif (field, code) != ("metadata", "too_large") and \
+                "names this very request" not in fault["message"]:
             fields.add(field)
     return fields, urls
 
@@ -162,7 +166,8 @@ def expected_body(body):
     mode = ("image_to_video" if "image_urls" in body else
             "transition" if "first_frame_image" in body else
             "fusion" if "img_references" in body else
-            "extend" if "extend_from_task_id" in body else "text_to_video")
+            "extend" if "extend_from_task_id" in body or "extend_from_request_id" in body
+            else "text_to_video")
     sent, warned = {"model": "pixverse-v6"}, []
     for field, rule in BODY.items():
         if field not in body or field == "model":

@@ -126,6 +126,7 @@ def check_events():
         "timed_out": {"no": True, "unknown": False},
         "submit_unknown": {"unknown": False}, "task_lost": {"unknown": False},
         "asset_expired": {"yes": False}, "asset_unusable": {"yes": False},
+        "source_failed": {"no": True, "unknown": False},
     }
     kinds = SCHEMAS[name]["$defs"]["error"]["properties"]["kind"]["enum"]
     tap.equal(sorted(table), sorted(kinds), "failed: the kinds are those of the contract")

@@ -366,6 +366,8 @@ trial_copy_reads(struct trial *trial, const struct task_read *reads, size_t len)
 {
     struct task_read *copies = trial_copy(trial, reads, len * sizeof *reads);
     for (size_t i = 0; i < len; i++) {
+        copies[i].row.source_task_id =
+            trial_copy_text(trial, reads[i].row.source_task_id);
         copies[i].row.result = trial_copy_text(trial, reads[i].row.result);
         copies[i].row.event = trial_copy_text(trial, reads[i].row.event);
         copies[i].request_id = trial_copy_str(trial, reads[i].request_id);

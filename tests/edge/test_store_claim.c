@@ -31,7 +31,7 @@ TEST(claim__a_waiting_row__is_what_the_step_says)
     const char *const lived = /* it waited, was refused, waited again */
         "UPDATE waiting SET fence = 6, version = 9, submission = 2, tries = 4, "
         "deadline_ms = 4102444800000, not_before_ms = 55, first_sent_ms = 33, "
-        "last_sent_ms = 44, account = 'another'";
+        "last_sent_ms = 44, account = 'another', source_task_id = 'task_s'";
     trial_sql(trial, "%s", lived);
     int64_t id = trial_number(trial, "SELECT id FROM waiting");
     const struct task waits = {
@@ -46,7 +46,8 @@ TEST(claim__a_waiting_row__is_what_the_step_says)
                 .not_before_ms = 55,
                 .first_sent_ms = 33,
                 .last_sent_ms = 44,
-                .account = "another"},
+                .account = "another",
+                .source_task_id = (char *)"task_s"},
     };
     const struct outcome outcome = {.kind = OUTCOME_CLAIMED};
     const struct policy policy = {.account = TRIAL_ACCOUNT};

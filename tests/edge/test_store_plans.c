@@ -46,7 +46,9 @@ static void prepare(struct trial *trial, const char *query,
     "1, 1800000000000, 10, 'account', 'bucket', " #generations_max             \
     ", 0, '" after "'"
 #define CLAIM CLAIM_OF(12, "{0,0,0,0,0,0,0,0,0,0}")
-#define EXPIRE "1, 1800000000000, 200"
+#define EXPIRE "1, 1800000000000, 200, 86400000"
+#define UNBLOCK "'{2000,4000}', '{m-6000}', NULL, 500, 1000"
+#define UNBLOCK_ALL "'{}', '{}', '', 500, 1000"
 #define MINE "1"
 #define SOURCES "'{task_2000,task_1}'"
 #define UNREADABLE "1, 5, 100, 500"
@@ -77,6 +79,7 @@ static void fill(struct trial *trial)
     run(trial, "DELETE FROM cancel");
     prepare(trial, "claim", CLAIM);
     prepare(trial, "expire", EXPIRE);
+    prepare(trial, "unblock", UNBLOCK);
     prepare(trial, "mine", MINE);
     prepare(trial, "sources_task", SOURCES);
     prepare(trial, "unreadable", UNREADABLE);
@@ -217,6 +220,28 @@ TEST(what_is_owned__behind_a_queue__is_found_without_it)
     assert_true(work_of(trial, "learn", LEARN) < 30);
     assert_true(work_of(trial, "learn_waiting", LEARN) < 30);
     assert_true(work_of(trial, "ctl_cancel", MINE) < 30);
+}
+
+/** Nobody waits for another: an end costs a look. A mass does: what ended is
+ * found by its id, and all of their sources one by one. */
+TEST(what_extends_others__beside_a_mass__is_found_by_its_source)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    assert_true(work_of(trial, "unblock", UNBLOCK) < 30);
+    assert_true(work_of(trial, "unblock", UNBLOCK_ALL) < 30);
+    trial_sql(trial, "UPDATE waiting SET source = 'm-' || (id / 10 * 10), "
+                     "not_before_ms = 1799999999999 WHERE id > 100");
+    assert_true(work_of(trial, "unblock", UNBLOCK) < 60);
+    assert_true(work_of(trial, "unblock", UNBLOCK_ALL) < 10000);
+    assert_true(work_of(trial, "claim", CLAIM) < 300);
+    trial_sql(trial, "INSERT INTO closed SELECT id, 7, 0, 1, 1, 0, 1, false, "
+                     "false, false, '', 'task_' || id, 1, 0, 1, 1, 0, 0, 0, 0, "
+                     "0, 0, 0, 0, 0, false, 0, 0 FROM request WHERE id IN "
+                     "(2000, 4000, 6000)");
+    assert_true(work_of(trial, "unblock", UNBLOCK) < 600);
+    assert_true(work_of(trial, "expire", EXPIRE) < 100);
 }
 
 /** A mass is another's; ten are ours. */

@@ -267,7 +267,7 @@ TEST(unreadable_rows__owned_or_orphaned__are_passed_by)
 {
     static const char *const breaks[] = {
         "UPDATE task SET state = 77 WHERE id = 1",
-        "UPDATE task SET kind = 11 WHERE id = 2",
+        "UPDATE task SET kind = 12 WHERE id = 2",
         "UPDATE task SET provider_task_id = repeat('x', 129) WHERE id = 3",
         "ALTER TABLE task ALTER COLUMN sends DROP NOT NULL",
         "UPDATE task SET sends = NULL WHERE id = 4",

@@ -24,6 +24,7 @@ struct stage_options node_options(void)
         .submit_timeout_ms = 45000,
         .deadline_ms = 10800000,
         .late_ms = 86400000,
+        .chain_wait_ms = 86400000,
         .lease_ms = 5000,
     };
     o.apimart.base_url = (struct str){base_url, sizeof base_url - 1};
@@ -158,6 +159,17 @@ void world_ask_with(struct world *world, const char *request_id,
     snprintf(text, sizeof text,
              "{\"request_id\":\"%s\",\"request\":{\"prompt\":\"%s\"}%s}",
              request_id, request_id, more);
+    kafka_request(world, text);
+}
+
+void world_extend(struct world *world, const char *request_id,
+                  const char *source, const char *more)
+{
+    char text[600];
+    snprintf(text, sizeof text,
+             "{\"request_id\":\"%s\",\"request\":{\"prompt\":\"%s\","
+             "\"extend_from_request_id\":\"%s\"}%s}",
+             request_id, request_id, source, more);
     kafka_request(world, text);
 }
 

@@ -42,5 +42,8 @@ void world_ask(struct world *world, const char *request_id);
 /** The same with more fields of the envelope, such as ,"priority":9 */
 void world_ask_with(struct world *world, const char *request_id,
                     const char *more);
+/** The same, going on from the video of another of ours. */
+void world_extend(struct world *world, const char *request_id,
+                  const char *source, const char *more);
 
 #endif

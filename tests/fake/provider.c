@@ -70,16 +70,29 @@ void provider_plan(struct world *world, const char *prompt, struct plan plan)
     world->provider->scripts[i].planned = true;
 }
 
-static void read_prompt(struct str body, char out[static 132])
+static void read_text(struct str body, const char *name, char out[static 132])
 {
-    static const char name[] = "\"prompt\":\"";
-    ptrdiff_t at = str_find_nocase(body, STR(name));
+    ptrdiff_t at = str_find_nocase(body, str_of(name));
     out[0] = '\0';
     if (at >= 0) {
-        const char *from = body.at + at + sizeof name - 1;
+        const char *from = body.at + at + strlen(name);
         const char *to = memchr(from, '"', (size_t)(body.at + body.len - from));
         snprintf(out, 132, "%.*s", to ? (int)(to - from) : 0, from);
     }
+}
+
+static void read_prompt(struct str body, char out[static 132])
+{
+    read_text(body, "\"prompt\":\"", out);
+}
+
+static uint64_t sum_of(struct str body)
+{
+    uint64_t sum = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < body.len; i++) {
+        sum = (sum ^ (unsigned char)body.at[i]) * UINT64_C(1099511628211);
+    }
+    return sum;
 }
 
 /* ---- what becomes of a POST ---- */
@@ -185,6 +198,22 @@ static struct plan plan_of(struct provider *provider, const char *prompt)
     return plan;
 }
 
+/** What it extends has to be finished; a template must not come here. */
+static void look_at_source(struct provider *provider, const struct sale *sale,
+                           struct str body)
+{
+    const struct sale *source = provider_sale(provider, sale->source);
+    if (str_find_nocase(body, STR("extend_from_request_id")) >= 0) {
+        world_fault(provider->world, "a template was sent", sale->prompt);
+    }
+    if (source &&
+        (provider->world->now_ms - source->taken_ms < source->plan.run_ms ||
+         strcmp(source->plan.end, "completed") != 0)) {
+        world_fault(provider->world, "it extends what is not finished",
+                    sale->prompt);
+    }
+}
+
 static struct sale *sell(struct provider *provider, struct str key,
                          struct str body)
 {
@@ -195,6 +224,10 @@ static struct sale *sell(struct provider *provider, struct str key,
     read_prompt(body, sale->prompt);
     snprintf(sale->key, sizeof sale->key, "%.*s", (int)key.len, key.at);
     snprintf(sale->id, sizeof sale->id, "task_%zu", provider->sales_len + 1);
+    read_text(body, "\"extend_from_task_id\":\"", sale->source);
+    sale->body_bytes = body.len;
+    sale->body_sum = sum_of(body);
+    look_at_source(provider, sale, body);
     sale->taken_ms = provider->world->now_ms;
     sale->plan = plan_of(provider, sale->prompt);
     provider->sales[provider->sales_len++] = sale;
@@ -245,6 +278,10 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
     bool replayed = sale != NULL;
     if (replayed) {
         sale->replays++;
+        if (sale->body_bytes != body.len || sale->body_sum != sum_of(body)) {
+            world_fault(provider->world, "a replay has other bytes",
+                        sale->prompt);
+        }
         world_tell(provider->world, "provider replays %s", sale->id);
     } else {
         sale = sell(provider, key, body);

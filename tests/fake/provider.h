@@ -60,6 +60,9 @@ struct sale {
     char id[40];
     char key[IDEMPOTENCY_KEY_BYTES];
     char prompt[132];
+    char source[132]; /* extend_from_task_id; empty: none */
+    size_t body_bytes;
+    uint64_t body_sum; /* FNV-1a: replays have the same bytes */
     int64_t taken_ms;
     int64_t url_until_ms;
     int url_count;

@@ -104,6 +104,9 @@ struct tables {
     int passes;   /* ever */
     int64_t queued;
     int64_t in_flight;
+    int64_t blocked;
+    int blind; /* in a thousand: another's row that is stored now isn't seen */
+    int looks; /* at all that waits for another request */
     char keys_account[ACCOUNT_BYTES];
     enum keys_answer keys_answer;
     int64_t key_retention_ms;
@@ -169,6 +172,15 @@ void learn_queued(struct record_of *record, int64_t owner);
 /** One turn, as one transaction after the other. */
 void run_turn(struct tables *tables, const struct turn *turn,
               struct turn_result *result, struct arena *arena);
+
+/** Whether it waits for the request that it extends. */
+bool is_blocked(const struct record_of *record);
+
+/** What waits for that one (sql/query/unblock.sql); null: all that waits. */
+void run_unblock(struct tables *tables, const struct record_of *source,
+                 struct unblocked *out);
+/** The same by its request id, if it is there. */
+void run_unblock_named(struct tables *tables, struct str source);
 
 /** Deep copies into the arena. */
 struct str copy_str(struct arena *arena, struct str text);

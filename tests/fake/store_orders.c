@@ -67,8 +67,7 @@ bool tables_retry(struct world *world, const char *request_id)
     const struct task_row old = record->row;
     int64_t deadline_s = record->request.deadline_seconds;
     keep_past(record, old.provider_task_id);
-    free(record->row.result);
-    free(record->row.event);
+    task_row_done(&record->row);
     record->row = (struct task_row){
         .id = old.id,
         .state = QUEUED,
@@ -83,5 +82,8 @@ bool tables_retry(struct world *world, const char *request_id)
     record->waiting = true;
     record->waits_until_ms = 0;
     record->expires_ms = record->row.deadline_ms;
+    if (record->request.source.at) { /* it is looked for anew */
+        record->row.not_before_ms = world_clock_ms(world);
+    }
     return true;
 }

@@ -50,8 +50,11 @@ static void run_count(struct call *call)
     struct count_result *result = &call->count;
     tables->queued = 0;
     tables->in_flight = 0;
+    tables->blocked = 0;
     for (size_t i = 0; i < tables->len; i++) {
-        tables->queued += tables->records[i]->waiting;
+        const bool blocked = is_blocked(tables->records[i]);
+        tables->queued += tables->records[i]->waiting && !blocked;
+        tables->blocked += blocked;
     }
     for (size_t i = 0; i < tables->leases_len; i++) {
         const struct lease_of *lease = &tables->leases[i];
@@ -60,6 +63,7 @@ static void run_count(struct call *call)
     result->counted = true;
     result->queued = tables->queued;
     result->in_flight = tables->in_flight;
+    result->blocked = tables->blocked;
 }
 
 static void answer_count(struct call *call)
@@ -139,6 +143,7 @@ static void run_beat(struct call *call)
     read_leases(call);
     result->queued = tables->queued;
     result->in_flight = tables->in_flight;
+    result->blocked = tables->blocked;
     result->now_ms = world_clock_ms(tables->world);
     result->synchronous = true;
     if (tables->leases_len &&

@@ -24,6 +24,10 @@ void copy_row(struct arena *arena, struct task_row *to,
               const struct task_row *from)
 {
     *to = *from;
+    to->source_task_id = from->source_task_id
+                             ? arena_copy(arena, from->source_task_id,
+                                          strlen(from->source_task_id))
+                             : NULL;
     to->result = from->result
                      ? arena_copy(arena, from->result, strlen(from->result))
                      : NULL;
@@ -74,6 +78,7 @@ void learn_queued(struct record_of *record, int64_t owner)
 {
     record->waiting = false;
     record->row.state = SUBMITTING;
+    record->row.kind = FAILURE_NONE;
     record->row.owner = owner;
     record->row.doubt = true;
     record->row.fence += 1;
@@ -173,6 +178,7 @@ static enum save_end save(struct tables *tables, const struct task_row *row)
     if (row->state == QUEUED) {
         next = waiting_row(row);
     }
+    next.source_task_id = own(next.source_task_id);
     next.result = row->state == CLOSED ? NULL : own(next.result);
     next.event = own(next.event);
     task_row_done(stored);
@@ -271,6 +277,81 @@ static int generations_left(const struct tables *tables,
     return left;
 }
 
+bool is_blocked(const struct record_of *record)
+{
+    return record->waiting && record->request.source.at &&
+           !record->row.source_task_id;
+}
+
+static bool waited_for_long(const struct record_of *record,
+                            const struct turn *turn)
+{
+    return record->row.not_before_ms <= turn->now_ms - turn->chain_wait_ms;
+}
+
+/** What the provider calls it, once it is finished there; null, and over: it
+ * has nothing to extend. */
+static const char *made_of(const struct record_of *source, bool *over)
+{
+    const struct task_row *row = &source->row;
+    const bool ended = source->closed || source->bare || source->pruned;
+    const bool made = ended ? row->kind == FAILURE_NONE ||
+                                  row->kind == FAILURE_ASSET_EXPIRED ||
+                                  row->kind == FAILURE_ASSET_UNUSABLE
+                            : is_in_task(source) && row->state == READY;
+    *over = ended;
+    return made && !source->pruned && row->provider_task_id[0]
+               ? row->provider_task_id
+               : NULL;
+}
+
+/** One that waits. */
+static void unblock(struct record_of *record, const struct record_of *source,
+                    struct unblocked *out)
+{
+    bool over = false;
+    const char *id = source ? made_of(source, &over) : NULL;
+    if (record->row.kind != FAILURE_NONE || (!id && !over)) {
+        return;
+    }
+    if (id && str_eq(record->request.tenant, source->request.tenant)) {
+        record->row.source_task_id = strdup(id);
+        record->row.not_before_ms = 0;
+        out->freed++;
+    } else {
+        record->row.kind = FAILURE_SOURCE_FAILED;
+        out->marked++;
+    }
+}
+
+void run_unblock_named(struct tables *tables, struct str source)
+{
+    const struct record_of *record = record_named(tables, source);
+    struct unblocked news = {0};
+    if (record) {
+        run_unblock(tables, record, &news);
+    }
+}
+
+void run_unblock(struct tables *tables, const struct record_of *source,
+                 struct unblocked *out)
+{
+    if (source && tables->blind && world_chance(tables->world, tables->blind)) {
+        return; /* two transactions that don't see each other */
+    }
+    for (size_t i = 0; i < tables->len; i++) {
+        struct record_of *record = tables->records[i];
+        if (!is_blocked(record)) {
+            continue;
+        }
+        if (!source) {
+            unblock(record, record_named(tables, record->request.source), out);
+        } else if (str_eq(record->request.source, source->request.request_id)) {
+            unblock(record, source, out);
+        }
+    }
+}
+
 static struct record_of *next_waiting(const struct tables *tables,
                                       const struct turn *turn, bool expired)
 {
@@ -280,9 +361,12 @@ static struct record_of *next_waiting(const struct tables *tables,
         struct record_of *record = tables->records[i];
         bool over = record->cancel ||
                     (record->expires_ms > 0 && record->expires_ms <= now_ms);
+        const bool blocked = is_blocked(record);
+        over = over || record->row.kind != FAILURE_NONE ||
+               (blocked && waited_for_long(record, turn));
         if (!record->waiting || over != expired ||
             (!expired &&
-             (record->waits_until_ms > now_ms ||
+             (record->waits_until_ms > now_ms || blocked ||
               record->row.id <= turn->claim_after[record->request.priority] ||
               (record->row.doubt &&
                record->row.first_sent_ms <= turn->resend_after_ms)))) {
@@ -348,6 +432,11 @@ static void run_expiry(struct tables *tables, const struct turn *turn,
     struct record_of *record;
     while ((int)result->expired_len < turn->expires_max &&
            (record = next_waiting(tables, turn, true))) {
+        const bool late =
+            record->expires_ms > 0 && record->expires_ms <= turn->now_ms;
+        if (is_blocked(record) && !late && waited_for_long(record, turn)) {
+            record->row.kind = FAILURE_SOURCE_FAILED;
+        }
         record->waiting = false;
         record->row.owner = turn->owner;
         record->row.fence += 1;
@@ -473,10 +562,28 @@ static void run_reasons(struct tables *tables, const struct turn *turn)
     }
 }
 
+/** What the saves say of what others wait for. */
+static void run_news(struct tables *tables, const struct turn *turn,
+                     struct unblocked *out)
+{
+    for (size_t i = 0; i < turn->saves_len; i++) {
+        const enum task_state state = turn->saves[i]->state;
+        if (state == READY || state == SUCCEEDED || state == FAILED ||
+            state == CLOSED) {
+            run_unblock(tables, record_at(tables, turn->saves[i]->id), out);
+        }
+    }
+    if (turn->chains) {
+        tables->looks++;
+        run_unblock(tables, NULL, out);
+    }
+}
+
 void run_turn(struct tables *tables, const struct turn *turn,
               struct turn_result *result, struct arena *arena)
 {
     run_saves(tables, turn, result, arena);
+    run_news(tables, turn, &result->unblocked);
     bool takes = turn->claims_max || turn->adopts_max || turn->expires_max;
     if (takes && !lease_is_alive(tables, turn->owner)) {
         result->lease_dead = true;

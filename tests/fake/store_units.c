@@ -14,8 +14,9 @@ static void copy_request(struct arena *arena, struct intake_row *to,
 {
     *to = *from;
     struct str *texts[] = {
-        &to->request_id,  &to->tenant,     &to->metadata, &to->warnings,
-        &to->traceparent, &to->tracestate, &to->body,     &to->event,
+        &to->request_id, &to->tenant,      &to->metadata,
+        &to->warnings,   &to->traceparent, &to->tracestate,
+        &to->body,       &to->event,       &to->source,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = copy_str(arena, *texts[i]);
@@ -51,6 +52,7 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
         record->expires_ms = record->row.deadline_ms;
         record->row.doubt = row->produced_ms < tables->rewound_ms;
         record->row.first_sent_ms = record->row.doubt ? row->produced_ms : 0;
+        record->row.not_before_ms = row->source.at ? row->received_ms : 0;
     }
     return record->row.id;
 }
@@ -71,6 +73,8 @@ static void run_intake(struct call *call)
         } else if (!there) {
             result->ids[i] = insert(tables, row, call->intake.owner);
             result->verdicts[i] = INTAKE_NEW;
+            run_unblock_named(tables,
+                              row->event.at ? row->request_id : row->source);
         } else {
             bool same = memcmp(there->request.content, row->content,
                                sizeof row->content) == 0;

@@ -38,6 +38,8 @@ SCENES = {
                    "replay_save_after"],
     "failed": ["failed_save_before", "failed_save_after"],
     "late": ["late_save_before", "late_save_after"],
+    "chained": ["freed_after"],
+    "broken": ["marked_after", "expired_after"],
     "reject": ["reject_before", "reject_sent", "reject_acknowledged"],
     "learn": ["learn_before", "learn_written"],
     "oversize": ["tidy_before", "tidy_after"],
@@ -62,6 +64,7 @@ FAULTS = {
     "throttled": {"on": "submit", "kind": "rate_limit", "retry_after": "1", "count": 6},
     "lost_reply": {"on": "submit", "kind": "rst_after_body", "count": 6},
     "failed": {"on": "submit", "kind": "fail", "count": -1},
+    "broken": {"on": "submit", "kind": "fail", "count": -1},
     "unfetched": {"on": "download", "kind": "status", "status": 503, "count": REQUESTS},
     "fetched_slowly": {"on": "download", "kind": "delay", "delay_ms": 3000,
                        "count": REQUESTS},
@@ -154,8 +157,11 @@ class Try:
                 day = time.strftime("%Y/%m/%d", time.gmtime())
                 s3_server.begin_upload(f"{self.world.videos.name}/default/{day}/{i}/0.mp4")
         more = {"deadline_seconds": 2} if self.scene == "late" else {}
-        for i in self.ids:
-            self.world.send({"request_id": i, "request": {"prompt": f"clip {i}"}, **more})
+        for n, i in reversed(list(enumerate(self.ids))):
+            source = {"extend_from_request_id": self.ids[n - 1]}
+            extends = self.scene in ("chained", "broken") and n % 2
+            self.world.send({"request_id": i, **more, "request": {
+                "prompt": f"clip {i}", **(source if extends else {})}})
         if self.scene == "reject":
             self.world.send(b'{"name": "none"}', key=self.name)
         self.world.flush()
@@ -222,7 +228,8 @@ class Try:
     def judge(self):
         bought = collections.Counter(t["key"] for t in self.purchases())
         prompts = {t["request"]["prompt"] for t in self.purchases()}
-        if len(bought) != REQUESTS or len(prompts) != REQUESTS or set(bought.values()) != {1}:
+        buys = REQUESTS // 2 if self.scene == "broken" else REQUESTS
+        if len(bought) != buys or len(prompts) != buys or set(bought.values()) != {1}:
             self.faults.append(f"bought {dict(bought)}")
         served = {t["task_id"]: [v["sha256"] for v in t["videos"]]
                   for t in self.purchases()}
@@ -241,7 +248,10 @@ class Try:
                 for i in self.ids for e in self.world.events[i][:1]}
         expected = {"failed": "provider_failed", "late": "timed_out",
                     "oversize": "asset_unusable"}
-        if ends != {expected.get(self.scene, "completed")}:
+        wanted = {expected.get(self.scene, "completed")}
+        if self.scene == "broken":
+            wanted = {"provider_failed", "source_failed"}
+        if ends != wanted:
             self.faults.append(f"ends are {ends}")
         if self.scene == "reject" and not self.rejected():
             self.faults.append("the rejection is lost")

@@ -112,6 +112,19 @@ static size_t well(const struct trial *t)
     return n;
 }
 
+/** Of every second world a third of the requests extend another one: of
+ * before, of later, of never, in chains and in cycles. */
+static bool extends_other(const struct trial *t, size_t n)
+{
+    return t->seed % 4 < 2 && n % 3 == 1;
+}
+
+static size_t source_of(const struct trial *t, size_t n)
+{
+    const size_t source = (n * 5 + (size_t)t->seed * 7) % REQUESTS_MAX;
+    return n % 2 && n > 3 ? n - 3 : source == n ? source + 1 : source;
+}
+
 static void request(struct trial *t)
 {
     struct world *world = t->world;
@@ -127,6 +140,12 @@ static void request(struct trial *t)
     if (n % 7 == 3) {
         snprintf(more, sizeof more, ",\"deadline_seconds\":%d",
                  20 + (int)(n % 40));
+    }
+    if (extends_other(t, n)) {
+        char source[24];
+        snprintf(source, sizeof source, "r%zu", source_of(t, n));
+        world_extend(world, id, source, more);
+        return;
     }
     world_ask_with(world, id, more);
 }
@@ -229,6 +248,8 @@ static void set_up(struct trial *t)
     struct provider *provider = world->provider;
     t->options = node_options();
     t->options.late_ms = HOUR_MS;
+    t->options.chain_wait_ms = 2 * HOUR_MS;
+    world->tables->blind = t->seed % 4 == 1 ? 300 : 0;
     t->options.submits_max = 1 + (int)world_pick(world, 8);
     t->options.transfers_max = 1 + (int)world_pick(world, 4);
     t->options.generations_max = (int)world_pick(world, 3) * 4;
@@ -424,6 +445,38 @@ static void look_at_request(struct trial *t, const char *id)
     }
 }
 
+static const struct sale *sale_of(struct trial *t, const char *id)
+{
+    const struct provider *provider = t->world->provider;
+    const struct sale *sale = NULL;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        sale = strcmp(provider->sales[i]->prompt, id) == 0 ? provider->sales[i]
+                                                           : sale;
+    }
+    return sale;
+}
+
+/** What extends another was bought from that one's video, or not at all. */
+static void look_at_chain(struct trial *t, size_t n)
+{
+    char id[24];
+    char source[24];
+    snprintf(id, sizeof id, "r%zu", n);
+    snprintf(source, sizeof source, "r%zu", source_of(t, n));
+    const struct sale *sale = sale_of(t, id);
+    const struct sale *from = sale_of(t, source);
+    if (sale && (!from || strcmp(sale->source, from->id) != 0)) {
+        fault(t, "it was bought without what it extends", id);
+    }
+    const struct record_of *record = tables_find(t->world->tables, id);
+    const struct record_of *origin = tables_find(t->world->tables, source);
+    if (record && record->row.kind == FAILURE_SOURCE_FAILED && origin &&
+        origin->row.kind == FAILURE_NONE && origin->row.stored_ms &&
+        origin->row.stored_ms + 60000 < record->row.settled_ms) {
+        fault(t, "what it extends is there, and it failed for want of it", id);
+    }
+}
+
 static void look_at_all(struct trial *t)
 {
     look_at_storage(t);
@@ -431,6 +484,9 @@ static void look_at_all(struct trial *t)
         char id[24];
         snprintf(id, sizeof id, "r%zu", i);
         look_at_request(t, id);
+        if (extends_other(t, i)) {
+            look_at_chain(t, i);
+        }
     }
     if (t->world->tables->len != t->requests) {
         fault(t, "other requests than were made", "the world");

@@ -42,6 +42,7 @@ static inline struct policy usual(enum submit_doubt doubt)
         .submit_timeout_ms = 45 * S,
         .deadline_ms = 3 * H,
         .late_ms = 24 * H,
+        .chain_wait_ms = 12 * H,
         .doubt = doubt,
         .key_lifetime_ms = LIFE,
         .account = "us",
@@ -72,6 +73,7 @@ static inline struct task task_of(enum task_state state, const struct given *g)
                                : accepted  ? T0 + 3 * H
                                            : 0,
                 .tries = g->tries,
+                .not_before_ms = g->kind == FAILURE_SOURCE_FAILED ? T0 : 0,
                 .kind = g->kind,
             },
         .memo = g->memo,

@@ -30,6 +30,8 @@ static const struct billing_spec {
     {FAILURE_TASK_LOST,       true,  -1, "unknown", false},
     {FAILURE_ASSET_EXPIRED,   true,   1, "yes",     false},
     {FAILURE_ASSET_UNUSABLE,  true,   1, "yes",     false},
+    {FAILURE_SOURCE_FAILED,   false, -1, "no",      true},
+    {FAILURE_SOURCE_FAILED,   true,  -1, "unknown", false},
     {FAILURE_NONE,            true,   1, "yes",     false},
     {FAILURE_NONE,            true,   0, "no",      false},
     {FAILURE_NONE,            true,  -1, "unknown", false},

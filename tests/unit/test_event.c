@@ -329,6 +329,7 @@ static const struct kind_row {
     {FAILURE_TASK_LOST,       "t", false, -1,  "unknown", false},
     {FAILURE_ASSET_EXPIRED,   "t", false, 0.2, "yes",     false},
     {FAILURE_ASSET_UNUSABLE,  "t", false, -1,  "yes",     false},
+    {FAILURE_SOURCE_FAILED,   "",  false, -1,  "no",      true},
 };
 /* clang-format on */
 

@@ -87,6 +87,17 @@ TEST_CASE(queue_came__full_from_the_start__goes_on_from_there)
     assert_int_equal(after[2], 0);
 }
 
+TEST_CASE(queue_again__older_rows_wait_now__begins_at_the_start)
+{
+    struct queue queue = {0};
+    begins(&queue, NOW, 5);
+    came(&queue, NOW, 5, 70, true);
+    assert_int_equal(begins(&queue, NOW, 5), 70);
+    came(&queue, NOW, 5, 80, true);
+    queue_again(&queue);
+    assert_int_equal(begins(&queue, NOW, 5), 0);
+}
+
 TEST_CASE(queue_lost__from_the_start__begins_there_again)
 {
     struct queue queue = {0};

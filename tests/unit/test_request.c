@@ -98,6 +98,10 @@ static void expect_rest(int line, const json_t *row, const struct request *got)
         expect_text(line, "extend_from_task_id", json_string_value(value),
                     got->extend_from_task_id);
     }
+    if ((value = json_object_get(row, "extend_from_request_id"))) {
+        expect_text(line, "extend_from_request_id", json_string_value(value),
+                    got->extend_from_request_id);
+    }
 }
 
 static void try_row(int line, const json_t *row)

@@ -401,6 +401,7 @@ TEST_CASE(settings_print_help__every_name__is_there)
                                         "SUBMIT_TIMEOUT_MS",
                                         "DEADLINE_MS",
                                         "LATE_MS",
+                                        "CHAIN_WAIT_MS",
                                         "LEASE_MS",
                                         "DRAIN_MS",
                                         "DOWNLOAD_PRIVATE",

@@ -46,6 +46,10 @@ static const struct spec specs[] = {
     ROW(QUEUED,     G(.deadline = M),                         O(TIME_UP),                                       M,          FAILED,     END,    FAILURE_TIMED_OUT,       NOW,     0, false, NONE)
     ROW(QUEUED,     G(.deadline = 2 * M),                     O(TIME_UP),                                       M,          QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
     ROW(QUEUED,     G(0),                                     O(TIME_UP),                                       9 * H,      QUEUED,     SAVE,   NO,                      NOW,     0, false, NONE)
+    ROW(QUEUED,     G(.kind = FAILURE_SOURCE_FAILED),         O(TIME_UP),                                       M,          FAILED,     END,    FAILURE_SOURCE_FAILED,   NOW,     0, false, NONE)
+    ROW(QUEUED,     G(.kind = FAILURE_SOURCE_FAILED),         O(TIME_UP),                                       12 * H,     FAILED,     END,    FAILURE_SOURCE_FAILED,   NOW,     0, false, NONE)
+    ROW(QUEUED,     G(.kind = FAILURE_SOURCE_FAILED, .deadline = M), O(TIME_UP),                                2 * M,      FAILED,     END,    FAILURE_SOURCE_FAILED,   NOW,     0, false, NONE)
+    ROW(QUEUED,     G(.kind = FAILURE_SOURCE_FAILED, CANCELLED), O(TIME_UP),                                    M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
     ROW(QUEUED,     G(0),                                     O(CANCEL_ORDERED),                                M,          FAILED,     END,    FAILURE_CANCELLED,       NOW,     0, false, NONE)
 
     /* SUBMITTING, nothing doubtful behind it: a refusal speaks for all */

@@ -49,7 +49,8 @@ TEST_CASE(task_numbers__what_is_stored__never_changes)
                                         "submit_unknown",
                                         "task_lost",
                                         "asset_expired",
-                                        "asset_unusable"};
+                                        "asset_unusable",
+                                        "source_failed"};
     assert_int_equal(sizeof states / sizeof *states, TASK_STATES_LEN);
     assert_int_equal(sizeof kinds / sizeof *kinds, FAILURE_KINDS_LEN);
     for (int i = 0; i < TASK_STATES_LEN; i++) {

@@ -53,8 +53,9 @@ static struct intake_row copy_row(struct arena *arena,
 {
     struct intake_row copy = *row;
     struct str *texts[] = {
-        &copy.request_id,  &copy.tenant,     &copy.metadata, &copy.warnings,
-        &copy.traceparent, &copy.tracestate, &copy.body,     &copy.event,
+        &copy.request_id, &copy.tenant,      &copy.metadata,
+        &copy.warnings,   &copy.traceparent, &copy.tracestate,
+        &copy.body,       &copy.event,       &copy.source,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (texts[i]->at) {
@@ -239,8 +240,8 @@ static void ask_known(struct batch *batch)
 
 /** The columns of sql/query/intake.sql, one array each. */
 static const enum pg_type columns[] = {
-    PG_TEXT, PG_BYTEA, PG_TEXT, PG_INT2, PG_INT2, PG_INT8, PG_TEXT,
-    PG_TEXT, PG_TEXT,  PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
+    PG_TEXT, PG_BYTEA, PG_TEXT, PG_INT2, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT,
+    PG_TEXT, PG_TEXT,  PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT,
 };
 
 #define COLUMNS_LEN (sizeof columns / sizeof *columns)
@@ -293,8 +294,11 @@ static void add_column(struct pg_array *array, size_t column,
     case 12:
         pg_array_str(array, row->event);
         break;
-    default:
+    case 13:
         pg_array_i64(array, row->produced_ms);
+        break;
+    default:
+        pg_array_str(array, row->event.at ? (struct str){0} : row->source);
         break;
     }
 }
@@ -337,6 +341,29 @@ static void on_inserted(void *context, struct pg_unit *unit)
     send_next(batch);
 }
 
+/** What is finished already frees who extends it in this unit; and one at fault
+ * is an end for who does. */
+static void add_sources(struct batch *batch, struct pg_unit *unit)
+{
+    size_t len = 0;
+    struct str *ids =
+        arena_alloc(&batch->arena, (batch->to - batch->from + 1) * sizeof *ids);
+    if (!ids) {
+        pg_unit_fail(unit);
+        return;
+    }
+    for (size_t i = batch->from; i < batch->to; i++) {
+        const struct intake_row *row = batch->order[i];
+        const struct str id = row->event.at ? row->request_id : row->source;
+        if (id.len) {
+            ids[len++] = id;
+        }
+    }
+    if (len) {
+        unblock_add(unit, NULL, 0, ids, len);
+    }
+}
+
 static void send_next(struct batch *batch)
 {
     if (!ranges_pop(&batch->ranges, &batch->from, &batch->to)) {
@@ -363,6 +390,7 @@ static void send_next(struct batch *batch)
     pg_unit_array_end(unit);
     pg_unit_i64(unit, batch->owner);
     pg_unit_i64(unit, batch->known_from_ms);
+    add_sources(batch, unit);
     pg_lane_send(batch->store->data, unit);
 }
 

@@ -212,6 +212,7 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->synchronous = pg_bool(result, 0, 3);
     out->keys_answer = keys_answer_of(pg_i64(result, 0, 4));
     out->key_retention_ms = pg_i64(result, 0, 5);
+    out->blocked = pg_i64(result, 0, 6);
 }
 
 static void take_cancels(struct beat_result *out, struct arena *arena,
@@ -294,6 +295,7 @@ static void on_tally(void *context, struct pg_unit *unit)
         out.counted = true;
         out.queued = pg_i64(unit->results[0], 0, 0);
         out.in_flight = pg_i64(unit->results[0], 0, 1);
+        out.blocked = pg_i64(unit->results[0], 0, 2);
     }
     if (out.err.kind == ERR_NONE && tally->xmin) {
         out.oldest_xmin = pg_i64(unit->results[1], 0, 0);

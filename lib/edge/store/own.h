@@ -52,6 +52,18 @@ struct facts_row *facts_read_rows(const struct store *store,
                                   struct arena *arena, const PGresult *result,
                                   size_t *len);
 
+/* ---- rows that wait for a source (chain.c) ---- */
+
+/** Looks at what waits for these tasks and for those requests. */
+void unblock_add(struct pg_unit *unit, const int64_t *tasks, size_t tasks_len,
+                 const struct str *requests, size_t requests_len);
+
+/** Looks at all sources behind that one, a part of them. */
+void unblock_add_part(struct pg_unit *unit, const char *after);
+
+/** Adds what came of either. */
+void unblock_take(struct unblocked *out, const PGresult *result);
+
 /* ---- reasons (reason.c) ---- */
 
 /** Deep copies of what a turn says of reasons. */

@@ -41,8 +41,8 @@ struct field {
 static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, CHARS, VALUE)};
 
 #define FIELDS_LEN (sizeof fields / sizeof *fields)
-/* without unusable, result, event */
-#define FIELDS_CLOSED_LEN (FIELDS_LEN - 3)
+/* without unusable, source_task_id, result, event */
+#define FIELDS_CLOSED_LEN (FIELDS_LEN - 4)
 
 /* ---- out ---- */
 

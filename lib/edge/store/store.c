@@ -19,6 +19,7 @@ static const char *const data_queries[] = {
     "end",
     "close",
     "told",
+    "unblock",
     "facts",
     "reread",
     "lease_lock",

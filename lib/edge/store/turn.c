@@ -24,11 +24,13 @@ static const char *const writes[WRITES_LEN] = {
 /** Calls of one unit, by what they bring; -1: not among them. */
 struct turn_calls {
     int writes[WRITES_LEN];
+    int unblock;
     int facts;
     int rereads;
     int lock;
     int claim;
     int expire;
+    int chains;
     int dead;
     int adopt;
     int mine;
@@ -68,6 +70,7 @@ static const struct task_row *copy_row(struct arena *arena,
     struct task_row *copy = arena_alloc(arena, sizeof *copy);
     if (copy) {
         *copy = *row;
+        copy->source_task_id = copy_text(arena, row->source_task_id);
         copy->result = copy_text(arena, row->result);
         copy->event = copy_text(arena, row->event);
     }
@@ -183,6 +186,34 @@ static void add_saves(struct round *round, struct pg_unit *unit)
     }
 }
 
+/** What others may wait for: it is finished upstream, or came to its end. */
+static bool is_news(const struct task_row *row)
+{
+    return row->state == READY || row->state == SUCCEEDED ||
+           row->state == FAILED || write_of(row) == WRITE_CLOSE;
+}
+
+/** In the unit that stores it: what extends it waits no longer. */
+static void add_unblock(struct round *round, struct pg_unit *unit)
+{
+    size_t len = 0;
+    int64_t *tasks = arena_alloc(&round->arena,
+                                 (round->to - round->from + 1) * sizeof *tasks);
+    if (!tasks) {
+        pg_unit_fail(unit);
+        return;
+    }
+    for (size_t i = round->from; i < round->to; i++) {
+        if (is_news(round->rows[i])) {
+            tasks[len++] = round->rows[i]->id;
+        }
+    }
+    if (len) {
+        round->calls.unblock = (int)unit->calls_len;
+        unblock_add(unit, tasks, len, NULL, 0);
+    }
+}
+
 static void add_reads(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
@@ -251,6 +282,11 @@ static void add_takings(struct round *round, struct pg_unit *unit)
     if (turn->expires_max > 0) {
         round->calls.expire =
             add_taking(unit, "expire", turn, turn->expires_max);
+        pg_unit_i64(unit, turn->chain_wait_ms);
+    }
+    if (turn->chains) {
+        round->calls.chains = (int)unit->calls_len;
+        unblock_add_part(unit, turn->chains_after);
     }
     if (turn->adopts_max > 0) {
         add_adopt(round, unit);
@@ -368,6 +404,9 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
         out->expired =
             task_read_rows(arena, results[calls->expire], &out->expired_len);
     }
+    if (calls->chains >= 0) {
+        unblock_take(&out->unblocked, results[calls->chains]);
+    }
     if (calls->adopt >= 0) {
         take_adopted(round, results[calls->adopt]);
     }
@@ -383,7 +422,7 @@ static bool wrote(const struct round *round)
 {
     const struct turn_result *out = &round->result;
     return round->to > round->from || out->claimed_len || out->expired_len ||
-           out->adopted_len;
+           out->adopted_len || out->unblocked.freed || out->unblocked.marked;
 }
 
 static void end_round(struct round *round, const struct err *err)
@@ -438,6 +477,9 @@ static void on_unit(void *context, struct pg_unit *unit)
             mark_saved(round, unit->results[calls->writes[w]], w);
         }
     }
+    if (calls->unblock >= 0) {
+        unblock_take(&round->result.unblocked, unit->results[calls->unblock]);
+    }
     if (round->rest) {
         take_rest(round, unit);
     }
@@ -452,14 +494,15 @@ static void on_unit(void *context, struct pg_unit *unit)
 static void send_next(struct round *round)
 {
     struct pg_unit *unit = pg_unit_new(on_unit, round);
-    round->calls =
-        (struct turn_calls){{-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1};
+    round->calls = (struct turn_calls){
+        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);
     round->rest = !saves || !round->apart;
     if (saves) {
         add_saves(round, unit);
+        add_unblock(round, unit);
     }
     if (round->rest) {
         add_reads(round, unit);

@@ -1,0 +1,59 @@
+-- What waits for another request, as that stands by now: where it is finished
+-- upstream, its provider id goes into the row, which waits for a claim from now on;
+-- where it failed, or is another tenant's, the row is marked to end so (expire.sql).
+-- One that is not there, on its way or late is waited for. Two transactions may not
+-- see each other, so all of them are looked at now and then, source by source.
+-- $1 tasks that others may wait for, $2 request ids of such, $3 all sources behind
+-- this one (null: none, empty: from the first), $4 so many of these at most,
+-- $5 most rows to change. Says how many sources it looked at, the last of them, how
+-- many rows it let go and how many it marked.
+WITH RECURSIVE pass AS (
+    (SELECT w.source FROM waiting w
+        WHERE w.source > $3::text ORDER BY w.source LIMIT 1)
+    UNION ALL
+    SELECT (SELECT w.source FROM waiting w
+        WHERE w.source > pass.source ORDER BY w.source LIMIT 1)
+    FROM pass WHERE pass.source IS NOT NULL
+), looked AS MATERIALIZED (
+    SELECT source FROM pass WHERE source IS NOT NULL LIMIT $4::integer
+), named AS MATERIALIZED (
+    SELECT r.request_id FROM request r
+    WHERE r.id = ANY ($1::bigint[])
+        AND EXISTS (SELECT FROM waiting WHERE source IS NOT NULL)
+    UNION SELECT v.request_id FROM unnest($2::text[]) AS v (request_id)
+    UNION SELECT source FROM looked
+), s AS MATERIALIZED (
+    -- Of what came to its end, and of what is finished upstream before.
+    SELECT r.request_id, r.tenant, coalesce(c.account, t.account) AS account,
+        CASE
+            WHEN t.state = :READY THEN t.provider_task_id
+            WHEN c.kind IN (0, :asset_expired, :asset_unusable)
+            THEN nullif(c.provider_task_id, '')
+        END AS task_id
+    FROM named n JOIN request r ON r.request_id = n.request_id
+    LEFT JOIN task t ON t.id = r.id AND t.state = :READY
+    LEFT JOIN closed c ON c.id = r.id
+    WHERE t.id IS NOT NULL OR c.id IS NOT NULL OR r.pruned_ms IS NOT NULL
+), pick AS MATERIALIZED (
+    SELECT w.id, s.account,
+        CASE WHEN r.tenant = s.tenant THEN s.task_id END AS task_id
+    FROM s JOIN waiting w ON w.source = s.request_id
+    JOIN request r ON r.id = w.id
+    WHERE w.kind = 0
+    LIMIT $5::integer
+    FOR UPDATE OF w SKIP LOCKED
+), moved AS (
+    UPDATE waiting w SET
+        source = CASE WHEN p.task_id IS NULL THEN w.source END,
+        source_task_id = p.task_id,
+        account = CASE WHEN p.task_id IS NULL THEN w.account ELSE p.account END,
+        not_before_ms = CASE WHEN p.task_id IS NULL THEN w.not_before_ms ELSE 0 END,
+        kind = CASE WHEN p.task_id IS NULL THEN :source_failed ELSE 0 END
+    FROM pick p
+    WHERE w.id = p.id
+    RETURNING w.kind
+)
+SELECT (SELECT count(*) FROM looked) AS looked,
+    (SELECT max(source) FROM looked) AS last,
+    (SELECT count(*) FROM moved WHERE kind = 0) AS freed,
+    (SELECT count(*) FROM moved WHERE kind <> 0) AS marked;

@@ -1,4 +1,4 @@
-#include "doctor_words.h"
+#include "doctor_storage.h"
 
 #include "core/history.h"
 #include "edge/schema.h"
@@ -16,6 +16,7 @@
 /* clang-format off */
 static const struct option options[] = {
     {"--rows", "N", "look at so many of the newest requests, default 100000", false},
+    {"--storage", NULL, "compare what is stored with what was told, both ways: this takes its time", false},
     {"--json", NULL, "one JSON object a finding", false},
     {"--help", NULL, "this text", false},
     {0},
@@ -167,6 +168,9 @@ static int run(struct ctl *ctl, const struct options *given)
         return EXIT_USAGE; /* it can't look */
     }
     look_at_topics(&doctor);
+    if (options_has(given, "--storage") && !doctor_storage(&doctor, rows_max)) {
+        return EXIT_USAGE;
+    }
     if (!ctl->json) {
         printf("%" PRId64 " fault%s, %" PRId64 " warning%s\n", doctor.faults,
                doctor.faults == 1 ? "" : "s", doctor.warnings,
@@ -185,6 +189,10 @@ const struct command command_doctor = {
         "holds), workers, clocks, PostgreSQL (rights,\nsequences, bloat, old "
         "snapshots, settings) and topics. Nothing is changed. Exit status:\n0 "
         "nothing found, 1 findings, 2 it can't look.\n\n"
+        "--storage asks for every video that was told (of the newest --rows "
+        "requests) whether it is\nthere and as long, and for everything that "
+        "is stored under a name of KEY_TEMPLATE whether\nit was told. It "
+        "reads no video, and remembers no more than a page.\n\n"
         "Examples:\n"
         "  pixverse-ctl doctor\n"
         "  pixverse-ctl doctor --json | jq -r 'select(.level == "

@@ -125,6 +125,7 @@ static const struct {
 /** What the placeholders stand for, as far as the key has been read. */
 struct fit {
     struct str values[PARTS_LEN]; /* absent: not met yet */
+    struct str *request_id;       /* told when all fits; null: nobody asks */
 };
 
 static bool is_name(struct str text, size_t most)
@@ -250,10 +251,28 @@ static bool fits(const char *at, struct str key, struct fit fit)
         }
         key = (struct str){key.at + 1, key.len - 1};
     }
-    return key.len == 0 && date_is_good(&fit);
+    bool good = key.len == 0 && date_is_good(&fit);
+    if (good && fit.request_id) {
+        *fit.request_id = fit.values[PART_REQUEST_ID];
+    }
+    return good;
 }
 
 bool asset_key_fits(const char *key_template, struct str key)
 {
     return key.len > 0 && fits(key_template, key, (struct fit){0});
+}
+
+struct str asset_key_request(const char *key_template, struct str key)
+{
+    struct str id = {0};
+    if (key.len == 0 ||
+        !fits(key_template, key, (struct fit){.request_id = &id})) {
+        return (struct str){0};
+    }
+    const char *slash = id.at ? memchr(id.at, '/', id.len) : NULL;
+    if (slash) {
+        id.len = (size_t)(slash - id.at);
+    }
+    return id;
 }

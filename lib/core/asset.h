@@ -32,4 +32,8 @@ struct str asset_key(const char *key_template, const struct facts *facts,
  */
 bool asset_key_fits(const char *key_template, struct str key);
 
+/** Whose it is: the request id that asset_key_fits() found in it, a
+ * submission's number left out; absent: it doesn't fit. */
+struct str asset_key_request(const char *key_template, struct str key);
+
 #endif

@@ -80,6 +80,32 @@ void put_cancel(struct put *put);
 void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
                   void *context);
 
+/** What is there and how long, by its name alone: BUCKET_DONE with its bytes,
+ * BUCKET_MISSING, or why nobody can tell. */
+void bucket_look(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                 void *context);
+
+/** One that is stored. */
+struct bucket_object {
+    struct str key; /* as bucket_put() was given it */
+    int64_t bytes;
+};
+
+#define BUCKET_OBJECTS_MAX 1000
+
+/** @param objects  Until it returns; BUCKET_OBJECTS_MAX at most. */
+typedef void bucket_objects_fn(void *context,
+                               const struct bucket_object *objects, size_t len);
+
+/**
+ * All that is visible below, others' too where a bucket is shared, in no order,
+ * a part at a time; what is unfinished and what is a probe's is left out.
+ *
+ * @param on_end  Once: BUCKET_DONE, or why the rest couldn't be seen.
+ */
+void bucket_walk(struct bucket *bucket, bucket_objects_fn *on_objects,
+                 bucket_fn *on_end, void *context);
+
 /**
  * Is there a store to which one could write? Something of our own is written,
  * the way a video is, refused a second time, read back, compared, removed; how
@@ -113,8 +139,8 @@ MUST_CHECK bool bucket_forget(struct bucket *bucket, struct str key,
 void bucket_sweep(struct bucket *bucket, const char *key_template,
                   int64_t older_than_ms);
 
-/** No put, check or awaited forget may be under way; a probe is dropped, and
- * its result does not come. */
+/** No put, check, look, walk or awaited forget may be under way; a probe is
+ * dropped, and its result does not come. */
 void bucket_close(struct bucket *bucket);
 
 #endif

@@ -279,12 +279,39 @@ def found(world, *flags):
     return {row["finding"]: row for row in lines(done)}, done.returncode
 
 
+def check_storage(world):
+    """Videos and rows that don't agree, both ways."""
+    films = sorted(world.videos.rglob("*.mp4"))
+    films[0].write_bytes(films[0].read_bytes()[:-1])
+    films[1].unlink()
+    stray = films[2].parent.parent / "stray.1" / "0.mp4"
+    stray.parent.mkdir()
+    stray.write_bytes(b"x")
+    (films[2].parent / "9.mp4").write_bytes(b"x")
+    (world.videos / "README.txt").write_text("not ours")
+    sick, status = found(world, "--storage")
+    tap.equal((set(sick) - {"setting"}, status),
+              ({"object_missing", "object_differs", "object_unknown"}, 1),
+              "doctor --storage finds what is missing, changed, and nobody's", sick)
+    tap.equal((sick["object_unknown"]["count"], sick["object_differs"]["count"],
+               sick["object_missing"]["count"]), (2, 1, 1), "each once", sick)
+    tap.check(any("stray.1" in uri for uri in sick["object_unknown"]["of"]), "by their names",
+              sick)
+    away = world.ctl("doctor", "--storage", "--json", env=world.environment(
+        STORAGE_URL=f"file://{world.videos}/nowhere"))
+    tap.check("storage" in {row["finding"] for row in lines(away)}, "or that it isn't there",
+              away.stdout)
+
+
 def check_doctor(world):
     healthy, _ = found(world)
     tap.equal(set(healthy) - {"setting"}, set(), "doctor finds nothing in a healthy fleet")
     tap.check("fsync" in str(healthy.get("setting")), "but that this PostgreSQL may forget",
               healthy)
+    stored, _ = found(world, "--storage")
+    tap.equal(set(stored) - {"setting"}, set(), "nor in storage")
     world.workers[0].stop()
+    check_storage(world)
     before = 1000 * 3600 * 2
     now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
     request = ("INSERT INTO request (request_id, content, tenant, mode, priority, warnings, body,"

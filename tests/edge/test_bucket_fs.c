@@ -1,6 +1,8 @@
 /* tests/run: raced */
 /* wraps: time clock_gettime */
 #include "edge/bucket_trial.h"
+
+#include "edge/bucket_walk.h"
 #include "lib/film.h"
 
 /* The machine's clock of day may be wrong by so much. */
@@ -406,6 +408,52 @@ TEST_CASE(check__what_is_no_whole_video__is_named)
     assert_null(result.fault);
     assert_int_equal(check(&trial, "n", &result), BUCKET_FAILED); /* a folder */
     free(bytes);
+    end(&trial);
+}
+
+TEST_CASE(look__by_name__length_or_missing)
+{
+    struct trial trial;
+    begin(&trial, 0);
+    assert_int_equal(put_text(&trial, "n/0.mp4", "12345"), BUCKET_DONE);
+    assert_int_equal(look(&trial, "n/0.mp4").end, BUCKET_DONE);
+    assert_int_equal(look(&trial, "n/0.mp4").bytes, 5);
+    assert_int_equal(look(&trial, "n/1.mp4").end, BUCKET_MISSING);
+    assert_int_equal(look(&trial, "n/0.mp4/x").end, BUCKET_MISSING);
+    assert_int_equal(look(&trial, "n").end, BUCKET_MISSING);
+    assert_int_equal(look(&trial, "../n").end, BUCKET_MISSING);
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", trial.root);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(look(&trial, "n/0.mp4").end, BUCKET_UNUSABLE);
+    end(&trial);
+}
+
+TEST_CASE(walk__all_that_is_visible__in_parts)
+{
+    struct trial trial;
+    struct seen seen;
+    char command[600];
+    begin(&trial, 0);
+    assert_int_equal(walk(&trial, &seen).end, BUCKET_DONE);
+    assert_int_equal(seen.len, 0);
+    assert_int_equal(put_text(&trial, "t/0.mp4", "12345"), BUCKET_DONE);
+    snprintf(command, sizeof command,
+             "mkdir -p %s/a/b/0 %s/a/b/1 %s/a/b/2 && ln -s / %s/a/away && "
+             "touch %s/.incoming/1-1-00000000.part",
+             trial.root, trial.root, trial.root, trial.root, trial.root);
+    assert_int_equal(system(command), 0);
+    char folder[100];
+    snprintf(folder, sizeof folder, "%s/a/b", trial.root);
+    litter(folder, 2500);
+    assert_int_equal(walk(&trial, &seen).end, BUCKET_DONE);
+    assert_int_equal(seen.len, 2501);
+    assert_int_equal(seen.bytes, 2499 * 3 + 7 + 5);
+    assert_int_equal(seen.most, BUCKET_OBJECTS_MAX);
+    assert_string_equal(seen.key, "a/b/0/0");
+    snprintf(command, sizeof command, "rm -rf '%s'", trial.root);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(walk(&trial, &seen).end, BUCKET_UNUSABLE);
     end(&trial);
 }
 

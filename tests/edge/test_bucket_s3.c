@@ -1,5 +1,7 @@
 /* tests/run: s3 raced */
 #include "edge/s3_trial.h"
+
+#include "edge/bucket_walk.h"
 #include "lib/film.h"
 
 #include <dirent.h>
@@ -531,6 +533,51 @@ TEST_CASE(bucket_uri__a_key__with_prefix_and_without_options)
     assert_end(&result, BUCKET_DONE);
     assert_stored(&trial, "a/b=1+2/0.mp4", bytes, 100);
     free(bytes);
+    end(&trial);
+}
+
+TEST_CASE(bucket_look__by_name__length_or_missing)
+{
+    struct trial trial;
+    begin(&trial);
+    char *bytes = video_of(1000);
+    struct bucket_result result =
+        put_whole(&trial, "a/0.mp4", bytes, 1000, true);
+    assert_end(&result, BUCKET_DONE);
+    result = look(&trial, "a/0.mp4");
+    assert_end(&result, BUCKET_DONE);
+    assert_int_equal(result.bytes, 1000);
+    result = look(&trial, "a/1.mp4");
+    assert_end(&result, BUCKET_MISSING);
+    free(bytes);
+    end(&trial);
+}
+
+TEST_CASE(bucket_walk__more_than_a_page__all_below_the_prefix)
+{
+    struct trial trial;
+    struct seen seen;
+    char folder[400];
+    char command[3000];
+    begin(&trial);
+    struct bucket_result result = walk(&trial, &seen);
+    assert_end(&result, BUCKET_DONE);
+    assert_int_equal(seen.len, 0);
+    snprintf(folder, sizeof folder, "%s/%s/%s/a", env("TEST_S3_FOLDER"),
+             env("TEST_S3_BUCKET"), trial.prefix);
+    snprintf(command, sizeof command,
+             "mkdir -p '%s/0' '%s/1' '%s/2' && cp -r '%s' '%s/../../%s-other'",
+             folder, folder, folder, folder, folder, trial.prefix);
+    assert_int_equal(system(command), 0);
+    litter(folder, 1100);
+    result = walk(&trial, &seen);
+    assert_end(&result, BUCKET_DONE);
+    assert_int_equal(seen.len, 1100);
+    assert_int_equal(seen.bytes, 1099 * 3 + 7);
+    assert_string_equal(seen.key, "a/0/0");
+    snprintf(command, sizeof command, "rm -rf '%s/../../%s-other' '%s'", folder,
+             trial.prefix, folder);
+    assert_int_equal(system(command), 0);
     end(&trial);
 }
 

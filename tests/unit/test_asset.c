@@ -94,4 +94,27 @@ TEST_CASE(asset_key_fits__one_row_each)
     }
 }
 
+TEST_CASE(asset_key_request__one_row_each)
+{
+    static const struct {
+        const char *key_template;
+        const char *key;
+        const char *id; /* "": it doesn't fit */
+    } rows[] = {
+        {DEFAULT, "studio/2026/11/22/clip/0.mp4", "clip"},
+        {DEFAULT, "studio/2026/11/22/clip/3/0.mp4", "clip"},
+        {DEFAULT, "studio/2026/11/22/clip/0.txt", ""},
+        {DEFAULT, "", ""},
+        {"{request_id}/{request_id}-{index}", "a/2/a/2-0", "a"},
+        {"{request_id}.{index}.mp4", "a.b.7.mp4", "a.b"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct str id =
+            asset_key_request(rows[i].key_template, str_of(rows[i].key));
+        if (!str_eq(id.at ? id : STR(""), str_of(rows[i].id))) {
+            fail_msg("%s: %.*s", rows[i].key, (int)id.len, id.at);
+        }
+    }
+}
+
 TESTS_RUN(NULL, NULL)

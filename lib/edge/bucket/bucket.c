@@ -124,17 +124,41 @@ static void on_bad_check(void *context)
     bad.on_result(bad.context, &result);
 }
 
+/** Whether nothing can be there: it is said later. */
+static bool is_bad(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                   void *context)
+{
+    struct bad_check *bad = key_is_good(key) ? NULL : malloc(sizeof *bad);
+    if (bad) {
+        *bad = (struct bad_check){on_result, context};
+        loop_defer(bucket->loop, on_bad_check, bad);
+    }
+    return bad != NULL;
+}
+
 void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
                   void *context)
 {
     assert(on_result);
-    struct bad_check *bad = key_is_good(key) ? NULL : malloc(sizeof *bad);
-    if (bad) { /* nothing can be there */
-        *bad = (struct bad_check){on_result, context};
-        loop_defer(bucket->loop, on_bad_check, bad);
-        return;
+    if (!is_bad(bucket, key, on_result, context)) {
+        bucket->kind->check(bucket, key, on_result, context);
     }
-    bucket->kind->check(bucket, key, on_result, context);
+}
+
+void bucket_look(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                 void *context)
+{
+    assert(on_result);
+    if (!is_bad(bucket, key, on_result, context)) {
+        bucket->kind->look(bucket, key, on_result, context);
+    }
+}
+
+void bucket_walk(struct bucket *bucket, bucket_objects_fn *on_objects,
+                 bucket_fn *on_end, void *context)
+{
+    assert(on_objects && on_end);
+    bucket->kind->walk(bucket, on_objects, on_end, context);
 }
 
 bool bucket_forget(struct bucket *bucket, struct str key, bucket_fn *on_result,

@@ -2,6 +2,7 @@
 #include "edge/bucket/fs_look.h"
 #include "edge/bucket/fs_put.h"
 #include "edge/bucket/fs_sweep.h"
+#include "edge/bucket/fs_walk.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -123,6 +124,8 @@ const struct bucket_kind bucket_fs_kind = {
     .finish = fs_finish,
     .cancel = fs_cancel,
     .check = fs_check,
+    .look = fs_look,
+    .walk = fs_walk,
     .probe = fs_probe,
     .sweep = fs_sweep,
     .close = fs_close,

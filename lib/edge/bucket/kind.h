@@ -23,6 +23,10 @@ struct bucket_kind {
     void (*cancel)(struct put *put);
     void (*check)(struct bucket *bucket, struct str key, bucket_fn *on_result,
                   void *context);
+    void (*look)(struct bucket *bucket, struct str key, bucket_fn *on_result,
+                 void *context);
+    void (*walk)(struct bucket *bucket, bucket_objects_fn *on_objects,
+                 bucket_fn *on_end, void *context);
     void (*probe)(struct bucket *bucket, bucket_fn *on_result, void *context);
     bool (*forget)(struct bucket *bucket, struct str key, bucket_fn *on_result,
                    void *context); /* null: there is never anything to do */

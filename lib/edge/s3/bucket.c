@@ -2,6 +2,7 @@
 #include "edge/s3/look.h"
 #include "edge/s3/probe.h"
 #include "edge/s3/sweep.h"
+#include "edge/s3/walk.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -130,6 +131,8 @@ const struct bucket_kind bucket_s3_kind = {
     .finish = s3_put_finish,
     .cancel = s3_put_cancel,
     .check = s3_check,
+    .look = s3_look,
+    .walk = s3_walk,
     .probe = s3_probe,
     .forget = s3_forget,
     .sweep = s3_sweep,

@@ -226,7 +226,7 @@ static void end_call(struct s3_call *call, const struct s3_end *end)
 static void end_with(struct s3_call *call, enum s3_verdict verdict,
                      const char *why)
 {
-    struct s3_end end = {.verdict = verdict, .etag = ""};
+    struct s3_end end = {.verdict = verdict, .etag = "", .length = ""};
     snprintf(end.why, sizeof end.why, "%s", why);
     end_call(call, &end);
 }
@@ -347,7 +347,8 @@ static void on_answer(void *context, const struct wire_answer *answer)
     struct s3_end end = {.verdict = S3_AGAIN,
                          .status = answer->status,
                          .body = answer->body,
-                         .etag = answer->etag};
+                         .etag = answer->etag,
+                         .length = answer->length};
     call->wire = NULL;
     if (!answer->whole) {
         end.lost = true;

@@ -111,7 +111,8 @@ struct s3_end {
     int status;
     struct str body; /* until the callback returns */
     const char *etag;
-    char why[200]; /* for verdicts other than done */
+    const char *length; /* Content-Length; "": none */
+    char why[200];      /* for verdicts other than done */
 };
 
 typedef void s3_end_fn(void *context, const struct s3_end *end);

@@ -73,6 +73,7 @@ static void on_end(void *context, const struct web_end *end)
     char coding[64];
     web_call_copy(web, "Date", answer.date, sizeof answer.date);
     web_call_copy(web, "ETag", answer.etag, sizeof answer.etag);
+    web_call_copy(web, "Content-Length", answer.length, sizeof answer.length);
     web_call_copy(web, "x-amz-bucket-region", answer.region,
                   sizeof answer.region);
     web_call_list(web, "Content-Encoding", coding, sizeof coding);

@@ -44,6 +44,7 @@ struct wire_answer {
     struct str body; /* until the callback returns; a coding is undone */
     char date[40];   /* headers; "": none */
     char etag[160];
+    char length[24]; /* Content-Length */
     char region[64]; /* x-amz-bucket-region */
     char why[160];
 };

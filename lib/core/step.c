@@ -1,5 +1,6 @@
 #include "core/step.h"
 
+#include "core/late.h"
 #include "core/move.h"
 #include "core/ready.h"
 #include "core/retry.h"
@@ -19,9 +20,7 @@
 #define LOST_DENIALS 5
 #define LOST_AFTER_MS (10 * MINUTE_MS)
 #define LOST_FROM_MS (2 * MINUTE_MS) /* after acceptance; before it is lag */
-#define LATE_FAST_MS MINUTE_MS
-#define LATE_FAST_UNTIL_MS (150 * MINUTE_MS)
-#define ANSWER_MS (10 * MINUTE_MS) /* what was taken over waits for one */
+#define ANSWER_MS (10 * MINUTE_MS)   /* what was taken over waits for one */
 
 /* ---- any state ---- */
 
@@ -390,60 +389,6 @@ static void missed(struct move *m)
     move_wait_within_deadline(m, m->now_ms + missed_wait_ms(m));
 }
 
-/* ---- SUCCEEDED, FAILED ---- */
-
-static void told(struct move *m)
-{
-    struct task_row *row = m->row;
-    assert(m->row->state == SUCCEEDED || m->row->state == FAILED);
-    if (row->provider_task_id[0] && !row->submitted_ms) {
-        row->submitted_ms = m->now_ms; /* learnt after it was settled */
-    }
-    if (row->state == FAILED && row->provider_task_id[0] &&
-        (row->billed_open || row->kind == FAILURE_SUBMIT_UNKNOWN) &&
-        m->now_ms < task_late_until_ms(row, m->policy->late_ms)) {
-        move_enter(m, LATE);
-        row->late = true;
-        move_wait_until(m, move_poll_due_ms(m));
-        return;
-    }
-    move_close(m);
-}
-
-static void untold(struct move *m)
-{
-    m->memo->misses += 1;
-    move_wait_for(m, move_backoff_ms(m, m->memo->misses));
-}
-
-/* ---- LATE ---- */
-
-static void late_again(struct move *m)
-{
-    assert(m->row->state == LATE);
-    int64_t age_ms = m->now_ms - m->row->submitted_ms;
-    int64_t wait_ms = age_ms < LATE_FAST_UNTIL_MS ? LATE_FAST_MS : HOUR_MS;
-    move_wait_until(
-        m, sooner(m->now_ms + retry_jitter_ms(wait_ms, m->policy->jitter),
-                  longer(task_late_until_ms(m->row, m->policy->late_ms),
-                         m->now_ms)));
-}
-
-static void late_time_up(struct move *m)
-{
-    if (move_time_is_up(m)) {
-        move_close(m);
-        return;
-    }
-    late_again(m);
-}
-
-static void late_failed(struct move *m)
-{
-    move_take_cost(m);
-    move_close(m);
-}
-
 /* ---- the table ---- */
 
 /** A cell that can't happen: what would ask for it is a bug. */
@@ -469,36 +414,36 @@ enum column {
 #define _ never
 #define RULES(R) \
     /* outcome          QUEUED          SUBMITTING          RUNNING              READY                LATE          told next */ \
-    R(CLAIMED,          claim,          _,                  _,                   _,                   _,            _)        \
-                                                                                                                              \
-    R(TAKEN_OVER,       stay_now,       submit_taken_over,  running_taken_over,  stay_now,            stay_spread,  stay_now) \
-    R(TIME_UP,          queue_time_up,  doubt_time_up,      running_time_up,     ready_time_up,       late_time_up, stay_now) \
-    R(CANCEL_ORDERED,   cancel,         submit_cancelled,   running_cancelled,   stay_now,            move_close,   ignore)   \
-                                                                                                                              \
-    R(ACCEPTED,         _,              accept,             stay_now,            stay_now,            stay_now,     stay_now) \
-    R(NOT_SENT,         _,              not_sent,           _,                   _,                   _,            _)        \
-    R(REPLAY_INTENT,    _,              intend_replay,      _,                   _,                   _,            _)        \
-    R(PUT_OFF,          _,              put_off,            _,                   _,                   _,            _)        \
-    R(REFUSED,          _,              refused,            _,                   _,                   _,            _)        \
-    R(UNANSWERED,       _,              unanswered,         _,                   _,                   _,            _)        \
-    R(INDETERMINATE,    _,              indeterminate,      _,                   _,                   _,            _)        \
-                                                                                                                              \
-    R(STILL_RUNNING,    _,              _,                  still_running,       ready_no_better_url, late_again,   _)        \
-    R(FINISHED,         _,              _,                  finished,            ready_refreshed,     finished,     _)        \
-    R(UPSTREAM_FAILED,  _,              _,                  upstream_failed,     ready_no_better_url, late_failed,  _)        \
-    R(DENIED,           _,              _,                  denied,              ready_denied,        late_again,   _)        \
-    R(MISSED,           _,              _,                  missed,              ready_missed,        late_again,   _)        \
-                                                                                                                              \
-    R(TAKES_LONG,       _,              _,                  _,                   stay_now,            _,            _)        \
-    R(STORED,           _,              _,                  _,                   ready_stored,        _,            _)        \
-    R(FETCH_FAILED,     _,              _,                  _,                   ready_fetch_failed,  _,            _)        \
-    R(FETCH_REFUSED,    _,              _,                  _,                   ready_fetch_refused, _,            _)        \
-    R(UNUSABLE,         _,              _,                  _,                   ready_unusable,      _,            _)        \
-    R(OVERSIZE,         _,              _,                  _,                   ready_oversize,      _,            _)        \
-    R(STORE_FAILED,     _,              _,                  _,                   ready_store_failed,  _,            _)        \
-                                                                                                                              \
-    R(ANNOUNCED,        _,              _,                  _,                   _,                   _,            told)     \
-    R(UNANNOUNCED,      _,              _,                  _,                   _,                   _,            untold)
+    R(CLAIMED,          claim,          _,                  _,                   _,                   _,            _)           \
+                                                                                                                                 \
+    R(TAKEN_OVER,       stay_now,       submit_taken_over,  running_taken_over,  stay_now,            stay_spread,  stay_now)    \
+    R(TIME_UP,          queue_time_up,  doubt_time_up,      running_time_up,     ready_time_up,       late_time_up, stay_now)    \
+    R(CANCEL_ORDERED,   cancel,         submit_cancelled,   running_cancelled,   stay_now,            move_close,   ignore)      \
+                                                                                                                                 \
+    R(ACCEPTED,         _,              accept,             stay_now,            stay_now,            stay_now,     stay_now)    \
+    R(NOT_SENT,         _,              not_sent,           _,                   _,                   _,            _)           \
+    R(REPLAY_INTENT,    _,              intend_replay,      _,                   _,                   _,            _)           \
+    R(PUT_OFF,          _,              put_off,            _,                   _,                   _,            _)           \
+    R(REFUSED,          _,              refused,            _,                   _,                   _,            _)           \
+    R(UNANSWERED,       _,              unanswered,         _,                   _,                   _,            _)           \
+    R(INDETERMINATE,    _,              indeterminate,      _,                   _,                   _,            _)           \
+                                                                                                                                 \
+    R(STILL_RUNNING,    _,              _,                  still_running,       ready_no_better_url, late_again,   _)           \
+    R(FINISHED,         _,              _,                  finished,            ready_refreshed,     finished,     _)           \
+    R(UPSTREAM_FAILED,  _,              _,                  upstream_failed,     ready_no_better_url, late_failed,  _)           \
+    R(DENIED,           _,              _,                  denied,              ready_denied,        late_again,   _)           \
+    R(MISSED,           _,              _,                  missed,              ready_missed,        late_again,   _)           \
+                                                                                                                                 \
+    R(TAKES_LONG,       _,              _,                  _,                   stay_now,            _,            _)           \
+    R(STORED,           _,              _,                  _,                   ready_stored,        _,            _)           \
+    R(FETCH_FAILED,     _,              _,                  _,                   ready_fetch_failed,  _,            _)           \
+    R(FETCH_REFUSED,    _,              _,                  _,                   ready_fetch_refused, _,            _)           \
+    R(UNUSABLE,         _,              _,                  _,                   ready_unusable,      _,            _)           \
+    R(OVERSIZE,         _,              _,                  _,                   ready_oversize,      _,            _)           \
+    R(STORE_FAILED,     _,              _,                  _,                   ready_store_failed,  _,            _)           \
+                                                                                                                                 \
+    R(ANNOUNCED,        _,              _,                  _,                   _,                   _,            late_told)   \
+    R(UNANNOUNCED,      _,              _,                  _,                   _,                   _,            late_untold)
 
 static rule_fn *const table[OUTCOMES_LEN][COLUMNS_LEN] = {
 #define R(outcome, queued, submitting, running, ready, late, told_next) \

@@ -27,7 +27,7 @@
  *               '-------------------------> CLOSED <------------'-----------'
  *                told, nothing open
  *
- * Each move, and the rules that make it (step.c, ready.c):
+ * Each move, and the rules that make it (step.c, ready.c, late.c):
  *
  *   QUEUED      -> SUBMITTING  claim: with the intent to send, in one statement
  *   SUBMITTING  -> QUEUED      requeue, by not_sent, put_off: no send is open
@@ -45,9 +45,9 @@
  *                              ready_oversize
  *   READY       -> CLOSED      the same rules, where a failure has been told:
  *                              move_fail() tells no second one
- *   SUCCEEDED   -> CLOSED      told
- *   FAILED      -> CLOSED      told: nothing of it is open
- *   FAILED      -> LATE        told: payment is open, an id is known
+ *   SUCCEEDED   -> CLOSED      late_told
+ *   FAILED      -> CLOSED      late_told: nothing of it is open
+ *   FAILED      -> LATE        late_told: payment is open, an id is known
  *   LATE        -> CLOSED      late_failed, late_time_up, cancelled
  *
  * Two moves are no rule's, but an operator's or a straggler's (sql/query):
@@ -56,9 +56,10 @@
  *
  * What holds in each state, after any crash:
  *
- *   QUEUED      nothing that was sent can have been accepted; a row of
- * `waiting`, but for what is about to be settled, which is somebody's row of
- *               `task`, and what a claim could not read, which is nobody's
+ *   QUEUED      nothing that was sent can have been accepted; a row of the
+ *               table `waiting`, but for what is about to be settled, which is
+ *               somebody's row of `task`, and what a claim could not read,
+ *               which is nobody's
  *   SUBMITTING  the intent is stored: a send may have been accepted
  *   RUNNING     accepted: provider_task_id is stored; of an owner that is gone
  *               it may be finished, and its videos in storage

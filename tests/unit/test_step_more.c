@@ -1,18 +1,8 @@
 #include "core/retry.h"
 #include "lib/check.h"
-#include "unit/step_task.h"
+#include "unit/step_go.h"
 
 /* More than one step, one after the other. */
-
-#define G(...) ((struct given){__VA_ARGS__})
-#define O(name, ...)                                                           \
-    ((struct outcome){.kind = OUTCOME_##name __VA_OPT__(, ) __VA_ARGS__})
-
-static struct task go(struct task task, struct outcome outcome,
-                      const struct policy *policy, int64_t at)
-{
-    return task_step(&task, &outcome, policy, T0 + at).next;
-}
 
 TEST_CASE(requeued__put_off__waits_as_long_as_was_asked)
 {
@@ -147,17 +137,6 @@ TEST_CASE(in_doubt__taken_over__settles_after_another_look_15_s_later)
     }
 }
 
-TEST_CASE(an_id__learnt_after_the_failure_was_settled__is_polled)
-{
-    const struct policy policy = usual(DOUBT_REPLAY);
-    struct task task =
-        task_of(FAILED, &G(.kind = FAILURE_SUBMIT_UNKNOWN, .id = true));
-    task.row.submitted_ms = 0; /* written without fence: the id only */
-    task = go(task, O(ANNOUNCED), &policy, 30 * H);
-    assert_int_equal(task.row.state, LATE);
-    assert_int_equal(task.row.submitted_ms, T0 + 30 * H);
-}
-
 TEST_CASE(denied__with_a_miss_between__is_lost_all_the_same)
 {
     const struct policy policy = usual(DOUBT_REPLAY);
@@ -182,32 +161,6 @@ TEST_CASE(denied__then_running_again__counts_from_the_start)
     task = go(task, O(STILL_RUNNING), &policy, 8 * M);
     task = go(task, O(DENIED, .same_key = true), &policy, 14 * M);
     assert_int_equal(task.row.state, RUNNING);
-}
-
-TEST_CASE(a_late_task__that_fails_in_any_way__tells_no_second_failure)
-{
-    const struct policy policy = usual(DOUBT_REPLAY);
-    for (int from = 0; from < TASK_STATES_LEN; from++) {
-        for (int kind = 0; kind < OUTCOMES_LEN; kind++) {
-            if (!step_is_possible((enum task_state)from,
-                                  (enum outcome_kind)kind) ||
-                (from != READY && from != LATE)) {
-                continue;
-            }
-            const struct outcome outcome = {
-                .kind = (enum outcome_kind)kind,
-                .provider_task_id = STR("task_1"),
-                .hash = STR("ab"),
-                .same_key = true,
-                .failure = FAILURE_PROVIDER_FAILED,
-            };
-            const struct given given = {.late = true, .memo.refusals = 3};
-            const struct task task = task_of((enum task_state)from, &given);
-            struct step step = task_step(&task, &outcome, &policy, T0 + 99 * H);
-            assert_int_not_equal(step.next.row.state, FAILED);
-            task_row_done(&step.next.row);
-        }
-    }
 }
 
 /** A fresh poll says it again, but in LATE only an hour later. */

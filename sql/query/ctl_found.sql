@@ -15,10 +15,7 @@
      AND ($4::text IS NULL OR :ctl_error ILIKE $4::text OR EXISTS (
          SELECT FROM reason y WHERE y.task = t.id AND y.fence = t.fence
              AND y.state = t.state AND y.answer ILIKE $4::text))
-     AND ($5::text IS NULL OR r.tenant = $5::text)
-     AND ($6::text IS NULL OR t.account = $6::text)
-     AND t.received_ms >= $7::bigint AND t.received_ms < $8::bigint
-     AND t.id < $9::bigint
+     AND :ctl_fits
    ORDER BY t.id DESC LIMIT $10::bigint)
  UNION ALL
  (SELECT t.id, :QUEUED
@@ -28,10 +25,7 @@
      AND ($4::text IS NULL OR EXISTS (
          SELECT FROM reason y WHERE y.task = t.id AND y.fence = t.fence
              AND y.state = :QUEUED AND y.answer ILIKE $4::text))
-     AND ($5::text IS NULL OR r.tenant = $5::text)
-     AND ($6::text IS NULL OR t.account = $6::text)
-     AND t.received_ms >= $7::bigint AND t.received_ms < $8::bigint
-     AND t.id < $9::bigint
+     AND :ctl_fits
    ORDER BY t.id DESC LIMIT $10::bigint)
  UNION ALL
  (SELECT t.id, k.state
@@ -41,10 +35,7 @@
          OR 100 * k.state + t.kind = ANY ($2::int[]))
      AND ($3::int[] IS NULL OR t.kind = ANY ($3::int[]))
      AND ($4::text IS NULL OR :ctl_error ILIKE $4::text)
-     AND ($5::text IS NULL OR r.tenant = $5::text)
-     AND ($6::text IS NULL OR t.account = $6::text)
-     AND t.received_ms >= $7::bigint AND t.received_ms < $8::bigint
-     AND t.id < $9::bigint
+     AND :ctl_fits
    ORDER BY t.id DESC LIMIT $10::bigint)
  UNION ALL
  (SELECT t.id, t.state
@@ -55,8 +46,5 @@
          OR 100 * t.state + t.kind = ANY ($2::int[]))
      AND ($3::int[] IS NULL OR t.kind = ANY ($3::int[]))
      AND ($4::text IS NULL OR :ctl_error ILIKE $4::text)
-     AND ($5::text IS NULL OR r.tenant = $5::text)
-     AND ($6::text IS NULL OR t.account = $6::text)
-     AND t.received_ms >= $7::bigint AND t.received_ms < $8::bigint
-     AND t.id < $9::bigint
+     AND :ctl_fits
    ORDER BY t.id DESC LIMIT $10::bigint))

@@ -165,7 +165,7 @@ def main(table):
     words = [word for word in sys.argv[1:] if word != "--note"]
     noting = "--note" in sys.argv[1:]
     mutants = [one for one in table
-               if not words or any(word in one[0] for word in words)]
+               if not words or any(word in one[0] or word in one[1] for word in words)]
     mutants.sort(key=lambda one: one[1])
     HOME.mkdir(parents=True, exist_ok=True)
     lock = open(HOME / "lock", "w", encoding="ascii")

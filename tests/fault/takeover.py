@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: alone postgres kafka long timeout=300
+# tests/run: alone postgres kafka long timeout=900
 """Three of four workers, with 10,000 tasks in flight, are killed at once beside 100,000
 requests that wait: the fourth polls every one of those tasks within ten seconds.
 IN_FLIGHT=n and WAITING=n take other numbers."""

@@ -264,23 +264,32 @@ TEST_CASE(a_claim__of_a_lost_lease__says_nothing_of_the_new_one)
     end_scene(world, w1, w2);
 }
 
-/** Claims begin behind what was taken last: what went back lies before that,
- * and neither a beat nor a request that comes calls for it. */
-TEST_CASE(what_went_back__while_others_were_taken__is_claimed_soon)
+/** Claims begin behind what was taken last. What lies before that, and whose
+ * time comes later, is claimed from the start, though no beat calls for it. */
+TEST_CASE(what_went_back__before_what_was_taken__waits_for_no_beat)
 {
     struct world *world = world_open(9);
     struct stage_options options = node_options();
-    options.lease_ms = 600000; /* a beat in two minutes */
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
     provider_script(world, "a", "429");
     world_ask(world, "a");
     until_state(world, "a", SUBMITTING, 1000);
     until_state(world, "a", QUEUED, 1000);
+    node_kill(w1);
+    struct record_of *a = world->tables->records[0];
+    a->waits_until_ms = world_clock_ms(world) + HOUR_MS;
+    options.lease_ms = 600000; /* a beat in two minutes */
+    struct node *w2 = node_start(world, "w2", &options);
+    world_run_for(world, 20000);
     world_ask(world, "b");
-    until_state(world, "b", RUNNING, 60000);
-    until_state(world, "a", RUNNING, 10000);
-    end_scene(world, w1, NULL);
+    until_state(world, "b", SUBMITTING, 2000);
+    world_ask(world, "c");
+    until_state(world, "c", SUBMITTING, 2000);
+    a->waits_until_ms = world_clock_ms(world);
+    assert_int_equal(state_of(world, "a"), QUEUED);
+    until_state(world, "a", RUNNING, 8000);
+    end_scene(world, w1, w2);
 }
 
 TESTS_RUN(NULL, NULL)

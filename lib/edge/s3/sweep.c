@@ -60,6 +60,7 @@ struct s3_sweep {
 static void sweep_free(struct s3_sweep *sweep)
 {
     struct s3 *s3 = sweep->s3;
+    assert(sweep->exact ? s3->forgets > 0 : s3->sweeping);
     s3_drop(sweep->call);
     list_remove(&sweep->link);
     if (sweep->exact) {
@@ -121,6 +122,7 @@ static void sweep_abort(struct s3_sweep *sweep)
 static void on_sweep_looked(void *context, const struct s3_end *end)
 {
     struct s3_sweep *sweep = context;
+    assert(sweep->call);
     sweep->call = NULL;
     if (end->verdict == S3_DONE) {
         sweep_abort(sweep);
@@ -132,6 +134,7 @@ static void on_sweep_looked(void *context, const struct s3_end *end)
 
 static void sweep_look(struct s3_sweep *sweep)
 {
+    assert(!sweep->call);
     const struct s3_ask ask = {.method = "HEAD", .key = buf_str(&sweep->key)};
     sweep->call = s3_send(sweep->s3, &ask, on_sweep_looked, sweep);
 }

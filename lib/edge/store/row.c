@@ -49,6 +49,7 @@ static const struct field fields[] = {TASK_COLUMNS(VALUE, CHARS, CHARS, VALUE)};
 /** As sql/embed.cmake casts it. */
 static enum pg_type type_of(const struct field *field)
 {
+    assert(field->name && field->name[0]);
     switch (field->type) {
     case FIELD_I64:
         return PG_INT8;
@@ -71,6 +72,7 @@ static enum pg_type type_of(const struct field *field)
 static void add_value(struct pg_array *array, const struct field *field,
                       const struct task_row *row)
 {
+    assert(array && row);
     const void *at = (const char *)row + field->offset;
     switch (field->type) {
     case FIELD_I64:
@@ -134,6 +136,7 @@ void row_columns_find(struct row_columns *columns, const PGresult *result)
 static bool read_enum(const PGresult *result, int row, int column, int len,
                       int *value)
 {
+    assert(len > 0);
     int64_t number = pg_i64(result, row, column);
     *value = (int)number;
     return number >= 0 && number < len;
@@ -143,6 +146,7 @@ static bool read_enum(const PGresult *result, int row, int column, int len,
 static bool read_value(const struct field *field, void *at,
                        const PGresult *result, int row, int column)
 {
+    assert(column >= 0);
     int number = 0;
     int64_t wide = 0;
     bool fine = true;
@@ -318,6 +322,7 @@ struct facts_row *facts_read_rows(const struct store *store,
 
 void ranges_push(struct ranges *ranges, size_t from, size_t to)
 {
+    assert(from < to);
     assert(ranges->len < sizeof ranges->items / sizeof *ranges->items);
     ranges->items[ranges->len++] = (struct range){from, to};
 }

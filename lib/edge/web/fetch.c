@@ -62,6 +62,7 @@ static int64_t retry_hint_ms(const struct fetch *fetch)
 
 static void end_fetch(struct fetch *fetch, const struct web_end *told)
 {
+    assert(fetch->hooks && fetch->hooks->on_end);
     const int status = web_call_status(&fetch->web);
     const bool found = status >= 200 && status < 300;
     const bool cancelled = is_cancelled(fetch);
@@ -105,6 +106,7 @@ static bool follow(struct fetch *fetch)
 {
     const char *fault = NULL;
     const int status = web_call_status(&fetch->web);
+    assert(fetch->url);
     const struct str location = web_call_header(&fetch->web, "Location");
     if (status < 300 || status > 399 || location.len == 0 ||
         is_cancelled(fetch)) {
@@ -195,6 +197,7 @@ static const struct web_hooks web_hooks = {
 static bool start(struct fetch *fetch)
 {
     struct fetcher *fetcher = fetch->fetcher;
+    assert(fetch->url && fetch->fetcher);
     const int64_t window_ms = fetcher->options.window_ms;
     const struct web_request request = {
         .method = "GET",
@@ -272,6 +275,7 @@ void fetch_resume(struct fetch *fetch)
 
 void fetch_cancel(struct fetch *fetch)
 {
+    assert(fetch->hooks);
     fetch->cancelled = true;
     web_call_cancel(&fetch->web);
 }
@@ -307,6 +311,7 @@ struct fetcher *fetcher_open(struct loop *loop,
 
 void fetcher_close(struct fetcher *fetcher)
 {
+    assert(!fetcher->closing);
     fetcher->closing = true;
     while (!list_is_empty(&fetcher->active)) {
         struct fetch *fetch =

@@ -11,8 +11,6 @@
  * by the caller, who knows its limit.
  */
 
-#define JSON_DEPTH_MAX 32
-
 /**
  * UTF-8 without BOM, at most 32 deep, no duplicate keys, no NUL, no lone
  * surrogates, integers of -2^63 .. 2^64-1, numbers within a double. Integers

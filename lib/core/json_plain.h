@@ -5,6 +5,9 @@
 
 #include <jansson.h>
 
+/* Of every text that is read; jansson's own limit is 2048. */
+#define JSON_DEPTH_MAX 32
+
 /**
  * The usual JSON, read in one pass. For json.c only: jansson takes texts apart
  * byte by byte through a callback, four times as long as all that we do with a

@@ -24,13 +24,13 @@ def known_settings():
 def main():
     compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
     services = compose["services"]
-    tap.equal(sorted(services), ["ctl", "kafka", "migrate", "postgres", "sim", "worker"],
+    tap.equal(sorted(services), ["console", "ctl", "kafka", "migrate", "postgres", "sim", "worker"],
               "the services are those of the trial")
 
     known = known_settings()
     tap.check("KAFKA_BROKERS" in known and "DATABASE_URL" in known,
               "--help names the settings", known)
-    for name in ("worker", "migrate", "ctl"):
+    for name in ("worker", "migrate", "ctl", "console"):
         odd = [key for key in services[name]["environment"]
                if key not in known and not key.startswith("KAFKA_CONF_")]
         tap.equal(odd, [], f"{name}: every setting is one that the worker knows")
@@ -49,7 +49,14 @@ def main():
     tap.check(f"videos:{folder}" in worker["volumes"], "videos go to the shared volume")
     dockerfile = (ROOT / "Dockerfile").read_text()
     tap.check(folder in dockerfile, "the image makes that folder for its user")
-    for name in ("sim", "ctl"):
+    console = services["console"]
+    tap.check(all(p.startswith("127.0.0.1:") for p in console["ports"]),
+              "the console is this machine's alone", console["ports"])
+    mounted = {c["source"]: c["target"] for c in console["configs"]}
+    tap.check(mounted["console-token"] in console["command"]
+              and len(compose["configs"]["console-token"]["content"]) >= 16,
+              "it has a token that it takes", console["command"])
+    for name in ("sim", "ctl", "console"):
         command = services[name]["entrypoint"][0]
         tap.check((BIN / Path(command).name).exists(), f"{name}: {command} is one of ours")
     check_environment(worker["environment"])

@@ -57,6 +57,13 @@ tap_check "it leaves nothing running" nothing_runs
 began=$SECONDS
 tap_check "it ends well with the embedded broker, and goes on with --keep" \
     try embedded --embedded --keep
+console_answers() {
+    local url
+    url=$(grep -oE 'http://127\.0\.0\.1:[0-9]+/$' "$TEST_TMP/embedded.out" | tail -n 1)
+    url=${url#http://}
+    parts_http_ok "${url%/}" /api/overview
+}
+tap_check "its console answers where it says" console_answers
 tap_check "a second run takes under a minute" under_a_minute $((SECONDS - began))
 tap_check "it leaves five videos again" five_videos
 tap_check "it shows five events again" five_events embedded

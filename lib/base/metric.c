@@ -5,12 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Seconds, upper ends; from 1 ms to 1 h. */
-static const double bucket_ends[] = {
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,  1,
-    2.5,   5,      10,    30,   60,    120,  300, 600,  1800, 3600,
+#define BUCKETS 16
+
+/* Seconds, upper ends. */
+static const double ends_short[BUCKETS] = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5,   1,      2.5,   5,    10,    20,   30,  60,
 };
-#define BUCKETS (sizeof bucket_ends / sizeof *bucket_ends)
+static const double ends_minutes[BUCKETS] = {
+    1, 5, 15, 30, 60, 90, 120, 180, 240, 300, 420, 600, 1800, 3600, 7200, 86400,
+};
+
+static bool has_buckets(enum metric_type type)
+{
+    return type == METRIC_HISTOGRAM || type == METRIC_HISTOGRAM_MINUTES;
+}
+
+static const double *ends_of(enum metric_type type)
+{
+    assert(has_buckets(type));
+    return type == METRIC_HISTOGRAM ? ends_short : ends_minutes;
+}
 
 /** One series; the series of a name stand behind one another in its family. */
 struct metric {
@@ -18,6 +33,7 @@ struct metric {
     char *labels;        /* never null; "" for none */
     double value;        /* a histogram's sum */
     uint64_t *counts;    /* histograms: per bucket, the last for +Inf */
+    const double *ends;  /* and their upper ends */
 };
 
 struct family {
@@ -121,10 +137,11 @@ struct metric *metric_get(struct metrics *metrics, enum metric_type type,
         return &metrics->lost;
     }
     metric->labels = strdup(labels);
-    if (type == METRIC_HISTOGRAM) {
+    if (has_buckets(type)) {
         metric->counts = calloc(BUCKETS + 1, sizeof *metric->counts);
+        metric->ends = ends_of(type);
     }
-    if (!metric->labels || (type == METRIC_HISTOGRAM && !metric->counts)) {
+    if (!metric->labels || (has_buckets(type) && !metric->counts)) {
         metric_free(metric);
         return &metrics->lost;
     }
@@ -150,7 +167,7 @@ void metric_observe(struct metric *metric, double seconds)
         return;
     }
     size_t bucket = 0;
-    while (bucket < BUCKETS && seconds > bucket_ends[bucket]) {
+    while (bucket < BUCKETS && seconds > metric->ends[bucket]) {
         bucket++;
     }
     metric->counts[bucket]++;
@@ -200,7 +217,7 @@ static void write_histogram(struct buf *out, const struct family *family,
         }
         buf_add_text(out, "le=\"");
         if (i < BUCKETS) {
-            buf_add_double(out, bucket_ends[i]);
+            buf_add_double(out, metric->ends[i]);
         } else {
             buf_add_text(out, "+Inf");
         }
@@ -212,6 +229,16 @@ static void write_histogram(struct buf *out, const struct family *family,
     buf_printf(out, "%llu\n", (unsigned long long)sum);
 }
 
+void metric_label_add(struct buf *out, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        if (*c == '\\' || *c == '"' || *c == '\n') {
+            buf_add_char(out, '\\');
+        }
+        buf_add_char(out, (char)(*c == '\n' ? 'n' : *c));
+    }
+}
+
 /** Help texts are one line; a backslash or line break is written escaped. */
 static void write_help(struct buf *out, const struct family *family)
 {
@@ -219,6 +246,7 @@ static void write_help(struct buf *out, const struct family *family)
         [METRIC_COUNTER] = "counter",
         [METRIC_GAUGE] = "gauge",
         [METRIC_HISTOGRAM] = "histogram",
+        [METRIC_HISTOGRAM_MINUTES] = "histogram",
     };
     buf_printf(out, "# HELP %s ", family->name);
     for (const char *c = family->help; *c; c++) {
@@ -236,7 +264,7 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
     for (const struct family *f = metrics->first; f; f = f->next) {
         write_help(out, f);
         for (const struct metric *m = f->first; m; m = m->next) {
-            if (f->type == METRIC_HISTOGRAM) {
+            if (has_buckets(f->type)) {
                 write_histogram(out, f, m);
             } else {
                 write_name(out, f, "", m->labels);

@@ -14,7 +14,12 @@
 struct metrics;
 struct metric;
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_type {
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM,         /* of round trips: 1 ms to 1 min */
+    METRIC_HISTOGRAM_MINUTES, /* of whole jobs: 1 s to 1 day */
+};
 
 struct metrics *metrics_new(void); /* null: no memory */
 void metrics_free(struct metrics *metrics);
@@ -34,9 +39,12 @@ struct metric *metric_get(struct metrics *metrics, enum metric_type type,
 void metric_add(struct metric *metric, double value);
 void metric_set(struct metric *metric, double value);
 
-/** Into fixed buckets from 1 ms to 1 h (values in seconds). */
+/** Into the fixed buckets of its type. */
 void metric_observe(struct metric *metric, double seconds);
 double metric_value(const struct metric *metric);
+
+/** `text` as it may stand between the quotes of a label's value. */
+void metric_label_add(struct buf *out, const char *text);
 
 void metrics_write(const struct metrics *metrics, struct buf *out);
 

@@ -98,6 +98,8 @@ enum submit_doubt {
       "a worker that stands still for so long is taken for dead")               \
     X(drain_ms, "DRAIN_MS", 55000, 0, 3600000,                                  \
       "how long a stop may take")                                               \
+    X(metrics_tenants_max, "METRICS_TENANTS_MAX", 0, 0, 1000,                  \
+      "tenants that have metrics of their own; the others have one together")   \
     X(video_max_bytes, "VIDEO_MAX_BYTES", 4294967296, 1, 1099511627776,         \
       "the largest video that is taken")
 

@@ -173,6 +173,16 @@ int64_t lease_watch_dead(const struct lease_watch *watch)
     return 0;
 }
 
+int64_t lease_watch_moved_ms(const struct lease_watch *watch, int64_t id)
+{
+    for (size_t i = 0; i < watch->len; i++) {
+        if (watch->seen[i].id == id) {
+            return watch->seen[i].still_since_ms;
+        }
+    }
+    return 0;
+}
+
 int64_t lease_watch_lowest(const struct lease_watch *watch)
 {
     for (size_t i = 0; i < watch->len; i++) {

@@ -93,6 +93,9 @@ int64_t lease_watch_due_ms(const struct lease_watch *watch, int64_t own);
 /** Some lease row is dead and not yet removed: orphans may be waiting. */
 int64_t lease_watch_dead(const struct lease_watch *watch);
 
+/** When it was last seen to move: boot clock; 0: it is not known. */
+int64_t lease_watch_moved_ms(const struct lease_watch *watch, int64_t id);
+
 /** The lowest live one; 0: none. */
 int64_t lease_watch_lowest(const struct lease_watch *watch);
 

@@ -307,6 +307,7 @@ struct count_result {
     int64_t queued;
     int64_t in_flight;
     int64_t blocked;
+    int64_t oldest_ms; /* of what waits, the first received; 0: none */
     /* transactions since the oldest snapshot; -1: not asked */
     int64_t oldest_xmin;
 };

@@ -8,6 +8,13 @@
 
 static void next(struct bury *bury);
 
+/** Takeovers are measured from its last sign of life. */
+static void note_death(const struct bury *bury, int64_t dead)
+{
+    turn_worker_gone(&bury->engine->turns,
+                     lease_watch_moved_ms(bury->watch, dead));
+}
+
 /** One after the other, so that no bump of ours ever waits behind more than
  * one; what can't be buried now is met again in the next look. */
 static void on_buried(void *context, bool done, const struct err *err)
@@ -19,6 +26,7 @@ static void on_buried(void *context, bool done, const struct err *err)
         CRASHPOINT("bury_after");
         log_at(LOG_WARN, "a worker is dead; its tasks are taken over",
                LOG_I64("lease", bury->after));
+        note_death(bury, bury->after);
         engine_want_adopts(bury->engine);
     }
     next(bury);
@@ -50,7 +58,9 @@ void bury_look(struct bury *bury)
         bury->after = 0;
         next(bury);
     }
-    if (lease_watch_dead(bury->watch)) {
+    const int64_t dead = lease_watch_dead(bury->watch);
+    if (dead) {
+        note_death(bury, dead);
         engine_want_adopts(bury->engine);
     }
 }

@@ -21,6 +21,13 @@ bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max)
     assert(tasks_max > 0);
     *claims = (struct claims){.ties = ties, .tasks_max = tasks_max};
     claims->timer = loop_timer_new(ties->clock->loop, claim_again, claims);
+    claims->taken =
+        metric_get(ties->metrics, METRIC_COUNTER, "pixverse_taken_over_total",
+                   NULL, "Tasks taken over from workers that were gone.");
+    claims->takeover_seconds = metric_get(
+        ties->metrics, METRIC_HISTOGRAM, "pixverse_takeover_seconds", NULL,
+        "From the last sign of life of a worker that is gone to the takeover "
+        "of its tasks, a batch of them at a time.");
     return claims->timer != NULL;
 }
 
@@ -182,6 +189,16 @@ static void claimed_came(struct claims *claims,
     }
 }
 
+static void measure_takeover(struct claims *claims, int64_t tasks)
+{
+    metric_add(claims->taken, (double)tasks);
+    if (claims->gone_since_ms) {
+        const int64_t now_ms = loop_boot_ms(claims->ties->clock->loop);
+        metric_observe(claims->takeover_seconds,
+                       (double)(now_ms - claims->gone_since_ms) / 1e3);
+    }
+}
+
 static void taken_came(struct claims *claims, const struct turn_result *result)
 {
     const struct ties *ties = claims->ties;
@@ -198,6 +215,7 @@ static void taken_came(struct claims *claims, const struct turn_result *result)
     }
     int64_t nobodys = (int64_t)result->adopted_len - orphans;
     if (orphans) {
+        measure_takeover(claims, orphans);
         log_at(LOG_INFO, "took over tasks of a worker that is gone",
                LOG_I64("tasks", orphans));
     }
@@ -206,6 +224,9 @@ static void taken_came(struct claims *claims, const struct turn_result *result)
                LOG_I64("tasks", nobodys));
     }
     pass_came(&claims->pass, result, claims->asked_adopts);
+    if (!claims->pass.under_way && !claims->pass.wanted) {
+        claims->gone_since_ms = 0;
+    }
     if (claims->asked_expires &&
         (int)result->expired_len == claims->asked_expires) {
         claims->expiry_wanted = true;

@@ -27,6 +27,11 @@ struct claims {
     bool limited;             /* by the fleet's GENERATIONS_MAX, too */
     int asked_adopts;
     int asked_expires;
+    int64_t
+        gone_since_ms; /* boot clock: the last sign of life of a worker whose
+                          tasks are being taken over; 0: none is known */
+    struct metric *taken;
+    struct metric *takeover_seconds;
 };
 
 /** false: no memory; claims_done() is still allowed. */

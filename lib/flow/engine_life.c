@@ -108,9 +108,11 @@ bool engine_init(struct engine *engine, const struct stage_options *options,
     };
     const size_t slots = (size_t)options->tasks_max * 2;
     clock_init(&engine->clock, edges->loop);
-    tally_init(&engine->tally, edges->metrics);
-    bool fine = account_init(&engine->account, &engine->options, &engine->edges,
-                             &account);
+    bool fine =
+        tally_init(&engine->tally, options->tenants_max, edges->metrics);
+    fine = account_init(&engine->account, &engine->options, &engine->edges,
+                        &account) &&
+           fine;
     fine = turns_init(engine) && fine;
     hand_to_stages(engine);
     if (!due_init(&engine->due, &engine->clock, slots, engine_look,
@@ -133,6 +135,7 @@ void engine_done(struct engine *engine)
         reasons_done(&engine->reasons);
     }
     due_done(&engine->due);
+    tally_done(&engine->tally);
     turn_done(&engine->turns);
     account_done(&engine->account);
     stage_done(&engine->stage);

@@ -33,6 +33,10 @@ static void metrics_init(struct fleet *fleet, struct metrics *m)
         metric_get(m, METRIC_GAUGE, "pixverse_fleet_blocked", NULL,
                    "Rows of the fleet that wait for the request that they "
                    "extend.");
+    fleet->oldest_gauge = metric_get(
+        m, METRIC_GAUGE, "pixverse_fleet_oldest_queued_seconds", NULL,
+        "Since the oldest request that waits in the queue was received; told "
+        "by one worker, 0 by the others.");
     fleet->xmin_gauge = metric_get(
         m, METRIC_GAUGE, "pixverse_postgres_oldest_xmin_age_transactions", NULL,
         "Transactions since the oldest snapshot that keeps dead rows from being "
@@ -162,6 +166,14 @@ static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight,
     }
 }
 
+static void tell_oldest(struct fleet *fleet, int64_t oldest_ms)
+{
+    const int64_t now_ms = engine_now_ms(fleet->engine);
+    const bool waits = fleet->counts && oldest_ms && now_ms > oldest_ms;
+    metric_set(fleet->oldest_gauge,
+               waits ? (double)(now_ms - oldest_ms) / 1e3 : 0);
+}
+
 /** One worker does it for all: what dead ones said of tasks. */
 static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
 {
@@ -194,6 +206,7 @@ static void on_count(void *context, const struct count_result *result)
     }
     if (result->counted) {
         take_counts(fleet, result->queued, result->in_flight, result->blocked);
+        tell_oldest(fleet, result->oldest_ms);
     }
     if (result->oldest_xmin >= 0 && fleet->counts) {
         metric_set(fleet->xmin_gauge, (double)result->oldest_xmin);
@@ -207,6 +220,7 @@ static void count(struct fleet *fleet)
     int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
     if (!fleet->counts) {
         metric_set(fleet->xmin_gauge, 0);
+        metric_set(fleet->oldest_gauge, 0);
         return;
     }
     if (fleet->counting || boot_ms < fleet->count_due_ms) {

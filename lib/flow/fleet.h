@@ -49,6 +49,7 @@ struct fleet {
     struct metric *in_flight_gauge;
     struct metric *blocked_gauge;
     struct metric *xmin_gauge;
+    struct metric *oldest_gauge;
     void (*on_backlog)(void *context, int64_t queued, int64_t blocked);
     void *backlog_context;
     loop_fn *on_beaten; /* behind a good beat */

@@ -66,9 +66,10 @@ static void tell_progress(struct stage *stage, struct job *job,
 /** The request leaves now: what it waited for a connection counts as late. */
 static bool note_start(void *context)
 {
-    const struct ticket *ticket = context;
+    struct ticket *ticket = context;
     struct stage *stage = ticket->stage;
-    int64_t late_ms = loop_boot_us(stage->edges->loop) / 1000 - ticket->due_ms;
+    ticket->started_us = loop_boot_us(stage->edges->loop);
+    int64_t late_ms = ticket->started_us / 1000 - ticket->due_ms;
     metric_observe(stage->metrics.poll_lateness, (double)late_ms / 1e3);
     return true;
 }
@@ -78,6 +79,13 @@ static void on_reply(void *context, const struct reply *reply)
     struct ticket *ticket = context;
     struct stage *stage = ticket->stage;
     gate_leave(stage->gate, SLOT_POLL);
+    if (ticket->started_us) {
+        metric_observe(
+            stage->metrics.poll_seconds,
+            (double)(loop_boot_us(stage->edges->loop) - ticket->started_us) /
+                1e6);
+        stage_replied(stage, EFFECT_POLL, reply);
+    }
     struct job *job = ticket_end(ticket);
     if (!job) {
         return;

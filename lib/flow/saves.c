@@ -32,6 +32,10 @@ bool saves_init(struct saves *saves, const struct ties *ties,
     saves->rows =
         metric_get(ties->metrics, METRIC_COUNTER, "pixverse_store_rows_total",
                    NULL, "Rows that the engine wrote.");
+    saves->fenced = metric_get(
+        ties->metrics, METRIC_COUNTER, "pixverse_store_fenced_total", NULL,
+        "Writes that the fence kept out: the row had become another's, or "
+        "somebody wrote it meanwhile.");
     return saves->timer != NULL;
 }
 
@@ -99,6 +103,7 @@ static void save_ended(struct saves *saves, struct job *job, enum save_end end)
         saves->ties->hooks->on_saved(saves->ties->context, job);
         return;
     case SAVE_FENCED:
+        metric_add(saves->fenced, 1);
         job->in_flush = false;
         reads_add_row(saves->reads, job);
         return;

@@ -18,6 +18,7 @@ struct saves {
     struct job_ref *sent;     /* in the flight's arena */
     size_t sent_len;
     struct metric *rows;
+    struct metric *fenced;
 };
 
 /** false: no memory; saves_done() is still allowed. */

@@ -1,7 +1,73 @@
 #include "flow/stage.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+/** What a POST may come to. */
+static const enum outcome_kind submit_ends[] = {
+    OUTCOME_ACCEPTED, OUTCOME_NOT_SENT,   OUTCOME_PUT_OFF,
+    OUTCOME_REFUSED,  OUTCOME_UNANSWERED, OUTCOME_INDETERMINATE,
+};
+
+static const char *const reply_classes[REPLY_CLASSES_LEN] = {
+#define X(name) name,
+    REPLY_CLASSES(X)
+#undef X
+};
+
+static void provider_metrics_init(struct stage_metrics *s, struct metrics *m)
+{
+    static const char *const effects[EFFECTS_LEN] = {"submit", "poll"};
+    char labels[64];
+    for (size_t i = 0; i < sizeof submit_ends / sizeof *submit_ends; i++) {
+        snprintf(labels, sizeof labels, "outcome=\"%s\"",
+                 outcome_kind_name(submit_ends[i]));
+        s->submit_seconds[submit_ends[i]] = metric_get(
+            m, METRIC_HISTOGRAM, "pixverse_submit_seconds", labels,
+            "From the beginning of a POST to its answer, by what it meant.");
+    }
+    for (int i = 0; i < EFFECTS_LEN; i++) {
+        for (int k = 0; k < REPLY_CLASSES_LEN; k++) {
+            snprintf(labels, sizeof labels, "effect=\"%s\",status=\"%s\"",
+                     effects[i], reply_classes[k]);
+            s->replies[i][k] = metric_get(
+                m, METRIC_COUNTER, "pixverse_provider_replies_total", labels,
+                "Answers of the provider by HTTP status; none: none came.");
+        }
+    }
+    s->poll_seconds = metric_get(m, METRIC_HISTOGRAM, "pixverse_poll_seconds",
+                                 NULL, "From a GET's leaving to its answer.");
+}
+
+static int reply_class(const struct reply *reply)
+{
+    const int hundreds = reply->status / 100;
+    if (reply->end != REPLY_WHOLE && !reply->status) {
+        return REPLY_CLASSES_LEN - 1;
+    }
+    if (reply->status == 429) {
+        return 3;
+    }
+    switch (hundreds) {
+    case 2:
+        return 0;
+    case 3:
+        return 1;
+    case 4:
+        return 2;
+    case 5:
+        return 4;
+    default:
+        return 5;
+    }
+}
+
+void stage_replied(struct stage *stage, int effect, const struct reply *reply)
+{
+    assert(effect >= 0 && effect < EFFECTS_LEN);
+    metric_add(stage->metrics.replies[effect][reply_class(reply)], 1);
+}
 
 static void metrics_init(struct stage_metrics *s, struct metrics *m)
 {
@@ -17,6 +83,7 @@ static void metrics_init(struct stage_metrics *s, struct metrics *m)
                            "Submissions whose answer did not come.");
     s->polls = metric_get(m, METRIC_COUNTER, "pixverse_polls_total", NULL,
                           "GETs begun.");
+    provider_metrics_init(s, m);
     s->video_bytes = metric_get(m, METRIC_COUNTER, "pixverse_video_bytes_total",
                                 NULL, "Bytes of videos fetched.");
 }

@@ -36,6 +36,7 @@ struct stage_options {
     int submits_max;
     int transfers_max;
     int generations_max;
+    int64_t tenants_max; /* that have metrics of their own */
     int64_t poll_interval_ms;
     int64_t submit_timeout_ms;
     int64_t deadline_ms;
@@ -57,12 +58,28 @@ struct stage_edges {
     struct metrics *metrics;
 };
 
+/** How the provider answered, coarsely: the label `status`. */
+#define REPLY_CLASSES(X)                                                       \
+    X("2xx")                                                                   \
+    X("3xx")                                                                   \
+    X("4xx")                                                                   \
+    X("429")                                                                   \
+    X("5xx")                                                                   \
+    X("other")                                                                 \
+    X("none") /* no status came */
+
+enum { REPLY_CLASSES_LEN = 7 };
+enum { EFFECT_SUBMIT, EFFECT_POLL, EFFECTS_LEN };
+
 struct stage_metrics {
     struct metric *poll_lateness;
     struct metric *announce_latency;
     struct metric *submits;
+    struct metric *submit_seconds[OUTCOMES_LEN]; /* of those that a POST has */
     struct metric *doubts;
     struct metric *polls;
+    struct metric *poll_seconds;
+    struct metric *replies[EFFECTS_LEN][REPLY_CLASSES_LEN];
     struct metric *video_bytes;
 };
 
@@ -99,6 +116,9 @@ struct stage {
 /** The members above `sends` are set; the others become empty. */
 void stage_init(struct stage *stage);
 void stage_done(struct stage *stage);
+
+/** Counts an answer of the provider. effect: EFFECT_… */
+void stage_replied(struct stage *stage, int effect, const struct reply *reply);
 
 /** Fresh jitter in each. */
 struct policy stage_policy(const struct stage *stage);
@@ -145,7 +165,8 @@ stage_begin_fn announce_begin;
 struct ticket {
     struct stage *stage;
     struct job_ref ref;
-    int64_t due_ms; /* polls: when it was owed, boot clock */
+    int64_t due_ms;     /* polls: when it was owed, boot clock */
+    int64_t started_us; /* polls: when it left, boot clock; 0: not yet */
 };
 
 /** null: no memory. */

@@ -1,13 +1,20 @@
 #include "flow/status.h"
 
+#include "flow/scrape.h"
+#include "flow/survey.h"
+
 #include <assert.h>
 #include <stdio.h>
-
-#define UNTOLD_MS 10000 /* that an end may take to be announced */
 
 static void missing(struct buf *out, const char *what, const char *why)
 {
     buf_printf(out, "not ready: %s%s%s\n", what, why[0] ? ": " : "", why);
+}
+
+bool status_is_ready(const struct status *s)
+{
+    return !s->draining && !s->schema_misfit && s->store_up && s->consumer_up &&
+           s->producer_up;
 }
 
 static bool list_missing(const struct status *s, struct buf *out)
@@ -27,6 +34,7 @@ static bool list_missing(const struct status *s, struct buf *out)
     if (!s->producer_up) {
         missing(out, "no Kafka for events", s->producer_why);
     }
+    assert(status_is_ready(s) == (out->len == before));
     return out->len > before;
 }
 
@@ -40,39 +48,6 @@ static void list_holds(const struct status *s, struct buf *out)
                    hold_reason_name(hold->reason),
                    hold->ours ? "" : " (another scope)", since, hold->message);
     }
-}
-
-/** Single tasks that have waited for long, by what came of their last try. */
-struct lasting {
-    size_t tasks;
-    int32_t tries;      /* the most */
-    int64_t since_ms;   /* the first */
-    int64_t next_ms;    /* the next */
-    const char *answer; /* of the first */
-};
-
-static struct lasting lasting_of(const struct status *s, const char *word)
-{
-    struct lasting all = {.since_ms = INT64_MAX, .next_ms = INT64_MAX};
-    const struct list *head = &s->engine->reasons.troubled;
-    int64_t now_ms = engine_now_ms(s->engine);
-    for (const struct list *at = head->next; at != head; at = at->next) {
-        const struct reason *reason =
-            &LIST_OWNER(at, struct trouble, link)->reason;
-        if (reason->word != word ||
-            now_ms - reason->since_ms < REASON_AFTER_MS) {
-            continue;
-        }
-        all.tasks++;
-        all.tries = reason->tries > all.tries ? reason->tries : all.tries;
-        all.next_ms =
-            reason->next_ms < all.next_ms ? reason->next_ms : all.next_ms;
-        if (reason->since_ms < all.since_ms) {
-            all.since_ms = reason->since_ms;
-            all.answer = reason->answer;
-        }
-    }
-    return all;
 }
 
 static void list_reason(struct buf *out, const char *word, const char *whose,
@@ -91,7 +66,7 @@ static void list_reason(struct buf *out, const char *word, const char *whose,
 static void list_reasons(const struct status *s, struct buf *out)
 {
     for (size_t i = 0; reason_word(i); i++) {
-        const struct lasting all = lasting_of(s, reason_word(i));
+        const struct lasting all = lasting_of(s->engine, reason_word(i));
         if (all.tasks) {
             char whose[40];
             snprintf(whose, sizeof whose, "%zu task%s", all.tasks,
@@ -110,43 +85,11 @@ static void list_reasons(const struct status *s, struct buf *out)
     }
 }
 
-/** Tasks whose wait is not told by their state. */
-struct odd {
-    int64_t now_ms;
-    size_t untold;     /* ended, and the events topic does not take it */
-    int64_t oldest_ms; /* of these */
-    size_t held;       /* for a worker with another key or base URL */
-    size_t parked; /* without a request, or refused by the store: left alone */
-    size_t suspects; /* their workers died, again and again: tried rarely */
-};
-
-static void count_odd(void *context, struct job *job)
-{
-    struct odd *odd = context;
-    odd->held += job->hold == HOLD_ACCOUNT;
-    odd->parked += job->phase == JOB_PARKED;
-    odd->suspects += job->task.row.takeovers > SUSPECT_TAKEOVERS;
-    const struct task_row *row = &job->task.row;
-    if ((row->state == SUCCEEDED || row->state == FAILED) &&
-        row->settled_ms < odd->now_ms - UNTOLD_MS) {
-        odd->untold++;
-        odd->oldest_ms =
-            row->settled_ms < odd->oldest_ms ? row->settled_ms : odd->oldest_ms;
-    }
-}
-
-static struct odd tasks_odd(const struct status *s)
-{
-    struct odd odd = {.now_ms = engine_now_ms(s->engine),
-                      .oldest_ms = INT64_MAX};
-    jobs_each(&s->engine->jobs, count_odd, &odd);
-    return odd;
-}
-
 static void list_odd(const struct status *s, struct buf *out)
 {
     const struct unreadable *unreadable = &s->fleet->unreadable;
-    const struct odd odd = tasks_odd(s);
+    struct survey odd;
+    survey_tasks(s->engine, &odd);
     if (unreadable->last.rows > 0) {
         buf_printf(out,
                    "unreadable: %lld rows are left for a later program, the "
@@ -166,7 +109,7 @@ static void list_odd(const struct status *s, struct buf *out)
     if (odd.untold > 0) {
         char since[25];
         const char *why = s->engine->stage.announce_err.text;
-        str_time(odd.oldest_ms, since);
+        str_time(odd.settled_ms, since);
         buf_printf(out, "untold: %zu ends wait to be announced, since %s%s%s\n",
                    odd.untold, since, why[0] ? ": " : "", why);
     }
@@ -229,63 +172,11 @@ static void answer_scale(const struct status *s, struct admin_answer *answer)
                fleet_alive(s->fleet), s->engine->options.tasks_max);
 }
 
-static void count_state(void *context, struct job *job)
-{
-    size_t *counts = context;
-    counts[job->task.row.state]++;
-}
-
-static void set_reasons(const struct status *s, struct metrics *m)
-{
-    char labels[64];
-    for (size_t i = 0; reason_word(i); i++) {
-        snprintf(labels, sizeof labels, "reason=\"%s\"", reason_word(i));
-        metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_waiting", labels,
-                              "Tasks whose tries have come to nothing for half "
-                              "a minute, by what came of the last."),
-                   (double)lasting_of(s, reason_word(i)).tasks);
-    }
-    for (int i = 0; i < SHARED_REASONS_LEN; i++) {
-        snprintf(labels, sizeof labels, "reason=\"%s\"",
-                 shared_reason_name((enum shared_reason)i));
-        metric_set(metric_get(m, METRIC_GAUGE, "pixverse_shared_reason", labels,
-                              "1 while tasks of this worker wait for it."),
-                   s->engine->reasons.shared[i].since_ms != 0);
-    }
-}
-
 static void answer_metrics(const struct status *s, struct admin_answer *answer)
 {
-    size_t counts[TASK_STATES_LEN] = {0};
-    jobs_each(&s->engine->jobs, count_state, counts);
-    for (int i = 0; i < TASK_STATES_LEN; i++) {
-        metric_set(s->engine->tally.states[i], (double)counts[i]);
-    }
-    struct metrics *m = s->engine->edges.metrics;
-    const struct odd odd = tasks_odd(s);
-    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_of_other_accounts",
-                          NULL,
-                          "Tasks that wait for a worker with another key or "
-                          "base URL (hold account)."),
-               (double)odd.held);
-    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_parked", NULL,
-                          "Tasks that can't go on; the log names them."),
-               (double)odd.parked);
-    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_tasks_suspect", NULL,
-                          "Tasks taken over again and again: tried rarely."),
-               (double)odd.suspects);
-    metric_set(metric_get(m, METRIC_GAUGE, "pixverse_loop_longest_turn_seconds",
-                          NULL, "Longest turn of the loop since last asked."),
-               (double)loop_longest_turn_us(s->engine->edges.loop) / 1e6);
-    if (s->intake->consumer) {
-        metric_set(metric_get(m, METRIC_GAUGE, "pixverse_kafka_lag", NULL,
-                              "Messages not yet read; -1: unknown."),
-                   (double)consumer_lag(s->intake->consumer));
-    }
-    set_reasons(s, m);
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
     answer->status = 200;
-    metrics_write(m, answer->body);
+    scrape(s, answer->body);
 }
 
 static const char *phase_name(const struct job *job)

@@ -22,6 +22,7 @@ struct send {
     struct job_ref ref;
     int64_t task;
     int32_t submission;
+    int64_t started_us; /* boot clock */
     char *request_id;
 };
 
@@ -98,6 +99,19 @@ static void tell_evidence(const struct send *send,
     }
 }
 
+/** A POST that may have left. */
+static void measure(const struct send *send, const struct reply *reply,
+                    const struct outcome *outcome)
+{
+    struct stage *stage = send->stage;
+    struct metric *seconds = stage->metrics.submit_seconds[outcome->kind];
+    assert(seconds); /* stage.c names all that a POST may come to */
+    metric_observe(
+        seconds,
+        (double)(loop_boot_us(stage->edges->loop) - send->started_us) / 1e6);
+    stage_replied(stage, EFFECT_SUBMIT, reply);
+}
+
 static void on_reply(void *context, const struct reply *reply)
 {
     struct send *send = context;
@@ -112,6 +126,7 @@ static void on_reply(void *context, const struct reply *reply)
     assert(!job || job->task.row.state == SUBMITTING);
     bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
     if (!gate) {
+        measure(send, reply, &outcome);
         judge_pace(stage, &outcome);
     }
     if (reply->replayed && outcome.kind == OUTCOME_ACCEPTED) {
@@ -195,6 +210,7 @@ void submit_begin(struct stage *stage, struct job *job)
     send->ref = job_ref(job);
     send->task = row->id;
     send->submission = row->submission;
+    send->started_us = loop_boot_us(stage->edges->loop);
     list_add_tail(&stage->sends, &send->link);
     gate_pass(stage->gate, job);
 

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-void tally_init(struct tally *tally, struct metrics *m)
+bool tally_init(struct tally *tally, int64_t tenants_max, struct metrics *m)
 {
     assert(m);
     char labels[64];
@@ -35,6 +35,44 @@ void tally_init(struct tally *tally, struct metrics *m)
             m, METRIC_COUNTER, "pixverse_deliveries_differ_total", labels,
             "Completed tasks whose videos aren't what was ordered.");
     }
+    for (int i = 0; i < 2; i++) {
+        tally->settle_seconds[i] = metric_get(
+            m, METRIC_HISTOGRAM_MINUTES, "pixverse_settle_seconds",
+            i ? "end=\"completed\"" : "end=\"failed\"",
+            "From a request's being received to its end's being stored.");
+    }
+    tally->cost = metric_get(
+        m, METRIC_COUNTER, "pixverse_cost_total", NULL,
+        "Cost of settled tasks, as the provider told it (its field cost).");
+    tally->cost_unknown = metric_get(
+        m, METRIC_COUNTER, "pixverse_cost_unknown_total", NULL,
+        "Settled tasks that the provider took, and whose cost nobody told.");
+    return tenants_init(&tally->tenants, (size_t)tenants_max, m);
+}
+
+void tally_done(struct tally *tally)
+{
+    tenants_done(&tally->tenants);
+}
+
+/** A step that settles. */
+static void count_end(struct tally *tally, const struct job *job,
+                      const struct step *step)
+{
+    const struct task_row *row = &step->next.row;
+    const bool completed = row->kind == FAILURE_NONE;
+    const double cost = row->has_cost && row->cost > 0 ? row->cost : 0;
+    metric_add(tally->ended[row->kind], 1);
+    for (int i = 0; i < DELIVERY_DIFFERENCES_LEN; i++) {
+        metric_add(tally->differ[i], step->differs & DELIVERY_BIT(i) ? 1 : 0);
+    }
+    const int64_t took_ms = row->settled_ms - row->received_ms;
+    metric_observe(tally->settle_seconds[completed],
+                   took_ms > 0 ? (double)took_ms / 1e3 : 0);
+    metric_add(tally->cost, cost);
+    metric_add(tally->cost_unknown,
+               !row->has_cost && row->provider_task_id[0] ? 1 : 0);
+    tenants_settled(&tally->tenants, job_tenant(job), completed, cost);
 }
 
 static void log_step(const struct job *job, enum task_state from,
@@ -94,11 +132,7 @@ void tally_step(struct tally *tally, const struct job *job,
         log_step(job, from, outcome, step);
     }
     if (step->settles) {
-        metric_add(tally->ended[step->next.row.kind], 1);
-        for (int i = 0; i < DELIVERY_DIFFERENCES_LEN; i++) {
-            metric_add(tally->differ[i],
-                       step->differs & DELIVERY_BIT(i) ? 1 : 0);
-        }
+        count_end(tally, job, step);
     }
 }
 

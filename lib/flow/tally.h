@@ -4,6 +4,7 @@
 #include "base/metric.h"
 #include "core/delivery.h"
 #include "flow/job.h"
+#include "flow/tenants.h"
 
 /** What is counted and logged of every step. */
 struct tally {
@@ -11,9 +12,17 @@ struct tally {
     struct metric *states[TASK_STATES_LEN];  /* set by whoever counts jobs */
     struct metric *ended[FAILURE_KINDS_LEN]; /* by kind; none: completed */
     struct metric *differ[DELIVERY_DIFFERENCES_LEN];
+    struct metric *settle_seconds[2]; /* of failed ones, of completed ones */
+    struct metric *cost;
+    struct metric *cost_unknown;
+    struct tenants tenants;
 };
 
-void tally_init(struct tally *tally, struct metrics *metrics);
+/** tenants_max: how many tenants have series of their own. false: no memory;
+ * tally_done() is still allowed. */
+MUST_CHECK bool tally_init(struct tally *tally, int64_t tenants_max,
+                           struct metrics *metrics);
+void tally_done(struct tally *tally);
 
 /** Before the step is applied to the job's row. */
 void tally_step(struct tally *tally, const struct job *job,

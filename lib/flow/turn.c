@@ -293,6 +293,11 @@ void turn_want_adopts(struct turns *turns)
     turn_soon(turns);
 }
 
+void turn_worker_gone(struct turns *turns, int64_t moved_ms)
+{
+    turns->claims.gone_since_ms = moved_ms;
+}
+
 void turn_want_expiry(struct turns *turns)
 {
     turns->claims.expiry_wanted = true;

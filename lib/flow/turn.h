@@ -115,6 +115,9 @@ void turn_reread(struct turns *turns, struct job *job);
 
 void turn_want_claims(struct turns *turns);
 void turn_want_adopts(struct turns *turns);
+/** A worker whose last sign of life was then (boot clock; 0: unknown) is gone.
+ */
+void turn_worker_gone(struct turns *turns, int64_t moved_ms);
 void turn_want_expiry(struct turns *turns);
 /** A look at all that waits for another request. */
 void turn_want_chains(struct turns *turns);

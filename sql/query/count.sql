@@ -1,7 +1,8 @@
 -- One worker counts for the fleet; another that does so at this moment is
 -- enough. What waits for a claim, or for another request, is counted up to a million; beyond that statistics do. The
 -- others say themselves what they work on. Orders about tasks that are told are
--- done with. Returns what was last counted.
+-- done with. Returns what was last counted, and when the oldest of what waits for a
+-- claim was received (the first of each priority); 0: nothing waits.
 WITH done AS (
     DELETE FROM cancel o WHERE NOT EXISTS (
         SELECT FROM task t WHERE t.id = o.task)
@@ -26,4 +27,9 @@ WITH done AS (
     WHERE one IN (SELECT one FROM fleet FOR UPDATE SKIP LOCKED)
     RETURNING queued, in_flight, blocked
 )
-SELECT queued, in_flight, blocked FROM counted;
+SELECT queued, in_flight, blocked, coalesce((
+    SELECT min(first.received_ms) FROM generate_series(0, 9) p (priority),
+        LATERAL (SELECT w.received_ms FROM waiting w
+            WHERE w.priority = p.priority AND w.source IS NULL
+            ORDER BY w.id LIMIT 1) first), 0)
+FROM counted;

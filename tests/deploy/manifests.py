@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # tests/run: postgres kafka
-"""deploy/kubernetes and deploy/monitoring: what they set, mount, ask and name exists:
-settings, probes, the image's user, the metrics and labels of a running worker."""
+"""deploy/kubernetes: what it sets, mounts, asks and names exists: settings, probes, the
+image's user."""
 
 import json
 import os
-import re
 from pathlib import Path
 
 import tap
@@ -15,8 +14,6 @@ from world import World, fetch
 
 ROOT = Path(os.environ["TEST_ROOT"])
 KUBERNETES = ROOT / "deploy/kubernetes"
-MONITORING = ROOT / "deploy/monitoring"
-METRIC = re.compile(r"\bpixverse_[a-z_]+\b")
 
 
 def documents():
@@ -87,37 +84,6 @@ def check_kubernetes(worker_paths):
     return found["ScaledObject"][0]["spec"]["triggers"]
 
 
-def expressions():
-    """Every PromQL expression, with the place where it stands."""
-    groups = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
-    rules = [(rule["alert"], rule["expr"], rule) for g in groups for rule in g["rules"]]
-    for name, _, rule in rules:
-        tap.check(rule["labels"]["severity"] in ("critical", "warning")
-                  and rule["annotations"]["description"], f"{name}: it says what to do")
-    panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
-    return [(name, expr) for name, expr, _ in rules] + [
-        (panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
-
-
-def check_monitoring(metrics):
-    asked_for = expressions()
-    names = set(METRIC.findall(metrics))
-    families = set(re.findall(r"^# TYPE (\w+)", metrics, re.M))
-    shown = {re.sub(r"_(bucket|sum|count)$", "", name)
-             for _, expr in asked_for for name in METRIC.findall(expr)}
-    tap.equal(sorted(families - shown), [],
-              "every metric of a worker has a panel or an alert")
-    labels = set(re.findall(r"[{,]([a-z_]+)=", metrics)) | {"le"}
-    for where, expr in asked_for:
-        odd = sorted(set(METRIC.findall(expr)) - names)
-        grouped = ",".join(re.findall(r"\bby \(([a-z_, ]+)\)", expr))
-        asked = {label.strip() for label in grouped.split(",") if label.strip()}
-        asked |= set(re.findall(r"[{,]([a-z_]+)[!=]", expr))
-        odd += sorted(asked - labels)
-        tap.equal(odd, [], f"{where}: a worker has these metrics and labels", expr)
-        tap.equal(expr.count("("), expr.count(")"), f"{where}: its brackets close")
-
-
 def main():
     with World() as world:
         worker = world.workers[0]
@@ -126,12 +92,10 @@ def main():
         world.event("a")
         paths = {p for p in ("/healthz", "/readyz", "/metrics", "/scale")
                  if fetch(worker.admin + p)[0] == 200}
-        metrics = fetch(worker.admin + "/metrics")[1].decode()
         scale = json.loads(fetch(worker.admin + "/scale")[1])
     triggers = check_kubernetes(paths)
     asked = {t["metadata"]["valueLocation"] for t in triggers}
     tap.check(asked <= set(scale), "what scaling asks for is told", asked, scale)
-    check_monitoring(metrics)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ static void out_of_time(void *context)
     fail_msg("the loop did not come to its end; seen: %s", trace);
 }
 
+static void stop_it(void *context)
+{
+    loop_stop(context);
+}
+
 static void stop(void *context)
 {
     (void)context;
@@ -288,7 +293,8 @@ TEST(loop_longest_turn_us__something_blocks__shows_it)
     turn();
     int64_t longest_us = loop_longest_turn_us(loop);
     assert_true(longest_us >= 59000);
-    assert_int_equal(loop_longest_turn_us(loop), 0);
+    /* Two scrapers see the same. */
+    assert_int_equal(loop_longest_turn_us(loop), longest_us);
     loop_timer_free(timer);
 }
 
@@ -313,16 +319,20 @@ TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it)
 
 TEST(loop_longest_turn_us__only_waiting__stays_short)
 {
-    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
     int64_t longest_us = INT64_MAX;
-    /* A busy machine may make one of them long. */
+    /* A busy machine may make one of them long, which its loop remembers. */
     for (int i = 0; i < 10 && longest_us >= 200000; i++) {
+        struct err err;
+        struct loop *fresh = loop_open(&err);
+        assert_non_null(fresh);
+        struct loop_timer *timer = loop_timer_new(fresh, stop_it, fresh);
         loop_timer_set(timer, 300);
-        turn();
-        longest_us = loop_longest_turn_us(loop);
+        loop_run(fresh);
+        longest_us = loop_longest_turn_us(fresh);
+        loop_timer_free(timer);
+        loop_close(fresh);
     }
     assert_true(longest_us < 200000);
-    loop_timer_free(timer);
 }
 
 /* ---- timers ---- */

@@ -190,6 +190,7 @@ TEST(count__rows_wait_and_workers_work__is_told_with_beats)
     assert_true(count.counted);
     assert_int_equal(count.queued, 3);
     assert_int_equal(count.in_flight, 42);
+    assert_true(count.oldest_ms > 0);
     assert_int_equal(count.oldest_xmin, -1);
     struct beat_result result = beat(trial, &(struct beat){.owner = me});
     assert_int_equal(result.queued, 3);

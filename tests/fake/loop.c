@@ -276,7 +276,7 @@ void loop_on_signal(struct loop *loop, int signal, loop_fn *fn, void *context)
     (void)context;
 }
 
-int64_t loop_longest_turn_us(struct loop *loop)
+int64_t loop_longest_turn_us(const struct loop *loop)
 {
     (void)loop;
     return 0;

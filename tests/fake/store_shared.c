@@ -52,9 +52,13 @@ static void run_count(struct call *call)
     tables->in_flight = 0;
     tables->blocked = 0;
     for (size_t i = 0; i < tables->len; i++) {
-        const bool blocked = is_blocked(tables->records[i]);
-        tables->queued += tables->records[i]->waiting && !blocked;
+        const struct record_of *record = tables->records[i];
+        const bool blocked = is_blocked(record);
+        tables->queued += record->waiting && !blocked;
         tables->blocked += blocked;
+        if (record->waiting && !blocked && !result->oldest_ms) {
+            result->oldest_ms = record->request.received_ms;
+        }
     }
     for (size_t i = 0; i < tables->leases_len; i++) {
         const struct lease_of *lease = &tables->leases[i];

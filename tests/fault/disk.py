@@ -156,8 +156,6 @@ def slow(world, disk):
     """Only transfers wait for a slow disk: the loop turns, leases live."""
     name = "slow"
     leases = sorted(world.query("SELECT id FROM lease WHERE NOT dead"))
-    for worker in world.workers:
-        world.metric(worker, "pixverse_loop_longest_turn_seconds")
     disk.order(*((call, SLOW_MS, 0, -1)
                  for call in ("openat", "pwrite", "fdatasync", "fsync", "renameat2")))
     ids = send(world, name, SLOW_BATCH)

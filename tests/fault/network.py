@@ -152,7 +152,6 @@ def cut(world, space, guest, name, ways):
     ids = send(world, name)
     wait_for(lambda: world.pump() or any(i in world.events for i in ids), 60,
              f"{name}: the first ends")
-    world.metric(guest, "pixverse_loop_longest_turn_seconds")
     space.cut(ways, True)
     try:
         world.pump(6)

@@ -335,6 +335,18 @@ TEST_CASE(lease_watch_dead__one_is_declared__is_named_and_not_suspected)
     lease_watch_done(&watch);
 }
 
+TEST_CASE(lease_watch_moved_ms__one_stands_still__is_its_last_move)
+{
+    struct fleet fleet;
+    fleet_start(&fleet);
+    read_on(&fleet, 1000, 5000, true);
+    read_on(&fleet, 5000, 9000, false);
+    assert_int_equal(lease_watch_moved_ms(&fleet.watch, OTHER), 4000);
+    assert_int_equal(lease_watch_moved_ms(&fleet.watch, OWN), 8000);
+    assert_int_equal(lease_watch_moved_ms(&fleet.watch, 77), 0);
+    lease_watch_done(&fleet.watch);
+}
+
 TEST_CASE(lease_may_submit__bump_ages__ends_at_three_quarters)
 {
     assert_false(lease_may_submit(0, LEASE_MS, 10)); /* never bumped */

@@ -47,12 +47,41 @@ TEST_CASE(metric_observe__values__land_in_growing_buckets)
     assert_non_null(strstr(out.bytes, "wait_bucket{a=\"b\",le=\"0.001\"} 1\n"));
     assert_non_null(strstr(out.bytes, "wait_bucket{a=\"b\",le=\"0.25\"} 1\n"));
     assert_non_null(strstr(out.bytes, "wait_bucket{a=\"b\",le=\"0.5\"} 2\n"));
-    assert_non_null(strstr(out.bytes, "wait_bucket{a=\"b\",le=\"3600\"} 2\n"));
+    assert_non_null(strstr(out.bytes, "wait_bucket{a=\"b\",le=\"60\"} 2\n"));
     assert_non_null(strstr(out.bytes, "wait_bucket{a=\"b\",le=\"+Inf\"} 3\n"));
     assert_non_null(strstr(out.bytes, "wait_sum{a=\"b\"} 100000.501\n"));
     assert_non_null(strstr(out.bytes, "wait_count{a=\"b\"} 3\n"));
     buf_done(&out);
     metrics_free(metrics);
+}
+
+TEST_CASE(metric_observe__minutes__have_buckets_up_to_a_day)
+{
+    struct metrics *metrics = metrics_new();
+    struct metric *h =
+        metric_get(metrics, METRIC_HISTOGRAM_MINUTES, "job", NULL, "J.");
+    metric_observe(h, 1);
+    metric_observe(h, 91);
+    metric_observe(h, 86400);
+    struct buf out;
+    buf_init(&out, 0);
+    metrics_write(metrics, &out);
+    assert_non_null(strstr(out.bytes, "# TYPE job histogram\n"));
+    assert_non_null(strstr(out.bytes, "job_bucket{le=\"1\"} 1\n"));
+    assert_non_null(strstr(out.bytes, "job_bucket{le=\"90\"} 1\n"));
+    assert_non_null(strstr(out.bytes, "job_bucket{le=\"120\"} 2\n"));
+    assert_non_null(strstr(out.bytes, "job_bucket{le=\"86400\"} 3\n"));
+    buf_done(&out);
+    metrics_free(metrics);
+}
+
+TEST_CASE(metric_label_add__quotes_and_breaks__are_escaped)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    metric_label_add(&out, "a\"b\\c\nd");
+    assert_string_equal(out.bytes, "a\\\"b\\\\c\\nd");
+    buf_done(&out);
 }
 
 TESTS_RUN(NULL, NULL)

@@ -15,6 +15,8 @@
 #define SIGNALS_MAX 8
 /* deferred calls that defer again, before the loop waits */
 #define DRAIN_ROUNDS 8
+#define LONGEST_NS                                                             \
+    UINT64_C(30000000000) /* how long a turn is remembered, at least */
 
 struct call {
     loop_fn *fn;
@@ -53,7 +55,8 @@ struct loop {
     int64_t boot_ms; /* of this turn, once somebody has asked; 0: not yet */
     uint64_t turn_ended_ns; /* libuv's clock: when the loop last went to wait */
     uint64_t waited_ns;     /* in all, as of then */
-    int64_t longest_us;
+    int64_t longest_us[2];  /* of this half minute, and the one before */
+    int64_t half;           /* which one this is */
     uint32_t randoms[RANDOMS]; /* drawn at once: a call each would be seen */
     size_t randoms_left;
     bool turning; /* within loop_run() */
@@ -103,6 +106,20 @@ int64_t loop_boot_ms(const struct loop *loop)
     return loop->boot_ms;
 }
 
+/** Who asks changes nothing, so that any number may ask. */
+static void look_at_turn(struct loop *loop, int64_t half, int64_t turn_us)
+{
+    if (half != loop->half) {
+        loop->longest_us[1] =
+            half == loop->half + 1 ? loop->longest_us[0] : turn_us;
+        loop->longest_us[0] = 0;
+        loop->half = half;
+    }
+    if (turn_us > loop->longest_us[0]) {
+        loop->longest_us[0] = turn_us;
+    }
+}
+
 static void end_turn(struct loop *loop)
 {
     uint64_t now_ns = uv_hrtime();
@@ -110,19 +127,16 @@ static void end_turn(struct loop *loop)
     int64_t turn_us = ((int64_t)(now_ns - loop->turn_ended_ns) -
                        (int64_t)(waited_ns - loop->waited_ns)) /
                       1000;
-    if (turn_us > loop->longest_us) {
-        loop->longest_us = turn_us;
-    }
+    look_at_turn(loop, (int64_t)(now_ns / LONGEST_NS), turn_us);
     loop->turn_ended_ns = now_ns;
     loop->waited_ns = waited_ns;
     loop->boot_ms = 0;
 }
 
-int64_t loop_longest_turn_us(struct loop *loop)
+int64_t loop_longest_turn_us(const struct loop *loop)
 {
-    int64_t longest_us = loop->longest_us;
-    loop->longest_us = 0;
-    return longest_us;
+    return loop->longest_us[0] > loop->longest_us[1] ? loop->longest_us[0]
+                                                     : loop->longest_us[1];
 }
 
 /* ---- deferred calls and posts ---- */

@@ -296,6 +296,7 @@ static void on_tally(void *context, struct pg_unit *unit)
         out.queued = pg_i64(unit->results[0], 0, 0);
         out.in_flight = pg_i64(unit->results[0], 0, 1);
         out.blocked = pg_i64(unit->results[0], 0, 2);
+        out.oldest_ms = pg_i64(unit->results[0], 0, 3);
     }
     if (out.err.kind == ERR_NONE && tally->xmin) {
         out.oldest_xmin = pg_i64(unit->results[1], 0, 0);

@@ -1,0 +1,70 @@
+#include "flow/survey.h"
+
+#include "core/until.h"
+
+#include <assert.h>
+
+#define UNTOLD_MS 10000 /* that an end may take to be announced */
+
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static void look_at(void *context, struct job *job)
+{
+    struct survey *survey = context;
+    const struct task_row *row = &job->task.row;
+    survey->states[row->state]++;
+    survey->held += job->hold == HOLD_ACCOUNT;
+    survey->parked += job->phase == JOB_PARKED;
+    survey->suspects += row->takeovers > SUSPECT_TAKEOVERS;
+    if (row->state == SUBMITTING && row->doubt) {
+        survey->doubts++;
+        survey->doubt_since_ms =
+            earlier(survey->doubt_since_ms, row->first_sent_ms);
+    }
+    if (row->state == READY && row->result) {
+        survey->expires_ms = earlier(survey->expires_ms, task_expires_ms(row));
+    }
+    if (row->state == SUCCEEDED || row->state == FAILED) {
+        survey->unannounced++;
+        survey->untold += row->settled_ms < survey->now_ms - UNTOLD_MS;
+        survey->settled_ms = earlier(survey->settled_ms, row->settled_ms);
+    }
+}
+
+void survey_tasks(struct engine *engine, struct survey *survey)
+{
+    *survey = (struct survey){
+        .now_ms = engine_now_ms(engine),
+        .doubt_since_ms = INT64_MAX,
+        .settled_ms = INT64_MAX,
+        .expires_ms = INT64_MAX,
+    };
+    jobs_each(&engine->jobs, look_at, survey);
+}
+
+struct lasting lasting_of(const struct engine *engine, const char *word)
+{
+    struct lasting all = {.since_ms = INT64_MAX, .next_ms = INT64_MAX};
+    const struct list *head = &engine->reasons.troubled;
+    int64_t now_ms = engine_now_ms(engine);
+    for (const struct list *at = head->next; at != head; at = at->next) {
+        const struct reason *reason =
+            &LIST_OWNER(at, struct trouble, link)->reason;
+        if (reason->word != word ||
+            now_ms - reason->since_ms < REASON_AFTER_MS) {
+            continue;
+        }
+        all.tasks++;
+        all.tries = reason->tries > all.tries ? reason->tries : all.tries;
+        all.next_ms =
+            reason->next_ms < all.next_ms ? reason->next_ms : all.next_ms;
+        if (reason->since_ms < all.since_ms) {
+            all.since_ms = reason->since_ms;
+            all.answer = reason->answer;
+        }
+    }
+    return all;
+}

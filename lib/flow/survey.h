@@ -1,0 +1,35 @@
+#ifndef FLOW_SURVEY_H
+#define FLOW_SURVEY_H
+
+#include "flow/engine.h"
+
+/** This worker's tasks at one moment, for whoever asks (status, scrape). */
+struct survey {
+    int64_t now_ms;
+    size_t states[TASK_STATES_LEN];
+    size_t doubts;          /* SUBMITTING, an earlier send unanswered */
+    int64_t doubt_since_ms; /* the first send of the oldest; INT64_MAX: none */
+    size_t unannounced;     /* settled, and the events topic has not taken it */
+    int64_t settled_ms;     /* the oldest of these; INT64_MAX: none */
+    size_t untold;          /* of these, for longer than it should take */
+    int64_t expires_ms;     /* the first of READY; INT64_MAX: none */
+    size_t held;            /* for a worker with another key or base URL */
+    size_t parked; /* without a request, or refused by the store: left alone */
+    size_t suspects; /* their workers died, again and again: tried rarely */
+};
+
+void survey_tasks(struct engine *engine, struct survey *survey);
+
+/** Single tasks that have waited for long, by what came of their last try. */
+struct lasting {
+    size_t tasks;
+    int32_t tries;      /* the most */
+    int64_t since_ms;   /* the first */
+    int64_t next_ms;    /* the next */
+    const char *answer; /* of the first */
+};
+
+/** word: one of reason_word(), by its address. */
+struct lasting lasting_of(const struct engine *engine, const char *word);
+
+#endif

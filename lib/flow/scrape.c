@@ -103,10 +103,10 @@ static void tell_process(struct metrics *m)
           "1; the labels say which program this is.", 1);
 }
 
-void scrape(const struct status *s, struct buf *out)
+void scrape(struct engine *engine, const struct consumer *consumer, bool ready,
+            struct buf *out)
 {
-    assert(s->engine && out);
-    struct engine *engine = s->engine;
+    assert(engine && out);
     struct metrics *m = engine->edges.metrics;
     tell_tasks(engine, m);
     tell_waits(engine, m);
@@ -116,9 +116,9 @@ void scrape(const struct status *s, struct buf *out)
     gauge(m, "pixverse_ready", NULL,
           "1 while /readyz says 200: PostgreSQL and Kafka answer, and the "
           "worker is not draining.",
-          status_is_ready(s));
-    if (s->intake->consumer) {
-        const int64_t lag = consumer_lag(s->intake->consumer);
+          ready);
+    if (consumer) {
+        const int64_t lag = consumer_lag(consumer);
         gauge(m, "pixverse_kafka_lag_messages", NULL,
               "Messages not yet read; NaN: unknown.",
               lag >= 0 ? (double)lag : NAN);

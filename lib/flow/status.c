@@ -11,7 +11,7 @@ static void missing(struct buf *out, const char *what, const char *why)
     buf_printf(out, "not ready: %s%s%s\n", what, why[0] ? ": " : "", why);
 }
 
-bool status_is_ready(const struct status *s)
+static bool is_ready(const struct status *s)
 {
     return !s->draining && !s->schema_misfit && s->store_up && s->consumer_up &&
            s->producer_up;
@@ -34,7 +34,7 @@ static bool list_missing(const struct status *s, struct buf *out)
     if (!s->producer_up) {
         missing(out, "no Kafka for events", s->producer_why);
     }
-    assert(status_is_ready(s) == (out->len == before));
+    assert(is_ready(s) == (out->len == before));
     return out->len > before;
 }
 
@@ -176,7 +176,7 @@ static void answer_metrics(const struct status *s, struct admin_answer *answer)
 {
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
     answer->status = 200;
-    scrape(s, answer->body);
+    scrape(s->engine, s->intake->consumer, is_ready(s), answer->body);
 }
 
 static const char *phase_name(const struct job *job)

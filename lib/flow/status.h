@@ -22,9 +22,6 @@ struct status {
     char producer_why[300];
 };
 
-/** Whether nothing is missing that a worker can't work without. */
-bool status_is_ready(const struct status *status);
-
 /** An admin_fn; context is the status. */
 void status_answer(void *status, struct str path, struct admin_answer *answer);
 

@@ -30,6 +30,7 @@ WITH done AS (
 SELECT queued, in_flight, blocked, coalesce((
     SELECT min(first.received_ms) FROM generate_series(0, 9) p (priority),
         LATERAL (SELECT w.received_ms FROM waiting w
-            WHERE w.priority = p.priority AND w.source IS NULL
-            ORDER BY w.id LIMIT 1) first), 0)
+            WHERE (w.priority, w.id) > (p.priority, 0)
+                AND w.priority <= p.priority AND w.source IS NULL
+            ORDER BY w.priority, w.id LIMIT 1) first), 0)
 FROM counted;

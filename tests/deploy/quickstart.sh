@@ -70,6 +70,22 @@ tap_check "it shows five events again" five_events embedded
 tap_check "the worker runs on" runs run/worker
 tap_check "the environment that it names is there" \
     bash -c ". $trial/env && pixverse-ctl list"
+readme() { # FIRST WORDS: the command of README that begins with them
+    grep -m 1 "^$1" README.md
+}
+with_env() { # COMMAND
+    bash -c ". $trial/env && $1"
+}
+# The first with an order of that name; the second also for today, when its end is there.
+tap_check "an order of tenant B is made, as README says" with_env \
+    "pixverse-ctl submit --prompt fox --id order-7 --tenant B --wait"
+tap_check "why isn't order-7 done: README's command answers" bash -c \
+    ". $trial/env && $(readme 'pixverse-ctl explain') | grep -q completed"
+tap_check "what did tenant B cost yesterday: README's command is taken" \
+    with_env "$(readme 'pixverse-ctl stats')"
+today=$(readme 'pixverse-ctl stats' | sed 's/-d yesterday //g')
+tap_check "what did tenant B cost today: it names B, and what it cost" bash -c \
+    ". $trial/env && $today --json | grep -E '\"tenant\": ?\"B\"' | grep -qE '\"cost\": ?[0-9.]*[1-9]'"
 tap_check "it refuses to run over a trial that is kept" \
     bash -c '! deploy/quickstart'
 tap_check "--stop ends it" deploy/quickstart --stop

@@ -80,7 +80,7 @@ with_env() { # COMMAND
 tap_check "an order of tenant B is made, as README says" with_env \
     "pixverse-ctl submit --prompt fox --id order-7 --tenant B --wait"
 tap_check "why isn't order-7 done: README's command answers" bash -c \
-    ". $trial/env && $(readme 'pixverse-ctl explain') | grep -q completed"
+    ". $trial/env && $(readme 'pixverse-ctl explain') | grep -q '^order-7: '"
 tap_check "what did tenant B cost yesterday: README's command is taken" \
     with_env "$(readme 'pixverse-ctl stats')"
 today=$(readme 'pixverse-ctl stats' | sed 's/-d yesterday //g')

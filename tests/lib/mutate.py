@@ -123,11 +123,11 @@ def restore(mutant):
 
 
 def by_one_test(mutants, caught):
-    """Tries each that a test caught before; those that are left."""
-    hints = sorted({caught.of(one) for one in mutants if caught.of(one)})
+    """Tries each that a test caught before; those that are left. A test that does not
+    pass by itself says nothing: its program, whole, has to."""
+    hints = {caught.of(one) for one in mutants if caught.of(one)}
     sound = {hint for hint in hints if fails(*hint) is None}
-    tap.check(sound == set(hints), f"unchanged, {len(hints)} tests pass",
-              *sorted(set(hints) - sound))
+    tap.note(f"{len(sound)} of {len(hints)} tests that caught a mutant pass unchanged")
     left = []
     for mutant in mutants:
         hint = caught.of(mutant)

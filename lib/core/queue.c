@@ -3,17 +3,31 @@
 #include <assert.h>
 #include <string.h>
 
-void queue_ask(struct queue *queue, int64_t boot_ms, int64_t *after)
+bool queue_look(struct queue *queue, int64_t boot_ms, int64_t *after)
 {
-    assert(!queue->whole);
-    queue->whole = !queue->known || boot_ms - queue->whole_ms >= QUEUE_WHOLE_MS;
-    if (queue->whole) {
+    const bool whole =
+        !queue->known || boot_ms - queue->whole_ms >= QUEUE_WHOLE_MS;
+    if (whole) {
         queue->known = true;
         queue->whole_ms = boot_ms;
         memset(after, 0, sizeof queue->after);
     } else {
         memcpy(after, queue->after, sizeof queue->after);
     }
+    return whole;
+}
+
+void queue_ask(struct queue *queue, int64_t boot_ms, int64_t *after)
+{
+    assert(!queue->whole);
+    queue->whole = queue_look(queue, boot_ms, after);
+}
+
+int64_t queue_none(struct queue *queue, int64_t boot_ms)
+{
+    const int64_t wait_ms = queue->whole_ms + QUEUE_EMPTY_MS - boot_ms;
+    queue->known = queue->known && wait_ms > 0; /* the next is from the start */
+    return wait_ms > 0 ? wait_ms : 0;
 }
 
 /** The lowest priority that it took from; PRIORITIES: none. */

@@ -45,6 +45,16 @@ int64_t queue_came(struct queue *queue, int64_t boot_ms, const int64_t *taken,
 /** Older rows than it has taken wait now: the next claim is from the start. */
 void queue_again(struct queue *queue);
 
+/**
+ * Whether anything waits is asked without a claim, from where one would begin.
+ * Returns whether that is the start: then, if anything does or nobody knows,
+ * the next claim is from there, too (queue_again()).
+ */
+bool queue_look(struct queue *queue, int64_t boot_ms, int64_t *after);
+
+/** Nothing waits behind the keys. Returns as queue_came(). */
+int64_t queue_none(struct queue *queue, int64_t boot_ms);
+
 /** It came to nothing, or nobody knows what it took. */
 void queue_lost(struct queue *queue);
 

@@ -161,7 +161,9 @@ struct turn {
     int64_t resend_after_ms;
     const char *account; /* written into claimed rows; scope of holds */
     const char *bucket;  /* scope of the hold `storage` */
-    int generations_max; /* 0: no limit */
+    /** The fleet's GENERATIONS_MAX is set: what is taken over brings its place
+     * along. */
+    bool guarded;
     /** Waiting rows whose deadline is over or that are cancelled, holds or not:
      * they become ours, in QUEUED still, so that the engine settles them. A
      * claim leaves them alone. */
@@ -239,8 +241,6 @@ struct turn_result {
     const struct facts_row *claimed_facts; /* beside each */
     size_t claimed_len;
     int64_t claimed_last[PRIORITIES]; /* the last id of each; 0: none */
-    bool generations_full;
-    bool generations_busy; /* another claim counted them: ask again soon */
     /* fence and owner are new, state as it was */
     const struct task_read *adopted;
     size_t adopted_len;
@@ -264,6 +264,28 @@ typedef void turn_fn(void *context, const struct turn_result *result);
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context);
 
+/** More places under the fleet's limit (core/allot.h), in a unit of its own. */
+struct places {
+    int64_t owner;
+    int more; /* as many as that */
+    int most; /* of the fleet, those of the dead included */
+    /** As in a turn: where nothing waits behind those, none are taken. */
+    const int64_t *claim_after;
+};
+
+struct places_result {
+    struct err err; /* other than ERR_NONE: nothing below holds */
+    int64_t owner;
+    bool busy;  /* another takes some at this moment: ask again soon */
+    bool waits; /* rows that could be claimed, but for holds and times */
+    int got;
+};
+
+typedef void places_fn(void *context, const struct places_result *result);
+
+void store_places(struct store *store, const struct places *places,
+                  places_fn *on_result, void *context);
+
 /* ---- leases and what the fleet shares ---- */
 
 struct hold_row {
@@ -277,6 +299,7 @@ struct hold_row {
 struct beat {
     int64_t owner;
     size_t tasks;            /* that we work on */
+    int places_back;         /* of ours under the fleet's limit: given back */
     int64_t resend_after_ms; /* as in a turn: those that wait are a hold */
     /** Leases to read; none: all. Ordered by id when they come. */
     const int64_t *leases;
@@ -286,6 +309,7 @@ struct beat {
 struct beat_result {
     struct err err;
     bool lease_dead; /* ours: drop every job */
+    int places;      /* under the fleet's limit that are ours now */
     const struct lease_row *leases;
     size_t leases_len;
     const struct hold_row *holds;

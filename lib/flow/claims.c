@@ -16,10 +16,12 @@ static void claim_again(void *context)
     ties_ask_soon(claims->ties);
 }
 
-bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max)
+bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max,
+                 int generations_max)
 {
-    assert(tasks_max > 0);
-    *claims = (struct claims){.ties = ties, .tasks_max = tasks_max};
+    assert(tasks_max > 0 && generations_max >= 0);
+    *claims = (struct claims){
+        .ties = ties, .tasks_max = tasks_max, .allot.most = generations_max};
     claims->timer = loop_timer_new(ties->clock->loop, claim_again, claims);
     claims->taken =
         metric_get(ties->metrics, METRIC_COUNTER, "pixverse_taken_over_total",
@@ -48,11 +50,20 @@ void claims_reset(struct claims *claims)
     claims->chains = (struct chains){0};
     claims->queue = (struct queue){0};
     claims->lost_ms = 0;
+    claims->owner = 0;
+    allot_reset(&claims->allot);
 }
 
 /* ---- asking ---- */
 
-static int room_for_claims(const struct claims *claims)
+/** Places that are taken, or will be by what is under way. */
+static int places_used(const struct claims *claims)
+{
+    return (int)claims->ties->jobs->counting + claims->asked;
+}
+
+/** By all but the fleet's limit. */
+static int room_of_ours(const struct claims *claims)
 {
     const struct ties *ties = claims->ties;
     assert(ties->jobs->used <= ties->jobs->slots_max);
@@ -64,6 +75,13 @@ static int room_for_claims(const struct claims *claims)
     int left = claims->tasks_max - (int)ties->jobs->used;
     room = room < left ? room : left;
     return room > 0 ? room : 0;
+}
+
+static int room_for_claims(const struct claims *claims)
+{
+    const int ours = room_of_ours(claims);
+    const int places = allot_room(&claims->allot, places_used(claims));
+    return ours < places ? ours : places;
 }
 
 static bool may_take(const struct claims *claims)
@@ -114,6 +132,7 @@ void claims_gather(struct claims *claims, struct turn *turn,
                    struct arena *arena)
 {
     assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
+    turn->guarded = claims->allot.most > 0;
     turn->claims_max = room_for_claims(claims);
     turn->resend_after_ms =
         keys_resend_after_ms(claims->ties->keys, turn->now_ms);
@@ -135,7 +154,9 @@ void claims_sent(struct claims *claims, struct turn *turn)
                   turn->claim_after);
     }
     claims->asked = turn->claims_max;
-    claims->limited = turn->generations_max > 0;
+    if (claims->allot.most > 0 && turn->adopts_max > 0) {
+        allot_adopting(&claims->allot);
+    }
     claims->asked_adopts = turn->adopts_max;
     claims->asked_expires = turn->expires_max;
     /* Counted before they are there: no replay may take their slots. */
@@ -144,26 +165,110 @@ void claims_sent(struct claims *claims, struct turn *turn)
     claims->expiry_wanted = claims->expiry_wanted && turn->expires_max == 0;
 }
 
-/* ---- answers ---- */
-
-/** When it goes on, where nothing calls for it. */
-static void claim_on(struct claims *claims, const struct turn_result *result)
+/** When it goes on, where nothing calls for it; -1: not at all. */
+static void claim_after(struct claims *claims, int64_t wait_ms)
 {
-    const struct ties *ties = claims->ties;
-    if (result->generations_busy) {
-        queue_lost(&claims->queue);
-        loop_timer_set(claims->timer,
-                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
-        return;
-    }
-    /* The fleet's limit may have ended it, not the end of the queue. */
-    const bool full = claims->more || claims->limited;
-    const int64_t wait_ms = queue_came(
-        &claims->queue, clock_boot_ms(ties->clock), result->claimed_last, full);
     if (wait_ms >= 0) {
         loop_timer_set(claims->timer, wait_ms);
     }
 }
+
+/* ---- places under the fleet's limit ---- */
+
+static void on_places(void *context, const struct places_result *result)
+{
+    struct claims *claims = context;
+    const struct ties *ties = claims->ties;
+    if (result->owner != claims->owner) {
+        return; /* of a lease that we have lost */
+    }
+    CRASHPOINT_IF(result->got > 0, "places_after");
+    if (claims->asked_whole &&
+        (result->waits || result->busy || result->err.kind != ERR_NONE)) {
+        queue_again(&claims->queue);
+    }
+    if (result->err.kind != ERR_NONE) {
+        allot_lost(&claims->allot);
+        loop_timer_set(claims->timer, ALLOT_EVERY_MS);
+        return;
+    }
+    if (result->busy) {
+        allot_busy(&claims->allot);
+        loop_timer_set(claims->timer,
+                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+        return;
+    }
+    const bool none_waits = !result->waits;
+    allot_got(&claims->allot, result->got, none_waits);
+    if (none_waits && !claims->asked_whole) {
+        claim_after(claims,
+                    queue_none(&claims->queue, clock_boot_ms(ties->clock)));
+    }
+    ties->hooks->on_generations(ties->context,
+                                result->waits && result->got == 0);
+    claims->wanted = claims->wanted && !none_waits;
+    if (claims->wanted && result->got == 0) {
+        loop_timer_set(claims->timer, ALLOT_EVERY_MS);
+    }
+    ties_ask_soon(ties);
+}
+
+void claims_ask_places(struct claims *claims, int64_t owner)
+{
+    assert(owner > 0);
+    const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
+    const int more = allot_more(&claims->allot, places_used(claims),
+                                room_of_ours(claims), boot_ms);
+    claims->owner = owner;
+    if (more == 0) {
+        return;
+    }
+    int64_t after[PRIORITIES];
+    const struct places ask = {
+        .owner = owner,
+        .more = more,
+        .most = claims->allot.most,
+        .claim_after = after,
+    };
+    claims->asked_whole = queue_look(&claims->queue, boot_ms, after);
+    allot_asked(&claims->allot, boot_ms);
+    CRASHPOINT("places_before");
+    store_places(claims->ties->store, &ask, on_places, claims);
+    CRASHPOINT("places_sent");
+}
+
+static void free_old_place(void *context, struct job *job)
+{
+    const struct claims *claims = context;
+    if (job->counts &&
+        !allot_is_recent(&job->task.row, clock_now_ms(claims->ties->clock))) {
+        jobs_free_place(claims->ties->jobs, job);
+    }
+}
+
+/** What may be ours though we don't know it keeps its place. */
+static bool is_sure(const struct claims *claims, bool sure)
+{
+    return sure && !claims->lost_ms && claims->ties->clock->known;
+}
+
+int claims_give_places(struct claims *claims, bool sure)
+{
+    if (claims->allot.most == 0 || !is_sure(claims, sure)) {
+        return 0;
+    }
+    jobs_each(claims->ties->jobs, free_old_place, claims);
+    return allot_give(&claims->allot, places_used(claims));
+}
+
+void claims_told_places(struct claims *claims, bool sure, int places)
+{
+    if (is_sure(claims, sure)) {
+        allot_told(&claims->allot, places);
+    }
+}
+
+/* ---- answers ---- */
 
 static void claimed_came(struct claims *claims,
                          const struct turn_result *result, int64_t now_ms)
@@ -179,13 +284,30 @@ static void claimed_came(struct claims *claims,
             claims->lost_ms = now_ms;
         }
     }
-    if (asked && !result->generations_busy) {
-        ties->hooks->on_generations(ties->context, result->generations_full);
-    }
     if (asked) {
+        ties->hooks->on_generations(ties->context, false);
+        allot_claimed(&claims->allot, (int)result->claimed_len);
         claims->more = (int)result->claimed_len == asked;
         claims->wanted = claims->wanted || claims->more;
-        claim_on(claims, result);
+        claim_after(claims,
+                    queue_came(&claims->queue, clock_boot_ms(ties->clock),
+                               result->claimed_last, claims->more));
+    }
+}
+
+/** Rows bring their places along; one for which there was no memory comes to
+ * light later, as its place does. */
+static void places_came(struct claims *claims, const struct turn_result *result,
+                        int64_t now_ms)
+{
+    int places = 0;
+    for (size_t i = 0; i < result->adopted_len; i++) {
+        const struct task_row *row = &result->adopted[i].row;
+        places += allot_counts(row, now_ms) &&
+                  jobs_find(claims->ties->jobs, row->id) != NULL;
+    }
+    if (claims->allot.most > 0 && claims->asked_adopts > 0) {
+        allot_adopted(&claims->allot, places);
     }
 }
 
@@ -256,6 +378,7 @@ void claims_came(struct claims *claims, const struct turn_result *result,
     if (ours) {
         claimed_came(claims, result, now_ms);
         taken_came(claims, result);
+        places_came(claims, result, now_ms);
     }
     unblocked_came(claims, &result->unblocked);
     claims->asked = claims->asked_adopts = claims->asked_expires = 0;
@@ -270,6 +393,9 @@ void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
     claims->wanted = true;
     queue_lost(&claims->queue);
     chains_lost(&claims->chains);
+    if (ours && claims->allot.most > 0 && claims->asked_adopts > 0) {
+        allot_adopted(&claims->allot, 0);
+    }
     if (claims->asked_adopts > 0) {
         claims->pass = (struct pass){.wanted = true};
     }

@@ -1,6 +1,7 @@
 #ifndef FLOW_CLAIMS_H
 #define FLOW_CLAIMS_H
 
+#include "core/allot.h"
 #include "core/commits.h"
 #include "core/queue.h"
 #include "flow/chains.h"
@@ -9,7 +10,8 @@
 
 /**
  * Rows to make ours, as a part of a turn: claims of waiting ones, takeovers of
- * what is nobody's, and what settles without a submission.
+ * what is nobody's, and what settles without a submission. Places under the
+ * fleet's limit are asked for beside it.
  */
 struct claims {
     const struct ties *ties;
@@ -20,11 +22,13 @@ struct claims {
     struct queue queue;       /* where the next one begins */
     struct pass pass;         /* takes over what is nobody's */
     struct chains chains;     /* what waits for another request */
+    struct allot allot;       /* places under GENERATIONS_MAX */
+    int64_t owner;            /* the lease that asks for them */
+    bool asked_whole;         /* whether anything waits, from the start */
     struct loop_timer *timer; /* claims again by itself */
     int64_t last_ms;          /* now of the last claim; each has its own */
     int64_t lost_ms;          /* of one of whose rows no job knows; 0: none */
     int asked;                /* under way, of each kind */
-    bool limited;             /* by the fleet's GENERATIONS_MAX, too */
     int asked_adopts;
     int asked_expires;
     int64_t
@@ -36,7 +40,7 @@ struct claims {
 
 /** false: no memory; claims_done() is still allowed. */
 MUST_CHECK bool claims_init(struct claims *claims, const struct ties *ties,
-                            int tasks_max);
+                            int tasks_max, int generations_max);
 void claims_done(struct claims *claims);
 
 /** A lease is ours, and whatever waits may be. */
@@ -48,6 +52,20 @@ void claims_reset(struct claims *claims);
 void claims_want(const struct claims *claims, struct commits_wanted *wanted);
 /** Whether a slot that comes back is claimed for at once. */
 bool claims_want_slots(const struct claims *claims);
+
+/** Asks the store for more places, if some are wanted; owner: our lease. */
+void claims_ask_places(struct claims *claims, int64_t owner);
+
+/**
+ * A bump goes out.
+ *
+ * @param sure  We know all that is ours.
+ * @return      Places that go back with it.
+ */
+int claims_give_places(struct claims *claims, bool sure);
+
+/** It has come; places: what the store has as ours. */
+void claims_told_places(struct claims *claims, bool sure, int places);
 
 void claims_gather(struct claims *claims, struct turn *turn,
                    struct arena *arena);

@@ -325,7 +325,9 @@ static struct job *take(struct engine *engine, const struct task_read *read)
         return NULL;
     }
     struct job *job = take_in(&engine->jobs, read);
-    if (!job) {
+    if (job) {
+        jobs_stored(&engine->jobs, job, clock_now_ms(&engine->clock));
+    } else {
         turn_short_of_memory(&engine->turns);
     }
     return job;
@@ -403,6 +405,7 @@ static void on_saved(void *context, struct job *job)
     assert(job->phase == JOB_SAVING);
     job->in_flush = false;
     job->unsure = false;
+    jobs_stored(&engine->jobs, job, clock_now_ms(&engine->clock));
     give_back_slot(engine, job);
     enum task_state state = job->task.row.state;
     if (state == CLOSED || (state == QUEUED && !job->task.row.owner)) {
@@ -490,6 +493,7 @@ static void on_row(void *context, struct job *job, const struct task_row *row)
         turn_short_of_memory(&engine->turns);
         return;
     }
+    jobs_stored(&engine->jobs, job, clock_now_ms(&engine->clock));
     job->send_next = false; /* an intent that was not taken is none */
     gate_give_back(&engine->account.gate, job);
     own->doubt = own->doubt || own->state == SUBMITTING;

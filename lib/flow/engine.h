@@ -49,7 +49,7 @@ void engine_done(struct engine *engine);
 void engine_hold(struct engine *engine, enum hold_reason reason,
                  struct str message);
 
-/** Whether a claim or a count found GENERATIONS_MAX reached. */
+/** Whether GENERATIONS_MAX is reached, while something waits. */
 void engine_generations(struct engine *engine, bool full);
 
 /** PostgreSQL's clock. */

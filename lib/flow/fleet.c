@@ -277,6 +277,7 @@ static void on_beat(void *context, const struct beat_result *result)
                          "forget an intent, and its video be paid twice");
     }
     CRASHPOINT("beat_after");
+    turn_bumped(&engine->turns, result->places);
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
     keys_told(&engine->account.keys, result->keys_answer,
               result->key_retention_ms);
@@ -317,6 +318,7 @@ static void beat(void *context)
     const struct beat ask = {
         .owner = fleet->engine->turns.owner,
         .tasks = fleet->engine->jobs.used,
+        .places_back = turn_bumps(&fleet->engine->turns),
         .resend_after_ms = keys_resend_after_ms(&fleet->engine->account.keys,
                                                 engine_now_ms(fleet->engine)),
         .leases = picks,

@@ -1,5 +1,6 @@
 #include "flow/job.h"
 
+#include "core/allot.h"
 #include "edge/store.h"
 
 #include <assert.h>
@@ -163,10 +164,18 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     return job;
 }
 
+void jobs_free_place(struct jobs *jobs, struct job *job)
+{
+    assert(jobs->counting >= job->counts);
+    jobs->counting -= job->counts;
+    job->counts = false;
+}
+
 void jobs_remove(struct jobs *jobs, struct job *job)
 {
     assert(job->phase != JOB_FREE && job->due.place == 0);
     assert(!job->trouble);
+    jobs_free_place(jobs, job);
     table_remove(jobs, job->task.row.id);
     job_effect_done(job);
     task_row_done(&job->task.row);
@@ -177,6 +186,15 @@ void jobs_remove(struct jobs *jobs, struct job *job)
     job->generation++;
     list_add_tail(&jobs->free, &job->link);
     jobs->used--;
+}
+
+void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms)
+{
+    assert(job->phase != JOB_FREE && jobs->counting >= job->counts);
+    const bool counts = allot_counts(&job->task.row, now_ms);
+    jobs->counting += counts;
+    jobs->counting -= job->counts;
+    job->counts = counts;
 }
 
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id)

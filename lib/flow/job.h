@@ -72,6 +72,7 @@ struct job {
     bool rides;     /* JOB_SAVING: nothing waits for it, and it may be lost */
     bool send_next; /* SUBMITTING: the intent is stored, the send is owed */
     bool seen;      /* during a resync: the store knows it as ours */
+    bool counts;    /* its stored row takes a place (core/allot.h) */
     struct trouble *trouble; /* flow/reason.h; null: all goes well */
     int64_t then_ms;         /* JOB_SAVING: when the next effect is due */
 };
@@ -86,6 +87,7 @@ struct jobs {
     struct job **pages; /* JOBS_PAGE jobs each; they never move */
     size_t pages_len;
     size_t used;
+    size_t counting; /* those whose stored rows take a place */
     size_t slots_max;
     struct list free;
     uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
@@ -100,6 +102,12 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id);
 
 /** Gives the slot back, with all that hangs off it. */
 void jobs_remove(struct jobs *jobs, struct job *job);
+
+/** The job's row as it is now is stored: does it take a place? */
+void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms);
+
+/** It takes none any more, whatever is stored. */
+void jobs_free_place(struct jobs *jobs, struct job *job);
 
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id);
 struct job *jobs_get(const struct jobs *jobs, struct job_ref ref);

@@ -33,7 +33,7 @@ struct turn_hooks {
                        const struct facts_row *facts);
     /** A row that became ours otherwise. */
     void (*on_taken)(void *context, const struct task_read *read);
-    /** Whether a claim found GENERATIONS_MAX reached. */
+    /** Whether GENERATIONS_MAX is reached, while something waits. */
     void (*on_generations)(void *context, bool full);
     /** All that is ours, after answers were lost: ends in mine_came(). */
     void (*on_mine)(void *context, const struct turn_result *result);

@@ -98,7 +98,6 @@ static bool compose(struct turns *turns, struct turn *turn, bool commits)
         .now_ms = clock_now_ms(turns->ties.clock),
         .account = turns->options.account,
         .bucket = turns->options.bucket,
-        .generations_max = turns->options.generations_max,
         .chain_wait_ms = turns->options.chain_wait_ms,
         .mine = turns->resync,
     };
@@ -133,6 +132,9 @@ static int64_t ask_rows(struct turns *turns)
     if (!store_is_up(turns->ties.store) || !turns->owner) {
         tell_idle(turns);
         return 0;
+    }
+    if (!turns->resync) {
+        claims_ask_places(&turns->claims, turns->owner);
     }
     const int64_t wait_ms = rows_wait_ms(turns);
     struct flight *flight = &turns->flight;
@@ -242,7 +244,9 @@ bool turn_init(struct turns *turns, const struct turn_options *options,
     metrics_init(turns, ties->metrics);
     bool fine = reads_init(&turns->reads, ties);
     fine = saves_init(&turns->saves, ties, &turns->reads) && fine;
-    fine = claims_init(&turns->claims, ties, options->tasks_max) && fine;
+    fine = claims_init(&turns->claims, ties, options->tasks_max,
+                       options->generations_max) &&
+           fine;
     return fine && turns->memory_timer && turns->pause_timer &&
            turns->ride_timer;
 }
@@ -327,7 +331,23 @@ void turn_want_intake(struct turns *turns)
     turn_soon(turns);
 }
 
+static bool is_sure(const struct turns *turns)
+{
+    return !turns->resync && !turns->resync_later;
+}
+
+int turn_bumps(struct turns *turns)
+{
+    assert(turns->owner);
+    return claims_give_places(&turns->claims, is_sure(turns));
+}
+
 /* ---- what is told ---- */
+
+void turn_bumped(struct turns *turns, int places)
+{
+    claims_told_places(&turns->claims, is_sure(turns), places);
+}
 
 void turn_joined(struct turns *turns, int64_t owner)
 {

@@ -128,7 +128,14 @@ void turn_take_in(struct turns *turns, const struct turn_intake *intake,
                   void *context);
 void turn_want_intake(struct turns *turns);
 
+/** A bump is about to be sent: how many places under the fleet's limit go back
+ * with it. */
+int turn_bumps(struct turns *turns);
+
 /* ---- what is told ---- */
+
+/** The bump went through; places: what the store has as ours. */
+void turn_bumped(struct turns *turns, int places);
 
 /** A lease is ours; or it is dead, and every row another's. */
 void turn_joined(struct turns *turns, int64_t owner);

@@ -10,7 +10,7 @@
 void why_shared(struct reasons *reasons, const struct gate *gate,
                 enum shared_reason reason, const struct outcome *outcome);
 
-/** Whether a claim found GENERATIONS_MAX, which is `most`, reached. */
+/** Whether GENERATIONS_MAX, which is `most`, is reached. */
 void why_generations(struct reasons *reasons, const struct clock *clock,
                      int most, bool full);
 

@@ -3,6 +3,8 @@
 -- over the table goes on: after that id. What only a later program can read is
 -- left alone. The first row tells, even if none was taken, how many were seen
 -- and the last of them: fewer taken than seen means that others have them locked.
+-- $5 the fleet has a limit: a row that takes a place under it (core/allot.h) brings
+-- it along, from its owner's lease or from nowhere.
 WITH seen AS MATERIALIZED (
     SELECT t.id
     FROM task t
@@ -11,7 +13,7 @@ WITH seen AS MATERIALIZED (
     ORDER BY t.id
     LIMIT $3::integer
 ), pick AS MATERIALIZED (
-    SELECT t.id, t.owner > 0 AS orphan -- of a worker that is gone
+    SELECT t.id, t.owner AS was -- above 0: of a worker that is gone
     FROM seen JOIN task t ON t.id = seen.id
     WHERE :orphan
     FOR UPDATE OF t SKIP LOCKED
@@ -27,17 +29,39 @@ WITH seen AS MATERIALIZED (
             ELSE u.takeovers_since_ms END
     FROM pick
     WHERE u.id = pick.id
-    RETURNING u.*, pick.orphan
+    RETURNING u.*, pick.was
 ), kept AS (
     -- What is told by another owner: the fence of what is stored goes with it.
     UPDATE closed c SET fence = t.fence
     FROM t
     WHERE c.id = t.id AND :bare
+), brought AS MATERIALIZED (
+    SELECT was, count(*)::integer AS n FROM t
+    WHERE $5::boolean AND state IN (:SUBMITTING, :RUNNING)
+        AND last_sent_ms > $2::bigint - 600000
+    GROUP BY was
+), moves AS MATERIALIZED (
+    -- Our own row last: nobody waits for it who has another's.
+    SELECT l.id, m.n
+    FROM (
+        SELECT was AS id, -n AS n FROM brought
+        UNION ALL
+        SELECT $1::bigint, sum(n)::integer FROM brought HAVING sum(n) > 0
+    ) m JOIN lease l ON l.id = m.id
+    ORDER BY l.id = $1::bigint, l.id
+    FOR NO KEY UPDATE OF l
+), moved AS (
+    UPDATE lease l SET places = CASE WHEN moves.n > 0
+        THEN coalesce(l.places, 0) + moves.n
+        ELSE l.places + greatest(-l.places, moves.n) END
+    FROM moves
+    WHERE l.id = moves.id
 )
 SELECT
     (SELECT count(*) FROM seen) AS seen,
     (SELECT coalesce(max(id), 0) FROM seen) AS last,
     :t.whole_columns,
     r.request_id, r.tenant, r.traceparent, r.tracestate,
-    EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel, t.orphan
+    EXISTS (SELECT FROM cancel o WHERE o.task = t.id) AS cancel,
+    t.was > 0 AS orphan
 FROM (SELECT) AS one LEFT JOIN (t JOIN request r ON r.id = t.id) ON true;

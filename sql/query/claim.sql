@@ -1,49 +1,31 @@
 -- Waiting rows become ours with the intent to send: what task_step() says of a
--- claimed task. Those that wait for another request are in no index of these. $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
--- $6 GENERATIONS_MAX or 0, $7 one in doubt has to be first sent after that (and
--- to an account that was known when the database was set back), $8 of each priority
+-- claimed task. Those that wait for another request are in no index of these.
+-- $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
+-- $6 one in doubt has to be first sent after that (and
+-- to an account that was known when the database was set back), $7 of each priority
 -- from 0 on, the id behind which it begins: dead versions of what was taken lie
 -- before it, for as long as anybody holds an old snapshot. One that this
--- program can't read leaves the queue as it is, nobody's. The first row tells the
--- room, even if none came; -1: another claim counts at this moment.
-WITH room AS MATERIALIZED (
-    SELECT CASE
-        WHEN $6::integer = 0 OR NOT EXISTS (
-            SELECT FROM generate_subscripts($8::bigint[], 1) AS p (at),
-                LATERAL (
-                    SELECT FROM waiting w
-                    WHERE (w.priority, w.id) > (p.at - 1, ($8::bigint[])[p.at])
-                        AND w.priority <= p.at - 1 AND w.source IS NULL
-                    ORDER BY w.priority, w.id
-                    LIMIT 1) AS one)
-        THEN $3::integer
-        WHEN current_setting('pixverse.counts', true) IS DISTINCT FROM 'true'
-        THEN -1
-        ELSE greatest(0, least($3::integer, $6::integer - (
-            SELECT count(*)::integer FROM task
-            WHERE owner <> 0 AND state IN (:SUBMITTING, :RUNNING)
-                AND last_sent_ms > $2::bigint - 600000)))
-        END AS n
-), pick AS MATERIALIZED (
+-- program can't read leaves the queue as it is, nobody's.
+WITH pick AS MATERIALIZED (
     -- Priority by priority, as far down as there is room: nothing is sorted.
     -- Not an equation: the order by id alone would do then, all priorities' rows.
     SELECT next.id
-    FROM generate_subscripts($8::bigint[], 1, true) AS p (at),
+    FROM generate_subscripts($7::bigint[], 1, true) AS p (at),
     LATERAL (
         SELECT w.id
         FROM waiting w
-        WHERE (w.priority, w.id) > (p.at - 1, ($8::bigint[])[p.at])
+        WHERE (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
             AND w.priority <= p.at - 1 AND w.source IS NULL
             AND w.not_before_ms <= $2::bigint
             AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
-            AND (NOT w.doubt OR (w.first_sent_ms > $7::bigint AND EXISTS (
+            AND (NOT w.doubt OR (w.first_sent_ms > $6::bigint AND EXISTS (
                 SELECT FROM account a, meta m
                 WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms)))
             -- Not a join: without statistics it would look at every pair. And
             -- nothing that the planner takes for rare: it would sort them all.
             AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)
         ORDER BY w.priority, w.id
-        LIMIT (SELECT greatest(0, n) FROM room)
+        LIMIT $3::integer
         FOR UPDATE OF w SKIP LOCKED
     ) AS next
     WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
@@ -53,7 +35,7 @@ WITH room AS MATERIALIZED (
                     AND scope = $4::text)
                 OR (reason = 'storage' AND scope = $5::text)
                 OR (reason = 'operator' AND scope = '*'))
-    LIMIT (SELECT greatest(0, n) FROM room)
+    LIMIT $3::integer
 ), gone AS (
     DELETE FROM waiting w USING pick
     WHERE w.id = pick.id
@@ -88,6 +70,5 @@ WITH room AS MATERIALIZED (
         r.deadline_seconds, r.body, encode(r.content, 'hex') AS content
     FROM c JOIN request r ON r.id = c.id
 )
-SELECT room.n AS room, whole.*
-FROM room LEFT JOIN whole ON true
-ORDER BY whole.priority DESC, whole.id;
+SELECT * FROM whole
+ORDER BY priority DESC, id;

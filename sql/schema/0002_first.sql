@@ -196,6 +196,9 @@ CREATE TABLE lease (
     dead boolean NOT NULL DEFAULT false,
     tasks_max integer NOT NULL,
     tasks integer NOT NULL DEFAULT 0,  -- in flight, as its worker last said
+    places integer,                    -- under GENERATIONS_MAX; null: none taken
+    bumped_ms bigint NOT NULL          -- the last bump
+        DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     account text NOT NULL,
     admin text NOT NULL DEFAULT '',    -- host:port of its /task; '': none
     started_at timestamptz NOT NULL DEFAULT now()

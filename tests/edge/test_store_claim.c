@@ -236,7 +236,6 @@ TEST(claim__holds_in_scope__stop_it)
         struct turn_result result =
             trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 1});
         assert_int_equal(result.claimed_len, cases[i].stops ? 0 : 1);
-        assert_false(result.generations_full);
         if (result.claimed_len) {
             struct task_row row = result.claimed[0].row;
             row.state = QUEUED;
@@ -244,84 +243,6 @@ TEST(claim__holds_in_scope__stop_it)
         }
         trial_sql(trial, "DELETE FROM hold");
     }
-}
-
-TEST(claim__generations_max__bounds_the_fleet)
-{
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
-    int64_t other = trial_join(trial);
-    trial_requests(trial, 10);
-    struct turn turn = {.owner = me, .claims_max = 4, .generations_max = 6};
-    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 4);
-    turn.owner = other;
-    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 2);
-    struct turn_result result = trial_good_turn(trial, turn);
-    assert_int_equal(result.claimed_len, 0);
-    assert_true(result.generations_full);
-    /* Ten minutes after its last send a task counts no more. */
-    turn.now_ms = TRIAL_NOW + 1000 + 600001;
-    result = trial_good_turn(trial, turn);
-    assert_int_equal(result.claimed_len, 4);
-    assert_false(result.generations_full);
-    turn.now_ms++;
-    trial_sql(trial, "DELETE FROM waiting");
-    result = trial_good_turn(trial, turn);
-    assert_int_equal(result.claimed_len, 0);
-    assert_false(result.generations_full);
-}
-
-/** Nobody waits for who counts: not the claim, and no row that changed. */
-TEST(claim__while_another_counts__is_told_so)
-{
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 3);
-    struct task_row row = trial_claim_one(trial, me);
-    row.state = RUNNING;
-    row.version++;
-    const struct task_row *rows[] = {&row};
-    struct turn turn = {.owner = me, .claims_max = 2, .generations_max = 6};
-    turn.saves = rows;
-    turn.saves_len = 1;
-    trial_sql(trial, "SELECT pg_advisory_lock(7264930517)");
-    struct turn_result result = trial_good_turn(trial, turn);
-    assert_int_equal(result.saves[0], SAVE_DONE);
-    assert_int_equal(result.claimed_len, 0);
-    assert_true(result.generations_busy);
-    assert_false(result.generations_full);
-    turn.saves_len = 0;
-    turn.generations_max = 0; /* who has no limit doesn't count */
-    turn.claims_max = 1;
-    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
-    turn.generations_max = 6;
-    trial_sql(trial, "SELECT pg_advisory_unlock(7264930517)");
-    result = trial_good_turn(trial, turn);
-    assert_int_equal(result.claimed_len, 1);
-    assert_false(result.generations_busy);
-}
-
-/** The count reads the fleet's rows; a save that rode in its transaction would
- * come to light only after it. */
-TEST(claim__that_counts__comes_after_the_saves_commit)
-{
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 2);
-    struct task_row row = trial_claim_one(trial, me);
-    row.state = RUNNING;
-    row.version++;
-    const struct task_row *rows[] = {&row};
-    const struct turn turn = {.owner = me,
-                              .saves = rows,
-                              .saves_len = 1,
-                              .claims_max = 1,
-                              .generations_max = 6};
-    struct turn_result result = trial_good_turn(trial, turn);
-    assert_int_equal(result.saves[0], SAVE_DONE);
-    assert_int_equal(result.claimed_len, 1);
-    assert_int_equal(
-        trial_number(trial, "SELECT count(DISTINCT xmin::text) FROM task"), 2);
 }
 
 /** A request of before the database was set back: bought already, perhaps. */

@@ -41,6 +41,7 @@ struct record_of {
     bool pruned;
     bool forgotten;
     int32_t learnt_sends; /* row.sends, when another's send brought its id */
+    bool uninvited;       /* no claim put it where it is: an id that came did */
     bool bare; /* a final end: all but its key and owner is in closed already */
     struct past_of past[PASTS_MAX];
     size_t past_len;
@@ -56,6 +57,8 @@ struct lease_of {
     int64_t id;
     int64_t counter;
     size_t tasks;
+    int places;        /* under the fleet's limit */
+    int64_t bumped_ms; /* of the world's clock */
     bool dead;
     bool forgotten;
     struct loop *loop; /* whose it is */
@@ -79,6 +82,7 @@ enum unit {
     UNIT_CLAIM,
     UNIT_SAVE, /* the next save of a row in fail_state */
     UNIT_ADOPT,
+    UNIT_PLACES,
     UNIT_LEARN,
     UNIT_JOIN,
     UNIT_MINE,
@@ -120,9 +124,11 @@ struct tables {
     int unreadable; /* parts of the table, each with a row that is */
     int unreadable_waiting; /* the same, of what waits */
     int keep_out;           /* so many rows are saved later */
-    int slow_ms;       /* so much longer takes each unit of the rows' lane */
-    int counting_busy; /* so many claims find another counting the fleet */
-    int64_t runs;      /* units that were carried out */
+    int slow_ms;     /* so much longer takes each unit of the rows' lane */
+    int taking_busy; /* so many who want places find another taking some */
+    int most;        /* GENERATIONS_MAX, as last heard */
+    int uninvited;   /* places of rows that no claim let in, ever */
+    int64_t runs;    /* units that were carried out */
     int64_t failed;
     int64_t fenced;
 };

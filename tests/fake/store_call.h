@@ -41,6 +41,7 @@ struct call {
         beat_fn *on_beat;
         count_fn *on_count;
         unreadable_fn *on_rows;
+        places_fn *on_places;
         learn_fn *on_learnt;
     };
     union {
@@ -65,6 +66,10 @@ struct call {
         } beat;
         struct count_result count;
         struct {
+            struct places ask;
+            struct places_result result;
+        } places;
+        struct {
             int64_t id;
             bool done;
             bool waiting;
@@ -85,6 +90,18 @@ struct call {
 struct call *call_new(struct store *store, call_fn *run, call_fn *answer,
                       void *context);
 void call_go(struct call *call, enum lane lane);
+
+/* ---- store_places.c ---- */
+
+/** Some are taken. */
+void run_places(struct call *call);
+
+/** A row that is taken over brings its own. */
+void places_bring(struct tables *tables, const struct task_row *row,
+                  const struct turn *turn);
+
+/** Those of all add up to no more than the limit, and no claim exceeds it. */
+void places_hold(struct tables *tables, const struct turn *turn);
 
 /** The answer of a store_done_fn. */
 void call_answer_done(struct call *call);

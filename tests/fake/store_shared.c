@@ -24,6 +24,7 @@ static void run_join(struct call *call)
     assert(tables->leases);
     struct lease_of *lease = &tables->leases[tables->leases_len++];
     *lease = (struct lease_of){.id = (int64_t)tables->leases_len,
+                               .bumped_ms = world_clock_ms(tables->world),
                                .loop = call->op.loop};
     snprintf(lease->account, sizeof lease->account, "%.*s",
              (int)call->small.text.len, call->small.text.at);
@@ -141,8 +142,13 @@ static void run_beat(struct call *call)
     const struct beat *ask = &call->beat.ask;
     result->lease_dead = !lease_is_alive(tables, ask->owner);
     if (!result->lease_dead) {
-        tables->leases[ask->owner - 1].counter++;
-        tables->leases[ask->owner - 1].tasks = ask->tasks;
+        struct lease_of *lease = &tables->leases[ask->owner - 1];
+        lease->counter++;
+        lease->tasks = ask->tasks;
+        assert(lease->places >= ask->places_back);
+        lease->places -= ask->places_back;
+        lease->bumped_ms = world_clock_ms(tables->world);
+        result->places = lease->places;
     }
     read_leases(call);
     result->queued = tables->queued;

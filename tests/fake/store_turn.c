@@ -1,5 +1,5 @@
 #include "core/step.h"
-#include "fake/store.h"
+#include "fake/store_call.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,8 +10,6 @@
  * What the statements of a turn do to the tables (sql/query), each of them in
  * one piece, since the world does one thing at a time.
  */
-
-#define SLOT_MS 600000 /* a task counts against generations_max for so long */
 
 struct str copy_str(struct arena *arena, struct str text)
 {
@@ -77,6 +75,7 @@ bool is_in_task(const struct record_of *record)
 void learn_queued(struct record_of *record, int64_t owner)
 {
     record->waiting = false;
+    record->uninvited = true;
     record->row.state = SUBMITTING;
     record->row.kind = FAILURE_NONE;
     record->row.owner = owner;
@@ -264,19 +263,6 @@ static bool is_held(const struct tables *tables, const struct turn *turn)
     return false;
 }
 
-static int generations_left(const struct tables *tables,
-                            const struct turn *turn)
-{
-    int left = turn->generations_max;
-    for (size_t i = 0; i < tables->len; i++) {
-        const struct task_row *row = &tables->records[i]->row;
-        left -= is_in_task(tables->records[i]) &&
-                (row->state == SUBMITTING || row->state == RUNNING) &&
-                row->last_sent_ms > turn->now_ms - SLOT_MS;
-    }
-    return left;
-}
-
 bool is_blocked(const struct record_of *record)
 {
     return record->waiting && record->request.source.at &&
@@ -390,24 +376,13 @@ static void claim(struct record_of *record, const struct turn *turn)
     record->row.owner = turn->owner;
     record->row.fence += 1;
     record->waiting = false;
+    record->uninvited = false;
 }
 
 static void run_claims(struct tables *tables, const struct turn *turn,
                        struct turn_result *result, struct arena *arena)
 {
-    int max = is_held(tables, turn) ? 0 : turn->claims_max;
-    if (turn->generations_max) {
-        int left = generations_left(tables, turn);
-        result->generations_full = left <= 0;
-        result->generations_busy = tables->counting_busy > 0;
-        if (result->generations_busy) {
-            tables->counting_busy--;
-            result->generations_full = false;
-            left = 0;
-        }
-        max = left < max ? left : max;
-    }
-    max = max > 0 ? max : 0;
+    const int max = is_held(tables, turn) ? 0 : turn->claims_max;
     struct task_read *claimed =
         arena_alloc(arena, ((size_t)max + 1) * sizeof *claimed);
     struct facts_row *facts =
@@ -422,6 +397,9 @@ static void run_claims(struct tables *tables, const struct turn *turn,
     }
     result->claimed = claimed;
     result->claimed_facts = facts;
+    if (turn->guarded && result->claimed_len) {
+        places_hold(tables, turn);
+    }
 }
 
 static void run_expiry(struct tables *tables, const struct turn *turn,
@@ -474,6 +452,9 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
             continue;
         }
         bool orphan = row->owner > 0;
+        if (turn->guarded) {
+            places_bring(tables, row, turn);
+        }
         row->owner = turn->owner;
         row->fence += 1;
         row->version += 1;

@@ -246,3 +246,24 @@ void store_turn(struct store *store, const struct turn *turn,
     call->unit = unit_of(turn);
     call_go(call, LANE_DATA);
 }
+
+/* ---- places ---- */
+
+static void answer_places(struct call *call)
+{
+    call->places.result.err = call->err;
+    call->on_places(call->context, &call->places.result);
+}
+
+void store_places(struct store *store, const struct places *places,
+                  places_fn *on_result, void *context)
+{
+    struct call *call = call_new(store, run_places, answer_places, context);
+    call->on_places = on_result;
+    call->unit = UNIT_PLACES;
+    call->places.ask = *places;
+    call->places.ask.claim_after = copy_bytes(
+        &call->op.arena, places->claim_after, PRIORITIES * sizeof(int64_t));
+    call->places.result = (struct places_result){.owner = places->owner};
+    call_go(call, LANE_DATA);
+}

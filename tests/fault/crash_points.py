@@ -280,7 +280,7 @@ def main():
               or is_on_s3() and p in AROUND_TRANSFERS]
     points = sorted((p for p in points if not only or p in only), key=lambda p: p in LAST)
     settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
-                "TRANSFERS_MAX": str(TRANSFERS_MAX),
+                "TRANSFERS_MAX": str(TRANSFERS_MAX), "GENERATIONS_MAX": "500",
                 "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
     sim = ["--schema", "yes"] + (["--video-bytes", VIDEO_BYTES] if is_on_s3() else [])
     with World(workers=0, latency="0.2..0.5", sim=sim, settings=settings) as world:

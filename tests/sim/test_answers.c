@@ -128,14 +128,14 @@ TEST_CASE(errors__over_a_good_connection__come_no_faster_than_that)
     end_scene(world, w1, NULL);
 }
 
-TEST_CASE(a_claim__while_another_counts__comes_again_soon)
+TEST_CASE(places__while_another_takes_some__are_asked_for_again_soon)
 {
     struct world *world = world_open(9);
     struct stage_options options = node_options();
     options.generations_max = 5;
     struct node *w1 = node_start(world, "w1", &options);
     world_run_for(world, 3000);
-    world->tables->counting_busy = 8;
+    world->tables->taking_busy = 8;
     world_ask(world, "a");
     until_state(world, "a", SUBMITTING, 1000); /* by beats it would take 8 s */
     until_closed(world, 2 * MINUTE_MS);

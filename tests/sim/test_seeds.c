@@ -252,7 +252,7 @@ static void set_up(struct trial *t)
     world->tables->blind = t->seed % 4 == 1 ? 300 : 0;
     t->options.submits_max = 1 + (int)world_pick(world, 8);
     t->options.transfers_max = 1 + (int)world_pick(world, 4);
-    t->options.generations_max = (int)world_pick(world, 3) * 4;
+    t->options.generations_max = (int[]){0, 2, 8}[world_pick(world, 3)];
     provider->retention_s = 3600;
     provider->chaos = (int)world_pick(world, 4) * 50;
     world->tables->chaos = (int)world_pick(world, 4) * 8;

@@ -34,6 +34,25 @@ TEST_CASE(queue_ask__after_a_claim__begins_behind_what_it_took)
     assert_int_equal(after[0], 0);
 }
 
+/** Without a claim, as one that had to have a place first. */
+TEST_CASE(queue_none__behind_the_keys__calls_for_the_start_within_a_second)
+{
+    struct queue queue = {0};
+    int64_t after[PRIORITIES];
+    begins(&queue, NOW, 5);
+    came(&queue, NOW, 5, 70, true);
+    assert_false(queue_look(&queue, NOW + 100, after));
+    assert_int_equal(after[5], 70);
+    assert_int_equal(queue_none(&queue, NOW + 100), 900);
+    assert_false(queue_look(&queue, NOW + 1000, after));
+    assert_int_equal(queue_none(&queue, NOW + 1000), 0);
+    assert_true(queue_look(&queue, NOW + 1000, after));
+    assert_int_equal(after[5], 0);
+    assert_false(queue_look(&queue, NOW + 1002, after));
+    queue_again(&queue); /* something was there: it is claimed from there */
+    assert_int_equal(begins(&queue, NOW + 1003, 5), 0);
+}
+
 TEST_CASE(queue_ask__every_5_s__begins_at_the_start)
 {
     struct queue queue = {0};

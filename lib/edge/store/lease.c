@@ -236,6 +236,7 @@ static void on_pulse(void *context, struct pg_unit *unit)
     if (out.err.kind == ERR_NONE) {
         PGresult *const *results = unit->results + 1; /* behind the bump */
         out.lease_dead = PQntuples(unit->results[0]) == 0;
+        out.places = out.lease_dead ? 0 : (int)pg_i64(unit->results[0], 0, 1);
         take_leases(&out, &arena, results[0]);
         take_holds(&out, &arena, results[1]);
         take_fleet(&out, results[2]);
@@ -259,6 +260,7 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_unit_call(unit, "bump");
     pg_unit_i64(unit, beat->owner);
     pg_unit_i64(unit, (int64_t)beat->tasks);
+    pg_unit_i64(unit, beat->places_back);
     if (beat->leases_len) {
         pg_unit_call(unit, "leases_some");
         struct pg_array *ids = pg_unit_array(unit, PG_INT8);

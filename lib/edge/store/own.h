@@ -64,6 +64,11 @@ void unblock_add_part(struct pg_unit *unit, const char *after);
 /** Adds what came of either. */
 void unblock_take(struct unblocked *out, const PGresult *result);
 
+/* ---- places under the fleet's limit (places.c) ---- */
+
+/** So long after its last bump a dead lease's count no more. */
+int64_t places_lapse_ms(const struct store *store);
+
 /* ---- reasons (reason.c) ---- */
 
 /** Deep copies of what a turn says of reasons. */

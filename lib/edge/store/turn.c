@@ -43,10 +43,8 @@ struct round {
     struct turn turn;             /* with copies of what it points to */
     const struct task_row **rows; /* copies of its saves */
     enum save_end *ends;
-    /* saves go alone, the rest after them: a row was refused, or the claim
-     * counts the fleet, which no save waits for */
-    bool apart;
-    bool rest; /* what is under way holds the rest */
+    bool apart; /* saves go alone, the rest after them: a row was refused */
+    bool rest;  /* what is under way holds the rest */
     struct ranges ranges;
     size_t from; /* saves under way */
     size_t to;
@@ -230,17 +228,13 @@ static void add_reads(struct round *round, struct pg_unit *unit)
 static void add_claim(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
-    assert(turn->claims_max > 0 && turn->generations_max >= 0);
-    if (turn->generations_max > 0) {
-        call(unit, "generations_lock");
-    }
+    assert(turn->claims_max > 0);
     round->calls.claim = call(unit, "claim");
     pg_unit_i64(unit, turn->owner);
     pg_unit_i64(unit, turn->now_ms);
     pg_unit_i64(unit, turn->claims_max);
     pg_unit_str(unit, str_of(turn->account));
     pg_unit_str(unit, str_of(turn->bucket));
-    pg_unit_i64(unit, turn->generations_max);
     pg_unit_i64(unit, turn->resend_after_ms);
     add_ids(unit, turn->claim_after, PRIORITIES);
 }
@@ -267,6 +261,22 @@ static void add_adopt(struct round *round, struct pg_unit *unit)
     }
     round->calls.adopt = add_taking(unit, "adopt", turn, turn->adopts_max);
     pg_unit_i64(unit, turn->adopt_after);
+    pg_unit_i64(unit, turn->guarded);
+}
+
+static void add_forget(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    if (turn->guarded) {
+        call(unit, "places_free");
+        pg_unit_i64(unit, turn->owner);
+        add_ids(unit, turn->forget, turn->forget_len);
+    }
+    call(unit, "forget_leases");
+    pg_unit_i64(unit, turn->owner);
+    add_ids(unit, turn->forget, turn->forget_len);
+    pg_unit_i64(unit, places_lapse_ms(round->store));
+    pg_unit_i64(unit, turn->guarded);
 }
 
 static void add_takings(struct round *round, struct pg_unit *unit)
@@ -292,9 +302,7 @@ static void add_takings(struct round *round, struct pg_unit *unit)
         add_adopt(round, unit);
     }
     if (turn->forget_len) {
-        call(unit, "forget_leases");
-        pg_unit_i64(unit, turn->owner);
-        add_ids(unit, turn->forget, turn->forget_len);
+        add_forget(round, unit);
     }
     if (turn->mine) {
         round->calls.mine = call(unit, "mine");
@@ -334,18 +342,9 @@ static void take_claimed_last(struct turn_result *out, const PGresult *result)
     }
 }
 
-/** The first row tells the room even if none came. */
 static void take_claimed(struct round *round, const PGresult *result)
 {
     struct turn_result *out = &round->result;
-    int id = PQfnumber(result, "id");
-    assert(id >= 0);
-    int64_t room = PQntuples(result) > 0 ? pg_i64(result, 0, 0) : 1;
-    if (PQntuples(result) == 0 || PQgetisnull(result, 0, id)) {
-        out->generations_full = room == 0;
-        out->generations_busy = room < 0;
-        return;
-    }
     take_claimed_last(out, result);
     out->claimed = task_read_rows(&round->arena, result, &out->claimed_len);
     size_t len = 0;
@@ -527,7 +526,6 @@ void store_turn(struct store *store, const struct turn *turn,
         pg_lane_send(store->data, unit);
         return;
     }
-    round->apart = turn->claims_max > 0 && turn->generations_max > 0;
     if (turn->saves_len) {
         ranges_push(&round->ranges, 0, turn->saves_len);
     }

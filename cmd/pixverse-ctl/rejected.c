@@ -14,7 +14,7 @@
 
 #define REJECTED_ERRORS                                                        \
     "not_json, too_large, no_request_id, bad_request_id, request_id_reused, "  \
-    "too_old"
+    "too_old, bad_cancel, cancel_other_tenant, cancel_too_late"
 
 /* clang-format off */
 static const struct option options[] = {

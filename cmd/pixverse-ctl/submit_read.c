@@ -4,6 +4,7 @@
 #include "ctl.h"
 #include "table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -364,7 +365,12 @@ static const char *reject_words(enum request_reject reject)
             "letter or digit (bad_request_id)",
         [REQUEST_ID_REUSED] = "",
         [REQUEST_TOO_OLD] = "",
+        [REQUEST_BAD_CANCEL] = "this is an order to cancel, which pixverse-ctl "
+                               "cancel gives (bad_cancel)",
+        [REQUEST_CANCEL_TENANT] = "",
+        [REQUEST_CANCEL_LATE] = "",
     };
+    assert((size_t)reject < sizeof words / sizeof *words);
     return words[reject];
 }
 
@@ -374,6 +380,9 @@ static bool judge(struct submission *submission, bool json, struct arena *arena)
     if (!request_read(submission->value, arena, request)) {
         fprintf(stderr, "pixverse-ctl: no memory\n");
         return false;
+    }
+    if (request->cancel) {
+        request->reject = REQUEST_BAD_CANCEL; /* it submits nothing */
     }
     if (request->reject == REQUEST_NAMED && request->faults.len == 0) {
         print_details(submission, &request->warnings, "note: ");

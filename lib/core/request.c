@@ -211,6 +211,41 @@ static enum request_reject read_id(struct arena *arena, const json_t *message,
     return REQUEST_NAMED;
 }
 
+/* ---- an order to cancel ---- */
+
+static bool has_more(const json_t *message)
+{
+    static const char *const own[] = {"request_id", "cancel", "tenant"};
+    size_t known = 0;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        known += json_object_get(message, own[i]) != NULL;
+    }
+    return json_object_size(message) > known;
+}
+
+/** Whatever has a `cancel` is no request: at fault, it uses no id up. */
+static enum request_reject
+read_cancel(struct arena *arena, const json_t *message, struct request *request)
+{
+    assert(request->reject == REQUEST_NAMED);
+    struct reading aside = {.arena = arena};
+    const json_t *tenant = json_object_get(message, "tenant");
+    request->cancel = true;
+    if (!json_is_true(json_object_get(message, "cancel"))) {
+        request->why = STR("cancel has to be true");
+    } else if (has_more(message)) {
+        request->why = STR("a cancel has request_id, cancel and tenant, and "
+                           "no other field");
+    } else if (tenant && !good_field(&aside, message, "tenant")) {
+        request->why = STR("tenant has to be 1 to 64 of A-Z a-z 0-9 . _ -, the "
+                           "first a letter or digit");
+    } else {
+        request->tenant = tenant ? copy_text(&aside, tenant) : STR("default");
+        return REQUEST_NAMED;
+    }
+    return REQUEST_BAD_CANCEL;
+}
+
 bool request_read(struct str value, struct arena *arena,
                   struct request *request)
 {
@@ -235,7 +270,10 @@ bool request_read(struct str value, struct arena *arena,
     if (message) {
         read.reject = read_id(arena, message, &read.request_id);
     }
-    if (message && read.reject == REQUEST_NAMED) {
+    if (message && read.reject == REQUEST_NAMED &&
+        json_object_get(message, "cancel")) {
+        read.reject = read_cancel(arena, message, &read);
+    } else if (message && read.reject == REQUEST_NAMED) {
         struct reading reading = {.arena = arena};
         read_envelope(&reading, message, &read);
         digest_content(&reading, message, read.content);

@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 /**
- * What came in on the request topic, read and judged (CONTRACT "JSON in" and
- * "Request"; the provider's rules: apimart.md "Submit"). Pure: bytes in, a
- * request or all its faults out.
+ * What came in on the request topic, read and judged (CONTRACT "JSON in",
+ * "Request" and "Cancel"; the provider's rules: apimart.md "Submit"). Pure:
+ * bytes in, a request or all its faults out.
  */
 
 #define REQUEST_BYTES_MAX (1 << 20)
@@ -26,7 +26,10 @@
     X(REQUEST_NO_REQUEST_ID, "no_request_id")                                  \
     X(REQUEST_BAD_REQUEST_ID, "bad_request_id")                                \
     X(REQUEST_ID_REUSED, "request_id_reused") /* found by the store */         \
-    X(REQUEST_TOO_OLD, "too_old")             /* found by the store */
+    X(REQUEST_TOO_OLD, "too_old")             /* found by the store */         \
+    X(REQUEST_BAD_CANCEL, "bad_cancel")                                        \
+    X(REQUEST_CANCEL_TENANT, "cancel_other_tenant") /* found by the store */   \
+    X(REQUEST_CANCEL_LATE, "cancel_too_late")       /* found by the store */
 
 enum request_reject {
 #define X(name, text) name,
@@ -38,11 +41,12 @@ enum request_reject {
 /** All slices live in the arena that request_read() was given. */
 struct request {
     enum request_reject reject; /* other than REQUEST_NAMED: only this holds */
-    struct str why;             /* not_json: what is wrong, and where; ASCII */
+    struct str why;             /* not_json, bad_cancel: what is wrong; ASCII */
     struct str request_id;
-    struct str tenant;      /* absent if it was faulty; "default" if missing */
-    enum request_mode mode; /* MODE_NONE if it could not be told */
-    int priority;           /* 0..9 */
+    bool cancel;       /* an order to cancel that one: else only tenant holds */
+    struct str tenant; /* absent if it was faulty; "default" if missing */
+    enum request_mode mode;   /* MODE_NONE if it could not be told */
+    int priority;             /* 0..9 */
     int64_t deadline_seconds; /* 0: none given */
     struct str metadata;      /* compact JSON object, or absent */
     struct str body; /* the bytes that every send will use; absent if faulty */

@@ -58,6 +58,9 @@ struct intake_row {
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
     int64_t produced_ms; /* of its message; 0: not known */
+    /** An order to cancel the request of that id and tenant; nothing else
+     * holds but produced_ms. */
+    bool cancel;
     /** At fault: the event, rendered; such a row begins as FAILED, ours. */
     struct str event;
 };
@@ -68,6 +71,10 @@ enum intake_verdict {
     INTAKE_REUSED,
     INTAKE_TOO_OLD, /* not known, and ids of its time are forgotten */
     INTAKE_POISON,
+    INTAKE_CANCELLED,     /* an order: it will be carried out, or was */
+    INTAKE_CANCEL_KEPT,   /* an order: kept until its request comes */
+    INTAKE_CANCEL_TENANT, /* an order: the request is another tenant's */
+    INTAKE_CANCEL_LATE,   /* an order: the request has come too far */
 };
 
 struct intake_result {
@@ -83,8 +90,10 @@ typedef void intake_fn(void *context, const struct intake_result *result);
 
 /**
  * Insert a batch in one commit; an id that is there is compared by content, and
- * known for as long from this message on. INTAKE_POISON: PostgreSQL refuses
- * this one row's data, for ever.
+ * known for as long from this message on. Orders to cancel are stored first, in
+ * one commit of their own, or two if some are about ids that are not there: so
+ * they hold for requests of their batch, whichever stood first. INTAKE_POISON:
+ * PostgreSQL refuses this one row's data, for ever.
  *
  * @param owner          Becomes the owner of FAILED rows.
  * @param known_from_ms  What was produced before is taken only if its id is

@@ -153,6 +153,34 @@ void batch_judge(struct batch *batch, const enum source_state *states,
     }
 }
 
+/* ---- verdicts ---- */
+
+enum request_reject batch_refusal(enum intake_verdict verdict, struct str *why)
+{
+    static const struct {
+        enum request_reject as;
+        const char *why;
+    } rows[] = {
+        [INTAKE_NEW] = {REQUEST_NAMED, NULL},
+        [INTAKE_REPEAT] = {REQUEST_NAMED, NULL},
+        [INTAKE_REUSED] = {REQUEST_ID_REUSED, NULL},
+        [INTAKE_TOO_OLD] = {REQUEST_TOO_OLD,
+                            "no such id is known, and what was produced then "
+                            "may have been bought and forgotten (IDS_DAYS)"},
+        [INTAKE_POISON] = {REQUEST_NOT_JSON, "PostgreSQL refuses its data"},
+        [INTAKE_CANCELLED] = {REQUEST_NAMED, NULL},
+        [INTAKE_CANCEL_KEPT] = {REQUEST_NAMED, NULL},
+        [INTAKE_CANCEL_TENANT] = {REQUEST_CANCEL_TENANT,
+                                  "the request of that id is another tenant's"},
+        [INTAKE_CANCEL_LATE] = {REQUEST_CANCEL_LATE,
+                                "the request has ended, or is finished "
+                                "upstream and paid for"},
+    };
+    assert((size_t)verdict < sizeof rows / sizeof *rows);
+    *why = rows[verdict].why ? str_of(rows[verdict].why) : *why;
+    return rows[verdict].as;
+}
+
 /* ---- rows ---- */
 
 /** The first of that name that is well formed: one that isn't is dropped, never
@@ -202,6 +230,16 @@ static bool fill_row(struct batch *batch, struct item *item,
                      struct intake_row *row)
 {
     const struct request *request = &item->request;
+    if (request->cancel) {
+        *row = (struct intake_row){
+            .request_id = request->request_id,
+            .tenant = request->tenant,
+            .received_ms = clock_now_ms(batch->clock),
+            .produced_ms = item->message->produced_ms,
+            .cancel = true,
+        };
+        return true;
+    }
     *row = (struct intake_row){
         .request_id = request->request_id,
         .tenant = request->tenant,

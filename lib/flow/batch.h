@@ -18,7 +18,7 @@ enum batch_stage {
 
 /**
  * Requests on their way into the store, in one commit: what they want to extend
- * is looked up first, then they become rows.
+ * is looked up first, then they become rows. Orders to cancel go with them.
  */
 struct batch {
     void *owner; /* whoever has it */
@@ -64,8 +64,12 @@ MUST_CHECK bool batch_sources(struct batch *batch, const struct str **ids,
 void batch_judge(struct batch *batch, const enum source_state *states,
                  size_t len, struct aside *aside);
 
-/** One row a request. null: no memory; a faulty request without its event would
- * be bought. */
+/** Which verdicts send a message to the rejected topic; REQUEST_NAMED: this one
+ * does not. *why: in words, where its name does not say it. */
+enum request_reject batch_refusal(enum intake_verdict verdict, struct str *why);
+
+/** One row a request or order. null: no memory; a faulty request without its
+ * event would be bought. */
 const struct intake_row *batch_rows(struct batch *batch);
 
 #endif

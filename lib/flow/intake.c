@@ -312,33 +312,30 @@ static bool fill_batch(struct intake *intake)
 static void settle_item(struct intake *intake, struct item *item,
                         enum intake_verdict verdict)
 {
-    switch (verdict) {
-    case INTAKE_NEW:
-        log_at(LOG_INFO, "task",
-               LOG_STR("request_id", item->request.request_id),
-               LOG_TEXT("from", ""),
-               LOG_TEXT("to", item->request.faults.len ? "failed" : "queued"),
-               LOG_TEXT("outcome", "RECEIVED"),
-               LOG_LAST("why", request_first_fault(&item->request)));
-        break;
-    case INTAKE_REPEAT:
-        metric_add(intake->repeated, 1);
-        break;
-    case INTAKE_REUSED:
-        reject(&intake->rejects, item, REQUEST_ID_REUSED);
-        return;
-    case INTAKE_TOO_OLD:
-        item->request.why = STR("no such id is known, and what was produced "
-                                "then may have been bought and forgotten "
-                                "(IDS_DAYS)");
-        reject(&intake->rejects, item, REQUEST_TOO_OLD);
-        return;
-    case INTAKE_POISON:
+    const struct request *request = &item->request;
+    const enum request_reject refusal =
+        batch_refusal(verdict, &item->request.why);
+    if (verdict == INTAKE_POISON) {
         log_at(LOG_ERROR, "the store refuses the data of a message",
-               LOG_STR("request_id", item->request.request_id));
-        item->request.why = STR("PostgreSQL refuses its data");
-        reject(&intake->rejects, item, REQUEST_NOT_JSON);
+               LOG_STR("request_id", request->request_id));
+    }
+    if (refusal != REQUEST_NAMED) {
+        reject(&intake->rejects, item, refusal);
         return;
+    }
+    if (request->cancel) {
+        log_at(LOG_INFO, "a message orders to cancel",
+               LOG_STR("request_id", request->request_id),
+               LOG_TEXT("kept_until_it_comes",
+                        verdict == INTAKE_CANCEL_KEPT ? "yes" : "no"));
+    } else if (verdict == INTAKE_NEW) {
+        log_at(LOG_INFO, "task", LOG_STR("request_id", request->request_id),
+               LOG_TEXT("from", ""),
+               LOG_TEXT("to", request->faults.len ? "failed" : "queued"),
+               LOG_TEXT("outcome", "RECEIVED"),
+               LOG_LAST("why", request_first_fault(request)));
+    } else {
+        metric_add(intake->repeated, 1);
     }
     CRASHPOINT("offset_before");
     consumer_done(intake->consumer, item->message);

@@ -14,6 +14,8 @@ WITH open AS (
     DELETE FROM task
 ), c AS (
     DELETE FROM cancel
+), e AS (
+    DELETE FROM early_cancel
 ), q AS (
     DELETE FROM reason
 ), s AS (

@@ -1,12 +1,16 @@
 -- One worker counts for the fleet; another that does so at this moment is
 -- enough. What waits for a claim, or for another request, is counted up to a million; beyond that statistics do. The
 -- others say themselves what they work on. Orders about tasks that are told are
--- done with. Returns what was last counted, and when the oldest of what waits for a
--- claim was received (the first of each priority); 0: nothing waits.
+-- done with, and those that were kept for requests that never came. Returns what was
+-- last counted, and when the oldest of what waits for a claim was received (the first
+-- of each priority); 0: nothing waits.
 WITH done AS (
     DELETE FROM cancel o WHERE NOT EXISTS (
         SELECT FROM task t WHERE t.id = o.task)
         AND NOT EXISTS (SELECT FROM waiting w WHERE w.id = o.task)
+), old AS (
+    DELETE FROM early_cancel WHERE kept_ms
+        <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 86400000
 ), waits AS MATERIALIZED (
     SELECT count(*) AS n FROM (
         SELECT FROM waiting WHERE source IS NULL LIMIT 1000000) w

@@ -1,7 +1,9 @@
 -- New requests, in the order of their ids, so that two batches can't wait for
 -- each other; none twice. At fault (with an event): ended from the start. What was
 -- produced before the database was set back may have been sent then, and waits in
--- doubt. What is older than the ids that are known comes in only where it is known.
+-- doubt. What was cancelled before it came waits too, but nobody claims it: behind
+-- early_look.sql, so that no such order is overlooked. What is older than the ids
+-- that are known comes in only where it is known.
 -- What extends another request waits for that, blocked (unblock.sql).
 -- $16 when the last message of its id was produced, $17 owner of those at fault,
 -- $18 since when ids are known, as our settings say.
@@ -34,7 +36,7 @@ WITH v AS MATERIALIZED (
 ), e AS MATERIALIZED (
     -- A join of the two would look at every pair: only faulty rows, which are
     -- few, look for their event.
-    SELECT n.id, n.request_id, n.priority, n.source, n.received_ms,
+    SELECT n.id, n.request_id, n.tenant, n.priority, n.source, n.received_ms,
         coalesce(n.received_ms + n.deadline_seconds * 1000, 0) AS deadline_ms,
         CASE WHEN n.body IS NULL THEN (
             SELECT v.event FROM v WHERE v.request_id = n.request_id
@@ -67,5 +69,12 @@ WITH v AS MATERIALIZED (
         deadline_ms, coalesce(old_ms, 0), 0,
         CASE WHEN source IS NULL THEN 0 ELSE received_ms END, 0, 0, NULL
     FROM e WHERE event IS NULL
+), x AS (
+    -- As a rule there is none, and no row is looked at.
+    INSERT INTO cancel (task)
+    SELECT id FROM e
+    WHERE (SELECT true FROM early_cancel LIMIT 1) AND event IS NULL AND (
+        SELECT kept_ms > received_ms - 86400000 FROM early_cancel k
+        WHERE k.request_id = e.request_id AND k.tenant = e.tenant)
 )
 SELECT id, request_id FROM e;

@@ -189,6 +189,15 @@ CREATE TABLE cancel (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
+-- Orders to cancel that came before their request, each for 24 hours: the request
+-- of that tenant has a row in cancel from its first moment, so that nobody claims it.
+CREATE TABLE early_cancel (
+    request_id text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    kept_ms bigint NOT NULL,           -- when it came, the last time
+    PRIMARY KEY (request_id, tenant)
+);
+
 CREATE TABLE lease (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,

@@ -23,6 +23,7 @@ CE_TYPE = "video.generation."
 EVENTS = {"completed": ("events/completed.", "event.completed"),
           "failed": ("events/failed.", "event.failed"),
           "progress": ("progress/", "progress")}
+BY_STORE = ("request_id_reused", "too_old", "cancel_other_tenant", "cancel_too_late")
 BEYOND = {"too_large": 1 << 20, "too_large.dropped": 2 << 20}  # more bytes than these
 
 
@@ -51,7 +52,7 @@ def check_all_there(words):
     wanted |= {f"events/completed.{mode}" for mode in words["modes"]}
     wanted |= {f"events/failed.{kind}" for kind in words["kinds"]}
     wanted |= {f"rejected/{word}" for word in words["rejects"]}
-    more = {"requests/faulty", "events/completed.late", "events/completed.differs",
+    more = {"requests/faulty", "requests/cancel", "events/completed.late", "events/completed.differs",
             "progress/processing", "rejected/too_large.dropped"}
     tap.equal(sorted(wanted - set(EXAMPLES)), [],
               "every mode, failure kind and rejection of the code has an example")
@@ -66,6 +67,9 @@ def check_requests(words):
         verdict = judge(message)
         tap.equal([verdict["reject"], verdict.get("mode"), verdict.get("faults")],
                   ["", mode, []], f"request, {mode}: the worker takes it as that")
+    cancel = EXAMPLES["requests/cancel"]
+    tap.equal((faults("cancel", cancel), judge(cancel).get("cancel")), ([], True),
+              "the cancel is as its schema says, and the worker takes it as one")
     event = EXAMPLES["events/failed.invalid_request"]["value"]
     verdict = judge(EXAMPLES["requests/faulty"])
     tap.equal((event["request_id"], event["error"]["details"]),
@@ -112,9 +116,11 @@ def check_rejected(name, message):
                   f"{name}: it is over {limit} bytes")
         return
     verdict = judge(message["value"])
-    if word in ("request_id_reused", "too_old"):  # the store's to say
+    if word in BY_STORE:  # the store's to say
         tap.equal((verdict["reject"], verdict["faults"]), ("", []),
-                  f"{name}: by itself it is a request")
+                  f"{name}: by itself it is good")
+        schema = "cancel" if "cancel" in message["value"] else "request"
+        tap.equal(faults(schema, message["value"]), [], f"{name}: it obeys its schema")
     else:
         tap.equal((verdict["reject"], verdict.get("why")),
                   (word, headers.get("error_detail")), f"{name}: the worker says so")
@@ -127,7 +133,7 @@ def check_asyncapi():
         for example in message.get("examples", []):
             name = example["name"]
             there = EXAMPLES.get(name)
-            if key == "request":
+            if key in ("request", "cancel"):
                 there = {"value": there}
             tap.equal((example.get("headers"), example.get("payload")),
                       (there.get("headers"), there.get("value")),

@@ -26,6 +26,9 @@ static void write_verdict(const struct request *request, struct arena *arena,
         buf_add_text(out, ",\"why\":");
         buf_add_json(out, request->why);
     }
+    if (request->cancel) {
+        buf_add_text(out, ",\"cancel\":true");
+    }
     if (request->reject == REQUEST_NAMED) {
         buf_add_text(out, ",\"mode\":");
         buf_add_json(out, str_of(request_mode_name(request->mode)));

@@ -49,7 +49,7 @@ def objects(schema):
 
 def check_schemas():
     tap.equal(sorted(SCHEMAS), [
-        "event.completed.schema.json", "event.failed.schema.json",
+        "cancel.schema.json", "event.completed.schema.json", "event.failed.schema.json",
         "headers.schema.json", "progress.schema.json",
         "rejected.headers.schema.json", "request.schema.json"], "every message has a schema")
     shared = {}

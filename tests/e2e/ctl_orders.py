@@ -138,6 +138,64 @@ def check_cancel(world):
     refused(world, ("cancel", "run.1", "--wait", "x"), "--wait", 2)
 
 
+def rejections(world, number):
+    reader = world.reader("rejected")
+    try:
+        got = []
+        wait_for(lambda: got.extend(reader.consume(100, 0.2)) or len(got) >= number, 30,
+                 f"{number} rejections")
+        return sorted((m.key().decode(), dict(m.headers())["error"].decode()) for m in got)
+    finally:
+        reader.close()
+
+
+def cancel(world, request_id, **more):
+    world.send({"request_id": request_id, "cancel": True, **more}, key="any")
+
+
+def told_cancelled(world, request_id, billed):
+    event = world.event(request_id)
+    tap.equal((event["status"], event.value.get("error", {}).get("kind"), event["billed"]),
+              ("failed", "cancelled", billed), f"{request_id} is told as cancelled")
+
+
+def check_cancel_by_message(world):
+    world.faults([{"on": "submit", "kind": "slow_job", "delay_ms": 60000, "match": "way."}])
+    early = [f"early.{n}" for n in range(8)]
+    for request_id in early:
+        cancel(world, request_id, tenant="studio-a")
+    cancel(world, "stranger.1", tenant="studio-b")
+    world.flush()
+    kept = "SELECT count(*) FROM early_cancel"
+    wait_for(lambda: world.query(kept)[0][0] == 9, 20, "orders are kept")
+    world.workers[0].stop()  # what was kept outlives who kept it
+    world.start_worker()
+    for request_id in [*early, "stranger.1", "way.1", "with.1"]:
+        world.send({"request_id": request_id, "tenant": "studio-a",
+                    "request": {"prompt": request_id}})
+    cancel(world, "with.1", tenant="studio-a")
+    world.flush()
+    for request_id in early:
+        told_cancelled(world, request_id, "no")
+    world.event("with.1")
+    tap.equal(world.event("stranger.1")["status"], "completed",
+              "another tenant's order ends nothing")
+    until(world, "way.1", "running")
+    cancel(world, "way.1")
+    cancel(world, "way.1", tenant="studio-a")
+    world.flush()
+    told_cancelled(world, "way.1", "unknown")
+    cancel(world, "way.1", tenant="studio-a")
+    cancel(world, "stranger.1", tenant="studio-a")
+    cancel(world, "stranger.1", request={"prompt": "x"})
+    world.flush()
+    tap.equal(rejections(world, 3),
+              [("any", "bad_cancel"), ("any", "cancel_other_tenant"),
+               ("any", "cancel_too_late")], "what can't be obeyed is rejected by name")
+    tap.equal([len(bought(world, i)) for i in [*early, "way.1"]], [0] * 8 + [1],
+              "what was cancelled before it came was never bought")
+
+
 def ends(world, request_id, number):
     def come():
         world.pump()
@@ -195,6 +253,7 @@ def main():
     with World(settings={"SUBMIT_DOUBT": "settle", "SUBMIT_TIMEOUT_MS": "3000"}) as world:
         check_attach(world)
         check_cancel(world)
+        check_cancel_by_message(world)
         check_retry(world)
 
 

@@ -195,7 +195,10 @@ static bool is_stored(const struct world *world, const char *value)
     const char *at = strstr(value, name);
     at = at ? at + sizeof name - 1 : "";
     snprintf(id, sizeof id, "%.*s", (int)strcspn(at, "\""), at);
-    return tables_find(world->tables, id) != NULL;
+    const struct record_of *record = tables_find(world->tables, id);
+    return strstr(value, "\"cancel\":true")
+               ? (record && record->ordered) || tables_keeps(world->tables, id)
+               : record != NULL;
 }
 
 static bool is_rejected(const struct kafka *kafka, const char *value)

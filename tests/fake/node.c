@@ -177,3 +177,13 @@ void world_ask(struct world *world, const char *request_id)
 {
     world_ask_with(world, request_id, "");
 }
+
+void world_cancel(struct world *world, const char *request_id,
+                  const char *tenant)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "{\"request_id\":\"%s\",\"cancel\":true,\"tenant\":\"%s\"}",
+             request_id, tenant);
+    kafka_request(world, text);
+}

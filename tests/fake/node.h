@@ -46,4 +46,8 @@ void world_ask_with(struct world *world, const char *request_id,
 void world_extend(struct world *world, const char *request_id,
                   const char *source, const char *more);
 
+/** A message that cancels it. */
+void world_cancel(struct world *world, const char *request_id,
+                  const char *tenant);
+
 #endif

@@ -28,6 +28,7 @@ void tables_close(struct tables *tables)
     }
     free(tables->records);
     free(tables->leases);
+    free(tables->earlies);
     arena_done(&tables->arena);
     free(tables);
 }

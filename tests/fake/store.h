@@ -47,10 +47,18 @@ struct record_of {
     size_t past_len;
     bool cancel;  /* ordered, and it is not told yet */
     bool ordered; /* to be cancelled, at any time */
+    bool early;   /* before it came: it is never sent */
     bool has_reason;
     struct reason_of reason;
     int64_t waits_until_ms;
     int64_t expires_ms;
+};
+
+/** A row of `early_cancel`. */
+struct early_of {
+    char request_id[132];
+    char tenant[68];
+    int64_t kept_ms;
 };
 
 struct lease_of {
@@ -96,6 +104,8 @@ struct tables {
     size_t len;
     struct lease_of *leases; /* id - 1 */
     size_t leases_len;
+    struct early_of *earlies;
+    size_t earlies_len;
     struct hold_of holds[HOLDS_MAX];
     size_t holds_len;
     struct reason_of shared[SHARED_MAX];
@@ -145,6 +155,12 @@ void tables_lose(struct world *world, enum unit unit, enum task_state state,
 
 /** pixverse-ctl cancel; false: it is refused. */
 bool tables_cancel(struct world *world, const char *request_id);
+
+/** Whether an order to cancel that one is kept, whoever gave it. */
+bool tables_keeps(const struct tables *tables, const char *request_id);
+
+/** Whether it may be cancelled at this moment, and now is. */
+bool cancel_record(struct record_of *record);
 
 /** pixverse-ctl attach; false: it is refused. */
 bool tables_attach(struct world *world, const char *request_id,

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What pixverse-ctl writes when an operator orders something. */
 
@@ -17,16 +18,31 @@ static int64_t dead_lease(struct tables *tables)
     return lease->id;
 }
 
-bool tables_cancel(struct world *world, const char *request_id)
+bool cancel_record(struct record_of *record)
 {
-    struct record_of *record = record_named(world->tables, str_of(request_id));
-    if (!record || record->closed || record->row.state == READY ||
+    if (record->closed || record->row.state == READY ||
         record->row.state == SUCCEEDED || record->row.state == FAILED) {
         return false;
     }
     record->cancel = true;
     record->ordered = true;
     return true;
+}
+
+bool tables_keeps(const struct tables *tables, const char *request_id)
+{
+    for (size_t i = 0; i < tables->earlies_len; i++) {
+        if (strcmp(tables->earlies[i].request_id, request_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tables_cancel(struct world *world, const char *request_id)
+{
+    struct record_of *record = record_named(world->tables, str_of(request_id));
+    return record && cancel_record(record);
 }
 
 bool tables_attach(struct world *world, const char *request_id,

@@ -23,6 +23,60 @@ static void copy_request(struct arena *arena, struct intake_row *to,
     }
 }
 
+/* ---- orders to cancel, as messages (sql/query/intake_cancel.sql) ---- */
+
+#define KEPT_MS INT64_C(86400000)
+
+static struct early_of *early_of(const struct tables *tables, struct str id,
+                                 struct str tenant)
+{
+    for (size_t i = 0; i < tables->earlies_len; i++) {
+        struct early_of *early = &tables->earlies[i];
+        if (str_eq(str_of(early->request_id), id) &&
+            str_eq(str_of(early->tenant), tenant)) {
+            return early;
+        }
+    }
+    return NULL;
+}
+
+static void keep_early(struct tables *tables, const struct intake_row *row)
+{
+    struct early_of *early = early_of(tables, row->request_id, row->tenant);
+    if (!early) {
+        tables->earlies =
+            realloc(tables->earlies,
+                    (tables->earlies_len + 1) * sizeof(*tables->earlies));
+        assert(tables->earlies);
+        early = &tables->earlies[tables->earlies_len++];
+    }
+    snprintf(early->request_id, sizeof early->request_id, "%.*s",
+             (int)row->request_id.len, row->request_id.at);
+    snprintf(early->tenant, sizeof early->tenant, "%.*s", (int)row->tenant.len,
+             row->tenant.at);
+    early->kept_ms = row->received_ms;
+}
+
+static enum intake_verdict order(struct tables *tables,
+                                 const struct intake_row *row, bool old)
+{
+    struct record_of *record = record_named(tables, row->request_id);
+    if (!record && old) {
+        return INTAKE_TOO_OLD;
+    }
+    if (!record) {
+        keep_early(tables, row);
+        return INTAKE_CANCEL_KEPT;
+    }
+    if (record->request.tenant.at &&
+        !str_eq(record->request.tenant, row->tenant)) {
+        return INTAKE_CANCEL_TENANT;
+    }
+    return cancel_record(record) || record->row.kind == FAILURE_CANCELLED
+               ? INTAKE_CANCELLED
+               : INTAKE_CANCEL_LATE;
+}
+
 static int64_t insert(struct tables *tables, const struct intake_row *row,
                       int64_t owner)
 {
@@ -53,32 +107,64 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
         record->row.doubt = row->produced_ms < tables->rewound_ms;
         record->row.first_sent_ms = record->row.doubt ? row->produced_ms : 0;
         record->row.not_before_ms = row->source.at ? row->received_ms : 0;
+        const struct early_of *early =
+            early_of(tables, row->request_id, row->tenant);
+        if (early && early->kept_ms > row->received_ms - KEPT_MS) {
+            record->cancel = record->ordered = record->early = true;
+        }
     }
     return record->row.id;
 }
 
+static bool is_old(const struct call *call, const struct intake_row *row)
+{
+    int64_t known_from_ms = call->op.world->tables->known_from_ms;
+    if (known_from_ms < call->intake.known_from_ms) {
+        known_from_ms = call->intake.known_from_ms;
+    }
+    return row->produced_ms && row->produced_ms < known_from_ms;
+}
+
+static enum intake_verdict take_in(struct call *call, size_t i)
+{
+    struct tables *tables = call->op.world->tables;
+    const struct intake_row *row = &call->intake.rows[i];
+    const struct record_of *there = record_named(tables, row->request_id);
+    if (there) {
+        bool same = memcmp(there->request.content, row->content,
+                           sizeof row->content) == 0;
+        return same ? INTAKE_REPEAT : INTAKE_REUSED;
+    }
+    if (is_old(call, row)) {
+        return INTAKE_TOO_OLD;
+    }
+    call->intake.result.ids[i] = insert(tables, row, call->intake.owner);
+    run_unblock_named(tables, row->event.at ? row->request_id : row->source);
+    return INTAKE_NEW;
+}
+
+/** Orders first: they hold for requests of their batch, and are answered by
+ * what has come with them. */
 static void run_intake(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
     struct intake_result *result = &call->intake.result;
+    const struct intake_row *rows = call->intake.rows;
     for (size_t i = 0; i < result->len; i++) {
-        const struct intake_row *row = &call->intake.rows[i];
-        const struct record_of *there = record_named(tables, row->request_id);
-        int64_t known_from_ms = tables->known_from_ms;
-        if (known_from_ms < call->intake.known_from_ms) {
-            known_from_ms = call->intake.known_from_ms;
+        if (rows[i].cancel) {
+            result->verdicts[i] =
+                order(tables, &rows[i], is_old(call, &rows[i]));
         }
-        if (!there && row->produced_ms && row->produced_ms < known_from_ms) {
-            result->verdicts[i] = INTAKE_TOO_OLD;
-        } else if (!there) {
-            result->ids[i] = insert(tables, row, call->intake.owner);
-            result->verdicts[i] = INTAKE_NEW;
-            run_unblock_named(tables,
-                              row->event.at ? row->request_id : row->source);
-        } else {
-            bool same = memcmp(there->request.content, row->content,
-                               sizeof row->content) == 0;
-            result->verdicts[i] = same ? INTAKE_REPEAT : INTAKE_REUSED;
+    }
+    for (size_t i = 0; i < result->len; i++) {
+        if (!rows[i].cancel) {
+            result->verdicts[i] = take_in(call, i);
+        }
+    }
+    for (size_t i = 0; i < result->len; i++) {
+        if (rows[i].cancel && result->verdicts[i] == INTAKE_CANCEL_KEPT &&
+            record_named(tables, rows[i].request_id)) {
+            result->verdicts[i] = order(tables, &rows[i], false);
         }
     }
 }

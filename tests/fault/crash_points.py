@@ -41,6 +41,7 @@ SCENES = {
     "chained": ["freed_after"],
     "broken": ["marked_after", "expired_after"],
     "reject": ["reject_before", "reject_sent", "reject_acknowledged"],
+    "cancelled": ["cancels_stored"],
     "learn": ["learn_before", "learn_written"],
     "oversize": ["tidy_before", "tidy_after"],
     "unfetched": ["ready_save_before"],
@@ -157,6 +158,8 @@ class Try:
                 day = time.strftime("%Y/%m/%d", time.gmtime())
                 s3_server.begin_upload(f"{self.world.videos.name}/default/{day}/{i}/0.mp4")
         more = {"deadline_seconds": 2} if self.scene == "late" else {}
+        for i in self.ids if self.scene == "cancelled" else []:
+            self.world.send({"request_id": i, "cancel": True})
         for n, i in reversed(list(enumerate(self.ids))):
             source = {"extend_from_request_id": self.ids[n - 1]}
             extends = self.scene in ("chained", "broken") and n % 2
@@ -229,7 +232,9 @@ class Try:
         bought = collections.Counter(t["key"] for t in self.purchases())
         prompts = {t["request"]["prompt"] for t in self.purchases()}
         buys = REQUESTS // 2 if self.scene == "broken" else REQUESTS
-        if len(bought) != buys or len(prompts) != buys or set(bought.values()) != {1}:
+        if self.scene == "cancelled":
+            buys = 0
+        if len(bought) != buys or len(prompts) != buys or set(bought.values()) - {1}:
             self.faults.append(f"bought {dict(bought)}")
         served = {t["task_id"]: [v["sha256"] for v in t["videos"]]
                   for t in self.purchases()}
@@ -247,7 +252,7 @@ class Try:
         ends = {e.value.get("error", {}).get("kind", e["status"])
                 for i in self.ids for e in self.world.events[i][:1]}
         expected = {"failed": "provider_failed", "late": "timed_out",
-                    "oversize": "asset_unusable"}
+                    "oversize": "asset_unusable", "cancelled": "cancelled"}
         wanted = {expected.get(self.scene, "completed")}
         if self.scene == "broken":
             wanted = {"provider_failed", "source_failed"}

@@ -63,6 +63,7 @@ static void check_framed(struct str value, const struct request *request,
     CHECK(framed.reject == request->reject);
     CHECK(str_eq(framed.request_id, request->request_id));
     CHECK(framed.faults.len == request->faults.len);
+    CHECK(framed.cancel == request->cancel);
     CHECK(memcmp(framed.content, request->content, DIGEST_BYTES) == 0);
     CHECK(str_eq(framed.body, request->body));
     buf_done(&text);
@@ -86,7 +87,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(request.priority >= 0 && request.priority <= 9);
         check_details(&request.faults, &arena);
         check_details(&request.warnings, &arena);
-        CHECK((request.faults.len == 0) == (request.body.at != NULL));
+        CHECK((request.faults.len == 0) ==
+              (request.body.at != NULL || request.cancel));
+        CHECK(!request.cancel || (request.tenant.at && !request.body.at));
         if (request.body.at) {
             check_body(&request, &arena);
         }

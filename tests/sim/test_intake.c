@@ -418,6 +418,104 @@ TEST_CASE(two_batches__in_a_drain__pass_no_offset_unstored)
     }
 }
 
+#define CANCEL(id, more) "{\"request_id\":\"" id "\",\"cancel\":true" more "}"
+
+TEST_CASE(a_cancel__before_its_request__ends_it_unsold_whenever_it_comes)
+{
+    static const int64_t waits_ms[] = {0, 3000, 24 * HOUR_MS - MINUTE_MS};
+    for (size_t i = 0; i < sizeof waits_ms / sizeof *waits_ms; i++) {
+        struct world *world = world_open(21);
+        struct node *w1 = node_start(world, "w1", NULL);
+        kafka_request(world, CANCEL("a", ""));
+        world_run_for(world, waits_ms[i]);
+        world_ask(world, "a");
+        world_ask(world, "b");
+        until_closed(world, MINUTE_MS);
+        assert_int_equal(times_told(world, "event a failed cancelled\n"), 1);
+        assert_int_equal(times_told(world, "event b completed\n"), 1);
+        assert_int_equal(provider_sold(world->provider, "a"), 0);
+        assert_int_equal(times_told(world, "rejected"), 0);
+        node_free(w1);
+        close_world(world);
+    }
+}
+
+/** Both in one batch: it holds, whichever stands first. */
+TEST_CASE(a_cancel__behind_its_request__in_one_batch__holds)
+{
+    struct world *world = world_open(22);
+    world_ask(world, "a");
+    kafka_request(world, CANCEL("a", ""));
+    kafka_request(world, CANCEL("a", ",\"tenant\":\"b\""));
+    kafka_request(world, CANCEL("a", ""));
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(provider_sold(world->provider, "a"), 0);
+    assert_int_equal(times_told(world, "event a failed cancelled\n"), 1);
+    assert_int_equal(times_told(world, "rejected k cancel_other_tenant"), 1);
+    assert_int_equal(times_told(world, "rejected"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
+TEST_CASE(a_cancel__a_day_old_or_of_another_tenant__ends_nothing)
+{
+    struct world *world = world_open(23);
+    struct node *w1 = node_start(world, "w1", NULL);
+    kafka_request(world, CANCEL("a", ""));
+    kafka_request(world, CANCEL("b", ",\"tenant\":\"x\""));
+    world_run_for(world, 24 * HOUR_MS + MINUTE_MS);
+    world_ask(world, "a");
+    world_ask(world, "b");
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a completed\n"), 1);
+    assert_int_equal(times_told(world, "event b completed\n"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
+TEST_CASE(a_cancel__under_way_and_ended__is_obeyed_and_rejected)
+{
+    struct world *world = world_open(24);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_ask(world, "a");
+    world_ask(world, "b");
+    until_state(world, "a", RUNNING, MINUTE_MS);
+    kafka_request(world, CANCEL("a", ""));
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "event a failed cancelled\n"), 1);
+    kafka_request(world, CANCEL("a", "")); /* once more: it is cancelled */
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected"), 0);
+    kafka_request(world, CANCEL("b", ""));
+    kafka_request(world, CANCEL("b", ",\"request\":{}"));
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected k cancel_too_late"), 1);
+    assert_int_equal(times_told(world, "rejected k bad_cancel"), 1);
+    assert_int_equal(times_told(world, "event"), 2);
+    node_free(w1);
+    close_world(world);
+}
+
+/** Stored, and its offset not: it comes again, and changes nothing. */
+TEST_CASE(a_cancel__whose_commit_is_unknown__comes_again)
+{
+    for (int done = 0; done < 2; done++) {
+        struct world *world = world_open(25);
+        struct node *w1 = node_start(world, "w1", NULL);
+        world_run_for(world, 1000);
+        tables_lose(world, UNIT_INTAKE, QUEUED, done);
+        kafka_request(world, CANCEL("a", ""));
+        world_run_for(world, MINUTE_MS);
+        world_ask(world, "a");
+        until_closed(world, MINUTE_MS);
+        assert_int_equal(times_told(world, "event a failed cancelled\n"), 1);
+        assert_int_equal(provider_sold(world->provider, "a"), 0);
+        node_free(w1);
+        close_world(world);
+    }
+}
+
 static int trims;
 
 int __wrap_malloc_trim(size_t pad);

@@ -14,9 +14,8 @@
  * drain, a store, a broker and a provider that fail in every way they can.
  * After a while all heals, and then what was promised must hold.
  *
- *   SEEDS=n  how many worlds (300)     FIRST=n  from this one on (1)
- *   SEED=n   this one only             LOUD=1   all of it
- */
+ * SEEDS=n: how many worlds (300); FIRST=n: from this one on (1);
+ * SEED=n: this one only; LOUD=1: all of it. */
 
 #define NODES_MAX 40
 #define REQUESTS_MAX 48
@@ -275,15 +274,18 @@ static void set_up(struct trial *t)
     }
 }
 
-/** An operator does not want one of them any more. */
+/** By an operator, or by a message, perhaps before it came. */
 static void cancel_one(struct trial *t)
 {
+    const int64_t coming = t->seed % 3 == 1 ? 3 : 0;
+    const int64_t n = world_pick(t->world, (int64_t)t->requests + coming);
     char id[24];
-    snprintf(id, sizeof id, "r%d",
-             (int)world_pick(t->world, (int64_t)t->requests));
-    if (tables_cancel(t->world, id)) {
-        struck("cancel ordered");
+    snprintf(id, sizeof id, "r%d", (int)n);
+    if (coming) {
+        world_cancel(t->world, id, "default");
     }
+    struck(coming || tables_cancel(t->world, id) ? "cancel ordered"
+                                                 : "cancel refused");
 }
 
 static void live(struct trial *t)
@@ -294,7 +296,7 @@ static void live(struct trial *t)
     while (world->now_ms < until_ms) {
         world_run_for(world, 1 + world_pick(world, 4000));
         request(t);
-        if (t->seed % 3 == 0 && t->requests && world_chance(world, 100)) {
+        if (t->seed % 3 < 2 && t->requests && world_chance(world, 100)) {
             cancel_one(t);
         }
         kafka_look(world);
@@ -422,6 +424,9 @@ static void look_at_request(struct trial *t, const char *id)
     }
     if (provider_sold(provider, id) > 1) {
         fault(t, "it was paid for twice", id);
+    }
+    if (record->early && provider_sold(provider, id) > 0) {
+        fault(t, "it was cancelled before it came", id);
     }
     const struct sale *sale = NULL;
     for (size_t i = 0; i < provider->sales_len; i++) {

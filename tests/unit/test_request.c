@@ -266,6 +266,53 @@ TEST_CASE_WITH(request_read__a_framed_mebibyte__is_taken, set_up, tear_down)
     free(text);
 }
 
+TEST_CASE_WITH(request_read__a_cancel__is_none_of_a_request, set_up, tear_down)
+{
+    static const struct {
+        const char *text;
+        enum request_reject reject;
+        const char *words; /* of the tenant, or of what is wrong */
+    } rows[] = {
+        {"{\"request_id\":\"r-1\",\"cancel\":true}", REQUEST_NAMED, "default"},
+        {"{\"cancel\":true,\"tenant\":\"a.b\",\"request_id\":\"r-1\"}",
+         REQUEST_NAMED, "a.b"},
+        {"{\"request_id\":\"r-1\",\"cancel\":false}", REQUEST_BAD_CANCEL,
+         "cancel has to be true"},
+        {"{\"request_id\":\"r-1\",\"cancel\":null}", REQUEST_BAD_CANCEL,
+         "cancel has to be true"},
+        {"{\"request_id\":\"r-1\",\"cancel\":\"true\"}", REQUEST_BAD_CANCEL,
+         "cancel has to be true"},
+        {"{\"request_id\":\"r-1\",\"cancel\":1}", REQUEST_BAD_CANCEL,
+         "cancel has to be true"},
+        {"{\"request_id\":\"r-1\",\"cancel\":true,\"priority\":5}",
+         REQUEST_BAD_CANCEL, "no other field"},
+        {"{\"request_id\":\"r-1\",\"cancel\":true,\"request\":"
+         "{\"prompt\":\"a\"}}",
+         REQUEST_BAD_CANCEL, "no other field"},
+        {"{\"request_id\":\"r-1\",\"cancel\":false,\"request\":"
+         "{\"prompt\":\"a\"}}",
+         REQUEST_BAD_CANCEL, "cancel has to be true"},
+        {"{\"request_id\":\"r-1\",\"cancel\":true,\"tenant\":\"-\"}",
+         REQUEST_BAD_CANCEL, "tenant has to be"},
+        {"{\"request_id\":\"r-1\",\"cancel\":true,\"tenant\":null}",
+         REQUEST_BAD_CANCEL, "tenant has to be"},
+        {"{\"cancel\":true}", REQUEST_NO_REQUEST_ID, ""},
+        {"{\"request_id\":\"-\",\"cancel\":true}", REQUEST_BAD_REQUEST_ID, ""},
+        {"{\"request_id\":\"r-1\",\"cancel\":true,\"cancel\":true}",
+         REQUEST_NOT_JSON, "duplicate"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct request got = read_text(rows[i].text);
+        assert_int_equal(got.reject, rows[i].reject);
+        if (got.reject == REQUEST_NAMED) {
+            assert_true(got.cancel && !got.body.at && got.faults.len == 0);
+            assert_true(str_eq(got.tenant, str_of(rows[i].words)));
+        } else {
+            assert_true(str_find_nocase(got.why, str_of(rows[i].words)) >= 0);
+        }
+    }
+}
+
 TEST_CASE_WITH(request_read__without_memory__leaves_the_result_alone, set_up,
                tear_down)
 {

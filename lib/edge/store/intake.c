@@ -17,7 +17,9 @@ struct batch {
     /* of each first row: when the last message of its id was produced */
     int64_t *newest_ms;
     size_t rows_len;
-    const struct intake_row **order; /* first ones, by id */
+    struct cancels cancels; /* those of the rows that are orders to cancel */
+    const struct intake_row **order; /* requests: first ones, by id */
+    size_t requests_len;             /* all of them */
     size_t order_len;
     int64_t owner;
     int64_t known_from_ms;
@@ -76,13 +78,16 @@ static bool copy_rows(struct batch *batch, const struct intake_row *rows,
     batch->firsts = arena_alloc(arena, (len + 1) * sizeof *batch->firsts);
     batch->stored = arena_alloc(arena, (len + 1) * sizeof *batch->stored);
     batch->newest_ms = arena_alloc(arena, (len + 1) * sizeof(int64_t));
+    batch->cancels.asked = arena_alloc(arena, (len + 1) * sizeof(size_t));
     batch->result.len = len;
     batch->result.ids = arena_alloc(arena, (len + 1) * sizeof(int64_t));
     batch->result.verdicts =
         arena_alloc(arena, (len + 1) * sizeof(enum intake_verdict));
     for (size_t i = 0; i < len && !arena->failed; i++) {
         batch->rows[i] = copy_row(arena, &rows[i]);
-        batch->order[i] = &batch->rows[i];
+        if (!rows[i].cancel) {
+            batch->order[batch->requests_len++] = &batch->rows[i];
+        }
         str_hex(rows[i].content, DIGEST_BYTES, batch->stored[i]);
         batch->newest_ms[i] = 0;
     }
@@ -94,8 +99,8 @@ static void sort_rows(struct batch *batch)
 {
     assert(batch->order_len == 0);
     const struct intake_row **order = batch->order;
-    qsort(order, batch->rows_len, sizeof(struct intake_row *), by_id);
-    for (size_t i = 0; i < batch->rows_len; i++) {
+    qsort(order, batch->requests_len, sizeof(struct intake_row *), by_id);
+    for (size_t i = 0; i < batch->requests_len; i++) {
         size_t last = batch->order_len;
         const struct intake_row *row = order[i];
         if (!last || !str_eq(order[last - 1]->request_id, row->request_id)) {
@@ -111,8 +116,8 @@ static void sort_rows(struct batch *batch)
     }
 }
 
-/** Place among the given rows of an id that PostgreSQL names. */
-static size_t place_of(const struct batch *batch, struct str request_id)
+/** Where an id stands in the order, or would. */
+static size_t seek(const struct batch *batch, struct str request_id)
 {
     assert(batch->order_len <= batch->rows_len);
     size_t low = 0;
@@ -128,11 +133,35 @@ static size_t place_of(const struct batch *batch, struct str request_id)
             high = middle;
         }
     }
-    assert(low < batch->order_len);
-    return (size_t)(batch->order[low] - batch->rows);
+    return low;
+}
+
+/** Place among the given rows of an id that PostgreSQL names. */
+static size_t place_of(const struct batch *batch, struct str request_id)
+{
+    const size_t at = seek(batch, request_id);
+    assert(at < batch->order_len);
+    return (size_t)(batch->order[at] - batch->rows);
 }
 
 /* ---- the end ---- */
+
+/** An order that was kept for a request of its own batch: it came with it. */
+static enum intake_verdict met(const struct batch *batch, size_t cancel)
+{
+    const struct intake_row *order = &batch->rows[cancel];
+    const size_t at = seek(batch, order->request_id);
+    const struct intake_row *row =
+        at < batch->order_len ? batch->order[at] : NULL;
+    if (!row || !str_eq(row->request_id, order->request_id) ||
+        batch->result.verdicts[row - batch->rows] != INTAKE_NEW) {
+        return INTAKE_CANCEL_KEPT;
+    }
+    if (row->tenant.at && !str_eq(row->tenant, order->tenant)) {
+        return INTAKE_CANCEL_TENANT;
+    }
+    return row->event.at ? INTAKE_CANCEL_LATE : INTAKE_CANCELLED;
+}
 
 static void end_batch(struct batch *batch, const struct err *err)
 {
@@ -142,6 +171,12 @@ static void end_batch(struct batch *batch, const struct err *err)
         result->err = *err;
     }
     for (size_t i = 0; i < batch->rows_len && !err; i++) {
+        if (batch->rows[i].cancel) {
+            if (result->verdicts[i] == INTAKE_CANCEL_KEPT) {
+                result->verdicts[i] = met(batch, i);
+            }
+            continue;
+        }
         size_t first = batch->firsts[i];
         enum intake_verdict verdict = result->verdicts[first];
         if (verdict == INTAKE_POISON || verdict == INTAKE_TOO_OLD ||
@@ -327,7 +362,7 @@ static void on_inserted(void *context, struct pg_unit *unit)
     size_t len = batch->to - batch->from;
     assert(unit->err.kind != ERR_PERMANENT || len > 0);
     if (unit->err.kind == ERR_NONE) {
-        took(batch, unit->results[0]);
+        took(batch, unit->results[1]);
     } else if (unit->err.kind != ERR_PERMANENT) {
         end_failed(batch, unit);
         return;
@@ -375,6 +410,7 @@ static void send_next(struct batch *batch)
         return;
     }
     struct pg_unit *unit = pg_unit_new(on_inserted, batch);
+    pg_unit_call(unit, "early_look");
     pg_unit_call(unit, "intake");
     for (size_t column = 0; column < COLUMNS_LEN; column++) {
         struct pg_array *array = pg_unit_array(unit, columns[column]);
@@ -392,6 +428,16 @@ static void send_next(struct batch *batch)
     pg_unit_i64(unit, batch->known_from_ms);
     add_sources(batch, unit);
     pg_lane_send(batch->store->data, unit);
+}
+
+static void on_cancels(void *context, struct pg_unit *ended)
+{
+    struct batch *batch = context;
+    if (ended) {
+        end_failed(batch, ended);
+    } else {
+        send_next(batch);
+    }
 }
 
 void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
@@ -414,8 +460,22 @@ void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
         return;
     }
     sort_rows(batch);
-    ranges_push(&batch->ranges, 0, batch->order_len);
-    send_next(batch);
+    if (batch->order_len) {
+        ranges_push(&batch->ranges, 0, batch->order_len);
+    }
+    batch->cancels = (struct cancels){
+        .store = store,
+        .rows = batch->rows,
+        .rows_len = len,
+        .verdicts = batch->result.verdicts,
+        .asked = batch->cancels.asked,
+        .known_from_ms = known_from_ms,
+        .on_end = on_cancels,
+        .context = batch,
+    };
+    if (!cancels_send(&batch->cancels)) {
+        send_next(batch);
+    }
 }
 
 /* ---- sources ---- */

@@ -77,6 +77,29 @@ void reasons_copy(struct arena *arena, struct turn *turn);
 /** Their statements; none if there is nothing to say. */
 void reasons_add(struct pg_unit *unit, const struct turn *turn);
 
+/* ---- orders to cancel, as messages ---- */
+
+/** ended: failed; null: each order has its verdict. */
+typedef void cancels_fn(void *context, struct pg_unit *ended);
+
+/** Those of a batch; all of it lives as long as the batch. */
+struct cancels {
+    struct store *store;
+    const struct intake_row *rows; /* of the batch, requests among them */
+    size_t rows_len;
+    enum intake_verdict *verdicts; /* beside each row */
+    size_t *asked;                 /* rows that are under way */
+    size_t asked_len;
+    int64_t known_from_ms;
+    bool keep; /* asked once more: those are kept that nobody knows */
+    cancels_fn *on_end;
+    void *context;
+};
+
+/** Stores the orders among the rows, if there are any. false: there are none,
+ * and nothing will be called. */
+bool cancels_send(struct cancels *cancels);
+
 /* ---- batches that are split where PostgreSQL refuses one row ---- */
 
 /**

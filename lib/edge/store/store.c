@@ -11,6 +11,7 @@
 #define LEASE_SILENCE_MIN_MS 3000
 
 static const char *const data_queries[] = {
+    "early_look",     "early_lock",    "intake_cancel",
     "intake",         "intake_known",  "sources_task",
     "sources_closed", "save",          "end",
     "close",          "told",          "unblock",

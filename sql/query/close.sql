@@ -1,19 +1,14 @@
 -- Rows whose told end left payment open, and is final now, leave the working table,
 -- unless somebody learnt a provider id in the meantime. Result and event stay as they were stored.
-WITH given AS MATERIALIZED (
+WITH l AS MATERIALIZED (
     SELECT * FROM unnest(
         :told_arrays
     ) AS v(:told_columns)
-), l AS MATERIALIZED (
-    SELECT given.*
-    FROM given JOIN task t ON t.id = given.id
-    WHERE t.fence = given.fence AND t.version = given.version - 1
-        AND t.provider_task_id = given.provider_task_id
-    ORDER BY t.id
-    FOR UPDATE OF t
+    ORDER BY id
 ), gone AS (
     DELETE FROM task t USING l
-    WHERE t.id = l.id
+    WHERE t.id = l.id AND t.fence = l.fence AND t.version = l.version - 1
+        AND t.provider_task_id = l.provider_task_id
     RETURNING
             :l.told_columns, t.source_task_id, t.result, t.event
 )

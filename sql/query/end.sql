@@ -1,25 +1,20 @@
 -- Rows that came to a final end, where they are still what the turn saw: all of it
 -- goes into closed at once, with the event. What stays of the task is a bare key,
--- until the event is told (told.sql).
-WITH given AS MATERIALIZED (
+-- until the event is told (told.sql). The URLs of what is stored are not kept.
+WITH l AS MATERIALIZED (
     SELECT * FROM unnest(
         :task_arrays
     ) AS v(:task_columns)
-), l AS MATERIALIZED (
-    SELECT given.*
-    FROM given JOIN task t ON t.id = given.id
-    WHERE t.fence = given.fence AND t.version = given.version - 1
-        AND (t.provider_task_id = ''
-            OR t.provider_task_id = given.provider_task_id)
-    ORDER BY t.id
-    FOR UPDATE OF t
+    ORDER BY id
 ), bared AS (
     UPDATE task t SET
         state = l.state, version = l.version, owner = l.owner, kind = l.kind,
         settled_ms = l.settled_ms, account = '', provider_task_id = '',
         unusable = NULL, source_task_id = NULL, result = NULL, event = NULL
     FROM l
-    WHERE t.id = l.id
+    WHERE t.id = l.id AND t.fence = l.fence AND t.version = l.version - 1
+        AND (t.provider_task_id = ''
+            OR t.provider_task_id = l.provider_task_id)
     RETURNING
         :l.closed_columns
 )
@@ -30,6 +25,7 @@ SELECT
     billed_open, account, provider_task_id, received_ms, deadline_ms,
     first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
     settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,
-    has_cost, cost, credits_cost, source_task_id, result, event
+    has_cost, cost, credits_cost, source_task_id,
+    CASE WHEN state <> :SUCCEEDED THEN result END, event
 FROM bared
 RETURNING id;

@@ -1,28 +1,27 @@
--- Rows whose state changed, where they are still what the turn saw. Locked in
--- one order, so that two batches can't wait for each other. A row that waits
--- again goes back into the queue; one without its source's id waits for that.
-WITH given AS MATERIALIZED (
+-- Rows whose state changed, where they are still what the turn saw. Taken in one
+-- order, so that two batches can't wait for each other. A row that waits again goes
+-- back into the queue; one without its source's id waits for that.
+WITH l AS MATERIALIZED (
     SELECT * FROM unnest(
         :task_arrays
     ) AS v(:task_columns)
-), l AS MATERIALIZED (
-    SELECT given.*
-    FROM given JOIN task t ON t.id = given.id
-    WHERE t.fence = given.fence AND t.version = given.version - 1
-        AND (t.provider_task_id = ''
-            OR t.provider_task_id = given.provider_task_id)
-    ORDER BY t.id
-    FOR UPDATE OF t
+    ORDER BY id
 ), saved AS (
     UPDATE task t SET
         owner = l.owner,
         :task_changes
     FROM l
     WHERE t.id = l.id AND l.state <> :QUEUED
+        AND t.fence = l.fence AND t.version = l.version - 1
+        AND (t.provider_task_id = ''
+            OR t.provider_task_id = l.provider_task_id)
     RETURNING t.id
 ), gone AS (
     DELETE FROM task t USING l
     WHERE t.id = l.id AND l.state = :QUEUED
+        AND t.fence = l.fence AND t.version = l.version - 1
+        AND (t.provider_task_id = ''
+            OR t.provider_task_id = l.provider_task_id)
     RETURNING
         :l.waiting_columns
 ), queued AS (

@@ -28,40 +28,42 @@ CREATE INDEX request_pruned ON request (seen_ms) WHERE pruned_ms IS NOT NULL;
 -- goes back to waiting or on to closed. No index on a column that a save changes:
 -- that would end HOT updates. An owner comes and goes with a claim or takeover.
 CREATE TABLE task (
+    -- First what its saves leave alone, then what they change: the log takes in what
+    -- lies between the first byte that changed and the last.
     id bigint PRIMARY KEY,             -- request.id
-    state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
-                                       -- 4 succeeded 5 failed 6 late 7 closed
     owner bigint NOT NULL,             -- lease.id; 0: nobody's; -1: nobody's,
                                        -- to be taken over
+    received_ms bigint NOT NULL,
+    first_sent_ms bigint NOT NULL,
+    last_sent_ms bigint NOT NULL,
+    not_before_ms bigint NOT NULL,
+    takeovers_since_ms bigint NOT NULL,
+    cost double precision NOT NULL,
+    credits_cost double precision NOT NULL,
     fence integer NOT NULL,
-    version integer NOT NULL,
     submission integer NOT NULL,
     sends integer NOT NULL,
+    tries integer NOT NULL,
+    takeovers integer NOT NULL,
     doubt boolean NOT NULL,
     late boolean NOT NULL,
     billed_open boolean NOT NULL,
+    has_cost boolean NOT NULL,
     account text NOT NULL,
-    provider_task_id text NOT NULL,    -- '': none
-    received_ms bigint NOT NULL,
-    deadline_ms bigint NOT NULL,       -- 0: none, or not yet running
-    first_sent_ms bigint NOT NULL,
-    last_sent_ms bigint NOT NULL,
-    submitted_ms bigint NOT NULL,
-    generated_ms bigint NOT NULL,
-    stored_ms bigint NOT NULL,
-    settled_ms bigint NOT NULL,
-    not_before_ms bigint NOT NULL,
-    tries integer NOT NULL,
-    takeovers integer NOT NULL,
-    takeovers_since_ms bigint NOT NULL,
+    state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
+                                       -- 4 succeeded 5 failed 6 late 7 closed
     kind smallint NOT NULL,            -- 0 none 1 invalid_request 2 submit_refused
                                        -- 3 moderation 4 provider_failed 5 cancelled
                                        -- 6 timed_out 7 submit_unknown 8 task_lost
                                        -- 9 asset_expired 10 asset_unusable
                                        -- 11 source_failed
-    has_cost boolean NOT NULL,
-    cost double precision NOT NULL,
-    credits_cost double precision NOT NULL,
+    version integer NOT NULL,
+    deadline_ms bigint NOT NULL,       -- 0: none, or not yet running
+    submitted_ms bigint NOT NULL,
+    generated_ms bigint NOT NULL,
+    stored_ms bigint NOT NULL,
+    settled_ms bigint NOT NULL,
+    provider_task_id text NOT NULL,    -- '': none
     unusable text,                     -- ready: "times since_ms hash" of videos
                                        -- that failed the check; null: none
     source_task_id text,               -- the provider's id of the request that it

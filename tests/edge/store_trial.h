@@ -19,6 +19,13 @@
 #define TRIAL_LIMIT_MS 60000
 #define TRIAL_ACCOUNT "0123456789abcdef:fedcba9876543210"
 #define TRIAL_NOW INT64_C(1800000000000)
+/* Of a task's row, but for its texts. */
+#define TRIAL_TASK_COLUMNS                                                     \
+    "id, state, owner, fence, version, submission, sends, doubt, late, "       \
+    "billed_open, account, provider_task_id, received_ms, deadline_ms, "       \
+    "first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms, "     \
+    "settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind, "  \
+    "has_cost, cost, credits_cost"
 
 struct trial {
     char name[64];

@@ -270,7 +270,8 @@ TEST(archive__what_is_held_untold_or_waits__is_not_pruned)
     ended(trial, 4, 97, 0, 0.1);
     trial_sql(
         trial,
-        "INSERT INTO task SELECT c.* FROM (SELECT id, 4, 0, 1, 1, 0, 1, "
+        "INSERT INTO task (" TRIAL_TASK_COLUMNS
+        ") SELECT c.* FROM (SELECT id, 4, 0, 1, 1, 0, 1, "
         "false, false, false, '', '', 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, "
         "0, false, 0::float8, 0::float8 FROM closed WHERE id = %lld) c",
         (long long)untold);

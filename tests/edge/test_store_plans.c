@@ -198,7 +198,8 @@ TEST(an_expiry__of_a_mass__takes_what_it_wants)
 }
 
 #define TASK_OF_REQUEST                                                        \
-    "INSERT INTO task SELECT id, 2, %d, 1, 1, 0, 1, false, false, false, '', " \
+    "INSERT INTO task (" TRIAL_TASK_COLUMNS ") "                               \
+    "SELECT id, 2, %d, 1, 1, 0, 1, false, false, false, '', "                  \
     "'task_' || id, 1, 0, 1, 1799999999999, 0, 0, 0, 0, 0, 0, 0, 0, 0, "       \
     "false, 0, 0 FROM request WHERE id %% 2000 = 0"
 
@@ -253,11 +254,11 @@ TEST(what_is_ours__beside_a_mass_of_others__is_found_alone)
     trial_join(trial);
     fill(trial);
     trial_sql(trial, TASK_OF_REQUEST, 1);
-    trial_sql(trial,
-              "INSERT INTO task SELECT t.id + i, t.state, 2, 1, 1, 0, 1, "
-              "false, false, false, '', '', 1, 0, 1, 1, 0, 0, 0, 0, 0, "
-              "0, 0, 0, 0, false, 0, 0 FROM task t, "
-              "generate_series(1, 999) i");
+    trial_sql(trial, "INSERT INTO task (" TRIAL_TASK_COLUMNS
+                     ") SELECT t.id + i, t.state, 2, 1, 1, 0, 1, "
+                     "false, false, false, '', '', 1, 0, 1, 1, 0, 0, 0, 0, 0, "
+                     "0, 0, 0, 0, false, 0, 0 FROM task t, "
+                     "generate_series(1, 999) i");
     assert_true(work_of(trial, "mine", MINE) < 100);
     assert_true(work_of(trial, "places", PLACES_OF("{0,0,0,0,0,0,0,0,0,0}")) <
                 60);

@@ -14,17 +14,23 @@
 #define TRACE_BYTES_MAX 8192
 
 /*
- * The stored form: one text, each piece with its length, the value last.
+ * The stored form: one text, each piece with its length, the value last. Of the
+ * headers, what is the same in all events is not stored, nor is the key twice;
+ * a trace comes behind the time.
  *
- *   event/1
+ *   event/2
  *   key 17
  *   order-1234.clip-1
- *   header ce_type 26
+ *   ce_type 26
  *   video.generation.completed
+ *   ce_id 36
+ *   …
+ *   ce_time 24
+ *   …
  *   value 1234
  *   {…}
  */
-#define STORED_MARK "event/1\n"
+#define STORED_MARK "event/2\n"
 
 /* ---- the body ---- */
 
@@ -277,6 +283,22 @@ static void add_header(struct event *event, struct str name, struct str value)
     event->headers[event->headers_len++] = (struct event_header){name, value};
 }
 
+/** Those that every event has. */
+static void add_usual(struct event *event, struct str type, struct str id,
+                      struct str time)
+{
+    add_header(event, STR("ce_specversion"), STR("1.0"));
+    add_header(event, STR("ce_type"), type);
+    add_header(event, STR("ce_source"), STR("/pixverse-worker"));
+    add_header(event, STR("ce_id"), id);
+    add_header(event, STR("ce_subject"), event->key);
+    add_header(event, STR("ce_time"), time);
+    add_header(event, STR("content-type"), STR("application/json"));
+}
+
+/* Places among them of what is stored, and how many they are. */
+enum { TYPE_AT = 1, ID_AT = 3, TIME_AT = 5, USUAL_LEN = 7 };
+
 /** The stored form is a text of PostgreSQL's: UTF-8 without NUL. */
 static void add_trace(struct event *event, struct str name, struct str value)
 {
@@ -293,13 +315,7 @@ static bool add_headers(struct event *event, const struct facts *facts,
     char text[25];
     str_time(time_ms, text);
     const char *time = arena_copy(arena, text, strlen(text));
-    add_header(event, STR("ce_specversion"), STR("1.0"));
-    add_header(event, STR("ce_type"), type);
-    add_header(event, STR("ce_source"), STR("/pixverse-worker"));
-    add_header(event, STR("ce_id"), id);
-    add_header(event, STR("ce_subject"), facts->request_id);
-    add_header(event, STR("ce_time"), str_of(time));
-    add_header(event, STR("content-type"), STR("application/json"));
+    add_usual(event, type, id, str_of(time));
     add_trace(event, STR("traceparent"), facts->traceparent);
     add_trace(event, STR("tracestate"), facts->tracestate);
     return time != NULL;
@@ -346,8 +362,9 @@ static char *store(const struct event *event, struct arena *arena, size_t *len)
     buf_add_text(&out, STORED_MARK);
     add_piece(&out, STR("key"), event->key);
     for (size_t i = 0; i < event->headers_len; i++) {
-        buf_add_text(&out, "header ");
-        add_piece(&out, event->headers[i].name, event->headers[i].value);
+        if (i == TYPE_AT || i == ID_AT || i == TIME_AT || i >= USUAL_LEN) {
+            add_piece(&out, event->headers[i].name, event->headers[i].value);
+        }
     }
     add_piece(&out, STR("value"), event->value);
     char *stored = out.failed ? NULL : arena_copy(arena, out.bytes, out.len);
@@ -444,33 +461,41 @@ static bool take_piece(struct str *rest, struct str *name, struct str *bytes)
     return true;
 }
 
+static bool take_named(struct str *rest, struct str name, struct str *bytes)
+{
+    struct str found;
+    return take_piece(rest, &found, bytes) && str_eq(found, name);
+}
+
 bool event_open(struct str stored, struct event *event)
 {
-    static const struct str header = {"header ", 7};
     struct event found = {0};
     struct str name;
+    struct str type;
+    struct str id;
+    struct str time;
     struct str bytes;
     if (!str_starts(stored, STR(STORED_MARK))) {
         return false;
     }
     struct str rest = {stored.at + sizeof STORED_MARK - 1,
                        stored.len - (sizeof STORED_MARK - 1)};
-    if (!take_piece(&rest, &name, &bytes) || !str_eq(name, STR("key"))) {
+    if (!take_named(&rest, STR("key"), &found.key) ||
+        !take_named(&rest, STR("ce_type"), &type) ||
+        !take_named(&rest, STR("ce_id"), &id) ||
+        !take_named(&rest, STR("ce_time"), &time)) {
         return false;
     }
-    found.key = bytes;
+    add_usual(&found, type, id, time);
     while (take_piece(&rest, &name, &bytes)) {
         if (str_eq(name, STR("value"))) {
             found.value = bytes;
             *event = found;
             return rest.len == 0;
         }
-        if (!str_starts(name, header) ||
-            found.headers_len == EVENT_HEADERS_MAX) {
+        if (found.headers_len == EVENT_HEADERS_MAX) {
             return false;
         }
-        name.at += header.len;
-        name.len -= header.len;
         add_header(&found, name, bytes);
     }
     return false;

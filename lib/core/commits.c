@@ -7,6 +7,7 @@
 #define PER_MS INT64_C(45) /* thousandths: 45 tokens a second */
 #define RIDE_MS 80         /* the longest that anything waits to ride along */
 #define ROWS_MAX 256       /* so many are worth a commit of their own */
+#define SLOTS_LEAST 8      /* the same of rows with slots that are waited for */
 
 static void refill(struct commits *commits, int64_t now_ms)
 {
@@ -27,6 +28,15 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/** Where submissions wait for slots, a quarter of these is worth a commit: the
+ * bucket is to spare commits, not to pace who has many rows for each. */
+static bool is_enough(const struct commits_wanted *wanted)
+{
+    const size_t quarter = wanted->slots_max / 4;
+    return wanted->urgent + wanted->riding >= ROWS_MAX ||
+           wanted->slots >= (quarter > SLOTS_LEAST ? quarter : SLOTS_LEAST);
+}
+
 int64_t commits_wait_ms(struct commits *commits,
                         const struct commits_wanted *wanted, int64_t now_ms)
 {
@@ -36,8 +46,7 @@ int64_t commits_wait_ms(struct commits *commits,
     const int64_t left = BURST - commits->spent;
     const int64_t ride_ms = wanted->since_ms + RIDE_MS - now_ms;
     int64_t wait_ms = ride_ms;
-    if (wanted->hurry || left >= BURST / 2 ||
-        wanted->urgent + wanted->riding >= ROWS_MAX) {
+    if (wanted->hurry || left >= BURST / 2 || is_enough(wanted)) {
         wait_ms = 0;
     } else if (wanted->urgent) {
         const int64_t token_ms = (TOKEN - left + PER_MS - 1) / PER_MS;

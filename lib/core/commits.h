@@ -20,6 +20,8 @@ struct commits {
 struct commits_wanted {
     size_t urgent;    /* rows that something waits for */
     size_t riding;    /* rows that nothing waits for */
+    size_t slots;     /* of these, rows that hold slots which others wait for */
+    size_t slots_max; /* how many slots there are */
     int64_t since_ms; /* boot clock: since when the oldest of all waits */
     bool hurry;       /* a drain: nothing waits for anything */
 };

@@ -40,6 +40,15 @@ bool store_is_up(const struct store *store);
 /** Ends all that is under way with ERR_TRANSIENT, then frees. */
 void store_close(struct store *store);
 
+/**
+ * One turn and one batch of the intake that are given between these two go in
+ * one transaction, the batch last. Where PostgreSQL refuses anything of it, or
+ * the batch waits for another worker's rows for more than a moment, each goes
+ * again by itself.
+ */
+void store_together(struct store *store);
+void store_go(struct store *store);
+
 /* ---- intake ---- */
 
 struct intake_row {
@@ -155,6 +164,9 @@ struct turn {
      * an id was learnt). One in QUEUED waits again. */
     const struct task_row *const *saves;
     size_t saves_len;
+    /** So many of claims_max are for slots that the saves give back: where any
+     * of these is refused, nothing is claimed. */
+    int saves_slots;
     /** Requests to read: by task id. */
     const int64_t *facts;
     size_t facts_len;
@@ -250,6 +262,7 @@ struct turn_result {
     const struct facts_row *claimed_facts; /* beside each */
     size_t claimed_len;
     int64_t claimed_last[PRIORITIES]; /* the last id of each; 0: none */
+    bool claims_put_off;              /* a save was refused: ask again soon */
     /* fence and owner are new, state as it was */
     const struct task_read *adopted;
     size_t adopted_len;

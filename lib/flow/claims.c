@@ -62,8 +62,9 @@ static int places_used(const struct claims *claims)
     return (int)claims->ties->jobs->counting + claims->asked;
 }
 
-/** By all but the fleet's limit. */
-static int room_of_ours(const struct claims *claims)
+/** By all but the fleet's limit. returning: slots that are free once the saves
+ * of the same turn are stored. */
+static int room_of_ours(const struct claims *claims, int returning)
 {
     const struct ties *ties = claims->ties;
     assert(ties->jobs->used <= ties->jobs->slots_max);
@@ -71,15 +72,15 @@ static int room_of_ours(const struct claims *claims)
         !ties->clock->known || claims->lost_ms) {
         return 0;
     }
-    int room = gate_submits_room(ties->gate);
+    int room = gate_submits_room(ties->gate, returning);
     int left = claims->tasks_max - (int)ties->jobs->used;
     room = room < left ? room : left;
     return room > 0 ? room : 0;
 }
 
-static int room_for_claims(const struct claims *claims)
+static int room_for_claims(const struct claims *claims, int returning)
 {
-    const int ours = room_of_ours(claims);
+    const int ours = room_of_ours(claims, returning);
     const int places = allot_room(&claims->allot, places_used(claims));
     return ours < places ? ours : places;
 }
@@ -113,7 +114,7 @@ static int room_for_expired(const struct claims *claims, size_t claimed)
 
 void claims_want(const struct claims *claims, struct commits_wanted *wanted)
 {
-    const bool claim = room_for_claims(claims) > 0;
+    const bool claim = room_for_claims(claims, 0) > 0;
     const bool passes = claims->pass.wanted || claims->pass.under_way;
     wanted->urgent += claim && claims->more;
     wanted->riding += claim && !claims->more;
@@ -125,7 +126,8 @@ void claims_want(const struct claims *claims, struct commits_wanted *wanted)
 
 bool claims_want_slots(const struct claims *claims)
 {
-    return claims->wanted && gate_submits_room(claims->ties->gate) <= 0;
+    return claims->wanted &&
+           (claims->more || gate_submits_room(claims->ties->gate, 0) <= 0);
 }
 
 void claims_gather(struct claims *claims, struct turn *turn,
@@ -133,7 +135,8 @@ void claims_gather(struct claims *claims, struct turn *turn,
 {
     assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
     turn->guarded = claims->allot.most > 0;
-    turn->claims_max = room_for_claims(claims);
+    /* Committed with the saves, or not at all: their slots are free by then. */
+    turn->claims_max = room_for_claims(claims, turn->saves_slots);
     turn->resend_after_ms =
         keys_resend_after_ms(claims->ties->keys, turn->now_ms);
     /* The claims of this very turn need slots, too. */
@@ -218,7 +221,7 @@ void claims_ask_places(struct claims *claims, int64_t owner)
     assert(owner > 0);
     const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
     const int more = allot_more(&claims->allot, places_used(claims),
-                                room_of_ours(claims), boot_ms);
+                                room_of_ours(claims, 0), boot_ms);
     claims->owner = owner;
     if (more == 0) {
         return;
@@ -284,7 +287,11 @@ static void claimed_came(struct claims *claims,
             claims->lost_ms = now_ms;
         }
     }
-    if (asked) {
+    if (asked && result->claims_put_off) {
+        queue_lost(&claims->queue);
+        loop_timer_set(claims->timer,
+                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+    } else if (asked) {
         ties->hooks->on_generations(ties->context, false);
         allot_claimed(&claims->allot, (int)result->claimed_len);
         claims->more = (int)result->claimed_len == asked;

@@ -132,7 +132,7 @@ void engine_fill_slots(void *context)
         begin(engine, job, OWES_TRANSFER);
     }
     while (due_has_replay(&engine->due) && gate_may_submit(gate) &&
-           gate_submits_room(gate) > 0) {
+           gate_submits_room(gate, 0) > 0) {
         start_replay(engine, due_pop_replay(&engine->due));
     }
     turn_soon(&engine->turns);
@@ -196,13 +196,21 @@ static void apply(struct engine *engine, struct job *job,
                    outcome);
     }
     const bool may_ride = step->save && rides(engine, &job->task, &step->next);
+    const bool accepted =
+        job->task.row.state == SUBMITTING && step->next.row.state == RUNNING;
     job->task = step->next;
     job->hold = step->hold;
+    if (accepted && job->effect && job->effect->facts) {
+        jobs_keep_facts(&engine->jobs, job);
+    }
     if (job->effect) {
         job->effect->has_outcome = false;
         if (!step->save || !keeps_facts(job)) {
             job_effect_done(job);
         }
+    }
+    if (step->settles && !job->effect) {
+        jobs_drop_facts(&engine->jobs, job);
     }
     if (step->save) {
         turn_save(&engine->turns, job, step->due_ms, may_ride);
@@ -245,7 +253,7 @@ void engine_outcome(struct engine *engine, struct job *job,
     bool settles =
         task_step_settles(&job->task, outcome, &policy, now_ms, &next);
     bool untidy = tidy_is_due(job, next);
-    if ((settles || untidy) && (!job->effect || !job->effect->facts)) {
+    if ((settles || untidy) && !job_has_facts(job)) {
         postpone(engine, job, outcome);
         return;
     }

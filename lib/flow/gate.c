@@ -83,10 +83,10 @@ bool gate_may_send(const struct gate *gate)
                             loop_boot_us(gate->clock->loop) / 1000);
 }
 
-int gate_submits_room(const struct gate *gate)
+int gate_submits_room(const struct gate *gate, int returning)
 {
-    assert(gate->under_way[SLOT_SUBMIT] >= 0);
-    return pace_room(&gate->pace, gate->under_way[SLOT_SUBMIT],
+    assert(returning >= 0 && gate->under_way[SLOT_SUBMIT] >= returning);
+    return pace_room(&gate->pace, gate->under_way[SLOT_SUBMIT] - returning,
                      clock_boot_ms(gate->clock));
 }
 

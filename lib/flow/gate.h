@@ -68,8 +68,9 @@ bool gate_may_submit(const struct gate *gate);
  * hold, never for a lease that may be another's by now. */
 bool gate_may_send(const struct gate *gate);
 
-/** How many submissions may begin now, by pace and slots. */
-int gate_submits_room(const struct gate *gate);
+/** How many submissions may begin now, by pace and slots; returning: so many of
+ * the slots that are taken are free by then. */
+int gate_submits_room(const struct gate *gate, int returning);
 
 /** How many transfers may; negative while some are above the limit. */
 int gate_transfers_room(const struct gate *gate);

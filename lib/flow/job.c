@@ -178,6 +178,7 @@ void jobs_remove(struct jobs *jobs, struct job *job)
     jobs_free_place(jobs, job);
     table_remove(jobs, job->task.row.id);
     job_effect_done(job);
+    jobs_drop_facts(jobs, job);
     task_row_done(&job->task.row);
     free(job->names);
     job->names = NULL;
@@ -289,6 +290,87 @@ void job_effect_done(struct job *job)
         free(job->effect);
         job->effect = NULL;
     }
+}
+
+/* ---- kept facts ---- */
+
+struct kept {
+    struct facts_row row; /* its texts: behind it, and the job's names */
+    size_t bytes;
+    char texts[];
+};
+
+static struct str move_text(char **at, struct str text)
+{
+    if (!text.at) {
+        return text;
+    }
+    char *copy = *at;
+    memcpy(copy, text.at, text.len);
+    *at += text.len;
+    return (struct str){copy, text.len};
+}
+
+/** A name that a fact has, too. */
+static struct str named(const char *name, struct str text)
+{
+    return text.at ? str_of(name) : text;
+}
+
+void jobs_keep_facts(struct jobs *jobs, struct job *job)
+{
+    assert(job->effect && job->effect->facts);
+    const struct facts_row *row = job->effect->facts;
+    const size_t bytes = sizeof(struct kept) + row->body.len +
+                         row->facts.metadata.len + row->facts.warnings.len;
+    if (job->kept || bytes > KEPT_EACH_MAX ||
+        bytes > KEPT_BYTES_MAX - jobs->kept_bytes) {
+        return;
+    }
+    struct kept *kept = malloc(bytes);
+    if (!kept) {
+        return;
+    }
+    char *at = kept->texts;
+    kept->bytes = bytes;
+    kept->row = *row;
+    kept->row.body = move_text(&at, row->body);
+    kept->row.facts.metadata = move_text(&at, row->facts.metadata);
+    kept->row.facts.warnings = move_text(&at, row->facts.warnings);
+    kept->row.facts.request_id =
+        named(job_request_id(job), row->facts.request_id);
+    kept->row.facts.tenant = named(job_tenant(job), row->facts.tenant);
+    kept->row.facts.traceparent =
+        named(job_traceparent(job), row->facts.traceparent);
+    kept->row.facts.tracestate =
+        named(job_tracestate(job), row->facts.tracestate);
+    /* Nothing of a key: it is not sent again. */
+    kept->row.content = (struct str){0};
+    kept->row.salt = (struct str){0};
+    job->kept = kept;
+    jobs->kept_bytes += bytes;
+}
+
+void jobs_drop_facts(struct jobs *jobs, struct job *job)
+{
+    assert(!job->effect);
+    if (job->kept) {
+        assert(jobs->kept_bytes >= job->kept->bytes);
+        jobs->kept_bytes -= job->kept->bytes;
+        free(job->kept);
+        job->kept = NULL;
+    }
+}
+
+bool job_has_facts(struct job *job)
+{
+    if (job->kept && (!job->effect || !job->effect->facts)) {
+        struct effect *effect = job_effect(job);
+        if (effect) {
+            effect->facts = &job->kept->row;
+        }
+    }
+    return job->effect && job->effect->facts;
 }
 
 static struct str keep(struct arena *arena, struct str text)

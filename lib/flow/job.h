@@ -38,6 +38,9 @@ struct effect {
     void *stage;             /* the stage's own; freed by its cancel or end */
 };
 
+/** The facts of a task in flight, in one piece of memory. */
+struct kept;
+
 /** What a job has taken of the worker's slots and not yet passed on. */
 enum job_slot {
     SLOT_NONE,
@@ -64,6 +67,7 @@ struct job {
      * tracestate; owned */
     char *names;
     struct effect *effect; /* owned; null while waiting */
+    struct kept *kept;     /* owned; null: the store has its facts */
     int64_t began_ms;      /* JOB_ACTING: boot clock, for latencies */
     enum job_slot takes;   /* a slot that comes back if the job goes */
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
@@ -92,7 +96,13 @@ struct jobs {
     struct list free;
     uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
     size_t table_size;
+    size_t kept_bytes; /* of all jobs' kept facts */
 };
+
+/** Of all kept facts: some thousand tasks'. Those of the others are read when
+ * they are needed again, many at a time, since there are many. */
+#define KEPT_BYTES_MAX ((size_t)2 << 20)
+#define KEPT_EACH_MAX ((size_t)8 << 10) /* of one task's, or they are read */
 
 bool jobs_init(struct jobs *jobs, size_t slots_max);
 void jobs_done(struct jobs *jobs);
@@ -136,6 +146,14 @@ const char *job_tracestate(const struct job *job);
 /** The effect of a job, made if it has none; null: no memory. */
 struct effect *job_effect(struct job *job);
 void job_effect_done(struct job *job);
+
+/** Keeps the facts that the job's effect has beyond it, while there is room. */
+void jobs_keep_facts(struct jobs *jobs, struct job *job);
+/** Not needed any more; the job has no effect. */
+void jobs_drop_facts(struct jobs *jobs, struct job *job);
+/** Whether the job's effect has its facts, kept ones among them; else they are
+ * to be read. */
+bool job_has_facts(struct job *job);
 
 /** Keeps `outcome` beyond the callback that brought it; false: no memory. */
 bool effect_stash(struct effect *effect, const struct outcome *outcome);

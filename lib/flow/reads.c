@@ -54,9 +54,9 @@ bool reads_is_idle(const struct reads *reads)
 
 static bool has_facts(const struct reads *reads, const struct task_row *row)
 {
-    const struct job *job = jobs_find(reads->ties->jobs, row->id);
+    struct job *job = jobs_find(reads->ties->jobs, row->id);
     assert(job);
-    return job->effect && job->effect->facts;
+    return job_has_facts(job);
 }
 
 /** Jobs that wait for their facts, and those that will need them right after

@@ -56,6 +56,12 @@ void saves_add(struct saves *saves, struct job *job, int64_t then_ms,
     list_add_tail(&saves->dirty, &job->link);
 }
 
+/** Its submission is over: once it is saved, its slot is another's. */
+static bool gives_slot(const struct job *job)
+{
+    return job->takes == SLOT_SUBMIT && !job->send_next;
+}
+
 void saves_want(const struct saves *saves, bool slots_wanted,
                 struct commits_wanted *wanted)
 {
@@ -63,10 +69,11 @@ void saves_want(const struct saves *saves, bool slots_wanted,
     for (const struct list *at = saves->dirty.next;
          at != &saves->dirty && left > 0; at = at->next, left--) {
         const struct job *job = LIST_OWNER(at, const struct job, link);
-        const bool rides =
-            job->rides && !(slots_wanted && job->takes == SLOT_SUBMIT);
+        const bool slot = slots_wanted && gives_slot(job);
+        const bool rides = job->rides && !slot;
         wanted->riding += rides;
         wanted->urgent += !rides;
+        wanted->slots += slot;
     }
 }
 
@@ -86,6 +93,7 @@ void saves_gather(struct saves *saves, struct turn *turn, struct arena *arena)
         assert(job->phase == JOB_SAVING && !job->in_flush);
         job->in_flush = true;
         turn_crashpoint(&job->task.row, false);
+        turn->saves_slots += gives_slot(job);
         rows[saves->sent_len] = &job->task.row;
         saves->sent[saves->sent_len++] = job_ref(job);
     }

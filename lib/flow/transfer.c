@@ -462,7 +462,7 @@ static struct transfer *transfer_new(struct stage *stage, struct job *job)
 void transfer_begin(struct stage *stage, struct job *job)
 {
     assert(job->takes == SLOT_TRANSFER);
-    if (!job->effect || !job->effect->facts) {
+    if (!job_has_facts(job)) {
         stage->hooks->on_read(stage->context,
                               job); /* the slot stays the job's meanwhile */
         return;

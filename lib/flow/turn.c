@@ -7,6 +7,8 @@
 
 #define MEMORY_MS 1000
 #define PAUSE_MS 500 /* after an error that no connection was lost by */
+/* A batch of more is worth a commit of its own, and keeps saves waiting. */
+#define TOGETHER_MAX 64
 
 /* ---- asking ---- */
 
@@ -19,11 +21,45 @@ static void tell_idle(struct turns *turns)
     }
 }
 
+/** What there is of the intake's to be committed; nothing, if it can't go. What
+ * waits has the rows of its batches, but for their number. */
+static void intake_want(struct turns *turns, struct commits_wanted *wanted)
+{
+    if (turns->intake_wanted && store_is_up(turns->ties.store)) {
+        const size_t rows = turns->intake->waiting(turns->intake_context);
+        wanted->riding += rows ? rows : 1;
+    }
+}
+
+/** After lost answers nothing is written. */
+static bool rows_may_go(const struct turns *turns)
+{
+    return !turns->in_flight && !turns->paused && !turns->resync &&
+           turns->owner && store_is_up(turns->ties.store);
+}
+
+/** The same of the rows. */
+static void rows_want(struct turns *turns, struct commits_wanted *wanted)
+{
+    if (!rows_may_go(turns)) {
+        return;
+    }
+    wanted->riding += reasons_are_due(turns->ties.reasons);
+    wanted->slots_max = (size_t)turns->ties.gate->options.submits_max;
+    const bool slots_wanted = claims_want_slots(&turns->claims);
+    saves_want(&turns->saves, slots_wanted, wanted);
+    claims_want(&turns->claims, wanted);
+}
+
 /** Whether it is committed now; else after how many ms it is asked for again.
- */
+ * Where nothing is wanted, nothing waits. */
 static int64_t commit_wait_ms(struct turns *turns,
                               struct commits_wanted *wanted, int64_t *since_ms)
 {
+    if (wanted->urgent + wanted->riding == 0) {
+        *since_ms = 0;
+        return 0;
+    }
     const int64_t boot_ms = clock_boot_ms(turns->ties.clock);
     *since_ms = *since_ms ? *since_ms : boot_ms;
     wanted->since_ms = *since_ms;
@@ -34,26 +70,10 @@ static int64_t commit_wait_ms(struct turns *turns,
     return wait_ms;
 }
 
-/** What waits has the rows of the intake, but for their number. */
-static int64_t intake_wait_ms(struct turns *turns)
-{
-    const size_t rows = turns->intake->waiting(turns->intake_context);
-    struct commits_wanted wanted = {.riding = rows ? rows : 1};
-    return commit_wait_ms(turns, &wanted, &turns->intake_since_ms);
-}
-
-/** The intake's part needs no lease, and knows its own answers. Returns after
- * how many ms it is asked for again; 0: there is nothing left to ask for. */
-static int64_t ask_intake(struct turns *turns)
+/** The intake's part needs no lease, and knows its own answers. */
+static void ask_intake(struct turns *turns)
 {
     struct store *store = turns->ties.store;
-    if (!turns->intake_wanted || !store_is_up(store)) {
-        return 0;
-    }
-    const int64_t wait_ms = intake_wait_ms(turns);
-    if (wait_ms > 0) {
-        return wait_ms;
-    }
     struct turn_batch batch = {0};
     turns->intake_wanted = false;
     turns->intake->gather(turns->intake_context, &batch);
@@ -70,23 +90,6 @@ static int64_t ask_intake(struct turns *turns)
                      turns->intake->on_stored, batch.context);
         CRASHPOINT("intake_sent");
     }
-    return 0;
-}
-
-/** The same of the rows. */
-static int64_t rows_wait_ms(struct turns *turns)
-{
-    struct commits_wanted wanted = {
-        .riding = reasons_are_due(turns->ties.reasons),
-    };
-    const bool slots_wanted = claims_want_slots(&turns->claims);
-    saves_want(&turns->saves, slots_wanted, &wanted);
-    claims_want(&turns->claims, &wanted);
-    if (turns->resync || wanted.urgent + wanted.riding == 0) {
-        turns->since_ms = 0;
-        return 0;
-    }
-    return commit_wait_ms(turns, &wanted, &turns->since_ms);
 }
 
 /** commits: else it only reads. false: nobody has anything for it. */
@@ -123,26 +126,17 @@ static bool compose(struct turns *turns, struct turn *turn, bool commits)
 
 static void on_turn(void *context, const struct turn_result *result);
 
-/** Returns after how many ms it is asked for again; 0: no need to. */
-static int64_t ask_rows(struct turns *turns)
+/** commits: else what only reads goes. */
+static void ask_rows(struct turns *turns, bool commits)
 {
-    if (turns->in_flight || turns->paused) {
-        return 0; /* its answer, or the end of the pause, asks again */
-    }
-    if (!store_is_up(turns->ties.store) || !turns->owner) {
-        tell_idle(turns);
-        return 0;
-    }
-    if (!turns->resync) {
-        claims_ask_places(&turns->claims, turns->owner);
-    }
-    const int64_t wait_ms = rows_wait_ms(turns);
+    assert(!turns->in_flight && !turns->paused);
     struct flight *flight = &turns->flight;
     arena_reset(&flight->arena);
     struct turn turn;
-    if (!compose(turns, &turn, wait_ms == 0)) {
+    if (!store_is_up(turns->ties.store) || !turns->owner ||
+        !compose(turns, &turn, commits)) {
         tell_idle(turns);
-        return wait_ms;
+        return;
     }
     claims_sent(&turns->claims, &turn);
     flight->owner = turn.owner;
@@ -156,18 +150,68 @@ static int64_t ask_rows(struct turns *turns)
     CRASHPOINT_IF(turn.claims_max > 0, "claim_sent");
     CRASHPOINT_IF(turn.adopts_max > 0, "adopt_sent");
     CRASHPOINT_IF(turn.saves_len > 0, "save_sent");
-    return wait_ms;
+}
+
+/** One commit for what there is of both: what waited longer says when. Returns
+ * after how many ms it is asked for again; 0: it has gone. */
+static int64_t ask_together(struct turns *turns, struct commits_wanted *both)
+{
+    const int64_t waits_ms = turns->intake_since_ms;
+    if (waits_ms && (!turns->since_ms || waits_ms < turns->since_ms)) {
+        turns->since_ms = waits_ms;
+    }
+    const int64_t wait_ms = commit_wait_ms(turns, both, &turns->since_ms);
+    turns->intake_since_ms = turns->since_ms;
+    if (wait_ms) {
+        ask_rows(turns, false);
+        return wait_ms;
+    }
+    store_together(turns->ties.store);
+    ask_rows(turns, true);
+    ask_intake(turns);
+    store_go(turns->ties.store);
+    return 0;
+}
+
+/** Returns after how many ms to ask again; 0: no need to. */
+static int64_t ask_each(struct turns *turns, struct commits_wanted *rows,
+                        struct commits_wanted *intake)
+{
+    const int64_t intake_ms =
+        commit_wait_ms(turns, intake, &turns->intake_since_ms);
+    if (intake->riding && intake_ms == 0) {
+        ask_intake(turns);
+    }
+    int64_t rows_ms = 0;
+    if (!turns->in_flight && !turns->paused) { /* its end asks again */
+        rows_ms = commit_wait_ms(turns, rows, &turns->since_ms);
+        ask_rows(turns, rows_ms == 0);
+    }
+    const bool first = rows_ms == 0 || (intake_ms && intake_ms < rows_ms);
+    return first ? intake_ms : rows_ms;
 }
 
 /** A loop_fn: at the end of a turn of the loop. */
 static void ask(void *context)
 {
     struct turns *turns = context;
-    const int64_t intake_ms = ask_intake(turns);
-    const int64_t rows_ms = ask_rows(turns);
-    if (intake_ms > 0 || rows_ms > 0) {
-        const bool first = rows_ms == 0 || (intake_ms && intake_ms < rows_ms);
-        loop_timer_set(turns->ride_timer, first ? intake_ms : rows_ms);
+    struct commits_wanted intake = {0};
+    struct commits_wanted rows = {0};
+    if (rows_may_go(turns)) {
+        claims_ask_places(&turns->claims, turns->owner);
+    }
+    intake_want(turns, &intake);
+    rows_want(turns, &rows);
+    int64_t wait_ms;
+    if (intake.riding && intake.riding <= TOGETHER_MAX &&
+        rows.urgent + rows.riding) {
+        rows.riding += intake.riding;
+        wait_ms = ask_together(turns, &rows);
+    } else {
+        wait_ms = ask_each(turns, &rows, &intake);
+    }
+    if (wait_ms > 0) {
+        loop_timer_set(turns->ride_timer, wait_ms);
     }
 }
 

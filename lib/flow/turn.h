@@ -17,11 +17,11 @@
  *   reasons  what people are told      reason.h
  *   intake   a batch of requests       its own, given by turn_take_in()
  *
- * One round trip and one commit for all but the intake, because the next effect
- * of a job may begin only when its row is known to be committed, and one commit
- * costs as much as a thousand rows'. The intake's batch is a unit of its own,
- * which waits for no other and none for it: it can wait for another worker's
- * rows, and saves may not.
+ * One round trip and one commit, because the next effect of a job may begin
+ * only when its row is known to be committed, and one commit costs as much as a
+ * thousand rows'. The intake's batch waits for no other and none for it: with
+ * much in it, or while a turn is under way, it has a commit of its own, and so
+ * where it has to wait for another worker's rows.
  *
  * An answer that is lost says neither yes nor no: whatever it was for is kept,
  * marked as unsure, until all that is ours was read (mine.h).

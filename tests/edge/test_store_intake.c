@@ -466,4 +466,122 @@ TEST(sources__ours_and_others__are_told_apart)
     }
 }
 
+/* ---- together with a turn ---- */
+
+struct both {
+    struct turn_result turn;
+    struct intake_result intake;
+};
+
+/** Saves that row, and takes in those. */
+static struct both together(struct trial *trial, int64_t owner,
+                            const struct task_row *row,
+                            const struct intake_row *rows, size_t len)
+{
+    struct trial_answer of_turn = {.trial = trial, .id = 1};
+    struct trial_answer of_intake = {.trial = trial};
+    const struct turn turn = {.owner = owner,
+                              .now_ms = TRIAL_NOW + 1000,
+                              .account = TRIAL_ACCOUNT,
+                              .bucket = "bucket",
+                              .saves = &row,
+                              .saves_len = 1,
+                              .claims_max = 1};
+    store_together(trial->store);
+    store_turn(trial->store, &turn, trial_on_turn, &of_turn);
+    store_intake(trial->store, 0, 0, rows, len, trial_on_intake, &of_intake);
+    store_go(trial->store);
+    while (!of_turn.turn.saves || !of_intake.intake.verdicts) {
+        trial_wait(trial);
+    }
+    return (struct both){of_turn.turn, of_intake.intake};
+}
+
+static struct task_row running(struct trial *trial, int64_t owner)
+{
+    struct task_row row = trial_claim_one(trial, owner);
+    row.state = RUNNING;
+    row.version++;
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    return row;
+}
+
+TEST(together__a_turn_and_a_batch__are_one_transaction)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    const struct task_row row = running(trial, me);
+    const struct intake_row request = trial_request(trial, 7);
+    const struct both both = together(trial, me, &row, &request, 1);
+    assert_int_equal(both.turn.saves[0], SAVE_DONE);
+    assert_int_equal(both.turn.claimed_len, 1);
+    assert_int_equal(both.intake.verdicts[0], INTAKE_NEW);
+    assert_int_equal(
+        trial_number(trial, "SELECT count(DISTINCT x) FROM (SELECT xmin::text "
+                            "AS x FROM task UNION ALL SELECT xmin::text FROM "
+                            "request WHERE request_id = 'r-00007') t"),
+        1);
+}
+
+TEST(together__one_of_both_is_refused__the_other_is_stored)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct task_row row = running(trial, me);
+    struct intake_row requests[] = {trial_request(trial, 7),
+                                    trial_request(trial, 8)};
+    requests[1].metadata = STR("not UTF-8: \xff");
+    struct both both = together(trial, me, &row, requests, 2);
+    assert_int_equal(both.turn.saves[0], SAVE_DONE);
+    assert_int_equal(both.intake.verdicts[0], INTAKE_NEW);
+    assert_int_equal(both.intake.verdicts[1], INTAKE_POISON);
+    row.version++;
+    row.result = (char *)"\xc0\x80";
+    requests[1] = trial_request(trial, 9);
+    both = together(trial, me, &row, &requests[1], 1);
+    assert_int_equal(both.turn.saves[0], SAVE_POISON);
+    assert_int_equal(both.intake.verdicts[0], INTAKE_NEW);
+}
+
+/** Another worker is about to store the same request: a save does not wait for
+ * that, as the batch must. */
+TEST(together__the_batch_waits_for_another__the_turn_goes_alone)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    const struct task_row row = running(trial, me);
+    const struct intake_row request = trial_request(trial, 7);
+    PQclear(PQexec(trial->conn, "BEGIN"));
+    trial_sql(trial,
+              "INSERT INTO request (request_id, content, mode, priority, "
+              "warnings, received_ms) VALUES ('r-00007', 'x', 1, 5, "
+              "'[]', 1)");
+    struct trial_answer of_turn = {.trial = trial, .id = 1};
+    struct trial_answer of_intake = {.trial = trial};
+    const struct task_row *rows[] = {&row};
+    const struct turn turn = {.owner = me,
+                              .now_ms = TRIAL_NOW + 1000,
+                              .account = TRIAL_ACCOUNT,
+                              .bucket = "bucket",
+                              .saves = rows,
+                              .saves_len = 1};
+    store_together(trial->store);
+    store_turn(trial->store, &turn, trial_on_turn, &of_turn);
+    store_intake(trial->store, 0, 0, &request, 1, trial_on_intake, &of_intake);
+    store_go(trial->store);
+    while (!of_turn.turn.saves) {
+        trial_wait(trial);
+    }
+    assert_int_equal(of_turn.turn.saves[0], SAVE_DONE);
+    assert_null(of_intake.intake.verdicts);
+    PQclear(PQexec(trial->conn, "ROLLBACK"));
+    while (!of_intake.intake.verdicts) {
+        trial_wait(trial);
+    }
+    assert_int_equal(of_intake.intake.verdicts[0], INTAKE_NEW);
+}
+
 TESTS_RUN(NULL, NULL)

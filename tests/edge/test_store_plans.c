@@ -238,7 +238,8 @@ TEST(what_extends_others__beside_a_mass__is_found_by_its_source)
     assert_true(work_of(trial, "unblock", UNBLOCK) < 60);
     assert_true(work_of(trial, "unblock", UNBLOCK_ALL) < 10000);
     assert_true(work_of(trial, "claim", CLAIM) < 300);
-    trial_sql(trial, "INSERT INTO closed SELECT id, 7, 0, 1, 1, 0, 1, false, "
+    trial_sql(trial, "INSERT INTO closed (" TRIAL_TASK_COLUMNS
+                     ") SELECT id, 7, 0, 1, 1, 0, 1, false, "
                      "false, false, '', 'task_' || id, 1, 0, 1, 1, 0, 0, 0, 0, "
                      "0, 0, 0, 0, 0, false, 0, 0 FROM request WHERE id IN "
                      "(2000, 4000, 6000)");

@@ -92,6 +92,9 @@ TEST(save__queued_again__waits_with_its_priority)
     row.state = QUEUED;
     row.not_before_ms = TRIAL_NOW + 5000;
     row.tries = 1;
+    struct task_row stranger = row;
+    stranger.fence--;
+    assert_int_equal(trial_save(trial, me, &stranger), SAVE_FENCED);
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
     assert_string_equal(
         trial_sql(trial, "SELECT concat_ws(' ', priority, not_before_ms, "
@@ -130,7 +133,7 @@ TEST(end__a_final_one__leaves_a_bare_key)
     assert_int_equal(trial_save(trial, dead, &row), SAVE_DONE);
     assert_string_equal(
         trial_sql(trial, "SELECT concat_ws(' ', state, kind, event, fence, "
-                         "version, provider_task_id) FROM closed"),
+                         "version, provider_task_id, result) FROM closed"),
         "7 0 the event 1 3 task_1");
     assert_string_equal(trial_sql(trial,
                                   "SELECT concat_ws(' ', state, owner = %lld, "
@@ -232,6 +235,44 @@ TEST(save__refused_data__harms_nobody_else)
     assert_int_equal(result.claimed_len, 1);
     assert_int_equal(result.rereads_len, 1);
     assert_int_equal(result.rereads[0].row.state, RUNNING);
+}
+
+/** What holds a slot may be in doubt still: nothing is claimed for that slot.
+ */
+TEST(claim__for_slots_of_rows_that_are_refused__is_put_off)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 5);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
+    struct task_row rows[2];
+    const struct task_row *saves[2];
+    for (size_t i = 0; i < 2; i++) {
+        rows[i] = claimed.claimed[i].row;
+        rows[i].state = RUNNING;
+        rows[i].version++;
+        saves[i] = &rows[i];
+    }
+    rows[1].result = (char *)"not UTF-8: \xff";
+    struct turn turn = {.owner = me,
+                        .saves = saves,
+                        .saves_len = 2,
+                        .saves_slots = 2,
+                        .claims_max = 2};
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.saves[1], SAVE_POISON);
+    assert_true(result.claims_put_off);
+    assert_int_equal(result.claimed_len, 0);
+    rows[1].result = NULL;
+    turn.saves = &saves[1];
+    turn.saves_len = 1;
+    turn.saves_slots = 1;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_false(result.claims_put_off);
+    assert_int_equal(result.claimed_len, 2);
 }
 
 TEST(save__kept_out_by_a_constraint__is_for_later)

@@ -72,6 +72,19 @@ bool tables_all_closed(void *context)
     return world->tables->len > 0;
 }
 
+/** A transaction may always fall apart. */
+void store_together(struct store *store)
+{
+    assert(!store->together);
+    store->together = true;
+}
+
+void store_go(struct store *store)
+{
+    assert(store->together);
+    store->together = false;
+}
+
 /* ---- connections ---- */
 
 struct news {

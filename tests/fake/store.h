@@ -134,6 +134,7 @@ struct tables {
     int unreadable; /* parts of the table, each with a row that is */
     int unreadable_waiting; /* the same, of what waits */
     int keep_out;           /* so many rows are saved later */
+    size_t facts_read;      /* so many tasks' facts were asked for */
     int slow_ms;     /* so much longer takes each unit of the rows' lane */
     int taking_busy; /* so many who want places find another taking some */
     int most;        /* GENERATIONS_MAX, as last heard */

@@ -14,6 +14,7 @@ struct store {
     store_state_fn *on_state;
     void *context;
     bool up;
+    bool together;
     int64_t free_ms[2];     /* when a lane is free */
     int64_t answered_ms[2]; /* answers keep their order */
 };

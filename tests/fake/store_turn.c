@@ -205,6 +205,8 @@ static void run_saves(struct tables *tables, const struct turn *turn,
     for (size_t i = 0; i < turn->saves_len; i++) {
         bool later = tables->keep_out > 0;
         tables->keep_out -= later;
+        result->claims_put_off =
+            result->claims_put_off || (later && turn->saves_slots > 0);
         ends[i] = later ? SAVE_LATER : save(tables, turn->saves[i]);
     }
     result->saves = ends;
@@ -231,6 +233,7 @@ static void run_reads(struct tables *tables, const struct turn *turn,
             read_record(record, &rereads[result->rereads_len++], arena);
         }
     }
+    tables->facts_read += turn->facts_len;
     result->facts = facts;
     result->rereads = rereads;
     if (!turn->mine) {
@@ -382,7 +385,8 @@ static void claim(struct record_of *record, const struct turn *turn)
 static void run_claims(struct tables *tables, const struct turn *turn,
                        struct turn_result *result, struct arena *arena)
 {
-    const int max = is_held(tables, turn) ? 0 : turn->claims_max;
+    const int max =
+        is_held(tables, turn) || result->claims_put_off ? 0 : turn->claims_max;
     struct task_read *claimed =
         arena_alloc(arena, ((size_t)max + 1) * sizeof *claimed);
     struct facts_row *facts =

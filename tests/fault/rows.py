@@ -306,12 +306,15 @@ def at_mine(world, worker):
 
 def at_reread(world, worker):
     """Rows of a living worker that somebody else wrote: its save finds another version,
-    so it looks what is there. And a task whose request is gone when it has to be told."""
+    so it looks what is there. And a task whose request is gone when it has to be told,
+    and which had too much in it to be kept in memory."""
     world.faults([{"match": "reread-", "on": "submit", "kind": "slow_job",
                    "delay_ms": 4000, "count": -1}])
     rows = Broken(world, "reread")
     rows.send()
-    send(world, ["reread-parked"])
+    world.send({"request_id": "reread-parked", "metadata": {"much": "m" * 10000},
+                "request": {"prompt": "reread-parked"}})
+    world.flush()
     wait_for(lambda: running(world, rows.ids + rows.good + ["reread-parked"]), 30, "all run")
     rows.break_all(", version = version + 1")
     take_away_requests(world, ["reread-parked"])

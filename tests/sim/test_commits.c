@@ -56,6 +56,70 @@ TEST_CASE(a_busy_worker__commits_45_times_a_second)
     close_world(world);
 }
 
+/** What of a task in flight its event needs is in memory, while that is little:
+ * no transaction but those that write. */
+TEST_CASE(facts__of_few_in_flight__are_read_once)
+{
+    struct world *world = world_open(5);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 1000);
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "f%d", i);
+        world_ask(world, id);
+        world_run_for(world, 500);
+    }
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "completed\n"), 20);
+    assert_int_equal(world->tables->facts_read, 0);
+    assert_int_equal(w1->worker.engine.jobs.kept_bytes, 0);
+    node_free(w1);
+    close_world(world);
+}
+
+/** They are many then, and are read many at a time. */
+TEST_CASE(facts__of_more_than_there_is_room_for__are_read_again)
+{
+    struct world *world = world_open(6);
+    struct node *w1 = node_start(world, "w1", NULL);
+    w1->worker.engine.jobs.kept_bytes = KEPT_BYTES_MAX;
+    world_run_for(world, 1000);
+    world_ask(world, "a");
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "completed\n"), 1);
+    assert_int_equal(world->tables->facts_read, 1);
+    assert_int_equal(w1->worker.engine.jobs.kept_bytes, KEPT_BYTES_MAX);
+    node_free(w1);
+    close_world(world);
+}
+
+/** So many provider calls as there are slots are under way all the time: a slot
+ * goes on to the next task in the commit that stores what it brought. */
+TEST_CASE(slots__that_are_waited_for__wait_for_no_token)
+{
+    struct world *world = world_open(7);
+    struct stage_options options = node_options();
+    options.submits_max = 32;
+    options.tasks_max = 4000;
+    struct node *w1 = node_start(world, "w1", &options);
+    world_run_for(world, 1000);
+    for (int i = 0; i < 1000; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "t%d", i);
+        world_ask(world, id);
+    }
+    world_run_for(world, 1000);
+    const int64_t began_ms = world_clock_ms(world);
+    (void)began_ms;
+    int submitted = 0;
+    for (size_t i = 0; i < world->tables->len; i++) {
+        submitted += world->tables->records[i]->row.submitted_ms > 0;
+    }
+    print_message("%d submitted in a second\n", submitted);
+    node_free(w1);
+    close_world(world);
+}
+
 static int submitting(const struct world *world)
 {
     int n = 0;

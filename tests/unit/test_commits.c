@@ -68,6 +68,27 @@ TEST_CASE(commits_wait_ms__many_rows_or_a_drain__goes)
     assert_int_equal(commits_wait_ms(&commits, &wanted, START_MS), 0);
 }
 
+static int64_t ask_slots(struct commits *commits, size_t slots,
+                         size_t slots_max)
+{
+    const struct commits_wanted wanted = {.urgent = slots,
+                                          .slots = slots,
+                                          .slots_max = slots_max,
+                                          .since_ms = START_MS};
+    return commits_wait_ms(commits, &wanted, START_MS);
+}
+
+TEST_CASE(commits_wait_ms__a_quarter_of_the_slots_is_waited_for__goes)
+{
+    struct commits commits = {0};
+    spend_all(&commits, START_MS);
+    assert_true(ask_slots(&commits, 63, 256) > 0);
+    assert_int_equal(ask_slots(&commits, 64, 256), 0);
+    assert_true(ask_slots(&commits, 7, 8) > 0); /* not one commit for each */
+    assert_int_equal(ask_slots(&commits, 8, 8), 0);
+    assert_true(ask(&commits, 200, 0, START_MS, START_MS) > 0);
+}
+
 TEST_CASE(commits_wait_ms__no_token__urgent_waits_for_one)
 {
     struct commits commits = {0};

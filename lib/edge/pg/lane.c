@@ -111,14 +111,56 @@ static void unit_came(struct pg_lane *lane, struct pg_unit *unit)
 
 /* ---- bytes in, bytes out ---- */
 
+/** Whose result comes next: those of a transaction have theirs in turn. */
+static struct pg_unit *next_taker(const struct pg_lane *lane)
+{
+    const struct list *at = lane->sent.next;
+    struct pg_unit *unit = LIST_OWNER(at, struct pg_unit, link);
+    while (unit->joined && unit->results_len == unit->calls_len) {
+        at = at->next;
+        unit = LIST_OWNER(at, struct pg_unit, link);
+    }
+    return unit;
+}
+
+/** A transaction has ended. An error in one of several is that one's own, and
+ * which that is shows when each goes alone. */
+static void transaction_came(struct pg_lane *lane)
+{
+    struct list came;
+    list_init(&came);
+    bool failed = false;
+    bool more = true;
+    while (more) {
+        struct pg_unit *unit =
+            LIST_OWNER(list_pop(&lane->sent), struct pg_unit, link);
+        assert(lane->sent_len > 0);
+        lane->sent_len--;
+        more = unit->joined;
+        failed = failed || unit->sqlstate[0];
+        list_add_tail(&came, &unit->link);
+    }
+    const bool several = came.next->next != &came;
+    while (!list_is_empty(&came)) {
+        struct pg_unit *unit =
+            LIST_OWNER(list_pop(&came), struct pg_unit, link);
+        unit->joined = false;
+        if (several && failed) {
+            pg_unit_rewind(unit);
+            list_add_tail(&lane->waiting, &unit->link);
+        } else {
+            unit_came(lane, unit);
+        }
+    }
+}
+
 static void take_results(struct pg_lane *lane)
 {
     PGconn *conn = lane->conn;
     int nulls = 0;
     while (lane->conn == conn && !list_is_empty(&lane->sent) &&
            nulls < NULLS_MAX && !PQisBusy(conn)) {
-        struct pg_unit *unit =
-            LIST_OWNER(lane->sent.next, struct pg_unit, link);
+        struct pg_unit *unit = next_taker(lane);
         PGresult *result = PQgetResult(conn);
         if (!result) {
             nulls++;
@@ -133,10 +175,7 @@ static void take_results(struct pg_lane *lane)
             continue;
         }
         PQclear(result);
-        list_remove(&unit->link);
-        assert(lane->sent_len > 0);
-        lane->sent_len--;
-        unit_came(lane, unit);
+        transaction_came(lane);
     }
 }
 
@@ -173,7 +212,7 @@ static bool send_unit(struct pg_lane *lane, struct pg_unit *unit)
             return false;
         }
     }
-    return PQpipelineSync(lane->conn) == 1;
+    return unit->joined || PQpipelineSync(lane->conn) == 1;
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -222,9 +261,12 @@ static void pump(struct pg_lane *lane)
     if (lane->doomed) {
         return;
     }
-    while (!list_is_empty(&lane->waiting) && lane->sent_len < DEPTH_MAX) {
+    bool joined = false;
+    while (!list_is_empty(&lane->waiting) &&
+           (lane->sent_len < DEPTH_MAX || joined)) {
         struct pg_unit *unit =
             LIST_OWNER(list_pop(&lane->waiting), struct pg_unit, link);
+        joined = unit->joined;
         if (lane->sent_len == 0) {
             lane->heard_ms = loop_boot_ms(lane->loop);
             loop_timer_set(lane->watch, silence_ms(lane));
@@ -456,6 +498,20 @@ void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit)
     }
     list_add_tail(&lane->waiting, &unit->link);
     pump(lane);
+}
+
+void pg_lane_send_both(struct pg_lane *lane, struct pg_unit *first,
+                       struct pg_unit *second)
+{
+    assert(list_is_empty(&first->link) && list_is_empty(&second->link));
+    if (lane->phase == LANE_UP && !first->bytes.failed &&
+        !second->bytes.failed) {
+        first->joined = true;
+        list_add_tail(&lane->waiting, &first->link);
+    } else {
+        pg_lane_send(lane, first);
+    }
+    pg_lane_send(lane, second);
 }
 
 void pg_lane_lock(struct pg_unit *unit, int64_t lock)

@@ -39,6 +39,11 @@ struct str pg_lane_salt(const struct pg_lane *lane);
 /** Takes the unit. Its on_end is called once, after this has returned. */
 void pg_lane_send(struct pg_lane *lane, struct pg_unit *unit);
 
+/** Two of them, as one transaction: both are committed, or each goes again, as
+ * one of its own. */
+void pg_lane_send_both(struct pg_lane *lane, struct pg_unit *first,
+                       struct pg_unit *second);
+
 /**
  * A session can still be at work when its connection has broken. It is known by
  * an advisory lock that it holds, and no other way: behind a pooler the backend

@@ -45,6 +45,7 @@ struct pg_unit {
     /* how often it may go out again after a deadlock and the like */
     int tries_max;
     int tries;
+    bool joined; /* the one behind it is of the same transaction */
     struct pg_call calls[PG_CALLS_MAX];
     size_t calls_len;
     struct buf bytes; /* of all parameters */

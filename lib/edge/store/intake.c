@@ -427,7 +427,7 @@ static void send_next(struct batch *batch)
     pg_unit_i64(unit, batch->owner);
     pg_unit_i64(unit, batch->known_from_ms);
     add_sources(batch, unit);
-    pg_lane_send(batch->store->data, unit);
+    store_send_batch(batch->store, unit);
 }
 
 static void on_cancels(void *context, struct pg_unit *ended)

@@ -17,7 +17,14 @@ struct store {
     bool told; /* on_state was called at all */
     char why[300];
     bool misfit;
+    bool together;         /* store_together() was called, store_go() was not */
+    struct pg_unit *turn;  /* given since; null: none, or not to be joined */
+    struct pg_unit *batch; /* the same */
 };
+
+/** To the data lane, or kept until store_go(). */
+void store_send_turn(struct store *store, struct pg_unit *unit);
+void store_send_batch(struct store *store, struct pg_unit *unit);
 
 /* ---- rows (row.c) ---- */
 

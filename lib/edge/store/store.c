@@ -7,24 +7,55 @@
 #define STATEMENT_MS 30000
 #define DATA_SILENCE_MS 35000
 #define AGAIN_MAX_MS 5000
+/* A batch waits so long for others in a transaction of the engine's rows. */
+#define TOGETHER_MS 50
 /* unless that is longer than three leases */
 #define LEASE_SILENCE_MIN_MS 3000
 
 static const char *const data_queries[] = {
-    "early_look",     "early_lock",    "intake_cancel",
-    "intake",         "intake_known",  "sources_task",
-    "sources_closed", "save",          "end",
-    "close",          "told",          "unblock",
-    "facts",          "reread",        "lease_lock",
-    "claim",          "places_lock",   "places",
-    "places_free",    "expire",        "leases_dead",
-    "adopt",          "mine",          "forget_leases",
-    "learn",          "learn_waiting", "learn_closed",
-    "learn_told",     "learn_past",    "learn_found",
-    "request_lock",   "hold_set",      "hold_lift",
-    "hold_probe",     "unreadable",    "unreadable_waiting",
-    "keys_answer",    "reason_set",    "reason_gone",
-    "reason_shared",  "reason_sweep",  NULL,
+    "early_look",
+    "early_lock",
+    "intake_cancel",
+    "intake",
+    "intake_known",
+    "sources_task",
+    "sources_closed",
+    "save",
+    "end",
+    "close",
+    "told",
+    "unblock",
+    "facts",
+    "reread",
+    "lease_lock",
+    "claim",
+    "places_lock",
+    "places",
+    "places_free",
+    "expire",
+    "leases_dead",
+    "adopt",
+    "mine",
+    "forget_leases",
+    "learn",
+    "learn_waiting",
+    "learn_closed",
+    "learn_told",
+    "learn_past",
+    "learn_found",
+    "request_lock",
+    "hold_set",
+    "hold_lift",
+    "hold_probe",
+    "unreadable",
+    "unreadable_waiting",
+    "keys_answer",
+    "reason_set",
+    "reason_gone",
+    "reason_shared",
+    "reason_sweep",
+    "lock_timeout",
+    NULL,
 };
 
 static const char *const lease_queries[] = {
@@ -122,11 +153,53 @@ bool store_is_up(const struct store *store)
            pg_lane_is_up(store->lease);
 }
 
+void store_together(struct store *store)
+{
+    assert(!store->together);
+    store->together = true;
+}
+
+void store_send_turn(struct store *store, struct pg_unit *unit)
+{
+    if (store->together && !store->turn) {
+        store->turn = unit;
+    } else {
+        pg_lane_send(store->data, unit);
+    }
+}
+
+void store_send_batch(struct store *store, struct pg_unit *unit)
+{
+    if (store->together && !store->batch) {
+        store->batch = unit;
+    } else {
+        pg_lane_send(store->data, unit);
+    }
+}
+
+void store_go(struct store *store)
+{
+    assert(store->together);
+    struct pg_unit *turn = store->turn;
+    struct pg_unit *batch = store->batch;
+    store->together = false;
+    store->turn = NULL;
+    store->batch = NULL;
+    if (turn && batch) {
+        pg_unit_call(turn, "lock_timeout");
+        pg_unit_i64(turn, TOGETHER_MS);
+        pg_lane_send_both(store->data, turn, batch);
+    } else if (turn || batch) {
+        pg_lane_send(store->data, turn ? turn : batch);
+    }
+}
+
 void store_close(struct store *store)
 {
     if (!store) {
         return;
     }
+    assert(!store->together);
     pg_lane_close(store->data);
     store->data = NULL;
     pg_lane_close(store->lease);

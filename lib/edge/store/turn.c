@@ -250,6 +250,17 @@ static int add_taking(struct pg_unit *unit, const char *name,
     return index;
 }
 
+/** Whether a row that was to give back its slot may be in doubt still. */
+static bool was_refused(const struct round *round)
+{
+    for (size_t i = 0; i < round->turn.saves_len; i++) {
+        if (round->ends[i] == SAVE_POISON || round->ends[i] == SAVE_LATER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** The dead first: what dies later may have rows that the pass has gone by. */
 static void add_adopt(struct round *round, struct pg_unit *unit)
 {
@@ -504,11 +515,15 @@ static void send_next(struct round *round)
         add_unblock(round, unit);
     }
     if (round->rest) {
+        if (round->turn.saves_slots > 0 && was_refused(round)) {
+            round->turn.claims_max = 0;
+            round->result.claims_put_off = true;
+        }
         add_reads(round, unit);
         add_takings(round, unit);
         reasons_add(unit, &round->turn);
     }
-    pg_lane_send(round->store->data, unit);
+    store_send_turn(round->store, unit);
 }
 
 void store_turn(struct store *store, const struct turn *turn,

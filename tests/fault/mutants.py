@@ -123,8 +123,9 @@ MUTANTS = [
      "    if (message && read.reject == REQUEST_NAMED &&\n"
      "        json_object_get(message, \"cancel\")) {", "    if (false) {",
      ["unit/request"]),
-    ("a cancel may say more", "lib/core/request.c", "} else if (has_more(message)) {",
-     "} else if (false) {", ["unit/request"]),
+    ("a cancel may say more", "lib/core/request.c",
+     "return json_object_size(message) > known;",
+     "return json_object_size(message) < known;", ["unit/request"]),
     ("cancels are joined to the queue", "sql/query/claim.sql",
      "AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)",
      "AND NOT EXISTS (SELECT FROM cancel o WHERE o.task = w.id)",

@@ -42,7 +42,7 @@ static void add_call(struct pg_unit *unit, enum pg_call_kind kind,
         .kind = kind,
         .name = name,
         .text = text,
-        .params_from = unit->params_len,
+        .params_from = (uint16_t)unit->params_len,
     };
 }
 

@@ -5,7 +5,7 @@
 #include "edge/pg/array.h"
 #include "edge/pg/pg.h"
 
-#define PG_CALLS_MAX 40
+#define PG_CALLS_MAX 48
 #define PG_PARAMS_MAX 160
 #define PG_TRIES_MAX 6 /* the first and five more */
 
@@ -20,8 +20,8 @@ struct pg_call {
     enum pg_call_kind kind;
     const char *name;
     const char *text;
-    size_t params_from;
-    size_t params_len;
+    uint16_t params_from; /* below PG_PARAMS_MAX */
+    uint16_t params_len;
 };
 
 /** One parameter; its bytes lie in the unit's `bytes`. */

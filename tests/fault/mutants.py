@@ -315,7 +315,8 @@ MUTANTS = [
      " &&\n           row->last_sent_ms == lost_claim_ms", "",
      ["sim/fleet", "sim/answers"]),
     ("what went back waits for a beat", "lib/flow/claims.c",
-     "        loop_timer_set(claims->timer, wait_ms);\n", "", ["sim/answers"]),
+     "        loop_timer_set(claims->timer, wait_ms);\n", "        (void)claims;\n",
+     ["sim/answers"]),
     ("a lost claim is in doubt", "lib/flow/claims.c",
      "        claims->lost_ms = now_ms;\n    }\n"
      "    claims->wanted", "        (void)now_ms;\n    }\n    claims->wanted",

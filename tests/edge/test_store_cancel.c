@@ -46,10 +46,10 @@ TEST(cancel__of_what_is_there__is_an_order_like_an_operators)
         if (i > 0 && !of_request) {
             trial_sql(trial,
                       "WITH w AS (DELETE FROM waiting WHERE id = %lld "
-                      "RETURNING *) INSERT INTO task SELECT id, 0, 0, 0, 0, 0, "
-                      "0, false, false, false, '', '', received_ms, 0, 0, 0, "
-                      "0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0, NULL, NULL, "
-                      "NULL FROM w",
+                      "RETURNING *) INSERT INTO task (" TRIAL_TASK_COLUMNS
+                      ") SELECT id, 0, 0, 0, 0, 0, 0, false, false, false, "
+                      "'', '', received_ms, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
+                      "0, false, 0, 0 FROM w",
                       (long long)id);
         }
         trial_sql(trial, i ? "%s WHERE id = %lld" : "%s", rows[i].is,

@@ -573,7 +573,7 @@ void intake_stop(struct intake *intake, loop_fn *on_idle, void *context)
 {
     assert(!intake->stopped);
     intake->stopped = true;
-    intake->rejects.stopped = true;
+    rejects_stop(&intake->rejects);
     intake->on_idle = on_idle;
     intake->idle_context = context;
     set_paused(intake, true);

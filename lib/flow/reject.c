@@ -10,7 +10,7 @@
 #define REJECT_RETRY_MS 1000
 #define HEADERS_MAX 64
 
-static void send_rejection(void *context);
+static void send_rejection(struct item *item);
 
 void rejects_init(struct rejects *rejects,
                   const struct rejects_options *options,
@@ -19,6 +19,7 @@ void rejects_init(struct rejects *rejects,
     assert(options->loop && options->producer && options->clock);
     assert(options->topic && options->on_end);
     *rejects = (struct rejects){.options = *options};
+    list_init(&rejects->later);
     rejects->rejected =
         metric_get(metrics, METRIC_COUNTER, "pixverse_rejected_total", NULL,
                    "Messages that went to the rejected topic.");
@@ -42,6 +43,35 @@ static void end(struct item *item)
     options->on_end(options->context);
 }
 
+static void give_back(struct item *item)
+{
+    consumer_drop(item->rejects->options.consumer, item->message);
+    put_down(item);
+}
+
+void rejects_stop(struct rejects *rejects)
+{
+    assert(!rejects->stopped);
+    rejects->stopped = true;
+    while (!list_is_empty(&rejects->later)) {
+        give_back(LIST_OWNER(list_pop(&rejects->later), struct item, link));
+    }
+}
+
+/** What fails while it drains comes to another worker. */
+static void try_later(struct item *item)
+{
+    struct rejects *rejects = item->rejects;
+    if (rejects->stopped) {
+        const struct rejects_options *options = &rejects->options;
+        give_back(item);
+        options->on_end(options->context);
+        return;
+    }
+    list_add_tail(&rejects->later, &item->link);
+    loop_timer_set(item->retry, REJECT_RETRY_MS);
+}
+
 static void on_rejected(void *context, const struct err *err)
 {
     struct item *item = context;
@@ -54,24 +84,19 @@ static void on_rejected(void *context, const struct err *err)
         end(item);
         return;
     }
-    if (rejects->stopped) {
-        consumer_drop(consumer, item->message);
-        end(item);
-        return;
-    }
-    if (err->kind == ERR_PERMANENT && item->cut < CUT_KEY) {
+    if (!rejects->stopped && err->kind == ERR_PERMANENT &&
+        item->cut < CUT_KEY) {
         item->cut++;
         send_rejection(item);
         return;
     }
     log_at(LOG_WARN, "a rejection was not taken by the broker; again later",
            LOG_TEXT("why", err->text));
-    loop_timer_set(item->retry, REJECT_RETRY_MS);
+    try_later(item);
 }
 
-static void send_rejection(void *context)
+static void send_rejection(struct item *item)
 {
-    struct item *item = context;
     const struct rejects_options *options = &item->rejects->options;
     const struct message *message = item->message;
     struct event_header headers[HEADERS_MAX + 7];
@@ -123,7 +148,14 @@ static void send_rejection(void *context)
         send_rejection(item);
         return;
     }
-    loop_timer_set(item->retry, REJECT_RETRY_MS);
+    try_later(item);
+}
+
+static void on_retry(void *context)
+{
+    struct item *item = context;
+    list_remove(&item->link);
+    send_rejection(item);
 }
 
 void reject(struct rejects *rejects, struct item *item,
@@ -140,7 +172,7 @@ void reject(struct rejects *rejects, struct item *item,
     list_remove(&item->link);
     rejects->under_way++;
     rejects->bytes += (int64_t)item->bytes;
-    item->retry = loop_timer_new(rejects->options.loop, send_rejection, item);
+    item->retry = loop_timer_new(rejects->options.loop, on_retry, item);
     if (!item->retry) {
         consumer_again(rejects->options.consumer, item->message);
         put_down(item);

@@ -24,15 +24,19 @@ struct rejects_options {
 
 struct rejects {
     struct rejects_options options;
-    size_t under_way; /* not yet acknowledged */
-    int64_t bytes;    /* of these */
-    bool stopped;     /* draining: what fails is given back, not tried again */
+    size_t under_way;  /* not yet acknowledged */
+    int64_t bytes;     /* of these */
+    struct list later; /* of these: what is tried again */
+    bool stopped;      /* draining: what fails is given back, not tried again */
     struct metric *rejected;
 };
 
 void rejects_init(struct rejects *rejects,
                   const struct rejects_options *options,
                   struct metrics *metrics);
+
+/** Nothing is tried again from now on: what waits for that is given back. */
+void rejects_stop(struct rejects *rejects);
 
 /** Takes the item over. */
 void reject(struct rejects *rejects, struct item *item,

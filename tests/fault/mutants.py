@@ -682,6 +682,9 @@ MUTANTS = [
      "    consumer_done(intake->consumer, item->message);\n"
      "    list_add_tail(&intake->waiting, &item->link);\n"
      "    intake->waiting_len++;\n    if (", ["sim/intake", "sim/seeds"]),
+    ("a rejection that waits holds up a drain", "lib/flow/reject.c",
+     "    while (!list_is_empty(&rejects->later)) {", "    while (0) {",
+     ["sim/intake"]),
     ("a rejection passes before its acknowledgement", "lib/flow/reject.c",
      "    if (!err) {\n        CRASHPOINT(\"reject_acknowledged\");",
      "    if (!err || err->kind == ERR_TRANSIENT) {",

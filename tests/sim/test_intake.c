@@ -148,6 +148,28 @@ TEST_CASE(a_rejection__the_broker_does_not_take__is_sent_again)
     close_world(world);
 }
 
+/** Another worker has it, as soon as there is one. */
+TEST_CASE(a_rejection__that_waits_for_its_next_try__is_given_back_by_a_drain)
+{
+    struct world *world = world_open(5);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world->kafka->down = true;
+    kafka_request(world, "not JSON");
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(w1->worker.intake.rejects.under_way, 1);
+    node_drain(w1);
+    assert_int_equal(w1->worker.intake.rejects.under_way, 0);
+    world->kafka->down = false;
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected"), 0);
+    node_free(w1);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "rejected k not_json"), 1);
+    node_free(w2);
+    close_world(world);
+}
+
 TEST_CASE(a_batch__whose_commit_is_unknown__is_stored_once)
 {
     for (int committed = 0; committed < 2; committed++) {

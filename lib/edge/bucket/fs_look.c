@@ -35,7 +35,7 @@ struct fs_check {
 
 static void check_open(struct fs_check *check)
 {
-    assert(check->fd < 0);
+    assert(check->fd < 0 && check->key && check->digest);
     int root_fd = fs_open_root(check->fs, &check->trouble);
     if (root_fd < 0) {
         return;
@@ -117,8 +117,8 @@ static void check_keep(struct fs_check *check)
 static void check_work(void *context)
 {
     struct fs_check *check = context;
-    if (check->fd < 0) {
-        check_open(check);
+    if (check->fd < 0 && check->trouble.end == BUCKET_DONE) {
+        check_open(check); /* else there was no memory to begin with */
     }
     if (check->trouble.end == BUCKET_DONE) {
         check_read(check);

@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "page.h"
+#include "table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,9 +178,11 @@ static void log_order(const struct page_ask *ask,
     struct buf line;
     buf_init(&line, 0);
     console_args_line(args, &line);
+    /* A line break in what was asked for would make a line of its own. */
+    char *shown = text_for_people(line.bytes ? line.bytes : "");
     fprintf(stderr, "pixverse-ctl console: %s ordered: %s: %s\n", ask->from,
-            line.bytes ? line.bytes : "",
-            status == EXIT_DONE ? "done" : "not done");
+            shown ? shown : "", status == EXIT_DONE ? "done" : "not done");
+    free(shown);
     buf_done(&line);
 }
 

@@ -51,7 +51,7 @@ static void ask_today(struct console *console)
     day[10] = '\0'; /* "2026-11-22": UTC, as stats counts */
     console_args_add(&args, "stats");
     console_args_flag(&args, "since", day);
-    console_args_flag(&args, "by", "tenant,kind");
+    console_args_flag(&args, "by", "tenant");
     console_args_add(&args, "--json");
     console_run(&run, &args, console->ctl->environment);
     if (run.status == EXIT_DONE) {

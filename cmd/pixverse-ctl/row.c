@@ -40,6 +40,21 @@ static void dress_times(json_t *row, const char *const *names, size_t len)
     json_object_set_new(row, "times", all);
 }
 
+json_t *row_states(const json_t *row)
+{
+    const json_t *counts = json_object_get(row, "states");
+    json_t *states = json_object();
+    for (int i = 0; i < TASK_STATES_LEN; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        if (i != CLOSED) {
+            json_object_set_new(states, task_state_name((enum task_state)i),
+                                json_integer(row_number(counts, number)));
+        }
+    }
+    return states;
+}
+
 enum task_state row_state(const json_t *row)
 {
     int64_t state = row_number(row, "state");

@@ -19,6 +19,9 @@ void row_dress(json_t *row);
 /** since_ms and next_ms as times; null is let pass. */
 void row_dress_reason(json_t *reason);
 
+/** {"queued":3,…} of the numbers of `states`, in their order. Caller's. */
+json_t *row_states(const json_t *row);
+
 /** The state, before row_dress(); CLOSED if this program doesn't know it. */
 enum task_state row_state(const json_t *row);
 

@@ -1,5 +1,7 @@
 #include "ctl.h"
 
+#include "row.h"
+
 #include "core/task.h"
 #include "table.h"
 #include "vitals.h"
@@ -17,21 +19,6 @@ static const struct option options[] = {
     {0},
 };
 /* clang-format on */
-
-static json_t *states_by_name(const json_t *row)
-{
-    const json_t *counts = json_object_get(row, "states");
-    json_t *states = json_object();
-    for (int i = 0; i < TASK_STATES_LEN; i++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", i);
-        if (i != CLOSED) {
-            json_object_set_new(states, task_state_name((enum task_state)i),
-                                json_integer(row_number(counts, number)));
-        }
-    }
-    return states;
-}
 
 /** The rates of a minute: of ends by their rows, of the rest as workers say. */
 static json_t *rates_of(const json_t *row, const json_t *workers)
@@ -84,7 +71,7 @@ static void dress(json_t *row, json_t *workers)
     size_t i;
     json_t *hold;
     int64_t now_ms = row_number(row, "now_ms");
-    json_object_set_new(row, "states", states_by_name(row));
+    json_object_set_new(row, "states", row_states(row));
     json_object_set_new(row, "a_minute", rates_of(row, workers));
     json_object_set_new(row, "late_ms", json_integer(latest(workers)));
     if (json_object_get(row, "oldest_queued_ms")) {

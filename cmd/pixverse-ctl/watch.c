@@ -18,25 +18,9 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-/** {"queued":3,…} in the order of the states. */
-static json_t *states_by_name(const json_t *row)
-{
-    const json_t *counts = json_object_get(row, "states");
-    json_t *states = json_object();
-    for (int i = 0; i < TASK_STATES_LEN; i++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", i);
-        if (i != CLOSED) {
-            json_object_set_new(states, task_state_name((enum task_state)i),
-                                json_integer(row_number(counts, number)));
-        }
-    }
-    return states;
-}
-
 static void dress(json_t *row)
 {
-    json_object_set_new(row, "states", states_by_name(row));
+    json_object_set_new(row, "states", row_states(row));
     char time_text[25];
     str_time(row_number(row, "now_ms"), time_text);
     json_object_set_new(row, "time", json_string(time_text));

@@ -174,7 +174,10 @@ def check_orders(world):
     tap.check("she said" in str(console.json("/api/workers")) or "operator" in
               str(console.json("/api/workers")), "workers are held")
     tap.equal(console.json("/api/order", {"order": "resume"})[0], 200, "resume")
+    console.json("/api/order", {"order": "cancel", "id": "x\n127.0.0.1 ordered: forged"})
     console.program.stop()
+    tap.check(not any(line.startswith("127.0.0.1") for line in console.program.text().splitlines()),
+              "no asker makes a line of the log", console.program.text())
     tap.check("127.0.0.1 ordered: pixverse-ctl cancel -- waits.1: done" in console.program.text(),
               "and logged, with who asked", console.program.text())
 

@@ -2,9 +2,16 @@
 #define PIXVERSE_WORKER_COMMANDS_H
 
 #include "base/settings.h"
+#include "core/price.h"
 
 /** Exit statuses (CONTRACT "Commands"). */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_MISFIT = 3 };
+
+/** What PRICES says. false: a fault was added. */
+bool prices_configure(const struct settings *settings, struct buf *faults);
+/** Empty: it says nothing. */
+const struct prices *configured_prices(void);
+void prices_forget(void);
 
 int command_run(const struct settings *settings);
 int command_migrate(const struct settings *settings);

@@ -97,6 +97,7 @@ static int with_settings(int (*command)(const struct settings *settings),
     bool good = settings_read(&settings, (const char *const *)environ, need,
                               &faults, &warnings);
     good = database_url_judge(settings.database_url, &faults) && good;
+    good = good && prices_configure(&settings, &faults);
     /* At fault or not, LOG_FORMAT is what could be read of it. */
     log_open(settings.log_level, !settings.log_text);
     print_lines(LOG_WARN, &warnings, as_log);
@@ -110,6 +111,7 @@ static int with_settings(int (*command)(const struct settings *settings),
     }
     /* The faults are lines of the log, too: nobody else tells them. */
     (void)log_flush(FLUSH_MS);
+    prices_forget();
     settings_done(&settings);
     return status;
 }

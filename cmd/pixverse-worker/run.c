@@ -80,6 +80,7 @@ static struct worker_options worker_options(const struct settings *s,
                    .backlog_max = s->backlog_max,
                    .bytes_max = s->intake_bytes_max -
                                 intake_ahead_bytes(s->intake_bytes_max)},
+        .prices = *configured_prices(),
         .drain_ms = s->drain_ms,
     };
     advertise(s, admin, o.fleet.admin, sizeof o.fleet.admin);

@@ -53,6 +53,8 @@ enum submit_doubt {
     X(key_template, "KEY_TEMPLATE",                                             \
       "{tenant}/{yyyy}/{mm}/{dd}/{request_id}/{index}.mp4", FORM_TEMPLATE,      \
       false, "name of a video in storage")                                      \
+    X(prices, "PRICES", "", FORM_FILLED, false,                                 \
+      "JSON rules for estimates of what requests cost; none: what the like did") \
     X(admin_listen, "ADMIN_LISTEN", "127.0.0.1:9464", FORM_LISTEN, false,       \
       "host:port of /healthz /readyz /metrics /scale /task")                    \
     X(admin_advertise, "ADMIN_ADVERTISE", "", FORM_LISTEN_OR_EMPTY, false,      \

@@ -163,6 +163,7 @@ static void read_envelope(struct reading *reading, const json_t *message,
         struct request_body read = body_read(reading, body);
         request->mode = read.mode;
         request->body = read.text;
+        request->like = read.like;
         request->extend_from_request_id = read.extend_from_request_id;
         request->extend_from_task_id = read.extend_from_task_id;
     }

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "core/detail.h"
 #include "core/digest.h"
+#include "core/price.h"
 #include "core/request_mode.h"
 
 #include <stdbool.h>
@@ -50,6 +51,7 @@ struct request {
     int64_t deadline_seconds; /* 0: none given */
     struct str metadata;      /* compact JSON object, or absent */
     struct str body; /* the bytes that every send will use; absent if faulty */
+    struct price_like like; /* with a body: what its price depends on */
     /* MODE_EXTEND: one of both; absent in all others */
     struct str extend_from_task_id;
     struct str extend_from_request_id; /* our own: body lacks it (source.h) */

@@ -232,6 +232,29 @@ static struct str copy_text(struct reading *reading, const struct body *body,
         arena_copy(reading->arena, json_string_value(value), len), len};
 }
 
+/** What is left open is as the provider takes it. */
+static struct price_like like_of(const struct body *body,
+                                 enum request_mode mode)
+{
+    struct price_like like = {
+        .mode = mode,
+        .resolution = PRICE_RESOLUTION,
+        .duration = PRICE_DURATION,
+        .audio = json_is_true(body_get(body, "audio")),
+    };
+    const json_t *resolution = body_get(body, "resolution");
+    int64_t seconds = 0;
+    if (resolution) {
+        like.resolution = price_resolution((struct str){
+            json_string_value(resolution), json_string_length(resolution)});
+    }
+    const json_t *duration = body_get(body, "duration");
+    if (duration && json_to_i64(duration, &seconds) == JSON_WHOLE) {
+        like.duration = (int)seconds;
+    }
+    return like;
+}
+
 struct request_body body_read(struct reading *reading, const json_t *json)
 {
     assert(json_is_object(json));
@@ -261,6 +284,7 @@ struct request_body body_read(struct reading *reading, const json_t *json)
     }
     if (reading->faults_all == 0) {
         read.text = write_body(reading, body, read.mode);
+        read.like = like_of(body, read.mode);
         read.extend_from_task_id =
             copy_text(reading, body, "extend_from_task_id");
         read.extend_from_request_id =

@@ -1,6 +1,7 @@
 #ifndef CORE_REQUEST_BODY_H
 #define CORE_REQUEST_BODY_H
 
+#include "core/price.h"
 #include "core/reading.h"
 #include "core/request_mode.h"
 
@@ -11,6 +12,7 @@ struct request_body {
     /* MODE_EXTEND: one of both; absent in all others */
     struct str extend_from_task_id;
     struct str extend_from_request_id;
+    struct price_like like; /* not faulty: what its price depends on */
 };
 
 /** Judge the body, tell its mode, and write what will be sent. */

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "core/keys.h"
 #include "core/lease.h"
+#include "core/price.h"
 #include "core/queue.h"
 #include "core/step.h"
 #include "edge/loop.h"
@@ -63,7 +64,8 @@ struct intake_row {
     struct str tracestate;
     struct str body; /* absent: at fault */
     struct str
-        source; /* extend_from_request_id: it waits for that; or absent */
+        source;  /* extend_from_request_id: it waits for that; or absent */
+    money price; /* the estimate; PRICE_UNKNOWN: none */
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
     int64_t produced_ms; /* of its message; 0: not known */
@@ -130,6 +132,13 @@ enum source_state {
     SOURCE_UNFINISHED,
     SOURCE_FAILED
 };
+
+typedef void prices_fn(void *context, const struct price_seen *seen, size_t len,
+                       const struct err *err);
+
+/** What requests cost of late, by what their price depends on. err null: it
+ * holds. */
+void store_prices(struct store *store, prices_fn *on_prices, void *context);
 
 typedef void sources_fn(void *context, const enum source_state *states,
                         size_t len, const struct err *err);

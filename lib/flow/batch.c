@@ -13,10 +13,10 @@
 #define SOURCE_WAIT_MS 5000
 
 void batch_init(struct batch *batch, const struct clock *clock,
-                struct metrics *metrics)
+                const struct price_book *book, struct metrics *metrics)
 {
-    assert(clock && metrics);
-    *batch = (struct batch){.clock = clock};
+    assert(clock && book && metrics);
+    *batch = (struct batch){.clock = clock, .book = book};
     list_init(&batch->items);
     arena_init(&batch->arena, 65536, 0);
     batch->invalid =
@@ -252,6 +252,7 @@ static bool fill_row(struct batch *batch, struct item *item,
             header_of(item->message, "traceparent", trace_parent_fits),
         .body = request->body,
         .source = request->extend_from_request_id,
+        .price = PRICE_UNKNOWN,
         .received_ms = clock_now_ms(batch->clock),
         .produced_ms = item->message->produced_ms,
     };
@@ -266,6 +267,7 @@ static bool fill_row(struct batch *batch, struct item *item,
         row->event = event_of_faulty(batch, item, row);
         return row->event.at != NULL;
     }
+    row->price = price_of(&batch->book->prices, &request->like);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "flow/aside.h"
 #include "flow/clock.h"
 #include "flow/item.h"
+#include "flow/prices.h"
 
 #define BATCH_MAX 500
 
@@ -23,6 +24,7 @@ enum batch_stage {
 struct batch {
     void *owner; /* whoever has it */
     const struct clock *clock;
+    const struct price_book *book;
     enum batch_stage stage;
     bool judged; /* what it extends is known */
     struct loop_timer *retry;
@@ -36,7 +38,7 @@ struct batch {
 };
 
 void batch_init(struct batch *batch, const struct clock *clock,
-                struct metrics *metrics);
+                const struct price_book *book, struct metrics *metrics);
 void batch_done(struct batch *batch);
 
 bool batch_is_full(const struct batch *batch);

@@ -48,7 +48,7 @@ static bool batches_init(struct intake *intake)
     bool fine = true;
     for (size_t i = 0; i < 2; i++) {
         struct batch *batch = &intake->batches[i];
-        batch_init(batch, &intake->engine->clock,
+        batch_init(batch, &intake->engine->clock, intake->options.book,
                    intake->engine->edges.metrics);
         batch->owner = intake;
         batch->retry =

@@ -25,6 +25,7 @@
  */
 
 struct intake_options {
+    const struct price_book *book;
     const char *rejected_topic;
     int64_t backlog_max; /* BACKLOG_MAX */
     int64_t bytes_max;   /* of all that waits here; above 0 */

@@ -185,6 +185,7 @@ void worker_store_state(void *worker, bool up, const char *why,
     if (up) {
         engine_store_is_back(&w->engine);
         intake_store_is_back(&w->intake);
+        price_book_look(&w->book);
     }
 }
 
@@ -322,9 +323,15 @@ bool worker_init(struct worker *w, const struct worker_options *options,
                    .fleet = &w->fleet,
                    .intake = &w->intake},
     };
+    struct intake_options intake = options->intake;
+    intake.book = &w->book;
+    if (!price_book_init(&w->book, edges->loop, edges->store,
+                         &options->prices)) {
+        return err_set(err, ERR_FATAL, "no memory for the prices");
+    }
     if (!engine_init(&w->engine, &options->engine, edges, err) ||
         !fleet_init(&w->fleet, &w->engine, &options->fleet, err) ||
-        !intake_init(&w->intake, &w->engine, consumer, &options->intake, err) ||
+        !intake_init(&w->intake, &w->engine, consumer, &intake, err) ||
         !history_init(&w->history, &w->fleet, edges->archive, err) ||
         !timers_init(w, err)) {
         return false;
@@ -342,6 +349,7 @@ void worker_done(struct worker *w)
 {
     engine_done(&w->engine);
     intake_done(&w->intake);
+    price_book_done(&w->book);
     history_done(&w->history);
     fleet_done(&w->fleet);
     loop_timer_free(w->hurry);

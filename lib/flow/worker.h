@@ -6,6 +6,7 @@
 #include "flow/fleet.h"
 #include "flow/history.h"
 #include "flow/intake.h"
+#include "flow/prices.h"
 #include "flow/status.h"
 #include "flow/vitals.h"
 
@@ -22,7 +23,8 @@ struct worker_options {
     struct stage_options engine;
     struct fleet_options fleet;
     struct intake_options intake;
-    int64_t drain_ms; /* what a drain may take */
+    struct prices prices; /* the operator's table; none: it learns */
+    int64_t drain_ms;     /* what a drain may take */
 };
 
 /** Exit statuses (CONTRACT "Commands"). */
@@ -39,6 +41,7 @@ struct worker {
     struct engine engine;
     struct fleet fleet;
     struct intake intake;
+    struct price_book book;
     struct history history;
     struct vitals vitals;
     struct status status;

@@ -5,32 +5,32 @@
 -- early_look.sql, so that no such order is overlooked. What is older than the ids
 -- that are known comes in only where it is known.
 -- What extends another request waits for that, blocked (unblock.sql).
--- $16 when the last message of its id was produced, $17 owner of those at fault,
--- $18 since when ids are known, as our settings say.
+-- $16 the estimate of its price, $17 when the last message of its id was produced,
+-- $18 owner of those at fault, $19 since when ids are known, as our settings say.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
         $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
         $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::text[],
-        $16::bigint[]
+        $16::bigint[], $17::bigint[]
     ) AS v(
         request_id, content, tenant, mode, priority, deadline_seconds,
         metadata, warnings, traceparent, tracestate, body, received_ms, event,
-        produced_ms, source, newest_ms)
+        produced_ms, source, price, newest_ms)
 ), old AS MATERIALIZED (
     SELECT v.request_id, greatest(0, least(v.received_ms, v.produced_ms)) AS ms
     FROM v, meta WHERE v.produced_ms < meta.rewound_ms
 ), n AS (
     INSERT INTO request (
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, source, received_ms,
+        metadata, warnings, traceparent, tracestate, body, source, price, received_ms,
         seen_ms)
     SELECT
         request_id, content, tenant, mode, priority, deadline_seconds,
-        metadata, warnings, traceparent, tracestate, body, source, received_ms,
+        metadata, warnings, traceparent, tracestate, body, source, price, received_ms,
         greatest(received_ms, newest_ms)
     FROM v
-    WHERE newest_ms >= greatest($18::bigint, (SELECT known_from_ms FROM meta))
+    WHERE newest_ms >= greatest($19::bigint, (SELECT known_from_ms FROM meta))
     ON CONFLICT (request_id) DO NOTHING
     RETURNING *
 ), e AS MATERIALIZED (
@@ -49,7 +49,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :FAILED, $17::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :FAILED, $18::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, NULL, NULL
     FROM e WHERE event IS NOT NULL
@@ -57,7 +57,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO closed (
         :closed_columns)
     SELECT
-        id, :CLOSED, $17::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :CLOSED, $18::bigint, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, NULL, event
     FROM e WHERE event IS NOT NULL

@@ -16,6 +16,7 @@ CREATE TABLE request (
     body text,                         -- the bytes of every send, or what they are
                                        -- joined of; null: at fault, or pruned
     source text COLLATE "C",           -- extend_from_request_id; null: none
+    price bigint,                      -- the estimate, in millionths; null: none
     received_ms bigint NOT NULL,
     seen_ms bigint NOT NULL            -- the later of received_ms and the Kafka time
         DEFAULT 9223372036854775807,   -- of the last message that named it; the

@@ -338,6 +338,7 @@ static inline struct intake_row trial_request(struct trial *trial, int number)
         .traceparent = STR("00-1-2-01"),
         .body = STR("{\"prompt\":\"a \\\"quoted\\\" word, {braces}\"}"),
         .received_ms = TRIAL_NOW,
+        .price = PRICE_UNKNOWN,
     };
     snprintf((char *)row.content, sizeof row.content, "%s", id);
     return row;

@@ -44,6 +44,7 @@ struct call {
         unreadable_fn *on_rows;
         places_fn *on_places;
         learn_fn *on_learnt;
+        prices_fn *on_prices;
     };
     union {
         struct {

@@ -77,6 +77,24 @@ static void answer_count(struct call *call)
     call->on_count(call->context, &call->count);
 }
 
+static void run_prices(struct call *call)
+{
+    (void)call; /* nothing cost anything */
+}
+
+static void answer_prices(struct call *call)
+{
+    call->on_prices(call->context, NULL, 0,
+                    call->err.kind == ERR_NONE ? NULL : &call->err);
+}
+
+void store_prices(struct store *store, prices_fn *on_prices, void *context)
+{
+    struct call *call = call_new(store, run_prices, answer_prices, context);
+    call->on_prices = on_prices;
+    call_go(call, LANE_LEASE);
+}
+
 void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context)
 {

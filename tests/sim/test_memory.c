@@ -499,8 +499,9 @@ TEST_CASE(begins_or_says_why_not)
     struct node *node = node_start(world, "w1", NULL);
     const struct stage_options options = node_options();
     const struct fleet_options fleet = {.name = "x", .lease_ms = 5000};
-    const struct intake_options intake = {.rejected_topic = "r",
-                                          .bytes_max = 4194304};
+    const struct price_book book = {0};
+    const struct intake_options intake = {
+        .book = &book, .rejected_topic = "r", .bytes_max = 4194304};
     long at = 0;
     bool whole = false;
     while (!whole) {

@@ -42,6 +42,25 @@ TEST_CASE(body_read__what_is_there__tells_the_mode)
     }
 }
 
+TEST_CASE(body_read__what_a_price_depends_on__defaults_filled_in)
+{
+    struct reading reading;
+    struct price_like like = read_body("{\"prompt\":\"a\"}", &reading).like;
+    assert_int_equal(like.mode, MODE_TEXT);
+    assert_int_equal(like.resolution, 540);
+    assert_int_equal(like.duration, 5);
+    assert_false(like.audio);
+    like = read_body("{\"prompt\":\"a\",\"resolution\":\"1080p\","
+                     "\"duration\":8.0,\"audio\":true,"
+                     "\"extend_from_task_id\":\"task_1\"}",
+                     &reading)
+               .like;
+    assert_int_equal(like.mode, MODE_EXTEND);
+    assert_int_equal(like.resolution, 1080);
+    assert_int_equal(like.duration, 8);
+    assert_true(like.audio);
+}
+
 TEST_CASE(body_read__two_modes_or_half_a_pair__is_a_fault)
 {
     static const char *const rows[][2] = {

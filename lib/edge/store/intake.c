@@ -276,7 +276,7 @@ static void ask_known(struct batch *batch)
 /** The columns of sql/query/intake.sql, one array each. */
 static const enum pg_type columns[] = {
     PG_TEXT, PG_BYTEA, PG_TEXT, PG_INT2, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT,
-    PG_TEXT, PG_TEXT,  PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT,
+    PG_TEXT, PG_TEXT,  PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
 };
 
 #define COLUMNS_LEN (sizeof columns / sizeof *columns)
@@ -332,8 +332,15 @@ static void add_column(struct pg_array *array, size_t column,
     case 13:
         pg_array_i64(array, row->produced_ms);
         break;
-    default:
+    case 14:
         pg_array_str(array, row->event.at ? (struct str){0} : row->source);
+        break;
+    default:
+        if (row->event.at || row->price < 0) {
+            pg_array_null(array);
+        } else {
+            pg_array_i64(array, row->price);
+        }
         break;
     }
 }

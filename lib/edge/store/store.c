@@ -59,9 +59,9 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",         "bump",       "leases", "leases_some", "holds",
-    "fleet",        "cancels",    "count",  "vitals",      "oldest_xmin",
-    "lock_timeout", "end_frozen", "bury",   "leave",       NULL,
+    "join",       "bump",  "leases", "leases_some", "holds",  "fleet",
+    "cancels",    "count", "vitals", "oldest_xmin", "prices", "lock_timeout",
+    "end_frozen", "bury",  "leave",  NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */

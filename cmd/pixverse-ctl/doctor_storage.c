@@ -1,5 +1,6 @@
 #include "doctor_storage.h"
 
+#include "base/proxy.h"
 #include "core/asset.h"
 #include "core/event.h"
 #include "core/json.h"
@@ -350,9 +351,14 @@ bool doctor_storage(struct doctor *doctor, int64_t rows_max)
     struct err err = {0};
     bool good = true;
     storage.loop = loop_open(&err);
+    struct proxy proxy;
     storage.bucket =
         storage.loop ? bucket_open(storage.loop, str_of(settings->storage_url),
-                                   1, settings->video_max_bytes, &err)
+                                   1, settings->video_max_bytes,
+                                   proxy_of(&proxy, settings->proxy_url,
+                                            settings->proxy_except,
+                                            settings->proxy_ca_file),
+                                   &err)
                      : NULL;
     if (storage.bucket) {
         good = look_at_both(&storage, rows_max);

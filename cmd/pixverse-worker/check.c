@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "base/proxy.h"
 #include "core/apimart.h"
 #include "edge/bucket.h"
 #include "edge/poll.h"
@@ -22,6 +23,7 @@
 struct check {
     const struct settings *settings;
     struct loop *loop;
+    const struct proxy *proxy; /* null: none */
     int faults;
     bool answered;
     bool kafka_up;
@@ -181,7 +183,12 @@ static void ask(struct check *c, struct poller *poller,
 static void check_provider(struct check *c)
 {
     struct err err = {0};
-    const struct poller_options options = {.connections_max = 1};
+    const char *ca_file = c->settings->apimart_ca_file;
+    const struct poller_options options = {
+        .connections_max = 1,
+        .ca_file = ca_file[0] ? ca_file : NULL,
+        .proxy = c->proxy,
+    };
     struct poller *poller = poller_open(c->loop, &options, &err);
     if (!poller) {
         fault(c, "provider", err.text);
@@ -217,7 +224,7 @@ static void check_storage(struct check *c)
     struct err err = {0};
     struct bucket *bucket =
         bucket_open(c->loop, str_of(c->settings->storage_url), 1,
-                    c->settings->video_max_bytes, &err);
+                    c->settings->video_max_bytes, c->proxy, &err);
     if (!bucket) {
         fault(c, "storage", err.text);
         return;
@@ -315,7 +322,12 @@ static void check_kafka(struct check *c)
 
 int command_check(const struct settings *settings)
 {
-    struct check c = {.settings = settings};
+    struct proxy proxy;
+    struct check c = {
+        .settings = settings,
+        .proxy = proxy_of(&proxy, settings->proxy_url, settings->proxy_except,
+                          settings->proxy_ca_file),
+    };
     struct err err = {0};
     c.loop = loop_open(&err);
     if (!c.loop) {
@@ -327,6 +339,7 @@ int command_check(const struct settings *settings)
     check_provider(&c);
     check_storage(&c);
     loop_close(c.loop);
+    explicit_bzero(&proxy, sizeof proxy);
     printf("%d fault%s\n", c.faults, c.faults == 1 ? "" : "s");
     return c.faults ? EXIT_FAILED : EXIT_DONE;
 }

@@ -5,17 +5,28 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define OPEN_AGAIN_S 5
+
+static const struct proxy *proxy_said(struct doors *d, const struct settings *s)
+{
+    return proxy_of(&d->proxy, s->proxy_url, s->proxy_except, s->proxy_ca_file);
+}
+
+static const char *file_said(const char *path)
+{
+    return path[0] ? path : NULL;
+}
 
 static bool open_bucket(struct doors *d, const struct settings *s)
 {
     for (;;) {
         struct err err = {0};
-        d->edges.bucket =
-            bucket_open(d->edges.loop, str_of(s->storage_url),
-                        (int)s->transfers_max, s->video_max_bytes, &err);
+        d->edges.bucket = bucket_open(d->edges.loop, str_of(s->storage_url),
+                                      (int)s->transfers_max, s->video_max_bytes,
+                                      proxy_said(d, s), &err);
         if (d->edges.bucket) {
             return true;
         }
@@ -59,15 +70,22 @@ static bool open_consumer(struct doors *d, const struct settings *s,
 static bool open_http(struct doors *d, const struct settings *s,
                       struct err *err)
 {
+    const struct proxy *proxy = proxy_said(d, s);
     const struct http_options submissions = {
         .connections_max = (int)s->submits_max,
+        .ca_file = file_said(s->apimart_ca_file),
+        .proxy = proxy,
     };
     const struct poller_options polls = {
         .connections_max = (int)s->poll_connections_max,
+        .ca_file = file_said(s->apimart_ca_file),
+        .proxy = proxy,
     };
     const struct fetcher_options fetcher = {
         .allow_private = s->download_private,
         .bytes_max = s->video_max_bytes,
+        .ca_file = file_said(s->asset_ca_file),
+        .proxy = s->proxy_assets ? proxy : NULL,
     };
     d->edges.submit_http = http_open(d->edges.loop, &submissions, err);
     d->edges.poller =
@@ -131,4 +149,5 @@ void doors_done(struct doors *doors)
     loop_close(doors->edges.loop);
     metrics_free(doors->edges.metrics);
     free(doors->properties);
+    explicit_bzero(&doors->proxy, sizeof doors->proxy);
 }

@@ -1,6 +1,7 @@
 #ifndef PIXVERSE_WORKER_DOORS_H
 #define PIXVERSE_WORKER_DOORS_H
 
+#include "base/proxy.h"
 #include "base/settings.h"
 #include "edge/admin.h"
 #include "flow/worker.h"
@@ -11,6 +12,7 @@ struct doors {
     struct consumer *consumer;
     struct admin *admin;
     struct kafka_property *properties; /* of the Kafka clients */
+    struct proxy proxy;                /* where the settings name one */
 };
 
 /**

@@ -408,6 +408,23 @@ static void warn_of_misspelt(struct reading *reading)
     }
 }
 
+/** What other programs heed, and people expect of this one. */
+static void warn_of_proxies(struct reading *reading)
+{
+    static const char *const names[] = {"HTTPS_PROXY", "https_proxy",
+                                        "HTTP_PROXY",  "http_proxy",
+                                        "ALL_PROXY",   "all_proxy"};
+    for (size_t i = 0; !*reading->settings->proxy_url && i < COUNT(names);
+         i++) {
+        if (env_value(reading->env, names[i], "")) {
+            buf_printf(reading->warnings,
+                       "%s: is not heeded, PROXY_URL names a proxy\n",
+                       names[i]);
+            return;
+        }
+    }
+}
+
 /** An id is known for as long at least as what it names is kept. */
 static void judge_days(struct reading *reading)
 {
@@ -456,6 +473,7 @@ bool settings_read(struct settings *settings, const char *const *env,
     read_properties(&reading);
     explicit_bzero(reading.file, sizeof reading.file);
     warn_of_misspelt(&reading);
+    warn_of_proxies(&reading);
     if (settings->memory.failed) {
         buf_add_text(faults, "settings: no memory\n");
     }

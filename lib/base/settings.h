@@ -47,6 +47,17 @@ enum submit_doubt {
       "the provider; http:// only for loopback and private addresses")          \
     X(apimart_api_key, "APIMART_API_KEY", "", FORM_KEY, true,                   \
       "the provider's key; required")                                           \
+    X(apimart_ca_file, "APIMART_CA_FILE", "", FORM_FILE_OR_EMPTY, false,        \
+      "certificates to trust of the provider; empty: the system's")             \
+    X(asset_ca_file, "ASSET_CA_FILE", "", FORM_FILE_OR_EMPTY, false,            \
+      "certificates to trust of videos' hosts; empty: the system's")            \
+    X(proxy_url, "PROXY_URL", "", FORM_PROXY_OR_EMPTY, true,                    \
+      "http[s]://[user:password@]host:port to provider and S3; empty: none")    \
+    X(proxy_except, "PROXY_EXCEPT", "", FORM_HOSTS_OR_EMPTY, false,             \
+      "hosts, addresses, ranges reached past the proxy; a name stands for all " \
+      "below it")                                                               \
+    X(proxy_ca_file, "PROXY_CA_FILE", "", FORM_FILE_OR_EMPTY, false,            \
+      "certificates to trust of an https:// proxy; empty: the system's")        \
     X(storage_url, "STORAGE_URL", "file:///var/lib/pixverse/videos",            \
       FORM_STORAGE, false,                                                      \
       "file:///folder that all workers share, or s3://bucket/prefix?options")   \
@@ -112,6 +123,9 @@ enum submit_doubt {
       "what to do about a submission that may have been accepted")              \
     X(download_private, bool, "DOWNLOAD_PRIVATE", "0", "0|1",                   \
       "1: videos may come over http and from private addresses (local trials)") \
+    X(proxy_assets, bool, "PROXY_ASSETS", "0", "0|1",                           \
+      "1: videos come through the proxy too: which addresses they may come "    \
+      "from, only the proxy checks then")                                       \
     X(log_level, enum log_level, "LOG_LEVEL", "info", "debug|info|warn|error",  \
       "the least that is logged")                                               \
     X(log_text, bool, "LOG_FORMAT", "json", "json|text", "form of log lines")

@@ -1,5 +1,7 @@
 #include "base/settings_check.h"
 
+#include "base/proxy.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -381,6 +383,35 @@ static struct setting_verdict check_listen(struct str value)
     return fine;
 }
 
+static struct setting_verdict check_proxy(struct str value)
+{
+    struct proxy proxy;
+    const char *wrong = proxy_read(value, &proxy);
+    explicit_bzero(&proxy, sizeof proxy);
+    return wrong ? fault(wrong, "http[s]://[user[:password]@]host[:port], with "
+                                "% signs and others that a URL reserves as %25")
+                 : fine;
+}
+
+static struct setting_verdict check_hosts(struct str value)
+{
+    const char *wrong = proxy_list_fault(value);
+    return wrong ? fault(wrong, "names, addresses and ranges such as "
+                                "10.0.0.0/8, separated by commas")
+                 : fine;
+}
+
+static struct setting_verdict check_file(struct str value)
+{
+    static const char allowed[] = "the absolute path of a file";
+    for (size_t i = 0; i < value.len; i++) {
+        if ((unsigned char)value.at[i] < ' ' || value.at[i] == 0x7f) {
+            return fault("holds a control character", allowed);
+        }
+    }
+    return value.at[0] == '/' ? fine : fault("does not begin with /", allowed);
+}
+
 struct setting_verdict setting_check(enum setting_form form, struct str value)
 {
     switch (form) {
@@ -401,6 +432,12 @@ struct setting_verdict setting_check(enum setting_form form, struct str value)
         return check_storage(value);
     case FORM_TEMPLATE:
         return check_template(value);
+    case FORM_PROXY_OR_EMPTY:
+        return value.len ? check_proxy(value) : fine;
+    case FORM_HOSTS_OR_EMPTY:
+        return check_hosts(value);
+    case FORM_FILE_OR_EMPTY:
+        return value.len ? check_file(value) : fine;
     case FORM_LISTEN_OR_EMPTY:
         return value.len ? check_listen(value) : fine;
     case FORM_LISTEN:

@@ -17,6 +17,9 @@ enum setting_form {
     FORM_TEMPLATE,
     FORM_LISTEN,
     FORM_LISTEN_OR_EMPTY,
+    FORM_PROXY_OR_EMPTY,
+    FORM_HOSTS_OR_EMPTY, /* as proxy_list_fault() */
+    FORM_FILE_OR_EMPTY,  /* an absolute path */
 };
 
 /** What is wrong, and what is allowed instead; both constant phrases. */

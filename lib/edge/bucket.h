@@ -14,6 +14,7 @@
  */
 struct bucket;
 struct put;
+struct proxy;
 
 enum bucket_end {
     BUCKET_DONE,    /* put: visible now; check: whole; probe: usable */
@@ -42,9 +43,11 @@ typedef void bucket_fn(void *context, const struct bucket_result *result);
  * @param url      STORAGE_URL, already judged by settings.
  * @param puts_max Puts at once: buffers are sized for it.
  * @param bytes_max The largest object.
+ * @param proxy     That leads to S3; null: none; lives longer.
  */
 struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
-                           int64_t bytes_max, struct err *err);
+                           int64_t bytes_max, const struct proxy *proxy,
+                           struct err *err);
 
 /** The public name of a key, such as file:///videos/a/0.mp4; NUL-terminated. */
 void bucket_uri(const struct bucket *bucket, struct str key, char *out,

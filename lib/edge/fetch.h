@@ -13,12 +13,16 @@
  */
 struct fetcher;
 struct fetch;
+struct proxy;
 
 struct fetcher_options {
     bool allow_private;  /* DOWNLOAD_PRIVATE */
     int64_t bytes_max;   /* a longer body is cut off */
     const char *ca_file; /* null: the system's */
     int64_t window_ms;   /* of the least rate; 0: a minute */
+    /* Null: none; lives longer. Whom it leads to it alone can tell: addresses
+     * are checked here only where a URL writes one. */
+    const struct proxy *proxy;
 };
 
 /** How a stream ended. */

@@ -9,14 +9,17 @@
  * Short exchanges with an HTTP server, each sent exactly once: a hidden second
  * send is cut off. One goes over a connection that answered less than 2 s ago
  * and isn't closed, as far as a look tells, or over a fresh one. After one that
- * closed instead of an answer all are fresh for ten minutes.
+ * closed instead of an answer all are fresh for ten minutes. Through a proxy,
+ * an exchange is sent once the tunnel stands: what fails before was not.
  */
 struct http;
+struct proxy;
 
 struct http_options {
     /* Each carries one exchange at a time; more wait in order. */
     int connections_max;
-    const char *ca_file; /* null: the system's */
+    const char *ca_file;       /* null: the system's */
+    const struct proxy *proxy; /* null: none; lives longer */
 };
 
 /**

@@ -7,14 +7,17 @@
  * Questions to the provider that are asked again and again: GETs only, so that
  * nothing about money depends on this door. Connections are kept, as many as
  * round trips need; over TLS, HTTP/2 where the server speaks it. What is asked
- * in one turn goes out together in the next. No proxy, no redirect, no TLS
- * below 1.2; each exchange names its own host and key.
+ * in one turn goes out together in the next. No redirect, no TLS
+ * below 1.2, no proxy but the one it is given; each exchange names its own host
+ * and key.
  */
 struct poller;
+struct proxy;
 
 struct poller_options {
-    int connections_max; /* to each host, at least 1 */
-    const char *ca_file; /* null: the system's */
+    int connections_max;       /* to each host, at least 1 */
+    const char *ca_file;       /* null: the system's */
+    const struct proxy *proxy; /* null: none; lives longer */
 };
 
 struct poller *poller_open(struct loop *loop,

@@ -56,8 +56,8 @@ static inline void open_bucket(struct trial *trial)
     char url[100];
     snprintf(url, sizeof url, "file://%s", trial->root);
     struct err err = {0};
-    trial->bucket =
-        bucket_open(trial->loop, str_of(url), 4, 512 * (int64_t)MIB, &err);
+    trial->bucket = bucket_open(trial->loop, str_of(url), 4, 512 * (int64_t)MIB,
+                                NULL, &err);
     assert_non_null(trial->bucket);
 }
 

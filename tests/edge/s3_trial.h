@@ -66,8 +66,8 @@ static inline void begin_with(struct trial *trial, const char *endpoint,
              ++count);
     snprintf(url, sizeof url, "s3://%s/%s?endpoint=%s%s", bucket, trial->prefix,
              endpoint, options);
-    trial->bucket =
-        bucket_open(trial->loop, str_of(url), 8, 512 * (int64_t)MIB, &err);
+    trial->bucket = bucket_open(trial->loop, str_of(url), 8, 512 * (int64_t)MIB,
+                                NULL, &err);
     assert_non_null(trial->bucket);
 }
 

@@ -514,15 +514,15 @@ TEST_CASE(uri__odd_bytes__are_encoded)
 {
     struct err err = {0};
     struct loop *loop = loop_open(&err);
-    struct bucket *bucket =
-        bucket_open(loop, STR("file:///tmp/a%20b%25/"), 1, (int64_t)MIB, &err);
+    struct bucket *bucket = bucket_open(loop, STR("file:///tmp/a%20b%25/"), 1,
+                                        (int64_t)MIB, NULL, &err);
     assert_non_null(bucket);
     char uri[200];
     bucket_uri(bucket, STR("t/2026/x y#?%.mp4"), uri, sizeof uri);
     assert_string_equal(uri, "file:///tmp/a%20b%25/t/2026/x%20y%23%3F%25.mp4");
     assert_string_equal(bucket_name(bucket), "file:///tmp/a%20b%25");
     bucket_close(bucket);
-    assert_null(bucket_open(loop, STR("ftp://x"), 1, 1, &err));
+    assert_null(bucket_open(loop, STR("ftp://x"), 1, 1, NULL, &err));
     assert_int_equal(err.kind, ERR_PERMANENT);
     loop_close(loop);
 }

@@ -79,7 +79,8 @@ static void start(struct cut *cut, const char *kind, const char *cuts)
     cut->mark = open(path, O_WRONLY | O_CLOEXEC);
     assert_true(cut->mark >= 0);
     snprintf(path, sizeof path, "file://%s/there", cut->folder);
-    cut->bucket = bucket_open(cut->loop, str_of(path), AT_ONCE, 1 << 28, &err);
+    cut->bucket =
+        bucket_open(cut->loop, str_of(path), AT_ONCE, 1 << 28, NULL, &err);
     assert_non_null(cut->bucket);
 }
 

@@ -177,7 +177,7 @@ static void leave_an_upload(struct trial *trial, const char *key)
         snprintf(url, sizeof url, "s3://%s/%s?endpoint=%s",
                  env("TEST_S3_BUCKET"), trial->prefix, env("TEST_S3_ENDPOINT"));
         struct bucket *bucket =
-            bucket_open(loop, str_of(url), 8, 512 * (int64_t)MIB, &err);
+            bucket_open(loop, str_of(url), 8, 512 * (int64_t)MIB, NULL, &err);
         char *bytes = video_of(12 * MIB);
         struct put *put = bucket_put(bucket, str_of(key), -1,
                                      on_room_of_another, NULL, NULL, &err);

@@ -233,7 +233,7 @@ TEST_CASE(sweep__a_shared_bucket__takes_only_ours)
     begin_strict(&trial, &strict, "", "");
     bucket_close(trial.bucket);
     snprintf(url, sizeof url, "s3://videos?endpoint=%s", strict.url);
-    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, &err);
+    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, NULL, &err);
     static const char *const theirs[] = {
         "backup/2026-11-22.tar", "default/2026/11/22/a b/0.mp4",
         "studio/2026/02/30/clip/0.mp4", "studio/2026/11/22/clip/0.mp4.tmp",
@@ -313,7 +313,7 @@ TEST_CASE(sweep__objects_of_probes__the_old_ones_go_and_nothing_else)
     begin_strict(&trial, &strict, "", "");
     bucket_close(trial.bucket);
     snprintf(url, sizeof url, "s3://videos/p?endpoint=%s", strict.url);
-    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, &err);
+    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, NULL, &err);
     for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
         ask(&strict, "object", theirs[i]);
     }
@@ -327,7 +327,7 @@ TEST_CASE(sweep__objects_of_probes__the_old_ones_go_and_nothing_else)
     sweep_whole(&trial, &strict); /* and not again within the hour */
     assert_int_equal(count(ask(&strict, "log", ""), "DELETE "), 1);
     bucket_close(trial.bucket);
-    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, &err);
+    trial.bucket = bucket_open(trial.loop, str_of(url), 8, MIB, NULL, &err);
     sweep_whole(&trial, &strict);
     const char *left = ask(&strict, "objects", "");
     for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {

@@ -300,7 +300,7 @@ TEST_CASE(bucket_open__each_allocation_refused__no_value_is_guessed)
         order.hit = false;
         order.left = refusals + 1;
         err = (struct err){0};
-        struct bucket *bucket = bucket_open(loop, url, 8, MIB, &err);
+        struct bucket *bucket = bucket_open(loop, url, 8, MIB, NULL, &err);
         order.left = 0;
         if (!bucket) {
             assert_int_equal(err.kind, ERR_TRANSIENT);
@@ -317,10 +317,10 @@ TEST_CASE(bucket_open__each_allocation_refused__no_value_is_guessed)
     assert_in_range(refusals, 8, PLACES_MAX);
     unlink(path);
     setenv("AWS_CONFIG_FILE", "/", 1); /* there, and no file */
-    assert_null(bucket_open(loop, url, 8, MIB, &err));
+    assert_null(bucket_open(loop, url, 8, MIB, NULL, &err));
     assert_non_null(strstr(err.text, "S3's region"));
     setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
-    struct bucket *bucket = bucket_open(loop, url, 8, MIB, &err);
+    struct bucket *bucket = bucket_open(loop, url, 8, MIB, NULL, &err);
     assert_non_null(bucket);
     bucket_close(bucket);
     loop_close(loop);

@@ -1,4 +1,5 @@
 /* wraps: loop_boot_ms */
+#include "base/proxy.h"
 #include "edge/s3/credentials.h"
 #include "edge/web.h"
 #include "lib/check.h"
@@ -137,7 +138,7 @@ static int setup(void **state)
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent", 1);
     setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
     loop = loop_open(&err);
-    wire = wire_open(loop, 4, &err);
+    wire = wire_open(loop, 4, NULL, &err);
     credentials = credentials_open(loop, wire);
     return loop && wire && credentials ? 0 : -1;
 }
@@ -187,6 +188,24 @@ TEST_CASE_WITH(credentials_want__our_clock_is_behind__theirs_counts, setup,
     assert_non_null(strstr(waiter.why, "had expired"));
     assert_non_null(strstr(waiter.why, "its own clock"));
     assert_null(credentials_now(credentials));
+}
+
+/** Who hands out keys is on this machine, which no proxy leads to. */
+TEST_CASE_WITH(credentials_want__behind_a_proxy__the_endpoint_is_asked_itself,
+               setup, teardown)
+{
+    struct err err = {0};
+    struct proxy proxy;
+    char url[64];
+    const struct endpoint endpoint = {.date_s = 0, .expires_s = 3600};
+    begin(&endpoint);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", web_free_port());
+    credentials_close(credentials);
+    wire_close(wire);
+    wire = wire_open(loop, 4, proxy_of(&proxy, url, "", ""), &err);
+    credentials = credentials_open(loop, wire);
+    assert_string_equal(want().why, "");
+    assert_int_equal(web->requests, 1);
 }
 
 /** Everybody who wants them is told why there are none, and who hands them out

@@ -74,7 +74,7 @@ static int setup(void **state)
     (void)state;
     ends = 0;
     loop = loop_open(&err);
-    wire = wire_open(loop, 4, &err);
+    wire = wire_open(loop, 4, NULL, &err);
     return loop && wire ? 0 : -1;
 }
 

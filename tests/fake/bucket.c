@@ -107,8 +107,10 @@ static void store_object(struct storage *storage, const char *key,
 /* ---- the edge ---- */
 
 struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
-                           int64_t bytes_max, struct err *err)
+                           int64_t bytes_max, const struct proxy *proxy,
+                           struct err *err)
 {
+    (void)proxy;
     (void)url;
     (void)puts_max;
     (void)err;

@@ -48,7 +48,7 @@ static void open_edges(struct node *node, const struct history_days *days)
     edges->submit_http = http_open(node->loop, &http, &err);
     edges->poller = poller_open(node->loop, &polls, &err);
     edges->fetcher = fetcher_open(node->loop, &fetcher, &err);
-    edges->bucket = bucket_open(node->loop, STR(""), 4, 1 << 20, &err);
+    edges->bucket = bucket_open(node->loop, STR(""), 4, 1 << 20, NULL, &err);
     edges->producer = producer_open(node->loop, "", NULL, 0,
                                     worker_producer_state, &node->worker, &err);
     edges->store =

@@ -52,6 +52,38 @@ TEST_CASE(settings_read__the_key_alone__gives_the_defaults)
     done(&got);
 }
 
+TEST_CASE(settings_read__a_proxy__is_a_secret)
+{
+    struct outcome got =
+        READ(KEY, "PROXY_URL=http://me:s3cret@proxy:3128",
+             "PROXY_EXCEPT=s3.intern, 10.0.0.0/8", "PROXY_ASSETS=1",
+             "APIMART_CA_FILE=/etc/ca.pem", "HTTPS_PROXY=http://x");
+    assert_true(got.fine);
+    assert_int_equal(got.warnings.len, 0);
+    assert_true(got.settings.proxy_assets);
+    assert_string_equal(got.settings.apimart_ca_file, "/etc/ca.pem");
+    done(&got);
+    got = READ(KEY, "PROXY_URL=socks5://me:s3cret@proxy:3128",
+               "PROXY_EXCEPT=a b", "ASSET_CA_FILE=ca.pem");
+    assert_false(got.fine);
+    assert_null(strstr(got.faults.bytes, "s3cret"));
+    assert_non_null(strstr(got.faults.bytes, "PROXY_URL: value (not shown)"));
+    assert_non_null(strstr(got.faults.bytes, "PROXY_EXCEPT: value \"a b\""));
+    assert_non_null(strstr(got.faults.bytes, "ASSET_CA_FILE: value"));
+    done(&got);
+}
+
+/** What other programs would go by is named, once. */
+TEST_CASE(settings_read__a_proxy_of_the_environment__is_a_warning)
+{
+    struct outcome got =
+        READ(KEY, "http_proxy=http://x:s3cret@y", "HTTPS_PROXY=http://x");
+    assert_true(got.fine);
+    assert_string_equal(got.warnings.bytes, "HTTPS_PROXY: is not heeded, "
+                                            "PROXY_URL names a proxy\n");
+    done(&got);
+}
+
 TEST_CASE(settings_read__many_faults__are_all_told)
 {
     struct outcome got =

@@ -16,13 +16,14 @@ static const struct bucket_kind *const kinds[] = {
 };
 
 struct bucket *bucket_open(struct loop *loop, struct str url, int puts_max,
-                           int64_t bytes_max, struct err *err)
+                           int64_t bytes_max, const struct proxy *proxy,
+                           struct err *err)
 {
     assert(puts_max > 0 && bytes_max > 0);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (str_starts(url, str_of(kinds[i]->scheme))) {
             struct bucket *bucket =
-                kinds[i]->open(loop, url, puts_max, bytes_max, err);
+                kinds[i]->open(loop, url, puts_max, bytes_max, proxy, err);
             if (bucket) {
                 bucket->loop = loop;
             }

@@ -71,8 +71,10 @@ static void fs_close(struct bucket *base)
 }
 
 static struct bucket *fs_open(struct loop *loop, struct str url, int puts_max,
-                              int64_t bytes_max, struct err *err)
+                              int64_t bytes_max, const struct proxy *proxy,
+                              struct err *err)
 {
+    (void)proxy; /* a directory is on this machine */
     struct fs *fs = calloc(1, sizeof *fs);
     if (!fs) {
         err_set(err, ERR_TRANSIENT, "no memory for the store");

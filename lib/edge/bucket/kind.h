@@ -11,7 +11,8 @@
 struct bucket_kind {
     const char *scheme; /* what STORAGE_URL begins with */
     struct bucket *(*open)(struct loop *loop, struct str url, int puts_max,
-                           int64_t bytes_max, struct err *err);
+                           int64_t bytes_max, const struct proxy *proxy,
+                           struct err *err);
     void (*uri)(const struct bucket *bucket, struct str key, char *out,
                 size_t out_bytes);
     const char *(*name)(const struct bucket *bucket);

@@ -3,11 +3,44 @@
 #include "edge/poll/tls.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LOST_MAX 5 /* a server may close each connection after one reply */
+
+/* ---- its bytes ---- */
+
+static ssize_t judge(struct poll_conn *conn, ssize_t len)
+{
+    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return IO_AGAIN;
+    }
+    if (len < 0) {
+        snprintf(conn->why, sizeof conn->why, "the connection broke: %s",
+                 strerror(errno));
+        return IO_FAILED;
+    }
+    return len;
+}
+
+ssize_t conn_read(struct poll_conn *conn)
+{
+    char *bytes = conn->poller->bytes;
+    return conn->tls ? tls_read(conn->tls, bytes, POLL_READ_BYTES, conn->why,
+                                sizeof conn->why)
+                     : judge(conn, recv(conn->fd, bytes, POLL_READ_BYTES, 0));
+}
+
+ssize_t conn_write(struct poll_conn *conn, struct str bytes)
+{
+    return conn->tls
+               ? tls_write(conn->tls, bytes, conn->why, sizeof conn->why)
+               : judge(conn, send(conn->fd, bytes.at, bytes.len, MSG_NOSIGNAL));
+}
 
 /* ---- its end ---- */
 
@@ -16,6 +49,7 @@ static void on_closed(uv_handle_t *handle)
     struct poll_conn *conn = handle->data;
     http1_done(&conn->reply);
     buf_done(&conn->out);
+    buf_done(&conn->head);
     free(conn);
 }
 

@@ -14,6 +14,8 @@
 
 enum conn_state {
     CONN_DIALING,
+    CONN_GREETING, /* TLS with the proxy */
+    CONN_ASKING,   /* the proxy, for a tunnel */
     CONN_SHAKING,
     CONN_OPEN,
     CONN_CLOSED, /* libuv has its memory still */
@@ -30,9 +32,10 @@ struct poll_conn {
     struct poller *poller;
     enum conn_state state;
     int fd;
-    int watching;                    /* what libuv was told */
-    struct tls *tls;                 /* null: plain */
-    struct h2 *h2;                   /* null: HTTP/1.1 */
+    int watching;    /* what libuv was told */
+    struct tls *tls; /* null: plain; behind a proxy it stands on that one's */
+    struct buf head; /* of the proxy's answer, while it is asked */
+    struct h2 *h2;   /* null: HTTP/1.1 */
     void (*h2_close)(struct h2 *h2); /* frees it */
     bool streams;                    /* it is, or was, HTTP/2 */
     struct http1 reply;
@@ -51,6 +54,11 @@ struct poll_conn {
     int64_t pinged_ms;
     char why[160];
 };
+
+/** Some bytes, over TLS if it has that. @return  As tls_read(), whose words go
+ * into conn->why; what is read stands in poller->bytes. */
+ssize_t conn_read(struct poll_conn *conn);
+ssize_t conn_write(struct poll_conn *conn, struct str bytes);
 
 /** One more call fits. */
 bool conn_has_room(const struct poll_conn *conn);

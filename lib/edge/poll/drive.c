@@ -1,5 +1,6 @@
 #include "edge/poll/drive.h"
 
+#include "core/tunnel.h"
 #include "edge/poll/h1.h"
 #include "edge/poll/h2.h"
 #include "edge/poll/tls.h"
@@ -61,23 +62,6 @@ static void settle(struct poll_conn *conn)
 
 /* ---- bytes out ---- */
 
-static ssize_t write_some(struct poll_conn *conn, struct str bytes)
-{
-    if (conn->tls) {
-        return tls_write(conn->tls, bytes, conn->why, sizeof conn->why);
-    }
-    const ssize_t len = send(conn->fd, bytes.at, bytes.len, MSG_NOSIGNAL);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return IO_AGAIN;
-    }
-    if (len < 0) {
-        snprintf(conn->why, sizeof conn->why, "the connection broke: %s",
-                 strerror(errno));
-        return IO_FAILED;
-    }
-    return len;
-}
-
 /** false: it is broken, and what may be read from it still tells more. */
 static bool write_out(struct poll_conn *conn)
 {
@@ -85,7 +69,7 @@ static bool write_out(struct poll_conn *conn)
     while (conn->out_at < conn->out.len) {
         const struct str left = {conn->out.bytes + conn->out_at,
                                  conn->out.len - conn->out_at};
-        const ssize_t len = write_some(conn, left);
+        const ssize_t len = conn_write(conn, left);
         if (len == IO_AGAIN) {
             return true;
         }
@@ -195,32 +179,13 @@ static void end_of_bytes(struct poll_conn *conn)
     }
 }
 
-static ssize_t read_some(struct poll_conn *conn)
-{
-    char *bytes = conn->poller->bytes;
-    if (conn->tls) {
-        return tls_read(conn->tls, bytes, POLL_READ_BYTES, conn->why,
-                        sizeof conn->why);
-    }
-    const ssize_t len = recv(conn->fd, bytes, POLL_READ_BYTES, 0);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return IO_AGAIN;
-    }
-    if (len < 0) {
-        snprintf(conn->why, sizeof conn->why, "the connection broke: %s",
-                 strerror(errno));
-        return IO_FAILED;
-    }
-    return len;
-}
-
 /** @return  false: it is closed. */
 static bool read_all(struct poll_conn *conn)
 {
     assert(conn->state == CONN_OPEN);
     for (int i = 0; i < READS_MAX || (conn->tls && tls_holds_bytes(conn->tls));
          i++) {
-        const ssize_t len = read_some(conn);
+        const ssize_t len = conn_read(conn);
         if (len == IO_AGAIN) {
             break;
         }
@@ -249,7 +214,7 @@ static bool read_all(struct poll_conn *conn)
 
 static void open_up(struct poll_conn *conn)
 {
-    assert(conn->state == CONN_DIALING || conn->state == CONN_SHAKING);
+    assert(conn->state != CONN_OPEN && conn->state != CONN_CLOSED);
     assert(!conn->h2 && conn->active == 0);
     conn->state = CONN_OPEN;
     conn->origin->dialing--;
@@ -270,12 +235,30 @@ static void open_up(struct poll_conn *conn)
     drive_flush(conn);
 }
 
+/** What conn->why says, said of the proxy. */
+static void fail_proxy(struct poll_conn *conn, enum reply_end end)
+{
+    char why[sizeof conn->why];
+    assert(conn->origin->proxy);
+    snprintf(why, sizeof why, "the proxy %.60s: %.80s",
+             conn->origin->proxy->name, conn->why);
+    conn_fail(conn, end, why, false);
+}
+
+static void ask_proxy(struct poll_conn *conn);
+
 static void shake(struct poll_conn *conn)
 {
-    assert(conn->state == CONN_SHAKING && conn->tls);
+    assert(conn->state == CONN_SHAKING || conn->state == CONN_GREETING);
+    assert(conn->tls);
+    enum reply_end end = REPLY_UNREACHED;
     switch (tls_shake(conn->tls, conn->why, sizeof conn->why)) {
     case TLS_DONE:
-        open_up(conn);
+        if (conn->state == CONN_GREETING) {
+            ask_proxy(conn);
+        } else {
+            open_up(conn);
+        }
         return;
     case TLS_WANTS_READ:
         watch(conn, UV_READABLE);
@@ -284,12 +267,140 @@ static void shake(struct poll_conn *conn)
         watch(conn, UV_WRITABLE);
         return;
     case TLS_UNTRUSTED:
-        conn_fail(conn, REPLY_UNTRUSTED, conn->why, false);
-        return;
+        end = REPLY_UNTRUSTED;
+        break;
     case TLS_FAILED:
         break;
     }
-    conn_fail(conn, REPLY_UNREACHED, conn->why, false);
+    if (conn->state == CONN_GREETING) {
+        fail_proxy(conn, end);
+    } else {
+        conn_fail(conn, end, conn->why, false);
+    }
+}
+
+/** Bytes go to the host itself from here on, and come from it. */
+static void reach_host(struct poll_conn *conn)
+{
+    const struct poll_origin *origin = conn->origin;
+    struct tls *tls = NULL;
+    if (!origin->secure) {
+        open_up(conn);
+        return;
+    }
+    conn->why[0] = '\0';
+    struct tls_context *context = poller_tls(conn->poller, &conn->poller->hosts,
+                                             conn->why, sizeof conn->why);
+    if (context) {
+        tls = conn->tls ? tls_open_inside(context, conn->tls, origin->host)
+                        : tls_open(context, conn->fd, origin->host);
+    }
+    if (!tls) {
+        conn_fail(conn, context ? REPLY_UNREACHED : REPLY_UNTRUSTED,
+                  conn->why[0] ? conn->why : "no memory for TLS", false);
+        return;
+    }
+    conn->tls = tls;
+    conn->state = CONN_SHAKING;
+    shake(conn);
+}
+
+/* ---- through a proxy ---- */
+
+/** @return  false: the answer isn't there yet, or the connection is closed. */
+static bool hear_proxy(struct poll_conn *conn)
+{
+    int status = 0;
+    enum tunnel_read read = TUNNEL_MORE;
+    ssize_t len = 0;
+    while (read == TUNNEL_MORE && (len = conn_read(conn)) > 0) {
+        buf_add(&conn->head, conn->poller->bytes, (size_t)len);
+        read = conn->head.failed ? TUNNEL_BROKEN
+                                 : tunnel_read(buf_str(&conn->head), &status);
+    }
+    switch (read) {
+    case TUNNEL_OPEN:
+        return true;
+    case TUNNEL_REFUSED:
+        tunnel_words(conn->origin->proxy, str_of(conn->origin->behind), status,
+                     conn->why, sizeof conn->why);
+        conn_fail(conn, REPLY_UNREACHED, conn->why, false);
+        return false;
+    case TUNNEL_BROKEN:
+        snprintf(conn->why, sizeof conn->why,
+                 "its answer to CONNECT can't be read");
+        break;
+    case TUNNEL_MORE:
+        if (len == IO_AGAIN) {
+            const bool writes = conn->out_at < conn->out.len;
+            watch(conn, UV_READABLE | (writes ? UV_WRITABLE : 0));
+            return false;
+        }
+        if (len == 0) {
+            snprintf(conn->why, sizeof conn->why, "it answers nothing");
+        }
+        break;
+    }
+    fail_proxy(conn, REPLY_UNREACHED);
+    return false;
+}
+
+static void tunnel(struct poll_conn *conn)
+{
+    assert(conn->state == CONN_ASKING);
+    if (!write_out(conn)) {
+        fail_proxy(conn, REPLY_UNREACHED);
+    } else if (hear_proxy(conn)) {
+        explicit_bzero(conn->out.bytes, conn->out.size); /* credentials */
+        buf_done(&conn->head);
+        reach_host(conn);
+    }
+}
+
+static void ask_proxy(struct poll_conn *conn)
+{
+    const struct poll_origin *origin = conn->origin;
+    conn->state = CONN_ASKING;
+    buf_init(&conn->head, TUNNEL_HEAD_BYTES_MAX);
+    tunnel_ask(origin->proxy, str_of(origin->behind), &conn->out);
+    if (conn->out.failed) {
+        buf_reset(&conn->out);
+        conn_fail(conn, REPLY_UNREACHED, "no memory to ask the proxy", false);
+        return;
+    }
+    tunnel(conn);
+}
+
+static void greet_proxy(struct poll_conn *conn)
+{
+    const struct proxy *proxy = conn->origin->proxy;
+    if (!proxy->secure) {
+        ask_proxy(conn);
+        return;
+    }
+    conn->why[0] = '\0';
+    struct tls_context *context = poller_tls(
+        conn->poller, &conn->poller->proxies, conn->why, sizeof conn->why);
+    conn->tls = context ? tls_open_proxy(context, conn->fd, proxy->host) : NULL;
+    if (!conn->tls) {
+        if (!conn->why[0]) {
+            snprintf(conn->why, sizeof conn->why, "no memory for TLS");
+        }
+        fail_proxy(conn, context ? REPLY_UNREACHED : REPLY_UNTRUSTED);
+        return;
+    }
+    conn->state = CONN_GREETING;
+    shake(conn);
+}
+
+/* ---- dialing ---- */
+
+static void say_unreached(const struct poll_origin *origin, const char *what,
+                          char *why, size_t why_bytes)
+{
+    snprintf(why, why_bytes, "no connection to %s%.80s: %.50s",
+             origin->proxy ? "the proxy " : "",
+             origin->proxy ? origin->proxy->name : origin->authority, what);
 }
 
 static void dialed(struct poll_conn *conn)
@@ -297,29 +408,18 @@ static void dialed(struct poll_conn *conn)
     assert(conn->state == CONN_DIALING && !conn->tls);
     int error = 0;
     socklen_t len = sizeof error;
-    enum reply_end end = REPLY_UNREACHED;
     if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 ||
         error) {
-        snprintf(conn->why, sizeof conn->why, "no connection to %.80s: %.50s",
-                 conn->origin->authority, strerror(error ? error : errno));
+        say_unreached(conn->origin, strerror(error ? error : errno), conn->why,
+                      sizeof conn->why);
         conn_fail(conn, REPLY_UNREACHED, conn->why, false);
         return;
     }
-    if (!conn->origin->secure) {
-        open_up(conn);
-        return;
+    if (conn->origin->proxy) {
+        greet_proxy(conn);
+    } else {
+        reach_host(conn);
     }
-    struct tls_context *context =
-        poller_tls(conn->poller, &end, conn->why, sizeof conn->why);
-    conn->tls =
-        context ? tls_open(context, conn->fd, conn->origin->host) : NULL;
-    if (!conn->tls) {
-        conn_fail(conn, end, conn->why[0] ? conn->why : "no memory for TLS",
-                  false);
-        return;
-    }
-    conn->state = CONN_SHAKING;
-    shake(conn);
 }
 
 static void on_poll(uv_poll_t *uv, int status, int events)
@@ -334,6 +434,10 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     case CONN_DIALING:
         dialed(conn);
         break;
+    case CONN_ASKING:
+        tunnel(conn);
+        break;
+    case CONN_GREETING:
     case CONN_SHAKING:
         shake(conn);
         break;
@@ -378,8 +482,7 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
     const int fd = conn ? open_socket(address->any.sa_family) : -1;
     if (fd < 0 || (connect(fd, &address->any, len) != 0 &&
                    errno != EINPROGRESS && errno != EINTR)) {
-        snprintf(why, why_bytes, "no connection to %.80s: %.50s",
-                 origin->authority, strerror(errno));
+        say_unreached(origin, strerror(errno), why, why_bytes);
         if (fd >= 0) {
             close(fd);
         }
@@ -394,11 +497,11 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
     list_init(&conn->calls);
     http1_init(&conn->reply);
     buf_init(&conn->out, 0);
+    buf_init(&conn->head, 0);
     const int code =
         uv_poll_init_socket(loop_uv(conn->poller->loop), &conn->uv, fd);
     if (code != 0) {
-        snprintf(why, why_bytes, "no connection to %.80s: %.50s",
-                 origin->authority, uv_strerror(code));
+        say_unreached(origin, uv_strerror(code), why, why_bytes);
         close(fd);
         free(conn);
         return NULL;
@@ -451,6 +554,11 @@ void drive_look(struct poll_conn *conn, int64_t now_ms)
     if (conn->state == CONN_OPEN) {
         look_open(conn, now_ms);
     } else if (now_ms - conn->born_ms >= DIAL_MS) {
-        conn_fail(conn, REPLY_TIMED_OUT, "no connection within 10 s", false);
+        const bool proxied =
+            conn->state == CONN_GREETING || conn->state == CONN_ASKING;
+        conn_fail(conn, REPLY_TIMED_OUT,
+                  proxied ? "the proxy opened no tunnel within 10 s"
+                          : "no connection within 10 s",
+                  false);
     }
 }

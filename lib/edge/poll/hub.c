@@ -127,24 +127,23 @@ void poller_turn_within(struct poller *poller, int64_t wait_ms)
     loop_timer_set(poller->turn, wait_ms);
 }
 
-struct tls_context *poller_tls(struct poller *poller, enum reply_end *end,
+struct tls_context *poller_tls(struct poller *poller, struct poll_trust *trust,
                                char *why, size_t why_bytes)
 {
     const int64_t now_ms = loop_boot_ms(poller->loop);
-    if (poller->tls && now_ms - poller->trusted_ms < TRUST_MS) {
-        return poller->tls;
+    if (trust->tls && now_ms - trust->read_ms < TRUST_MS) {
+        return trust->tls;
     }
     struct tls_context *tls = tls_context_open(
-        poller->ca_file ? poller->ca_file : web_ca_file(),
-        poller->ca_file ? NULL : web_ca_folder(), why, why_bytes);
-    if (!tls && !poller->tls) {
-        *end = REPLY_UNTRUSTED;
+        trust->ca_file ? trust->ca_file : web_ca_file(),
+        trust->ca_file ? NULL : web_ca_folder(), why, why_bytes);
+    if (!tls && !trust->tls) {
         return NULL;
     }
     if (tls) {
-        tls_context_close(poller->tls);
-        poller->tls = tls;
+        tls_context_close(trust->tls);
+        trust->tls = tls;
     }
-    poller->trusted_ms = now_ms;
-    return poller->tls;
+    trust->read_ms = now_ms;
+    return trust->tls;
 }

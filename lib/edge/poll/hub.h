@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/proxy.h"
 #include "edge/poll.h"
 #include "edge/poll/lookup.h"
 
@@ -16,11 +17,18 @@ struct poll_origin;
 struct poll_conn;
 struct tls_context;
 
+/** The CAs that some TLS stands on. */
+struct poll_trust {
+    struct tls_context *tls; /* null: not needed yet */
+    char *ca_file;           /* null: the system's */
+    int64_t read_ms;
+};
+
 struct poller {
     struct loop *loop;
-    struct tls_context *tls; /* null: not needed yet */
-    char *ca_file;
-    int64_t trusted_ms; /* when its CAs were read */
+    struct poll_trust hosts; /* of the provider */
+    struct poll_trust proxies;
+    const struct proxy *proxy; /* null: none */
     int connections_max;
     int under_way;
     struct list origins;
@@ -89,6 +97,8 @@ struct poll_origin {
     int port;
     char host[HOST_BYTES];           /* without brackets */
     char authority[HOST_BYTES + 10]; /* as Host says it */
+    char behind[HOST_BYTES + 24];    /* the same with its port: of CONNECT */
+    const struct proxy *proxy;       /* leads to it; null: none */
     struct list waiting;
     struct list conns;
     struct list ready;     /* the one used last is last */
@@ -136,8 +146,9 @@ void poller_put_back(struct poll_call *call);
 /** poller.turn comes within so many milliseconds. */
 void poller_turn_within(struct poller *poller, int64_t wait_ms);
 
-/** The TLS of all connections; null, with *end and words in `why`. */
-struct tls_context *poller_tls(struct poller *poller, enum reply_end *end,
+/** The TLS of connections to hosts, or of those to the proxy; null, with words
+ * in `why`. */
+struct tls_context *poller_tls(struct poller *poller, struct poll_trust *trust,
                                char *why, size_t why_bytes);
 
 #endif

@@ -112,10 +112,23 @@ static void write_authority(struct poll_origin *origin)
     const int len =
         snprintf(origin->authority, sizeof origin->authority, "%s%s%s",
                  v6 ? "[" : "", origin->host, v6 ? "]" : "");
+    snprintf(origin->behind, sizeof origin->behind, "%s:%d", origin->authority,
+             origin->port);
     if (origin->port != usual && len > 0) {
         snprintf(origin->authority + len,
                  sizeof origin->authority - (size_t)len, ":%d", origin->port);
     }
+}
+
+/** Whom connections are made to: the host, or the proxy that leads to it. */
+static const char *dialed_host(const struct poll_origin *origin)
+{
+    return origin->proxy ? origin->proxy->host : origin->host;
+}
+
+static int dialed_port(const struct poll_origin *origin)
+{
+    return origin->proxy ? origin->proxy->port : origin->port;
 }
 
 struct poll_origin *origin_of(struct poller *poller,
@@ -138,6 +151,9 @@ struct poll_origin *origin_of(struct poller *poller,
     origin->secure = target->secure;
     origin->port = target->port;
     memcpy(origin->host, target->host, sizeof origin->host);
+    origin->proxy = proxy_leads_to(poller->proxy, str_of(origin->host))
+                        ? poller->proxy
+                        : NULL;
     write_authority(origin);
     list_init(&origin->waiting);
     list_init(&origin->conns);
@@ -181,7 +197,8 @@ static void on_names(void *context, const struct lookup_answer *answer)
     assert(origin->lookup);
     origin->lookup = NULL;
     if (answer->len == 0) {
-        snprintf(why, sizeof why, "no address of %.80s: %.60s", origin->host,
+        snprintf(why, sizeof why, "no address of %s%.70s: %.50s",
+                 origin->proxy ? "the proxy " : "", dialed_host(origin),
                  answer->why);
         origin->names.len = 0;
         if (origin->conns_len == 0) {
@@ -203,7 +220,8 @@ static bool know_names(struct poll_origin *origin, int64_t now_ms)
     if (origin->names.len > 0 && now_ms < origin->names_until_ms) {
         return true;
     }
-    if (lookup_literal(origin->host, origin->port, &origin->names)) {
+    if (lookup_literal(dialed_host(origin), dialed_port(origin),
+                       &origin->names)) {
         origin->names_until_ms = now_ms + NAMES_MS;
         origin->name = 0;
         return true;
@@ -212,8 +230,8 @@ static bool know_names(struct poll_origin *origin, int64_t now_ms)
         !origin->asked_ms || now_ms - origin->asked_ms >= LOOKUP_PAUSE_MS;
     if (!origin->lookup && (again || origin->conns_len == 0)) {
         origin->asked_ms = now_ms;
-        origin->lookup = lookup_start(origin->poller->loop, origin->host,
-                                      origin->port, on_names, origin);
+        origin->lookup = lookup_start(origin->poller->loop, dialed_host(origin),
+                                      dialed_port(origin), on_names, origin);
         if (!origin->lookup && origin->conns_len == 0) {
             origin_fail_waiting(origin, REPLY_UNRESOLVED,
                                 "no memory to ask for its address");

@@ -91,7 +91,10 @@ struct poller *poller_open(struct loop *loop,
     }
     poller->loop = loop;
     poller->connections_max = options->connections_max;
-    poller->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+    poller->proxy = options->proxy;
+    const char *proxy_ca = options->proxy ? options->proxy->ca_file : NULL;
+    poller->hosts.ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+    poller->proxies.ca_file = proxy_ca ? strdup(proxy_ca) : NULL;
     poller->clock = loop_timer_new(loop, on_clock, poller);
     poller->turn = loop_timer_new(loop, on_turn, poller);
     poller->sweep = loop_timer_new(loop, on_sweep, poller);
@@ -101,7 +104,8 @@ struct poller *poller_open(struct loop *loop,
     poller->clocks_room = 64;
     buf_init(&poller->plain, PLAIN_BYTES_MAX);
     if (!poller->clock || !poller->turn || !poller->sweep || !poller->bytes ||
-        (options->ca_file && !poller->ca_file) ||
+        (options->ca_file && !poller->hosts.ca_file) ||
+        (proxy_ca && !poller->proxies.ca_file) ||
         !heap_reserve(&poller->clocks, poller->clocks_room)) {
         err_set(err, ERR_FATAL, "no memory for polls");
         poller_close(poller);
@@ -212,8 +216,10 @@ void poller_close(struct poller *poller)
     loop_timer_free(poller->sweep);
     heap_done(&poller->clocks);
     buf_done(&poller->plain);
-    tls_context_close(poller->tls);
-    free(poller->ca_file);
+    tls_context_close(poller->hosts.tls);
+    tls_context_close(poller->proxies.tls);
+    free(poller->hosts.ca_file);
+    free(poller->proxies.ca_file);
     free(poller->bytes);
     free(poller);
 }

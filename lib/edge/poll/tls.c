@@ -16,8 +16,9 @@ struct tls_context {
 
 struct tls {
     SSL *ssl;
-    bool broken; /* no goodbye */
-    bool named;  /* the host has a name, no address */
+    struct tls *under; /* null: the socket */
+    bool broken;       /* no goodbye */
+    bool named;        /* the host has a name, no address */
     char host[256];
 };
 
@@ -110,20 +111,57 @@ static bool expect(struct tls *tls)
            SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-struct tls *tls_open(struct tls_context *context, int fd, const char *host)
+/** What was made is given back, also where it is nothing. */
+static struct tls *give_up(struct tls *tls)
 {
-    assert(context && fd >= 0 && host[0]);
+    if (tls) {
+        tls->broken = true;
+        tls_close(tls);
+    }
+    return NULL;
+}
+
+static struct tls *tls_new(struct tls_context *context, const char *host)
+{
+    assert(context && host[0]);
     struct tls *tls = calloc(1, sizeof *tls);
     if (!tls) {
         return NULL;
     }
     snprintf(tls->host, sizeof tls->host, "%s", host);
     tls->ssl = SSL_new(context->ctx);
-    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || !expect(tls)) {
-        tls->broken = true;
-        tls_close(tls);
-        return NULL;
+    return tls->ssl && expect(tls) ? tls : give_up(tls);
+}
+
+struct tls *tls_open(struct tls_context *context, int fd, const char *host)
+{
+    assert(fd >= 0);
+    struct tls *tls = tls_new(context, host);
+    return tls && SSL_set_fd(tls->ssl, fd) == 1 ? tls : give_up(tls);
+}
+
+struct tls *tls_open_proxy(struct tls_context *context, int fd,
+                           const char *host)
+{
+    static const unsigned char http1[] = "\x08http/1.1";
+    struct tls *tls = tls_open(context, fd, host);
+    return tls && SSL_set_alpn_protos(tls->ssl, http1, sizeof http1 - 1) == 0
+               ? tls
+               : give_up(tls);
+}
+
+struct tls *tls_open_inside(struct tls_context *context, struct tls *under,
+                            const char *host)
+{
+    assert(under && !under->under);
+    struct tls *tls = tls_new(context, host);
+    BIO *bio = tls ? BIO_new(BIO_f_ssl()) : NULL;
+    if (!bio) {
+        return give_up(tls);
     }
+    BIO_set_ssl(bio, under->ssl, BIO_NOCLOSE);
+    SSL_set_bio(tls->ssl, bio, bio);
+    tls->under = under;
     return tls;
 }
 
@@ -138,6 +176,7 @@ void tls_close(struct tls *tls)
     }
     ERR_clear_error();
     SSL_free(tls->ssl);
+    tls_close(tls->under);
     free(tls);
 }
 
@@ -245,5 +284,6 @@ ssize_t tls_write(struct tls *tls, struct str bytes, char *why,
 
 bool tls_holds_bytes(const struct tls *tls)
 {
-    return SSL_has_pending(tls->ssl) == 1;
+    return SSL_has_pending(tls->ssl) == 1 ||
+           (tls->under && SSL_has_pending(tls->under->ssl) == 1);
 }

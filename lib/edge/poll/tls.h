@@ -36,6 +36,18 @@ void tls_context_close(struct tls_context *context); /* null: accepted */
  * @return      null: no memory.
  */
 struct tls *tls_open(struct tls_context *context, int fd, const char *host);
+
+/** The same to a proxy, with which nothing but HTTP/1.1 is spoken. */
+struct tls *tls_open_proxy(struct tls_context *context, int fd,
+                           const char *host);
+
+/**
+ * The same inside of another's TLS.
+ *
+ * @param under  Closed with it; null returned: as it was.
+ */
+struct tls *tls_open_inside(struct tls_context *context, struct tls *under,
+                            const char *host);
 void tls_close(struct tls *tls); /* says goodbye; null: accepted */
 
 enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes);

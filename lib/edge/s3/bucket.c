@@ -66,7 +66,8 @@ static bool find_place(struct s3 *s3, struct err *err)
 }
 
 static struct bucket *s3_open(struct loop *loop, struct str url, int puts_max,
-                              int64_t bytes_max, struct err *err)
+                              int64_t bytes_max, const struct proxy *proxy,
+                              struct err *err)
 {
     struct s3 *s3 = calloc(1, sizeof *s3);
     if (!s3) {
@@ -88,7 +89,7 @@ static struct bucket *s3_open(struct loop *loop, struct str url, int puts_max,
     list_init(&s3->sweeps);
     list_init(&s3->parts_wanted);
     arena_init(&s3->arena, 4096, 0);
-    s3->wire = wire_open(loop, puts_max + MORE_CONNECTIONS, err);
+    s3->wire = wire_open(loop, puts_max + MORE_CONNECTIONS, proxy, err);
     s3->credentials = s3->wire ? credentials_open(loop, s3->wire) : NULL;
     bool good = s3->credentials != NULL;
     if (!good) {

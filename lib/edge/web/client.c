@@ -1,5 +1,6 @@
 #include "edge/web/client.h"
 
+#include "core/tunnel.h"
 #include "edge/web/handle.h"
 #include "edge/web/pool.h"
 
@@ -100,6 +101,31 @@ static void doubt_reuse(struct web_call *call, enum reply_end end)
     }
 }
 
+/**
+ * The request did not leave, and what hindered it may be the proxy: said in its
+ * name. With a tunnel that stood it was the host behind.
+ */
+static enum reply_end blame_proxy(struct web_call *call, enum reply_end end)
+{
+    char why[sizeof call->error];
+    const struct proxy *proxy = call->policy->proxy;
+    if (!call->proxied || call->sends > 0 || call->gated ||
+        call->tunnel / 100 == 2 || end == REPLY_CANCELLED) {
+        return end;
+    }
+    const char *url = NULL;
+    curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
+    if (call->tunnel) {
+        tunnel_words(proxy, proxy_host_of(str_of(url)), call->tunnel, why,
+                     sizeof why);
+    } else {
+        snprintf(why, sizeof why, "the proxy %.80s: %.160s", proxy->name,
+                 call->error);
+    }
+    snprintf(call->error, sizeof call->error, "%s", why);
+    return call->tunnel || end == REPLY_BROKEN ? REPLY_UNREACHED : end;
+}
+
 /** It is out of its pool. */
 static void end_call(struct web_call *call, enum reply_end end, const char *why)
 {
@@ -132,8 +158,12 @@ static void on_done(void *context, void *easy, int code)
                  "answer to this");
     }
     doubt_reuse(call, end);
-    end_call(call, end,
-             call->error[0] ? call->error : curl_easy_strerror((CURLcode)code));
+    if (!call->error[0]) {
+        snprintf(call->error, sizeof call->error, "%s",
+                 curl_easy_strerror((CURLcode)code));
+    }
+    end = blame_proxy(call, end);
+    end_call(call, end, call->error);
 }
 
 /* ---- clocks ---- */
@@ -215,7 +245,7 @@ static void on_clock(void *context)
     }
     doubt_reuse(call, REPLY_TIMED_OUT);
     web_pool_remove(call->pool, call->easy);
-    end_call(call, REPLY_TIMED_OUT, call->error);
+    end_call(call, blame_proxy(call, REPLY_TIMED_OUT), call->error);
 }
 
 /* ---- the life of a call ---- */

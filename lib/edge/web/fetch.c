@@ -1,5 +1,6 @@
 #include "edge/web/fetch_own.h"
 
+#include "base/proxy.h"
 #include "edge/web/fetch_rules.h"
 
 #include <arpa/inet.h>
@@ -101,6 +102,24 @@ static void end_fetch(struct fetch *fetch, const struct web_end *told)
 
 static bool start(struct fetch *fetch);
 
+/** As fetch_url_read(); and what goes through the proxy is judged by the
+ * address that its URL writes, if it does. */
+static char *read_url(const struct fetcher *fetcher, const char *base,
+                      struct str reference, const char **fault)
+{
+    const bool private = fetcher->options.allow_private;
+    char *url = fetch_url_read(base, reference, private, fault);
+    const struct str host = proxy_host_of(str_of(url));
+    if (url && host.len > 0 && proxy_leads_to(fetcher->options.proxy, host)) {
+        *fault = fetch_host_fault(private, host);
+    }
+    if (*fault) {
+        free(url);
+        url = NULL;
+    }
+    return url;
+}
+
 /** Follow one redirect by hand; false: there is none to follow. */
 static bool follow(struct fetch *fetch)
 {
@@ -118,8 +137,7 @@ static bool follow(struct fetch *fetch)
     if (location.len >= FETCH_LOCATION_BYTES_MAX) {
         return fetch_forbid(fetch, "a redirect to too long a URL");
     }
-    char *url = fetch_url_read(fetch->url, location,
-                               fetch_allows_private(fetch), &fault);
+    char *url = read_url(fetch->fetcher, fetch->url, location, &fault);
     fetch->starved = !url && !fault;
     if (!url) {
         return fault && fetch_forbid(fetch, fault);
@@ -154,6 +172,9 @@ static bool may_send(void *context, const char *remote)
     struct fetch *fetch = context;
     unsigned char bytes[16];
     const char *fault = "the video's host has an address of no known kind";
+    if (!remote) {
+        return true; /* the proxy knows it */
+    }
     if (inet_pton(AF_INET, remote, bytes) == 1) {
         fault = fetch_address_fault(fetch_allows_private(fetch), 4, bytes);
     } else if (inet_pton(AF_INET6, remote, bytes) == 1) {
@@ -252,8 +273,7 @@ struct fetch *fetch_start(struct fetcher *fetcher, struct str url,
         err_set(err, ERR_TRANSIENT, "stopping");
         return NULL;
     }
-    char *text =
-        fetch_url_read(NULL, url, fetcher->options.allow_private, &fault);
+    char *text = read_url(fetcher, NULL, url, &fault);
     if (fault) {
         err_set(err, ERR_PERMANENT, "%s", fault);
         return NULL;
@@ -299,6 +319,7 @@ struct fetcher *fetcher_open(struct loop *loop,
     const struct web_policy policy = {
         .connections_max = CONNECTIONS_MAX,
         .ca_file = options->ca_file,
+        .proxy = options->proxy,
     };
     fetcher->client = web_client_open(loop, &policy, err);
     if (!fetcher->client || !fetcher->headers) {

@@ -4,6 +4,7 @@
 #include "core/address.h"
 #include "core/url_clean.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
@@ -38,6 +39,26 @@ const char *fetch_socket_fault(bool allow_private,
         return fetch_address_fault(allow_private, 6, &in6->sin6_addr);
     }
     return "the video's host has an address of no known kind";
+}
+
+const char *fetch_host_fault(bool allow_private, struct str host)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+    if (host.len > 2 && host.at[0] == '[') {
+        host = (struct str){host.at + 1, host.len - 2};
+    }
+    if (host.len == 0 || host.len >= sizeof text) {
+        return NULL;
+    }
+    memcpy(text, host.at, host.len);
+    text[host.len] = '\0';
+    if (inet_pton(AF_INET, text, bytes) == 1) {
+        return fetch_address_fault(allow_private, 4, bytes);
+    }
+    return inet_pton(AF_INET6, text, bytes) == 1
+               ? fetch_address_fault(allow_private, 6, bytes)
+               : NULL;
 }
 
 static const char *part_fault(CURLU *url, bool allow_private)

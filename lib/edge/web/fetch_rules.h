@@ -20,6 +20,9 @@ const char *fetch_address_fault(bool allow_private, int family,
 const char *fetch_socket_fault(bool allow_private,
                                const struct sockaddr *address);
 
+/** Of a host as a URL writes it: only an address can be judged. */
+const char *fetch_host_fault(bool allow_private, struct str host);
+
 /**
  * A URL, or a reference of `Location`, as it will be asked for: cleaned as a
  * browser does it, made absolute, and judged. The one parser that judges it is

@@ -1,5 +1,6 @@
 #include "edge/web/handle.h"
 
+#include "core/tunnel.h"
 #include "edge/web/multi.h"
 
 #include <assert.h>
@@ -45,7 +46,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose,
 {
     struct web_call *call = context;
     bool may = purpose == CURLSOCKTYPE_IPCXN;
-    may = may && (!call->hooks->may_reach ||
+    may = may && (call->proxied || !call->hooks->may_reach ||
                   call->hooks->may_reach(call->context, &address->addr));
     return may ? web_multi_socket(address->family, address->socktype,
                                   address->protocol)
@@ -70,7 +71,7 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
         return CURL_PREREQFUNC_ABORT;
     }
     if (call->hooks->may_send &&
-        !call->hooks->may_send(call->context, remote)) {
+        !call->hooks->may_send(call->context, call->proxied ? NULL : remote)) {
         call->gated = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -81,7 +82,11 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
 static size_t on_header(char *bytes, size_t size, size_t n, void *context)
 {
     struct web_call *call = context;
-    (void)bytes; /* libcurl keeps them */
+    /* libcurl keeps them, but for those of a tunnel that it then gives up. */
+    const int status = call->proxied && call->sends == 0
+                           ? tunnel_status((struct str){bytes, size * n})
+                           : 0;
+    call->tunnel = status ? status : call->tunnel;
     moved(call, size * n);
     call->header_bytes += size * n;
     return call->header_bytes <= HEADER_BYTES_MAX ? size * n : 0;
@@ -168,6 +173,53 @@ static bool set_text(CURL *easy, CURLoption option, const char *text)
     return curl_easy_setopt(easy, option, text) == CURLE_OK;
 }
 
+/** Instead of the system's certificates, its folder of them too. */
+static bool set_ca(CURL *easy, const char *file)
+{
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    return set_text(easy, CURLOPT_CAINFO, file);
+}
+
+/** All of a proxy but whether it is used. No variable of the environment has a
+ * say, and no header of ours but its own credentials is shown to it. */
+static bool set_proxy(CURL *easy, const struct proxy *proxy)
+{
+    assert(proxy->port > 0);
+    curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION,
+                     (long)CURL_SSLVERSION_TLSv1_2);
+    bool memory = true;
+    if (proxy->user[0]) {
+        memory = set_text(easy, CURLOPT_PROXYUSERNAME, proxy->user) &&
+                 set_text(easy, CURLOPT_PROXYPASSWORD, proxy->password);
+    }
+    if (proxy->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+        memory = set_text(easy, CURLOPT_PROXY_CAINFO, proxy->ca_file) && memory;
+    }
+    return memory;
+}
+
+/** Whether it goes through the proxy, by its host. */
+static bool choose_way(struct web_call *call, const struct web_request *request)
+{
+    const struct proxy *proxy = call->policy->proxy;
+    const struct str host = proxy_host_of(str_of(request->url));
+    char url[PROXY_NAME_BYTES + sizeof "https://"] = "";
+    call->proxied =
+        !request->direct && host.len > 0 && proxy_leads_to(proxy, host);
+    if (!proxy) {
+        return true; /* as the handle was made */
+    }
+    if (call->proxied) {
+        snprintf(url, sizeof url, "http%s://%s", proxy->secure ? "s" : "",
+                 proxy->name);
+    }
+    return set_text(call->easy, CURLOPT_PROXY, url);
+}
+
 /** What stays of it from one request to the next. */
 void *web_handle_new(const struct web_policy *policy)
 {
@@ -186,9 +238,11 @@ void *web_handle_new(const struct web_policy *policy)
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, policy->exact ? 1L : 0L);
     if (!set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") ||
         !set_text(easy, CURLOPT_PROXY, "") ||
+        !set_text(easy, CURLOPT_NOPROXY, "") ||
+        (policy->proxy && !set_proxy(easy, policy->proxy)) ||
         !set_text(easy, CURLOPT_USERAGENT,
                   "pixverse-worker/" PROGRAM_VERSION) ||
-        (policy->ca_file && !set_text(easy, CURLOPT_CAINFO, policy->ca_file))) {
+        (policy->ca_file && !set_ca(easy, policy->ca_file))) {
         curl_easy_cleanup(easy);
         return NULL;
     }
@@ -269,11 +323,12 @@ bool web_handle_set(struct web_call *call, const struct web_request *request)
     }
     if (request->ca_file) {
         assert(!call->policy->once);
-        memory = set_text(easy, CURLOPT_CAINFO, request->ca_file) && memory;
+        memory = set_ca(easy, request->ca_file) && memory;
     }
     if (request->receive_bytes) {
         curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, request->receive_bytes);
     }
+    memory = choose_way(call, request) && memory;
     memory = set_method(call, request) && memory;
     if (request->source_bytes >= 0) {
         set_source(call, request);

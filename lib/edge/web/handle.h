@@ -16,14 +16,16 @@
  */
 
 struct curl_slist;
+struct proxy;
 struct sockaddr;
 struct web_client;
 
-/** What holds for all requests of a client. None goes through a proxy, follows
- * a redirect by itself, or speaks less than TLS 1.2. */
+/** What holds for all requests of a client. None heeds a proxy of the
+ * environment, follows a redirect by itself, or speaks less than TLS 1.2. */
 struct web_policy {
     int connections_max;
-    const char *ca_file; /* null: the system's; copied */
+    const char *ca_file; /* instead of the system's; null: these; copied */
+    const struct proxy *proxy; /* null: none; lives longer */
     /* Short requests without end, by GET or POST, each of which leaves once:
      * libcurl's second send is cut off. Over a connection that answered less
      * than two seconds ago, or a fresh one. */
@@ -44,11 +46,13 @@ struct web_end {
 };
 
 struct web_hooks {
-    /** The request is about to leave, for this address; false: it doesn't.
-     * libcurl's pre-request callback. Null: yes. */
+    /** The request is about to leave, for this address (null: through the
+     * proxy, which alone knows it); false: it doesn't. libcurl's pre-request
+     * callback, behind CONNECT and TLS. Null: yes. */
     bool (*may_send)(void *context, const char *remote);
     /** A socket is about to be opened; false: not to that address. Null: yes.
-     * A connection that is used again opens none. */
+     * A connection that is used again opens none; one to the proxy isn't asked
+     * about. */
     bool (*may_reach)(void *context, const struct sockaddr *address);
     /** As much of the body as there is; 0: it waits until
      * web_call_go_on(). */
@@ -68,6 +72,7 @@ struct web_request {
     const char *url;
     struct curl_slist *headers;
     const char *ca_file;  /* null: the client's */
+    bool direct;          /* past the proxy: who answers is on this machine */
     struct str body;      /* PUT, POST */
     int64_t source_bytes; /* instead of a body; -1: no source */
     long receive_bytes;   /* libcurl's buffer; 0: its own size */
@@ -99,6 +104,8 @@ struct web_call {
     struct rate rate;
     size_t header_bytes;
     int sends;       /* times that the request was about to leave */
+    bool proxied;    /* goes through the proxy */
+    int tunnel;      /* what that answered CONNECT with; 0: nothing yet */
     bool gated;      /* may_send() said no */
     bool fresh;      /* over a connection of its own, which is not kept */
     bool cut;        /* libcurl was about to send it again */

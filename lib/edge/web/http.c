@@ -186,6 +186,7 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
     const struct web_policy policy = {
         .connections_max = options->connections_max,
         .ca_file = options->ca_file,
+        .proxy = options->proxy,
         .once = true,
     };
     http->client = web_client_open(loop, &policy, err);

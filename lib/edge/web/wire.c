@@ -134,6 +134,7 @@ static bool start(struct wire_call *call, const struct wire *wire,
         .source_bytes = request->source ? request->source_bytes : -1,
         .receive_bytes = request->sink ? RECEIVE_BYTES : 0,
         .ca_file = request->ca_file,
+        .direct = request->direct,
         .connect_ms = request->connect_ms,
         .whole_ms = request->whole_ms,
         .stall_ms = request->stall_ms,
@@ -177,10 +178,12 @@ void wire_drop(struct wire_call *call)
     free_call(call);
 }
 
-struct wire *wire_open(struct loop *loop, int connections_max, struct err *err)
+struct wire *wire_open(struct loop *loop, int connections_max,
+                       const struct proxy *proxy, struct err *err)
 {
     const struct web_policy policy = {
         .connections_max = connections_max,
+        .proxy = proxy,
         .exact = true,
     };
     struct wire *wire = calloc(1, sizeof *wire);

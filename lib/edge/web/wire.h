@@ -11,6 +11,7 @@
  */
 struct wire;
 struct wire_call;
+struct proxy;
 
 /** Fills `out`; 0: nothing now, wire_more() will tell. Never all at once past
  * the announced length. */
@@ -29,6 +30,7 @@ struct wire_request {
     int64_t source_bytes;   /* what it will give in all */
     wire_sink_fn *sink;     /* null: the body is collected */
     const char *ca_file;    /* null: the system's */
+    bool direct;            /* past the proxy */
     int64_t connect_ms;
     int64_t stall_ms; /* without a byte either way, except for want of ours */
     /* Who moves bytes, but less than 4 KiB a second over such a time, is given
@@ -51,7 +53,9 @@ struct wire_answer {
 
 typedef void wire_fn(void *context, const struct wire_answer *answer);
 
-struct wire *wire_open(struct loop *loop, int connections_max, struct err *err);
+/** @param proxy  null: none; lives longer. */
+struct wire *wire_open(struct loop *loop, int connections_max,
+                       const struct proxy *proxy, struct err *err);
 
 /**
  * @param request  Copied, but for the body.

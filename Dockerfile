@@ -14,6 +14,14 @@ RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release \
     && cmake --install /build --prefix /out --strip
 
 FROM debian:trixie-slim
+ARG VERSION=1.0.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="pixverse-worker" \
+    org.opencontainers.image.description="Takes video requests from Kafka, has them made, stores the videos, announces their ends" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim"
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
         --no-install-recommends ca-certificates libbrotli1 libcurl4t64 \
@@ -31,6 +39,9 @@ USER 10001:10001
 # Probes come from outside the container.
 ENV ADMIN_LISTEN=0.0.0.0:9464
 EXPOSE 9464
+# Whether the loop turns: dependencies that are away are no reason to restart it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+    CMD ["/usr/local/bin/pixverse-worker", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/pixverse-worker"]
 CMD ["run"]

@@ -19,6 +19,9 @@ int command_migrate_schema(const struct settings *settings); /* --no-topics */
 /** --copy; confirm: the database's name, null: not confirmed. */
 int command_migrate_copy(const struct settings *settings, const char *confirm);
 int command_check(const struct settings *settings);
+/** Asks the worker that runs beside it; one line tells what it answered. */
+int command_health(const struct settings *settings);
+int command_health_ready(const struct settings *settings); /* --ready */
 int command_version(void);
 
 #endif

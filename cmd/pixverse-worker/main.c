@@ -15,7 +15,8 @@
 static void print_help(void)
 {
     puts(
-        "pixverse-worker [run|migrate [--no-topics|--copy]|check|version]\n"
+        "pixverse-worker [run|migrate [--no-topics|--copy]|check|\n"
+        "                 health [--ready]|version]\n"
         "\n"
         "  run      take requests from Kafka, have them made, store the videos,\n"
         "           announce their ends (the default)\n"
@@ -26,11 +27,13 @@ static void print_help(void)
         "           idempotency keys and without what has not ended; says what\n"
         "           it would do, and does it with --confirm=DATABASE\n"
         "  check    try every dependency and say what is wrong\n"
+        "  health   ask the worker that runs at ADMIN_LISTEN whether its loop\n"
+        "           turns; with --ready whether it is ready, too\n"
         "  version  print the versions of this program and its libraries\n"
         "\n"
-        "Exit status: 0 done or drained; 1 failed, check found faults, or the\n"
-        "drain ran out; 2 settings or usage; 3 run: the schema or the\n"
-        "database's encoding does not fit.\n"
+        "Exit status: 0 done or drained; 1 failed, check found faults, health\n"
+        "found none that answers so, or the drain ran out; 2 settings or usage;\n"
+        "3 run: the schema or the database's encoding does not fit.\n"
         "\n"
         "Settings come from the environment; NAME_FILE reads NAME from a file.\n");
     settings_print_help(stdout);
@@ -116,20 +119,28 @@ static int with_settings(int (*command)(const struct settings *settings),
     return status;
 }
 
+static bool is_with(int argc, char **argv, const char *command,
+                    const char *flag)
+{
+    return argc == 3 && strcmp(argv[1], command) == 0 &&
+           strcmp(argv[2], flag) == 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "run";
     signal(SIGPIPE, SIG_IGN);
     shut_the_blinds();
-    bool no_topics = argc == 3 && strcmp(command, "migrate") == 0 &&
-                     strcmp(argv[2], "--no-topics") == 0;
+    bool no_topics = is_with(argc, argv, "migrate", "--no-topics");
+    bool ready = is_with(argc, argv, "health", "--ready");
     if (is_copy(argc, argv)) {
         return with_settings(migrate_copy, SETTINGS_NEED_NONE, false);
     }
-    if (argc > 2 && !no_topics) {
+    if (argc > 2 && !no_topics && !ready) {
         fprintf(stderr,
                 "pixverse-worker: \"%s\" is one argument too many, allowed: "
-                "one of run, migrate [--no-topics|--copy], check, version\n",
+                "one of run, migrate [--no-topics|--copy], check, health "
+                "[--ready], version\n",
                 argv[2]);
         return EXIT_USAGE;
     }
@@ -144,6 +155,10 @@ int main(int argc, char **argv)
     if (strcmp(command, "check") == 0) {
         return with_settings(command_check, SETTINGS_NEED_KEY, false);
     }
+    if (strcmp(command, "health") == 0) {
+        return with_settings(ready ? command_health_ready : command_health,
+                             SETTINGS_NEED_NONE, false);
+    }
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
         return command_version();
     }
@@ -154,7 +169,7 @@ int main(int argc, char **argv)
     }
     fprintf(stderr,
             "pixverse-worker: \"%s\" is no command, allowed: run, migrate, "
-            "check, version (--help tells more)\n",
+            "check, health, version (--help tells more)\n",
             command);
     return EXIT_USAGE;
 }

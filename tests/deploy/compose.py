@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 import tap
+from world import free_port, wait_for
 
 ROOT = Path(os.environ["TEST_ROOT"])
 BIN = Path(os.environ["TEST_BIN"])
@@ -60,6 +61,51 @@ def main():
         command = services[name]["entrypoint"][0]
         tap.check((BIN / Path(command).name).exists(), f"{name}: {command} is one of ours")
     check_environment(worker["environment"])
+    check_health(services, dockerfile)
+
+
+def check_health(services, dockerfile):
+    """`up --wait` waits for what has a health check, and for the end of what another
+    service wants completed; of all else it only knows that it was started."""
+    wanted = {(name, condition["condition"]) for service in services.values()
+              for name, condition in service.get("depends_on", {}).items()}
+    for name, service in services.items():
+        if "profiles" in service:
+            continue
+        ends = (name, "service_completed_successfully") in wanted
+        tap.check(ends != ("test" in service.get("healthcheck", {})),
+                  f"{name}: --wait knows when it is up" if not ends
+                  else f"{name}: --wait waits for its end")
+        tap.check((name, "service_started") not in wanted,
+                  f"{name}: nobody begins when it is merely started")
+    tap.equal(services["worker"]["healthcheck"]["test"],
+              ["CMD", "/usr/local/bin/pixverse-worker", "health", "--ready"],
+              "a worker is up when it is ready")
+    tap.check("HEALTHCHECK" in dockerfile and '"health"]' in dockerfile,
+              "the image brings a probe of its own")
+    for name, flag, words in (("sim", "--listen", services["sim"]["entrypoint"]),
+                              ("console", "--listen", services["console"]["command"])):
+        port = words[words.index(flag) + 1].rpartition(":")[2]
+        asked = services[name]["healthcheck"]["test"][-1]
+        tap.check(asked.endswith(f"/127.0.0.1/{port}"), f"{name}: its probe asks its port", asked)
+    check_tcp_probe(services["sim"])
+
+
+def check_tcp_probe(sim):
+    """The probe of what has no command of its own for it, as it stands."""
+    new, words = str(free_port()), list(sim["entrypoint"][1:])
+    probe = [word.replace("/8080", "/" + new) for word in sim["healthcheck"]["test"][1:]]
+    tap.check(subprocess.run(probe, capture_output=True, check=False).returncode != 0,
+              "where nobody listens the probe fails")
+    words[words.index("--listen") + 1] = f"127.0.0.1:{new}"
+    with subprocess.Popen([BIN / "pixverse-sim", *words], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as program:
+        try:
+            wait_for(lambda: subprocess.run(probe, capture_output=True, check=False)
+                     .returncode == 0, 20, "the simulator's probe")
+            tap.check(True, "where the simulator listens it succeeds")
+        finally:
+            program.terminate()
 
 
 def check_environment(environment):

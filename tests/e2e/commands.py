@@ -160,6 +160,32 @@ def check_probes(world):
               "another method is refused")
 
 
+def check_health(world):
+    """health asks the worker that runs with the same settings."""
+    port = world.workers[0].admin.rsplit(":", 1)[1]
+    for listen in (f"127.0.0.1:{port}", f"0.0.0.0:{port}", f"[::]:{port}", f"localhost:{port}"):
+        env = world.environment(ADMIN_LISTEN=listen)
+        for words, path in ((["health"], "/healthz"), (["health", "--ready"], "/readyz")):
+            done = world.command("pixverse-worker", *words, env=env)
+            tap.check(done.returncode == 0 and f"{path}: 200 " in done.stdout,
+                      f"{' '.join(words)} at {listen.replace(port, 'PORT')} finds it well",
+                      done.stdout, done.stderr)
+    env = {"ADMIN_LISTEN": f"0.0.0.0:{port}", "http_proxy": "http://127.0.0.1:1"}
+    done = world.command("pixverse-worker", "health", env=env)
+    tap.equal(done.returncode, 0, "health needs no other setting, and no proxy", done.stderr)
+    # An address of the loopback that nobody listens at.
+    done = world.command("pixverse-worker", "health", env={"ADMIN_LISTEN": "127.0.0.9:1"})
+    tap.check(done.returncode == 1 and "127.0.0.9:1/healthz" in done.stderr
+              and "ADMIN_LISTEN" in done.stderr,
+              "health without a worker ends with status 1 and says where it asked", done.stderr)
+    done = world.command("pixverse-worker", "health", env={"ADMIN_LISTEN": "127.0.0.1:0"})
+    tap.check(done.returncode == 2 and "ADMIN_LISTEN" in done.stderr,
+              "health where the port is any ends with status 2", done.stderr)
+    done = world.command("pixverse-worker", "health", "--alive")
+    tap.check(done.returncode == 2 and "--ready" in done.stderr,
+              "health names the flag that it takes", done.stderr)
+
+
 def check_waiting(world):
     """run waits for what is away, says so, and /readyz names it."""
     worker = world.start_worker(
@@ -174,6 +200,12 @@ def check_waiting(world):
     text = wait_for(missing, 20, "a worker that is not ready")
     tap.check("no PostgreSQL" in text, "/readyz says in words what is missing", text)
     tap.check(worker.alive(), "run waits for PostgreSQL")
+    env = {"ADMIN_LISTEN": worker.admin.removeprefix("http://")}
+    done = world.command("pixverse-worker", "health", "--ready", env=env)
+    tap.check(done.returncode == 1 and ": 503 " in done.stderr and "no PostgreSQL" in done.stderr,
+              "health --ready ends with status 1 and says why", done.stderr)
+    tap.equal(world.command("pixverse-worker", "health", env=env).returncode, 0,
+              "health alone finds nothing wrong with it")
     wait_for(lambda: "still waiting for PostgreSQL" in worker.text(), 20,
              "and says so from the start")
     tap.equal(worker.stop(), 0, "it drains at once where nothing is under way")
@@ -212,6 +244,7 @@ def main():
         check_encoding(world)
         check_faults(world)
         check_probes(world)
+        check_health(world)
         check_waiting(world)
         text = world.workers[0].text()
         tap.check("sk-test" not in text, "no key is in the log")

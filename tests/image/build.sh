@@ -41,8 +41,9 @@ import_base() {
 limits=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
 
 build_image() {
+    # Docker's form of an image: OCI's has no place for the probe.
     engine bud --isolation chroot --pull-never --network host "${limits[@]}" \
-        --tag "$tag" -f Dockerfile .
+        --format docker --build-arg REVISION=0123abc --tag "$tag" -f Dockerfile .
 }
 
 in_image() { # COMMAND...
@@ -54,6 +55,21 @@ config_says() { # GO-TEMPLATE EXPECTED
     got=$(engine inspect --type image --format "$1" "$tag")
     [ "$got" = "$2" ] || {
         echo "$1 is $got"
+        return 1
+    }
+}
+
+label() { # NAME
+    engine inspect --type image --format \
+        "{{index .OCIv1.Config.Labels \"org.opencontainers.image.$1\"}}" "$tag"
+}
+
+is_labelled() {
+    local version
+    version=$(in_image /usr/local/bin/pixverse-worker version | sed -n '1s/^[^ ]* \([^ ]*\).*/\1/p')
+    [ "$(label title)" = pixverse-worker ] && [ "$(label version)" = "$version" ] &&
+        [ "$(label revision)" = 0123abc ] && [ "$(label licenses)" = MIT ] || {
+        echo "labels: $(label title), $(label version) of $version, $(label revision)"
         return 1
     }
 }
@@ -91,7 +107,11 @@ tap_check "a base image of Debian 13 is made" \
         tap_check "it starts the worker" \
             config_says '{{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}}' \
             '[/usr/local/bin/pixverse-worker] [run]'
+        tap_check "its probe asks the worker" \
+            config_says '{{.Docker.Config.Healthcheck.Test}}' \
+            '[CMD /usr/local/bin/pixverse-worker health]'
         container=$(engine from --pull-never "${limits[@]}" "$tag")
+        tap_check "its labels say what it is" is_labelled
         tap_check "what runs in it is not root" is_not_root
         tap_check "it holds no compiler" has_no_compiler
         tap_check "its user may write videos" can_write_videos

@@ -25,12 +25,12 @@ is_hardened() {
 files_of() { (cd "$prefix" && find . -type f | sort); }
 
 tap_check "it installs" installs
-tap_check "there are the three commands, completion, the page, and nothing else" \
+tap_check "there are the three commands, completion, their pages, and nothing else" \
     tap_empty "$(diff <(printf './%s\n' bin/pixverse-{ctl,sim,worker} \
-        share/bash-completion/completions/pixverse-ctl \
-        share/fish/vendor_completions.d/pixverse-ctl.fish \
-        share/man/man1/pixverse-ctl.1 \
-        share/zsh/site-functions/_pixverse-ctl) <(files_of))"
+        share/bash-completion/completions/pixverse-{ctl,worker} \
+        share/fish/vendor_completions.d/pixverse-{ctl,worker}.fish \
+        share/man/man1/pixverse-{ctl,sim,worker}.1 \
+        share/zsh/site-functions/_pixverse-{ctl,worker}) <(files_of))"
 for command in pixverse-worker pixverse-ctl pixverse-sim; do
     tap_check "$command --help" runs "$command" --help
     tap_check "$command names no folder of the build" \
@@ -101,6 +101,47 @@ tap_check "mandoc finds nothing in the page" tap_empty \
     "$(mandoc -T lint -W warning "$share/man/man1/pixverse-ctl.1")"
 tap_check "the page shows what it is" bash -c \
     "mandoc -T utf8 '$share/man/man1/pixverse-ctl.1' | col -b | grep -q 'announce REQUEST-ID'"
+
+# --- those of the other two --------------------------------------------------
+
+for command in pixverse-worker pixverse-sim; do
+    page=$share/man/man1/$command.1
+    tap_check "$command: mandoc finds nothing in its page" tap_empty \
+        "$(mandoc -T lint -W warning "$page")"
+    tap_check "$command: the page has every line of --help" tap_empty \
+        "$(diff <(runs "$command" --help | sed 's/^ *//' | sort -u) \
+            <(mandoc -T ascii -O width=200 "$page" | col -bx | sed 's/^ *//' | sort -u) |
+            grep '^<')"
+done
+
+# Words of pixverse-worker --help that a completion does not know.
+unknown_words() {
+    local file word
+    for word in $(runs pixverse-worker --help | sed -n '/^  [a-z]/s/^  \([a-z]*\) .*/\1/p
+            /^Settings/q') no-topics copy confirm ready; do
+        for file in "$share"/*/*/*pixverse-worker{,.fish}; do
+            [ ! -f "$file" ] || grep -qwe "$word" "$file" || echo "$file: $word"
+        done
+    done
+}
+
+# What bash offers behind these words.
+offers_of_worker() { # WORD...
+    bash --norc -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        _pixverse_worker; printf "%s\n" "${COMPREPLY[@]}"' - \
+        "$share/bash-completion/completions/pixverse-worker" "$@"
+}
+
+tap_check "the words of pixverse-worker are in its completions" tap_empty "$(unknown_words)"
+tap_check "bash: its commands" test "$(offers_of_worker pixverse-worker he)" = health
+tap_check "bash: its flags" test "$(offers_of_worker pixverse-worker health --)" = --ready
+tap_check "zsh loads it" zsh -fc "autoload -U compinit; compinit -D -u; \
+    . '$share/zsh/site-functions/_pixverse-worker' &&
+    [[ \$_comps[pixverse-worker] = _pixverse_worker ]]"
+tap_check "fish offers what it says" bash -c "fish --no-config -c \
+    'source $share/fish/vendor_completions.d/pixverse-worker.fish; \
+     complete -C \"pixverse-worker mig\"' | grep -q migrate"
+
 tap_check "it needs no settings" runs pixverse-ctl completion bash
 
 tap_check "pixverse-worker version" runs pixverse-worker version

@@ -1,0 +1,31 @@
+# cmake -DNAME=... -DABOUT=... -DVERSION=... -DDATE=... -DHELP="FILE;FILE" -DOUT=... -P:
+# a man page made of what a command's --help prints.
+
+set(page ".TH")
+string(TOUPPER "${NAME}" title)
+string(REPLACE "-" "\\-" title "${title}")
+string(REPLACE "-" "\\-" name "${NAME}")
+string(APPEND page " ${title} 1 ${DATE} \"pixverse\\-worker ${VERSION}\" \"User Commands\"\n"
+       ".SH NAME\n${name} \\- ${ABOUT}\n.SH DESCRIPTION\n")
+set(apart "")
+foreach(file ${HELP})
+  file(READ ${file} text)
+  # A ";" would part a list, and a "[" hide one; neither is touched here.
+  string(REPLACE "\\" "\\e" text "${text}")
+  string(REPLACE "-" "\\-" text "${text}")
+  string(REPLACE "'" "\\(aq" text "${text}")
+  string(REPLACE "`" "\\(ga" text "${text}")
+  string(REPLACE "^" "\\(ha" text "${text}")
+  string(REPLACE "~" "\\(ti" text "${text}")
+  string(REPLACE "\n." "\n\\&." text "${text}")
+  string(APPEND page "${apart}.EX\n${text}.EE\n")
+  set(apart ".PP\n")
+endforeach()
+string(APPEND page ".SH SEE ALSO\n")
+set(all pixverse-ctl pixverse-sim pixverse-worker)
+list(REMOVE_ITEM all ${NAME})
+list(TRANSFORM all REPLACE "-" "\\\\-")
+list(JOIN all "(1),\n.BR " others)
+string(REPLACE "(1)" " (1)" others ".BR ${others}(1)")
+string(APPEND page "${others}\n")
+file(WRITE ${OUT} "${page}")

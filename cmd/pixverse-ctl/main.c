@@ -97,7 +97,8 @@ static bool read_settings(struct ctl *ctl)
     buf_init(&warnings, 0);
     bool good = settings_read(&ctl->settings, (const char *const *)environ,
                               SETTINGS_NEED_NONE, &faults, &warnings);
-    good = database_url_judge(ctl->settings.database_url, &faults) && good;
+    good =
+        database_url_judge(ctl->settings.database_url, false, &faults) && good;
     if (faults.len) {
         fputs(faults.bytes, stderr);
     }

@@ -3,6 +3,7 @@
 #include "base/proxy.h"
 #include "core/apimart.h"
 #include "edge/bucket.h"
+#include "edge/database.h"
 #include "edge/poll.h"
 #include "edge/inspect.h"
 #include "edge/producer.h"
@@ -51,12 +52,30 @@ static void fault(struct check *c, const char *what, const char *why)
 static void on_setting(void *context, const char *const *names,
                        const struct str *values, size_t len)
 {
+    struct check *c = context;
     (void)names;
-    (void)context;
-    if (len && str_eq(values[0], STR("off"))) {
+    if (len != 3) {
+        return;
+    }
+    if (str_eq(values[0], STR("off"))) {
         warn("PostgreSQL",
              "synchronous_commit is off: a crash may forget an intent, and its "
              "video be paid twice");
+    } else if (values[1].len && str_eq(values[0], STR("local"))) {
+        warn("PostgreSQL",
+             "synchronous_commit is local: a failover to the standby may "
+             "forget an intent, and its video be paid twice; on waits for it");
+    } else if (!values[1].len &&
+               database_hosts(c->settings->database_url) > 1) {
+        warn("PostgreSQL",
+             "DATABASE_URL names several hosts, and synchronous_standby_names "
+             "is empty: a failover may forget an intent, and its video be paid "
+             "twice; name the standby there");
+    }
+    if (str_eq(values[2], STR("on"))) {
+        fault(c, "PostgreSQL",
+              "it is read-only here (a standby?): DATABASE_URL needs the "
+              "primary, or both hosts, separated by a comma");
     }
 }
 
@@ -85,7 +104,7 @@ static void check_tables(struct check *c, struct inspect *inspect)
 {
     struct err err = {0};
     int faults = c->faults;
-    if (!inspect_rows(inspect, "check_synchronous", NULL, 0, on_setting, NULL,
+    if (!inspect_rows(inspect, "check_synchronous", NULL, 0, on_setting, c,
                       &err)) {
         fault(c, "PostgreSQL", err.text);
     }

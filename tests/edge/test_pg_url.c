@@ -165,13 +165,41 @@ TEST_CASE(database_url_judge__beside_others__is_a_line)
     struct buf faults;
     buf_init(&faults, 0);
     buf_add_text(&faults, "another\n");
-    assert_true(database_url_judge("postgresql:///pixverse", &faults));
+    assert_true(database_url_judge("postgresql:///pixverse", true, &faults));
     assert_int_equal(faults.len, 8);
-    assert_false(database_url_judge("CANARY", &faults));
+    assert_false(database_url_judge("CANARY", true, &faults));
     assert_non_null(
         strstr(faults.bytes, "\nDATABASE_URL: value (not shown) is neither"));
     assert_int_equal(faults.bytes[faults.len - 1], '\n');
     buf_done(&faults);
+}
+
+TEST_CASE(database_url_judge__who_writes__wants_no_standby)
+{
+    static const char *const none[] = {"standby", "read-only",
+                                       "prefer-standby"};
+    static const char *const some[] = {"any", "primary", "read-write"};
+    for (size_t i = 0; i < 3; i++) {
+        struct buf faults;
+        char url[100];
+        buf_init(&faults, 0);
+        snprintf(url, sizeof url, "postgresql://h/d?target_session_attrs=%s",
+                 none[i]);
+        assert_true(database_url_judge(url, false, &faults));
+        assert_false(database_url_judge(url, true, &faults));
+        assert_non_null(strstr(faults.bytes, "takes no writes"));
+        snprintf(url, sizeof url, "host=a,b target_session_attrs=%s", some[i]);
+        assert_true(database_url_judge(url, true, &faults));
+        buf_done(&faults);
+    }
+}
+
+TEST_CASE(database_hosts__all_forms__are_counted)
+{
+    assert_int_equal(database_hosts("postgresql:///d"), 1);
+    assert_int_equal(database_hosts("postgresql://a:1,b:2/d"), 2);
+    assert_int_equal(database_hosts("host=a,b,c dbname=d"), 3);
+    assert_int_equal(database_hosts("hostaddr=127.0.0.1,::1 dbname=d"), 2);
 }
 
 /* ---- what a connection says ---- */

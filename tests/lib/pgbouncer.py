@@ -68,14 +68,20 @@ class Relay:
         self.url = psycopg.conninfo.make_conninfo(
             target, host="127.0.0.1", port=self.server.getsockname()[1])
         self.pairs = []
+        self.ended = False
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
-        while True:
+        while not self.ended:
             try:
-                near, far = self.server.accept()[0], socket.create_connection(self.to)
+                near = self.server.accept()[0]
             except OSError:
                 return
+            try:
+                far = socket.create_connection(self.to)
+            except OSError:
+                near.close()  # nobody is there now
+                continue
             self.pairs.append((near, far))
             for ends in ((near, far), (far, near)):
                 threading.Thread(target=self.pipe, args=ends, daemon=True).start()
@@ -100,6 +106,16 @@ class Relay:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+
+    def end(self):
+        """Cut, and nobody is let in again."""
+        self.ended = True
+        try:
+            self.server.shutdown(socket.SHUT_RDWR)  # it may wait in accept()
+        except OSError:
+            pass
+        self.server.close()
+        self.cut()
 
 
 class Bystander:

@@ -31,10 +31,14 @@ struct params {
 
 /** One of the hosts that a connection string names: pieces of its lists. */
 struct place {
-    char *host; /* null: as the string says */
+    bool several; /* the string names others, too */
+    char *host;   /* null: as the string says */
     char *hostaddr;
     char *port;
 };
+
+/** What a server has to be; of two hosts one is mostly the other's standby. */
+static const char primary[] = "read-write";
 
 /* ---- addresses ---- */
 
@@ -59,6 +63,7 @@ struct pg_address pg_address_copy(const struct pg_address *address)
         .password = copy_text(address->password),
         .name = copy_text(address->name),
         .patience = address->patience,
+        .writes = address->writes,
     };
 }
 
@@ -179,7 +184,9 @@ static struct params params_of(const struct pg_address *address,
     add(&params, "keepalives_interval", "5");
     add(&params, "keepalives_count", "3");
     add(&params, "tcp_user_timeout", "30000");
+    add(&params, "target_session_attrs", place->several ? primary : NULL);
     add(&params, "dbname", address->url);
+    add(&params, "target_session_attrs", address->writes ? primary : NULL);
     add(&params, "host", place->host);
     add(&params, "hostaddr", place->hostaddr);
     add(&params, "port", place->port);
@@ -326,60 +333,101 @@ static char *piece(const char *list, size_t n)
     return strndup(list, strcspn(list, ","));
 }
 
-/** How many hosts a string names; 1 where libpq has to see them together. */
+/** How many hosts a string names. */
 static size_t hosts_of(const PQconninfoOption *options)
 {
     const char *list = option(options, "hostaddr");
-    const char *order = option(options, "load_balance_hosts");
-    const char *wanted = option(options, "target_session_attrs");
-    if (!list) {
-        list = option(options, "host");
-    }
-    size_t n = pieces(list);
-    return (order && strcmp(order, "disable") != 0) ||
-                   (wanted && strcmp(wanted, "prefer-standby") == 0) ||
-                   n > HOSTS_MAX
-               ? 1
-               : n;
+    return pieces(list ? list : option(options, "host"));
 }
 
-/** One host after the other. */
-static PGconn *dial_in_time(const struct pg_address *address, struct err *err)
+/** Whether libpq has to see them together. */
+static bool are_together(const PQconninfoOption *options,
+                         const struct pg_address *address)
+{
+    const char *order = option(options, "load_balance_hosts");
+    const char *wanted = option(options, "target_session_attrs");
+    return (order && strcmp(order, "disable") != 0) ||
+           (!address->writes && wanted &&
+            strcmp(wanted, "prefer-standby") == 0) ||
+           hosts_of(options) > HOSTS_MAX;
+}
+
+static PGconn *dial_place(const struct pg_address *address,
+                          const PQconninfoOption *options, size_t i,
+                          struct err *err)
+{
+    struct place place = {
+        .several = true,
+        .host = piece(option(options, "host"), i),
+        .hostaddr = piece(option(options, "hostaddr"), i),
+        .port = piece(option(options, "port"), i),
+    };
+    const struct params params = params_of(address, &place);
+    PGconn *conn = drive(PQconnectStartParams(params.keys, params.values, 1),
+                         &address->patience, err);
+    free(place.host);
+    free(place.hostaddr);
+    free(place.port);
+    return conn;
+}
+
+/** One host after the other; *err has what each said. */
+static PGconn *dial_each(const struct pg_address *address,
+                         const PQconninfoOption *options, struct err *err)
+{
+    const size_t n = hosts_of(options);
+    const size_t first = address->turn ? *address->turn % n : 0;
+    PGconn *conn = NULL;
+    struct buf said;
+    buf_init(&said, 0);
+    for (size_t i = 0; i < n && !conn; i++) {
+        const size_t at = (first + i) % n;
+        struct err one = {0};
+        conn = dial_place(address, options, at, &one);
+        if (conn && address->turn) {
+            *address->turn = at;
+        } else if (!conn) {
+            buf_printf(&said, "%s%s", i ? "; " : "", one.text);
+        }
+    }
+    if (!conn) {
+        err_set(err, ERR_TRANSIENT, "%s", said.failed ? "" : said.bytes);
+    }
+    buf_done(&said);
+    return conn;
+}
+
+static PGconn *dial_in_time(const struct pg_address *address,
+                            const PQconninfoOption *options, struct err *err)
 {
     /* What it can't read has one place: libpq says what is wrong with it. */
-    PQconninfoOption *options = PQconninfoParse(address->url, NULL);
     const size_t n = hosts_of(options);
-    PGconn *conn = NULL;
-    for (size_t i = 0; i < n && !conn; i++) {
-        struct place place = {0};
-        if (n > 1) {
-            place.host = piece(option(options, "host"), i);
-            place.hostaddr = piece(option(options, "hostaddr"), i);
-            place.port = piece(option(options, "port"), i);
-        }
-        const struct params params = params_of(address, &place);
-        conn = drive(PQconnectStartParams(params.keys, params.values, 1),
-                     &address->patience, err);
-        free(place.host);
-        free(place.hostaddr);
-        free(place.port);
+    if (n > 1 && !are_together(options, address)) {
+        return dial_each(address, options, err);
     }
-    PQconninfoFree(options);
-    return conn;
+    const struct place place = {.several = n > 1};
+    const struct params params = params_of(address, &place);
+    return drive(PQconnectStartParams(params.keys, params.values, 1),
+                 &address->patience, err);
 }
 
 PGconn *pg_dial(const struct pg_address *address, struct err *err)
 {
     assert(address->url);
-    const struct place place = {0};
     if (!pg_url_check(address->url, err)) {
         err->kind = ERR_TRANSIENT;
         err_wrap(err, "the connection string");
         return NULL;
     }
+    PQconninfoOption *options = PQconninfoParse(address->url, NULL);
+    PGconn *conn = NULL;
     if (address->patience.reach_ms) {
-        return dial_in_time(address, err);
+        conn = dial_in_time(address, options, err);
+    } else {
+        const struct place place = {.several = hosts_of(options) > 1};
+        const struct params params = params_of(address, &place);
+        conn = check(PQconnectdbParams(params.keys, params.values, 1), err);
     }
-    const struct params params = params_of(address, &place);
-    return check(PQconnectdbParams(params.keys, params.values, 1), err);
+    PQconninfoFree(options);
+    return conn;
 }

@@ -47,11 +47,6 @@ static void ask(const struct pg_greeting *greeting, struct pg_unit *unit)
     greeting->on_question(greeting->context, unit);
 }
 
-static void is_ready(const struct pg_greeting *greeting)
-{
-    greeting->on_end(greeting->context, NULL, false);
-}
-
 /** false: it was answered with an error, which is the end. */
 static bool was_answered(const struct pg_greeting *greeting,
                          const struct pg_unit *unit)
@@ -60,6 +55,22 @@ static bool was_answered(const struct pg_greeting *greeting,
         greeting->on_end(greeting->context, unit->err.text, false);
     }
     return unit->err.kind == ERR_NONE;
+}
+
+static void on_durable(void *context, struct pg_unit *unit)
+{
+    const struct pg_greeting *greeting = context;
+    if (was_answered(greeting, unit)) {
+        greeting->on_end(greeting->context, NULL, false);
+    }
+}
+
+/** What was there before us is durable, too, when a commit behind it is. */
+static void ask_durable(struct pg_greeting *greeting)
+{
+    struct pg_unit *next = pg_unit_new(on_durable, greeting);
+    pg_unit_plain(next, pg_sql("query", "session_durable"));
+    ask(greeting, next);
 }
 
 void pg_greet_lock(struct pg_unit *unit, int64_t lock)
@@ -72,15 +83,17 @@ void pg_greet_lock(struct pg_unit *unit, int64_t lock)
 /** Our session before may still be at work: it is ended first. */
 static void on_locked(void *context, struct pg_unit *unit)
 {
-    const struct pg_greeting *greeting = context;
+    struct pg_greeting *greeting = context;
     if (!was_answered(greeting, unit)) {
         return;
     }
     if (pg_bool(unit->results[1], 0, 0)) {
-        is_ready(greeting);
+        ask_durable(greeting);
     } else {
         greeting->on_end(greeting->context,
-                         "PostgreSQL still works for our last connection",
+                         "PostgreSQL still works for our last connection (do "
+                         "commits wait for a synchronous standby that is "
+                         "away?)",
                          false);
     }
 }
@@ -98,7 +111,7 @@ static void on_prepared(void *context, struct pg_unit *unit)
         return;
     }
     if (!greeting->lock) {
-        is_ready(greeting);
+        ask_durable(greeting);
         return;
     }
     struct pg_unit *next = pg_unit_new(on_locked, greeting);

@@ -16,7 +16,8 @@ struct str pg_salt_str(const struct pg_salt *salt);
 /**
  * What is asked of a new connection, one unit after the other, before anybody
  * may use it: the session's own settings, the schema, the statements, the salt,
- * and that no session of ours before it is still at work.
+ * that no session of ours before it is still at work, and that what can be read
+ * here is durable as commits are.
  */
 struct pg_greeting {
     const char *const *queries; /* as pg_lane_options has them */

@@ -22,6 +22,7 @@ enum phase { LANE_APART, LANE_CONNECTING, LANE_GREETING, LANE_UP };
 struct connecting {
     struct pg_lane *lane;      /* null: nobody waits for it any more */
     struct pg_address address; /* own copies */
+    size_t turn; /* the host to begin with, then the one reached */
     PGconn *conn;
     struct err err;
 };
@@ -43,11 +44,14 @@ struct pg_lane {
     struct pg_greeting greeting;
     struct backoff backoff;
     int64_t heard_ms; /* boot clock: last answer, or start of the wait for it */
-    bool doomed;      /* sending failed: dropped in the next turn */
+    size_t turn;      /* the host to begin with: not the one that was lost */
+    const char *doom; /* why it is dropped in the next turn; null: it isn't */
     struct loop_timer *again; /* connect */
     struct loop_timer *soon;  /* end refused units; drop a doomed connection */
     struct loop_timer *watch; /* silence */
 };
+
+static const char lost[] = "the connection was lost"; /* libpq says how */
 
 static void connect_now(void *context);
 static void drop(struct pg_lane *lane, const char *why, bool misfit);
@@ -159,9 +163,13 @@ static void take_results(struct pg_lane *lane)
     PGconn *conn = lane->conn;
     int nulls = 0;
     while (lane->conn == conn && !list_is_empty(&lane->sent) &&
-           nulls < NULLS_MAX && !PQisBusy(conn)) {
+           nulls < NULLS_MAX && !PQisBusy(conn) && !lane->doom) {
         struct pg_unit *unit = next_taker(lane);
         PGresult *result = PQgetResult(conn);
+        if (lane->doom) {
+            PQclear(result);
+            return;
+        }
         if (!result) {
             nulls++;
             continue;
@@ -258,7 +266,7 @@ static int64_t silence_ms(const struct pg_lane *lane)
  * turn. */
 static void pump(struct pg_lane *lane)
 {
-    if (lane->doomed) {
+    if (lane->doom) {
         return;
     }
     bool joined = false;
@@ -274,10 +282,10 @@ static void pump(struct pg_lane *lane)
         list_add_tail(&lane->sent, &unit->link);
         lane->sent_len++;
         if (!send_unit(lane, unit)) {
-            lane->doomed = true;
+            lane->doom = lost;
         }
     }
-    int left = lane->doomed ? -1 : PQflush(lane->conn);
+    int left = lane->doom ? -1 : PQflush(lane->conn);
     if (PQsocket(lane->conn) < 0) {
         /* While it sends, libpq reads, and closes what has ended: libuv aborts
          * when it is told to watch that, and the number is soon another's. */
@@ -286,7 +294,7 @@ static void pump(struct pg_lane *lane)
     }
     int events = UV_READABLE | (left > 0 ? UV_WRITABLE : 0);
     if (left < 0 || !watch(lane, events)) {
-        lane->doomed = true;
+        lane->doom = lost;
         loop_timer_set(lane->soon, 0);
     }
 }
@@ -298,7 +306,7 @@ static void hang_up(struct pg_lane *lane)
     unwatch(lane);
     PQfinish(lane->conn);
     lane->conn = NULL;
-    lane->doomed = false;
+    lane->doom = NULL;
     loop_timer_stop(lane->watch);
 }
 
@@ -313,6 +321,7 @@ static void drop(struct pg_lane *lane, const char *why, bool misfit)
     move_all(&lane->sent, &units);
     move_all(&lane->waiting, &units);
     lane->sent_len = 0;
+    lane->turn += lane->conn != NULL; /* another host may be the primary now */
     hang_up(lane);
     lane->phase = LANE_APART;
     loop_timer_set(lane->again,
@@ -328,10 +337,10 @@ static void on_soon(void *context)
     struct list refused;
     list_init(&refused);
     move_all(&lane->refused, &refused);
-    if (lane->doomed) {
+    if (lane->doom) {
         struct err err = {0};
         pg_err(&err, ERR_TRANSIENT, lane->conn);
-        drop(lane, err.text, false);
+        drop(lane, lane->doom == lost ? err.text : lane->doom, false);
     }
     end_all(&refused, "PostgreSQL is not connected");
 }
@@ -348,7 +357,12 @@ static void on_watch(void *context)
         loop_timer_set(lane->watch, left_ms);
         return;
     }
-    drop(lane, "PostgreSQL does not answer", false);
+    drop(lane,
+         lane->phase == LANE_GREETING
+             ? "PostgreSQL takes connections and does not answer (do commits "
+               "wait for a synchronous standby that is away?)"
+             : "PostgreSQL does not answer",
+         false);
 }
 
 /* ---- greeting ---- */
@@ -383,6 +397,16 @@ static void connect_work(void *context)
     connecting->conn = pg_connect(&connecting->address, &connecting->err);
 }
 
+/** What came of the commit is not known. */
+static void on_notice(void *context, const PGresult *notice)
+{
+    struct pg_lane *lane = context;
+    if (pg_is_unwaited(notice)) {
+        lane->doom = "a commit was not waited for until a standby has it";
+        loop_timer_set(lane->soon, 0);
+    }
+}
+
 static bool begin_pipeline(struct pg_lane *lane)
 {
     assert(lane->conn && !lane->poll);
@@ -394,6 +418,7 @@ static bool begin_pipeline(struct pg_lane *lane)
         return false;
     }
     lane->poll->data = lane;
+    PQsetNoticeReceiver(lane->conn, on_notice, lane);
     return PQsetnonblocking(lane->conn, 1) == 0 &&
            PQenterPipelineMode(lane->conn) == 1;
 }
@@ -404,6 +429,7 @@ static void connect_done(void *context)
     struct pg_lane *lane = connecting->lane;
     struct err err = connecting->err;
     PGconn *conn = connecting->conn;
+    const size_t turn = connecting->turn;
     assert(!lane || (lane->connecting == connecting && !lane->conn));
     pg_address_free(&connecting->address);
     must_free(connecting);
@@ -413,6 +439,7 @@ static void connect_done(void *context)
     }
     lane->connecting = NULL;
     lane->conn = conn;
+    lane->turn = turn;
     if (!conn) {
         drop(lane, err.text, false);
     } else if (!begin_pipeline(lane)) {
@@ -430,6 +457,8 @@ static void connect_now(void *context)
     struct connecting *connecting = MUST_NEW(struct connecting);
     connecting->lane = lane;
     connecting->address = pg_address_copy(&lane->options.address);
+    connecting->turn = lane->turn;
+    connecting->address.turn = &connecting->turn;
     lane->connecting = connecting;
     lane->phase = LANE_CONNECTING;
     loop_work(lane->loop, connect_work, connect_done, connecting);
@@ -452,6 +481,7 @@ struct pg_lane *pg_lane_open(struct loop *loop,
     lane->options = *options;
     lane->options.address = pg_address_copy(&options->address);
     lane->options.address.patience = pg_patience_of(options->lease_ms);
+    lane->options.address.writes = true;
     lane->on_state = on_state;
     lane->context = context;
     lane->greeting = (struct pg_greeting){
@@ -528,9 +558,18 @@ void pg_lane_locked(struct pg_lane *lane, int64_t lock)
 void pg_lane_doubt(struct pg_lane *lane, int64_t ms)
 {
     assert(ms >= 0);
-    if (lane->sent_len && !lane->doomed &&
+    if (lane->sent_len && !lane->doom &&
         loop_boot_ms(lane->loop) - lane->heard_ms > ms) {
         drop(lane, "PostgreSQL does not answer", false);
+    }
+}
+
+void pg_lane_follow(struct pg_lane *lane, const struct pg_lane *other)
+{
+    if (lane && lane->phase == LANE_UP && other->conn &&
+        !pg_same_place(lane->conn, other->conn)) {
+        drop(lane, "PostgreSQL is on another host now", false);
+        lane->turn = other->turn;
     }
 }
 

@@ -61,6 +61,10 @@ void pg_lane_locked(struct pg_lane *lane, int64_t lock);
  * has waited for an answer for so long. Its units end before this returns. */
 void pg_lane_doubt(struct pg_lane *lane, int64_t ms);
 
+/** The other one of the same store has found its server: where that is another
+ * than this one's, this one is dropped, and begins there. Null is accepted. */
+void pg_lane_follow(struct pg_lane *lane, const struct pg_lane *other);
+
 /** Ends all units with ERR_TRANSIENT, then frees. Null is accepted. */
 void pg_lane_close(struct pg_lane *lane);
 

@@ -28,6 +28,22 @@ bool pg_encoding_fits(struct str encoding, struct err *err)
                    (int)encoding.len, encoding.len ? encoding.at : "");
 }
 
+static bool same(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+bool pg_same_place(const PGconn *a, const PGconn *b)
+{
+    return same(PQhost(a), PQhost(b)) && same(PQport(a), PQport(b));
+}
+
+bool pg_is_unwaited(const PGresult *notice)
+{
+    const char *from = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+    return from && strcmp(from, "SyncRepWaitForLSN") == 0;
+}
+
 const char *pg_sql(const char *folder, const char *name)
 {
     char path[100];

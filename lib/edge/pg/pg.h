@@ -23,9 +23,16 @@ struct pg_address {
     const char *password;        /* null: as the URL says */
     const char *name;            /* application_name; null: as the URL says */
     struct pg_patience patience; /* zero: seconds, as the URL says */
+    /** A server that takes no writes is passed over. Of several hosts that
+     * is so in any case, unless the URL says what else is wanted. */
+    bool writes;
+    /** In: of several hosts the one to begin with, any number; out: the one
+     * that was reached. Null: the first. Only with patience. */
+    size_t *turn;
 };
 
-/** Own copies of the texts; url is null without memory. They are wiped. */
+/** Own copies of the texts; url is null without memory. They are wiped. The
+ * copy has no turn. */
 struct pg_address pg_address_copy(const struct pg_address *address);
 void pg_address_free(struct pg_address *address);
 
@@ -50,6 +57,16 @@ MUST_CHECK bool pg_encoding_fits(struct str encoding, struct err *err);
 
 /** The message without white space at its end, in words for *err. */
 bool pg_err(struct err *err, enum err_kind kind, const PGconn *conn);
+
+/** Whether both are connected to the same host, as their URL names it. */
+bool pg_same_place(const PGconn *a, const PGconn *b);
+
+/**
+ * Whether a notice says that a commit's wait for a synchronous standby was
+ * ended by somebody. PostgreSQL then calls the commit done, and a failover may
+ * forget it. Told by where it comes from, in any language.
+ */
+bool pg_is_unwaited(const PGresult *notice);
 
 /** Text of sql/<folder>/<name>.sql; asserts that it is there. */
 const char *pg_sql(const char *folder, const char *name);

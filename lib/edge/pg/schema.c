@@ -127,7 +127,7 @@ bool schema_migrate(const char *url,
                     void *context, struct err *err)
 {
     assert(url);
-    const struct pg_address address = {.url = url};
+    const struct pg_address address = {.url = url, .writes = true};
     PGconn *conn = pg_connect(&address, err);
     if (!conn) {
         return false;
@@ -170,7 +170,7 @@ static bool with_conn(const char *url, struct schema_copy *copy,
                       const char *write, struct err *err)
 {
     assert(url && copy);
-    const struct pg_address address = {.url = url};
+    const struct pg_address address = {.url = url, .writes = true};
     PGconn *conn = pg_connect(&address, err);
     if (!conn) {
         return false;

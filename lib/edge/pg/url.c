@@ -405,11 +405,35 @@ bool pg_url_check(const char *url, struct err *err)
     return good;
 }
 
-bool database_url_judge(const char *url, struct buf *faults)
+/** A standby is no place for who writes. */
+static bool check_writes(const char *url, struct err *err)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    const char *wanted =
+        options ? value_of(options, "target_session_attrs") : NULL;
+    bool good = !wanted || !is_among(str_of(wanted),
+                                     STR("read-only|standby|prefer-standby"));
+    PQconninfoFree(options);
+    return good ||
+           fault(err, "asks for a server that takes no writes",
+                 "target_session_attrs=read-write, or primary, or none");
+}
+
+size_t database_hosts(const char *url)
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    const char *list = options ? value_of(options, "hostaddr") : NULL;
+    list = list || !options ? list : value_of(options, "host");
+    size_t hosts = count_items(list);
+    PQconninfoFree(options);
+    return hosts;
+}
+
+bool database_url_judge(const char *url, bool writes, struct buf *faults)
 {
     assert(faults);
     struct err err = {0};
-    bool good = pg_url_check(url, &err);
+    bool good = pg_url_check(url, &err) && (!writes || check_writes(url, &err));
     if (!good) {
         buf_printf(faults, "DATABASE_URL: value (not shown) %s\n", err.text);
     }

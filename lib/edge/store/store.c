@@ -93,14 +93,30 @@ static void doubt_both(struct store *store)
     }
 }
 
-static void on_lane(void *context, bool up, const char *why, bool misfit)
+static void lane_turned(struct store *store, struct pg_lane *lane,
+                        struct pg_lane *other, bool up, const char *why,
+                        bool misfit)
 {
-    struct store *store = context;
     doubt_both(store);
+    if (up) {
+        pg_lane_follow(other, lane);
+    }
     if (up && !store_is_up(store)) {
         return; /* the other lane's turn to speak */
     }
     tell(store, why, misfit);
+}
+
+static void on_data_lane(void *context, bool up, const char *why, bool misfit)
+{
+    struct store *store = context;
+    lane_turned(store, store->data, store->lease, up, why, misfit);
+}
+
+static void on_lease_lane(void *context, bool up, const char *why, bool misfit)
+{
+    struct store *store = context;
+    lane_turned(store, store->lease, store->data, up, why, misfit);
 }
 
 struct store *store_open(struct loop *loop, const struct store_options *options,
@@ -133,12 +149,13 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
                             ? options->lease_ms / 5
                             : AGAIN_MAX_MS,
     };
-    store->data = pg_lane_open(loop, &lane, on_lane, store, err);
+    store->data = pg_lane_open(loop, &lane, on_data_lane, store, err);
     lane.queries = lease_queries;
     lane.silence_ms = silence_ms;
     lane.statement_ms = silence_ms;
-    store->lease =
-        store->data ? pg_lane_open(loop, &lane, on_lane, store, err) : NULL;
+    store->lease = store->data
+                       ? pg_lane_open(loop, &lane, on_lease_lane, store, err)
+                       : NULL;
     if (!store->lease) {
         pg_lane_close(store->data);
         free(store);

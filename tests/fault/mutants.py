@@ -760,7 +760,7 @@ MUTANTS = [
     ("a host that hangs is tried again and again", "lib/edge/pg/lane.c",
      "lane->turn += lane->conn != NULL;", "lane->turn += 0;", ["edge/pg_hosts"]),
     ("only one lane leaves a server", "lib/edge/store/store.c",
-     "        pg_lane_follow(other, lane);\n", "        (void)other;\n",
+     "        pg_lane_follow(other, lane);\n", "        (void)other;\n        (void)lane;\n",
      ["edge/pg_hosts"]),
     ("what a standby may lack is believed", "lib/edge/pg/greeting.c",
      "    ask_durable(greeting);\n        return;\n", "    on_durable(greeting, unit);\n        return;\n",

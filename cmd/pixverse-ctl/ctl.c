@@ -8,9 +8,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/** The cell whose turn it is did not answer. */
+static void cell_fails(struct ctl *ctl, const char *why)
+{
+    struct cell *cell = ctl->cell;
+    cell->away = true;
+    snprintf(cell->why, sizeof cell->why, "%s", why);
+    inspect_close(cell->inspect);
+    cell->inspect = NULL;
+    if (!ctl->hushed) {
+        fprintf(stderr, "pixverse-ctl: cell %s is left out: %s\n", cell->name,
+                cell->why);
+    }
+}
+
+/** Null: it is away, or was before. */
+static struct inspect *open_cell(struct ctl *ctl)
+{
+    struct cell *cell = ctl->cell;
+    struct err err = {0};
+    if (!cell->inspect && !cell->away) {
+        cell->inspect = inspect_open(cell->url, &err);
+        if (!cell->inspect) {
+            cell_fails(ctl, err.text);
+        }
+    }
+    return cell->inspect;
+}
+
 bool ctl_database(struct ctl *ctl)
 {
     struct err err = {0};
+    if (ctl->cell) {
+        return open_cell(ctl) != NULL;
+    }
     if (!ctl->inspect) {
         ctl->inspect = inspect_open(ctl->settings.database_url, &err);
     }
@@ -45,11 +76,15 @@ json_t *ctl_rows(struct ctl *ctl, const char *query, const char *const *params,
     }
     struct err err = {0};
     json_t *rows = json_array();
-    if (inspect_rows(ctl->inspect, query, params, params_len, on_row, rows,
-                     &err)) {
+    struct inspect *inspect = ctl->cell ? ctl->cell->inspect : ctl->inspect;
+    if (inspect_rows(inspect, query, params, params_len, on_row, rows, &err)) {
         return rows;
     }
-    fprintf(stderr, "pixverse-ctl: %s\n", err.text);
+    if (ctl->cell) {
+        cell_fails(ctl, err.text);
+    } else {
+        fprintf(stderr, "pixverse-ctl: %s\n", err.text);
+    }
     json_decref(rows);
     return NULL;
 }

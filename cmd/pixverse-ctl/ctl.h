@@ -16,15 +16,29 @@ enum {
     EXIT_LEFT = 3, /* of an order about many: some were left out */
 };
 
+/** One of several databases: cells.h. */
+struct cell {
+    char *name;
+    char *url;
+    struct inspect *inspect; /* null: not connected */
+    bool away;               /* it was asked, and did not answer */
+    char why[500];
+};
+
 /** What every command gets. */
 struct ctl {
     struct settings settings;
     /* KAFKA_CONF_*, as the edges take them */
     struct kafka_property *properties;
     struct inspect *inspect; /* null until ctl_database() */
-    bool json;               /* JSON lines on standard output */
-    int width;               /* of the terminal; 0: none */
-    bool colours;            /* standard output shows them */
+    /* of a command that knows them, with DATABASE_URLS (cells.h) */
+    struct cell *cells;
+    size_t cells_len;
+    struct cell *cell; /* who is asked; null: the one of DATABASE_URL */
+    bool hushed;       /* who is away is not said on standard error */
+    bool json;         /* JSON lines on standard output */
+    int width;         /* of the terminal; 0: none */
+    bool colours;      /* standard output shows them */
     /* as it came, secrets too; null but for a command that `spawns` */
     char **environment;
 };
@@ -38,6 +52,7 @@ struct command {
     const struct option *options;
     int (*run)(struct ctl *ctl, const struct options *options);
     bool bare;   /* it needs no settings */
+    bool cells;  /* it asks all cells */
     bool spawns; /* runs others of these commands, with the same settings */
 };
 
@@ -66,7 +81,8 @@ extern const struct command command_workers;
 extern const struct command command_top;
 extern const struct command command_console;
 
-/** The database, connected at first use; false after saying why not. */
+/** The database, or that of the cell whose turn it is, connected at first use;
+ * false after saying why not. */
 bool ctl_database(struct ctl *ctl);
 
 /**

@@ -1,6 +1,7 @@
-#include "ctl.h"
+#include "cells.h"
 
 #include "filter.h"
+#include "merge.h"
 #include "row.h"
 #include "table.h"
 
@@ -13,13 +14,13 @@
                      */
 
 #define ERROR_POINTS 100 /* of it in a table; --json has all */
-#define ERROR_COLUMN 9   /* only where there is one */
+#define FIXED_COLUMNS 9  /* then CELL and ERROR, where there are some */
 
 /* clang-format off */
 static const struct option options[] = {
     FILTER_OPTIONS,
     {"--limit", "N", "at most so many, the newest first; default 50", false},
-    {"--after", "REQUEST-ID", "go on behind that one, the last of the page before", false},
+    {"--after", "REQUEST-ID", "go on behind that one, the last of the page before; of several cells, one of each", true},
     {"--json", NULL, "one JSON object a line", false},
     {"--help", NULL, "this text", false},
     {0},
@@ -55,7 +56,7 @@ static enum hue hue_of(const char *word)
     return HUE_PLAIN;
 }
 
-static void add_row(struct table *table, const json_t *row)
+static void add_row(struct table *table, const json_t *row, bool cells_shown)
 {
     char state[240];
     char priority[24];
@@ -93,6 +94,7 @@ static void add_row(struct table *table, const json_t *row)
                                  took,
                                  cost,
                                  row_text(row, "provider_task_id"),
+                                 cells_shown ? row_text(row, "cell") : error,
                                  error};
     table_add(table, cells, 2, hue_of(word_of(row)));
 }
@@ -110,18 +112,23 @@ static void print_table(const struct ctl *ctl, const json_t *rows)
                                {"TASK", COLUMN_WHOLE},
                                {0},
                                {0}};
+    const bool cells_shown = ctl->cells_len > 0;
     size_t i;
     json_t *row;
+    if (cells_shown) {
+        columns[FIXED_COLUMNS] = (struct column){"CELL", COLUMN_WHOLE};
+    }
     json_array_foreach(rows, i, row)
     {
         if (row_text(row, "error")[0]) {
-            columns[ERROR_COLUMN] = (struct column){"ERROR", COLUMN_CUT};
+            columns[FIXED_COLUMNS + cells_shown] =
+                (struct column){"ERROR", COLUMN_CUT};
         }
     }
     struct table *table = table_new(columns);
     json_array_foreach(rows, i, row)
     {
-        add_row(table, row);
+        add_row(table, row, cells_shown);
     }
     table_print(table, ctl->width, ctl->colours);
 }
@@ -149,66 +156,143 @@ static int print_rows(const struct ctl *ctl, json_t *rows)
     return EXIT_DONE;
 }
 
+/** Where a cell's part of the list begins. */
+struct place {
+    char below[24];
+    const char *after; /* null: at the newest */
+};
+
+/** The last that was shown of a cell, else what its page began behind. */
+static const char *last_of(const json_t *rows, const char *cell,
+                           const char *after)
+{
+    for (size_t i = json_array_size(rows); i > 0; i--) {
+        const json_t *row = json_array_get(rows, i - 1);
+        if (!cell || strcmp(row_text(row, "cell"), cell) == 0) {
+            return row_text(row, "request_id");
+        }
+    }
+    return after;
+}
+
 /** How many there are of the kind that was asked for: "50 of 218". */
 static int print_end(struct ctl *ctl, const struct filter *filter,
-                     const json_t *rows, bool more)
+                     const struct place *places, const json_t *rows, bool more)
 {
     size_t shown = json_array_size(rows);
-    int64_t fit = filter_count(ctl, filter, COUNT_MAX + 1);
-    if (fit < 0) {
-        return EXIT_FAILED;
+    int64_t fit = 0;
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        int64_t some = filter_count(ctl, filter, COUNT_MAX + 1);
+        if (some < 0 && !ctl->cells_len) {
+            return EXIT_FAILED;
+        }
+        fit += some < 0 ? 0 : some;
     }
     /* Rows may have gone between the two questions. */
     fit = fit < (int64_t)shown ? (int64_t)shown : fit;
     printf("%zu of %s%" PRId64, shown, fit > COUNT_MAX ? "more than " : "",
            fit > COUNT_MAX ? COUNT_MAX : fit);
     if (more) {
-        printf("; those before: --after %s",
-               row_text(json_array_get(rows, shown - 1), "request_id"));
+        fputs("; those before:", stdout);
+    }
+    for (size_t i = 0; more && i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        const char *last = last_of(rows, cells_name(ctl), places[i].after);
+        if (last) {
+            printf(" --after %s", last);
+        }
     }
     putchar('\n');
     return EXIT_DONE;
 }
 
-static bool read_number(struct ctl *ctl, const char *request_id, char *out,
-                        size_t out_bytes)
+/** In which cell it is, and where. */
+static bool find_place(struct ctl *ctl, struct place *places,
+                       const char *request_id)
 {
-    json_t *rows = ctl_rows(ctl, "ctl_id", &request_id, 1);
-    int64_t id = row_number(json_array_get(rows, 0), "id");
-    snprintf(out, out_bytes, "%" PRId64, id);
-    if (rows && id <= 0) {
+    bool found = false;
+    bool answered = false;
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        json_t *rows = ctl_rows(ctl, "ctl_id", &request_id, 1);
+        int64_t id = row_number(json_array_get(rows, 0), "id");
+        answered = answered || rows;
+        if (id > 0) {
+            snprintf(places[i].below, sizeof places[i].below, "%" PRId64, id);
+            places[i].after = request_id;
+            found = true;
+        }
+        json_decref(rows);
+    }
+    if (answered && !found) {
         fprintf(stderr,
                 "pixverse-ctl list: --after \"%s\": no such request is stored "
                 "(without --after the list begins at the newest)\n",
                 request_id);
     }
-    json_decref(rows);
-    return id > 0;
+    return found;
+}
+
+static bool find_places(struct ctl *ctl, const struct options *given,
+                        struct place *places)
+{
+    bool found = true;
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        places[i] = (struct place){.below = FILTER_ALL};
+    }
+    for (size_t i = 0; found && i < given->len; i++) {
+        if (strcmp(given->values[i].name, "--after") == 0) {
+            found = find_place(ctl, places, given->values[i].value);
+        }
+    }
+    return found;
+}
+
+/** One list of each cell; null: none answered. */
+static json_t *ask(struct ctl *ctl, const struct filter *filter,
+                   const struct place *places, int64_t limit)
+{
+    const char *params[FILTER_PARAMS_LEN];
+    char one_more[24];
+    bool answered = false;
+    json_t *lists = json_array();
+    snprintf(one_more, sizeof one_more, "%" PRId64, limit + 1);
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        filter_params(filter, places[i].below, one_more, params);
+        json_t *rows = ctl_rows(ctl, "ctl_list", params, FILTER_PARAMS_LEN);
+        cells_mark(ctl, rows);
+        answered = answered || rows;
+        if (rows) {
+            json_array_append_new(lists, rows);
+        }
+    }
+    if (!answered) {
+        json_decref(lists);
+    }
+    return answered ? lists : NULL;
 }
 
 static int list(struct ctl *ctl, const struct options *given,
                 const struct filter *filter, int64_t limit)
 {
-    const char *params[FILTER_PARAMS_LEN];
-    const char *after = options_get(given, "--after");
-    char below[24] = FILTER_ALL;
-    char one_more[24];
-    if (after && !read_number(ctl, after, below, sizeof below)) {
+    struct place places[SETTING_CELLS_MAX];
+    json_t *lists = find_places(ctl, given, places)
+                        ? ask(ctl, filter, places, limit)
+                        : NULL;
+    if (!lists) {
         return EXIT_FAILED;
     }
-    snprintf(one_more, sizeof one_more, "%" PRId64, limit + 1);
-    filter_params(filter, below, one_more, params);
-    json_t *rows = ctl_rows(ctl, "ctl_list", params, FILTER_PARAMS_LEN);
-    bool more = (int64_t)json_array_size(rows) > limit;
-    if (more) {
-        json_array_remove(rows, (size_t)limit);
-    }
-    int status = rows ? print_rows(ctl, rows) : EXIT_FAILED;
-    if (rows && !ctl->json && json_array_size(rows) > 0) {
-        status = print_end(ctl, filter, rows, more);
+    bool more = false;
+    json_t *rows = merge_newest(lists, (size_t)limit, &more);
+    int status = print_rows(ctl, rows);
+    if (!ctl->json && json_array_size(rows) > 0) {
+        status = print_end(ctl, filter, places, rows, more);
     }
     json_decref(rows);
-    return status;
+    json_decref(lists);
+    return cells_status(ctl, status);
 }
 
 static int run(struct ctl *ctl, const struct options *given)
@@ -239,7 +323,9 @@ const struct command command_list = {
             "  pixverse-ctl list --state running --state ready\n"
             "  pixverse-ctl list --kind timed_out --kind task_lost --since 1d\n"
             "  pixverse-ctl list --error \"503\" --older-than 10m\n"
-            "  pixverse-ctl list --tenant studio-a --since 2h --json\n",
+            "  pixverse-ctl list --tenant studio-a --since 2h --json\n\n"
+            "With DATABASE_URLS all cells are asked; a row names its own.\n",
     .options = options,
     .run = run,
+    .cells = true,
 };

@@ -1,4 +1,4 @@
-#include "ctl.h"
+#include "cells.h"
 
 #include "edge/database.h"
 
@@ -35,22 +35,27 @@ static void print_help(void)
     for (size_t i = 0; i < COMMANDS_LEN; i++) {
         printf("  %-11s %s\n", commands[i]->name, commands[i]->help);
     }
-    puts("\n"
-         "Examples:\n"
-         "  pixverse-ctl submit --prompt \"a kite over the sea\" --wait\n"
-         "  pixverse-ctl submit --file requests.jsonl\n"
-         "  pixverse-ctl list --state running\n"
-         "  pixverse-ctl show order-1234.clip-1\n"
-         "\n"
-         "All take --json (one JSON object a line) and --help. The settings "
-         "are\n"
-         "those of pixverse-worker, from the environment: DATABASE_URL,\n"
-         "KAFKA_BROKERS and others (pixverse-worker --help prints them all).\n"
-         "\n"
-         "Exit status: 0 done; 1 failed; 2 settings, usage or a faulty "
-         "request;\n"
-         "3 of an order about many: some were left out, and why is said. That "
-         "of doctor is\n1 with findings, 2 where it can't look.");
+    puts(
+        "\n"
+        "Examples:\n"
+        "  pixverse-ctl submit --prompt \"a kite over the sea\" --wait\n"
+        "  pixverse-ctl submit --file requests.jsonl\n"
+        "  pixverse-ctl list --state running\n"
+        "  pixverse-ctl show order-1234.clip-1\n"
+        "\n"
+        "All take --json (one JSON object a line) and --help. The settings "
+        "are\n"
+        "those of pixverse-worker, from the environment: DATABASE_URL,\n"
+        "KAFKA_BROKERS and others (pixverse-worker --help prints them all). "
+        "With\n"
+        "DATABASE_URLS list, show, stats and top ask several databases, a cell "
+        "each.\n"
+        "\n"
+        "Exit status: 0 done; 1 failed; 2 settings, usage or a faulty "
+        "request;\n"
+        "3 some were left out, of an order about many or of the cells, and "
+        "why is said. That "
+        "of doctor is\n1 with findings, 2 where it can't look.");
 }
 
 static void print_command_help(const struct command *command)
@@ -89,7 +94,18 @@ static int unknown(const char *name)
     return EXIT_USAGE;
 }
 
-static bool read_settings(struct ctl *ctl)
+/** A command that asks all cells needs no database but theirs. */
+static bool judge_databases(struct ctl *ctl, const struct command *command,
+                            struct buf *faults)
+{
+    if (command->cells && ctl->settings.database_urls[0]) {
+        return cells_open(ctl, faults);
+    }
+    return database_url_judge("DATABASE_URL", ctl->settings.database_url, false,
+                              faults);
+}
+
+static bool read_settings(struct ctl *ctl, const struct command *command)
 {
     struct buf faults;
     struct buf warnings;
@@ -97,8 +113,7 @@ static bool read_settings(struct ctl *ctl)
     buf_init(&warnings, 0);
     bool good = settings_read(&ctl->settings, (const char *const *)environ,
                               SETTINGS_NEED_NONE, &faults, &warnings);
-    good =
-        database_url_judge(ctl->settings.database_url, false, &faults) && good;
+    good = good && judge_databases(ctl, command, &faults);
     if (faults.len) {
         fputs(faults.bytes, stderr);
     }
@@ -147,7 +162,7 @@ static int run(const struct command *command, int argc, char **argv)
         if (options_has(&options, "--help")) {
             print_command_help(command);
             status = EXIT_DONE;
-        } else if (command->bare || read_settings(&ctl)) {
+        } else if (command->bare || read_settings(&ctl, command)) {
             ctl.environment = command->spawns ? copy_environment() : NULL;
             settings_hide_secrets();
             ctl.json = options_has(&options, "--json");
@@ -157,6 +172,7 @@ static int run(const struct command *command, int argc, char **argv)
     if (ctl.inspect) {
         inspect_close(ctl.inspect);
     }
+    cells_close(&ctl);
     free_environment(ctl.environment);
     free(ctl.properties);
     settings_done(&ctl.settings);

@@ -34,6 +34,9 @@ void pruned_tell(const struct ctl *ctl, const json_t *row)
         json_t *line = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "request_id",
                                  id, "state", "pruned", "why", words, "times",
                                  "received", received, "pruned", at);
+        if (json_object_get(row, "cell")) {
+            json_object_set(line, "cell", json_object_get(row, "cell"));
+        }
         ctl_print_json(line);
         json_decref(line);
         return;

@@ -1,4 +1,4 @@
-#include "ctl.h"
+#include "cells.h"
 
 #include "core/json.h"
 #include "core/step.h"
@@ -49,21 +49,14 @@ static void field(const json_t *row, const char *name)
 
 static void print_fields(const json_t *row)
 {
-    static const char *const names[] = {"tenant",
-                                        "mode",
-                                        "priority",
-                                        "submission",
-                                        "sends",
-                                        "doubt",
-                                        "late",
-                                        "tries",
-                                        "takeovers",
-                                        "worker",
-                                        "cost",
-                                        "credits_cost",
-                                        "provider_task_id",
-                                        "account",
-                                        "waits_for",
+    static const char *const names[] = {"cell",          "tenant",
+                                        "mode",          "priority",
+                                        "submission",    "sends",
+                                        "doubt",         "late",
+                                        "tries",         "takeovers",
+                                        "worker",        "cost",
+                                        "credits_cost",  "provider_task_id",
+                                        "account",       "waits_for",
                                         "source_task_id"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         field(row, names[i]);
@@ -218,29 +211,11 @@ static void dress(json_t *row, const json_t *event, const char *why)
     }
 }
 
-static int run(struct ctl *ctl, const struct options *given)
+static void print_one(const struct ctl *ctl, json_t *row)
 {
-    if (given->words_len != 1) {
-        return ctl_usage("show", "it wants one request id");
-    }
-    json_t *rows = ctl_rows(ctl, "ctl_show", given->words, 1);
-    if (!rows) {
-        return EXIT_FAILED;
-    }
-    json_t *row = json_array_get(rows, 0);
-    if (!row) {
-        fprintf(stderr,
-                "pixverse-ctl show: no request \"%s\" is stored; one that was "
-                "just sent appears when a worker has read it from %s "
-                "(pixverse-ctl list shows those that are)\n",
-                given->words[0], ctl->settings.kafka_request_topic);
-        json_decref(rows);
-        return EXIT_FAILED;
-    }
     if (pruned_at_ms(row)) {
         pruned_tell(ctl, row);
-        json_decref(rows);
-        return EXIT_DONE;
+        return;
     }
     char why[2000];
     row_why(row, why, sizeof why);
@@ -252,8 +227,51 @@ static int run(struct ctl *ctl, const struct options *given)
         print_row(row, event, why);
     }
     json_decref(event);
-    json_decref(rows);
-    return EXIT_DONE;
+}
+
+static int tell_missing(const struct ctl *ctl, const char *request_id)
+{
+    fprintf(stderr,
+            "pixverse-ctl show: no request \"%s\" is stored%s; one that was "
+            "just sent appears when a worker has read it from %s "
+            "(pixverse-ctl list shows those that are)\n",
+            request_id,
+            cells_status(ctl, EXIT_DONE) != EXIT_DONE
+                ? " in the cells that answered"
+                : "",
+            ctl->settings.kafka_request_topic);
+    return EXIT_FAILED;
+}
+
+static int run(struct ctl *ctl, const struct options *given)
+{
+    if (given->words_len != 1) {
+        return ctl_usage("show", "it wants one request id");
+    }
+    size_t found = 0;
+    bool answered = false;
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        json_t *rows = ctl_rows(ctl, "ctl_show", given->words, 1);
+        answered = answered || rows;
+        cells_mark(ctl, rows);
+        if (json_array_size(rows) > 0) {
+            print_one(ctl, json_array_get(rows, 0));
+            found++;
+        }
+        json_decref(rows);
+    }
+    if (found > 1) {
+        fprintf(stderr,
+                "pixverse-ctl show: it is stored in %zu cells: its "
+                "messages were routed to each\n",
+                found);
+    }
+    if (!answered) {
+        return EXIT_FAILED;
+    }
+    return found ? cells_status(ctl, EXIT_DONE)
+                 : tell_missing(ctl, given->words[0]);
 }
 
 const struct command command_show = {
@@ -261,7 +279,9 @@ const struct command command_show = {
     .usage = "REQUEST-ID [flags]",
     .help = "everything known of one request, and why it isn't done",
     .text = "Example:\n"
-            "  pixverse-ctl show order-1234.clip-1 --json\n",
+            "  pixverse-ctl show order-1234.clip-1 --json\n\n"
+            "With DATABASE_URLS each cell is asked.\n",
     .options = options,
     .run = run,
+    .cells = true,
 };

@@ -1,7 +1,8 @@
-#include "ctl.h"
+#include "cells.h"
 
 #include "core/history.h"
 #include "core/task.h"
+#include "merge.h"
 #include "row.h"
 #include "table.h"
 #include "when.h"
@@ -16,16 +17,18 @@
 static const struct option options[] = {
     {"--since", "DAY", "from this day (UTC) on, as 2026-11-22 or a time in it; default: all", false},
     {"--until", "DAY", "to this day, which counts too; default: today", false},
-    {"--by", "LIST", "what to sum by: day, tenant, account, mode, kind, several separated by commas; default day", false},
+    {"--by", "LIST", "what to sum by: day, tenant, account, mode, kind, cell, several separated by commas; default day, and cell where there are several", false},
     {"--json", NULL, "one JSON object a line", false},
     {"--help", NULL, "this text", false},
     {0},
 };
 /* clang-format on */
 
-static const char *const keys[] = {"day", "tenant", "account", "mode", "kind"};
+static const char *const keys[] = {"cell",    "day",  "tenant",
+                                   "account", "mode", "kind"};
 
 #define KEYS_LEN (sizeof keys / sizeof *keys)
+#define KEY_CELL 0 /* the others are columns */
 #define DAY_BYTES 16
 
 /** What is asked for. */
@@ -72,26 +75,30 @@ static bool add_key(struct question *question, struct str word)
     }
     ctl_usage("stats",
               "--by \"%.*s\" is nothing to sum by, allowed: day, tenant, "
-              "account, mode, kind, several separated by commas",
+              "account, mode, kind, cell (with DATABASE_URLS), several "
+              "separated by commas",
               (int)word.len, word.at);
     return false;
 }
 
-static bool by_of(const struct options *given, struct question *question)
+static bool by_of(const struct ctl *ctl, const struct options *given,
+                  struct question *question)
 {
     const char *text = options_get(given, "--by");
-    for (const char *at = text ? text : "day"; at;) {
+    const char *usual = ctl->cells_len ? "cell,day" : "day";
+    for (const char *at = text ? text : usual; at;) {
         size_t len = strcspn(at, ",");
         if (!add_key(question, str_trim((struct str){at, len}))) {
             return false;
         }
         at = at[len] ? at + len + 1 : NULL;
     }
-    size_t n = 0;
-    for (size_t i = 0; i < KEYS_LEN; i++) {
+    size_t n = 1;
+    snprintf(question->list, sizeof question->list, "{");
+    for (size_t i = KEY_CELL + 1; i < KEYS_LEN; i++) {
         if (question->by[i]) {
             n += (size_t)snprintf(question->list + n, sizeof question->list - n,
-                                  "%s%s", n ? "," : "{", keys[i]);
+                                  "%s%s", n > 1 ? "," : "", keys[i]);
         }
     }
     snprintf(question->list + n, sizeof question->list - n, "}");
@@ -161,8 +168,8 @@ static struct table *table_of(const struct question *question)
     struct column columns[KEYS_LEN + 7] = {0};
     static const char *const more[] = {"ENDS",    "COMPLETED", "COST",
                                        "CREDITS", "HALF IN",   "95 % IN"};
-    static const char *const heads[] = {"DAY", "TENANT", "ACCOUNT", "MODE",
-                                        "KIND"};
+    static const char *const heads[] = {"CELL",    "DAY",  "TENANT",
+                                        "ACCOUNT", "MODE", "KIND"};
     size_t n = 0;
     for (size_t i = 0; i < KEYS_LEN; i++) {
         if (question->by[i]) {
@@ -235,6 +242,31 @@ static int print(const struct ctl *ctl, const struct question *question,
     return EXIT_DONE;
 }
 
+/** Of all cells; null: of none. */
+static json_t *ask(struct ctl *ctl, const struct question *question)
+{
+    const char *const params[] = {question->since, question->until,
+                                  question->list};
+    json_t *all = json_array();
+    bool answered = false;
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        json_t *rows = ctl_rows(ctl, "ctl_stats", params, 3);
+        answered = answered || rows;
+        if (question->by[KEY_CELL]) {
+            cells_mark(ctl, rows);
+            json_array_extend(all, rows);
+        } else {
+            merge_stats(all, rows, keys + 1, KEYS_LEN - 1);
+        }
+        json_decref(rows);
+    }
+    if (!answered) {
+        json_decref(all);
+    }
+    return answered ? all : NULL;
+}
+
 static int run(struct ctl *ctl, const struct options *given)
 {
     struct question question = {.since = "1970-01-01", .until = "9999-12-31"};
@@ -243,19 +275,18 @@ static int run(struct ctl *ctl, const struct options *given)
                          given->words[0]);
     }
     if (!day_of(given, "--since", question.since) ||
-        !day_of(given, "--until", question.until) || !by_of(given, &question)) {
+        !day_of(given, "--until", question.until) ||
+        !by_of(ctl, given, &question)) {
         return EXIT_USAGE;
     }
     if (strcmp(question.since, question.until) > 0) {
         return ctl_usage("stats", "--since %s is after --until %s",
                          question.since, question.until);
     }
-    const char *const params[] = {question.since, question.until,
-                                  question.list};
-    json_t *rows = ctl_rows(ctl, "ctl_stats", params, 3);
+    json_t *rows = ask(ctl, &question);
     int status = rows ? print(ctl, &question, rows) : EXIT_FAILED;
     json_decref(rows);
-    return status;
+    return cells_status(ctl, status);
 }
 
 const struct command command_stats = {
@@ -270,4 +301,5 @@ const struct command command_stats = {
             "  pixverse-ctl stats --by tenant,kind --json\n",
     .options = options,
     .run = run,
+    .cells = true,
 };

@@ -1,5 +1,6 @@
-#include "ctl.h"
+#include "cells.h"
 
+#include "merge.h"
 #include "row.h"
 
 #include "core/task.h"
@@ -146,11 +147,13 @@ static void print_worries(const json_t *row)
 
 static void print_holds(const struct ctl *ctl, const json_t *holds)
 {
-    static const struct column columns[] = {{"HELD BY", COLUMN_WHOLE},
-                                            {"SCOPE", COLUMN_CUT},
-                                            {"SINCE", COLUMN_WHOLE},
-                                            {"BECAUSE", COLUMN_CUT},
-                                            {0}};
+    const struct column columns[] = {
+        {"HELD BY", COLUMN_WHOLE},
+        {"SCOPE", COLUMN_CUT},
+        {"SINCE", COLUMN_WHOLE},
+        {"BECAUSE", COLUMN_CUT},
+        {ctl->cells_len ? "CELL" : NULL, COLUMN_WHOLE},
+        {0}};
     struct table *table = table_new(columns);
     size_t i;
     const json_t *hold;
@@ -158,13 +161,29 @@ static void print_holds(const struct ctl *ctl, const json_t *holds)
     {
         const char *const cells[] = {
             row_text(hold, "reason"), row_text(hold, "scope"),
-            row_text(hold, "since"), row_text(hold, "message")};
+            row_text(hold, "since"), row_text(hold, "message"),
+            row_text(hold, "cell")};
         table_add(table, cells, 0, HUE_BAD);
     }
     if (table_rows(table) > 0) {
         putchar('\n');
     }
     table_print(table, ctl->width, ctl->colours);
+}
+
+static void print_cells(const json_t *cells)
+{
+    size_t i;
+    const json_t *cell;
+    json_array_foreach(cells, i, cell)
+    {
+        if (json_object_get(cell, "away")) {
+            char text[700];
+            snprintf(text, sizeof text, "cell %s is left out: %s",
+                     row_text(cell, "cell"), row_text(cell, "away"));
+            print_for_people(text);
+        }
+    }
 }
 
 static void print_screen(const struct ctl *ctl, const json_t *row, bool once)
@@ -179,6 +198,7 @@ static void print_screen(const struct ctl *ctl, const json_t *row, bool once)
     print_states(row);
     print_rates(row);
     print_worries(row);
+    print_cells(json_object_get(row, "cells"));
     print_holds(ctl, json_object_get(row, "holds"));
     if (len > 0) {
         putchar('\n');
@@ -187,12 +207,37 @@ static void print_screen(const struct ctl *ctl, const json_t *row, bool once)
     fflush(stdout);
 }
 
-static bool look(struct ctl *ctl, bool once)
+/** One cell's share; false: it is away. */
+static bool look_at_cell(struct ctl *ctl, json_t *row, json_t *workers)
 {
     json_t *rows = ctl_rows(ctl, "ctl_top", NULL, 0);
-    json_t *workers = rows ? vitals_read(ctl) : NULL;
-    json_t *row = json_array_get(rows, 0);
-    bool good = row && workers;
+    json_t *some = rows ? vitals_read(ctl) : NULL;
+    bool good = some && json_array_size(rows) > 0;
+    if (good) {
+        cells_mark(ctl, some);
+        cells_mark(ctl, json_object_get(json_array_get(rows, 0), "holds"));
+        merge_top(row, json_array_get(rows, 0));
+        json_array_extend(workers, some);
+    }
+    json_decref(some);
+    json_decref(rows);
+    return good;
+}
+
+static bool look(struct ctl *ctl, bool once)
+{
+    json_t *row = json_object();
+    json_t *workers = json_array();
+    bool good = false;
+    cells_again(ctl);
+    ctl->hushed = true; /* the screen says it */
+    for (size_t i = 0; i < cells_len(ctl); i++) {
+        cells_turn(ctl, i);
+        good = look_at_cell(ctl, row, workers) || good;
+    }
+    if (ctl->cells_len) {
+        json_object_set_new(row, "cells", cells_told(ctl));
+    }
     if (good) {
         dress(row, workers);
         if (ctl->json) {
@@ -201,8 +246,11 @@ static bool look(struct ctl *ctl, bool once)
             print_screen(ctl, row, once);
         }
         good = !ferror(stdout);
+    } else {
+        print_cells(json_object_get(row, "cells"));
+        json_decref(workers);
     }
-    json_decref(rows);
+    json_decref(row);
     return good;
 }
 
@@ -220,7 +268,7 @@ static int run(struct ctl *ctl, const struct options *given)
     }
     while (look(ctl, once)) {
         if (once) {
-            return EXIT_DONE;
+            return cells_status(ctl, EXIT_DONE);
         }
         struct timespec span = {.tv_sec = interval_s};
         nanosleep(&span, NULL);
@@ -237,10 +285,13 @@ const struct command command_top = {
         "look. Ends and\nwhat they cost are counted by their rows, of the "
         "last minute; what is received,\naccepted and polled as workers said "
         "within ten seconds. Late is the most that anything\nhas been due; "
-        "nearest expiry that of a video that waits to be brought home.\n\n"
+        "nearest expiry that of a video that waits to be brought home. Of "
+        "several cells\n(DATABASE_URLS) it is the sum; workers and holds name "
+        "theirs.\n\n"
         "Examples:\n"
         "  pixverse-ctl top\n"
         "  pixverse-ctl top --once --json | jq .a_minute.cost\n",
     .options = options,
     .run = run,
+    .cells = true,
 };

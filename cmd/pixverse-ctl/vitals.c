@@ -196,27 +196,30 @@ static void add_row(struct table *table, const json_t *row)
                                  a_minute[VITALS_COMPLETED],
                                  a_minute[VITALS_FAILED],
                                  late,
-                                 said};
+                                 said,
+                                 row_text(row, "cell")};
     table_add(table, cells, 1, works ? HUE_GOOD : HUE_BAD);
 }
 
 void vitals_print(const struct ctl *ctl, const json_t *workers)
 {
-    static const struct column columns[] = {{"WORKER", COLUMN_WHOLE},
-                                            {"IS", COLUMN_WHOLE},
-                                            {"VERSION", COLUMN_CUT},
-                                            {"UP", COLUMN_CUT},
-                                            {"TASKS", COLUMN_WHOLE},
-                                            {"SUBMITS", COLUMN_CUT},
-                                            {"TRANSFERS", COLUMN_CUT},
-                                            {"RECEIVED/MIN", COLUMN_CUT},
-                                            {"ACCEPTED/MIN", COLUMN_CUT},
-                                            {"POLLS/MIN", COLUMN_CUT},
-                                            {"COMPLETED/MIN", COLUMN_CUT},
-                                            {"FAILED/MIN", COLUMN_CUT},
-                                            {"LATE", COLUMN_CUT},
-                                            {"SAID", COLUMN_CUT},
-                                            {0}};
+    const struct column columns[] = {
+        {"WORKER", COLUMN_WHOLE},
+        {"IS", COLUMN_WHOLE},
+        {"VERSION", COLUMN_CUT},
+        {"UP", COLUMN_CUT},
+        {"TASKS", COLUMN_WHOLE},
+        {"SUBMITS", COLUMN_CUT},
+        {"TRANSFERS", COLUMN_CUT},
+        {"RECEIVED/MIN", COLUMN_CUT},
+        {"ACCEPTED/MIN", COLUMN_CUT},
+        {"POLLS/MIN", COLUMN_CUT},
+        {"COMPLETED/MIN", COLUMN_CUT},
+        {"FAILED/MIN", COLUMN_CUT},
+        {"LATE", COLUMN_CUT},
+        {"SAID", COLUMN_CUT},
+        {ctl->cells_len ? "CELL" : NULL, COLUMN_WHOLE},
+        {0}};
     struct table *table = table_new(columns);
     size_t i;
     const json_t *row;

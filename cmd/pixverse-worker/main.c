@@ -99,7 +99,9 @@ static int with_settings(int (*command)(const struct settings *settings),
     buf_init(&warnings, 0);
     bool good = settings_read(&settings, (const char *const *)environ, need,
                               &faults, &warnings);
-    good = database_url_judge(settings.database_url, true, &faults) && good;
+    good = database_url_judge("DATABASE_URL", settings.database_url, true,
+                              &faults) &&
+           good;
     good = good && prices_configure(&settings, &faults);
     /* At fault or not, LOG_FORMAT is what could be read of it. */
     log_open(settings.log_level, !settings.log_text);

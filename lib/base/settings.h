@@ -42,6 +42,8 @@ enum submit_doubt {
       false, "progress goes out here; empty: none")                             \
     X(database_url, "DATABASE_URL", "postgresql:///pixverse", FORM_FILLED,      \
       true, "libpq connection string; a pooler must be in session mode")        \
+    X(database_urls, "DATABASE_URLS", "", FORM_CELLS, true,                     \
+      "pixverse-ctl list, show, stats, top: databases of cells, as a=postgresql://... b=postgresql://...") \
     X(apimart_base_url, "APIMART_BASE_URL", "https://api.apimart.ai",           \
       FORM_BASE_URL, false,                                                     \
       "the provider; http:// only for loopback and private addresses")          \

@@ -412,6 +412,67 @@ static struct setting_verdict check_file(struct str value)
     return value.at[0] == '/' ? fine : fault("does not begin with /", allowed);
 }
 
+/* ---- cells ---- */
+
+bool setting_next_cell(struct str *rest, struct str *name, struct str *url)
+{
+    *rest = str_trim(*rest);
+    size_t len = 0;
+    while (len < rest->len && !strchr(" \t\r\n", rest->at[len])) {
+        len++;
+    }
+    struct str word = {rest->at, len};
+    *rest = (struct str){rest->at + len, rest->len - len};
+    const char *mark = word.len ? memchr(word.at, '=', word.len) : NULL;
+    *name = (struct str){word.at, mark ? (size_t)(mark - word.at) : word.len};
+    *url = mark ? (struct str){mark + 1, word.len - name->len - 1}
+                : (struct str){0};
+    return word.len > 0;
+}
+
+static bool is_cell_name(struct str name)
+{
+    return name.len > 0 && name.len <= 32 && all_in(name, "-_.") &&
+           name.at[0] != '-';
+}
+
+static bool begins(struct str text, struct str start)
+{
+    return text.len > start.len &&
+           str_eq((struct str){text.at, start.len}, start);
+}
+
+static struct setting_verdict check_cells(struct str value)
+{
+    static const char allowed[] =
+        "NAME=postgresql://..., several separated by spaces, at most 64; names "
+        "of letters, digits, - _ . (32 at most), each once";
+    struct str names[SETTING_CELLS_MAX];
+    size_t len = 0;
+    struct str url;
+    struct str name;
+    while (setting_next_cell(&value, &name, &url)) {
+        if (!begins(url, STR("postgresql://")) &&
+            !begins(url, STR("postgres://"))) {
+            return fault("has a word that is not NAME=postgresql://...",
+                         allowed);
+        }
+        if (!is_cell_name(name)) {
+            return fault("has a name that no cell can have", allowed);
+        }
+        for (size_t i = 0; i < len; i++) {
+            if (str_eq(names[i], name)) {
+                return fault("names a cell twice", allowed);
+            }
+        }
+        if (len == SETTING_CELLS_MAX) {
+            return fault("names too many cells", allowed);
+        }
+        names[len++] = name;
+    }
+    return fine;
+}
+
 struct setting_verdict setting_check(enum setting_form form, struct str value)
 {
     switch (form) {
@@ -442,6 +503,8 @@ struct setting_verdict setting_check(enum setting_form form, struct str value)
         return value.len ? check_listen(value) : fine;
     case FORM_LISTEN:
         return check_listen(value);
+    case FORM_CELLS:
+        return check_cells(value);
     }
     return fine;
 }

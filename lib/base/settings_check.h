@@ -20,7 +20,14 @@ enum setting_form {
     FORM_PROXY_OR_EMPTY,
     FORM_HOSTS_OR_EMPTY, /* as proxy_list_fault() */
     FORM_FILE_OR_EMPTY,  /* an absolute path */
+    FORM_CELLS, /* NAME=URL, several separated by white space; or none */
 };
+
+#define SETTING_CELLS_MAX 64
+
+/** The next NAME=URL of a list, and the rest of it behind it; false: none. A
+ * word that is not of that form has no URL. */
+bool setting_next_cell(struct str *rest, struct str *name, struct str *url);
 
 /** What is wrong, and what is allowed instead; both constant phrases. */
 struct setting_verdict {

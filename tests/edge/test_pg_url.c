@@ -165,9 +165,10 @@ TEST_CASE(database_url_judge__beside_others__is_a_line)
     struct buf faults;
     buf_init(&faults, 0);
     buf_add_text(&faults, "another\n");
-    assert_true(database_url_judge("postgresql:///pixverse", true, &faults));
+    assert_true(database_url_judge("DATABASE_URL", "postgresql:///pixverse",
+                                   true, &faults));
     assert_int_equal(faults.len, 8);
-    assert_false(database_url_judge("CANARY", true, &faults));
+    assert_false(database_url_judge("DATABASE_URL", "CANARY", true, &faults));
     assert_non_null(
         strstr(faults.bytes, "\nDATABASE_URL: value (not shown) is neither"));
     assert_int_equal(faults.bytes[faults.len - 1], '\n');
@@ -185,11 +186,11 @@ TEST_CASE(database_url_judge__who_writes__wants_no_standby)
         buf_init(&faults, 0);
         snprintf(url, sizeof url, "postgresql://h/d?target_session_attrs=%s",
                  none[i]);
-        assert_true(database_url_judge(url, false, &faults));
-        assert_false(database_url_judge(url, true, &faults));
+        assert_true(database_url_judge("DATABASE_URL", url, false, &faults));
+        assert_false(database_url_judge("DATABASE_URL", url, true, &faults));
         assert_non_null(strstr(faults.bytes, "takes no writes"));
         snprintf(url, sizeof url, "host=a,b target_session_attrs=%s", some[i]);
-        assert_true(database_url_judge(url, true, &faults));
+        assert_true(database_url_judge("DATABASE_URL", url, true, &faults));
         buf_done(&faults);
     }
 }

@@ -380,6 +380,17 @@ TEST_CASE(setting_check__forms__tell_good_from_bad)
         {FORM_KEY, "sk-1", true},
         {FORM_KEY, "sk 1", false},
         {FORM_KEY, "sk\r\nX: y", false},
+        {FORM_CELLS, "a=postgresql://u:p@h/d?x=y", true},
+        {FORM_CELLS, " eu-1=postgres://h/d\n\tus.2=postgresql://h/d ", true},
+        {FORM_CELLS, "postgresql://h/d", false},
+        {FORM_CELLS, "a=host=h", false},
+        {FORM_CELLS, "a=postgresql://h/d b", false},
+        {FORM_CELLS, "=postgresql://h/d", false},
+        {FORM_CELLS, "-a=postgresql://h/d", false},
+        {FORM_CELLS, "a/b=postgresql://h/d", false},
+        {FORM_CELLS, "a=postgresql://h/d a=postgresql://g/d", false},
+        {FORM_CELLS, "a23456789012345678901234567890123=postgresql://h/d",
+         false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct setting_verdict verdict =

@@ -429,13 +429,14 @@ size_t database_hosts(const char *url)
     return hosts;
 }
 
-bool database_url_judge(const char *url, bool writes, struct buf *faults)
+bool database_url_judge(const char *name, const char *url, bool writes,
+                        struct buf *faults)
 {
-    assert(faults);
+    assert(name[0] && faults);
     struct err err = {0};
     bool good = pg_url_check(url, &err) && (!writes || check_writes(url, &err));
     if (!good) {
-        buf_printf(faults, "DATABASE_URL: value (not shown) %s\n", err.text);
+        buf_printf(faults, "%s: value (not shown) %s\n", name, err.text);
     }
     return good;
 }

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# tests/run: postgres kafka timeout=200
+"""Two cells, each a database, a worker and topics of its own, requests routed by the hash
+of their ids. pixverse-ctl lists, shows, counts and watches both as one; a cell that is
+away is said, and the exit status tells."""
+
+import hashlib
+import json
+
+import psycopg
+import tap
+from world import Database, World
+
+REQUESTS = 24
+AWAY = "c=postgresql://u:CANARY@127.0.0.1:1/x"
+
+
+def cell_of(request_id):
+    """As deploy/OPERATIONS.md has it."""
+    return "ab"[int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:8], "big") % 2]
+
+
+def uri(conninfo):
+    to = psycopg.conninfo.conninfo_to_dict(conninfo)
+    return (f"postgresql://{to['user']}:{to['password']}@{to['host']}:{to['port']}"
+            f"/{to['dbname']}")
+
+
+class Cells:
+    def __init__(self, world, urls):
+        self.world = world
+        self.urls = urls
+
+    def ask(self, *words, more=(), status=0):
+        env = self.world.environment(DATABASE_URLS="  ".join([*self.urls, *more]) + "\n",
+                                     DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+        done = self.world.ctl(*words, env=env)
+        tap.equal(done.returncode, status, f"{' '.join(words)}: status {status}",
+                  done.stderr + done.stdout)
+        tap.check("CANARY" not in done.stderr + done.stdout, "and no password is shown")
+        return done
+
+    def rows(self, *words, **options):
+        done = self.ask(*words, "--json", **options)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def listed(cells, names):
+    rows = cells.rows("list")
+    tap.equal({row["request_id"]: row["cell"] for row in rows},
+              {name: cell_of(name) for name in names}, "list: all, and whose each is")
+    times = [row["times"]["received"] for row in rows]
+    tap.equal(times, sorted(times, reverse=True), "list: the newest first")
+    pages, after = [], []
+    while len(pages) < 2 * REQUESTS:
+        done = cells.ask("list", "--limit", "7", *after)
+        lines = done.stdout.splitlines()
+        pages += [word for line in lines[1:-1] for word in line.split()[:1]]
+        if "those before:" not in lines[-1]:
+            break
+        tap.check(f"of {REQUESTS}; " in lines[-1], "list: how many there are", lines[-1])
+        after = lines[-1].split("those before:")[1].split()
+    tap.equal((len(pages), sorted(pages)), (REQUESTS, sorted(names)),
+              "list: page by page each once")
+    table = cells.ask("list", "--limit", "3").stdout
+    tap.check("CELL" in table.splitlines()[0], "list: a column names the cell", table)
+    done = cells.ask("list", "--after", "nobody", status=1)
+    tap.check("no such request" in done.stderr, "list: --after nobody", done.stderr)
+
+
+def shown(cells, names):
+    for wanted in "ab":
+        name = next(n for n in names if cell_of(n) == wanted)
+        row = cells.rows("show", name)[0]
+        tap.equal((row["request_id"], row["cell"]), (name, wanted), "show: from its cell")
+        tap.check(f"cell             {wanted}" in cells.ask("show", name).stdout,
+                  "show: people are told")
+    done = cells.ask("show", "nobody", more=[AWAY], status=1)
+    tap.check("in the cells that answered" in done.stderr, "show: nobody, as far as is known",
+              done.stderr)
+
+
+def counted(cells, names):
+    ends = {"a": 0, "b": 0}
+    for name in names:
+        ends[cell_of(name)] += 1
+    rows = cells.rows("stats")
+    tap.equal({row["cell"]: row["count"] for row in rows}, ends, "stats: each cell's")
+    rows = cells.rows("stats", "--by", "kind,tenant")
+    tap.equal([(row["tenant"], row["kind"], row["count"], row["completed"]) for row in rows],
+              [(tenant, "completed", REQUESTS // 2, REQUESTS // 2)
+               for tenant in ("blue", "red")],
+              "stats: of both, by other keys")
+    tap.equal([sum(bucket["count"] for bucket in row["latency"]) for row in rows],
+              [row["count"] for row in rows], "stats: latencies, too")
+    parts = cells.rows("stats", "--by", "cell,tenant")
+    tap.equal(round(sum(row["cost"] for row in parts), 6),
+              round(sum(row["cost"] for row in rows), 6), "stats: and cost")
+
+
+def watched(cells):
+    top = cells.rows("top", "--once")[0]
+    tap.equal(sorted(worker["cell"] for worker in top["workers"]), ["a", "b"],
+              "top: workers of both")
+    tap.equal(top["a_minute"]["completed"], REQUESTS, "top: ends of both")
+    tap.equal(top["cells"], [{"cell": "a"}, {"cell": "b"}], "top: all are there")
+    screen = cells.ask("top", "--once").stdout
+    tap.check("2 workers" in screen and "CELL" in screen, "top: the screen, too", screen)
+
+
+def away(cells):
+    for words in (("list",), ("stats",), ("top", "--once")):
+        done = cells.ask(*words, more=[AWAY], status=3)
+        tap.check("cell c is left out: " in done.stderr + done.stdout,
+                  f"{words[0]}: who is away is said", done.stderr)
+    row = cells.rows("top", "--once", more=[AWAY], status=3)[0]
+    tap.check(row["cells"][2]["cell"] == "c" and "refused" in row["cells"][2]["away"],
+              "top: in JSON, too", row["cells"])
+    none = Cells(cells.world, [AWAY, AWAY.replace("c=", "d=")])
+    for words in (("list",), ("show", "x"), ("stats",), ("top", "--once")):
+        none.ask(*words, status=1)
+
+
+def refused(cells):
+    for value in ("postgresql://u:CANARY@h/d", "a=b", "a=postgresql://u:CANARY@h:x/d",
+                  "a=postgresql://h/d a=postgresql://h/CANARY", "a/b=postgresql://h/d"):
+        done = Cells(cells.world, [value]).ask("list", status=2)
+        tap.check("DATABASE_URLS" in done.stderr, "a fault is named", done.stderr)
+    done = cells.ask("cancel", "x", status=1)
+    tap.check("DATABASE_URL names" in done.stderr, "an order is for DATABASE_URL alone",
+              done.stderr)
+
+
+def main():
+    names = [f"{tenant}.{n}" for n in range(REQUESTS // 2) for tenant in ("blue", "red")]
+    with World(name="a") as a, World(name="b", postgres=Database("b")) as b:
+        worlds = {"a": a, "b": b}
+        for name in names:
+            worlds[cell_of(name)].send({"request_id": name, "tenant": name.split(".")[0],
+                                        "request": {"prompt": name}})
+        for key, world in worlds.items():
+            world.flush()
+            world.wait_events([name for name in names if cell_of(name) == key], 60)
+        cells = Cells(a, [f"{key}={uri(world.database_url)}" for key, world in worlds.items()])
+        watched(cells)
+        listed(cells, names)
+        shown(cells, names)
+        counted(cells, names)
+        away(cells)
+        refused(cells)
+
+
+tap.run(main)

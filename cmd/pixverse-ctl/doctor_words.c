@@ -30,6 +30,8 @@ static const struct finding findings[] = {
      "look in the provider's list, then pixverse-ctl attach ID TASK-ID: the video comes late, but it comes"},
     {"untold", true, "ended more than ten minutes ago and are not told",
      "the topic of events takes nothing: /readyz of a worker says why (rights, replicas, size)"},
+    {"unaccepted", false, "taken in more than ten minutes ago, and that is not told (ACCEPTED_EVENTS)",
+     "the topic of events takes nothing, or no worker runs: /readyz of a worker says why"},
     {"overdue", true, "past their deadline for more than ten minutes",
      "no worker settles them: are workers there, and with the account that sent them? pixverse-ctl workers, explain ID"},
     {"suspect", true, "taken over more than 20 times: their workers die of them",

@@ -102,6 +102,7 @@ static bool open_store(struct doors *d, const struct settings *s,
         .url = s->database_url,
         .name = "pixverse-worker",
         .lease_ms = s->lease_ms,
+        .accepted_events = s->accepted_events,
     };
     d->edges.store =
         store_open(d->edges.loop, &options, worker_store_state, worker, err);

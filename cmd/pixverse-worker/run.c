@@ -82,6 +82,7 @@ static struct worker_options worker_options(const struct settings *s,
                                 intake_ahead_bytes(s->intake_bytes_max)},
         .prices = *configured_prices(),
         .drain_ms = s->drain_ms,
+        .accepted_events = s->accepted_events,
     };
     advertise(s, admin, o.fleet.admin, sizeof o.fleet.admin);
     return o;

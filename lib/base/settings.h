@@ -123,6 +123,8 @@ enum submit_doubt {
     X(submit_doubt, enum submit_doubt, "SUBMIT_DOUBT", "auto",                \
       "auto|replay|settle",                                                     \
       "what to do about a submission that may have been accepted")              \
+    X(accepted_events, bool, "ACCEPTED_EVENTS", "0", "0|1",                     \
+      "1: an event for each new request, once it is stored")                    \
     X(download_private, bool, "DOWNLOAD_PRIVATE", "0", "0|1",                   \
       "1: videos may come over http and from private addresses (local trials)") \
     X(proxy_assets, bool, "PROXY_ASSETS", "0", "0|1",                           \

@@ -322,17 +322,17 @@ static bool add_headers(struct event *event, const struct facts *facts,
 }
 
 /** The same for every delivery, another for each ordered submission. */
-static struct str event_id(struct str type, const struct end *end,
-                           struct arena *arena)
+static struct str event_id(struct str type, struct str request_id,
+                           int32_t submission, struct arena *arena)
 {
     struct buf name;
     buf_init(&name, 0);
     buf_add_str(&name, type);
     buf_add_char(&name, '/');
-    buf_add_str(&name, end->facts->request_id);
-    if (end->row->submission > 0) {
+    buf_add_str(&name, request_id);
+    if (submission > 0) {
         buf_add_char(&name, '/');
-        buf_add_i64(&name, end->row->submission);
+        buf_add_i64(&name, submission);
     }
     char *id = name.failed ? NULL : arena_alloc(arena, 37);
     if (id) {
@@ -379,7 +379,8 @@ static char *render(const struct end *end, struct arena *arena, size_t *len)
                                 ? STR("video.generation.failed")
                                 : STR("video.generation.completed");
     struct event event = {.key = end->facts->request_id};
-    const struct str id = event_id(type, end, arena);
+    const struct str id =
+        event_id(type, end->facts->request_id, end->row->submission, arena);
     if (!id.len || !add_headers(&event, end->facts, type, id,
                                 end->row->settled_ms, arena)) {
         return NULL;
@@ -501,6 +502,51 @@ bool event_open(struct str stored, struct event *event)
     return false;
 }
 
+/* ---- taken in ---- */
+
+/** A copy as the value of a message; false: no memory. */
+static bool take_body(struct buf *body, struct arena *arena,
+                      struct event *event)
+{
+    event->value.at =
+        body->failed ? NULL : arena_copy(arena, body->bytes, body->len);
+    event->value.len = event->value.at ? body->len : 0;
+    buf_done(body);
+    return event->value.at != NULL;
+}
+
+bool event_accepted(const struct facts *facts, struct arena *arena,
+                    struct event *event)
+{
+    assert(facts->request_id.len && facts->tenant.len && facts->received_ms);
+    const struct str type = STR("video.generation.accepted");
+    *event = (struct event){.key = facts->request_id};
+    const struct str id = event_id(type, facts->request_id, 0, arena);
+    if (!id.len ||
+        !add_headers(event, facts, type, id, facts->received_ms, arena)) {
+        return false;
+    }
+    struct buf body;
+    buf_init(&body, EVENT_BYTES_MAX);
+    buf_add_char(&body, '{');
+    add_text(&body, "request_id", facts->request_id);
+    add_text(&body, "tenant", facts->tenant);
+    add_text(&body, "status", STR("accepted"));
+    add_text(&body, "mode", str_of(request_mode_name(facts->mode)));
+    add_text(&body, "provider", STR(PROVIDER));
+    add_text(&body, "model", STR(MODEL));
+    add_name(&body, "times");
+    buf_add_char(&body, '{');
+    add_time(&body, "received", facts->received_ms);
+    buf_add_char(&body, '}');
+    const struct str own = stored_json(&body, facts->warnings, JSON_ARRAY);
+    add_json(&body, "warnings", own.len ? own : STR("[]"));
+    add_json(&body, "metadata",
+             stored_json(&body, facts->metadata, JSON_OBJECT));
+    buf_add_char(&body, '}');
+    return take_body(&body, arena, event);
+}
+
 /* ---- progress ---- */
 
 static struct str random_id(const unsigned char random[16], struct arena *arena)
@@ -539,9 +585,5 @@ bool event_progress(const struct task_row *row, const struct facts *facts,
         buf_add_i64(&body, progress);
     }
     buf_add_char(&body, '}');
-    event->value.at =
-        body.failed ? NULL : arena_copy(arena, body.bytes, body.len);
-    event->value.len = event->value.at ? body.len : 0;
-    buf_done(&body);
-    return event->value.at != NULL;
+    return take_body(&body, arena, event);
 }

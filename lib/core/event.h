@@ -47,6 +47,14 @@ char *event_render(const struct task_row *row, const struct facts *facts,
 bool event_open(struct str stored, struct event *event);
 
 /**
+ * That a request was taken in, not stored: made of what is, the same each time.
+ *
+ * @return  false: no memory.
+ */
+bool event_accepted(const struct facts *facts, struct arena *arena,
+                    struct event *event);
+
+/**
  * A progress message, not stored.
  *
  * @param random  16 random bytes for its ce_id.

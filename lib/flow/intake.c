@@ -420,6 +420,9 @@ static void on_stored(void *context, const struct intake_result *result)
     if (faulty) {
         engine_want_adopts(intake->engine); /* their events are to be told */
     }
+    if (good && intake->on_new) {
+        intake->on_new(intake->new_context);
+    }
     judge_backlog(intake);
     flush(intake);
     tell_idle(intake);

@@ -52,6 +52,8 @@ struct intake {
     bool stopped;    /* draining */
     int64_t backlog; /* the fleet's waiting rows, as last told and since */
     int64_t blocked; /* those that wait for another request */
+    loop_fn *on_new; /* good requests were stored; null: nobody asks */
+    void *new_context;
     struct metric *received;
     struct metric *repeated;
     struct metric *paused_gauge;

@@ -56,10 +56,18 @@ static void on_left(void *context)
     }
 }
 
+static void on_accepted_idle(void *context)
+{
+    struct worker *w = context;
+    if (!w->gave_up) {
+        fleet_leave(&w->fleet, on_left, w);
+    }
+}
+
 static void leave_when_idle(struct worker *w)
 {
     if (w->intake_idle && w->engine_idle) {
-        fleet_leave(&w->fleet, on_left, w);
+        accepted_stop(&w->accepted, on_accepted_idle, w);
     }
 }
 
@@ -263,6 +271,7 @@ static void on_beaten(void *context)
 {
     struct worker *w = context;
     vitals_look(&w->vitals);
+    accepted_look(&w->accepted);
 }
 
 void worker_answer(void *worker, struct str path, struct admin_answer *answer)
@@ -314,6 +323,10 @@ bool worker_init(struct worker *w, const struct worker_options *options,
     assert(options->drain_ms >= 0 && consumer);
     assert(options->fleet.lease_ms == options->engine.lease_ms);
     assert_doors(edges);
+    const struct accepted_options accepted = {
+        .on = options->accepted_events,
+        .topic = options->engine.event_topic,
+    };
     *w = (struct worker){
         .drain_ms = options->drain_ms,
         .edges = *edges,
@@ -340,6 +353,9 @@ bool worker_init(struct worker *w, const struct worker_options *options,
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
     vitals_init(&w->vitals, &w->engine, &w->intake);
+    accepted_init(&w->accepted, &w->fleet, &accepted);
+    w->intake.on_new = accepted.on ? accepted_want : NULL;
+    w->intake.new_context = &w->accepted;
     w->fleet.on_beaten = on_beaten;
     w->fleet.beaten_context = w;
     return true;
@@ -349,6 +365,7 @@ void worker_done(struct worker *w)
 {
     engine_done(&w->engine);
     intake_done(&w->intake);
+    accepted_done(&w->accepted);
     price_book_done(&w->book);
     history_done(&w->history);
     fleet_done(&w->fleet);

@@ -2,6 +2,7 @@
 #define FLOW_WORKER_H
 
 #include "edge/consumer.h"
+#include "flow/accepted.h"
 #include "flow/engine.h"
 #include "flow/fleet.h"
 #include "flow/history.h"
@@ -25,6 +26,7 @@ struct worker_options {
     struct intake_options intake;
     struct prices prices; /* the operator's table; none: it learns */
     int64_t drain_ms;     /* what a drain may take */
+    bool accepted_events;
 };
 
 /** Exit statuses (CONTRACT "Commands"). */
@@ -44,6 +46,7 @@ struct worker {
     struct price_book book;
     struct history history;
     struct vitals vitals;
+    struct accepted accepted;
     struct status status;
     struct loop_timer *hurry;
     struct loop_timer *give_up;

@@ -16,6 +16,8 @@ WITH open AS (
     DELETE FROM cancel
 ), e AS (
     DELETE FROM early_cancel
+), a AS (
+    DELETE FROM accepted
 ), q AS (
     DELETE FROM reason
 ), s AS (

@@ -19,6 +19,10 @@ WITH now AS MATERIALIZED (
      WHERE t.state IN (:SUCCEEDED, :FAILED)
        AND coalesce(nullif(t.settled_ms, 0), c.settled_ms) < now.ms - 600000
     UNION ALL
+    SELECT 'unaccepted', a.id, r.received_ms, NULL
+      FROM accepted a JOIN request r USING (id), now
+     WHERE r.received_ms < now.ms - 600000
+    UNION ALL
     SELECT 'overdue', t.id, t.deadline_ms, NULL FROM task t, now
      WHERE t.state IN (:QUEUED, :RUNNING) AND t.deadline_ms > 0
        AND t.deadline_ms < now.ms - 600000

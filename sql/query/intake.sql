@@ -6,7 +6,8 @@
 -- that are known comes in only where it is known.
 -- What extends another request waits for that, blocked (unblock.sql).
 -- $16 the estimate of its price, $17 when the last message of its id was produced,
--- $18 owner of those at fault, $19 since when ids are known, as our settings say.
+-- $18 owner of those at fault and of what is to be told of the others, $19 since when
+-- ids are known, as our settings say, $20 whether it is told that they were taken in.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::text[], $2::bytea[], $3::text[], $4::smallint[], $5::smallint[],
@@ -76,5 +77,8 @@ WITH v AS MATERIALIZED (
     WHERE (SELECT true FROM early_cancel LIMIT 1) AND event IS NULL AND (
         SELECT kept_ms > received_ms - 86400000 FROM early_cancel k
         WHERE k.request_id = e.request_id AND k.tenant = e.tenant)
+), a AS (
+    INSERT INTO accepted (id, owner)
+    SELECT id, $18::bigint FROM e WHERE $20::boolean AND event IS NULL
 )
 SELECT id, request_id FROM e;

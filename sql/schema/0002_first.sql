@@ -201,6 +201,14 @@ CREATE TABLE early_cancel (
     PRIMARY KEY (request_id, tenant)
 );
 
+-- Requests of which it is still to be told that they were taken in: written by the
+-- intake's statement where ACCEPTED_EVENTS is on, gone once the broker has it.
+CREATE TABLE accepted (
+    id bigint PRIMARY KEY,             -- request.id
+    owner bigint NOT NULL              -- lease.id of who tells it, while that lives
+) WITH (autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
 CREATE TABLE lease (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,

@@ -20,7 +20,8 @@ EXAMPLES = {str(p.relative_to(FOLDER / "examples")).removesuffix(".json"):
             json.loads(p.read_text()) for p in sorted((FOLDER / "examples").rglob("*.json"))}
 CE_TYPE = "video.generation."
 # ce_type, and the folder and schema of such messages
-EVENTS = {"completed": ("events/completed.", "event.completed"),
+EVENTS = {"accepted": ("events/accepted", "event.accepted"),
+          "completed": ("events/completed.", "event.completed"),
           "failed": ("events/failed.", "event.failed"),
           "progress": ("progress/", "progress")}
 BY_STORE = ("request_id_reused", "too_old", "cancel_other_tenant", "cancel_too_late")
@@ -53,7 +54,7 @@ def check_all_there(words):
     wanted |= {f"events/failed.{kind}" for kind in words["kinds"]}
     wanted |= {f"rejected/{word}" for word in words["rejects"]}
     more = {"requests/faulty", "requests/cancel", "events/completed.late", "events/completed.differs",
-            "progress/processing", "rejected/too_large.dropped"}
+            "events/accepted", "progress/processing", "rejected/too_large.dropped"}
     tap.equal(sorted(wanted - set(EXAMPLES)), [],
               "every mode, failure kind and rejection of the code has an example")
     tap.equal(sorted(set(EXAMPLES) - wanted - more), [],
@@ -91,7 +92,7 @@ def check_event(name, message):
     if kind != "progress":
         tap.equal((headers["ce_id"], headers["ce_time"]),
                   (str(uuid.uuid5(uuid.NAMESPACE_URL, f"{CE_TYPE}{kind}/{identity}")),
-                   value["times"]["settled"]), f"{name}: ce_id and ce_time follow from it")
+                   value["times"]["received" if kind == "accepted" else "settled"]), f"{name}: ce_id and ce_time follow from it")
         times = [value["times"][k] for k in ("received", "submitted", "generated", "stored",
                                              "settled") if k in value["times"]]
         tap.equal(times, sorted(times), f"{name}: its times follow each other")

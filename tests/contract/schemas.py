@@ -47,10 +47,24 @@ def objects(schema):
             yield from objects(part)
 
 
+def patterns(node):
+    """Every regular expression in a schema."""
+    if isinstance(node, dict):
+        yield from ([node["pattern"]] if isinstance(node.get("pattern"), str) else [])
+        for part in node.values():
+            yield from patterns(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from patterns(part)
+
+
 def check_schemas():
+    # RE2 (Go's) knows \xHH, and characters as they are.
+    tap.equal([p for schema in SCHEMAS.values() for p in patterns(schema)
+               if "\\u" in p or "(?" in p], [], "every language reads the patterns")
     tap.equal(sorted(SCHEMAS), [
-        "cancel.schema.json", "event.completed.schema.json", "event.failed.schema.json",
-        "headers.schema.json", "progress.schema.json",
+        "cancel.schema.json", "event.accepted.schema.json", "event.completed.schema.json",
+        "event.failed.schema.json", "headers.schema.json", "progress.schema.json",
         "rejected.headers.schema.json", "request.schema.json"], "every message has a schema")
     shared = {}
     for name, schema in SCHEMAS.items():
@@ -108,6 +122,16 @@ def check_events():
         optional = key in ("credits_cost", "metadata")
         tap.equal(not missing, optional,
                   f"completed: {key} {'may be' if optional else 'is not'} left out", *missing)
+
+    name = "event.accepted.schema.json"
+    accepted = SCHEMAS[name]["examples"][0]
+    for key in accepted:
+        missing = faults(name, changed(accepted, (key,), drop=True))
+        tap.equal(not missing, key == "metadata", f"accepted: whether {key} is needed", *missing)
+    for text, value in {"a cost": {**accepted, "cost": 0.2}, "another status": {**accepted, "status": "completed"},
+                        "an end": changed(accepted, ("times", "settled"),
+                                          "2026-11-22T06:01:14.250Z")}.items():
+        tap.check(faults(name, value), f"accepted: {text} is refused")
 
     name = "event.failed.schema.json"
     invalid, moderation = SCHEMAS[name]["examples"]

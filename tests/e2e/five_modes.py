@@ -133,10 +133,34 @@ def check_other_films(world, schema):
                   f"{code} is counted")
 
 
+def check_accepted(world):
+    """Each request that was taken in is told so, once, before its end; no other is."""
+    schema = schema_of("event.accepted")
+    world.send({"request_id": "order.faulty", "request": {"prompt": ""}})
+    world.flush()
+    world.event("order.faulty")
+    wait_for(lambda: world.pump() or len(world.accepted) >= len(MODES), 30, "every accepted")
+    tap.equal({k: len(v) for k, v in world.accepted.items()},
+              {f"order.{mode}": 1 for mode in MODES}, "each that is good is told accepted")
+    for mode in MODES:
+        event = world.accepted[f"order.{mode}"][0]
+        end = world.events[f"order.{mode}"][0]
+        faults = [e.message for e in
+                  jsonschema.Draft202012Validator(schema).iter_errors(event.value)]
+        tap.equal((faults, event["status"], event["metadata"], event["times"]),
+                  ([], "accepted", end["metadata"], {"received": end["times"]["received"]}),
+                  f"{mode}: it obeys its schema, and says what came in")
+        tap.equal((event.headers["ce_time"], event.headers["traceparent"]),
+                  (event["times"]["received"], end.headers["traceparent"]),
+                  f"{mode}: its time is that of receipt, its trace the request's")
+    wait_for(lambda: world.query("SELECT count(*) FROM accepted") == [(0,)], 30,
+             "nothing is owed")
+
+
 def main():
     schema = schema_of("event.completed") or schema_of("completed") or schema_of("event")
     tap.check(schema, "the contract has a schema of events")
-    with World() as world:
+    with World(settings={"ACCEPTED_EVENTS": "1"}) as world:
         headers = [("traceparent", f"00-{'ab' * 16}-{'cd' * 8}-01".encode())]
         for mode in list(MODES)[:4]:
             send = send_framed if mode == "fusion" else World.send
@@ -149,6 +173,7 @@ def main():
         for mode in MODES:
             check_event(world, mode, world.event(f"order.{mode}"), schema)
 
+        check_accepted(world)
         ledger = world.ledger()
         tap.note(json.dumps(ledger)[:2000])
         hashes = [sha256_of(p) for p in world.videos.rglob("*.mp4")]
@@ -176,8 +201,10 @@ def main():
                   "what was rejected has its bytes, frame and all")
         rejected.close()
         world.pump(0.5)
-        tap.equal(sorted(len(v) for v in world.events.values()), [1] * 5,
-                  "each request has one event")
+        tap.equal(sorted(len(v) for v in world.events.values()), [1] * 6,
+                  "each request has one end")
+        tap.equal(sum(map(len, world.accepted.values())), 5,
+                  "and what comes again is not told accepted again")
 
         check_other_films(world, schema)
         worker = world.workers[0]

@@ -73,6 +73,7 @@ struct node *node_start(struct world *world, const char *name,
                    .backlog_max = 1000,
                    .bytes_max = 50331648},
         .drain_ms = DRAIN_MS,
+        .accepted_events = world->tables->accepted_events,
     };
     const struct consumer_options consumer = {.topic = "pixverse.requests"};
     snprintf(node->name, sizeof node->name, "%s", name);

@@ -1,6 +1,7 @@
 #include "edge/producer.h"
 
 #include "fake/kafka.h"
+#include "fake/store.h"
 #include "fake/watch.h"
 #include "fake/world_loop.h"
 
@@ -77,6 +78,25 @@ static void answer(struct op *op)
     end(delivery, delivery->failed);
 }
 
+/** Once more, or never before; and of what is stored. */
+static void look_at_accepted(const struct kafka *kafka,
+                             const struct record *record)
+{
+    if (!tables_find(kafka->world->tables, record->key)) {
+        world_fault(kafka->world, "told accepted, and not stored", record->key);
+    }
+    for (size_t i = 0; i < kafka->records_len; i++) {
+        const struct record *other = &kafka->records[i];
+        if (strcmp(other->key, record->key) == 0 &&
+            strstr(other->headers, "generation.accepted") &&
+            (strcmp(other->value, record->value) != 0 ||
+             strcmp(other->headers, record->headers) != 0)) {
+            world_fault(kafka->world, "another accepted of the same id",
+                        record->key);
+        }
+    }
+}
+
 static void append(struct kafka *kafka, const struct record *record)
 {
     kafka->records = realloc(kafka->records,
@@ -90,6 +110,9 @@ static void append(struct kafka *kafka, const struct record *record)
     };
     const char *type = strstr(record->headers, "ce_type=video.generation.");
     const char *error = strstr(record->headers, "error=");
+    if (type && strstr(type, "generation.accepted")) {
+        look_at_accepted(kafka, record);
+    }
     if (type && strstr(type, "generation.progress")) {
         return;
     }

@@ -65,7 +65,8 @@ bool tables_all_closed(void *context)
 {
     const struct world *world = context;
     for (size_t i = 0; i < world->tables->len; i++) {
-        if (!world->tables->records[i]->closed) {
+        const struct record_of *record = world->tables->records[i];
+        if (!record->closed || record->owes_accepted) {
             return false;
         }
     }

@@ -43,6 +43,8 @@ struct record_of {
     int32_t learnt_sends; /* row.sends, when another's send brought its id */
     bool uninvited;       /* no claim put it where it is: an id that came did */
     bool bare; /* a final end: all but its key and owner is in closed already */
+    bool owes_accepted; /* a row of `accepted` */
+    int64_t accepted_owner;
     struct past_of past[PASTS_MAX];
     size_t past_len;
     bool cancel;  /* ordered, and it is not told yet */
@@ -95,6 +97,7 @@ enum unit {
     UNIT_JOIN,
     UNIT_MINE,
     UNIT_KEYS,
+    UNIT_ACCEPTED,
 };
 
 struct tables {
@@ -119,6 +122,7 @@ struct tables {
     int64_t queued;
     int64_t in_flight;
     int64_t blocked;
+    bool accepted_events; /* ACCEPTED_EVENTS of every worker */
     int blind; /* in a thousand: another's row that is stored now isn't seen */
     int looks; /* at all that waits for another request */
     char keys_account[ACCOUNT_BYTES];
@@ -173,7 +177,7 @@ bool tables_retry(struct world *world, const char *request_id);
 const struct record_of *tables_find(const struct tables *tables,
                                     const char *request_id);
 
-/** Every request was told its end. */
+/** Every request was told its end; nothing of `accepted` is owed. */
 bool tables_all_closed(void *world);
 
 /* ---- store.c and store_turn.c only ---- */

@@ -45,6 +45,7 @@ struct call {
         places_fn *on_places;
         learn_fn *on_learnt;
         prices_fn *on_prices;
+        accepted_fn *on_accepted;
     };
     union {
         struct {
@@ -71,6 +72,10 @@ struct call {
             struct places ask;
             struct places_result result;
         } places;
+        struct {
+            struct accepted_ask ask;
+            struct accepted_result result;
+        } accepted;
         struct {
             int64_t id;
             bool done;

@@ -112,6 +112,8 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
         if (early && early->kept_ms > row->received_ms - KEPT_MS) {
             record->cancel = record->ordered = record->early = true;
         }
+        record->owes_accepted = tables->accepted_events;
+        record->accepted_owner = owner;
     }
     return record->row.id;
 }

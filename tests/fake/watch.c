@@ -15,6 +15,7 @@ struct was {
     int32_t version;
     int32_t submission;
     bool closed;
+    bool owed; /* accepted */
     char provider_task_id[256];
 };
 
@@ -33,12 +34,15 @@ static const char *name_of(const struct record_of *record)
     return record->request.request_id.at ? record->request.request_id.at : "?";
 }
 
-static bool is_told(const struct kafka *kafka, struct str request_id)
+/** accepted: that it was taken in; else an end. */
+static bool is_told(const struct kafka *kafka, struct str request_id,
+                    bool accepted)
 {
     for (size_t i = 0; i < kafka->records_len; i++) {
         const struct record *record = &kafka->records[i];
         if (strcmp(record->topic, "pixverse.events") == 0 &&
-            str_eq(str_of(record->key), request_id)) {
+            str_eq(str_of(record->key), request_id) &&
+            !strstr(record->headers, "generation.accepted") == !accepted) {
             return true;
         }
     }
@@ -65,8 +69,13 @@ static void look_at_row(struct watch *watch, size_t i)
         world_fault(world, "its provider id changed", name_of(record));
     }
     if (record->closed && !was->closed &&
-        !is_told(world->kafka, record->request.request_id)) {
+        !is_told(world->kafka, record->request.request_id, false)) {
         world_fault(world, "closed, and nothing was told", name_of(record));
+    }
+    if (!record->owes_accepted && was->owed &&
+        !is_told(world->kafka, record->request.request_id, true)) {
+        world_fault(world, "accepted is owed no more, and nothing was told",
+                    name_of(record));
     }
     if (!record->closed && was->closed && row->state != LATE) {
         world_fault(world, "open again, and not late", name_of(record));
@@ -74,6 +83,7 @@ static void look_at_row(struct watch *watch, size_t i)
     was->fence = row->fence;
     was->version = row->version;
     was->closed = record->closed;
+    was->owed = record->owes_accepted;
     snprintf(was->provider_task_id, sizeof was->provider_task_id, "%s",
              row->provider_task_id);
 }

@@ -24,7 +24,7 @@ HALF_STORED_OLD_S = 7 * 3600  # a worker sweeps what is older than six hours
 NTH = {"post_before": 3, "post_may_send": 3, "post_accepted": 3, "save_sent": 4,
        "running_save_before": 3, "running_save_after": 3, "offset_after": 5,
        "stored_save_after": 3, "name_after": 2, "announce_sent": 3,
-       "announce_acknowledged": 3, "close_save_after": 2, "beat_before": 3,
+       "accepted_sent": 3, "accepted_acknowledged": 3, "announce_acknowledged": 3, "close_save_after": 2, "beat_before": 3,
        "beat_after": 3, "s3_part_after": 2, "s3_complete_after": 2, "s3_put_after": 3,
        "s3_abort_before": 2, "s3_abort_after": 2}
 
@@ -42,6 +42,7 @@ SCENES = {
     "broken": ["marked_after", "expired_after"],
     "reject": ["reject_before", "reject_sent", "reject_acknowledged"],
     "cancelled": ["cancels_stored"],
+    "accepted": ["accepted_before", "accepted_sent", "accepted_acknowledged"],
     "learn": ["learn_before", "learn_written"],
     "oversize": ["tidy_before", "tidy_after"],
     "unfetched": ["ready_save_before"],
@@ -145,6 +146,8 @@ class Try:
     def worker(self, **settings):
         if self.scene == "oversize":
             settings["VIDEO_MAX_BYTES"] = "10000"
+        if self.scene == "accepted":
+            settings["ACCEPTED_EVENTS"] = "1"
         return self.world.start_worker(
             wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=seat("one"), **settings)
 
@@ -221,6 +224,9 @@ class Try:
         try:
             wait_for(lambda: world.pump(0.1) or set(self.ids) <= set(world.events), 60,
                      f"{self.point}: every end")
+            if self.scene == "accepted":
+                wait_for(lambda: world.pump(0.1) or set(self.ids) <= set(world.accepted), 30,
+                         f"{self.point}: every accepted")
             self.judge()
         except Exception as error:  # the next point is still tried
             self.faults.append(f"{error}\n{heir.text()[-2500:]}")

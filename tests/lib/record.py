@@ -86,8 +86,21 @@ def submission_of(event):
     return None
 
 
-def judge_events(events, where, same_bytes=True):
+ACCEPTED = "video.generation.accepted"
+
+
+def judge_accepted(accepted, where):
+    """That a request was taken in is told in the same bytes each time."""
+    for request_id, same in accepted.items():
+        name = uuid.uuid5(uuid.NAMESPACE_URL, f"{ACCEPTED}/{request_id}")
+        RECORD.add(repeated=len(same) - 1)
+        if len({e.raw for e in same}) > 1 or same[0].headers["ce_id"] != str(name):
+            RECORD.violation(f"{where}: {request_id} is told accepted in two ways")
+
+
+def judge_events(events, where, same_bytes=True, accepted=None):
     """One end a submission; one that leaves payment open may have a late success."""
+    judge_accepted(accepted or {}, where)
     for request_id, ends in events.items():
         told = collections.defaultdict(list)  # (submission, type) -> its deliveries
         for event in ends:

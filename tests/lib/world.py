@@ -28,7 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 import s3_server
 from idempotency import key_of
-from record import RECORD, judge_events, judge_purchases
+from record import ACCEPTED, RECORD, judge_events, judge_purchases
 
 ROOT = Path(os.environ["TEST_ROOT"])
 BIN = Path(os.environ["TEST_BIN"])
@@ -288,7 +288,7 @@ class World:
             self.videos = s3_server.folder() / key
             self.storage = {"STORAGE_URL": s3_server.storage_url(key), **s3_server.keys()}
         self.events = {}  # request id -> every event that came, in order
-        self.seen_events = 0
+        self.accepted, self.seen_events = {}, 0  # the same of accepted; both
         self.sent_ids = set()
         self.outside = outside
         self.forgotten = set()  # keys of requests that IDS_DAYS took
@@ -450,7 +450,8 @@ class World:
             if message.error():
                 raise RuntimeError(message.error())
             event = Event(message)
-            self.events.setdefault(event.key, []).append(event)
+            told = self.accepted if event.type == ACCEPTED else self.events
+            told.setdefault(event.key, []).append(event)
             self.seen_events += 1
 
     def event(self, request_id, limit_s=60):
@@ -546,7 +547,7 @@ class World:
         while seen != self.seen_events and time.monotonic() < end:
             seen = self.seen_events
             self.pump(0.4)
-        judge_events(self.events, where, not self.set_back)
+        judge_events(self.events, where, not self.set_back, self.accepted)
 
     def keys(self, *request_ids, submissions=range(4)):
         """The idempotency keys of all requests, or of those named."""

@@ -248,6 +248,7 @@ static void set_up(struct trial *t)
     t->options = node_options();
     t->options.late_ms = HOUR_MS;
     t->options.chain_wait_ms = 2 * HOUR_MS;
+    world->tables->accepted_events = t->seed % 3 == 0;
     world->tables->blind = t->seed % 4 == 1 ? 300 : 0;
     t->options.submits_max = 1 + (int)world_pick(world, 8);
     t->options.transfers_max = 1 + (int)world_pick(world, 4);
@@ -362,7 +363,8 @@ static void look_at_events(struct trial *t, const char *id, struct seen *seen)
     for (size_t i = 0; i < kafka->records_len; i++) {
         const struct record *record = &kafka->records[i];
         if (strcmp(record->topic, "pixverse.events") != 0 ||
-            strcmp(record->key, id) != 0) {
+            strcmp(record->key, id) != 0 ||
+            says(record, "generation.accepted")) {
             continue;
         }
         if (!seen->first) {
@@ -409,6 +411,17 @@ static void look_at_storage(struct trial *t)
     }
 }
 
+static const struct sale *sale_of(struct trial *t, const char *id)
+{
+    const struct provider *provider = t->world->provider;
+    const struct sale *sale = NULL;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        sale = strcmp(provider->sales[i]->prompt, id) == 0 ? provider->sales[i]
+                                                           : sale;
+    }
+    return sale;
+}
+
 static void look_at_request(struct trial *t, const char *id)
 {
     struct provider *provider = t->world->provider;
@@ -428,11 +441,7 @@ static void look_at_request(struct trial *t, const char *id)
     if (record->early && provider_sold(provider, id) > 0) {
         fault(t, "it was cancelled before it came", id);
     }
-    const struct sale *sale = NULL;
-    for (size_t i = 0; i < provider->sales_len; i++) {
-        sale = strcmp(provider->sales[i]->prompt, id) == 0 ? provider->sales[i]
-                                                           : sale;
-    }
+    const struct sale *sale = sale_of(t, id);
     const struct record *end = seen.late ? seen.late : seen.first;
     bool completed = says(end, "generation.completed");
     if (completed && (!sale || strcmp(sale->plan.end, "completed") != 0)) {
@@ -448,17 +457,6 @@ static void look_at_request(struct trial *t, const char *id)
         !is_cancelled(record, end)) {
         fault(t, "it was sold, and nobody knows", id);
     }
-}
-
-static const struct sale *sale_of(struct trial *t, const char *id)
-{
-    const struct provider *provider = t->world->provider;
-    const struct sale *sale = NULL;
-    for (size_t i = 0; i < provider->sales_len; i++) {
-        sale = strcmp(provider->sales[i]->prompt, id) == 0 ? provider->sales[i]
-                                                           : sale;
-    }
-    return sale;
 }
 
 /** What extends another was bought from that one's video, or not at all. */

@@ -494,4 +494,33 @@ TEST_CASE_WITH(event_progress__with_and_without_a_number__is_whole, set_up,
     assert_true(str_ends(event.value, STR("\"status\":\"queued\"}")));
 }
 
+TEST_CASE_WITH(event_accepted__of_what_is_stored__is_the_same_each_time, set_up,
+               tear_down)
+{
+    struct facts facts = some_facts();
+    struct event event;
+    struct event again;
+    facts.received_ms = RECEIVED_MS;
+    facts.warnings = STR("[{\"field\":\"size\"}]");
+    facts.metadata = STR("{\"a\":1}");
+    assert_true(event_accepted(&facts, &arena, &event));
+    assert_true(event_accepted(&facts, &arena, &again));
+    assert_text(event.key, "order-1234.clip-1");
+    assert_text(event.headers[1].value, "video.generation.accepted");
+    assert_text(event.headers[5].value, "2026-11-22T06:00:00.123Z");
+    assert_true(str_eq(event.headers[3].value, again.headers[3].value));
+    assert_true(str_eq(event.value, again.value));
+    assert_text(event.value,
+                "{\"request_id\":\"order-1234.clip-1\","
+                "\"tenant\":\"studio-a\",\"status\":\"accepted\","
+                "\"mode\":\"text_to_video\",\"provider\":\"apimart\","
+                "\"model\":\"pixverse-v6\",\"times\":{\"received\":"
+                "\"2026-11-22T06:00:00.123Z\"},"
+                "\"warnings\":[{\"field\":\"size\"}],\"metadata\":{\"a\":1}}");
+    facts.warnings = (struct str){0};
+    facts.metadata = STR("broken");
+    assert_true(event_accepted(&facts, &arena, &event));
+    assert_true(str_ends(event.value, STR("\"warnings\":[]}")));
+}
+
 TESTS_RUN(NULL, NULL)

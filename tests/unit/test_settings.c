@@ -47,6 +47,7 @@ TEST_CASE(settings_read__the_key_alone__gives_the_defaults)
     assert_int_equal(got.settings.log_level, LOG_INFO);
     assert_false(got.settings.log_text);
     assert_false(got.settings.download_private);
+    assert_false(got.settings.accepted_events);
     assert_int_equal(got.settings.kafka_conf_len, 0);
     assert_int_equal(got.warnings.len, 0);
     done(&got);
@@ -447,6 +448,7 @@ TEST_CASE(settings_print_help__every_name__is_there)
                                         "CHAIN_WAIT_MS",
                                         "LEASE_MS",
                                         "DRAIN_MS",
+                                        "ACCEPTED_EVENTS",
                                         "DOWNLOAD_PRIVATE",
                                         "VIDEO_MAX_BYTES",
                                         "ADMIN_LISTEN",

@@ -433,6 +433,7 @@ static void send_next(struct batch *batch)
     pg_unit_array_end(unit);
     pg_unit_i64(unit, batch->owner);
     pg_unit_i64(unit, batch->known_from_ms);
+    pg_unit_i64(unit, batch->store->accepted_events);
     add_sources(batch, unit);
     store_send_batch(batch->store, unit);
 }

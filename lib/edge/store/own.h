@@ -13,6 +13,7 @@ struct store {
     store_state_fn *on_state;
     void *context;
     int64_t lease_ms;
+    bool accepted_events;
     bool told_up;
     bool told; /* on_state was called at all */
     char why[300];

@@ -18,6 +18,8 @@ static const char *const data_queries[] = {
     "intake_cancel",
     "intake",
     "intake_known",
+    "accepted_told",
+    "accepted_owed",
     "sources_task",
     "sources_closed",
     "save",
@@ -133,6 +135,7 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
     store->on_state = on_state;
     store->context = context;
     store->lease_ms = options->lease_ms;
+    store->accepted_events = options->accepted_events;
     int64_t silence_ms = 3 * options->lease_ms;
     if (silence_ms > LEASE_SILENCE_MIN_MS) {
         silence_ms = options->lease_ms > LEASE_SILENCE_MIN_MS

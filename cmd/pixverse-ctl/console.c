@@ -1,6 +1,7 @@
 #include "console_ask.h"
 #include "console_guard.h"
 #include "console_live.h"
+#include "console_video.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,10 +11,13 @@
 #define LISTEN_USUAL "127.0.0.1:8088"
 #define BODY_BYTES_MAX 16384
 
-/* Scripts and styles are files of ours; nothing is loaded from elsewhere. */
+#define SITE_BYTES 300
+
+/* Scripts and styles are files of ours; nothing is loaded from elsewhere but
+ * videos from where they are stored. */
 #define CONTENT_POLICY                                                         \
     "default-src 'none'; script-src 'self'; style-src 'self'; "                \
-    "img-src 'self'; media-src 'self'; connect-src 'self'; "                   \
+    "img-src 'self'; media-src 'self' %s; connect-src 'self'; "                \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /* clang-format off */
@@ -21,7 +25,7 @@ static const struct option options[] = {
     {"--listen", "HOST:PORT", "where; default " LISTEN_USUAL "; port 0 takes a free one", false},
     {"--auth-token-file", "FILE", "who looks needs this file's text; required where others than this machine reach it", false},
     {"--host", "NAME", "a name under which it is reached, beside addresses and localhost", true},
-    {"--allow-orders", NULL, "retry, cancel and attach from the page", false},
+    {"--allow-orders", NULL, "retry, cancel (also by filter), attach, announce, pause and resume from the page", false},
     {"--json", NULL, "its address as a JSON object", false},
     {"--help", NULL, "this text", false},
     {0},
@@ -70,13 +74,17 @@ static int serve(struct console *console, const char *listen)
 {
     struct err err = {0};
     sigset_t ends;
+    char site[SITE_BYTES];
+    char policy[sizeof CONTENT_POLICY + SITE_BYTES];
+    video_site(console, site, sizeof site);
+    snprintf(policy, sizeof policy, CONTENT_POLICY, site);
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &ends, NULL); /* in the server's threads, too */
     const struct pages_options pages = {.listen = listen,
-                                        .content_policy = CONTENT_POLICY,
+                                        .content_policy = policy,
                                         .body_bytes_max = BODY_BYTES_MAX,
                                         .answer = console_answer,
                                         .context = console};

@@ -60,6 +60,7 @@ extern const struct command command_submit;
 extern const struct command command_list;
 extern const struct command command_show;
 extern const struct command command_explain;
+extern const struct command command_link;
 extern const struct command command_watch;
 extern const struct command command_retry;
 extern const struct command command_cancel;

@@ -7,6 +7,7 @@
 #include "edge/bucket.h"
 #include "many.h"
 #include "order.h"
+#include "stored.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 
 #define PAGE_ROWS 200
 #define LOOKS_MAX 16 /* at once */
-#define URI_BYTES_MAX 4096
+#define URI_BYTES_MAX STORED_URI_BYTES
 
 struct storage {
     struct doctor *doctor;
@@ -69,34 +70,6 @@ static json_t *videos_of(const json_t *stored)
 }
 
 /* ---- Rows: is it there? ---- */
-
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
-/** The key of a URI of this bucket; null: it is another's, or no memory. */
-static char *key_of(const struct storage *storage, const char *uri)
-{
-    size_t len = strlen(storage->base);
-    char *key =
-        strncmp(uri, storage->base, len) == 0 ? strdup(uri + len) : NULL;
-    char *to = key;
-    if (!key || strncmp(uri, "file:", 5) != 0) {
-        return key;
-    }
-    for (const char *from = key; *from; from++) {
-        bool coded =
-            from[0] == '%' && nibble(from[1]) >= 0 && nibble(from[2]) >= 0;
-        *to++ = coded ? (char)(nibble(from[1]) * 16 + nibble(from[2])) : *from;
-        from += coded ? 2 : 0;
-    }
-    *to = '\0';
-    return key;
-}
 
 static void look_on(struct page *page);
 
@@ -161,7 +134,9 @@ static bool add_told(struct page *page, const json_t *row)
     page->all = all ? all : page->all;
     json_array_foreach(videos, i, video)
     {
-        char *key = all ? key_of(page->storage, row_text(video, "uri")) : NULL;
+        char *key =
+            all ? stored_key(page->storage->base, row_text(video, "uri"))
+                : NULL;
         if (key) {
             page->all[page->len++] = (struct told){
                 .page = page,
@@ -333,8 +308,7 @@ static void tell_all(struct storage *storage)
 
 static bool look_at_both(struct storage *storage, int64_t rows_max)
 {
-    bucket_uri(storage->bucket, STR("x"), storage->base, sizeof storage->base);
-    storage->base[strlen(storage->base) - 1] = '\0';
+    stored_base(storage->bucket, storage->base, sizeof storage->base);
     bool good = look_at_rows(storage, rows_max);
     if (good && !storage->failed) {
         bucket_walk(storage->bucket, on_objects, on_walked, storage);

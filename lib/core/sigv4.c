@@ -186,38 +186,104 @@ static bool derive(const struct sigv4_key *key, const struct sigv4_scope *scope,
     return good;
 }
 
+/** The signature of a request whose headers are in order; the chain gets the
+ * scope that it is of. False: no memory. */
+static bool sign_request(const struct sigv4_request *request,
+                         const struct sigv4_header *headers,
+                         const struct sigv4_key *key,
+                         const struct sigv4_scope *scope,
+                         struct sigv4_chain *chain,
+                         char signature[static SIGV4_HEX_BYTES])
+{
+    char hash[SIGV4_HEX_BYTES];
+    const bool good = hash_request(request, headers, hash) &&
+                      sigv4_chain_init(chain, key, scope, "");
+    if (!good) {
+        return false;
+    }
+    char text[512];
+    int len = snprintf(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s",
+                       chain->date, chain->scope, hash);
+    unsigned char sum[DIGEST_BYTES];
+    hmac(chain->key, sizeof chain->key, (struct str){text, (size_t)len}, sum);
+    OPENSSL_cleanse(&chain->key, sizeof chain->key);
+    str_hex(sum, sizeof sum, signature);
+    return true;
+}
+
+static void sort_headers(const struct sigv4_request *request,
+                         struct sigv4_header *headers)
+{
+    assert(request->headers_len <= SIGV4_HEADERS_MAX);
+    for (size_t i = 0; i < request->headers_len; i++) {
+        headers[i] = request->headers[i];
+    }
+    qsort(headers, request->headers_len, sizeof *headers, compare_headers);
+}
+
 bool sigv4_sign(const struct sigv4_request *request,
                 const struct sigv4_key *key, const struct sigv4_scope *scope,
                 struct buf *authorization,
                 char signature[static SIGV4_HEX_BYTES])
 {
     struct sigv4_header headers[SIGV4_HEADERS_MAX];
-    assert(request->headers_len <= SIGV4_HEADERS_MAX);
-    for (size_t i = 0; i < request->headers_len; i++) {
-        headers[i] = request->headers[i];
-    }
-    qsort(headers, request->headers_len, sizeof *headers, compare_headers);
-    char hash[SIGV4_HEX_BYTES];
     struct sigv4_chain chain;
-    const bool good = hash_request(request, headers, hash) &&
-                      sigv4_chain_init(&chain, key, scope, "");
-    if (!good) {
+    sort_headers(request, headers);
+    if (!sign_request(request, headers, key, scope, &chain, signature)) {
         return false;
     }
-    char text[512];
-    int len = snprintf(text, sizeof text, "AWS4-HMAC-SHA256\n%s\n%s\n%s",
-                       chain.date, chain.scope, hash);
-    unsigned char sum[DIGEST_BYTES];
-    hmac(chain.key, sizeof chain.key, (struct str){text, (size_t)len}, sum);
-    OPENSSL_cleanse(&chain.key, sizeof chain.key);
-    str_hex(sum, sizeof sum, signature);
-
     buf_add_text(authorization, "AWS4-HMAC-SHA256 Credential=");
     buf_add_str(authorization, key->id);
     buf_printf(authorization, "/%s,SignedHeaders=", chain.scope);
     add_names(authorization, headers, request->headers_len);
     buf_printf(authorization, ",Signature=%s", signature);
     return !authorization->failed;
+}
+
+bool sigv4_presign(const struct sigv4_request *request,
+                   const struct sigv4_key *key, const struct sigv4_scope *scope,
+                   int expires_s, struct buf *query)
+{
+    assert(expires_s >= 1 && expires_s <= SIGV4_PRESIGN_S_MAX);
+    struct sigv4_header headers[SIGV4_HEADERS_MAX];
+    struct sigv4_chain chain;
+    char date[SIGV4_DATE_BYTES];
+    char place[128];
+    char signature[SIGV4_HEX_BYTES];
+    struct buf names;
+    struct buf own;
+    sort_headers(request, headers);
+    sigv4_date(scope->time_ms, date);
+    scope_text(scope, date, place);
+    buf_init(&names, 0);
+    buf_init(&own, 0);
+    add_names(&names, headers, request->headers_len);
+    buf_add_str(&own, request->query);
+    buf_printf(&own, "%sX-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=",
+               own.len ? "&" : "");
+    sigv4_encode(&own, key->id, false);
+    buf_add_text(&own, "%2F");
+    sigv4_encode(&own, str_of(place), false);
+    buf_printf(&own, "&X-Amz-Date=%s&X-Amz-Expires=%d", date, expires_s);
+    if (key->token.len) {
+        buf_add_text(&own, "&X-Amz-Security-Token=");
+        sigv4_encode(&own, key->token, false);
+    }
+    buf_add_text(&own, "&X-Amz-SignedHeaders=");
+    sigv4_encode(&own, buf_str(&names), false);
+    struct sigv4_request whole = *request;
+    whole.query = buf_str(&own);
+    whole.payload = STR(SIGV4_UNSIGNED);
+    const bool good =
+        !own.failed && !names.failed &&
+        sign_request(&whole, headers, key, scope, &chain, signature);
+    if (good) {
+        buf_add_str(query, whole.query);
+        buf_printf(query, "&X-Amz-Signature=%s", signature);
+    }
+    buf_done(&own);
+    buf_done(&names);
+    return good && !query->failed;
 }
 
 /* ---- chunks ---- */

@@ -69,6 +69,21 @@ MUST_CHECK bool sigv4_sign(const struct sigv4_request *request,
                            struct buf *authorization,
                            char signature[static SIGV4_HEX_BYTES]);
 
+#define SIGV4_PRESIGN_S_MAX 604800 /* a week: what the API takes */
+
+/**
+ * Sign a request so that its URL alone does: for whoever has it, for a while.
+ *
+ * @param request    Its query is what stands there besides; no body.
+ * @param expires_s  1 to SIGV4_PRESIGN_S_MAX.
+ * @param query      Gets the whole query appended, without "?".
+ * @return           false: no memory; what was written is half of it.
+ */
+MUST_CHECK bool sigv4_presign(const struct sigv4_request *request,
+                              const struct sigv4_key *key,
+                              const struct sigv4_scope *scope, int expires_s,
+                              struct buf *query);
+
 /** Each chunk's signature covers the one before it. */
 struct sigv4_chain {
     unsigned char key[32];

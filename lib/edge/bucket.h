@@ -1,6 +1,7 @@
 #ifndef EDGE_BUCKET_H
 #define EDGE_BUCKET_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "core/media.h"
@@ -87,6 +88,20 @@ void bucket_check(struct bucket *bucket, struct str key, bucket_fn *on_result,
  * BUCKET_MISSING, or why nobody can tell. */
 void bucket_look(struct bucket *bucket, struct str key, bucket_fn *on_result,
                  void *context);
+
+/**
+ * A URL by which whoever has it can read that object for so long (S3's
+ * presigned GET): to be called from the result of a bucket_look() that has
+ * found it, which brings the keys and the store's clock.
+ *
+ * @param url  Gets it appended. It is a secret while it lasts.
+ * @return     false, with *err set: this kind has none, or no keys or memory.
+ */
+MUST_CHECK bool bucket_link(struct bucket *bucket, struct str key,
+                            int expires_s, struct buf *url, struct err *err);
+
+/** scheme://host[:port] of such URLs; "": there are none. */
+const char *bucket_site(const struct bucket *bucket);
 
 /** One that is stored. */
 struct bucket_object {

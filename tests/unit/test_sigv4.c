@@ -36,6 +36,58 @@ static void sign(const char *method, struct str path, struct str query,
     assert_true(sigv4_sign(&request, &key, &scope, authorization, signature));
 }
 
+/** "Authenticating Requests: Using Query Parameters", of the same reference. */
+TEST_CASE(sigv4_presign__get_object__as_published)
+{
+    const struct sigv4_header host = {"host",
+                                      STR("examplebucket.s3.amazonaws.com")};
+    const struct sigv4_request request = {
+        .method = "GET",
+        .path = STR("/test.txt"),
+        .headers = &host,
+        .headers_len = 1,
+    };
+    struct buf out;
+    buf_init(&out, 0);
+    assert_true(sigv4_presign(&request, &key, &scope, 86400, &out));
+    assert_true(str_eq(
+        buf_str(&out),
+        STR("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
+            "AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&"
+            "X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&"
+            "X-Amz-SignedHeaders=host&X-Amz-Signature="
+            "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")));
+    buf_done(&out);
+}
+
+TEST_CASE(sigv4_presign__with_a_token_and_a_query__signs_both)
+{
+    const struct sigv4_header host = {"host", STR("b.example")};
+    const struct sigv4_request request = {
+        .method = "GET",
+        .path = STR("/k"),
+        .query = STR("versionId=7"),
+        .headers = &host,
+        .headers_len = 1,
+    };
+    struct sigv4_key with = key;
+    struct buf out;
+    struct buf other;
+    with.token = STR("a/b+c=");
+    buf_init(&out, 0);
+    buf_init(&other, 0);
+    assert_true(sigv4_presign(&request, &with, &scope, 60, &out));
+    assert_true(str_starts(buf_str(&out), STR("versionId=7&X-Amz-Alg")));
+    assert_true(str_find_nocase(buf_str(&out),
+                                STR("&X-Amz-Security-Token=a%2Fb%2Bc%3D&")) >
+                0);
+    assert_true(sigv4_presign(&request, &key, &scope, 60, &other));
+    assert_false(str_eq((struct str){out.bytes + out.len - 64, 64},
+                        (struct str){other.bytes + other.len - 64, 64}));
+    buf_done(&out);
+    buf_done(&other);
+}
+
 TEST_CASE(sigv4_sign__get_object__as_published)
 {
     const struct sigv4_header headers[] = {

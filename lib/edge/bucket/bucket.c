@@ -111,6 +111,22 @@ void put_cancel(struct put *put)
     put->kind->cancel(put);
 }
 
+bool bucket_link(struct bucket *bucket, struct str key, int expires_s,
+                 struct buf *url, struct err *err)
+{
+    if (!bucket->kind->link || !key_is_good(key)) {
+        return err_set(err, ERR_PERMANENT,
+                       bucket->kind->link ? "that is no name for an object"
+                                          : "a folder has no links");
+    }
+    return bucket->kind->link(bucket, key, expires_s, url, err);
+}
+
+const char *bucket_site(const struct bucket *bucket)
+{
+    return bucket->kind->site ? bucket->kind->site(bucket) : "";
+}
+
 struct bad_check {
     bucket_fn *on_result;
     void *context;

@@ -26,6 +26,9 @@ struct bucket_kind {
                   void *context);
     void (*look)(struct bucket *bucket, struct str key, bucket_fn *on_result,
                  void *context);
+    bool (*link)(struct bucket *bucket, struct str key, int expires_s,
+                 struct buf *url, struct err *err);   /* null: it has none */
+    const char *(*site)(const struct bucket *bucket); /* the same */
     void (*walk)(struct bucket *bucket, bucket_objects_fn *on_objects,
                  bucket_fn *on_end, void *context);
     void (*probe)(struct bucket *bucket, bucket_fn *on_result, void *context);

@@ -1,4 +1,5 @@
 #include "edge/s3/begin.h"
+#include "edge/s3/link.h"
 #include "edge/s3/look.h"
 #include "edge/s3/probe.h"
 #include "edge/s3/sweep.h"
@@ -60,6 +61,7 @@ static bool find_place(struct s3 *s3, struct err *err)
     if (!s3_url_place(&s3->url, s3->region, &s3->arena, &s3->place)) {
         return no_place(s3, "STORAGE_URL's endpoint can't be read", err);
     }
+    s3->site = arena_copy(&s3->arena, s3->place.base.at, s3->place.base.len);
     s3->secure = str_starts(s3->place.base, STR("https:"));
     s3->takes = s3_takes_at_best(s3);
     return true;
@@ -133,6 +135,8 @@ const struct bucket_kind bucket_s3_kind = {
     .cancel = s3_put_cancel,
     .check = s3_check,
     .look = s3_look,
+    .link = s3_link,
+    .site = s3_site,
     .walk = s3_walk,
     .probe = s3_probe,
     .forget = s3_forget,

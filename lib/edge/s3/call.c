@@ -37,7 +37,7 @@ struct s3_call {
 
 /* ---- signing ---- */
 
-static int64_t wall_ms(const struct s3 *s3)
+int64_t s3_wall_ms(const struct s3 *s3)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -260,7 +260,7 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
     if (!letter) {
         return false;
     }
-    int64_t now_ms = wall_ms(s3);
+    int64_t now_ms = s3_wall_ms(s3);
     sigv4_date(now_ms, letter->date);
     if (!path_of(call, &letter->request.path)) {
         return false;
@@ -325,7 +325,7 @@ static bool learn_skew(struct s3 *s3, const char *date)
     if (theirs_ms < 0) {
         return false;
     }
-    int64_t skew_ms = theirs_ms - (wall_ms(s3) - s3->skew_ms);
+    int64_t skew_ms = theirs_ms - (s3_wall_ms(s3) - s3->skew_ms);
     int64_t change_ms = skew_ms - s3->skew_ms;
     s3->skew_ms = skew_ms;
     return change_ms > SKEW_LEAST_MS || change_ms < -SKEW_LEAST_MS;

@@ -52,6 +52,7 @@ struct s3 {
     struct s3_place place;
     const char *region;
     const char *ca_file;
+    const char *site; /* scheme://host[:port] of its objects */
     char *name;
     bool secure; /* https */
     struct s3_takes takes;
@@ -145,6 +146,9 @@ void s3_ask_object(const struct s3 *s3, struct s3_ask *ask);
 
 /** Only where nothing is. */
 void s3_ask_condition(struct s3_ask *ask);
+
+/** The time as the store has it. */
+int64_t s3_wall_ms(const struct s3 *s3);
 
 /** The prefix and a key, into `out`; cut if too long. */
 struct str s3_key(const struct s3 *s3, struct str key, char *out,

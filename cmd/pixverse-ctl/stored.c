@@ -1,0 +1,36 @@
+#include "stored.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+void stored_base(const struct bucket *bucket, char *out, size_t out_bytes)
+{
+    bucket_uri(bucket, STR("x"), out, out_bytes);
+    out[strlen(out) - 1] = '\0';
+}
+
+char *stored_key(const char *base, const char *uri)
+{
+    size_t len = strlen(base);
+    char *key = strncmp(uri, base, len) == 0 ? strdup(uri + len) : NULL;
+    char *to = key;
+    if (!key || strncmp(uri, "file:", 5) != 0) {
+        return key;
+    }
+    for (const char *from = key; *from; from++) {
+        bool coded =
+            from[0] == '%' && nibble(from[1]) >= 0 && nibble(from[2]) >= 0;
+        *to++ = coded ? (char)(nibble(from[1]) * 16 + nibble(from[2])) : *from;
+        from += coded ? 2 : 0;
+    }
+    *to = '\0';
+    return key;
+}

@@ -1,0 +1,17 @@
+#ifndef PIXVERSE_CTL_STORED_H
+#define PIXVERSE_CTL_STORED_H
+
+#include "edge/bucket.h"
+
+/** URIs of videos that are stored, and keys of their bucket. */
+
+#define STORED_URI_BYTES 4096
+
+/** What URIs of this bucket begin with. */
+void stored_base(const struct bucket *bucket, char *out, size_t out_bytes);
+
+/** The key of a URI with that base, the caller's; null: it is another
+ * bucket's, or no memory. */
+char *stored_key(const char *base, const char *uri);
+
+#endif

@@ -2,7 +2,7 @@
 #
 # What more than one statement says stands once, and in the statements a word:
 #
-#   :ctl_found :ctl_fits :ctl_error :readable :orphan :bare :latency
+#   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :orphan :bare :latency
 #                       the text of that .sql file, from its first parenthesis
 #   :QUEUED …           a state's number          (TASK_STATES of lib/core/task.h)
 #   :submit_unknown …   a kind of failure's number               (FAILURE_KINDS)
@@ -22,7 +22,7 @@
 cmake_minimum_required(VERSION 3.25)
 file(GLOB files ${SQL_DIR}/schema/*.sql ${SQL_DIR}/query/*.sql)
 list(SORT files)
-set(parts ctl_found ctl_fits ctl_error bare latency orphan readable)
+set(parts ctl_found ctl_fits ctl_error ctl_ours bare latency orphan readable)
 foreach(part IN LISTS parts)
   file(READ ${SQL_DIR}/query/${part}.sql ${part})
   string(FIND "${${part}}" "\n(" start)

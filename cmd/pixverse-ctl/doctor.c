@@ -87,6 +87,9 @@ static bool look_at_postgres(struct doctor *doctor, int64_t rows_max)
     char prune[24];
     int64_t now_ms;
     const char *param = rows;
+    if (!ask(doctor, "ctl_doctor_rights", NULL, 0)) {
+        return false;
+    }
     if (!schema_read(settings->database_url, &state, &err) ||
         !schema_fits(&state, &err)) {
         fprintf(stderr, "pixverse-ctl doctor: %s\n", err.text);

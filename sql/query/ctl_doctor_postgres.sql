@@ -1,19 +1,5 @@
 -- pixverse-ctl doctor: PostgreSQL itself: a finding a row, how many and which.
-WITH ours (name) AS (
-    SELECT unnest(ARRAY['request', 'waiting', 'task', 'closed', 'past', 'stat',
-        'stat_day', 'cancel', 'lease', 'vitals', 'hold', 'reason',
-        'shared_reason', 'account', 'replayed', 'fleet', 'meta'])
-), found (finding, n, detail) AS (
-    SELECT 'rights', 1, p || ' on ' || o.name
-      FROM ours o, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
-     WHERE to_regclass(o.name) IS NOT NULL
-       AND NOT has_table_privilege(to_regclass(o.name), p)
-    UNION ALL
-    SELECT 'rights', 1, 'USAGE on ' || s
-      FROM unnest(ARRAY[pg_get_serial_sequence('request', 'id'),
-           pg_get_serial_sequence('lease', 'id')]) s
-     WHERE NOT has_sequence_privilege(s, 'USAGE')
-    UNION ALL
+WITH ours (name) AS :ctl_ours, found (finding, n, detail) AS (
     SELECT 'setting', 1, name || ' is ' || setting
       FROM pg_settings
      WHERE (name IN ('synchronous_commit', 'fsync', 'full_page_writes')
@@ -35,7 +21,7 @@ WITH ours (name) AS (
       FROM pg_stat_user_tables s JOIN ours o ON s.relid = to_regclass(o.name)
      WHERE (s.n_dead_tup > 100000 AND s.n_dead_tup > s.n_live_tup)
         OR (s.relname IN ('waiting', 'task', 'lease', 'vitals', 'reason', 'hold',
-                'shared_reason', 'cancel')
+                'shared_reason', 'accepted', 'cancel')
             AND pg_relation_size(s.relid) > 134217728
             AND pg_relation_size(s.relid) / greatest(s.n_live_tup, 1) > 16384)
     UNION ALL
@@ -86,7 +72,11 @@ WITH ours (name) AS (
             || ' is taken'
       FROM (
         SELECT sequence, most,
-            coalesce(pg_sequence_last_value(sequence::regclass), 0) AS last
+            -- Without a right to it, it is a finding of rights.
+            CASE WHEN has_sequence_privilege(sequence, 'USAGE')
+                    OR has_sequence_privilege(sequence, 'SELECT')
+                THEN coalesce(pg_sequence_last_value(sequence::regclass), 0)
+                END AS last
           FROM (VALUES
             (pg_get_serial_sequence('request', 'id'), greatest(
                 (SELECT max(id) FROM request), (SELECT max(id) FROM task),

@@ -8,7 +8,9 @@ import os
 import pty
 import subprocess
 
+import psycopg
 import tap
+from clock import Clock
 from world import BIN, World, fetch, wait_for
 
 
@@ -344,12 +346,13 @@ def check_doctor(world):
                 "WHERE kind = 0 AND event IS NOT NULL) RETURNING 1")
     world.query("UPDATE closed SET kind = 7, provider_task_id = '' WHERE id = (SELECT min(id) "
                 "FROM closed WHERE kind > 0) RETURNING 1")
+    world.query("INSERT INTO accepted SELECT id, 0 FROM request WHERE request_id = 'lost.1' RETURNING 1")
     world.query(f"INSERT INTO cancel SELECT id, {at} FROM task WHERE state = 2 RETURNING 1")
     world.ctl("pause", "hands off", check=True)
     sick, status = found(world)
     wanted = {"lost", "no_end", "untold", "doubt", "overdue", "suspect", "expiry", "unreadable",
               "same_task", "twice", "rewound", "no_request", "no_event", "other_event",
-              "unknown", "cancel", "hold", "no_worker"}
+              "unknown", "cancel", "hold", "no_worker", "unaccepted"}
     tap.equal((set(sick) - {"setting"}, status), (wanted, 1), "each thing that is wrong is found")
     tap.check(sick["lost"]["of"] == ["lost.1"] and sick["lost"]["level"] == "fault"
               and "hands off" in sick["hold"]["of"][0] and sick["hold"]["level"] == "warning"
@@ -368,6 +371,58 @@ def check_doctor(world):
     refused(world, ("doctor", "--rows", "many"), "0..", 2)
 
 
+def do(world, *statements):
+    with psycopg.connect(world.database_url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def check_doctor_fleet(world):
+    """What only a fleet has, or PostgreSQL, or this machine: the rest of the findings that
+    can be made here without harm to others."""
+    do(world, "INSERT INTO lease (name, tasks_max, account) VALUES ('quiet', 1, ''), ('new', 1, '')",
+       "INSERT INTO vitals SELECT id, 1, 'version ' || id, false, false, 0, '{}', '{}', '{}', 0 FROM lease"
+       " WHERE NOT dead",
+       "UPDATE closed SET closed_ms = 1 WHERE id = (SELECT min(id) FROM closed)",
+       "ALTER TABLE hold SET (autovacuum_enabled = false)",
+       "INSERT INTO hold SELECT 'operator', 'x' || n, 0, 0, '' FROM generate_series(1, 100001) n",
+       "DELETE FROM hold WHERE scope LIKE 'x%'",
+       "SELECT setval(pg_get_serial_sequence('request', 'id'), 1)")
+    wanted = {"silent", "versions", "history", "autovacuum", "bloat", "sequence"}
+    aged = world.environment(HISTORY_DAYS="1")
+
+    def sick():
+        done = world.ctl("doctor", "--json", env=aged)
+        seen = {row["finding"]: row for row in lines(done)}
+        return seen if wanted <= set(seen) else None
+    seen = wait_for(sick, 30, f"{wanted} are found")
+    tap.check("quiet" in str(seen["silent"]["of"]) and "hold" in str(seen["autovacuum"]["of"])
+              and "hold: " in str(seen["bloat"]["of"]) and "request_id_seq is at 1" in str(seen["sequence"]["of"]),
+              "silent, versions, history, autovacuum, bloat, sequence: with whom", seen)
+    role = world.prefix.replace("-", "_") + "reader"
+    do(world, f"CREATE ROLE {role}")
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(world.database_url)
+        url = psycopg.conninfo.make_conninfo(**{**parts, "options": f"-c role={role}"})
+        for grant, status in (("SELECT 1", 2), (f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}", 1)):
+            do(world, grant)
+            done = world.ctl("doctor", "--json", env=world.environment(DATABASE_URL=url))
+            rights = [row for row in lines(done) if row["finding"] == "rights"]
+            tap.check(done.returncode == status and rights and rights[0]["level"] == "fault"
+                      and "on " in str(rights[0]["of"]) and rights[0]["count"] > 50,
+                      f"rights that are missing, by table: {grant}", done)
+    finally:
+        do(world, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    clock = Clock()
+    clock.jump(3600)
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    done = world.ctl("doctor", "--json", env={**world.environment(), **clock.environment(),
+                                              "ASAN_OPTIONS": asan})
+    clock.remove()
+    tap.check("1 h 00 min ahead" in str([row for row in lines(done) if row["finding"] == "clock"]),
+              "a clock that is wrong", done)
+
+
 def main():
     with World() as world:
         check_rejected(world)
@@ -377,6 +432,7 @@ def main():
         check_announce(world)
         check_workers(world)
         check_doctor(world)
+        check_doctor_fleet(world)
 
 
 tap.run(main)

@@ -1,0 +1,6 @@
+-- The names of our tables (:ctl_ours).
+(
+    SELECT unnest(ARRAY['request', 'waiting', 'task', 'closed', 'past', 'stat',
+        'stat_day', 'cancel', 'lease', 'vitals', 'hold', 'reason',
+        'shared_reason', 'accepted', 'account', 'replayed', 'fleet', 'meta'])
+)

@@ -39,17 +39,26 @@ static const struct question questions[] = {
      {"error", "since", "limit", "look"}},
 };
 
+#define LIST_AT 0
+#define LIST_FILTERS 7 /* of its flags, those that say which */
+
 /** An order: the words that it wants behind its name, as fields of the body. */
 struct order {
     const char *name;
     const char *wants[3]; /* "id", "task", "reason"; null ends them */
     bool may_pay_again;
+    bool by_filter; /* it may be about all that fit one, instead */
 };
 
+#define MANY_AT_ONCE 1000 /* that are done within a run's time */
+
 static const struct order orders[] = {
-    {"retry", {"id"}, true},           {"cancel", {"id"}, false},
-    {"attach", {"id", "task"}, false}, {"announce", {"id"}, false},
-    {"pause", {"reason"}, false},      {"resume", {NULL}, false},
+    {"retry", {"id"}, true, true},
+    {"cancel", {"id"}, false, true},
+    {"attach", {"id", "task"}, false, false},
+    {"announce", {"id"}, false, false},
+    {"pause", {"reason"}, false, false},
+    {"resume", {NULL}, false, false},
 };
 #define ORDERS "retry, cancel, attach, announce, pause, resume"
 
@@ -209,6 +218,78 @@ static void carry_out(struct console *console, const struct page_ask *ask,
     console_args_done(&args);
 }
 
+/** The filter's fields as flags, those of the list; false: one is none. */
+static bool add_filter(struct console_args *args, const json_t *filter)
+{
+    const char *const *flags = questions[LIST_AT].flags;
+    const char *name;
+    const json_t *value;
+    json_object_foreach((json_t *)filter, name, value)
+    {
+        size_t i = 0;
+        while (i < LIST_FILTERS && strcmp(flags[i], name) != 0) {
+            i++;
+        }
+        if (i == LIST_FILTERS || !json_is_string(value)) {
+            return false;
+        }
+        console_args_flag(args, name, json_string_value(value));
+    }
+    return json_object_size(filter) > 0;
+}
+
+/** What people are told of it, and that it was done: some may be left out. */
+static void tell_many(struct page_answer *answer,
+                      const struct console_args *args,
+                      const struct console_run *run)
+{
+    if (run->status != EXIT_DONE && run->status != EXIT_LEFT) {
+        tell(answer, args, run);
+        return;
+    }
+    answer->content_type = "application/json";
+    buf_add_char(answer->body, '{');
+    add_command(answer->body, args);
+    buf_add_text(answer->body, ",\"said\":");
+    buf_add_json(answer->body, str_trim(buf_str(&run->out)));
+    buf_add_char(answer->body, '}');
+}
+
+/** About all that fit: looked at first (`dry_run`), then ordered, no more than
+ * were counted. */
+static void order_many(struct console *console, const struct page_ask *ask,
+                       const struct order *order, const json_t *body,
+                       struct page_answer *answer)
+{
+    struct console_args args = {0};
+    struct console_run run;
+    char limit[24];
+    const bool dry = json_is_true(json_object_get(body, "dry_run"));
+    const int64_t most = dry ? MANY_AT_ONCE : row_number(body, "limit");
+    snprintf(limit, sizeof limit, "%d", (int)most);
+    console_args_add(&args, order->name);
+    console_args_add(&args, dry ? "--dry-run" : "--yes");
+    console_args_flag(&args, "limit", limit);
+    if (most < 1 || most > MANY_AT_ONCE) {
+        console_refuse(answer, 400,
+                       "limit is missing, allowed: 1..%d, as many as dry_run "
+                       "has counted",
+                       MANY_AT_ONCE);
+    } else if (!add_filter(&args, json_object_get(body, "filter"))) {
+        console_refuse(answer, 400,
+                       "filter has no field, or one that is none, allowed: "
+                       "those of the list, each a text");
+    } else {
+        console_run(&run, &args, console->ctl->environment);
+        if (!dry) {
+            log_order(ask, &args, run.status);
+        }
+        tell_many(answer, &args, &run);
+        console_run_done(&run);
+    }
+    console_args_done(&args);
+}
+
 /** Null: all are there. */
 static const char *missing_word(const struct order *order, const json_t *body)
 {
@@ -226,7 +307,9 @@ static void answer_order(struct console *console, const struct page_ask *ask,
     bool no_memory = false;
     json_t *body = json_read(ask->body, &no_memory);
     const struct order *order = find_order(row_text(body, "order"));
-    const char *missing = order ? missing_word(order, body) : NULL;
+    const bool many =
+        order && order->by_filter && json_object_get(body, "filter");
+    const char *missing = order && !many ? missing_word(order, body) : NULL;
     if (!console->orders) {
         console_refuse(answer, 403,
                        "this console takes no orders; pixverse-ctl console "
@@ -237,6 +320,8 @@ static void answer_order(struct console *console, const struct page_ask *ask,
     } else if (missing) {
         console_refuse(answer, 400, "%s is missing: %s wants it", missing,
                        order->name);
+    } else if (many) {
+        order_many(console, ask, order, body, answer);
     } else {
         carry_out(console, ask, order, body, answer);
     }

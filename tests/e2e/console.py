@@ -1,17 +1,24 @@
 #!/usr/bin/env python3
 """pixverse-ctl console: what it answers, and to whom."""
-# tests/run: postgres kafka sanitized timeout=240
+# tests/run: postgres kafka s3 sanitized timeout=240
 
+import http.client
 import json
+import os
+import re
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
+import psycopg
+import s3_server
 import tap
 from world import BIN, TMP, Program, World, fetch, wait_for
 
 HOSTILE = '<script>alert(1)</script> \' " & \u202e 中文'
+HISTORY = int(os.environ.get("HISTORY", "100000"))  # rows; a million in a long run
 TOKEN = "a-token-of-some-length-0123456789"
 
 
@@ -108,6 +115,16 @@ def check_live(console):
               got[-500:])
 
 
+def tell_at(world, request_id, uri):
+    """The stored event of a request names that URI; its other bytes stay."""
+    where = "id = (SELECT id FROM request WHERE request_id = %s)"
+    stored = world.query(f"SELECT event FROM closed WHERE {where}", request_id)[0][0]
+    head, value = stored.rsplit("\nvalue ", 1)
+    value = re.sub(r'"uri":"[^"]*"', f'"uri":"{uri}"', value.split("\n", 1)[1].rstrip("\n"))
+    world.query(f"UPDATE closed SET event = %s WHERE {where} RETURNING id",
+                f"{head}\nvalue {len(value.encode())}\n{value}\n", request_id)
+
+
 def check_video(world, console):
     video = world.event("console.1").value["videos"][0]
     path = "/api/video?id=console.1&number=0"
@@ -127,10 +144,71 @@ def check_video(world, console):
     tap.equal(console.ask("/api/video?id=nobody")[0], 404, "no video of nobody's")
     secret = TMP / "secret.mp4"
     secret.write_text("not a video")
-    world.query("UPDATE closed SET event = replace(event, %s, %s) WHERE id = (SELECT id FROM request"
-                " WHERE request_id = 'console.2') RETURNING id",
-                world.event("console.2").value["videos"][0]["uri"], f"file://{secret}")
+    tell_at(world, "console.2", f"file://{secret}")
+    tap.equal(json.loads(world.ctl("show", "console.2", "--json").stdout)["event"]["videos"][0]["uri"],
+              f"file://{secret}", "a row that names a file elsewhere")
     tap.equal(console.ask("/api/video?id=console.2")[0], 404, "nothing outside of storage")
+    return whole
+
+
+def check_video_on_s3(world, whole):
+    """One in S3 is played by a presigned GET, if STORAGE_URL holds it."""
+    prefix = f"{world.prefix}console"
+    video = s3_server.folder() / prefix / "studio-a/a film.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(whole)
+    console = Console(world, STORAGE_URL=s3_server.storage_url(prefix), **s3_server.keys())
+    endpoint, path = os.environ["TEST_S3_ENDPOINT"], "/api/video?id=console.2"
+
+    def told_at(uri):
+        tell_at(world, "console.2", uri)
+
+    def asked():
+        connection = http.client.HTTPConnection("127.0.0.1", console.port, timeout=60)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+    own = f"s3://{s3_server.bucket()}/{prefix}/studio-a/a film.mp4"
+    told_at(own)
+    status, headers, text = asked()
+    link = headers["Location"] or ""
+    tap.check(status == 307 and link.startswith(f"{endpoint}/{s3_server.bucket()}/{prefix}/")
+              and "X-Amz-Expires=3600" in link and "X-Amz-Signature=" in link,
+              "a video in S3: a presigned URL of an hour", status, headers, text)
+    tap.check(os.environ["TEST_S3_SECRET"] not in link + text and "X-Amz" not in text,
+              "no secret in it, and it in no page")
+    policy = headers["Content-Security-Policy"]
+    tap.check(f"media-src 'self' {endpoint};" in policy and policy.count("http") == 1,
+              "its endpoint may play, and nothing else of it", policy)
+    tap.check(console.ask(path)[2] == whole, "whoever follows it gets the film")
+    status, headers, part = console.ask(path, headers={"Range": "bytes=3-9"})
+    tap.equal((status, part), (206, whole[3:10]), "or a range of it")
+    for what, other in (("another object", link.replace("a%20film", "b")),
+                        ("a longer time", link.replace("Expires=3600", "Expires=7200"))):
+        status, _ = fetch(other)
+        tap.equal(status, 403, f"that URL is no good for {what}")
+    for uri in (f"s3://another-bucket/{prefix}/studio-a/a film.mp4",
+                f"s3://{s3_server.bucket()}/elsewhere/studio-a/a film.mp4",
+                f"s3://{s3_server.bucket()}/{prefix}/../studio-a/a film.mp4", "file:///etc/passwd"):
+        told_at(uri)
+        status, headers, text = asked()
+        tap.check(status == 404 and not headers["Location"], f"nothing of {uri}", status, text)
+    told_at(own.replace("a film", "gone"))
+    tap.check("not in storage any more" in asked()[2], "one that is gone: it says so", asked()[2])
+    told_at(own)
+    done = world.ctl("link", "console.2", "--expires", "60", env=world.environment(
+        STORAGE_URL=s3_server.storage_url(prefix), **s3_server.keys()))
+    tap.check(done.returncode == 0 and "X-Amz-Expires=60&" in done.stdout, "link says it", done)
+    for words, says in ((("console.2", "--number", "1"), "no video 1"), (("nobody",), "no such request"),
+                        (("console.bad",), "no video 0"), (("console.2", "--expires", "0"), "allowed"),
+                        (("console.1",), "does not hold")):
+        done = world.ctl("link", *words, env=world.environment(
+            STORAGE_URL=s3_server.storage_url(prefix), **s3_server.keys()))
+        tap.check(done.returncode != 0 and says in done.stderr, f"link {words}: {says}", done)
+    tap.equal(world.ctl("link", "console.1").stdout.strip(),
+              world.event("console.1").value["videos"][0]["uri"], "a file is its own link")
+    console.program.stop()
 
 
 def check_strangers(console):
@@ -167,6 +245,7 @@ def check_orders(world):
     tap.equal(status, 200, "cancel", told)
     tap.equal(world.event("waits.1").value["error"]["kind"], "cancelled", "is carried out")
     fetch(world.sim_url + "/sim/faults", "DELETE")
+    check_many(world, console)
     tap.equal(console.json("/api/order", {"order": "announce", "id": "console.1"})[0], 200, "announce")
     wait_for(lambda: world.pump() or len(world.events["console.1"]) == 2, 30, "the event again")
     tap.equal(console.json("/api/order", {"order": "pause", "reason": "--resume, she said"})[0], 200,
@@ -180,6 +259,39 @@ def check_orders(world):
               "no asker makes a line of the log", console.program.text())
     tap.check("127.0.0.1 ordered: pixverse-ctl cancel -- waits.1: done" in console.program.text(),
               "and logged, with who asked", console.program.text())
+
+
+def check_many(world, console):
+    """Orders about all that fit: counted first, then no more than were counted."""
+    for n in range(3):
+        world.send({"request_id": f"many.{n}", "tenant": "many", "deadline_seconds": 100000,
+                    "request": {"prompt": "x", "extend_from_request_id": "never.comes"}})
+    world.flush()
+    wait_for(lambda: len(console.json("/api/list?tenant=many")[1]["rows"]) == 3, 30, "they are stored")
+    about = {"order": "cancel", "filter": {"tenant": "many"}}
+    status, told = console.json("/api/order", {**about, "dry_run": True})
+    tap.check(status == 200 and told["said"].startswith("3 requests to cancel")
+              and "--dry-run" in told["command"], "an order about many is counted first", told)
+    tap.equal({r["state"] for r in console.json("/api/list?tenant=many")[1]["rows"]}, {"queued"},
+              "and nothing done")
+    for body, word in ((about, "limit"), ({**about, "limit": 5000}, "limit"), ({**about, "limit": -1}, "limit"),
+                       ({**about, "limit": 3, "filter": {}}, "filter"),
+                       ({**about, "limit": 3, "filter": {"--yes": "1"}}, "filter"),
+                       ({**about, "limit": 3, "filter": {"limit": "9"}}, "filter"),
+                       ({**about, "limit": 3, "filter": {"tenant": ["many"]}}, "filter"),
+                       ({**about, "limit": 3, "filter": {"state": "nowhere"}}, "nowhere"),
+                       ({"order": "announce", "filter": {"tenant": "many"}, "limit": 3}, "id is missing")):
+        status, told = console.json("/api/order", body)
+        tap.check(status == 400 and word in told["error"], f"{body}: {status}", told)
+    status, told = console.json("/api/order", {**about, "limit": 2})
+    tap.check(status == 200 and told["said"].startswith("2 "), "no more than were counted", told)
+    status, told = console.json("/api/order", {**about, "limit": 3})
+    tap.check(status == 200 and told["said"].startswith("1 "), "then those that are left", told)
+    world.wait_events([f"many.{n}" for n in range(3)])
+    tap.equal({world.events[f"many.{n}"][0]["error"]["kind"] for n in range(3)}, {"cancelled"},
+              "all are cancelled")
+    tap.check("127.0.0.1 ordered: pixverse-ctl cancel --yes --limit=2 --tenant=many: done"
+              in console.program.text(), "and logged", console.program.text())
 
 
 def check_token(world):
@@ -228,6 +340,53 @@ def check_usage(world):
               done.stderr)
 
 
+def best_of(tries, do):
+    """The shortest of some tries, in seconds: what it costs where nobody is in the way."""
+    times = []
+    for _ in range(tries):
+        began = time.monotonic()
+        do()
+        times.append(time.monotonic() - began)
+    return min(times)
+
+
+def check_large(world):
+    """A history of HISTORY requests: the overview within 100 ms, the list by each filter
+    within a second, its last page as its first."""
+    with psycopg.connect(world.database_url, autocommit=True) as connection:
+        given = {"id": "r.id", "received_ms": "r.received_ms", "settled_ms": "r.received_ms + 60000",
+                 "closed_ms": "r.received_ms + 60001", "kind": "CASE WHEN r.id % 20 = 0 THEN 4 ELSE 0 END",
+                 "event": "c.event"}
+        columns = [row[0] for row in connection.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'closed'::regclass AND attnum > 0 "
+            "AND NOT attisdropped")]
+        connection.execute(
+            "INSERT INTO request (request_id, content, tenant, mode, priority, warnings, body, received_ms) "
+            "SELECT 'old.' || n, '', 'tenant-' || n %% 50, 1, 5, '[]', '{}', "
+            "(extract(epoch FROM now()) * 1000)::bigint - n * 2000::bigint FROM generate_series(%s, 1, -1) n",
+            (HISTORY,))
+        connection.execute(
+            f"INSERT INTO closed ({', '.join(columns)}) SELECT {', '.join(given.get(c, f'c.{c}') for c in columns)}"
+            " FROM request r, (SELECT closed.* FROM closed JOIN request USING (id) WHERE request_id = 'console.1') c"
+            " WHERE r.request_id LIKE 'old.%'")
+        connection.execute("ANALYZE request, closed")
+    console = Console(world)
+    wait_for(lambda: "watch" in str(console.json("/api/overview")[1].get("look")), 60, "the first look")
+    took = best_of(20, lambda: (console.ask("/"), console.json("/api/overview")))
+    tap.note(f"{HISTORY} requests: the overview in {took * 1000:.1f} ms")
+    tap.check(took < 0.1, f"the overview within 100 ms on {HISTORY} requests", took)
+    far = f"&after=old.{HISTORY - 100}"
+    for query in ("", far, "&tenant=tenant-7", "&state=failed", "&kind=provider_failed", "&state=running",
+                  "&since=1h", "&older-than=1d", "&error=nowhere&since=1d", "&tenant=nobody"):
+        rows = []
+        took = best_of(3, lambda q=query, r=rows: r.append(console.json(f"/api/list?limit=51{q}")))
+        tap.note(f"{HISTORY} requests: list {query} in {took * 1000:.0f} ms, {len(rows[0][1].get('rows', []))} rows")
+        tap.check(rows[0][0] == 200 and took < 1, f"the list within a second: {query}", took, rows[0][1].get("error"))
+    page = console.json(f"/api/list?limit=51{far}")[1]["rows"]
+    tap.equal((len(page), page[0]["request_id"]), (51, f"old.{HISTORY - 99}"), "a page far behind is there by its key")
+    console.program.stop()
+
+
 def check_no_database(world):
     console = Console(world, DATABASE_URL="postgresql://127.0.0.1:1/nowhere")
     status, told = console.json("/api/list")
@@ -250,13 +409,15 @@ def main():
         check_pages(console)
         check_questions(world, console)
         check_live(console)
-        check_video(world, console)
+        whole = check_video(world, console)
+        check_video_on_s3(world, whole)
         check_strangers(console)
         tap.equal(console.program.stop(), 0, "it ends with 0")
         check_orders(world)
         check_token(world)
         check_usage(world)
         check_no_database(world)
+        check_large(world)
     tap.end()
 
 

@@ -9,7 +9,9 @@ from axe_selenium_python import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from world import BIN, TMP, Program, World, fetch, wait_for
+from world import BIN, ROOT, TMP, Program, World, fetch, wait_for
+
+SHOTS = ROOT / "build/screenshots"  # of the last run, kept
 
 HOSTILE = ('<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>'
            "'\"`${7*7}` &lt; \u202e 一只猫")
@@ -53,7 +55,8 @@ class Page:
 
     def shoot(self, name):
         self.driver.execute_script("window.scrollTo(0, 0)")
-        self.driver.save_screenshot(str(TMP / f"{name}.png"))
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
 
     def check_axe(self, name):
         axe = Axe(self.driver)
@@ -130,6 +133,67 @@ def check_hostile(page):
              20, "the video's head is read or refused")
     tap.check(page.driver.execute_script("return arguments[0].currentSrc", video).startswith(
         page.address + "/api/video?"), "the video is asked of the console alone")
+    page.driver.execute_script("arguments[0].muted = true; arguments[0].play()", video)
+    wait_for(lambda: page.driver.execute_script(
+        "return arguments[0].error ? arguments[0].error.message : arguments[0].currentTime > 0", video), 30,
+        "the video plays")
+    tap.equal(page.driver.execute_script("return arguments[0].error && arguments[0].error.message", video), None,
+              "the video is played")
+    page.shoot("video")
+
+
+def check_many(page, world):
+    """All that fit a filter, counted and confirmed, from the list."""
+    page.go("/list?tenant=many", "Requests")
+    page.wait_text("many.1")
+    page.click("Cancel all that are open…")
+    dialog = page.driver.find_element(By.TAG_NAME, "dialog")
+    wait_for(dialog.is_displayed, 30, "the order is counted and confirmed")
+    tap.check("2 requests to cancel" in dialog.text and "pixverse-ctl cancel" in dialog.text,
+              "it says how many", dialog.text)
+    page.check_axe("an order about many")
+    page.shoot("order-many")
+    dialog.find_elements(By.TAG_NAME, "button")[-1].click()
+    wait_for(lambda: not dialog.is_displayed(), 30, "the order is taken")
+    world.wait_events(["many.0", "many.1"])
+    tap.check(True, "all that fit are cancelled")
+    page.go("/list", "Requests")
+    page.wait_text("With a filter, all that fit")
+
+
+def check_pause(page):
+    page.go("/", "Overview")
+    wait_for(lambda: page.driver.find_elements(By.CSS_SELECTOR, "[data-key=pause]"), 30, "a button to pause")
+    page.click("Pause…")
+    dialog = page.driver.find_element(By.TAG_NAME, "dialog")
+    wait_for(dialog.is_displayed, 10, "it is confirmed")
+    dialog.find_element(By.NAME, "reason").send_keys("a look at the bill")
+    dialog.find_elements(By.TAG_NAME, "button")[-1].click()
+    page.wait_text("a look at the bill")
+    page.shoot("paused")
+    page.click("Resume…")
+    wait_for(dialog.is_displayed, 10, "it is confirmed")
+    dialog.find_elements(By.TAG_NAME, "button")[-1].click()
+    wait_for(lambda: "a look at the bill" not in page.text(), 30, "it is resumed")
+    tap.check(True, "paused and resumed from the page")
+
+
+def check_drain(page, world):
+    """A worker that drains is seen to, while it waits for an answer."""
+    world.faults([{"on": "submit", "kind": "delay", "delay_ms": 8000, "match": "slow.1", "count": 1}])
+    world.send({"request_id": "slow.1", "request": {"prompt": "slow.1"}})
+    world.flush()
+    wait_for(lambda: world.query("SELECT 1 FROM task t JOIN request r USING (id) WHERE t.state = 1"
+                                 " AND r.request_id = 'slow.1'"), 30, "it is being submitted")
+    world.workers[0].process.terminate()
+
+    def drains():
+        page.go("/workers", "Workers")
+        page.wait_text("Accepted a minute")
+        return "draining" in page.text()
+    wait_for(drains, 20, "the page says that it drains")
+    page.shoot("drained")
+    tap.equal(world.workers[0].process.wait(60), 0, "a worker that drains is seen to, and ends well")
 
 
 def check_retry(page, world):
@@ -180,8 +244,7 @@ def check_keys(page):
     page.check_axe("an unknown request")
 
 
-def check_stopped_worker(page, world):
-    world.workers[0].stop()
+def check_stopped_worker(page):
     page.go("/", "Overview")
     page.wait_text("No worker runs", 60)
     tap.check(True, "the overview says that no worker runs")
@@ -192,6 +255,9 @@ def main():
         world.send({"request_id": "hostile.1", "tenant": "studio-a",
                     "metadata": {"<b>": HOSTILE}, "request": {"prompt": HOSTILE}})
         world.send(b"not json")
+        for n in range(2):
+            world.send({"request_id": f"many.{n}", "tenant": "many",
+                        "request": {"prompt": "x", "extend_from_request_id": "never.comes"}})
         world.flush()
         world.wait_events(["hostile.1"])
         world.faults([{"kind": "fail", "text": HOSTILE, "match": "fails.1"}])
@@ -208,7 +274,10 @@ def main():
             check_hostile(page)
             check_retry_after_hold(page, world)
             check_keys(page)
-            check_stopped_worker(page, world)
+            check_many(page, world)
+            check_pause(page)
+            check_drain(page, world)
+            check_stopped_worker(page)
             page.check_log()
         finally:
             page.driver.quit()

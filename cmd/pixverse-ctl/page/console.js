@@ -346,6 +346,28 @@ function filterForm(path, fields) {
   h("a", { href: path }, "all"));
 }
 
+// Orders about all that fit: counted first, then no more than that are ordered.
+function manyButtons(asked) {
+  const filter = Object.fromEntries(Object.entries(asked).filter(([name, value]) => value && name !== "after" && name !== "limit"));
+  if (Object.keys(filter).length === 0) return h("p", { class: "soft" }, "With a filter, all that fit can be retried or cancelled.");
+  const one = (name, words, danger) => h("button", {
+    type: "button", class: danger ? "danger" : null, "data-key": `${name}-many`, onclick: () => confirmMany(name, filter).catch(refuse),
+  }, words);
+  return h("div", { class: "orders" }, one("retry", "Retry all that failed…"), one("cancel", "Cancel all that are open…", true));
+}
+
+async function confirmMany(name, filter) {
+  showFault("");
+  const counted = await ask("/api/order", {}, { order: name, filter, dry_run: true });
+  const many = parseInt(counted.said, 10) || 0;
+  if (many === 0) {
+    showFault(counted.said);
+    return;
+  }
+  confirmWith(`${name}: ${many} ${many === 1 ? "request" : "requests"}`, [h("pre", {}, counted.said)],
+    counted.command.replace(" --dry-run", ""), name === "cancel", () => ({ order: name, filter, limit: many }));
+}
+
 async function list(mine, query) {
   const asked = Object.fromEntries(query);
   const form = filterForm("/list", [
@@ -362,6 +384,8 @@ async function list(mine, query) {
     throw fault;
   }
   if (mine !== turn) return;
+  const about = await ask("/api/overview");
+  if (mine !== turn) return;
   const more = answer.rows.length > PAGE_ROWS;
   const rows = answer.rows.slice(0, PAGE_ROWS);
   showCommand(answer.command.replace(`=${PAGE_ROWS + 1}`, `=${PAGE_ROWS}`));
@@ -369,7 +393,7 @@ async function list(mine, query) {
   if (more) next.set("after", rows[rows.length - 1].request_id);
   const newest = new URLSearchParams(query);
   newest.delete("after");
-  show("Requests", form,
+  show("Requests", form, about.look && about.look.orders && rows.length ? manyButtons(asked) : null,
     rows.length === 0 ? empty("No request fits. ", h("a", { href: "/list" }, "All requests"),
       ", or ask for one: ", h("code", {}, "pixverse-ctl submit --prompt \"a kite over the sea\" --wait"))
       : card("", table("Requests", [{ name: "Request" }, { name: "Tenant" }, { name: "State" }, { name: "Mode" },
@@ -423,7 +447,7 @@ function mediaWords(media) {
 function videosCard(row) {
   const videos = (row.event && row.event.videos) || [];
   return videos.length === 0 ? null : card("Video", videos.map((video, i) => [
-    String(video.uri).startsWith("file://")
+    /^(file|s3):\/\//.test(String(video.uri))
       ? h("video", { controls: true, preload: "metadata", src: `/api/video?${new URLSearchParams({ id: row.request_id, number: i })}` }) : null,
     definition([["stored at", video.uri], ["size", video.bytes ? `${count(video.bytes)} bytes` : ""], ["media", mediaWords(video.media)],
       ["sha256", video.sha256]])]));

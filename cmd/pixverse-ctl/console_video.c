@@ -3,7 +3,7 @@
 #include "console_reply.h"
 
 #include "core/json.h"
-#include "edge/bucket.h"
+#include "stored.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -119,11 +119,10 @@ void video_site(const struct console *console, char *out, size_t out_bytes)
 {
     const struct settings *settings = &console->ctl->settings;
     struct err err = {0};
+    struct proxy proxy;
     struct loop *loop = loop_open(&err);
     struct bucket *bucket =
-        loop ? bucket_open(loop, str_of(settings->storage_url), 1,
-                           settings->video_max_bytes, &err)
-             : NULL;
+        loop ? stored_open(loop, settings, &proxy, &err) : NULL;
     snprintf(out, out_bytes, "%s", bucket ? bucket_site(bucket) : "");
     if (bucket) {
         bucket_close(bucket);

@@ -1,6 +1,5 @@
 #include "doctor_storage.h"
 
-#include "base/proxy.h"
 #include "core/asset.h"
 #include "core/event.h"
 #include "core/json.h"
@@ -327,13 +326,7 @@ bool doctor_storage(struct doctor *doctor, int64_t rows_max)
     storage.loop = loop_open(&err);
     struct proxy proxy;
     storage.bucket =
-        storage.loop ? bucket_open(storage.loop, str_of(settings->storage_url),
-                                   1, settings->video_max_bytes,
-                                   proxy_of(&proxy, settings->proxy_url,
-                                            settings->proxy_except,
-                                            settings->proxy_ca_file),
-                                   &err)
-                     : NULL;
+        storage.loop ? stored_open(storage.loop, settings, &proxy, &err) : NULL;
     if (storage.bucket) {
         good = look_at_both(&storage, rows_max);
         bucket_close(storage.bucket);

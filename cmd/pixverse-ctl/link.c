@@ -1,6 +1,5 @@
 #include "ctl.h"
 
-#include "edge/bucket.h"
 #include "pruned.h"
 #include "row.h"
 #include "stored.h"
@@ -69,10 +68,10 @@ static void ask_bucket(struct link *link, const char *uri)
 static void find_link(struct link *link, const char *uri)
 {
     const struct settings *settings = &link->ctl->settings;
+    struct proxy proxy;
     link->loop = loop_open(&link->err);
     link->bucket = link->loop
-                       ? bucket_open(link->loop, str_of(settings->storage_url),
-                                     1, settings->video_max_bytes, &link->err)
+                       ? stored_open(link->loop, settings, &proxy, &link->err)
                        : NULL;
     if (link->bucket) {
         ask_bucket(link, uri);

@@ -11,6 +11,16 @@ static int nibble(char c)
                                   : -1;
 }
 
+struct bucket *stored_open(struct loop *loop, const struct settings *settings,
+                           struct proxy *proxy, struct err *err)
+{
+    return bucket_open(
+        loop, str_of(settings->storage_url), 1, settings->video_max_bytes,
+        proxy_of(proxy, settings->proxy_url, settings->proxy_except,
+                 settings->proxy_ca_file),
+        err);
+}
+
 void stored_base(const struct bucket *bucket, char *out, size_t out_bytes)
 {
     bucket_uri(bucket, STR("x"), out, out_bytes);

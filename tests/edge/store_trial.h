@@ -104,6 +104,15 @@ static inline int64_t trial_number(struct trial *trial, const char *sql)
     return strtoll(trial_sql(trial, "%s", sql), NULL, 10);
 }
 
+/** The process id of a backend that waits for a lock of trial->conn, or 0.
+ * The list of locks is that of all databases: other tests' waits are in it. */
+static inline int64_t trial_waiter(struct trial *trial)
+{
+    return trial_number(
+        trial, "SELECT coalesce(min(pid), 0) FROM pg_locks WHERE NOT granted "
+               "AND pg_backend_pid() = ANY (pg_blocking_pids(pid))");
+}
+
 static inline void trial_out_of_time(void *context)
 {
     (void)context;

@@ -139,9 +139,7 @@ static void begin_to_wait(struct trial *trial, const struct intake_row *row,
     store_intake(trial->store, 0, 0, row, 1, trial_on_intake, answer);
     do {
         (void)trial_count(trial, false);
-    } while (answer->intake.len == SIZE_MAX &&
-             trial_number(trial, "SELECT count(*) FROM pg_locks WHERE NOT "
-                                 "granted AND locktype = 'advisory'") == 0);
+    } while (answer->intake.len == SIZE_MAX && trial_waiter(trial) == 0);
     assert_int_equal(answer->intake.len, SIZE_MAX);
 }
 

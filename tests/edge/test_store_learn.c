@@ -222,8 +222,7 @@ TEST(learn__while_the_row_is_closed__is_not_lost)
     do {
         store_beat(trial->store, &ask, trial_on_beat, &other);
         trial_wait(trial);
-    } while (trial_number(trial, "SELECT count(*) FROM pg_locks WHERE NOT "
-                                 "granted") == 0);
+    } while (trial_waiter(trial) == 0);
     trial_sql(trial, "COMMIT");
     trial_wait(trial);
     assert_true(answer.done);

@@ -33,17 +33,11 @@ TEST(bury__a_bump_under_way__it_lives)
     trial_sql(trial, "BEGIN");
     trial_sql(trial, "UPDATE lease SET counter = counter + 1");
     store_bury(trial->store, other, 0, trial_on_done, &answer);
-    PGconn *second = PQconnectdb(trial->url);
-    const char *waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-    for (bool waiting = false; !waiting;) {
+    while (trial_waiter(trial) == 0) {
         loop_timer_set(trial->limit, TRIAL_LIMIT_MS);
         (void)uv_run(loop_uv(trial->loop), UV_RUN_NOWAIT);
-        PGresult *result = PQexec(second, waits);
-        waiting = strcmp(PQgetvalue(result, 0, 0), "0") != 0;
-        PQclear(result);
     }
     trial_sql(trial, "COMMIT");
-    PQfinish(second);
     trial_wait(trial);
     assert_false(answer.done);
     assert_int_equal(

@@ -49,15 +49,12 @@ static void field(const json_t *row, const char *name)
 
 static void print_fields(const json_t *row)
 {
-    static const char *const names[] = {"cell",          "tenant",
-                                        "mode",          "priority",
-                                        "submission",    "sends",
-                                        "doubt",         "late",
-                                        "tries",         "takeovers",
-                                        "worker",        "cost",
-                                        "credits_cost",  "provider_task_id",
-                                        "account",       "waits_for",
-                                        "source_task_id"};
+    static const char *const names[] = {
+        "cell",       "tenant",    "mode",          "priority",
+        "submission", "attempt",   "earlier",       "sends",
+        "doubt",      "late",      "tries",         "takeovers",
+        "worker",     "cost",      "credits_cost",  "provider_task_id",
+        "account",    "waits_for", "source_task_id"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         field(row, names[i]);
     }

@@ -33,6 +33,7 @@ static struct stage_options stage_options(const struct settings *s)
         .submits_max = (int)s->submits_max,
         .transfers_max = (int)s->transfers_max,
         .generations_max = (int)s->generations_max,
+        .attempts_max = (int)s->resubmit_overloads,
         .tenants_max = s->metrics_tenants_max,
         .poll_interval_ms = s->poll_interval_ms,
         .submit_timeout_ms = s->submit_timeout_ms,

@@ -105,6 +105,9 @@ enum submit_doubt {
       "from acceptance: how long a timed-out task is still polled")             \
     X(chain_wait_ms, "CHAIN_WAIT_MS", 86400000, 1, 2592000000,                  \
       "how long a request waits for the one that it extends")                   \
+    X(resubmit_overloads, "RESUBMIT_OVERLOADS", 0, 0, 10,                       \
+      "times that a task is submitted again which the provider failed unbilled " \
+      "for want of room")                                                       \
     X(history_days, "HISTORY_DAYS", 0, 0, 36500,                                \
       "whole days (UTC) for which ended requests are kept; 0: for ever")        \
     X(ids_days, "IDS_DAYS", 0, 0, 36500,                                        \

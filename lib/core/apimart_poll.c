@@ -202,6 +202,8 @@ static void read_failure(const struct reply *reply, struct arena *arena,
         provider_error_is_moderation(&error)) {
         outcome->failure = FAILURE_MODERATION;
     }
+    outcome->overload = outcome->failure == FAILURE_PROVIDER_FAILED &&
+                        provider_error_is_overload(&error);
 }
 
 /** In any case, with any mark between its parts. */

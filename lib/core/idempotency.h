@@ -24,8 +24,7 @@ struct send_identity {
     struct str request_id;
     struct str content; /* the digest that intake made of what came */
     int32_t submission; /* task.submission: how often an operator ordered it */
-    /* 0: all sends of a submission are one purchase */
-    int32_t attempt;
+    int32_t attempt;    /* task.attempt: all sends of one are one purchase */
 };
 
 /**

@@ -144,6 +144,9 @@ void move_check(const struct move *m, const struct task *before)
     assert(is->id == was->id && is->fence == was->fence);
     assert(is->version == was->version);
     assert(is->submission == was->submission);
+    const bool again = is->attempt != was->attempt;
+    assert(!again || (is->attempt == was->attempt + 1 && !was->late &&
+                      was->state == RUNNING && is->state == QUEUED));
     assert(is->received_ms == was->received_ms);
     assert(is->owner == was->owner || (is->owner == 0 && is->state == QUEUED));
     assert(is->result == was->result && is->event == was->event);
@@ -159,6 +162,8 @@ void move_check(const struct move *m, const struct task *before)
     assert(was->state != SUBMITTING || !was->doubt || is->doubt ||
            is->state == RUNNING);
     assert(was->state != SUBMITTING || is->state != QUEUED || !was->doubt);
+    assert(was->state != RUNNING || is->state != QUEUED || again);
+    assert(!again || task_begins_again(is));
     assert(!moved || is->state != RUNNING || is->provider_task_id[0]);
     assert(!moved || is->state != RUNNING || is->deadline_ms != 0);
     assert(was->state == QUEUED || is->account[0] == was->account[0]);

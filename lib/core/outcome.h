@@ -85,7 +85,9 @@ struct outcome {
     bool unread;
     enum failure_kind failure; /* REFUSED, UPSTREAM_FAILED */
     struct str message; /* in words; provider's or ours; at most 2,000 points */
-    int http_status;    /* 0: no answer */
+    /* UPSTREAM_FAILED: for want of room there; another attempt may go well */
+    bool overload;
+    int http_status;          /* 0: no answer */
     struct str provider_code; /* absent: none */
     bool has_cost;
     double cost;

@@ -39,6 +39,10 @@ void provider_error_read(const struct reply *reply, struct arena *arena,
 /** Code, type or message speaks of moderation: a repeat would be punished. */
 bool provider_error_is_moderation(const struct provider_error *error);
 
+/** By its code, and that alone: the provider had no room for it, or broke down
+ * over it (apimart.md, the codes that say "later"). */
+bool provider_error_is_overload(const struct provider_error *error);
+
 /** It is the account that lacks money, not the request that is wrong. */
 bool provider_error_is_balance(const struct provider_error *error);
 

@@ -23,6 +23,9 @@ static const char *const moderation_words[] = {
 
 static const char *const moderation_codes[] = {"400063", "500054", "500063"};
 
+static const char *const overload_codes[] = {"500044", "500069", "500100",
+                                             "99999"};
+
 /* Enough in a 403, which says of itself that something is not granted. */
 static const char *const balance_words[] = {
     "insufficient quota", "insufficient_quota", "balance", "余额", "额度",
@@ -97,14 +100,29 @@ static bool told_any(const struct provider_error *error,
            any_in(error->inner, words, len);
 }
 
-bool provider_error_is_moderation(const struct provider_error *error)
+/** One of them is its code, wherever that stands. */
+static bool has_code(const struct provider_error *error,
+                     const char *const *codes, size_t len)
 {
-    for (size_t i = 0; i < LENGTH(moderation_codes); i++) {
-        const struct str code = str_of(moderation_codes[i]);
+    for (size_t i = 0; i < len; i++) {
+        const struct str code = str_of(codes[i]);
         if (str_eq(error->provider_code, code) || str_eq(error->code, code) ||
             str_eq(error->inner, code)) {
             return true;
         }
+    }
+    return false;
+}
+
+bool provider_error_is_overload(const struct provider_error *error)
+{
+    return has_code(error, overload_codes, LENGTH(overload_codes));
+}
+
+bool provider_error_is_moderation(const struct provider_error *error)
+{
+    if (has_code(error, moderation_codes, LENGTH(moderation_codes))) {
+        return true;
     }
     return told_any(error, moderation_words, LENGTH(moderation_words));
 }

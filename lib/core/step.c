@@ -344,10 +344,38 @@ static void finished(struct move *m)
     m->step->save = !m->memo->unsaved;
 }
 
+/** Nothing was made, nothing is to be paid, no other send can have brought
+ * anything, and it is worth another attempt. */
+static bool is_worth_another(const struct move *m)
+{
+    return m->outcome->overload && m->outcome->has_cost &&
+           m->outcome->cost == 0 && m->outcome->credits_cost == 0 &&
+           m->row->attempt < m->policy->attempts_max && m->row->sends == 1 &&
+           !m->row->doubt && !m->row->late && !m->memo->cancel &&
+           !move_time_is_up(m);
+}
+
+/** Its id stays until it is written: again.sql keeps what it was. */
+static void begin_again(struct move *m)
+{
+    move_enter(m, QUEUED);
+    m->row->attempt += 1;
+    m->row->owner = 0;
+    m->row->settled_ms = m->now_ms;
+    m->row->tries = 0;
+    m->row->not_before_ms =
+        m->now_ms + retry_wait_ms(m->row->attempt, 20 * SECOND_MS, HOUR_MS / 4,
+                                  m->policy->jitter);
+}
+
 static void upstream_failed(struct move *m)
 {
     assert(m->outcome->failure != FAILURE_NONE);
     move_take_cost(m);
+    if (is_worth_another(m)) {
+        begin_again(m);
+        return;
+    }
     move_fail(m, m->outcome->failure, m->outcome->message);
 }
 

@@ -79,6 +79,11 @@ bool task_end_is_final(const struct task_row *row)
            row->kind != FAILURE_SUBMIT_UNKNOWN;
 }
 
+bool task_begins_again(const struct task_row *row)
+{
+    return row->state == QUEUED && row->provider_task_id[0] != '\0';
+}
+
 void task_row_done(struct task_row *row)
 {
     free(row->source_task_id);

@@ -159,6 +159,8 @@ enum failure_kind {
     VALUE(int32_t, version)        /* grows with each write */                   \
     VALUE(int32_t, submission)     /* 0, then 1, 2… for those that an operator   \
                                       ordered */                                 \
+    VALUE(int32_t, attempt)        /* of this submission: 0, then 1, 2… for those \
+                                      after the provider said it had no room */  \
     VALUE(int32_t, sends)          /* POSTs that may have left, given-back ones  \
                                       taken off */                               \
     VALUE(bool, doubt)             /* an earlier send of this submission is      \
@@ -206,6 +208,7 @@ enum failure_kind {
     X(fence)                                                                     \
     X(version)                                                                   \
     X(submission)                                                                \
+    X(attempt)                                                                   \
     X(doubt)                                                                     \
     X(account)                                                                   \
     X(received_ms)                                                               \
@@ -288,6 +291,10 @@ bool failure_kind_parse(struct str name, enum failure_kind *kind);
  * word, whatever its id may still bring. Not so for those that may become LATE.
  */
 bool task_end_is_final(const struct task_row *row);
+
+/** Whether a row goes back into the queue as another attempt, with what the one
+ * before was still in it: that is kept in past. */
+bool task_begins_again(const struct task_row *row);
 
 /** Frees what the row owns and clears those pointers. */
 void task_row_done(struct task_row *row);

@@ -175,7 +175,8 @@ void keys_compare(struct keys *keys, const struct job *job,
     assert(row->id == job->task.row.id);
     if (own[0] && row->provider_task_id[0] &&
         strcmp(own, row->provider_task_id) != 0 &&
-        row->submission == job->task.row.submission) {
+        row->submission == job->task.row.submission &&
+        row->attempt == job->task.row.attempt) {
         keys_caught(keys, job_request_id(job), own, row->provider_task_id);
     }
 }

@@ -114,6 +114,7 @@ struct policy stage_policy(const struct stage *stage)
         .deadline_ms = o->deadline_ms,
         .late_ms = o->late_ms,
         .chain_wait_ms = o->chain_wait_ms,
+        .attempts_max = o->attempts_max,
         .doubt = keys_policy(stage->keys),
         .key_lifetime_ms = stage->keys->lifetime_ms,
         .account = o->apimart.account,

@@ -36,6 +36,7 @@ struct stage_options {
     int submits_max;
     int transfers_max;
     int generations_max;
+    int attempts_max;    /* after the first, where the provider had no room */
     int64_t tenants_max; /* that have metrics of their own */
     int64_t poll_interval_ms;
     int64_t submit_timeout_ms;

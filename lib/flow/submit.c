@@ -156,7 +156,7 @@ static void not_started(struct stage *stage, struct job *job, const char *why)
     stage_outcome_why(stage, job, OUTCOME_NOT_SENT, why);
 }
 
-/** Whoever sends it, and whenever: the key of this submission. */
+/** Whoever sends it, and whenever: the key of this attempt. */
 static bool key_of(const struct facts_row *facts, const struct task_row *row,
                    char key[static IDEMPOTENCY_KEY_BYTES])
 {
@@ -165,6 +165,7 @@ static bool key_of(const struct facts_row *facts, const struct task_row *row,
         .request_id = facts->facts.request_id,
         .content = facts->content,
         .submission = row->submission,
+        .attempt = row->attempt,
     };
     return idempotency_key(&send, key);
 }

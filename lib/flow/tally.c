@@ -47,6 +47,9 @@ bool tally_init(struct tally *tally, int64_t tenants_max, struct metrics *m)
     tally->cost_unknown = metric_get(
         m, METRIC_COUNTER, "pixverse_cost_unknown_total", NULL,
         "Settled tasks that the provider took, and whose cost nobody told.");
+    tally->attempts = metric_get(
+        m, METRIC_COUNTER, "pixverse_attempts_total", NULL,
+        "Tasks queued again, unbilled, because the provider had no room.");
     return tenants_init(&tally->tenants, (size_t)tenants_max, m);
 }
 
@@ -128,6 +131,7 @@ void tally_step(struct tally *tally, const struct job *job,
     assert(step->next.row.id == job->task.row.id);
     metric_add(tally->outcomes[outcome->kind], 1);
     enum task_state from = job->task.row.state;
+    metric_add(tally->attempts, step->next.row.attempt - job->task.row.attempt);
     if (step->next.row.state != from) {
         log_step(job, from, outcome, step);
     }

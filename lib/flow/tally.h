@@ -15,6 +15,7 @@ struct tally {
     struct metric *settle_seconds[2]; /* of failed ones, of completed ones */
     struct metric *cost;
     struct metric *cost_unknown;
+    struct metric *attempts; /* after the first */
     struct tenants tenants;
 };
 

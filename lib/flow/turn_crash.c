@@ -6,8 +6,12 @@ void turn_crashpoint(const struct task_row *row, bool saved)
 {
     (void)row;
     (void)saved;
-    CRASHPOINT_IF(!saved && row->state == QUEUED, "hand_back_before");
-    CRASHPOINT_IF(saved && row->state == QUEUED, "hand_back_after");
+    const bool again = task_begins_again(row);
+    (void)again;
+    CRASHPOINT_IF(!saved && again, "attempt_save_before");
+    CRASHPOINT_IF(saved && again, "attempt_save_after");
+    CRASHPOINT_IF(!saved && row->state == QUEUED && !again, "hand_back_before");
+    CRASHPOINT_IF(saved && row->state == QUEUED && !again, "hand_back_after");
     CRASHPOINT_IF(!saved && row->state == SUBMITTING, "replay_save_before");
     CRASHPOINT_IF(saved && row->state == SUBMITTING, "replay_save_after");
     CRASHPOINT_IF(!saved && row->state == RUNNING, "running_save_before");

@@ -53,7 +53,7 @@ WITH pick AS MATERIALIZED (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :SUBMITTING, $1::bigint, fence + 1, version + 1, submission,
+        id, :SUBMITTING, $1::bigint, fence + 1, version + 1, submission, attempt,
         sends + 1, doubt, late, billed_open, $4::text, provider_task_id,
         received_ms, deadline_ms, CASE WHEN doubt
             THEN least(first_sent_ms, $2::bigint) ELSE $2::bigint END,

@@ -7,7 +7,7 @@ SELECT json_strip_nulls(json_build_object(
            'events', (SELECT json_agg(e.event ORDER BY e.settled_ms, e.fence)
                FROM (
                    SELECT p.settled_ms, p.fence, p.event FROM past p
-                    WHERE p.id = r.id
+                    WHERE p.id = r.id AND p.event IS NOT NULL
                    UNION ALL
                    SELECT c.settled_ms, c.fence, c.event FROM closed c
                     WHERE c.id = r.id

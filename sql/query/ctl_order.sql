@@ -2,7 +2,7 @@
 -- $1 request ids (an array literal).
 WITH t AS (
     SELECT
-        id, state, owner, submission, sends, doubt, late, billed_open,
+        id, state, owner, submission, attempt, sends, doubt, late, billed_open,
         provider_task_id, first_sent_ms, kind, has_cost, cost, event,
         false AS closed
       FROM task t
@@ -11,7 +11,7 @@ WITH t AS (
         AND NOT :bare
     UNION ALL
     SELECT
-        id, state, owner, submission, sends, doubt, late, billed_open,
+        id, state, owner, submission, attempt, sends, doubt, late, billed_open,
         provider_task_id, first_sent_ms, kind, has_cost, cost, event, false
       FROM (SELECT :w.queued_columns FROM waiting w) q
      WHERE id = ANY (ARRAY(
@@ -19,7 +19,7 @@ WITH t AS (
     UNION ALL
     SELECT
         id, coalesce((SELECT k.state FROM task k WHERE k.id = closed.id), state),
-        owner, submission, sends, doubt, late, billed_open,
+        owner, submission, attempt, sends, doubt, late, billed_open,
         provider_task_id, first_sent_ms, kind, has_cost, cost, event, true
       FROM closed
      WHERE id = ANY (ARRAY(

@@ -21,7 +21,7 @@ WITH gone AS (
 INSERT INTO waiting (
         priority, source, :waiting_columns)
 SELECT
-    r.priority, r.source, gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1,
+    r.priority, r.source, gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1, 0,
     false, '', gone.received_ms,
     coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint
         + r.deadline_seconds * 1000, 0),

@@ -15,7 +15,7 @@ WITH t AS (
     -- Until it is told, its state and owner are those of the bare key.
     SELECT
         c.id, coalesce(k.state, c.state), coalesce(k.owner, c.owner),
-        coalesce(k.fence, c.fence), c.version, c.submission, c.sends, c.doubt,
+        coalesce(k.fence, c.fence), c.version, c.submission, c.attempt, c.sends, c.doubt,
         c.late, c.billed_open, c.account, c.provider_task_id, c.received_ms,
         c.deadline_ms, c.first_sent_ms, c.last_sent_ms, c.submitted_ms,
         c.generated_ms, c.stored_ms, c.settled_ms, c.not_before_ms, c.tries,
@@ -63,7 +63,18 @@ holding AS (
 SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,
            'kind', t.kind, 'mode', r.mode, 'priority', r.priority,
-           'submission', nullif(t.submission, 0), 'sends', t.sends,
+           'submission', nullif(t.submission, 0),
+           'attempt', nullif(t.attempt, 0), 'sends', t.sends,
+           -- Attempts for which the provider had no room, this submission's.
+           'earlier', (SELECT json_agg(json_build_object(
+                           'attempt', p.attempt, 'account', p.account,
+                           'provider_task_id', p.provider_task_id,
+                           'submitted_ms', p.submitted_ms,
+                           'settled_ms', p.settled_ms, 'cost', p.cost)
+                           ORDER BY p.attempt)
+                         FROM past p
+                        WHERE p.id = t.id AND p.submission = t.submission
+                          AND p.event IS NULL),
            'doubt', nullif(t.doubt, false), 'late', nullif(t.late, false),
            'tries', nullif(t.tries, 0), 'takeovers', nullif(t.takeovers, 0),
            'provider_task_id', nullif(t.provider_task_id, ''),

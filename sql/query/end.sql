@@ -21,7 +21,7 @@ WITH l AS MATERIALIZED (
 INSERT INTO closed (
         :closed_columns)
 SELECT
-    id, :CLOSED, owner, fence, version, submission, sends, doubt, late,
+    id, :CLOSED, owner, fence, version, submission, attempt, sends, doubt, late,
     billed_open, account, provider_task_id, received_ms, deadline_ms,
     first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
     settled_ms, not_before_ms, tries, takeovers, takeovers_since_ms, kind,

@@ -48,7 +48,7 @@ WITH late AS MATERIALIZED (
         :closed_columns)
     SELECT
         id, state, CASE WHEN readable THEN $1::bigint ELSE owner END,
-        fence + readable::integer, version + readable::integer, submission,
+        fence + readable::integer, version + readable::integer, submission, attempt,
         sends, doubt, late, billed_open, account, provider_task_id, received_ms,
         deadline_ms, first_sent_ms, last_sent_ms, submitted_ms, generated_ms,
         stored_ms, settled_ms, not_before_ms, tries, takeovers,

@@ -50,7 +50,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :FAILED, $18::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :FAILED, $18::bigint, 0, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, NULL, NULL
     FROM e WHERE event IS NOT NULL
@@ -58,7 +58,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO closed (
         :closed_columns)
     SELECT
-        id, :CLOSED, $18::bigint, 0, 0, 0, 0, false, false, false, '', '',
+        id, :CLOSED, $18::bigint, 0, 0, 0, 0, 0, false, false, false, '', '',
         received_ms, deadline_ms, 0, 0, 0, 0, 0, received_ms, 0, 0, 0, 0,
         :invalid_request, false, 0, 0, NULL, NULL, event
     FROM e WHERE event IS NOT NULL
@@ -66,7 +66,7 @@ WITH v AS MATERIALIZED (
     INSERT INTO waiting (
         priority, source, :waiting_columns)
     SELECT
-        priority, source, id, 0, 0, 0, old_ms IS NOT NULL, '', received_ms,
+        priority, source, id, 0, 0, 0, 0, old_ms IS NOT NULL, '', received_ms,
         deadline_ms, coalesce(old_ms, 0), 0,
         CASE WHEN source IS NULL THEN 0 ELSE received_ms END, 0, 0, NULL
     FROM e WHERE event IS NULL

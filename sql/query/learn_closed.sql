@@ -9,7 +9,7 @@ WITH gone AS (
     INSERT INTO past (
         :closed_columns, closed_ms)
     SELECT
-        id, state, owner, fence, version, submission, sends, doubt, late,
+        id, state, owner, fence, version, submission, attempt, sends, doubt, late,
         billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
         last_sent_ms, submitted_ms, generated_ms, stored_ms, settled_ms,
         not_before_ms, tries, takeovers, takeovers_since_ms, kind, has_cost,
@@ -24,7 +24,7 @@ WITH gone AS (
 INSERT INTO task (
         :closed_columns)
 SELECT
-    id, :LATE, -1, fence + 1, version + 1, submission, sends, doubt, true,
+    id, :LATE, -1, fence + 1, version + 1, submission, attempt, sends, doubt, true,
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
     last_sent_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     generated_ms, stored_ms, settled_ms, not_before_ms, tries, takeovers,

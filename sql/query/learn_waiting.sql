@@ -9,7 +9,7 @@ WITH gone AS (
 INSERT INTO task (
         :closed_columns)
 SELECT
-    id, :SUBMITTING, -1, fence + 1, version + 1, submission, sends, true, late,
+    id, :SUBMITTING, -1, fence + 1, version + 1, submission, attempt, sends, true, late,
     billed_open, account, $3::text, received_ms, deadline_ms, first_sent_ms,
     last_sent_ms, submitted_ms, generated_ms, stored_ms, settled_ms,
     not_before_ms, tries, takeovers, takeovers_since_ms, 0, has_cost, cost,

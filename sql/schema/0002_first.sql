@@ -43,6 +43,7 @@ CREATE TABLE task (
     credits_cost double precision NOT NULL,
     fence integer NOT NULL,
     submission integer NOT NULL,
+    attempt integer NOT NULL DEFAULT 0,
     sends integer NOT NULL,
     tries integer NOT NULL,
     takeovers integer NOT NULL,
@@ -98,7 +99,8 @@ CREATE TABLE waiting (
     kind smallint NOT NULL DEFAULT 0,  -- how it is to end (task.kind); 0: open
     source text COLLATE "C",           -- blocked: by that request, which may be yet
                                        -- to come; null: it waits for a claim
-    source_task_id text
+    source_task_id text,
+    attempt integer NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX waiting_order ON waiting (priority, id) WHERE source IS NULL;
@@ -112,7 +114,7 @@ CREATE INDEX waiting_doubt ON waiting (first_sent_ms) WHERE doubt;
 -- and all, and has a bare key in task until it is told; one that leaves payment
 -- open comes here when nothing more is awaited of it.
 CREATE TABLE closed (
-    LIKE task,
+    LIKE task INCLUDING DEFAULTS,
     closed_ms bigint NOT NULL
         DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     PRIMARY KEY (id)
@@ -127,9 +129,10 @@ CREATE INDEX closed_received ON closed USING brin (received_ms)
     WITH (autosummarize = on);
 
 -- Earlier ends of requests: of submissions that an operator ordered again, and of
--- those that opened again, because their id came after all.
+-- those that opened again, because their id came after all. Without an event, which
+-- nobody was told: attempts for which the provider had no room.
 CREATE TABLE past (
-    LIKE closed,
+    LIKE closed INCLUDING DEFAULTS,
     PRIMARY KEY (id, submission, fence)
 );
 CREATE INDEX past_order ON past (closed_ms);
@@ -154,7 +157,8 @@ FROM (
     SELECT p.id, p.closed_ms, p.kind, p.has_cost, p.cost, p.credits_cost,
         p.received_ms, p.settled_ms
     FROM past p
-    WHERE NOT EXISTS (SELECT FROM closed c
+    WHERE p.event IS NOT NULL
+        AND NOT EXISTS (SELECT FROM closed c
             WHERE c.id = p.id AND c.submission = p.submission)
         AND NOT EXISTS (SELECT FROM task t
             WHERE t.id = p.id AND t.submission = p.submission)

@@ -114,9 +114,9 @@ static int64_t ended(struct trial *trial, int number, int64_t day, int kind,
         "provider_task_id, received_ms, deadline_ms, first_sent_ms, "
         "last_sent_ms, submitted_ms, generated_ms, stored_ms, settled_ms, "
         "not_before_ms, tries, takeovers, takeovers_since_ms, kind, "
-        "has_cost, cost, credits_cost, closed_ms) SELECT id, 7, 0, 1, 1, "
+        "has_cost, cost, credits_cost, event, closed_ms) SELECT id, 7, 0, 1, 1, "
         "0, 1, false, false, false, 'a', '', 1000, 0, 0, 0, 0, 0, 0, "
-        "101000, 0, 0, 0, 0, %d, %s, %f, %f, %lld FROM w",
+        "101000, 0, 0, 0, 0, %d, %s, %f, %f, 'e', %lld FROM w",
         (long long)id, kind, cost > 0 ? "true" : "false", cost, 10 * cost,
         (long long)(day * DAY + number));
     return id;
@@ -315,6 +315,10 @@ TEST(archive__ended_twice_and_opened_again__each_submission_counts_once)
     trial_sql(trial, "INSERT INTO past SELECT * FROM closed");
     trial_sql(trial,
               "UPDATE past SET kind = 7, fence = 8 WHERE submission = 1");
+    /* The provider had no room for its first attempt: that was no end. */
+    trial_sql(trial, "INSERT INTO past SELECT * FROM closed");
+    trial_sql(trial, "UPDATE past SET kind = 4, fence = 5, event = NULL "
+                     "WHERE fence = 9");
     assert_true(begin(&pass));
     assert_true(count(&pass, 97));
     assert_true(count(&pass, 98));

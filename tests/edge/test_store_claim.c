@@ -29,7 +29,7 @@ TEST(claim__a_waiting_row__is_what_the_step_says)
     int64_t me = trial_join(trial);
     trial_requests(trial, 1);
     const char *const lived = /* it waited, was refused, waited again */
-        "UPDATE waiting SET fence = 6, version = 9, submission = 2, tries = 4, "
+        "UPDATE waiting SET fence = 6, version = 9, submission = 2, attempt = 3, tries = 4, "
         "deadline_ms = 4102444800000, not_before_ms = 55, first_sent_ms = 33, "
         "last_sent_ms = 44, account = 'another', source_task_id = 'task_s'";
     trial_sql(trial, "%s", lived);
@@ -40,6 +40,7 @@ TEST(claim__a_waiting_row__is_what_the_step_says)
                 .fence = 6,
                 .version = 9,
                 .submission = 2,
+                .attempt = 3,
                 .tries = 4,
                 .received_ms = TRIAL_NOW,
                 .deadline_ms = INT64_C(4102444800000),

@@ -109,6 +109,7 @@ TEST(learn__of_an_earlier_submission__is_kept_with_it)
     const char *const params[] = {task, "0"};
     PQclear(PQexecParams(trial->conn, pg_sql("query", "ctl_retry"), 2, NULL,
                          params, NULL, NULL, 0));
+    trial_sql(trial, "UPDATE past SET event = 'told'");
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 1);
     assert_true(learn(trial, row.id, 0, "task_1"));
     assert_string_equal(
@@ -200,6 +201,28 @@ TEST(learn__of_a_final_end__is_written_to_it)
                                              "provider_task_id <> ''"),
                          0);
     }
+}
+
+/** What the provider had no room for stays in past: no answer to that is
+ * awaited any more, and the next attempt's id is another's. */
+TEST(learn__beside_an_earlier_attempt__is_the_later_ones)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    row.state = QUEUED;
+    row.attempt = 1;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM past"), 1);
+    assert_int_equal(trial_claim_one(trial, me).attempt, 1);
+    trial_sql(trial, "UPDATE task SET provider_task_id = 'task_2'");
+    assert_int_equal(learnt(trial, row.id, 0, "task_2"), LEARN_SAME);
+    trial_sql(trial, "DELETE FROM task");
+    assert_int_equal(learnt(trial, row.id, 0, "task_2"), LEARN_NOWHERE);
 }
 
 TEST(learn__while_the_row_is_closed__is_not_lost)

@@ -110,6 +110,54 @@ TEST(save__queued_again__waits_with_its_priority)
     assert_int_equal(result.claimed[0].row.tries, 1);
 }
 
+/** The provider had no room: it waits for another attempt, and what the one
+ * before was stays. */
+TEST(save__another_attempt__keeps_the_one_before)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    row.submitted_ms = 70;
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    row.state = QUEUED;
+    row.attempt = 1;
+    row.not_before_ms = TRIAL_NOW + 5000;
+    row.settled_ms = 77;
+    row.has_cost = true;
+    struct task_row stranger = row;
+    stranger.fence--;
+    assert_int_equal(trial_save(trial, me, &stranger), SAVE_FENCED);
+    stranger = row;
+    snprintf(stranger.provider_task_id, sizeof row.provider_task_id, "task_2");
+    assert_int_equal(trial_save(trial, me, &stranger), SAVE_FENCED);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM past"), 0);
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', attempt, submission, state, "
+                         "kind, sends, provider_task_id, submitted_ms, "
+                         "settled_ms, has_cost, cost, event IS NULL, account) "
+                         "FROM past"),
+        "0 0 7 4 1 task_1 70 77 t 0 t " TRIAL_ACCOUNT);
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', attempt, not_before_ms, "
+                         "tries, fence, version) FROM waiting"),
+        "1 1800000005000 0 1 3");
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM ended"), 0);
+    struct turn_result result = trial_good_turn(
+        trial, (struct turn){
+                   .owner = me, .claims_max = 1, .now_ms = TRIAL_NOW + 5000});
+    assert_int_equal(result.claimed_len, 1);
+    row = result.claimed[0].row;
+    assert_int_equal(row.attempt, 1);
+    assert_int_equal(row.sends, 1);
+    assert_string_equal(row.provider_task_id, "");
+    assert_false(row.has_cost);
+}
+
 /** All of a final end is in closed at once; its bare key is told, by whoever.
  */
 TEST(end__a_final_one__leaves_a_bare_key)

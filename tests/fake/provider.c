@@ -194,6 +194,9 @@ static struct plan plan_of(struct provider *provider, const char *prompt)
         plan.run_ms = 2000 + world_pick(provider->world, 60000);
         plan.videos = 1 + (int)world_pick(provider->world, 3);
         plan.end = world_chance(provider->world, 50) ? "failed" : "completed";
+        plan.overloads = world_chance(provider->world, 100)
+                             ? (int)world_pick(provider->world, 4)
+                             : 0;
     }
     return plan;
 }
@@ -230,6 +233,10 @@ static struct sale *sell(struct provider *provider, struct str key,
     look_at_source(provider, sale, body);
     sale->taken_ms = provider->world->now_ms;
     sale->plan = plan_of(provider, sale->prompt);
+    if (provider_overloaded(provider, sale->prompt) < sale->plan.overloads) {
+        sale->overloaded = true;
+        sale->plan.end = "failed";
+    }
     provider->sales[provider->sales_len++] = sale;
     world_tell(provider->world, "provider takes %s as %s", sale->prompt,
                sale->id);
@@ -307,11 +314,34 @@ const struct sale *provider_sale(const struct provider *provider,
     return NULL;
 }
 
+const struct sale *provider_last_sale(const struct provider *provider,
+                                      const char *prompt)
+{
+    const struct sale *sale = NULL;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        if (strcmp(provider->sales[i]->prompt, prompt) == 0) {
+            sale = provider->sales[i];
+        }
+    }
+    return sale;
+}
+
 size_t provider_sold(const struct provider *provider, const char *prompt)
 {
     size_t n = 0;
     for (size_t i = 0; i < provider->sales_len; i++) {
-        n += strcmp(provider->sales[i]->prompt, prompt) == 0;
+        n += strcmp(provider->sales[i]->prompt, prompt) == 0 &&
+             !provider->sales[i]->overloaded;
+    }
+    return n;
+}
+
+int provider_overloaded(const struct provider *provider, const char *prompt)
+{
+    int n = 0;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        n += strcmp(provider->sales[i]->prompt, prompt) == 0 &&
+             provider->sales[i]->overloaded;
     }
     return n;
 }
@@ -366,8 +396,10 @@ static struct answer tell_task(struct provider *provider, struct sale *sale,
     if (over && good) {
         add_videos(provider, sale, &out);
     } else if (over) {
-        buf_add_text(&out, ",\"error\":{\"code\":500001,\"message\":"
-                           "\"it could not be made\"}");
+        buf_printf(&out, ",\"error\":{\"code\":%s}",
+                   sale->overloaded ? "500069,\"message\":\"high load\""
+                                    : "500001,\"message\":"
+                                      "\"it could not be made\"");
     }
     buf_add_text(&out, "}}");
     struct answer answer = {

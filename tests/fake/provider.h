@@ -53,6 +53,7 @@ struct plan {
     int bad_bodies;      /* the first so many are none, each another */
     bool unmeasured;     /* served without a length: the connection's end */
     int cuts;            /* so many of those, from the first, come cut */
+    int overloads; /* so many first sales fail unbilled, for want of room */
 };
 
 /** One line of the ledger. */
@@ -61,6 +62,7 @@ struct sale {
     char key[IDEMPOTENCY_KEY_BYTES];
     char prompt[132];
     char source[132]; /* extend_from_task_id; empty: none */
+    bool overloaded;  /* failed for want of room: nothing was sold */
     size_t body_bytes;
     uint64_t body_sum; /* FNV-1a: replays have the same bytes */
     int64_t taken_ms;
@@ -145,6 +147,12 @@ void provider_video(const struct sale *sale, int index, struct buf *body);
 
 const struct sale *provider_sale(const struct provider *provider,
                                  const char *id);
+/** The last with that prompt; null: none. */
+const struct sale *provider_last_sale(const struct provider *provider,
+                                      const char *prompt);
+/** Sales with that prompt that may cost. */
 size_t provider_sold(const struct provider *provider, const char *prompt);
+/** Those that had no room, and cost nothing. */
+int provider_overloaded(const struct provider *provider, const char *prompt);
 
 #endif

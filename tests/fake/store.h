@@ -25,6 +25,9 @@ struct reason_of {
 /** A row of `past`. */
 struct past_of {
     int32_t submission;
+    int32_t attempt;
+    bool untold; /* an attempt that the provider had no room for */
+    double cost;
     char provider_task_id[PROVIDER_TASK_ID_BYTES];
 };
 
@@ -35,6 +38,7 @@ struct record_of {
     struct task_row row;             /* its texts are on the heap */
     char key[IDEMPOTENCY_KEY_BYTES]; /* of the submission, once looked for */
     int32_t key_submission;
+    int32_t key_attempt;
     bool closed;
     bool waiting;
     bool counted; /* its day, while it was there */
@@ -189,6 +193,10 @@ struct record_of *record_at(const struct tables *tables, int64_t id);
 bool key_is_of(struct record_of *record, struct str key);
 /** Its row as it is goes into past, under that id. */
 void keep_past(struct record_of *record, const char *provider_task_id);
+
+/** Whether past has that id as an attempt which the provider had no room for.
+ */
+bool record_had(const struct record_of *record, const char *provider_task_id);
 /** Its row is one of `task`: neither in the queue nor told. */
 bool is_in_task(const struct record_of *record);
 

@@ -344,12 +344,23 @@ static enum learn_end compare(struct call *call, char *there)
     return LEARN_OTHER;
 }
 
+bool record_had(const struct record_of *record, const char *provider_task_id)
+{
+    for (size_t i = 0; i < record->past_len; i++) {
+        if (record->past[i].untold &&
+            strcmp(record->past[i].provider_task_id, provider_task_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum learn_end learn_past(struct call *call, struct record_of *record)
 {
     enum learn_end end = LEARN_NOWHERE;
     for (size_t i = 0; i < record->past_len; i++) {
         struct past_of *past = &record->past[i];
-        if (past->submission == call->small.more_ms) {
+        if (past->submission == call->small.more_ms && !past->untold) {
             end = compare(call, past->provider_task_id);
         }
     }

@@ -43,17 +43,20 @@ static struct str content_of(const struct record_of *record)
 
 bool key_is_of(struct record_of *record, struct str key)
 {
-    if (!record->key[0] || record->key_submission != record->row.submission) {
+    if (!record->key[0] || record->key_submission != record->row.submission ||
+        record->key_attempt != record->row.attempt) {
         const struct send_identity send = {
             .salt = {salt, sizeof salt},
             .request_id = record->request.request_id,
             .content = content_of(record),
             .submission = record->row.submission,
+            .attempt = record->row.attempt,
         };
         bool done = idempotency_key(&send, record->key);
         assert(done);
         (void)done;
         record->key_submission = record->row.submission;
+        record->key_attempt = record->row.attempt;
     }
     return str_eq(str_of(record->key), key);
 }
@@ -62,7 +65,8 @@ void keep_past(struct record_of *record, const char *provider_task_id)
 {
     assert(record->past_len < PASTS_MAX);
     struct past_of *past = &record->past[record->past_len++];
-    past->submission = record->row.submission;
+    *past = (struct past_of){.submission = record->row.submission,
+                             .attempt = record->row.attempt};
     snprintf(past->provider_task_id, sizeof past->provider_task_id, "%s",
              provider_task_id);
 }
@@ -174,6 +178,11 @@ static enum save_end save(struct tables *tables, const struct task_row *row)
     assert(stored->state != QUEUED || row->state != RUNNING);
     assert(!record->bare);
     struct task_row next = *row;
+    if (task_begins_again(row)) {
+        keep_past(record, row->provider_task_id);
+        record->past[record->past_len - 1].untold = true;
+        record->past[record->past_len - 1].cost = row->cost;
+    }
     if (row->state == QUEUED) {
         next = waiting_row(row);
     }

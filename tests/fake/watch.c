@@ -14,6 +14,7 @@ struct was {
     int32_t fence;
     int32_t version;
     int32_t submission;
+    int32_t attempt;
     bool closed;
     bool owed; /* accepted */
     char provider_task_id[256];
@@ -60,8 +61,13 @@ static void look_at_row(struct watch *watch, size_t i)
     }
     if (row->submission > was->submission) {
         was->submission = row->submission; /* an operator ordered another */
+        was->attempt = 0;
         was->provider_task_id[0] = '\0';
         was->closed = false;
+    }
+    if (row->attempt > was->attempt) { /* the provider had no room */
+        was->attempt = row->attempt;
+        was->provider_task_id[0] = '\0';
     }
     if (was->provider_task_id[0] &&
         strncmp(was->provider_task_id, row->provider_task_id,

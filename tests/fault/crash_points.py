@@ -34,6 +34,7 @@ SCENES = {
     "dead_peer": ["bury_before", "bury_after", "adopt_before", "adopt_sent", "adopt_after"],
     "drain": ["leave_before", "leave_after"],
     "throttled": ["hand_back_before", "hand_back_after"],
+    "no_room": ["attempt_save_before", "attempt_save_after"],
     "lost_reply": ["post_unanswered", "replay_before_intent", "replay_save_before",
                    "replay_save_after"],
     "failed": ["failed_save_before", "failed_save_after"],
@@ -65,6 +66,7 @@ LAST = SCENES["learn"]
 FAULTS = {
     "throttled": {"on": "submit", "kind": "rate_limit", "retry_after": "1", "count": 6},
     "lost_reply": {"on": "submit", "kind": "rst_after_body", "count": 6},
+    "no_room": {"on": "submit", "kind": "fail", "count": REQUESTS},
     "failed": {"on": "submit", "kind": "fail", "count": -1},
     "broken": {"on": "submit", "kind": "fail", "count": -1},
     "unfetched": {"on": "download", "kind": "status", "status": 503, "count": REQUESTS},
@@ -148,6 +150,8 @@ class Try:
             settings["VIDEO_MAX_BYTES"] = "10000"
         if self.scene == "accepted":
             settings["ACCEPTED_EVENTS"] = "1"
+        if self.scene == "no_room":
+            settings["RESUBMIT_OVERLOADS"] = "3"
         return self.world.start_worker(
             wait=False, KAFKA_CONF_GROUP_INSTANCE_ID=seat("one"), **settings)
 
@@ -240,6 +244,8 @@ class Try:
         buys = REQUESTS // 2 if self.scene == "broken" else REQUESTS
         if self.scene == "cancelled":
             buys = 0
+        if self.scene == "no_room":  # those that it had no room for cost nothing
+            bought = {t["key"]: bought[t["key"]] for t in self.purchases() if not t["refunded"]}
         if len(bought) != buys or len(prompts) != buys or set(bought.values()) - {1}:
             self.faults.append(f"bought {dict(bought)}")
         served = {t["task_id"]: [v["sha256"] for v in t["videos"]]

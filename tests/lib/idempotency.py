@@ -5,7 +5,8 @@ import hashlib
 import struct
 
 
-def key_of(salt, request_id, content, submission=0):
+def key_of(salt, request_id, content, submission=0, attempt=0):
     """SHA-256 over the parts, each behind its length; the last is the attempt."""
-    parts = (salt, request_id.encode(), content, str(submission).encode(), b"0")
+    parts = (salt, request_id.encode(), content, str(submission).encode(),
+             str(attempt).encode())
     return hashlib.sha256(b"".join(struct.pack(">I", len(p)) + p for p in parts)).hexdigest()

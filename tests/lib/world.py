@@ -549,13 +549,13 @@ class World:
             self.pump(0.4)
         judge_events(self.events, where, not self.set_back, self.accepted)
 
-    def keys(self, *request_ids, submissions=range(4)):
+    def keys(self, *request_ids, submissions=range(4), attempts=range(1)):
         """The idempotency keys of all requests, or of those named."""
         salt = self.query("SELECT salt FROM meta")[0][0]
-        return {key_of(salt, request_id, content, n) for request_id, content in
+        return {key_of(salt, request_id, content, n, attempt) for request_id, content in
                 self.query("SELECT request_id, content FROM request WHERE cardinality(%s::text[]) = 0"
                            " OR request_id = ANY(%s)", list(request_ids), list(request_ids))
-                for n in submissions}
+                for n in submissions for attempt in attempts}
 
     def tell_purchases(self, where):
         status, body = fetch(self.sim_url + "/sim/ledger?sha256=0", timeout=30)
@@ -565,7 +565,7 @@ class World:
         for fault in faults if isinstance(faults, list) else faults["faults"]:
             RECORD.injected("provider: " + fault["order"]["kind"], fault["hits"])
         ids = list(self.sent_ids)
-        judge_purchases(tasks, self.keys() | self.forgotten, self.outside, where)
+        judge_purchases(tasks, self.keys(attempts=range(4)) | self.forgotten, self.outside, where)
         doubtful = self.query(
             "SELECT count(DISTINCT r.id) FROM request r JOIN (SELECT id, doubt, sends, kind"
             " FROM task UNION ALL SELECT id, doubt, sends, kind FROM closed) t USING (id)"

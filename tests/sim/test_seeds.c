@@ -253,6 +253,7 @@ static void set_up(struct trial *t)
     t->options.submits_max = 1 + (int)world_pick(world, 8);
     t->options.transfers_max = 1 + (int)world_pick(world, 4);
     t->options.generations_max = (int[]){0, 2, 8}[world_pick(world, 3)];
+    t->options.attempts_max = (int)(t->seed % 3);
     provider->retention_s = 3600;
     provider->chaos = (int)world_pick(world, 4) * 50;
     world->tables->chaos = (int)world_pick(world, 4) * 8;
@@ -411,17 +412,6 @@ static void look_at_storage(struct trial *t)
     }
 }
 
-static const struct sale *sale_of(struct trial *t, const char *id)
-{
-    const struct provider *provider = t->world->provider;
-    const struct sale *sale = NULL;
-    for (size_t i = 0; i < provider->sales_len; i++) {
-        sale = strcmp(provider->sales[i]->prompt, id) == 0 ? provider->sales[i]
-                                                           : sale;
-    }
-    return sale;
-}
-
 static void look_at_request(struct trial *t, const char *id)
 {
     struct provider *provider = t->world->provider;
@@ -438,10 +428,13 @@ static void look_at_request(struct trial *t, const char *id)
     if (provider_sold(provider, id) > 1) {
         fault(t, "it was paid for twice", id);
     }
+    if (provider_overloaded(provider, id) > 1 + t->options.attempts_max) {
+        fault(t, "it was tried more often than was allowed", id);
+    }
     if (record->early && provider_sold(provider, id) > 0) {
         fault(t, "it was cancelled before it came", id);
     }
-    const struct sale *sale = sale_of(t, id);
+    const struct sale *sale = provider_last_sale(provider, id);
     const struct record *end = seen.late ? seen.late : seen.first;
     bool completed = says(end, "generation.completed");
     if (completed && (!sale || strcmp(sale->plan.end, "completed") != 0)) {
@@ -452,7 +445,8 @@ static void look_at_request(struct trial *t, const char *id)
                !leaves_open(end) && !is_cancelled(record, end)) {
         fault(t, "a paid video was thrown away", id);
     }
-    bool known = sale && strcmp(record->row.provider_task_id, sale->id) == 0;
+    bool known = sale && (strcmp(record->row.provider_task_id, sale->id) == 0 ||
+                          record_had(record, sale->id));
     if (sale && !known && !says(seen.first, "submit_unknown") &&
         !is_cancelled(record, end)) {
         fault(t, "it was sold, and nobody knows", id);
@@ -466,8 +460,8 @@ static void look_at_chain(struct trial *t, size_t n)
     char source[24];
     snprintf(id, sizeof id, "r%zu", n);
     snprintf(source, sizeof source, "r%zu", source_of(t, n));
-    const struct sale *sale = sale_of(t, id);
-    const struct sale *from = sale_of(t, source);
+    const struct sale *sale = provider_last_sale(t->world->provider, id);
+    const struct sale *from = provider_last_sale(t->world->provider, source);
     if (sale && (!from || strcmp(sale->source, from->id) != 0)) {
         fault(t, "it was bought without what it extends", id);
     }

@@ -43,6 +43,7 @@ static inline struct policy usual(enum submit_doubt doubt)
         .deadline_ms = 3 * H,
         .late_ms = 24 * H,
         .chain_wait_ms = 12 * H,
+        .attempts_max = 2,
         .doubt = doubt,
         .key_lifetime_ms = LIFE,
         .account = "us",

@@ -315,6 +315,33 @@ TEST_CASE_WITH(apimart_read_poll__relays_failures__tell_their_words, set_up,
     }
 }
 
+/** Only by its code: words may be the prompt's. */
+TEST_CASE_WITH(apimart_read_poll__failed__knows_want_of_room, set_up, tear_down)
+{
+    static const struct {
+        const char *error;
+        bool overload;
+    } cases[] = {
+        {"{\"code\":500044,\"message\":\"no\"}", true},
+        {"{\"code\":\"500069\",\"message\":\"no\"}", true},
+        {"{\"code\":\"x\",\"message\":\"pixverse error 500100: no\"}", true},
+        {"{\"message\":\"pixverse error 99999: no\"}", true},
+        {"{\"code\":500001,\"message\":\"overload 500044\"}", false},
+        {"{\"code\":400063,\"message\":\"too many\"}", false},
+        {"{\"code\":500031,\"message\":\"too many generations\"}", false},
+        {"{\"code\":500069,\"message\":\"moderation failed\"}", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[300];
+        snprintf(body, sizeof body,
+                 "{\"code\":200,\"data\":{\"id\":\"task_1\",\"status\":"
+                 "\"failed\",\"cost\":0,\"error\":%s}}",
+                 cases[i].error);
+        struct reply reply = whole(200, body);
+        assert_int_equal(read_poll(&reply).overload, cases[i].overload);
+    }
+}
+
 TEST_CASE_WITH(apimart_read_poll__failed__tells_cost_code_and_words, set_up,
                tear_down)
 {
@@ -326,6 +353,7 @@ TEST_CASE_WITH(apimart_read_poll__failed__tells_cost_code_and_words, set_up,
     assert_true(outcome.has_cost && outcome.cost == 0);
     assert_text(outcome.provider_code, "500044");
     assert_text(outcome.message, "pixverse error 500044: too many");
+    assert_true(outcome.overload);
     assert_int_equal(outcome.http_status, 200);
 
     reply = whole(200, TASK("\"status\":\"failed\",\"error\":{\"code\":7,"

@@ -23,7 +23,7 @@ static void assert_body(struct str body, const char *want)
 
 /* ---- numbers ---- */
 
-TEST(box_take__numbers__are_big_endian)
+TEST_CASE(box_take__numbers__are_big_endian)
 {
     char *bytes = exact("\x01\x02\x03\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", 11);
     struct box_reader reader = {{bytes, 11}, false};
@@ -35,7 +35,7 @@ TEST(box_take__numbers__are_big_endian)
     free(bytes);
 }
 
-TEST(box_take__more_than_there_is__is_0_and_said)
+TEST_CASE(box_take__more_than_there_is__is_0_and_said)
 {
     char *bytes = exact("\x01\x02\x03", 3);
     struct box_reader reader = {{bytes, 3}, false};
@@ -45,7 +45,7 @@ TEST(box_take__more_than_there_is__is_0_and_said)
     free(bytes);
 }
 
-TEST(box_skip__more_than_there_is__stops_at_the_end)
+TEST_CASE(box_skip__more_than_there_is__stops_at_the_end)
 {
     char *bytes = exact("\x01\x02\x03", 3);
     struct box_reader reader = {{bytes, 3}, false};
@@ -57,7 +57,7 @@ TEST(box_skip__more_than_there_is__stops_at_the_end)
     free(bytes);
 }
 
-TEST(box_skip__of_nothing__is_fine)
+TEST_CASE(box_skip__of_nothing__is_fine)
 {
     struct box_reader reader = {{NULL, 0}, false};
     box_skip(&reader, 0);
@@ -66,7 +66,7 @@ TEST(box_skip__of_nothing__is_fine)
 
 /* ---- boxes ---- */
 
-TEST(box_next__boxes_in_a_row__come_one_by_one)
+TEST_CASE(box_next__boxes_in_a_row__come_one_by_one)
 {
     char *bytes = exact("\0\0\0\x0a"
                         "freeab"
@@ -87,7 +87,7 @@ TEST(box_next__boxes_in_a_row__come_one_by_one)
     free(bytes);
 }
 
-TEST(box_next__a_long_size__is_read)
+TEST_CASE(box_next__a_long_size__is_read)
 {
     char *bytes = exact("\0\0\0\x01"
                         "mdat"
@@ -101,7 +101,7 @@ TEST(box_next__a_long_size__is_read)
     free(bytes);
 }
 
-TEST(box_next__size_0__goes_to_the_end)
+TEST_CASE(box_next__size_0__goes_to_the_end)
 {
     char *bytes = exact("\0\0\0\0mdatabc", 11);
     struct box_reader reader = {{bytes, 11}, false};
@@ -112,7 +112,7 @@ TEST(box_next__size_0__goes_to_the_end)
     free(bytes);
 }
 
-TEST(box_next__what_is_not_whole__is_none)
+TEST_CASE(box_next__what_is_not_whole__is_none)
 {
     static const struct {
         const char *bytes;
@@ -166,7 +166,7 @@ static const char tree[] = "\0\0\0\x08"
                            "\0\0\0\x09"
                            "mdiax";
 
-TEST(box_find__a_path__is_followed_to_the_first)
+TEST_CASE(box_find__a_path__is_followed_to_the_first)
 {
     char *bytes = exact(tree, sizeof tree - 1);
     const struct str all = {bytes, sizeof tree - 1};
@@ -178,7 +178,7 @@ TEST(box_find__a_path__is_followed_to_the_first)
     free(bytes);
 }
 
-TEST(box_find__what_is_not_there__is_none)
+TEST_CASE(box_find__what_is_not_there__is_none)
 {
     static const char *const paths[] = {"minf", "mdia/deep", "skip/skip",
                                         "mdia/hdlr/deep/deep"};

@@ -268,4 +268,70 @@ TEST_CASE(a_cost__of_a_poll__is_kept)
     assert_true(task_retry_safe(&task.row, task.row.kind));
 }
 
+static struct outcome no_room(void)
+{
+    return O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED,
+             .overload = true, .has_cost = true);
+}
+
+TEST_CASE(no_room_at_the_provider__unbilled__begins_another_attempt)
+{
+    const struct policy policy = usual(DOUBT_AUTO);
+    struct task task = task_of(RUNNING, &G(.tries = 4));
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        const struct outcome outcome = no_room();
+        struct step step = task_step(&task, &outcome, &policy, T0 + M);
+        const struct task_row *row = &step.next.row;
+        assert_int_equal(row->state, QUEUED);
+        assert_int_equal(row->attempt, attempt);
+        assert_int_equal(row->submission, task.row.submission);
+        assert_int_equal(row->owner, 0);
+        assert_int_equal(row->tries, 0);
+        assert_int_equal(row->kind, FAILURE_NONE);
+        assert_true(row->not_before_ms > T0 + M);
+        assert_true(step.save);
+        assert_false(step.settles);
+        assert_true(task_begins_again(row)); /* its id is kept, in past */
+        task.row.attempt = attempt;
+    }
+    const struct outcome outcome = no_room();
+    struct step step = task_step(&task, &outcome, &policy, T0 + M);
+    assert_int_equal(step.next.row.state, FAILED);
+    assert_int_equal(step.next.row.attempt, 2);
+}
+
+/** Each for a reason of its own. */
+TEST_CASE(no_room_at_the_provider__and_anything_open__is_a_failure)
+{
+    struct policy policy = usual(DOUBT_AUTO);
+    const struct outcome good = no_room();
+    struct outcome other = good;
+    other.overload = false;
+    struct outcome untold = good;
+    untold.has_cost = false;
+    struct outcome billed = good;
+    billed.cost = 0.001;
+    struct outcome credits = good;
+    credits.credits_cost = 1;
+    const struct outcome *outcomes[] = {&other, &untold, &billed, &credits};
+    for (size_t i = 0; i < 4; i++) {
+        const struct task task = task_of(RUNNING, &G(0));
+        assert_int_equal(
+            task_step(&task, outcomes[i], &policy, T0 + M).next.row.state,
+            FAILED);
+    }
+    const struct given givens[] = {
+        {.sends = 2}, {.memo.cancel = true}, {.deadline = 30 * S}, /* over */
+    };
+    for (size_t i = 0; i < 3; i++) {
+        const struct task task = task_of(RUNNING, &givens[i]);
+        assert_int_equal(
+            task_step(&task, &good, &policy, T0 + M).next.row.state, FAILED);
+    }
+    policy.attempts_max = 0;
+    const struct task task = task_of(RUNNING, &G(0));
+    assert_int_equal(task_step(&task, &good, &policy, T0 + M).next.row.state,
+                     FAILED);
+}
+
 TESTS_RUN(NULL, NULL)

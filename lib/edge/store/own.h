@@ -31,7 +31,7 @@ void store_send_batch(struct store *store, struct pg_unit *unit);
 
 /** Columns of one result, by their place; -1: not among them. */
 struct row_columns {
-    int fields[32];
+    int fields[40];
     int request_id;
     int tenant;
     int traceparent;

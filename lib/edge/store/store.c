@@ -23,6 +23,7 @@ static const char *const data_queries[] = {
     "sources_task",
     "sources_closed",
     "save",
+    "again",
     "end",
     "close",
     "told",

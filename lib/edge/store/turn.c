@@ -8,6 +8,7 @@
 /** The statement that writes a row. */
 enum write {
     WRITE_SAVE,  /* it stays a task, or waits again */
+    WRITE_AGAIN, /* it waits again, and what it was so far is kept in past */
     WRITE_END,   /* a final end: into closed, a bare key stays */
     WRITE_CLOSE, /* told, and final by now: into closed */
     WRITE_TOLD,  /* a final end is told: the bare key goes */
@@ -15,10 +16,8 @@ enum write {
 };
 
 static const char *const writes[WRITES_LEN] = {
-    [WRITE_SAVE] = "save",
-    [WRITE_END] = "end",
-    [WRITE_CLOSE] = "close",
-    [WRITE_TOLD] = "told",
+    [WRITE_SAVE] = "save",   [WRITE_AGAIN] = "again", [WRITE_END] = "end",
+    [WRITE_CLOSE] = "close", [WRITE_TOLD] = "told",
 };
 
 /** Calls of one unit, by what they bring; -1: not among them. */
@@ -131,7 +130,7 @@ static enum write write_of(const struct task_row *row)
 {
     const bool settles = row->state == SUCCEEDED || row->state == FAILED;
     if (!settles && row->state != CLOSED) {
-        return WRITE_SAVE;
+        return task_begins_again(row) ? WRITE_AGAIN : WRITE_SAVE;
     }
     if (task_end_is_final(row)) {
         return settles ? WRITE_END : WRITE_TOLD;

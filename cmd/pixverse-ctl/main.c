@@ -1,6 +1,7 @@
 #include "cells.h"
 
 #include "edge/database.h"
+#include "edge/properties.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -126,11 +127,6 @@ static bool read_settings(struct ctl *ctl, const struct command *command)
     bool good = settings_read(&ctl->settings, (const char *const *)environ,
                               SETTINGS_NEED_NONE, &faults, &warnings);
     good = good && judge_databases(ctl, command, &faults);
-    if (faults.len) {
-        fputs(faults.bytes, stderr);
-    }
-    buf_done(&faults);
-    buf_done(&warnings); /* the worker's to give */
     size_t len = ctl->settings.kafka_conf_len;
     ctl->properties = calloc(len + 1, sizeof *ctl->properties);
     for (size_t i = 0; ctl->properties && i < len; i++) {
@@ -138,7 +134,14 @@ static bool read_settings(struct ctl *ctl, const struct command *command)
             (struct kafka_property){ctl->settings.kafka_conf[i].name,
                                     ctl->settings.kafka_conf[i].value};
     }
-    return good && ctl->properties;
+    good = good && ctl->properties &&
+           properties_judge(ctl->properties, len, &faults);
+    if (faults.len) {
+        fputs(faults.bytes, stderr);
+    }
+    buf_done(&faults);
+    buf_done(&warnings); /* the worker's to give */
+    return good;
 }
 
 static char **copy_environment(void)

@@ -2,6 +2,7 @@
 
 #include "base/proxy.h"
 #include "core/apimart.h"
+#include "core/login.h"
 #include "edge/bucket.h"
 #include "edge/database.h"
 #include "edge/poll.h"
@@ -20,6 +21,7 @@
 
 #define HTTP_MS 15000
 #define KAFKA_MS 15000
+#define KAFKA_LASTING_MS 3000 /* more brokers may answer otherwise */
 
 struct check {
     const struct settings *settings;
@@ -28,7 +30,9 @@ struct check {
     int faults;
     bool answered;
     bool kafka_up;
-    char kafka_why[200];
+    bool kafka_lasting; /* it fails for what no wait mends */
+    char kafka_why[600];
+    struct loop_timer *kafka_timer;
 };
 
 static void good(const char *what, const char *detail)
@@ -262,6 +266,10 @@ static void on_kafka(void *context, bool connected, const char *why)
     if (connected) {
         c->kafka_up = true;
         loop_stop(c->loop);
+    } else if (!c->kafka_lasting && c->kafka_timer &&
+               login_step_of(str_of(c->kafka_why)).lasting) {
+        c->kafka_lasting = true;
+        loop_timer_set(c->kafka_timer, KAFKA_LASTING_MS);
     }
 }
 
@@ -307,6 +315,18 @@ static void check_topics(struct check *c,
     }
 }
 
+/** The step at which it failed, the broker's own words, what to do. */
+static void kafka_fault(struct check *c)
+{
+    const struct login_step step = login_step_of(str_of(c->kafka_why));
+    char text[1200];
+    snprintf(text, sizeof text, "%s%s%s%s%s", step.name ? step.name : "",
+             step.name ? ": " : "",
+             c->kafka_why[0] ? c->kafka_why : "no broker answers in 15 s",
+             step.name ? "; " : "", step.name ? step.advice : "");
+    fault(c, "Kafka", text);
+}
+
 static void check_kafka(struct check *c)
 {
     const struct settings *s = c->settings;
@@ -321,15 +341,15 @@ static void check_kafka(struct check *c)
         free(properties);
         return;
     }
-    struct loop_timer *timer = loop_timer_new(c->loop, stop, c);
-    loop_timer_set(timer, KAFKA_MS);
+    c->kafka_timer = loop_timer_new(c->loop, stop, c);
+    loop_timer_set(c->kafka_timer, KAFKA_MS);
     loop_run(c->loop);
-    loop_timer_free(timer);
+    loop_timer_free(c->kafka_timer);
+    c->kafka_timer = NULL;
     if (c->kafka_up) {
         good("Kafka", s->kafka_brokers);
     } else {
-        fault(c, "Kafka",
-              c->kafka_why[0] ? c->kafka_why : "no broker answers in 15 s");
+        kafka_fault(c);
     }
     producer_close(producer, 1000, stop, c);
     loop_run(c->loop);

@@ -2,9 +2,12 @@
 
 #include "base/log.h"
 #include "edge/database.h"
+#include "edge/properties.h"
+#include "topics.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -89,6 +92,18 @@ static bool is_copy(int argc, char **argv)
     return true;
 }
 
+/** What librdkafka itself says of KAFKA_CONF_*. */
+static bool judge_properties(const struct settings *settings,
+                             struct buf *faults)
+{
+    struct kafka_property *properties = properties_of(settings);
+    const bool good =
+        properties &&
+        properties_judge(properties, settings->kafka_conf_len, faults);
+    free(properties);
+    return good;
+}
+
 static int with_settings(int (*command)(const struct settings *settings),
                          enum settings_need need, bool as_log)
 {
@@ -102,6 +117,7 @@ static int with_settings(int (*command)(const struct settings *settings),
     good = database_url_judge("DATABASE_URL", settings.database_url, true,
                               &faults) &&
            good;
+    good = judge_properties(&settings, &faults) && good;
     good = good && prices_configure(&settings, &faults);
     /* At fault or not, LOG_FORMAT is what could be read of it. */
     log_open(settings.log_level, !settings.log_text);

@@ -283,7 +283,7 @@ parts_postgres_database() {
 
 # --- Apache Kafka ------------------------------------------------------------
 
-# parts_kafka_fetch FOLDER: the jars into FOLDER/lib, once; output in
+# parts_kafka_fetch FOLDER [VERSION]: the jars into FOLDER/lib, once; output in
 # FOLDER/maven.log.
 parts_kafka_fetch() {
     local folder stamp want
@@ -295,7 +295,7 @@ parts_kafka_fetch() {
     command -v mvn >/dev/null || parts_fail "no Maven here: deploy/install java" || return 1
     rm -rf "$folder/lib"
     mvn -B -f "$parts_root/deploy/kafka/pom.xml" dependency:copy-dependencies \
-        "-DoutputDirectory=$folder/lib" >"$folder/maven.log" 2>&1 || {
+        "-DoutputDirectory=$folder/lib" ${2:+"-Dkafka.version=$2"} >"$folder/maven.log" 2>&1 || {
         grep -E 'ERROR' "$folder/maven.log" | head -n 5 >&2
         parts_fail "Maven could not fetch Apache Kafka; its log: $folder/maven.log"
         return 1
@@ -303,13 +303,16 @@ parts_kafka_fetch() {
     echo "$want" >"$folder/lib/.pom"
 }
 
+# PARTS_KAFKA_LISTENERS: more of them, NAME://host:port separated by commas, whose
+# protocols the caller's properties tell.
 parts_kafka_properties() { # FOLDER PORT CONTROLLER-PORT
+    local more=${PARTS_KAFKA_LISTENERS:+,$PARTS_KAFKA_LISTENERS}
     cat <<PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$3
-listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3
-advertised.listeners=PLAINTEXT://127.0.0.1:$2
+listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3$more
+advertised.listeners=PLAINTEXT://127.0.0.1:$2$more
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT

@@ -1,7 +1,5 @@
 #include "base/settings.h"
 
-#include "base/settings_kafka.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,7 +333,9 @@ static bool read_property(struct reading *reading, const char *entry,
     const struct setting_verdict verdict = settings_kafka_check(
         str_of(property->name), str_of(value), str_of(host));
     if (verdict.fault) {
-        add_fault(reading, name, str_of(value), false, verdict.fault,
+        const bool secret = str_starts(str_of(property->name), STR("sasl.")) ||
+                            str_starts(str_of(property->name), STR("ssl."));
+        add_fault(reading, name, str_of(value), secret, verdict.fault,
                   verdict.allowed);
     }
     return !verdict.fault;
@@ -347,8 +347,9 @@ static void read_properties(struct reading *reading)
     for (const char *const *e = reading->env; *e; e++) {
         most += strncmp(*e, CONF_PREFIX, sizeof CONF_PREFIX - 1) == 0;
     }
-    struct settings_property *properties = arena_alloc(
-        &reading->settings->memory, (most + 1) * sizeof *properties);
+    struct settings_property *properties =
+        arena_alloc(&reading->settings->memory,
+                    (most + SETTINGS_TOKENS_MORE + 1) * sizeof *properties);
     if (!properties) {
         return;
     }
@@ -359,6 +360,13 @@ static void read_properties(struct reading *reading)
             len++;
         }
     }
+    const size_t own = len;
+    len = settings_kafka_tokens(properties, len,
+                                reading->settings->kafka_tokens_from);
+    for (size_t i = own; i < len; i++) { /* all values are wiped one day */
+        properties[i].value = keep(reading, properties[i].value);
+    }
+    settings_kafka_judge(properties, len, reading->faults, reading->warnings);
     qsort(properties, len, sizeof *properties, by_name);
     reading->settings->kafka_conf = properties;
     reading->settings->kafka_conf_len = len;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/settings_check.h"
+#include "base/settings_kafka.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +41,8 @@ enum submit_doubt {
       FORM_TOPIC, false, "messages that name no request, or reuse a name")      \
     X(kafka_progress_topic, "KAFKA_PROGRESS_TOPIC", "", FORM_TOPIC_OR_EMPTY,    \
       false, "progress goes out here; empty: none")                             \
+    X(kafka_tokens_from, "KAFKA_TOKENS_FROM", "", FORM_TOKENS, true,            \
+      "OAUTHBEARER: file:///token, or aws-msk-iam[:REGION]; empty: no tokens")  \
     X(database_url, "DATABASE_URL", "postgresql:///pixverse", FORM_FILLED,      \
       true, "libpq connection string; a pooler must be in session mode")        \
     X(database_urls, "DATABASE_URLS", "", FORM_CELLS, true,                     \
@@ -138,12 +141,6 @@ enum submit_doubt {
     X(log_text, bool, "LOG_FORMAT", "json", "json|text", "form of log lines")
 
 /* clang-format on */
-
-/** One librdkafka property, from KAFKA_CONF_*. */
-struct settings_property {
-    const char *name; /* as librdkafka writes it: security.protocol */
-    const char *value;
-};
 
 struct settings {
 #define X(field, name, value, form, secret, help) const char *field;

@@ -473,6 +473,28 @@ static struct setting_verdict check_cells(struct str value)
     return fine;
 }
 
+/** Where tokens come from. Not shown in any case: some put the token here. */
+static struct setting_verdict check_tokens(struct str value)
+{
+    static const char allowed[] =
+        "file:///absolute/path of a token, aws-msk-iam, aws-msk-iam:REGION, or "
+        "unset";
+    const struct str file = STR("file:///");
+    const struct str msk = STR("aws-msk-iam");
+    if (value.len == 0 || str_eq(value, msk) ||
+        (str_starts(value, file) && value.len > file.len)) {
+        return fine;
+    }
+    if (str_starts(value, msk) && value.at[msk.len] == ':') {
+        const struct str region = {value.at + msk.len + 1,
+                                   value.len - msk.len - 1};
+        if (region.len > 0 && region.len < 64 && all_in(region, "-")) {
+            return fine;
+        }
+    }
+    return fault("is no source of tokens", allowed);
+}
+
 struct setting_verdict setting_check(enum setting_form form, struct str value)
 {
     switch (form) {
@@ -505,6 +527,8 @@ struct setting_verdict setting_check(enum setting_form form, struct str value)
         return check_listen(value);
     case FORM_CELLS:
         return check_cells(value);
+    case FORM_TOKENS:
+        return check_tokens(value);
     }
     return fine;
 }

@@ -20,7 +20,8 @@ enum setting_form {
     FORM_PROXY_OR_EMPTY,
     FORM_HOSTS_OR_EMPTY, /* as proxy_list_fault() */
     FORM_FILE_OR_EMPTY,  /* an absolute path */
-    FORM_CELLS, /* NAME=URL, several separated by white space; or none */
+    FORM_CELLS,  /* NAME=URL, several separated by white space; or none */
+    FORM_TOKENS, /* empty: none */
 };
 
 #define SETTING_CELLS_MAX 64

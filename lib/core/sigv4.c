@@ -11,9 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-static const char empty_hash[] =
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
 static void hmac(const void *key, size_t key_len, struct str text,
                  unsigned char out[DIGEST_BYTES])
 {
@@ -273,7 +270,9 @@ bool sigv4_presign(const struct sigv4_request *request,
     sigv4_encode(&own, buf_str(&names), false);
     struct sigv4_request whole = *request;
     whole.query = buf_str(&own);
-    whole.payload = STR(SIGV4_UNSIGNED);
+    if (whole.payload.len == 0) {
+        whole.payload = STR(SIGV4_UNSIGNED);
+    }
     const bool good =
         !own.failed && !names.failed &&
         sign_request(&whole, headers, key, scope, &chain, signature);
@@ -318,7 +317,7 @@ void sigv4_chain_chunk(struct sigv4_chain *chain, const void *bytes, size_t len)
     char hash[SIGV4_HEX_BYTES];
     char hashes[2 * SIGV4_HEX_BYTES];
     hex_hash((struct str){bytes, len}, hash);
-    snprintf(hashes, sizeof hashes, "%s\n%s", empty_hash, hash);
+    snprintf(hashes, sizeof hashes, "%s\n%s", SIGV4_EMPTY, hash);
     chain_on(chain, "PAYLOAD", hashes);
 }
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /**
- * AWS Signature Version 4 as S3 and STS want it: of headers, of chunks, of
- * trailers. Pure: the time and the key are arguments.
+ * AWS Signature Version 4 as S3, STS and MSK want it: of headers, of a URL's
+ * query, of chunks, of trailers. Pure: the time and the key are arguments.
  *
  * Source: "Authenticating Requests (AWS Signature Version 4)" of the Amazon S3
  * API reference, whose examples are the tests.
@@ -22,6 +22,8 @@
 
 /* What stands in the place of the body's hash. */
 #define SIGV4_UNSIGNED "UNSIGNED-PAYLOAD"
+#define SIGV4_EMPTY                                                            \
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define SIGV4_UNSIGNED_TRAILER "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 #define SIGV4_CHUNKS "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 #define SIGV4_CHUNKS_TRAILER "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -34,7 +36,7 @@ struct sigv4_key {
 
 struct sigv4_scope {
     const char *region;
-    const char *service; /* "s3", "sts" */
+    const char *service; /* "s3", "sts", "kafka-cluster" */
     int64_t time_ms;
 };
 
@@ -74,7 +76,8 @@ MUST_CHECK bool sigv4_sign(const struct sigv4_request *request,
 /**
  * Sign a request so that its URL alone does: for whoever has it, for a while.
  *
- * @param request    Its query is what stands there besides; no body.
+ * @param request    Its query is what stands there besides; no body, and no
+ *                   payload where that is SIGV4_UNSIGNED, as S3 wants it.
  * @param expires_s  1 to SIGV4_PRESIGN_S_MAX.
  * @param query      Gets the whole query appended, without "?".
  * @return           false: no memory; what was written is half of it.

@@ -29,7 +29,8 @@ struct message {
     void *inside; /* the edge's */
 };
 
-/** One librdkafka property. */
+/** One librdkafka property; or "tokens.from", which is ours: where tokens for
+ * SASL OAUTHBEARER come from, as KAFKA_TOKENS_FROM says. */
 struct kafka_property {
     const char *name;
     const char *value;

@@ -27,7 +27,7 @@ def documents():
 
 def settings_of(container):
     lines = (KUBERNETES / "settings.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines) | {
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#")) | {
         e["name"]: e["value"] for e in container["env"]}
 
 

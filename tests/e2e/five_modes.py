@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka sanitized raced
+# tests/run: postgres kafka sanitized raced secured
 """One request of each mode, through Apache Kafka, PostgreSQL and one worker, to
-five files and five events."""
+five files and five events. As …@secured every connection to Kafka is over TLS, and
+logs in with SCRAM-SHA-256."""
 
+import contextlib
 import json
 import os
 import uuid
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 
+import secured
 import tap
 from world import ROOT, World, fetch, file_of, sha256_of, wait_for
 
@@ -157,10 +160,21 @@ def check_accepted(world):
              "nothing is owed")
 
 
+@contextlib.contextmanager
+def broker():
+    """What a World needs to know of the Kafka that this run is to go through."""
+    if os.environ.get("TEST_KAFKA") != "secured":
+        yield {"settings": {"ACCEPTED_EVENTS": "1"}}
+        return
+    with secured.Secured() as kafka:
+        yield {"kafka": kafka,
+               "settings": {"ACCEPTED_EVENTS": "1", **kafka.login("SCRAM-SHA-256")}}
+
+
 def main():
     schema = schema_of("event.completed") or schema_of("completed") or schema_of("event")
     tap.check(schema, "the contract has a schema of events")
-    with World(settings={"ACCEPTED_EVENTS": "1"}) as world:
+    with broker() as settings, World(**settings) as world:
         headers = [("traceparent", f"00-{'ab' * 16}-{'cd' * 8}-01".encode())]
         for mode in list(MODES)[:4]:
             send = send_framed if mode == "fusion" else World.send

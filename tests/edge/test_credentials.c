@@ -139,7 +139,7 @@ static int setup(void **state)
     setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
     loop = loop_open(&err);
     wire = wire_open(loop, 4, NULL, &err);
-    credentials = credentials_open(loop, wire);
+    credentials = credentials_open(loop, wire, "S3");
     return loop && wire && credentials ? 0 : -1;
 }
 
@@ -203,7 +203,7 @@ TEST_CASE_WITH(credentials_want__behind_a_proxy__the_endpoint_is_asked_itself,
     credentials_close(credentials);
     wire_close(wire);
     wire = wire_open(loop, 4, proxy_of(&proxy, url, "", ""), &err);
-    credentials = credentials_open(loop, wire);
+    credentials = credentials_open(loop, wire, "S3");
     assert_string_equal(want().why, "");
     assert_int_equal(web->requests, 1);
 }

@@ -39,6 +39,7 @@ items_of() { # PART
             ! says "$file" sanitized || echo "$1/${name%.*}@sanitized $file"
             ! says "$file" raced || echo "$1/${name%.*}@raced $file"
             ! says "$file" on_s3 || echo "$1/${name%.*}@s3 $file"
+            ! says "$file" secured || echo "$1/${name%.*}@secured $file"
         fi
     done
 }
@@ -46,7 +47,7 @@ items_of() { # PART
 # A file may say of itself, in a comment near its top, "tests/run: WORD...":
 # long (not in quick), sanitized (also with the sanitizers' build of the
 # commands), raced (also built with ThreadSanitizer), on_s3 (also with videos in
-# S3), crashpoints (the commands with points at which they can be killed),
+# S3), secured (also through a Kafka with SASL_SSL), crashpoints (the commands with points at which they can be killed),
 # alone (nothing else runs beside it), postgres, kafka, s3 (servers it needs), timeout=SECONDS.
 says() { # FILE WORD
     head -n 20 "$1" | grep -qE "tests/run:.*\\b$2\\b"

@@ -56,6 +56,8 @@ prepare() { # ITEM FILE
     fi
     export TEST_STORAGE=file
     [[ $1 != *@s3 ]] || TEST_STORAGE=s3
+    export TEST_KAFKA=plain
+    [[ $1 != *@secured ]] || TEST_KAFKA=secured
     if says "$2" s3 || [ "$TEST_STORAGE" = s3 ]; then
         servers_s3 || return 1
     fi

@@ -228,9 +228,9 @@ class Postgres:
 class Kafka:
     """A node of the test's own, to be halted at will."""
 
-    def __init__(self, *properties):
+    def __init__(self, *properties, jars=ROOT / "build/parts/kafka/lib"):
         self.folder = TMP / "kafka"
-        self.jars = ROOT / "build/parts/kafka/lib"
+        self.jars = jars
         self.brokers = parts('parts_kafka_start "$@" && echo "$PARTS_KAFKA_BROKERS"',
                              self.folder, self.jars, *properties)
 

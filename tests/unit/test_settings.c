@@ -174,12 +174,14 @@ TEST_CASE(settings_read__name_file__reads_the_file)
     char conf[64];
     snprintf(entry, sizeof entry, "APIMART_API_KEY_FILE=%s", path);
     snprintf(conf, sizeof conf, "KAFKA_CONF_SASL_PASSWORD_FILE=%s", path);
-    struct outcome got = READ(entry, conf);
+    struct outcome got =
+        READ(entry, conf, "KAFKA_CONF_SECURITY_PROTOCOL=SASL_SSL",
+             "KAFKA_CONF_SASL_MECHANISM=PLAIN", "KAFKA_CONF_SASL_USERNAME=me");
     assert_true(got.fine);
     assert_string_equal(got.settings.apimart_api_key, "sk-from-file");
-    assert_int_equal(got.settings.kafka_conf_len, 1);
-    assert_string_equal(got.settings.kafka_conf[0].name, "sasl.password");
-    assert_string_equal(got.settings.kafka_conf[0].value, "sk-from-file");
+    assert_int_equal(got.settings.kafka_conf_len, 4);
+    assert_string_equal(got.settings.kafka_conf[1].name, "sasl.password");
+    assert_string_equal(got.settings.kafka_conf[1].value, "sk-from-file");
     done(&got);
     got = READ(entry, KEY);
     assert_string_equal(got.faults.bytes,
@@ -460,6 +462,52 @@ TEST_CASE(settings_print_help__every_name__is_there)
         }
     }
     free(text);
+}
+
+TEST_CASE(settings_read__tokens__are_properties_and_wiped)
+{
+    struct outcome got =
+        READ(KEY, "KAFKA_TOKENS_FROM=file:///run/secrets/token");
+    assert_true(got.fine);
+    assert_int_equal(got.settings.kafka_conf_len, 3);
+    assert_string_equal(got.settings.kafka_conf[0].name, "sasl.mechanism");
+    assert_string_equal(got.settings.kafka_conf[1].value, "SASL_SSL");
+    assert_string_equal(got.settings.kafka_conf[2].name, "tokens.from");
+    done(&got);
+    static const char *const taken[] = {"aws-msk-iam", "aws-msk-iam:eu-west-1"};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "KAFKA_TOKENS_FROM=%s", taken[i]);
+        got = READ(KEY, line);
+        assert_true(got.fine);
+        done(&got);
+    }
+}
+
+TEST_CASE(settings_read__no_source_of_tokens__is_not_shown)
+{
+    static const char *const wrong[] = {
+        "eyJcanary",    "file://",         "file:///",     "/canary",
+        "aws-msk-iam:", "aws-msk-iam:a b", "aws-msk-iamx", "aws"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "KAFKA_TOKENS_FROM=%s", wrong[i]);
+        struct outcome got = READ(KEY, line);
+        assert_false(got.fine);
+        assert_non_null(
+            strstr(got.faults.bytes, "KAFKA_TOKENS_FROM: value (not shown)"));
+        done(&got);
+    }
+}
+
+TEST_CASE(settings_read__javas_login__is_not_shown)
+{
+    struct outcome got =
+        READ(KEY, "KAFKA_CONF_SASL_JAAS_CONFIG=password=\"canary\"");
+    assert_false(got.fine);
+    assert_null(strstr(got.faults.bytes, "canary"));
+    assert_non_null(strstr(got.faults.bytes, "KAFKA_CONF_SASL_PASSWORD_FILE"));
+    done(&got);
 }
 
 TESTS_RUN(NULL, NULL)

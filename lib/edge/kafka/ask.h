@@ -6,8 +6,8 @@
 #include <librdkafka/rdkafka.h>
 
 /**
- * Clients that ask and wait for the answer: what rewind and scan share. For
- * those two alone; never for a loop.
+ * Clients that ask and wait for the answer: what rewind, scan and topics share.
+ * For those alone; never for a loop.
  */
 
 #define ASK_MS 30000 /* at most for one answer */
@@ -16,6 +16,20 @@
  * long as it subscribes to nothing. The caller's; null with *err set. */
 rd_kafka_t *ask_open(const struct topics_options *options, rd_kafka_type_t type,
                      struct err *err);
+
+#define ASK_WORDS_BYTES 1000
+
+/**
+ * All topics, so that asking makes none. What no wait mends, such as a password
+ * that is refused, ends it early.
+ *
+ * @param why  Where there is no answer: the step at which a login failed, the
+ *             broker's own words, what to do; or what librdkafka says.
+ * @return     The caller's; null with *code set.
+ */
+const struct rd_kafka_metadata *ask_topics(rd_kafka_t *rk, int limit_ms,
+                                           rd_kafka_resp_err_t *code,
+                                           char why[static ASK_WORDS_BYTES]);
 
 /** What a code means for who asked; returns false. */
 bool ask_err(struct err *err, const struct topics_options *options,

@@ -1,5 +1,6 @@
 #include "edge/kafka/client.h"
 
+#include "edge/kafka/tokens.h"
 #include "edge/loop/uv.h"
 
 #include <assert.h>
@@ -82,7 +83,8 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_rule *rules,
                                 const struct kafka_property *properties,
                                 size_t properties_len, struct err *err)
 {
-    assert(rules || !rules_len);
+    assert(rules && strcmp(rules[0].name, "bootstrap.servers") == 0);
+    const char *const brokers = rules[0].value;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     bool debug = false;
     for (size_t i = 0; i < rules_len; i++) {
@@ -92,8 +94,11 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_rule *rules,
         }
     }
     for (size_t i = 0; i < properties_len; i++) {
-        if (!user_may_set(rules, rules_len, &properties[i], err) ||
-            !set_property(conf, properties[i].name, properties[i].value, err)) {
+        if (strcmp(properties[i].name, "tokens.from") == 0
+                ? !kafka_tokens_use(conf, properties[i].value, brokers, err)
+                : !user_may_set(rules, rules_len, &properties[i], err) ||
+                      !set_property(conf, properties[i].name,
+                                    properties[i].value, err)) {
             goto failed;
         }
         debug = debug || strcmp(properties[i].name, "debug") == 0;
@@ -105,6 +110,26 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_rule *rules,
 failed:
     rd_kafka_conf_destroy(conf);
     return NULL;
+}
+
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                             struct err *err)
+{
+    char text[256] = "";
+    if (!conf) {
+        return NULL;
+    }
+    rd_kafka_t *client = rd_kafka_new(type, conf, text, sizeof text);
+    if (!client) {
+        rd_kafka_conf_destroy(conf);
+        err_set(err, ERR_PERMANENT, "no Kafka client: %s", text);
+        return NULL;
+    }
+    if (!kafka_tokens_serve(client, err)) {
+        rd_kafka_destroy(client); /* it has sent nothing */
+        return NULL;
+    }
+    return client;
 }
 
 struct kafka_property *
@@ -322,8 +347,12 @@ static void judge(struct kafka_health *health)
     if (now_ms - health->since_ms < DOWN_MS) {
         return; /* it may still be connecting */
     }
+    /* What a broker has refused and nothing has been good since is the reason,
+     * however long ago it said so. */
     tell(health, false,
-         health->trouble[0] ? health->trouble : "no broker has answered yet");
+         health->complaint[0] ? health->complaint
+         : health->trouble[0] ? health->trouble
+                              : "no broker has answered yet");
 }
 
 static bool is_refusal(rd_kafka_resp_err_t code)
@@ -354,11 +383,15 @@ static void complain(struct kafka_health *health, const char *text)
              text);
 }
 
+static const char no_token[] = "Failed to acquire SASL OAUTHBEARER token";
+
 void kafka_health_error(struct kafka_health *health, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
-    if (is_refusal(code)) {
+    /* No token to be had is no broker's word: the last one may still do. */
+    const bool away = strncmp(text, no_token, sizeof no_token - 1) == 0;
+    if (is_refusal(code) && !away) {
         complain(health, text);
     } else if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         /* "All brokers are down" comes after the words that say why, and

@@ -21,6 +21,7 @@ struct kafka_rule {
 /**
  * Our rules, then the user's properties over those that aren't fixed.
  *
+ * @param rules  The first is bootstrap.servers.
  * @return  null, with *err set: ERR_PERMANENT a property that is unknown, has
  *          a bad value or is fixed; named in the text, its value is not.
  */
@@ -28,6 +29,15 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_rule *rules,
                                 size_t rules_len,
                                 const struct kafka_property *properties,
                                 size_t properties_len, struct err *err);
+
+/**
+ * A client of librdkafka, whose tokens are taken care of.
+ *
+ * @param conf  Taken over in any case; null with *err set is passed on.
+ * @return      null, with *err set: ERR_PERMANENT it makes none of that conf
+ */
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                             struct err *err);
 
 /** A copy with its texts; null: no memory. Freed with
  * kafka_properties_free(). */

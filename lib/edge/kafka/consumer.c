@@ -175,7 +175,6 @@ static bool client_begin(struct consumer *consumer, struct err *err)
     if (!conf) {
         return false;
     }
-    char text[256] = "";
     if (!consumer->grave) {
         consumer->grave = kafka_grave_new(consumer->loop, on_dead, consumer);
     }
@@ -183,10 +182,9 @@ static bool client_begin(struct consumer *consumer, struct err *err)
         rd_kafka_conf_destroy(conf);
         return err_set(err, ERR_TRANSIENT, "no memory for a consumer");
     }
-    consumer->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    consumer->client = kafka_client_new(RD_KAFKA_CONSUMER, conf, err);
     if (!consumer->client) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_PERMANENT, "no Kafka consumer: %s", text);
+        return false;
     }
     rd_kafka_poll_set_consumer(consumer->client);
     consumer->feed = kafka_feed_open(

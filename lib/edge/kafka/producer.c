@@ -231,17 +231,15 @@ static struct client *client_new(struct producer *producer, bool alone,
     if (!client->timer || !client->grave || !conf) {
         goto failed;
     }
-    char text[256] = "";
     if (alone) {
         /* Over what the user has set: it is the point of this client. */
         (void)rd_kafka_conf_set(conf, "batch.num.messages", "1", NULL, 0);
     }
-    client->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    client->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, err);
+    conf = NULL; /* the client's now, or gone */
     if (!client->rk) {
-        err_set(err, ERR_PERMANENT, "no Kafka producer: %s", text);
         goto failed;
     }
-    conf = NULL; /* the client's now */
     client->feed =
         kafka_feed_open(producer->loop, rd_kafka_queue_get_main(client->rk),
                         on_event, client, err);

@@ -1,5 +1,7 @@
 #include "edge/topics.h"
 
+#include "core/login.h"
+#include "edge/kafka/ask.h"
 #include "edge/kafka/conf.h"
 #include "edge/kafka/client.h"
 
@@ -25,15 +27,13 @@ struct asker {
 static bool asker_open(struct asker *asker, rd_kafka_type_t type,
                        rd_kafka_conf_t *conf, int events, struct err *err)
 {
-    char text[256] = "";
     if (!conf) {
         return false; /* its error is told */
     }
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | events);
-    *asker = (struct asker){.rk = rd_kafka_new(type, conf, text, sizeof text)};
+    *asker = (struct asker){.rk = kafka_client_new(type, conf, err)};
     if (!asker->rk) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_PERMANENT, "no Kafka client: %s", text);
+        return false;
     }
     asker->events = rd_kafka_queue_get_main(asker->rk);
     return true;
@@ -78,18 +78,16 @@ static rd_kafka_conf_t *plain_conf(const struct topics_options *options,
                           options->properties, options->properties_len, err);
 }
 
-/** All topics, so that asking makes none; null: no broker answers. */
+/** All topics; null: no broker answers. */
 static const struct rd_kafka_metadata *
 look(struct asker *asker, const char *brokers, struct err *err)
 {
-    const struct rd_kafka_metadata *found = NULL;
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(asker->rk, 1, NULL, &found, ANSWER_MS);
-    if (code) {
-        note_errors(asker);
-        err_set(err, ERR_TRANSIENT, "Kafka at %s: %s", brokers,
-                asker->why[0] ? asker->why : rd_kafka_err2str(code));
-        return NULL;
+    rd_kafka_resp_err_t code = 0;
+    char why[ASK_WORDS_BYTES];
+    const struct rd_kafka_metadata *found =
+        ask_topics(asker->rk, ANSWER_MS, &code, why);
+    if (!found) {
+        err_set(err, ERR_TRANSIENT, "Kafka at %s: %s", brokers, why);
     }
     return found;
 }
@@ -219,6 +217,14 @@ static bool is_about_rights(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
+/** What there is to do about a right that is missing; "" about all else. */
+static const char *advice_of(rd_kafka_resp_err_t code)
+{
+    const struct login_step step = login_step_of(
+        str_of(is_about_rights(code) ? rd_kafka_err2str(code) : ""));
+    return step.name ? step.advice : "";
+}
+
 /** The answer to a commit: that of its one partition, or to the whole. */
 static rd_kafka_resp_err_t committed(rd_kafka_event_t *event)
 {
@@ -283,9 +289,11 @@ static void check_read(const struct topics_options *options,
     rd_kafka_queue_destroy(asker.events);
     asker.events = rd_kafka_queue_get_consumer(asker.rk);
     rd_kafka_resp_err_t code = try_commit(&asker, wish->name, partitions);
-    char why[400];
-    snprintf(why, sizeof why, "it can't be read by the group %s: %s",
-             options->group, rd_kafka_err2str(code));
+    char why[700];
+    const char *advice = advice_of(code);
+    snprintf(why, sizeof why, "it can't be read by the group %s: %s%s%s",
+             options->group, rd_kafka_err2str(code), advice[0] ? "; " : "",
+             advice);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
         on_topic(context, wish, TOPIC_THERE, "");
     } else if (is_about_rights(code) || code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
@@ -344,9 +352,10 @@ static void check_write(const struct topics_options *options,
         return;
     }
     rd_kafka_resp_err_t code = try_produce(&asker, wish->name);
-    char why[400];
-    snprintf(why, sizeof why, "it can't be written to: %s",
-             rd_kafka_err2str(code));
+    char why[700];
+    const char *advice = advice_of(code);
+    snprintf(why, sizeof why, "it can't be written to: %s%s%s",
+             rd_kafka_err2str(code), advice[0] ? "; " : "", advice);
     if (code == RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS) {
         on_topic(context, wish, TOPIC_THERE, "");
     } else if (!code) {

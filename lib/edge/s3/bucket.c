@@ -92,7 +92,7 @@ static struct bucket *s3_open(struct loop *loop, struct str url, int puts_max,
     list_init(&s3->parts_wanted);
     arena_init(&s3->arena, 4096, 0);
     s3->wire = wire_open(loop, puts_max + MORE_CONNECTIONS, proxy, err);
-    s3->credentials = s3->wire ? credentials_open(loop, s3->wire) : NULL;
+    s3->credentials = s3->wire ? credentials_open(loop, s3->wire, "S3") : NULL;
     bool good = s3->credentials != NULL;
     if (!good) {
         err_set(err, ERR_TRANSIENT, "no memory for the store");

@@ -119,7 +119,8 @@ const struct sigv4_key *credentials_now(struct credentials *c)
     if (c->have && source_is_over(c)) {
         c->have = false;
         snprintf(c->why, sizeof c->why,
-                 "no credentials for S3: the last ones have just expired");
+                 "no credentials for %s: the last ones have just expired",
+                 c->whom_for);
     }
     if (c->have && c->again_ms && now_ms >= c->again_ms && may_fetch(c)) {
         fetch(c);
@@ -152,7 +153,8 @@ bool credentials_renew(struct credentials *c)
     c->have = false;
     c->failed_ms = 0;
     snprintf(c->why, sizeof c->why,
-             "no credentials for S3: the store refuses the last ones");
+             "no credentials for %s: the store refuses the last ones",
+             c->whom_for);
     return true;
 }
 
@@ -164,15 +166,24 @@ void credentials_doubt(struct credentials *c)
     }
 }
 
-struct credentials *credentials_open(struct loop *loop, struct wire *wire)
+int64_t credentials_life_ms(const struct credentials *c, int64_t most_ms)
 {
-    assert(wire);
+    const int64_t left_ms =
+        c->expires_ms ? c->expires_ms - loop_boot_ms(c->loop) : most_ms;
+    return left_ms < most_ms ? left_ms : most_ms;
+}
+
+struct credentials *credentials_open(struct loop *loop, struct wire *wire,
+                                     const char *whom_for)
+{
+    assert(wire && whom_for[0]);
     struct credentials *c = calloc(1, sizeof *c);
     if (!c) {
         return NULL;
     }
     c->loop = loop;
     c->wire = wire;
+    c->whom_for = whom_for;
     list_init(&c->waiting);
     c->soon = loop_timer_new(loop, on_soon, c);
     if (!c->soon) {

@@ -7,10 +7,11 @@
 #include "edge/web/wire.h"
 
 /**
- * Keys for S3, found as AWS's tools find them, the first of: the environment,
- * a web identity (EKS), the profile in the shared files, the container's
- * endpoint, the instance's metadata (version 2). Fetched when first wanted and
- * again before they expire; never logged. Files are read on another thread.
+ * Keys for S3 or Kafka, found as AWS's tools find them, the first of: the
+ * environment, a web identity (EKS), the profile in the shared files, the
+ * container's endpoint, the instance's metadata (version 2). Fetched when first
+ * wanted and again before they expire; never logged. Files are read on another
+ * thread.
  */
 struct credentials;
 
@@ -22,11 +23,19 @@ struct credentials_wait {
     void *context;
 };
 
-/** @param wire  Must stay open longer. */
-struct credentials *credentials_open(struct loop *loop, struct wire *wire);
+/**
+ * @param wire      Must stay open longer.
+ * @param whom_for  "S3", for words; must stay.
+ */
+struct credentials *credentials_open(struct loop *loop, struct wire *wire,
+                                     const char *whom_for);
 
 /** Keys that are good now, until the loop's next turn; null: want them. */
 const struct sigv4_key *credentials_now(struct credentials *credentials);
+
+/** How long those are good, most_ms at most. */
+int64_t credentials_life_ms(const struct credentials *credentials,
+                            int64_t most_ms);
 
 /** on_end comes once, after this has returned, unless forgotten. */
 void credentials_want(struct credentials *credentials,

@@ -27,8 +27,8 @@ void source_failed(struct credentials *c, const char *what, const char *why)
     assert(what[0]);
     uint32_t random;
     loop_random_bytes(c->loop, &random, sizeof random);
-    snprintf(c->why, sizeof c->why, "no credentials for S3: %s%s%.120s", what,
-             why[0] ? ": " : "", why);
+    snprintf(c->why, sizeof c->why, "no credentials for %s: %s%s%.120s",
+             c->whom_for, what, why[0] ? ": " : "", why);
     c->failed_ms = loop_boot_ms(c->loop);
     c->pause_ms =
         SOURCE_PAUSE_MS + backoff_fail(&c->backoff, PAUSE_MAX_MS, random);

@@ -50,6 +50,7 @@ struct source_files {
 struct credentials {
     struct loop *loop;
     struct wire *wire;
+    const char *whom_for;    /* "S3" */
     struct loop_timer *soon; /* tells the waiting */
     struct list waiting;
     struct aws_keys keys;

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -355,16 +356,19 @@ void web_multi_remove(struct web_multi *curl, void *easy)
     curl_multi_remove_handle(curl->multi, easy);
 }
 
+static void init_library(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
 struct web_multi *web_multi_open(struct loop *loop, int connections_max,
                                  web_multi_fn *on_done, void *context,
                                  struct err *err)
 {
     assert(connections_max >= 1 && on_done);
-    static bool global;
-    if (!global) {
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-        global = true;
-    }
+    static pthread_once_t global = PTHREAD_ONCE_INIT;
+    /* Kafka's threads have loops of their own. */
+    pthread_once(&global, init_library);
     struct web_multi *curl = calloc(1, sizeof *curl);
     if (curl) {
         *curl = (struct web_multi){

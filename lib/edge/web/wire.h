@@ -7,7 +7,7 @@
 
 /**
  * HTTP calls with bodies that stream either way, for S3 and for where its
- * credentials come from. For the files of s3 only.
+ * credentials come from. For the files of s3, and kafka's for the latter.
  */
 struct wire;
 struct wire_call;

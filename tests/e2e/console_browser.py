@@ -49,9 +49,11 @@ class Page:
             f"the heading {text!r}")
 
     def click(self, text):
-        found = [e for e in self.driver.find_elements(By.CSS_SELECTOR, "a, button, summary")
-                 if e.is_displayed() and e.text.strip() == text]
-        found[0].click()
+        """At once, where it is seen: a page that is live makes its elements anew."""
+        wait_for(lambda: self.driver.execute_script(
+            "const found = [...document.querySelectorAll('a, button, summary')].find(e => "
+            "e.getClientRects().length && e.innerText.trim() === arguments[0]);"
+            "if (found) found.click(); return !!found", text), 30, f"{text!r} can be clicked")
 
     def shoot(self, name):
         self.driver.execute_script("window.scrollTo(0, 0)")
@@ -90,7 +92,7 @@ def check_overview(page):
     page.wait_text("Held: balance")
     tap.check("live, " in page.text(), "the overview is live", page.text())
     page.check_both("overview")
-    page.driver.find_element(By.CSS_SELECTOR, "a.tile[data-key=queued]").click()
+    page.driver.execute_script("document.querySelector('a.tile[data-key=queued]').click()")
     page.wait_heading("Requests")
     tap.check(page.driver.current_url.endswith("/list?state=queued"), "a tile leads to its requests",
               page.driver.current_url)

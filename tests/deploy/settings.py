@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
-"""deploy/SETTINGS.md is what the table of settings says, by way of pixverse-worker --help,
-and the Helm chart takes the settings that there are.
+"""deploy/SETTINGS.md is what the table of settings says, by way of pixverse-worker --help.
 
 tests/deploy/settings.py --write PROGRAM writes it anew."""
 
-import json
 import os
 import re
 import subprocess
@@ -13,7 +11,6 @@ from pathlib import Path
 
 ROOT = Path(os.environ.get("TEST_ROOT") or Path(__file__).parents[2])
 PAGE = ROOT / "deploy/SETTINGS.md"
-SCHEMA = ROOT / "deploy/helm/values.schema.json"
 HEAD = """# Settings
 
 All come from the environment; `NAME_FILE` names a file to read `NAME` from (for secrets). A wrong one stops the start,
@@ -53,15 +50,6 @@ def page(program):
     return HEAD + "\n".join(rows) + "\n"
 
 
-def schema(program):
-    """The schema of the chart's values, with the names of all settings."""
-    text = json.loads(SCHEMA.read_text())
-    for one in text["definitions"]["setting"]["anyOf"]:
-        if "enum" in one:
-            one["enum"] = [name for name, *_ in settings(program) if name != "KAFKA_CONF_*"]
-    return json.dumps(text, indent=2) + "\n"
-
-
 def main():
     found = settings(BIN / "pixverse-worker")
     names = re.findall(r'\bX\(\w+,(?:[^"]*?)"([A-Z][A-Z0-9_]+)"',
@@ -70,14 +58,11 @@ def main():
               "--help has every setting of the table")
     tap.equal(PAGE.read_text(), page(BIN / "pixverse-worker"),
               "deploy/SETTINGS.md is what the table says", "tests/deploy/settings.py --write")
-    tap.equal(SCHEMA.read_text(), schema(BIN / "pixverse-worker"),
-              "the chart's values.schema.json names the same", "tests/deploy/settings.py --write")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--write"]:
         PAGE.write_text(page(sys.argv[2]))
-        SCHEMA.write_text(schema(sys.argv[2]))
     else:
         import tap
         from world import BIN

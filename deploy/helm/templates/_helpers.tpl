@@ -94,6 +94,14 @@ priorityClassName: {{ . }}
 
 {{- /* What values can't say by themselves. */ -}}
 {{- define "pixverse.judge" -}}
+{{- $page := .Files.Get "SETTINGS.md" }}
+{{- range $part := list .Values.settings .Values.secrets.settings }}
+{{- range $name, $_ := $part }}
+{{- if not (or (regexMatch "^(KAFKA_CONF|AWS|OTEL)_" $name) (contains (printf "\n| `%s` |" $name) $page)) }}
+{{- fail (printf "settings.%s: no setting of the worker has this name; deploy/SETTINGS.md has them all, and extraEnv takes other variables" $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and .Values.autoscaling.enabled .Values.keda.enabled }}
 {{- fail "autoscaling.enabled and keda.enabled: only one of them can say how many workers there are" }}
 {{- end }}

@@ -205,7 +205,7 @@ static struct setting_verdict check_key(struct str value)
 static struct setting_verdict check_endpoint(struct str value)
 {
     static const char allowed[] =
-        "endpoint=https://host[:port][/path], the path of letters, digits, . _ "
+        "https://host[:port][/path], the path of letters, digits, . _ "
         "- ~ and /, no part empty, . or ..; http:// only for loopback and "
         "private addresses";
     struct setting_verdict verdict = check_http(value, allowed);
@@ -230,15 +230,39 @@ static struct setting_verdict check_endpoint(struct str value)
     return verdict;
 }
 
+/** The canned ones of S3's reference. */
+static struct setting_verdict check_acl(struct str value)
+{
+    static const char *const words[] = {
+        "private",
+        "public-read",
+        "public-read-write",
+        "aws-exec-read",
+        "authenticated-read",
+        "bucket-owner-read",
+        "bucket-owner-full-control",
+    };
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (str_eq(value, str_of(words[i]))) {
+            return fine;
+        }
+    }
+    return fault("has an unknown acl",
+                 "private public-read public-read-write aws-exec-read "
+                 "authenticated-read bucket-owner-read "
+                 "bucket-owner-full-control");
+}
+
 static struct setting_verdict check_option(struct str option)
 {
     static const char *const names[] = {
         "endpoint",      "region", "path_style", "sse", "sse_kms_key_id",
         "storage_class", "tags",   "owner",      "ca",  "checksum",
+        "acl",
     };
     static const char allowed[] =
-        "options endpoint region path_style sse sse_kms_key_id storage_class "
-        "tags owner ca checksum, each name=value, once";
+        "options endpoint region path_style sse sse_kms_key_id acl "
+        "storage_class tags owner ca checksum, each name=value, once";
     struct str value = option;
     struct str name = cut(&value, '=');
     bool known = false;
@@ -255,6 +279,9 @@ static struct setting_verdict check_option(struct str option)
     }
     if (value.len == 0) {
         return fault("has an option without a value", allowed);
+    }
+    if (str_eq(name, STR("acl"))) {
+        return check_acl(value);
     }
     return str_eq(name, STR("endpoint")) ? check_endpoint(value) : fine;
 }
@@ -513,6 +540,8 @@ struct setting_verdict setting_check(enum setting_form form, struct str value)
         return check_key(value);
     case FORM_STORAGE:
         return check_storage(value);
+    case FORM_ENDPOINT:
+        return check_endpoint(value);
     case FORM_TEMPLATE:
         return check_template(value);
     case FORM_PROXY_OR_EMPTY:

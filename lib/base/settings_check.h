@@ -14,6 +14,7 @@ enum setting_form {
     FORM_BASE_URL,
     FORM_KEY, /* visible ASCII; empty: not given */
     FORM_STORAGE,
+    FORM_ENDPOINT, /* of S3 or STS */
     FORM_TEMPLATE,
     FORM_LISTEN,
     FORM_LISTEN_OR_EMPTY,

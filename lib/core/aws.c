@@ -100,17 +100,33 @@ static bool set_expiry(struct aws_keys *keys, struct str text)
     return at_ms >= 0;
 }
 
+static struct str member(const json_t *root, const char *name)
+{
+    return str_of(json_string_value(json_object_get(root, name)));
+}
+
+static bool read_members(const json_t *root, const char *token,
+                         struct aws_keys *keys)
+{
+    return aws_keys_set(keys, member(root, "AccessKeyId"),
+                        member(root, "SecretAccessKey"), member(root, token)) &&
+           set_expiry(keys, member(root, "Expiration"));
+}
+
 bool aws_keys_read_json(struct str body, struct aws_keys *keys)
 {
     json_t *root = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
-    bool good =
-        aws_keys_set(
-            keys,
-            str_of(json_string_value(json_object_get(root, "AccessKeyId"))),
-            str_of(json_string_value(json_object_get(root, "SecretAccessKey"))),
-            str_of(json_string_value(json_object_get(root, "Token")))) &&
-        set_expiry(keys, str_of(json_string_value(
-                             json_object_get(root, "Expiration"))));
+    const bool good = read_members(root, "Token", keys);
+    json_decref(root);
+    return good;
+}
+
+bool aws_keys_read_process(struct str body, struct aws_keys *keys)
+{
+    json_t *root = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+    const bool good =
+        json_integer_value(json_object_get(root, "Version")) == 1 &&
+        read_members(root, "SessionToken", keys);
     json_decref(root);
     return good;
 }
@@ -119,6 +135,48 @@ static struct str xml(struct str body, const char *name)
 {
     size_t at = 0;
     return s3_xml(body, name, &at);
+}
+
+const char *aws_domain(const char *region)
+{
+    static const char *const domains[][2] = {
+        {"cn-", "amazonaws.com.cn"},    {"us-iso-", "c2s.ic.gov"},
+        {"us-isob-", "sc2s.sgov.gov"},  {"us-isof-", "csp.hci.ic.gov"},
+        {"eu-isoe-", "cloud.adc-e.uk"}, {"eusc-", "amazonaws.eu"},
+    };
+    for (size_t i = 0; i < sizeof domains / sizeof *domains; i++) {
+        if (str_starts(str_of(region), str_of(domains[i][0]))) {
+            return domains[i][1];
+        }
+    }
+    return "amazonaws.com";
+}
+
+/** Of the AWS SDKs' reference, "AWS STS regional endpoints". */
+static bool is_legacy(const char *region)
+{
+    static const char *const regions[] = {
+        "ap-northeast-1", "ap-south-1",   "ap-southeast-1", "ap-southeast-2",
+        "ca-central-1",   "eu-central-1", "eu-north-1",     "eu-west-1",
+        "eu-west-2",      "eu-west-3",    "sa-east-1",      "us-east-1",
+        "us-east-2",      "us-west-1",    "us-west-2",
+    };
+    for (size_t i = 0; i < sizeof regions / sizeof *regions; i++) {
+        if (strcmp(region, regions[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void aws_sts(const char *region, bool legacy, struct aws_sts *sts)
+{
+    const bool global = !region[0] || strcmp(region, "aws-global") == 0 ||
+                        (legacy && is_legacy(region));
+    snprintf(sts->region, sizeof sts->region, "%s",
+             global ? "us-east-1" : region);
+    snprintf(sts->url, sizeof sts->url, "https://sts.%.60s%s%s/",
+             global ? "" : region, global ? "" : ".", aws_domain(region));
 }
 
 bool aws_keys_read_xml(struct str body, struct aws_keys *keys)

@@ -48,6 +48,7 @@ static const struct {
     {"AuthorizationHeaderMalformed", S3_UNUSABLE},
     {"IllegalLocationConstraintException", S3_UNUSABLE},
     {"InvalidStorageClass", S3_UNUSABLE},
+    {"AccessControlListNotSupported", S3_UNUSABLE},
     {"KMS.DisabledException", S3_UNUSABLE},
     {"KMS.NotFoundException", S3_UNUSABLE},
     {"QuotaExceeded", S3_UNUSABLE},

@@ -1,6 +1,7 @@
 #include "core/s3_url.h"
 
 #include "base/buf.h"
+#include "core/aws.h"
 #include "core/digest.h"
 #include "core/sigv4.h"
 
@@ -51,6 +52,7 @@ static void read_option(struct s3_url *url, struct str name, const char *value)
         {STR("region"), &url->region},
         {STR("sse"), &url->sse},
         {STR("sse_kms_key_id"), &url->sse_kms_key_id},
+        {STR("acl"), &url->acl},
         {STR("storage_class"), &url->storage_class},
         {STR("tags"), &url->tags},
         {STR("owner"), &url->owner},
@@ -128,11 +130,20 @@ bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url)
         }
     }
     if (url->endpoint) {
-        struct str endpoint = without_end(str_of(url->endpoint));
-        url->endpoint = arena_copy(arena, endpoint.at, endpoint.len);
+        return s3_url_endpoint(url, str_of(url->endpoint), arena) &&
+               url->bucket.len > 0;
     }
     url->name = name_of(url, arena);
     return !arena->failed && url->bucket.len > 0;
+}
+
+bool s3_url_endpoint(struct s3_url *url, struct str endpoint,
+                     struct arena *arena)
+{
+    endpoint = without_end(endpoint);
+    url->endpoint = arena_copy(arena, endpoint.at, endpoint.len);
+    url->name = name_of(url, arena);
+    return !arena->failed;
 }
 
 /* ---- where it answers ---- */
@@ -151,7 +162,8 @@ static bool is_in_path(const struct s3_url *url, struct str host, bool has_path)
     for (size_t i = 0; i < name.len; i++) {
         digits &= name.at[i] == '.' || (name.at[i] >= '0' && name.at[i] <= '9');
     }
-    return digits || host.at[0] == '[' || str_eq(name, STR("localhost")) ||
+    const bool single = memchr(name.at, '.', name.len) == NULL;
+    return digits || single || host.at[0] == '[' ||
            memchr(url->bucket.at, '.', url->bucket.len) != NULL;
 }
 
@@ -161,8 +173,7 @@ bool s3_url_place(const struct s3_url *url, const char *region,
     const char *base = url->endpoint;
     if (!base) {
         base =
-            arena_printf(arena, "https://s3.%s.amazonaws.com%s", region,
-                         str_starts(str_of(region), STR("cn-")) ? ".cn" : "");
+            arena_printf(arena, "https://s3.%s.%s", region, aws_domain(region));
     }
     struct str rest = str_of(base);
     ptrdiff_t at = base ? str_find_nocase(rest, STR("://")) : -1;

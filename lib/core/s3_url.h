@@ -20,6 +20,7 @@ struct s3_url {
     bool checksum;   /* the store is given a SHA-256 to verify */
     const char *sse; /* x-amz-server-side-encryption; these: null if not said */
     const char *sse_kms_key_id;
+    const char *acl; /* x-amz-acl, of every object */
     const char *storage_class;
     const char *tags;  /* as the header has them: a=b&c=d */
     const char *owner; /* the account that must own the bucket */
@@ -41,10 +42,16 @@ struct s3_place {
  */
 bool s3_url_read(struct str text, struct arena *arena, struct s3_url *url);
 
+/** Where the URL names no endpoint: that of the environment or the profile,
+ * judged as the URL's would be. False: no memory. */
+bool s3_url_endpoint(struct s3_url *url, struct str endpoint,
+                     struct arena *arena);
+
 /**
  * In a path, where the URL says so, and where the bucket's name can't stand in
- * a host's: behind an IP address, behind localhost, or with a dot in it; and
- * where the endpoint has a path of its own, which stays before it.
+ * a host's: behind an IP address, behind a name of one part (minio,
+ * localhost), or with a dot in it; and where the endpoint has a path of its
+ * own, which stays before it.
  *
  * @param region  As found: the URL's or the environment's.
  */

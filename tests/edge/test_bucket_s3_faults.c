@@ -176,6 +176,7 @@ WITH_KEYS(put__options__are_sent)
         "\r\nx-amz-server-side-encryption-aws-kms-key-id: k1\r\n",
         "\r\nx-amz-storage-class: STANDARD_IA\r\n",
         "\r\nx-amz-tagging: a=b&c=d\r\n",
+        "\r\nx-amz-acl: bucket-owner-full-control\r\n",
         "\r\nx-amz-expected-bucket-owner: 123456789012\r\n",
         "\r\ncontent-type: video/mp4\r\n",
         "\r\nx-amz-trailer: x-amz-checksum-sha256\r\n",
@@ -186,7 +187,7 @@ WITH_KEYS(put__options__are_sent)
     begin_with(&trial, faulty->url, "videos",
                "&region=eu-1&sse=aws:kms&sse_kms_key_id=k1"
                "&storage_class=STANDARD_IA&tags=a%3Db%26c%3Dd"
-               "&owner=123456789012");
+               "&owner=123456789012&acl=bucket-owner-full-control");
     struct bucket_result result = put_small(&trial);
     assert_end(&result, BUCKET_DONE);
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
@@ -194,6 +195,21 @@ WITH_KEYS(put__options__are_sent)
             fail_msg("missing: %s in %s", wanted[i], faulty->heads[0]);
         }
     }
+    end_faulty(&trial, faulty);
+}
+
+/** Another form of the same put would not help. */
+WITH_KEYS(put__a_bucket_without_acls__is_unusable_and_says_why)
+{
+    const struct faulty_step steps[] = {
+        {"PUT /videos/p-", FAULTY_ANSWER, 400, NULL,
+         ERROR("AccessControlListNotSupported")}};
+    struct trial trial;
+    struct faulty *faulty = faulty_start(STEPS(steps));
+    begin_with(&trial, faulty->url, "videos", "&acl=public-read");
+    struct bucket_result result = put_small(&trial);
+    assert_end(&result, BUCKET_UNUSABLE);
+    assert_non_null(strstr(result.why, "AccessControlListNotSupported"));
     end_faulty(&trial, faulty);
 }
 

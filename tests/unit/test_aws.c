@@ -94,4 +94,58 @@ TEST_CASE(aws_keys_read_xml__sts__all_four)
     assert_false(aws_keys_read_xml(STR("<Error/>"), &keys));
 }
 
+TEST_CASE(aws_keys_read_process__version_1__its_own_names)
+{
+    struct aws_keys keys;
+    assert_true(aws_keys_read_process(
+        STR("{\"Version\":1,\"AccessKeyId\":\"i\",\"SecretAccessKey\":"
+            "\"s\",\"SessionToken\":\"t\"}"),
+        &keys));
+    assert_string_equal(keys.token, "t");
+    assert_int_equal(keys.expires_ms, 0);
+    static const char *const others[] = {
+        "",
+        "[]",
+        "{\"AccessKeyId\":\"i\",\"SecretAccessKey\":\"s\"}",
+        "{\"Version\":2,\"AccessKeyId\":\"i\",\"SecretAccessKey\":\"s\"}",
+        "{\"Version\":1,\"AccessKeyId\":\"i\"}",
+        "{\"Version\":1,\"AccessKeyId\":\"i\",\"SecretAccessKey\":\"s\","
+        "\"Expiration\":\"soon\"}",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_false(aws_keys_read_process(str_of(others[i]), &keys));
+    }
+}
+
+TEST_CASE(aws_sts__regions__each_where_it_is_signed_for)
+{
+    static const struct {
+        const char *region;
+        bool legacy;
+        const char *url;
+        const char *signed_for;
+    } rows[] = {
+        {"", false, "https://sts.amazonaws.com/", "us-east-1"},
+        {"", true, "https://sts.amazonaws.com/", "us-east-1"},
+        {"aws-global", false, "https://sts.amazonaws.com/", "us-east-1"},
+        {"eu-west-1", false, "https://sts.eu-west-1.amazonaws.com/",
+         "eu-west-1"},
+        {"eu-west-1", true, "https://sts.amazonaws.com/", "us-east-1"},
+        {"eu-south-1", true, "https://sts.eu-south-1.amazonaws.com/",
+         "eu-south-1"},
+        {"cn-north-1", true, "https://sts.cn-north-1.amazonaws.com.cn/",
+         "cn-north-1"},
+        {"us-gov-west-1", true, "https://sts.us-gov-west-1.amazonaws.com/",
+         "us-gov-west-1"},
+        {"us-iso-east-1", false, "https://sts.us-iso-east-1.c2s.ic.gov/",
+         "us-iso-east-1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct aws_sts sts;
+        aws_sts(rows[i].region, rows[i].legacy, &sts);
+        assert_string_equal(sts.url, rows[i].url);
+        assert_string_equal(sts.region, rows[i].signed_for);
+    }
+}
+
 TESTS_RUN(NULL, NULL)

@@ -135,6 +135,15 @@ TEST_CASE(s3_url_place__one_row_each__host_and_root)
          "[::1]:7070", "/videos"},
         {"s3://videos?endpoint=http://localhost:7070", "r",
          "http://localhost:7070", "localhost:7070", "/videos"},
+        {"s3://videos?endpoint=http://minio:9000", "r", "http://minio:9000",
+         "minio:9000", "/videos"},
+        {"s3://videos?endpoint=http://minio:9000&path_style=0", "r",
+         "http://videos.minio:9000", "videos.minio:9000", ""},
+        {"s3://videos?endpoint=http://minio.svc", "r",
+         "http://videos.minio.svc", "videos.minio.svc", ""},
+        {"s3://videos", "us-isob-east-1",
+         "https://videos.s3.us-isob-east-1.sc2s.sgov.gov",
+         "videos.s3.us-isob-east-1.sc2s.sgov.gov", ""},
         {"s3://videos?endpoint=http://10.0.0.1&path_style=0", "r",
          "http://videos.10.0.0.1", "videos.10.0.0.1", ""},
         {"s3://videos?endpoint=https://x.example.co/storage/v1/s3", "r",
@@ -154,6 +163,23 @@ TEST_CASE(s3_url_place__one_row_each__host_and_root)
         assert_true(str_eq(place.root, str_of(rows[i].root)));
         arena_done(&arena);
     }
+}
+
+/** Holds are scoped by the name: one store has the same, however its endpoint
+ * was said. */
+TEST_CASE(s3_url_endpoint__of_the_environment__is_as_the_urls)
+{
+    struct arena arena;
+    struct arena other;
+    struct s3_url url = read_url(&arena, "s3://videos/p?acl=private");
+    struct s3_url same = read_url(
+        &other, "s3://videos/p?acl=private&endpoint=http://minio:9000");
+    assert_string_equal(url.acl, "private");
+    assert_true(s3_url_endpoint(&url, STR("http://minio:9000//"), &arena));
+    assert_string_equal(url.endpoint, "http://minio:9000");
+    assert_true(str_eq(url.name, same.name));
+    arena_done(&arena);
+    arena_done(&other);
 }
 
 TESTS_RUN(NULL, NULL)

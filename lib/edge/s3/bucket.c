@@ -1,3 +1,4 @@
+#include "base/settings_check.h"
 #include "edge/s3/begin.h"
 #include "edge/s3/link.h"
 #include "edge/s3/look.h"
@@ -47,8 +48,35 @@ static bool no_place(const struct s3 *s3, const char *why, struct err *err)
                : err_set(err, ERR_PERMANENT, "%s", why);
 }
 
+/** What STORAGE_URL leaves open, judged as it would be there. */
+static bool find_endpoint(struct s3 *s3, struct err *err)
+{
+    const char *endpoint = NULL;
+    const char *from = "";
+    if (s3->url.endpoint) {
+        return true;
+    }
+    if (!credentials_endpoint(s3->credentials, &endpoint, &from, err)) {
+        return false;
+    }
+    const struct setting_verdict verdict =
+        endpoint ? setting_check(FORM_ENDPOINT, str_of(endpoint))
+                 : (struct setting_verdict){0};
+    if (verdict.fault) {
+        return err_set(err, ERR_PERMANENT, "%s: value %s, allowed: %s", from,
+                       verdict.fault, verdict.allowed);
+    }
+    if (endpoint && !s3_url_endpoint(&s3->url, str_of(endpoint), &s3->arena)) {
+        return no_place(s3, "S3's endpoint can't be read", err);
+    }
+    return true;
+}
+
 static bool find_place(struct s3 *s3, struct err *err)
 {
+    if (!find_endpoint(s3, err)) {
+        return false;
+    }
     const char *region = s3->url.region;
     if (!region && !credentials_region(s3->credentials, &region, err)) {
         return false;

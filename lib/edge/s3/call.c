@@ -69,6 +69,7 @@ void s3_ask_object(const struct s3 *s3, struct s3_ask *ask)
 {
     const struct s3_url *url = &s3->url;
     s3_ask_header(ask, "content-type", STR("video/mp4"));
+    s3_ask_header(ask, "x-amz-acl", str_of(url->acl));
     s3_ask_header(ask, "x-amz-server-side-encryption", str_of(url->sse));
     s3_ask_header(ask, "x-amz-server-side-encryption-aws-kms-key-id",
                   str_of(url->sse_kms_key_id));

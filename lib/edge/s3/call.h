@@ -20,7 +20,7 @@
 #define S3_PARTS_MAX 10000
 #define S3_MEMORY_BYTES ((size_t)64 << 20) /* of all parts being filled */
 #define S3_PUT_BYTES_MAX (INT64_C(5) << 30)
-#define S3_HEADERS_MAX 12
+#define S3_HEADERS_MAX 14
 #define S3_KEY_BYTES_MAX 1200
 
 /** How the bytes of a video whose length is known go up. */

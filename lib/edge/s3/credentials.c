@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define RENEW_MIN_MS 10000
 
@@ -30,9 +31,38 @@ static bool read_region(struct credentials *c, struct err *err)
             aws_file_value(buf_str(&text), aws_profile(), true, "region");
         snprintf(c->region, sizeof c->region, "%.*s", (int)value.len,
                  value.at ? value.at : "");
+        value =
+            aws_file_value(buf_str(&text), aws_profile(), true, "endpoint_url");
+        snprintf(c->endpoint, sizeof c->endpoint, "%.*s", (int)value.len,
+                 value.at ? value.at : "");
     }
     aws_wipe(&text);
     return trouble == 0;
+}
+
+bool credentials_endpoint(struct credentials *c, const char **endpoint,
+                          const char **from, struct err *err)
+{
+    static const char *const names[] = {"AWS_ENDPOINT_URL_S3",
+                                        "AWS_ENDPOINT_URL"};
+    const char *ignored = aws_env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    *endpoint = NULL;
+    if (ignored && strcasecmp(ignored, "true") == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *from = names[i];
+        *endpoint = aws_env(names[i]);
+        if (*endpoint) {
+            return true;
+        }
+    }
+    if (!read_region(c, err)) {
+        return false;
+    }
+    *from = "the profile's endpoint_url";
+    *endpoint = c->endpoint[0] ? c->endpoint : NULL;
+    return true;
 }
 
 bool credentials_region(struct credentials *c, const char **region,
@@ -89,6 +119,7 @@ static void on_files(struct credentials *c, const struct source_files *files)
 static void fetch(struct credentials *c)
 {
     assert(!c->call && !c->files);
+    c->roles_len = 0;
     if (!source_environment(c)) {
         source_read(c, on_files);
     }

@@ -8,10 +8,10 @@
 
 /**
  * Keys for S3 or Kafka, found as AWS's tools find them, the first of: the
- * environment, a web identity (EKS), the profile in the shared files, the
- * container's endpoint, the instance's metadata (version 2). Fetched when first
- * wanted and again before they expire; never logged. Files are read on another
- * thread.
+ * environment, a web identity (EKS), the profile in the shared files (its keys,
+ * its process, its roles), the container's endpoint, the instance's metadata
+ * (version 2). Fetched when first wanted and again before they expire; never
+ * logged. Files are read on another thread.
  */
 struct credentials;
 
@@ -65,6 +65,19 @@ void credentials_doubt(struct credentials *credentials);
  */
 MUST_CHECK bool credentials_region(struct credentials *credentials,
                                    const char **region, struct err *err);
+
+/**
+ * S3's endpoint of AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile, not
+ * judged yet; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true: none. Reads a file at
+ * once, too.
+ *
+ * @param endpoint  Null: none says one.
+ * @param from      Who does.
+ * @return          false: as credentials_region().
+ */
+MUST_CHECK bool credentials_endpoint(struct credentials *credentials,
+                                     const char **endpoint, const char **from,
+                                     struct err *err);
 
 void credentials_close(struct credentials *credentials); /* null: accepted */
 

@@ -26,6 +26,7 @@ void source_failed(struct credentials *c, const char *what, const char *why)
 {
     assert(what[0]);
     uint32_t random;
+    c->roles_len = 0;
     loop_random_bytes(c->loop, &random, sizeof random);
     snprintf(c->why, sizeof c->why, "no credentials for %s: %s%s%.120s",
              c->whom_for, what, why[0] ? ": " : "", why);
@@ -52,6 +53,10 @@ void source_found(struct credentials *c, struct aws_keys *keys,
                   int64_t reread_ms)
 {
     assert(reread_ms >= 0 && !c->call);
+    if (c->roles_len > 0) {
+        c->assume(c, keys);
+        return;
+    }
     const int64_t now_ms = loop_boot_ms(c->loop);
     take_keys(c, keys);
     c->expires_ms = 0;
@@ -65,6 +70,10 @@ void source_fetched(struct credentials *c, const char *from,
                     struct aws_keys *keys, const char *date)
 {
     assert(from[0] && !c->call);
+    if (c->roles_len > 0) {
+        c->assume(c, keys);
+        return;
+    }
     const int64_t now_ms = loop_boot_ms(c->loop);
     const int64_t theirs_ms = s3_http_date(str_of(date));
     const int64_t life_ms =

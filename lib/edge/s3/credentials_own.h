@@ -4,10 +4,12 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "core/aws.h"
+#include "core/aws_chain.h"
 #include "core/retry.h"
 #include "core/sigv4.h"
 #include "edge/loop.h"
 #include "edge/s3/aws_files.h"
+#include "edge/s3/aws_process.h"
 #include "edge/web/wire.h"
 
 /**
@@ -45,6 +47,16 @@ struct source_files {
     char path[SOURCE_FILES_LEN][AWS_PATH_BYTES]; /* "": none is named */
     struct buf text[SOURCE_FILES_LEN];
     int trouble[SOURCE_FILES_LEN]; /* errno; 0: it was read */
+    struct aws_chain chain;        /* what the profile wants */
+    struct aws_process process;    /* of a chain that ends in one */
+};
+
+/** A role that is assumed with the keys that come next, in texts of its own. */
+struct source_role {
+    char arn[2049];
+    char external_id[1225];
+    char session_name[65];
+    char duration_s[8];
 };
 
 struct credentials {
@@ -71,7 +83,12 @@ struct credentials {
     bool (*on_word)(struct credentials *c, struct str body);
     struct buf body; /* of the call */
     char token[256]; /* of the instance's metadata */
+    struct source_role roles[AWS_ROLES_MAX];
+    int roles_len; /* still to be assumed, the last one first */
+    void (*assume)(struct credentials *c, struct aws_keys *keys); /* it */
+    struct aws_sts sts;                                           /* where */
     char region[64];
+    char endpoint[300]; /* of S3, as the profile says; "": not */
 };
 
 /* ---- sources ---- */
@@ -86,7 +103,11 @@ source_fn source_instance;
 
 /** The role of a web identity, whose token has been read. */
 void source_assume(struct credentials *c, const struct source_files *files,
-                   struct str role);
+                   const struct aws_role *role);
+
+/** The roles of a chain, to be assumed when its keys have come; false, and it
+ * has failed: one can't be read. */
+bool source_plan_roles(struct credentials *c, const struct source_files *files);
 
 /* ---- what they read ---- */
 
@@ -114,6 +135,13 @@ bool source_file_is_there(const struct source_files *files,
  * ASKING_ROLE) goes to c->on_word(). */
 void source_ask(struct credentials *c, enum asking asking, const char *method,
                 const char *url, const char *header);
+
+#define SOURCE_HEADERS_MAX 6
+
+/** The same with several headers. */
+void source_ask_as(struct credentials *c, enum asking asking,
+                   const char *method, const char *url,
+                   const char *const *headers, size_t headers_len);
 
 /** One line of visible characters; a role's name, or a token. */
 bool source_word(struct str body, char *out, size_t out_bytes);

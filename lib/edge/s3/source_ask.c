@@ -1,5 +1,6 @@
 #include "edge/s3/credentials_own.h"
 
+#include "core/s3_reply.h"
 #include "edge/s3/aws_files.h"
 
 #include <assert.h>
@@ -43,7 +44,11 @@ static void on_answer(void *context, const struct wire_answer *answer)
     c->call = NULL;
     aws_wipe(&c->body);
     if (!answer->whole || answer->status != 200) {
-        snprintf(why, sizeof why, "status %d", answer->status);
+        size_t at = 0;
+        const struct str code = s3_xml(answer->body, "Code", &at);
+        snprintf(why, sizeof why, "status %d%s%.*s", answer->status,
+                 code.len ? ", " : "", code.len > 80 ? 80 : (int)code.len,
+                 code.at ? code.at : "");
         source_failed(c, names[c->asking], answer->whole ? why : answer->why);
         return;
     }
@@ -71,9 +76,22 @@ static void on_answer(void *context, const struct wire_answer *answer)
 void source_ask(struct credentials *c, enum asking asking, const char *method,
                 const char *url, const char *header)
 {
+    const char *headers[] = {header};
+    source_ask_as(c, asking, method, url, headers, header ? 1 : 0);
+}
+
+void source_ask_as(struct credentials *c, enum asking asking,
+                   const char *method, const char *url,
+                   const char *const *given, size_t given_len)
+{
     assert(!c->call && method[0] && url[0]);
-    const char *headers[2] = {header, NULL};
-    size_t len = header ? 1 : 0;
+    assert(given_len <= SOURCE_HEADERS_MAX);
+    const char *headers[SOURCE_HEADERS_MAX + 1];
+    size_t len = 0;
+    while (len < given_len) {
+        headers[len] = given[len];
+        len++;
+    }
     if (asking == ASKING_STS) {
         headers[len++] = "Content-Type: application/x-www-form-urlencoded";
     }

@@ -33,13 +33,19 @@ static void read_work(void *context)
     assert(files->then);
     read_one(files, FILE_KEYS);
     read_one(files, FILE_CONFIG);
-    if (!token[0]) {
-        struct str path = source_files_value(files, "web_identity_token_file");
-        snprintf(token, AWS_PATH_BYTES, "%.*s", (int)path.len,
-                 path.at ? path.at : "");
+    struct aws_chain *chain = &files->chain;
+    aws_chain_read(buf_str(&files->text[FILE_KEYS]),
+                   buf_str(&files->text[FILE_CONFIG]), files->profile, chain);
+    const bool profile = !token[0] && !chain->fault;
+    if (profile && chain->origin == AWS_IDENTITY) {
+        snprintf(token, AWS_PATH_BYTES, "%.*s", (int)chain->path.len,
+                 chain->path.at);
     }
     read_one(files, FILE_IDENTITY);
     read_one(files, FILE_CONTAINER);
+    if (profile && chain->origin == AWS_PROCESS) {
+        aws_process_run(&files->process, chain->command);
+    }
 }
 
 static void files_free(struct source_files *files)
@@ -47,6 +53,7 @@ static void files_free(struct source_files *files)
     for (int i = 0; i < SOURCE_FILES_LEN; i++) {
         aws_wipe(&files->text[i]);
     }
+    aws_wipe(&files->process.out);
     free(files);
 }
 
@@ -77,6 +84,7 @@ void source_read(struct credentials *c,
     for (int i = 0; i < SOURCE_FILES_LEN; i++) {
         buf_init(&files->text[i], 0);
     }
+    aws_process_init(&files->process);
     snprintf(files->profile, sizeof files->profile, "%s", aws_profile());
     aws_shared_path("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
                     files->path[FILE_KEYS]);
@@ -94,6 +102,7 @@ void source_read_drop(struct credentials *c)
 {
     if (c->files) {
         c->files->credentials = NULL; /* freed when its thread is back */
+        c->files->process.stop = true;
         c->files = NULL;
     }
 }

@@ -66,6 +66,7 @@ extern const struct command command_retry;
 extern const struct command command_cancel;
 extern const struct command command_attach;
 extern const struct command command_rewind;
+extern const struct command command_account;
 extern const struct command command_stats;
 extern const struct command command_rejected;
 extern const struct command command_announce;

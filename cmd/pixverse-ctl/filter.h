@@ -18,7 +18,7 @@
     {"--kind", "KIND", "that kind of failure, such as timed_out", true},       \
     {"--error", "TEXT", "text in the error, or in what a task waits for; capitals don't matter", false}, \
     {"--tenant", "NAME", "only this tenant's", false},                         \
-    {"--account", "ACCOUNT", "sent by this account, as show and --json name it", false}, \
+    {"--account", "ACCOUNT", "sent by the account of this name", false}, \
     {"--since", "TIME", "received within 90s, 30m, 2h or 7d, or since 2026-11-22[T06:00:00]", false}, \
     {"--older-than", "TIME", "received before that", false}
 /* clang-format on */

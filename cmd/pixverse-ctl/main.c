@@ -31,6 +31,7 @@ const struct command *const commands[] = {
     &command_resume,
     &command_rejected,
     &command_prune,
+    &command_account,
     &command_rewind,
     &command_link,
     &command_console,

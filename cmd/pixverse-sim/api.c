@@ -144,14 +144,14 @@ static bool source_is_there(struct site *site, const struct order *order)
 static bool can_pay(struct site *site, const struct order *order)
 {
     const struct world *world = site->world;
-    const int64_t balance = world->options.balance_micros;
-    if (balance < 0 || balance - world->spent_micros >= order->cost_micros) {
+    const int64_t left = world_balance(world, site->api_key);
+    if (left < 0 || left >= order->cost_micros) {
         return true;
     }
     struct buf text;
     buf_init(&text, 0);
     buf_add_text(&text, "insufficient quota: balance=");
-    sale_write_micros(&text, balance - world->spent_micros);
+    sale_write_micros(&text, left);
     buf_add_text(&text, ", required=");
     sale_write_micros(&text, order->cost_micros);
     world_error(site, 403, "quota_not_enough", "403", text.bytes, NULL);
@@ -333,22 +333,23 @@ static void serve_schema(struct site *site)
 static void serve_balance(struct site *site)
 {
     const struct world *world = site->world;
-    const int64_t balance = world->options.balance_micros;
     struct buf *out = &site->reply->body;
     if (!is_authorized(site)) {
         return;
     }
-    for (uint32_t i = 0; balance >= 0 && i < world->sales_count; i++) {
+    const struct api_key *key = &world->keys[site->api_key];
+    for (uint32_t i = 0; i < world->sales_count; i++) {
         world_settle(site->world, world->sales[i]);
     }
+    const int64_t left = world_balance(world, site->api_key);
     answer_ok(site);
     buf_add_text(out, "{\"success\":true,\"remain_balance\":");
-    sale_write_micros(out,
-                      balance < 0 ? -1000000 : balance - world->spent_micros);
+    sale_write_micros(out, left < 0 ? -1000000 : left);
     buf_add_text(out, ",\"used_balance\":");
-    sale_write_micros(out, world->spent_micros);
-    buf_add_text(out, balance < 0 ? ",\"unlimited_quota\":true}"
-                                  : ",\"unlimited_quota\":false}");
+    sale_write_micros(out, key->balance_micros < 0 ? world->spent_micros
+                                                   : key->spent_micros);
+    buf_add_text(out, left < 0 ? ",\"unlimited_quota\":true}"
+                               : ",\"unlimited_quota\":false}");
 }
 
 /* ---- the way of a call ---- */

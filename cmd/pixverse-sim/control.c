@@ -81,7 +81,18 @@ static void write_totals(const struct world *world, struct buf *out)
     add_count(out, "running_peak", world->running_peak);
     buf_add_text(out, ",\"cost\":");
     sale_write_micros(out, world->spent_micros);
-    buf_add_char(out, '}');
+    buf_add_text(out, ",\"keys\":[");
+    for (uint32_t i = 0; i < world->keys_count; i++) {
+        const struct api_key *key = &world->keys[i];
+        buf_printf(out, "%s{\"api_key\":\"%s\"", i ? "," : "",
+                   key->fingerprint);
+        add_count(out, "accepted", key->accepted);
+        add_count(out, "running_peak", key->running_peak);
+        buf_add_text(out, ",\"cost\":");
+        sale_write_micros(out, key->spent_micros);
+        buf_add_char(out, '}');
+    }
+    buf_add_text(out, "]}");
 }
 
 static void write_file(struct world *world, struct sale *sale, uint32_t index,

@@ -14,7 +14,11 @@ const char OPTIONS_HELP[] =
     "  --latency MIN..MAX     seconds from acceptance to the end (2..6)\n"
     "  --submit-ms MIN..MAX   milliseconds before a POST is answered (0..0)\n"
     "  --faults SPEC          a JSON list of faults, or a file that holds one\n"
-    "  --key KEY              accept this API key only; repeatable (any key)\n"
+    "  --key KEY[;balance=N][;slots=N]  accept this API key only; "
+    "repeatable\n"
+    "                         (any key). With a balance, or tasks at once, of "
+    "its\n"
+    "                         own: an account beside the others\n"
     "  --balance N            the account's balance (unlimited)\n"
     "  --concurrency N        the plan's limit: tasks accepted above it fail "
     "(none)\n"
@@ -125,13 +129,42 @@ static bool read_faults(struct options *options, const char *value)
     return value[0] != '\0';
 }
 
+/** What stands before the next `;`, which goes, too. */
+static struct str take_part(struct str *rest)
+{
+    const char *end = memchr(rest->at, ';', rest->len);
+    const struct str part = {rest->at,
+                             end ? (size_t)(end - rest->at) : rest->len};
+    const size_t taken = part.len + (end != NULL);
+    *rest = (struct str){rest->at + taken, rest->len - taken};
+    return part;
+}
+
+static struct str value_of(struct str part, const char *name)
+{
+    const size_t len = strlen(name);
+    return str_starts(part, str_of(name))
+               ? (struct str){part.at + len, part.len - len}
+               : (struct str){0};
+}
+
 static bool read_key(struct options *options, const char *value)
 {
-    if (value[0] == '\0' || options->keys_count == OPTION_KEYS_MAX) {
-        return false;
+    struct str rest = str_of(value);
+    struct option_key key = {.text = take_part(&rest), .balance_micros = -1};
+    bool fine = key.text.len > 0 && options->keys_count < OPTION_KEYS_MAX;
+    while (fine && rest.len) {
+        const struct str part = take_part(&rest);
+        const struct str balance = value_of(part, "balance=");
+        const struct str slots = value_of(part, "slots=");
+        fine = balance.at
+                   ? read_scaled(balance, 1e6, &key.balance_micros)
+                   : slots.at && str_to_i64(slots, 1, INT32_MAX, &key.slots);
     }
-    options->keys[options->keys_count++] = value;
-    return true;
+    if (fine) {
+        options->keys[options->keys_count++] = key;
+    }
+    return fine;
 }
 
 static bool read_balance(struct options *options, const char *value)
@@ -198,7 +231,7 @@ static const struct flag flags[] = {
      read_latency},
     {"--submit-ms", "milliseconds, N or MIN..MAX", read_submit_ms},
     {"--faults", "a JSON list or the name of a file", read_faults},
-    {"--key", "an API key, not empty, at most 64 of them", read_key},
+    {"--key", "KEY[;balance=N][;slots=N], at most 64 of them", read_key},
     {"--balance", "a number from 0 up", read_balance},
     {"--concurrency", "an integer from 0 up, 0 for no limit", read_concurrency},
     {"--retention", "seconds from 0 up", read_retention},

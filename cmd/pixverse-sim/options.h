@@ -2,6 +2,7 @@
 #define SIM_OPTIONS_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,13 @@ enum schema_mode {
     SCHEMA_LIE,    /* that they are honoured, and they are not */
 };
 
+/** A key that is accepted, and what its account has. */
+struct option_key {
+    struct str text;
+    int64_t balance_micros; /* of its own; -1: what --balance says, shared */
+    int64_t slots;          /* sales at once; 0: what --concurrency says */
+};
+
 /** `pixverse-sim api`, as ordered on the command line. */
 struct options {
     char host[64];
@@ -26,7 +34,7 @@ struct options {
     int64_t submit_min_ms, submit_max_ms;   /* before a POST is answered */
     int64_t poll_interval_ms; /* a poll later than 1.5 of it counts as late */
     const char *faults;       /* JSON or a file's name; null: none */
-    const char *keys[OPTION_KEYS_MAX]; /* accepted; none: any */
+    struct option_key keys[OPTION_KEYS_MAX]; /* accepted; none: any */
     size_t keys_count;
     int64_t concurrency;    /* sales at once, above it they fail; 0: any */
     int64_t balance_micros; /* -1: unlimited */

@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include "base/list.h"
 #include "draw.h"
 
 #include <openssl/evp.h>
@@ -92,14 +93,17 @@ void world_digest(struct str bytes, char out[65])
     str_hex(digest, sizeof(digest), out);
 }
 
-static bool is_accepted(const struct options *options, struct str key)
+/** null: it is not accepted. */
+static const struct option_key *accepted_as(const struct options *options,
+                                            struct str key)
 {
+    static const struct option_key any = {.balance_micros = -1};
     for (size_t i = 0; i < options->keys_count; i++) {
-        if (str_eq(key, str_of(options->keys[i]))) {
-            return true;
+        if (str_eq(key, options->keys[i].text)) {
+            return &options->keys[i];
         }
     }
-    return options->keys_count == 0 && key.len > 0;
+    return options->keys_count == 0 && key.len > 0 ? &any : NULL;
 }
 
 uint32_t world_key(struct world *world, struct str key)
@@ -109,7 +113,8 @@ uint32_t world_key(struct world *world, struct str key)
             return i;
         }
     }
-    if (!is_accepted(&world->options, key)) {
+    const struct option_key *as = accepted_as(&world->options, key);
+    if (!as) {
         return INDEX_NONE;
     }
     char digest[65];
@@ -119,7 +124,9 @@ uint32_t world_key(struct world *world, struct str key)
         abort();
     }
     struct api_key *added = &world->keys[world->keys_count];
-    added->text = copy_of(key);
+    *added = (struct api_key){.text = copy_of(key),
+                              .balance_micros = as->balance_micros,
+                              .slots = as->slots};
     world_digest(key, digest);
     snprintf(added->fingerprint, sizeof(added->fingerprint), "%.16s", digest);
     return world->keys_count++;
@@ -160,6 +167,7 @@ size_t world_running(struct world *world)
     struct heap_entry *first = NULL;
     while ((first = heap_first(&world->running)) &&
            first->due_ms <= world->now_ms) {
+        world->keys[LIST_OWNER(first, struct sale, running)->key].running--;
         heap_remove(&world->running, first);
     }
     return world->running.len;
@@ -170,19 +178,45 @@ void world_run(struct world *world, struct sale *sale)
     if (!heap_reserve(&world->running, world->running.len + 1)) {
         abort();
     }
+    struct api_key *key = &world->keys[sale->key];
+    key->running += sale->running.place == 0;
     heap_put(&world->running, &sale->running,
              sale->start_ms + sale->latency_ms);
     const size_t running = world_running(world);
     if (running > world->running_peak) {
         world->running_peak = (uint32_t)running;
     }
+    if (key->running > key->running_peak) {
+        key->running_peak = key->running;
+    }
+}
+
+int64_t world_balance(const struct world *world, uint32_t api_key)
+{
+    const struct api_key *key = &world->keys[api_key];
+    const int64_t shared = world->options.balance_micros;
+    if (key->balance_micros < 0 && shared < 0) {
+        return -1;
+    }
+    const int64_t left = key->balance_micros < 0
+                             ? shared - world->spent_micros
+                             : key->balance_micros - key->spent_micros;
+    return left > 0 ? left : 0; /* a fault may have sold more */
+}
+
+/** Whether one more of the key's may run. */
+static bool has_slot(struct world *world, const struct api_key *key)
+{
+    const size_t all = world_running(world);
+    const int64_t limit = world->options.concurrency;
+    return key->slots > 0 ? key->running < key->slots
+                          : limit == 0 || all < (size_t)limit;
 }
 
 /** Above the plan's limit the provider accepts a sale, and fails it. */
 static void check_limit(struct world *world, struct sale *sale)
 {
-    const int64_t limit = world->options.concurrency;
-    if (limit == 0 || world_running(world) < (size_t)limit) {
+    if (has_slot(world, &world->keys[sale->key])) {
         world_run(world, sale);
         return;
     }
@@ -230,6 +264,8 @@ struct sale *world_accept(struct world *world, const struct order *order,
     world->sales[world->sales_count++] = sale;
     index_put(&world->sales_by_tail, str_of(sale->id + 5), sale->number);
     world->spent_micros += sale->cost_micros;
+    world->keys[api_key].spent_micros += sale->cost_micros;
+    world->keys[api_key].accepted++;
     world->counts.accepted++;
     return sale;
 }
@@ -261,6 +297,7 @@ void world_settle(struct world *world, struct sale *sale)
     }
     sale->refunded = true;
     world->spent_micros -= sale->cost_micros;
+    world->keys[sale->key].spent_micros -= sale->cost_micros;
 }
 
 void world_error(struct site *site, int status, const char *type,

@@ -13,7 +13,13 @@ enum { GAP_MS_MAX = 60000, STATUS_MAX = 600 };
 /** An API key that was seen. */
 struct api_key {
     char *text;
-    char fingerprint[17]; /* start of its SHA-256 */
+    char fingerprint[17];   /* start of its SHA-256 */
+    int64_t balance_micros; /* of its own; -1: it has none */
+    int64_t slots;          /* of its own; 0: it has none */
+    int64_t spent_micros;
+    uint32_t accepted;
+    uint32_t running; /* sales that are not over */
+    uint32_t running_peak;
 };
 
 /** What is known under an Idempotency-Key. */
@@ -92,6 +98,10 @@ struct sale *world_sale(const struct world *world, struct str id);
 /** Accept an order: a sale, billed. */
 struct sale *world_accept(struct world *world, const struct order *order,
                           struct str body, uint32_t api_key);
+
+/** What is left of the balance that the key's sales are paid from; negative:
+ * it is unlimited. */
+int64_t world_balance(const struct world *world, uint32_t api_key);
 
 /** How many sales run now; those that are over leave the count. */
 size_t world_running(struct world *world);

@@ -29,11 +29,22 @@ struct check {
     const struct proxy *proxy; /* null: none */
     int faults;
     bool answered;
+    const char *account; /* that is asked; empty: the only one */
     bool kafka_up;
     bool kafka_lasting; /* it fails for what no wait mends */
     char kafka_why[600];
     struct loop_timer *kafka_timer;
 };
+
+/** "provider", and of several accounts which. */
+static const char *provider(const struct check *c, const char *what)
+{
+    static char text[120];
+    snprintf(text, sizeof text, "%s%s%s%s", what,
+             *c->account ? " (account " : "", c->account,
+             *c->account ? ")" : "");
+    return text;
+}
 
 static void good(const char *what, const char *detail)
 {
@@ -153,17 +164,19 @@ static void on_balance(void *context, const struct reply *reply)
     struct str message = {0};
     arena_init(&arena, 4096, 0);
     if (reply->end != REPLY_WHOLE) {
-        fault(c, "provider",
+        fault(c, provider(c, "provider"),
               reply->why[0] ? reply->why : reply_end_name(reply->end));
     } else if (reply->status == 401 || reply->status == 403) {
-        fault(c, "provider", "APIMART_API_KEY is refused");
+        fault(c, provider(c, "provider"),
+              *c->account ? "its key is refused"
+                          : "APIMART_API_KEY is refused");
     } else if (!apimart_read_probe(HOLD_BALANCE, reply, &arena, &message)) {
         char text[300];
         snprintf(text, sizeof text, "%.*s", (int)message.len,
                  message.at ? message.at : "");
-        fault(c, "provider's balance", text);
+        fault(c, provider(c, "provider's balance"), text);
     } else {
-        good("provider", "answers, the key is taken");
+        good(provider(c, "provider"), "answers, the key is taken");
     }
     arena_done(&arena);
     c->answered = true;
@@ -176,15 +189,18 @@ static void on_schema(void *context, const struct reply *reply)
     int64_t retention_ms = 0;
     switch (apimart_read_schema(reply, &retention_ms)) {
     case KEYS_HONOURED:
-        good("idempotency keys", "the provider says that it honours them");
+        good(provider(c, "idempotency keys"),
+             "the provider says that it honours them");
         break;
     case KEYS_IGNORED:
-        warn("idempotency keys", "the provider does not say that it honours "
-                                 "them: SUBMIT_DOUBT=auto settles doubts");
+        warn(provider(c, "idempotency keys"),
+             "the provider does not say that it honours them: "
+             "SUBMIT_DOUBT=auto settles doubts");
         break;
     case KEYS_BROKEN: /* only a worker finds that out */
     case KEYS_NO_ANSWER:
-        warn("idempotency keys", "the provider gave no answer about them");
+        warn(provider(c, "idempotency keys"),
+             "the provider gave no answer about them");
         break;
     }
     c->answered = true;
@@ -203,6 +219,15 @@ static void ask(struct check *c, struct poller *poller,
     loop_run(c->loop);
 }
 
+static void ask_account(struct check *c, struct poller *poller,
+                        const struct apimart *apimart, struct arena *arena)
+{
+    struct exchange balance = apimart_ask_balance(apimart, true, arena);
+    ask(c, poller, &balance, on_balance);
+    struct exchange schema = apimart_ask_schema(apimart, arena);
+    ask(c, poller, &schema, on_schema);
+}
+
 static void check_provider(struct check *c)
 {
     struct err err = {0};
@@ -219,12 +244,11 @@ static void check_provider(struct check *c)
     }
     struct arena arena;
     arena_init(&arena, 4096, 0);
-    struct apimart apimart = {.base_url = str_of(c->settings->apimart_base_url),
-                              .key = str_of(c->settings->apimart_api_key)};
-    struct exchange balance = apimart_ask_balance(&apimart, true, &arena);
-    ask(c, poller, &balance, on_balance);
-    struct exchange schema = apimart_ask_schema(&apimart, &arena);
-    ask(c, poller, &schema, on_schema);
+    const struct accounts *accounts = configured_accounts();
+    for (size_t i = 0; i < accounts->len; i++) {
+        c->account = accounts->len > 1 ? accounts->at[i].name : "";
+        ask_account(c, poller, &accounts->at[i].keys[0], &arena);
+    }
     poller_close(poller);
     arena_done(&arena);
 }

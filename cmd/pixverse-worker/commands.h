@@ -2,6 +2,7 @@
 #define PIXVERSE_WORKER_COMMANDS_H
 
 #include "base/settings.h"
+#include "core/accounts.h"
 #include "core/price.h"
 
 /** Exit statuses (CONTRACT "Commands"). */
@@ -12,6 +13,18 @@ bool prices_configure(const struct settings *settings, struct buf *faults);
 /** Empty: it says nothing. */
 const struct prices *configured_prices(void);
 void prices_forget(void);
+
+/**
+ * The accounts at the provider that the settings name, their key files read.
+ *
+ * @return  false, with a line of faults for each, if something is wrong.
+ */
+bool accounts_read(const struct settings *settings, struct buf *faults,
+                   struct buf *warnings);
+
+/** What accounts_read() brought, until accounts_forget(), which wipes it. */
+const struct accounts *configured_accounts(void);
+void accounts_forget(void);
 
 int command_run(const struct settings *settings);
 int command_migrate(const struct settings *settings);

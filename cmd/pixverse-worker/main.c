@@ -118,6 +118,9 @@ static int with_settings(int (*command)(const struct settings *settings),
                               &faults) &&
            good;
     good = judge_properties(&settings, &faults) && good;
+    if (need == SETTINGS_NEED_KEY) {
+        good = accounts_read(&settings, &faults, &warnings) && good;
+    }
     good = good && prices_configure(&settings, &faults);
     /* At fault or not, LOG_FORMAT is what could be read of it. */
     log_open(settings.log_level, !settings.log_text);
@@ -133,6 +136,7 @@ static int with_settings(int (*command)(const struct settings *settings),
     /* The faults are lines of the log, too: nobody else tells them. */
     (void)log_flush(FLUSH_MS);
     prices_forget();
+    accounts_forget();
     settings_done(&settings);
     return status;
 }

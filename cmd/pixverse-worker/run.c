@@ -44,9 +44,7 @@ static struct stage_options stage_options(const struct settings *s)
         .submit_doubt = s->submit_doubt,
         .days = {.history = s->history_days, .ids = s->ids_days},
     };
-    o.apimart.base_url = str_of(s->apimart_base_url);
-    o.apimart.key = str_of(s->apimart_api_key);
-    apimart_account(o.apimart.base_url, o.apimart.key, o.apimart.account);
+    o.accounts = *configured_accounts();
     return o;
 }
 

@@ -451,11 +451,31 @@ static void judge_days(struct reading *reading)
     }
 }
 
+/** One key, or several accounts with theirs. */
+static void judge_keys(struct reading *reading, bool needed)
+{
+    struct settings *s = reading->settings;
+    const bool several = env_value(reading->env, "APIMART_ACCOUNTS", "") ||
+                         env_value(reading->env, "APIMART_ACCOUNTS", "_FILE");
+    s->accounts_from_file =
+        env_value(reading->env, "APIMART_ACCOUNTS", "_FILE") != NULL;
+    if (several && *s->apimart_api_key) {
+        buf_add_text(reading->faults,
+                     "APIMART_ACCOUNTS: is set, and APIMART_API_KEY too, "
+                     "allowed: one of them\n");
+    } else if (needed && !several && !*s->apimart_api_key) {
+        buf_add_text(reading->faults,
+                     "APIMART_API_KEY: is not set, allowed: the provider's "
+                     "key, or APIMART_ACCOUNTS with several\n");
+    }
+}
+
 bool settings_read(struct settings *settings, const char *const *env,
                    enum settings_need need, struct buf *faults,
                    struct buf *warnings)
 {
     size_t faults_before = faults->len;
+    bool key_at_fault = false;
     *settings = (struct settings){0};
     arena_init(&settings->memory, 4096, 0);
     struct reading reading = {.settings = settings,
@@ -465,12 +485,10 @@ bool settings_read(struct settings *settings, const char *const *env,
     for (size_t i = 0; i < COUNT(texts); i++) {
         size_t before = faults->len;
         read_text(&reading, &texts[i]);
-        if (texts[i].form == FORM_KEY && need == SETTINGS_NEED_KEY &&
-            !*settings->apimart_api_key && faults->len == before) {
-            buf_printf(faults, "%s: is not set, allowed: the provider's key\n",
-                       texts[i].name);
-        }
+        key_at_fault = key_at_fault ||
+                       (texts[i].form == FORM_KEY && faults->len != before);
     }
+    judge_keys(&reading, need == SETTINGS_NEED_KEY && !key_at_fault);
     for (size_t i = 0; i < COUNT(numbers); i++) {
         read_number(&reading, &numbers[i]);
     }

@@ -51,7 +51,9 @@ enum submit_doubt {
       FORM_BASE_URL, false,                                                     \
       "the provider; http:// only for loopback and private addresses")          \
     X(apimart_api_key, "APIMART_API_KEY", "", FORM_KEY, true,                   \
-      "the provider's key; required")                                           \
+      "the provider's key; required, or APIMART_ACCOUNTS")                      \
+    X(apimart_accounts, "APIMART_ACCOUNTS", "", FORM_FILLED, true,              \
+      "several accounts there, as JSON: [{\"name\":..,\"key\":..},..]")         \
     X(apimart_ca_file, "APIMART_CA_FILE", "", FORM_FILE_OR_EMPTY, false,        \
       "certificates to trust of the provider; empty: the system's")             \
     X(asset_ca_file, "ASSET_CA_FILE", "", FORM_FILE_OR_EMPTY, false,            \
@@ -154,11 +156,13 @@ struct settings {
 #undef X
     const struct settings_property *kafka_conf; /* in order of their names */
     size_t kafka_conf_len;
-    struct arena memory; /* holds every text above */
+    bool accounts_from_file; /* apimart_accounts: nothing of it is shown */
+    struct arena memory;     /* holds every text above */
 };
 
 enum settings_need {
-    SETTINGS_NEED_KEY, /* run, check: nothing goes without the provider's key */
+    SETTINGS_NEED_KEY, /* run, check: nothing goes without the provider's
+                          key */
     SETTINGS_NEED_NONE,
 };
 
@@ -168,10 +172,10 @@ enum settings_need {
  * @param env       As environ: "NAME=value" texts, the last null.
  * @param faults    Gets one line for each fault: name, value (never a
  *                  secret's), what is allowed.
- * @param warnings  Gets one line for each thing that is allowed yet odd, such
- *                  as a name that looks like a misspelt one of ours.
- * @return          true if there was no fault. On false *settings holds what
- *                  could be read, defaults elsewhere.
+ * @param warnings  Gets one line for each thing that is allowed yet odd,
+ * such as a name that looks like a misspelt one of ours.
+ * @return          true if there was no fault. On false *settings holds
+ * what could be read, defaults elsewhere.
  */
 bool settings_read(struct settings *settings, const char *const *env,
                    enum settings_need need, struct buf *faults,
@@ -181,9 +185,10 @@ bool settings_read(struct settings *settings, const char *const *env,
 void settings_done(struct settings *settings);
 
 /**
- * Overwrite the values of our secrets in this process's environment and take
- * them out of it, so that neither a child nor /proc/self/environ shows them.
- * PGPASSWORD and the AWS names stay: their libraries read them later.
+ * Overwrite the values of our secrets in this process's environment and
+ * take them out of it, so that neither a child nor /proc/self/environ
+ * shows them. PGPASSWORD and the AWS names stay: their libraries read
+ * them later.
  */
 void settings_hide_secrets(void);
 

@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #define RETENTION_MAX_SECONDS (366.0 * 86400)
-#define HALF_HEX 16 /* digits of each half of an account's name */
+#define HALF_HEX 16 /* digits of the URL's hash, and of the key's */
 
 /* ---- the account ---- */
 
@@ -69,21 +69,40 @@ static size_t normal_url(struct str url, char *out, size_t size)
     return put(out, size, at, rest);
 }
 
-void apimart_account(struct str base_url, struct str key,
+void apimart_account(struct str name, struct str base_url, struct str key,
                      char out[static ACCOUNT_BYTES])
 {
-    static_assert(ACCOUNT_BYTES == 2 * HALF_HEX + 2, "two halves and a colon");
+    static_assert(ACCOUNT_BYTES == ACCOUNT_NAME_BYTES + 2 * HALF_HEX + 2,
+                  "a name, two hashes and colons between");
+    assert(name.len > 0 && name.len < ACCOUNT_NAME_BYTES);
+    assert(!memchr(name.at, ':', name.len));
     char url[2048];
     size_t len = base_url.at ? normal_url(base_url, url, sizeof url) : 0;
+    memcpy(out, name.at, name.len);
+    out += name.len;
+    *out++ = ':';
     short_digest((struct str){url, len}, out);
     out[HALF_HEX] = ':';
     short_digest(str_trim(key), out + HALF_HEX + 1);
 }
 
-bool apimart_same_url(const char *account_a, const char *account_b)
+bool apimart_same_account(const char *account_a, const char *account_b)
 {
-    return strlen(account_a) > HALF_HEX && strlen(account_b) > HALF_HEX &&
-           memcmp(account_a, account_b, HALF_HEX + 1) == 0;
+    const char *key = strrchr(account_a, ':');
+    const size_t len = key ? (size_t)(key - account_a) + 1 : 0;
+    return len > HALF_HEX && strncmp(account_a, account_b, len) == 0 &&
+           !strchr(account_b + len, ':');
+}
+
+struct str apimart_account_name(const char *account)
+{
+    return (struct str){account, strcspn(account, ":")};
+}
+
+void apimart_url(struct str base_url, char *out, size_t bytes)
+{
+    assert(bytes > 0);
+    out[normal_url(base_url, out, bytes - 1)] = '\0';
 }
 
 /* ---- exchanges ---- */

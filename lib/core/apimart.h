@@ -12,7 +12,7 @@
  * and CONTRACT's table of kinds, which wins.
  */
 
-/** Where and as whom we submit. */
+/** Where and under which key something is asked for. */
 struct apimart {
     /* as it was set: slashes at its end count for nothing */
     struct str base_url;
@@ -20,13 +20,19 @@ struct apimart {
     char account[ACCOUNT_BYTES]; /* made by apimart_account() */
 };
 
-/** The account's name in rows: hashes of the URL and of the key's
- * fingerprint. */
-void apimart_account(struct str base_url, struct str key,
+/** What rows keep of an account: its name, a hash of its URL, and the key's
+ * fingerprint. name: one that accounts_parse() takes. */
+void apimart_account(struct str name, struct str base_url, struct str key,
                      char out[static ACCOUNT_BYTES]);
 
-/** Same URL, whatever the key: its ids can be polled. */
-bool apimart_same_url(const char *account_a, const char *account_b);
+/** Same name and URL, whatever the key: its ids can be polled. */
+bool apimart_same_account(const char *account_a, const char *account_b);
+
+/** The name in what a row keeps; empty: it keeps none. */
+struct str apimart_account_name(const char *account);
+
+/** A base URL as accounts are told apart by it, cut to what fits. */
+void apimart_url(struct str base_url, char *out, size_t bytes);
 
 /** POST /v1/videos/generations with the stored bytes and key. */
 struct exchange apimart_submit(const struct apimart *apimart, struct str body,

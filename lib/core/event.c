@@ -1,6 +1,7 @@
 #include "core/event.h"
 
 #include "base/buf.h"
+#include "core/apimart.h"
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/provider_error.h"
@@ -258,6 +259,7 @@ static void add_body(struct buf *out, const struct end *end,
     add_text(out, "mode", str_of(request_mode_name(facts->mode)));
     add_text(out, "provider", STR(PROVIDER));
     add_text(out, "model", STR(MODEL));
+    add_text(out, "account", apimart_account_name(row->account));
     add_text(out, "provider_task_id", str_of(row->provider_task_id));
     if (failed) {
         add_error(out, end, arena);

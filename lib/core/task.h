@@ -130,7 +130,9 @@ enum failure_kind {
         FAILURE_KINDS_LEN
 };
 
-#define ACCOUNT_BYTES 34 /* 16 hex of the URL, ':', 16 hex of the key, NUL */
+#define ACCOUNT_NAME_BYTES 33 /* with the NUL */
+/* the account's name, ':', 16 hex of its URL, ':', 16 hex of the key, NUL */
+#define ACCOUNT_BYTES 67
 #define PROVIDER_TASK_ID_BYTES 129 /* with the NUL; a longer one is no id */
 #define UNUSABLE_BYTES 48          /* "3 9223372036854775807 ", 16 hex, NUL */
 #define REQUEST_ID_BYTES 129       /* with the NUL */

@@ -219,7 +219,10 @@ struct turn {
      * set back, is claimed only if that was after this; INT64_MAX: none. */
     int64_t resend_after_ms;
     const char *account; /* written into claimed rows; scope of holds */
-    const char *bucket;  /* scope of the hold `storage` */
+    /** So many SUBMITTING and RUNNING of that account's, by its name, in the
+     * whole fleet; 0: no limit. */
+    int account_slots;
+    const char *bucket; /* scope of the hold `storage` */
     /** The fleet's GENERATIONS_MAX is set: what is taken over brings its place
      * along. */
     bool guarded;
@@ -300,7 +303,10 @@ struct turn_result {
     const struct facts_row *claimed_facts; /* beside each */
     size_t claimed_len;
     int64_t claimed_last[PRIORITIES]; /* the last id of each; 0: none */
-    bool claims_put_off;              /* a save was refused: ask again soon */
+    /* a save was refused, or another claims under the account's slots: ask
+     * again soon */
+    bool claims_put_off;
+    bool slots_full; /* the account's slots let in fewer than asked for */
     /* fence and owner are new, state as it was */
     const struct task_read *adopted;
     size_t adopted_len;
@@ -366,6 +372,13 @@ struct beat {
     size_t leases_len;
 };
 
+struct account_row {
+    struct str account;           /* as rows name it */
+    enum keys_answer keys_answer; /* its last */
+    int64_t key_retention_ms;
+    struct str url; /* stored for its name; empty: none is */
+};
+
 struct beat_result {
     struct err err;
     bool lease_dead; /* ours: drop every job */
@@ -381,8 +394,9 @@ struct beat_result {
     int64_t blocked;   /* rows that wait for a source, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */
     bool synchronous;  /* synchronous_commit is not off */
-    enum keys_answer keys_answer; /* the account's last */
-    int64_t key_retention_ms;
+    /** What is known of our accounts. */
+    const struct account_row *accounts;
+    size_t accounts_len;
 };
 
 struct count_result {
@@ -401,11 +415,26 @@ typedef void store_id_fn(void *context, int64_t id, const struct err *err);
 typedef void store_done_fn(void *context, bool done, const struct err *err);
 typedef void beat_fn(void *context, const struct beat_result *result);
 
-/** A new lease; on_id gets it. admin: host:port of our /task, as others reach
- * it; empty: none. */
-void store_join(struct store *store, const char *name, int tasks_max,
-                const char *account, const char *admin, store_id_fn *on_id,
-                void *context);
+/** An account that a worker has, under one of its keys. */
+struct join_account {
+    const char *account; /* as rows name it */
+    struct str name;
+    struct str url; /* stored for the name, unless one is (core/apimart.h) */
+};
+
+struct join {
+    const char *name; /* the worker's */
+    int tasks_max;
+    const char *admin; /* host:port of its /task, as others reach it; empty:
+                          none */
+    /** That it polls and replays for: one row of each is known from now on. */
+    const struct join_account *accounts;
+    size_t accounts_len;
+};
+
+/** A new lease; on_id gets it. All is copied. */
+void store_join(struct store *store, const struct join *join,
+                store_id_fn *on_id, void *context);
 void store_beat(struct store *store, const struct beat *beat,
                 beat_fn *on_result, void *context);
 /** Declare another's lease dead, under lock_timeout, where its counter still

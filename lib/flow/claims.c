@@ -9,10 +9,16 @@
 #define EXPIRES_MAX 200
 #define BUSY_MS 20 /* about as long as another's claim takes */
 
+void claims_want_all(struct claims *claims)
+{
+    assert(claims->ties->accounts->len > 0);
+    claims->wanted = UINT32_MAX >> (32 - claims->ties->accounts->len);
+}
+
 static void claim_again(void *context)
 {
     struct claims *claims = context;
-    claims->wanted = true;
+    claims_want_all(claims);
     ties_ask_soon(claims->ties);
 }
 
@@ -41,7 +47,7 @@ void claims_done(struct claims *claims)
 void claims_joined(struct claims *claims)
 {
     claims->pass.wanted = true;
-    claims->wanted = true;
+    claims_want_all(claims);
 }
 
 void claims_reset(struct claims *claims)
@@ -62,27 +68,27 @@ static int places_used(const struct claims *claims)
     return (int)claims->ties->jobs->counting + claims->asked;
 }
 
-/** By all but the fleet's limit. returning: slots that are free once the saves
- * of the same turn are stored. */
-static int room_of_ours(const struct claims *claims, int returning)
+/** By all but the fleet's limit and whoever they go to. */
+static int room_for_tasks(const struct claims *claims)
 {
     const struct ties *ties = claims->ties;
     assert(ties->jobs->used <= ties->jobs->slots_max);
-    if (!claims->wanted || !gate_may_submit(ties->gate) ||
-        !ties->clock->known || claims->lost_ms) {
+    if (!claims->wanted || !ties->clock->known || claims->lost_ms) {
         return 0;
     }
-    int room = gate_submits_room(ties->gate, returning);
     int left = claims->tasks_max - (int)ties->jobs->used;
-    room = room < left ? room : left;
-    return room > 0 ? room : 0;
+    return left > 0 ? left : 0;
 }
 
-static int room_for_claims(const struct claims *claims, int returning)
+/** How many, and to whom they go. returning: slots that are free once the saves
+ * of the same turn are stored count. */
+static int room_for_claims(const struct claims *claims, bool returning,
+                           size_t *account)
 {
-    const int ours = room_of_ours(claims, returning);
+    const int ours = room_for_tasks(claims);
     const int places = allot_room(&claims->allot, places_used(claims));
-    return ours < places ? ours : places;
+    return account_choose(claims->ties->accounts, claims->wanted,
+                          ours < places ? ours : places, returning, account);
 }
 
 static bool may_take(const struct claims *claims)
@@ -114,7 +120,8 @@ static int room_for_expired(const struct claims *claims, size_t claimed)
 
 void claims_want(const struct claims *claims, struct commits_wanted *wanted)
 {
-    const bool claim = room_for_claims(claims, 0) > 0;
+    size_t account;
+    const bool claim = room_for_claims(claims, false, &account) > 0;
     const bool passes = claims->pass.wanted || claims->pass.under_way;
     wanted->urgent += claim && claims->more;
     wanted->riding += claim && !claims->more;
@@ -126,25 +133,38 @@ void claims_want(const struct claims *claims, struct commits_wanted *wanted)
 
 bool claims_want_slots(const struct claims *claims)
 {
-    return claims->wanted &&
-           (claims->more || gate_submits_room(claims->ties->gate, 0) <= 0);
+    const struct account_list *accounts = claims->ties->accounts;
+    bool room = false;
+    for (size_t i = 0; i < accounts->len; i++) {
+        room = room || gate_submits_room(claims->ties->gate,
+                                         &accounts->at[i].lane, false) > 0;
+    }
+    return claims->wanted && (claims->more || !room);
 }
 
 void claims_gather(struct claims *claims, struct turn *turn,
                    struct arena *arena)
 {
     assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
+    const struct account_list *accounts = claims->ties->accounts;
     turn->guarded = claims->allot.most > 0;
     /* Committed with the saves, or not at all: their slots are free by then. */
-    turn->claims_max = room_for_claims(claims, turn->saves_slots);
-    turn->resend_after_ms =
-        keys_resend_after_ms(claims->ties->keys, turn->now_ms);
+    turn->claims_max = room_for_claims(claims, true, &claims->account);
+    turn->account = accounts->settings->at[claims->account].keys[0].account;
+    turn->account_slots = accounts->settings->at[claims->account].slots;
+    turn->resend_after_ms = account_resend_after_ms(accounts, turn->now_ms);
     /* The claims of this very turn need slots, too. */
     size_t claimed = (size_t)turn->claims_max;
     pass_gather(&claims->pass, turn, room_for_adopts(claims, claimed), arena);
     turn->expires_max =
         turn->adopts_max == 0 ? room_for_expired(claims, claimed) : 0;
     chains_gather(&claims->chains, turn);
+}
+
+static struct lane *lane_of(const struct claims *claims)
+{
+    assert(claims->account < claims->ties->accounts->len);
+    return &claims->ties->accounts->at[claims->account].lane;
 }
 
 void claims_sent(struct claims *claims, struct turn *turn)
@@ -163,8 +183,10 @@ void claims_sent(struct claims *claims, struct turn *turn)
     claims->asked_adopts = turn->adopts_max;
     claims->asked_expires = turn->expires_max;
     /* Counted before they are there: no replay may take their slots. */
-    gate_reserve(claims->ties->gate, turn->claims_max);
-    claims->wanted = claims->wanted && turn->claims_max == 0;
+    gate_reserve(claims->ties->gate, lane_of(claims), turn->claims_max);
+    if (turn->claims_max > 0) {
+        claims->wanted &= ~(UINT32_C(1) << claims->account);
+    }
     claims->expiry_wanted = claims->expiry_wanted && turn->expires_max == 0;
 }
 
@@ -207,9 +229,9 @@ static void on_places(void *context, const struct places_result *result)
         claim_after(claims,
                     queue_none(&claims->queue, clock_boot_ms(ties->clock)));
     }
-    ties->hooks->on_generations(ties->context,
+    ties->hooks->on_generations(ties->context, NULL,
                                 result->waits && result->got == 0);
-    claims->wanted = claims->wanted && !none_waits;
+    claims->wanted = none_waits ? 0 : claims->wanted;
     if (claims->wanted && result->got == 0) {
         loop_timer_set(claims->timer, ALLOT_EVERY_MS);
     }
@@ -220,8 +242,11 @@ void claims_ask_places(struct claims *claims, int64_t owner)
 {
     assert(owner > 0);
     const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
+    const int tasks = room_for_tasks(claims);
+    const int room =
+        account_room(claims->ties->accounts, claims->wanted, false);
     const int more = allot_more(&claims->allot, places_used(claims),
-                                room_of_ours(claims, 0), boot_ms);
+                                room < tasks ? room : tasks, boot_ms);
     claims->owner = owner;
     if (more == 0) {
         return;
@@ -292,13 +317,24 @@ static void claimed_came(struct claims *claims,
         loop_timer_set(claims->timer,
                        BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
     } else if (asked) {
-        ties->hooks->on_generations(ties->context, false);
+        const struct account *account = &ties->accounts->at[claims->account];
+        ties->hooks->on_generations(ties->context, account->settings,
+                                    result->slots_full &&
+                                        result->claimed_len == 0);
+        if (result->slots_full) {
+            loop_timer_set(claims->timer, ALLOT_EVERY_MS);
+        }
         allot_claimed(&claims->allot, (int)result->claimed_len);
         claims->more = (int)result->claimed_len == asked;
-        claims->wanted = claims->wanted || claims->more;
+        if (claims->more) {
+            claims->wanted |= UINT32_C(1) << claims->account;
+        }
+        account_served(ties->accounts, claims->account,
+                       (int)result->claimed_len);
         claim_after(claims,
                     queue_came(&claims->queue, clock_boot_ms(ties->clock),
-                               result->claimed_last, claims->more));
+                               result->claimed_last,
+                               claims->more || result->slots_full));
     }
 }
 
@@ -370,7 +406,7 @@ static void unblocked_came(struct claims *claims,
     CRASHPOINT_IF(unblocked->marked > 0, "marked_after");
     chains_came(&claims->chains, unblocked);
     if (unblocked->freed > 0) {
-        claims->wanted = true;
+        claims_want_all(claims);
         queue_again(&claims->queue);
     }
     if (unblocked->marked > 0) {
@@ -381,7 +417,7 @@ static void unblocked_came(struct claims *claims,
 void claims_came(struct claims *claims, const struct turn_result *result,
                  bool ours, int64_t now_ms)
 {
-    gate_unreserve(claims->ties->gate, claims->asked);
+    gate_unreserve(claims->ties->gate, lane_of(claims), claims->asked);
     if (ours) {
         claimed_came(claims, result, now_ms);
         taken_came(claims, result);
@@ -393,11 +429,11 @@ void claims_came(struct claims *claims, const struct turn_result *result,
 
 void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
 {
-    gate_unreserve(claims->ties->gate, claims->asked);
+    gate_unreserve(claims->ties->gate, lane_of(claims), claims->asked);
     if (claims->asked && ours) {
         claims->lost_ms = now_ms;
     }
-    claims->wanted = true;
+    claims_want_all(claims);
     queue_lost(&claims->queue);
     chains_lost(&claims->chains);
     if (ours && claims->allot.most > 0 && claims->asked_adopts > 0) {

@@ -16,7 +16,7 @@
 struct claims {
     const struct ties *ties;
     int tasks_max;
-    bool wanted;              /* waiting rows may be there */
+    uint32_t wanted;          /* waiting rows may be there: whose, as bits */
     bool more;                /* the last one found all that it asked for */
     bool expiry_wanted;       /* such as settle may be */
     struct queue queue;       /* where the next one begins */
@@ -29,6 +29,7 @@ struct claims {
     int64_t last_ms;          /* now of the last claim; each has its own */
     int64_t lost_ms;          /* of one of whose rows no job knows; 0: none */
     int asked;                /* under way, of each kind */
+    size_t account;           /* whose claim that is, by its place */
     int asked_adopts;
     int asked_expires;
     int64_t
@@ -42,6 +43,9 @@ struct claims {
 MUST_CHECK bool claims_init(struct claims *claims, const struct ties *ties,
                             int tasks_max, int generations_max);
 void claims_done(struct claims *claims);
+
+/** Waiting rows may be there, for whichever account. */
+void claims_want_all(struct claims *claims);
 
 /** A lease is ours, and whatever waits may be. */
 void claims_joined(struct claims *claims);

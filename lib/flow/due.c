@@ -97,16 +97,20 @@ bool due_has_replay(const struct due *due)
     return !list_is_empty(&due->replays);
 }
 
-struct job *due_pop_replay(struct due *due)
+struct job *due_pop_replay(struct due *due,
+                           bool (*fits)(void *context, const struct job *job),
+                           void *context)
 {
-    struct list *first = list_pop(&due->replays);
-    if (!first) {
-        return NULL;
+    const struct list *head = &due->replays;
+    for (struct list *at = head->next; at != head; at = at->next) {
+        struct job *job = LIST_OWNER(at, struct job, link);
+        assert(job->phase == JOB_WAITING && job->task.row.state == SUBMITTING);
+        if (fits(context, job)) {
+            due_remove(due, job);
+            return job;
+        }
     }
-    struct job *job = LIST_OWNER(first, struct job, link);
-    assert(job->phase == JOB_WAITING && job->task.row.state == SUBMITTING);
-    due_remove(due, job);
-    return job;
+    return NULL;
 }
 
 void due_begun(struct due *due, struct job *job)

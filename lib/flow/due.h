@@ -49,7 +49,10 @@ bool due_has_transfer(const struct due *due);
  * comes first. */
 void due_line_up_replay(struct due *due, struct job *job);
 bool due_has_replay(const struct due *due);
-struct job *due_pop_replay(struct due *due);
+/** The first that `fits`, out of the line; null: none. */
+struct job *due_pop_replay(struct due *due,
+                           bool (*fits)(void *context, const struct job *job),
+                           void *context);
 
 /** A transfer of what is READY in memory alone has begun, at job->began_ms. */
 void due_begun(struct due *due, struct job *job);

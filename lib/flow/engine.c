@@ -72,11 +72,11 @@ static void owe(struct engine *engine, struct job *job)
     case OWED_REPLAY_SLOT:
         due_from(&engine->due, job, owed.due_ms);
         due_line_up_replay(&engine->due, job);
-        gate_look(&engine->account.gate);
+        gate_look(&engine->gate);
         return;
     case OWED_TRANSFER_SLOT:
         due_line_up(&engine->due, job, owed.rank_ms);
-        gate_look(&engine->account.gate);
+        gate_look(&engine->gate);
         return;
     case OWED_TIME_UP:
         step_by(engine, job, OUTCOME_TIME_UP);
@@ -116,24 +116,37 @@ static void start_replay(struct engine *engine, struct job *job)
         return;
     }
     CRASHPOINT("replay_before_intent");
-    gate_lend(&engine->account.gate, job, SLOT_SUBMIT);
+    struct account *account =
+        account_of(&engine->accounts, job->task.row.account);
+    gate_lend_submit(&engine->gate, &account->lane, job);
     job->send_next = true;
     step_by(engine, job, OUTCOME_REPLAY_INTENT);
+}
+
+/** Its account takes a replay now. */
+static bool may_replay(void *context, const struct job *job)
+{
+    struct engine *engine = context;
+    const struct account *account =
+        account_of(&engine->accounts, job->task.row.account);
+    return account && gate_may_submit(&engine->gate, &account->lane) &&
+           gate_submits_room(&engine->gate, &account->lane, false) > 0;
 }
 
 void engine_fill_slots(void *context)
 {
     struct engine *engine = context;
-    struct gate *gate = &engine->account.gate;
+    struct gate *gate = &engine->gate;
+    struct job *replay;
     while (due_has_transfer(&engine->due) && gate_transfers_room(gate) > 0 &&
            !gate->draining) {
         struct job *job = due_pop_transfer(&engine->due);
-        gate_lend(gate, job, SLOT_TRANSFER);
+        gate_lend_transfer(gate, job);
         begin(engine, job, OWES_TRANSFER);
     }
-    while (due_has_replay(&engine->due) && gate_may_submit(gate) &&
-           gate_submits_room(gate, 0) > 0) {
-        start_replay(engine, due_pop_replay(&engine->due));
+    while (account_any_may_submit(&engine->accounts) &&
+           (replay = due_pop_replay(&engine->due, may_replay, engine))) {
+        start_replay(engine, replay);
     }
     turn_soon(&engine->turns);
 }
@@ -144,7 +157,7 @@ void engine_fill_slots(void *context)
 static void give_back_slot(struct engine *engine, struct job *job)
 {
     if (!job->send_next) {
-        gate_give_back(&engine->account.gate, job);
+        gate_give_back(&engine->gate, job);
     }
 }
 
@@ -160,7 +173,7 @@ static int64_t next_try_ms(struct engine *engine, const struct step *step)
 {
     int64_t due_ms = step->due_ms;
     if (step->next.row.state == SUBMITTING && step->next.row.doubt) {
-        struct policy policy = stage_policy(&engine->stage);
+        struct policy policy = stage_policy(&engine->stage, &step->next.row);
         (void)task_doubt_act(&step->next, &policy, clock_now_ms(&engine->clock),
                              &due_ms);
     }
@@ -181,7 +194,7 @@ static bool rides(struct engine *engine, const struct task *before,
         (state != RUNNING && state != QUEUED)) {
         return false;
     }
-    const struct policy policy = stage_policy(&engine->stage);
+    const struct policy policy = stage_policy(&engine->stage, &before->row);
     return task_would_replay(before, &policy, clock_now_ms(&engine->clock));
 }
 
@@ -191,9 +204,11 @@ static void apply(struct engine *engine, struct job *job,
     tally_step(&engine->tally, job, outcome, step);
     reasons_outcome(&engine->reasons, job, outcome, step,
                     clock_now_ms(&engine->clock), next_try_ms(engine, step));
-    if (step->hold == HOLD_THROTTLE) {
-        why_shared(&engine->reasons, &engine->account.gate, SHARED_THROTTLE,
-                   outcome);
+    const struct account *account =
+        account_of(&engine->accounts, job->task.row.account);
+    if (step->hold == HOLD_THROTTLE && account) {
+        why_shared(&engine->reasons, &engine->gate, &account->lane,
+                   SHARED_THROTTLE, outcome);
     }
     const bool may_ride = step->save && rides(engine, &job->task, &step->next);
     const bool accepted =
@@ -215,7 +230,7 @@ static void apply(struct engine *engine, struct job *job,
     if (step->save) {
         turn_save(&engine->turns, job, step->due_ms, may_ride);
     } else if (job->task.memo.unsaved) {
-        gate_lend(&engine->account.gate, job, SLOT_TRANSFER);
+        gate_lend_transfer(&engine->gate, job);
         begin(engine, job, OWES_TRANSFER);
     } else {
         give_back_slot(engine, job); /* nothing of it is to be stored */
@@ -247,7 +262,7 @@ void engine_outcome(struct engine *engine, struct job *job,
 {
     assert(step_is_possible(job->task.row.state, outcome->kind));
     assert(job->due.place == 0 && list_is_empty(&job->link));
-    struct policy policy = stage_policy(&engine->stage);
+    struct policy policy = stage_policy(&engine->stage, &job->task.row);
     int64_t now_ms = clock_now_ms(&engine->clock);
     enum task_state next;
     bool settles =
@@ -270,26 +285,34 @@ void engine_outcome(struct engine *engine, struct job *job,
     apply(engine, job, outcome, &step);
 }
 
-void engine_hold(struct engine *engine, enum hold_reason reason,
-                 struct str message)
+void engine_hold(struct engine *engine, const char *account,
+                 enum hold_reason reason, struct str message)
 {
+    size_t at = 0;
+    struct gate *gate = &engine->gate;
+    struct str scope = str_of(account);
     if (reason == HOLD_NONE || reason == HOLD_THROTTLE ||
         reason == HOLD_ACCOUNT) {
         return;
     }
-    struct str scope = reason == HOLD_STORAGE
-                           ? str_of(bucket_name(engine->edges.bucket))
-                           : str_of(engine->options.apimart.account);
-    if (engine->account.gate.hold == HOLD_NONE) {
-        (void)gate_set_hold(&engine->account.gate, reason);
+    if (reason == HOLD_STORAGE) {
+        scope = str_of(bucket_name(engine->edges.bucket));
+        gate->hold = gate->hold == HOLD_NONE ? reason : gate->hold;
+    } else if (account_is_used(&engine->accounts, account, &at)) {
+        struct lane *lane = &engine->accounts.at[at].lane;
+        lane->hold = lane->hold == HOLD_NONE ? reason : lane->hold;
+        turn_want_claims(&engine->turns); /* of the others */
+    } else {
+        return;
     }
     engine->on_hold(engine->fleet_context, reason, scope, message);
 }
 
-void engine_generations(struct engine *engine, bool full)
+void engine_generations(struct engine *engine,
+                        const struct account_settings *of, bool full)
 {
     why_generations(&engine->reasons, &engine->clock,
-                    engine->options.generations_max, full);
+                    engine->options.generations_max, of, full);
 }
 
 /** A transfer that ends while its row is saved waits for that: on_saved. What
@@ -311,10 +334,10 @@ static void on_read(void *context, struct job *job)
     turn_read(&engine->turns, job);
 }
 
-static void on_stage_hold(void *context, enum hold_reason reason,
-                          struct str message)
+static void on_stage_hold(void *context, const char *account,
+                          enum hold_reason reason, struct str message)
 {
-    engine_hold(context, reason, message);
+    engine_hold(context, account, reason, message);
 }
 
 const struct stage_hooks engine_stage_hooks = {
@@ -354,7 +377,9 @@ static bool on_claimed(void *context, const struct task_read *read,
     if (facts) {
         take_facts(facts, job);
     }
-    gate_lend(&engine->account.gate, job, SLOT_SUBMIT);
+    struct account *account = account_of(&engine->accounts, read->row.account);
+    assert(account); /* we said which */
+    gate_lend_submit(&engine->gate, &account->lane, job);
     owe(engine, job);
     return true;
 }
@@ -381,7 +406,7 @@ void engine_forget(void *context, struct job *job)
 {
     struct engine *engine = context;
     assert(job->phase != JOB_FREE);
-    gate_give_back(&engine->account.gate, job);
+    gate_give_back(&engine->gate, job);
     due_remove(&engine->due, job);
     reasons_drop(&engine->reasons, job);
     if (job->effect) {
@@ -470,8 +495,10 @@ void engine_drop(void *context, struct job *job)
                          job->phase == JOB_REREADING ||
                          job->phase == JOB_PARKED;
     if (unsaved && row->state == RUNNING && job->effect && job->effect->facts) {
-        learn_id(&engine->account.learn, row->id, row->submission,
-                 str_of(job_request_id(job)), str_of(row->provider_task_id));
+        struct account *account = account_of(&engine->accounts, row->account);
+        learn_id(&engine->learn, account ? &account->keys : NULL, row->id,
+                 row->submission, str_of(job_request_id(job)),
+                 str_of(row->provider_task_id));
     }
     engine_hurry_job(NULL, job);
     engine_forget(engine, job);
@@ -493,7 +520,10 @@ static void on_row(void *context, struct job *job, const struct task_row *row)
         turn_look_again(&engine->turns);
         return;
     }
-    keys_compare(&engine->account.keys, job, row);
+    struct account *account = account_of(&engine->accounts, row->account);
+    if (account) {
+        keys_compare(&account->keys, job, row);
+    }
     bool learnt = row->provider_task_id[0] && !own->provider_task_id[0];
     if ((learnt || own->version != row->version) && !take_row(job, row)) {
         /* What we have of it is not what is stored: it is read anew. */
@@ -503,7 +533,7 @@ static void on_row(void *context, struct job *job, const struct task_row *row)
     }
     jobs_stored(&engine->jobs, job, clock_now_ms(&engine->clock));
     job->send_next = false; /* an intent that was not taken is none */
-    gate_give_back(&engine->account.gate, job);
+    gate_give_back(&engine->gate, job);
     own->doubt = own->doubt || own->state == SUBMITTING;
     if (row->state == SUBMITTING && row->provider_task_id[0]) {
         const struct outcome outcome = {
@@ -522,9 +552,10 @@ static void on_mine(void *context, const struct turn_result *result)
     mine_came(&engine->turns, result);
 }
 
-static void on_generations(void *context, bool full)
+static void on_generations(void *context, const struct account_settings *of,
+                           bool full)
 {
-    engine_generations(context, full);
+    engine_generations(context, of, full);
 }
 
 static void on_lease_dead(void *context)
@@ -538,9 +569,8 @@ static void on_idle(void *context)
 {
     struct engine *engine = context;
     assert(!engine->turns.in_flight);
-    if (engine->account.gate.draining && engine->on_idle &&
-        gate_is_idle(&engine->account.gate) &&
-        learn_waiting(&engine->account.learn) == 0) {
+    if (engine->gate.draining && engine->on_idle &&
+        gate_is_idle(&engine->gate) && learn_waiting(&engine->learn) == 0) {
         loop_fn *callback = engine->on_idle;
         engine->on_idle = NULL;
         callback(engine->idle_context);

@@ -2,7 +2,6 @@
 #define FLOW_ENGINE_H
 
 #include "core/burst.h"
-#include "flow/account.h"
 #include "flow/stage.h"
 #include "flow/tally.h"
 #include "flow/turn.h"
@@ -22,7 +21,9 @@ struct engine {
     struct clock clock;
     struct jobs jobs;
     struct due due; /* jobs that wait */
-    struct account account;
+    struct gate gate;
+    struct account_list accounts;
+    struct learn learn;
     struct reasons reasons; /* why tasks of ours wait */
     struct turns turns;     /* with the store */
     struct stage stage;     /* what the stages get: all of the above */
@@ -45,12 +46,16 @@ MUST_CHECK bool engine_init(struct engine *engine,
 void engine_done(struct engine *engine);
 
 /** Submissions should stop; the fleet is told. Reasons that stop only one task,
- * or none, are passed over. */
-void engine_hold(struct engine *engine, enum hold_reason reason,
-                 struct str message);
+ * or none, are passed over, and so is what an old key was told: nothing new
+ * goes under it. account: whose reason it is, as rows name it; empty: none's.
+ */
+void engine_hold(struct engine *engine, const char *account,
+                 enum hold_reason reason, struct str message);
 
-/** Whether GENERATIONS_MAX is reached, while something waits. */
-void engine_generations(struct engine *engine, bool full);
+/** Whether GENERATIONS_MAX is reached, or the slots of an account, while
+ * something waits. */
+void engine_generations(struct engine *engine,
+                        const struct account_settings *of, bool full);
 
 /** PostgreSQL's clock. */
 int64_t engine_now_ms(const struct engine *engine);

@@ -35,7 +35,7 @@ static void on_tick(void *context)
     const struct stage_options *o = &engine->options;
     why_full(&engine->reasons, &engine->clock, SHARED_TRANSFERS_FULL,
              due_has_transfer(&engine->due) &&
-                 gate_transfers_room(&engine->account.gate) <= 0,
+                 gate_transfers_room(&engine->gate) <= 0,
              "TRANSFERS_MAX", o->transfers_max);
     why_full(&engine->reasons, &engine->clock, SHARED_TASKS_FULL,
              engine->turns.claims.wanted &&
@@ -57,7 +57,6 @@ static void on_written(void *context)
 static bool turns_init(struct engine *engine)
 {
     const struct turn_options options = {
-        .account = engine->options.apimart.account,
         .bucket = bucket_name(engine->edges.bucket),
         .tasks_max = engine->options.tasks_max,
         .generations_max = engine->options.generations_max,
@@ -66,9 +65,9 @@ static bool turns_init(struct engine *engine)
     const struct ties ties = {
         .store = engine->edges.store,
         .jobs = &engine->jobs,
-        .gate = &engine->account.gate,
+        .gate = &engine->gate,
+        .accounts = &engine->accounts,
         .reasons = &engine->reasons,
-        .keys = &engine->account.keys,
         .clock = &engine->clock,
         .metrics = engine->edges.metrics,
         .hooks = &engine_turn_hooks,
@@ -85,9 +84,9 @@ static void hand_to_stages(struct engine *engine)
         .clock = &engine->clock,
         .jobs = &engine->jobs,
         .due = &engine->due,
-        .gate = &engine->account.gate,
-        .keys = &engine->account.keys,
-        .learn = &engine->account.learn,
+        .gate = &engine->gate,
+        .accounts = &engine->accounts,
+        .learn = &engine->learn,
         .reasons = &engine->reasons,
         .hooks = &engine_stage_hooks,
         .context = engine,
@@ -95,24 +94,41 @@ static void hand_to_stages(struct engine *engine)
     stage_init(&engine->stage);
 }
 
+/** May submissions begin, and to whom? */
+static bool accounts_init(struct engine *engine)
+{
+    const struct stage_options *options = &engine->options;
+    const struct stage_edges *edges = &engine->edges;
+    const struct gate_options gate = {
+        .submits_max = options->submits_max,
+        .transfers_max = options->transfers_max,
+        .lease_ms = options->lease_ms,
+    };
+    const struct account_ties ties = {
+        .loop = edges->loop,
+        .store = edges->store,
+        .poller = edges->poller,
+        .metrics = edges->metrics,
+        .gate = &engine->gate,
+        .submit_doubt = options->submit_doubt,
+    };
+    gate_init(&engine->gate, &engine->clock, &gate, engine_fill_slots, engine);
+    bool fine = account_list_init(&engine->accounts, &options->accounts, &ties);
+    return learn_init(&engine->learn, edges->loop, edges->store, edges->metrics,
+                      on_written, engine) &&
+           fine;
+}
+
 bool engine_init(struct engine *engine, const struct stage_options *options,
                  const struct stage_edges *edges, struct err *err)
 {
     assert(options->tasks_max > 0);
     *engine = (struct engine){.options = *options, .edges = *edges};
-    const struct account_ties account = {
-        .clock = &engine->clock,
-        .on_room = engine_fill_slots,
-        .on_written = on_written,
-        .context = engine,
-    };
     const size_t slots = (size_t)options->tasks_max * 2;
     clock_init(&engine->clock, edges->loop);
     bool fine =
         tally_init(&engine->tally, options->tenants_max, edges->metrics);
-    fine = account_init(&engine->account, &engine->options, &engine->edges,
-                        &account) &&
-           fine;
+    fine = accounts_init(engine) && fine;
     fine = turns_init(engine) && fine;
     hand_to_stages(engine);
     if (!due_init(&engine->due, &engine->clock, slots, engine_look,
@@ -137,6 +153,8 @@ void engine_done(struct engine *engine)
     due_done(&engine->due);
     tally_done(&engine->tally);
     turn_done(&engine->turns);
-    account_done(&engine->account);
+    gate_done(&engine->gate);
+    learn_done(&engine->learn);
+    account_list_done(&engine->accounts);
     stage_done(&engine->stage);
 }

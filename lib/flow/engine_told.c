@@ -2,23 +2,44 @@
 
 #include <assert.h>
 
-void engine_set_hold(struct engine *engine, enum hold_reason worst)
+void engine_set_holds(struct engine *engine, enum hold_reason all,
+                      const enum hold_reason *each)
 {
-    if (gate_set_hold(&engine->account.gate, worst)) {
+    const bool lifted = gate_set_hold(&engine->gate, all);
+    bool opened = lifted;
+    for (size_t i = 0; i < engine->accounts.len; i++) {
+        struct account *account = &engine->accounts.at[i];
+        struct lane *lane = &account->lane;
+        opened = lane_set(&engine->gate, lane, each[i], lane->misfit) || opened;
+        metric_set(account->open, each[i] == HOLD_NONE && !lane->misfit);
+        if (lifted) {
+            lane_restart(&engine->gate, lane);
+        }
+    }
+    if (opened) {
+        turn_want_claims(&engine->turns);
+    }
+}
+
+void engine_set_misfit(struct engine *engine, size_t account, bool misfit)
+{
+    assert(account < engine->accounts.len);
+    struct lane *lane = &engine->accounts.at[account].lane;
+    if (lane_set(&engine->gate, lane, lane->hold, misfit)) {
         turn_want_claims(&engine->turns);
     }
 }
 
 void engine_storage_tried(struct engine *engine)
 {
-    gate_storage_tried(&engine->account.gate);
+    gate_storage_tried(&engine->gate);
     turn_want_claims(&engine->turns);
 }
 
 void engine_joined(struct engine *engine, int64_t owner)
 {
     assert(owner > 0);
-    gate_joined(&engine->account.gate);
+    gate_joined(&engine->gate);
     turn_joined(&engine->turns, owner);
 }
 
@@ -27,13 +48,13 @@ void engine_bumped(struct engine *engine, int64_t bump_started_ms,
 {
     assert(now_ms > 0);
     clock_told(&engine->clock, now_ms);
-    gate_bumped(&engine->account.gate, bump_started_ms);
+    gate_bumped(&engine->gate, bump_started_ms);
     turn_soon(&engine->turns);
 }
 
 void engine_lost(struct engine *engine)
 {
-    gate_lost(&engine->account.gate);
+    gate_lost(&engine->gate);
     jobs_each(&engine->jobs, engine_drop, engine);
     turn_lost(&engine->turns);
     reasons_reset(&engine->reasons);
@@ -61,16 +82,16 @@ void engine_want_chains(struct engine *engine)
 
 void engine_store_is_back(struct engine *engine)
 {
-    keys_tell(&engine->account.keys);
-    learn_retry(&engine->account.learn);
+    account_tell_all(&engine->accounts);
+    learn_retry(&engine->learn);
     turn_go_on(&engine->turns);
 }
 
 void engine_drain(struct engine *engine, loop_fn *callback, void *context)
 {
-    assert(callback && !engine->account.gate.draining);
-    gate_drain(&engine->account.gate);
-    keys_stop(&engine->account.keys);
+    assert(callback && !engine->gate.draining);
+    gate_drain(&engine->gate);
+    account_stop_all(&engine->accounts);
     engine->on_idle = callback;
     engine->idle_context = context;
     turn_soon(&engine->turns);

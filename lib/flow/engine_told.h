@@ -28,8 +28,13 @@ void engine_store_is_back(struct engine *engine);
  * stands. */
 void engine_storage_tried(struct engine *engine);
 
-/** The holds in our scope, as last read; lifting one begins slowly again. */
-void engine_set_hold(struct engine *engine, enum hold_reason worst);
+/** The holds in our scope, as last read; lifting one begins slowly again. all:
+ * the worst for all accounts; each: of every account its own. */
+void engine_set_holds(struct engine *engine, enum hold_reason all,
+                      const enum hold_reason *each);
+
+/** Another URL than ours is stored for the name of that account, or not. */
+void engine_set_misfit(struct engine *engine, size_t account, bool misfit);
 
 /** No claims, no new effects but announcements; on_idle once all is safe. */
 void engine_drain(struct engine *engine, loop_fn *on_idle, void *context);

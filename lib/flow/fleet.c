@@ -6,11 +6,13 @@
 #include "flow/order.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
 #define COUNT_REST 20                 /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
 #define CHAINS_EVERY_MS INT64_C(10000) /* what two transactions overlooked */
+#define URL_BYTES 2048                 /* of a base URL */
 
 static void beat(void *context);
 
@@ -99,6 +101,24 @@ static void on_joined(void *context, int64_t id, const struct err *err)
     beat(fleet);
 }
 
+/** Every key of every account. */
+static size_t list_accounts(const struct fleet *fleet, struct join_account *out,
+                            char urls[][URL_BYTES])
+{
+    const struct accounts *accounts = fleet->engine->accounts.settings;
+    size_t len = 0;
+    for (size_t i = 0; i < accounts->len; i++) {
+        const struct account_settings *one = &accounts->at[i];
+        apimart_url(one->keys[0].base_url, urls[i], URL_BYTES);
+        for (size_t k = 0; k < one->keys_len; k++) {
+            out[len++] = (struct join_account){.account = one->keys[k].account,
+                                               .name = str_of(one->name),
+                                               .url = str_of(urls[i])};
+        }
+    }
+    return len;
+}
+
 static void join(struct fleet *fleet)
 {
     if (fleet->joining || fleet->leaving) {
@@ -106,10 +126,16 @@ static void join(struct fleet *fleet)
     }
     CRASHPOINT("join_before");
     fleet->joining = true;
-    store_join(fleet->engine->edges.store, fleet->options.name,
-               fleet->engine->options.tasks_max,
-               fleet->engine->options.apimart.account, fleet->options.admin,
-               on_joined, fleet);
+    struct join_account accounts[ACCOUNTS_MAX * ACCOUNT_KEYS_MAX];
+    static char urls[ACCOUNTS_MAX][URL_BYTES];
+    const struct join ask = {
+        .name = fleet->options.name,
+        .tasks_max = fleet->engine->options.tasks_max,
+        .admin = fleet->options.admin,
+        .accounts = accounts,
+        .accounts_len = list_accounts(fleet, accounts, urls),
+    };
+    store_join(fleet->engine->edges.store, &ask, on_joined, fleet);
 }
 
 static void on_lease_dead(void *context)
@@ -156,7 +182,7 @@ static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight,
     if (queued > 0) {
         engine_want_claims(fleet->engine);
     } else {
-        engine_generations(fleet->engine, false);
+        engine_generations(fleet->engine, NULL, false);
     }
     if (queued > 0 || blocked > 0) {
         engine_want_expiry(fleet->engine);
@@ -237,6 +263,24 @@ static void count(struct fleet *fleet)
 
 /* ---- the beat ---- */
 
+/** Of each of ours the word on keys, and where it is. */
+static void take_accounts(struct fleet *fleet, const struct beat_result *result)
+{
+    struct account_list *accounts = &fleet->engine->accounts;
+    for (size_t i = 0; i < result->accounts_len; i++) {
+        const struct account_row *row = &result->accounts[i];
+        char name[ACCOUNT_BYTES];
+        size_t at = 0;
+        snprintf(name, sizeof name, "%.*s", (int)row->account.len,
+                 row->account.at);
+        if (account_is_used(accounts, name, &at)) {
+            keys_told(&accounts->at[at].keys, row->keys_answer,
+                      row->key_retention_ms);
+            holds_read_url(&fleet->holds, at, row->url);
+        }
+    }
+}
+
 /** After a reading: a death waits for no whole beat. */
 static void beat_for_death(struct fleet *fleet, int64_t boot_ms,
                            int64_t wait_ms)
@@ -279,8 +323,7 @@ static void on_beat(void *context, const struct beat_result *result)
     CRASHPOINT("beat_after");
     turn_bumped(&engine->turns, result->places);
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
-    keys_told(&engine->account.keys, result->keys_answer,
-              result->key_retention_ms);
+    take_accounts(fleet, result);
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
                          fleet->beat_of_all, boot_ms)) {
         beat_for_death(fleet, boot_ms, wait_ms);
@@ -319,8 +362,8 @@ static void beat(void *context)
         .owner = fleet->engine->turns.owner,
         .tasks = fleet->engine->jobs.used,
         .places_back = turn_bumps(&fleet->engine->turns),
-        .resend_after_ms = keys_resend_after_ms(&fleet->engine->account.keys,
-                                                engine_now_ms(fleet->engine)),
+        .resend_after_ms = account_resend_after_ms(
+            &fleet->engine->accounts, engine_now_ms(fleet->engine)),
         .leases = picks,
         .leases_len =
             lease_watch_pick(&fleet->watch, fleet->beat_started_ms, picks),
@@ -334,7 +377,7 @@ void fleet_store_state(struct fleet *fleet, bool up)
     fleet->store_up = up;
     if (up) {
         beat(fleet);
-        keys_ask(&fleet->engine->account.keys);
+        account_ask_all(&fleet->engine->accounts);
     }
 }
 
@@ -359,7 +402,7 @@ void fleet_leave(struct fleet *fleet, loop_fn *callback, void *context)
     fleet->on_left = callback;
     fleet->left_context = context;
     loop_timer_stop(fleet->timer);
-    keys_stop(&fleet->engine->account.keys);
+    account_stop_all(&fleet->engine->accounts);
     if (!fleet->store_up || !fleet->engine->turns.owner) {
         callback(context);
         return;

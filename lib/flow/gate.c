@@ -15,7 +15,13 @@ void gate_init(struct gate *gate, const struct clock *clock,
                           .options = *options,
                           .on_free = on_free,
                           .context = context};
-    pace_init(&gate->pace, options->submits_max);
+}
+
+void lane_init(struct lane *lane, const struct gate *gate)
+{
+    assert(gate->clock);
+    *lane = (struct lane){0};
+    pace_init(&lane->pace, gate->options.submits_max);
 }
 
 /* ---- what is told ---- */
@@ -49,14 +55,33 @@ void gate_drain(struct gate *gate)
 bool gate_set_hold(struct gate *gate, enum hold_reason worst)
 {
     assert(worst >= HOLD_NONE && worst < HOLD_REASONS_LEN);
-    assert(worst != HOLD_THROTTLE && worst != HOLD_ACCOUNT);
+    assert(worst == HOLD_NONE || worst == HOLD_STORAGE ||
+           worst == HOLD_OPERATOR);
     bool lifted = gate->hold != HOLD_NONE && worst == HOLD_NONE;
     gate->hold = worst;
-    if (lifted) {
-        pace_restart(&gate->pace);
-        gate_look(gate);
-    }
     return lifted;
+}
+
+bool lane_set(struct gate *gate, struct lane *lane, enum hold_reason worst,
+              bool misfit)
+{
+    assert(worst == HOLD_NONE || worst == HOLD_AUTH || worst == HOLD_BALANCE ||
+           worst == HOLD_CHANNEL);
+    bool was_shut = lane->hold != HOLD_NONE || lane->misfit;
+    lane->hold = worst;
+    lane->misfit = misfit;
+    if (!was_shut || worst != HOLD_NONE || misfit) {
+        return false;
+    }
+    lane_restart(gate, lane);
+    return true;
+}
+
+void lane_restart(struct gate *gate, struct lane *lane)
+{
+    assert(gate->on_free);
+    pace_restart(&lane->pace);
+    gate_look(gate);
 }
 
 void gate_storage_tried(struct gate *gate)
@@ -68,10 +93,10 @@ void gate_storage_tried(struct gate *gate)
 
 /* ---- what is asked ---- */
 
-bool gate_may_submit(const struct gate *gate)
+bool gate_may_submit(const struct gate *gate, const struct lane *lane)
 {
-    return gate->hold == HOLD_NONE && !gate->storage_untried &&
-           gate_may_send(gate);
+    return gate->hold == HOLD_NONE && lane->hold == HOLD_NONE &&
+           !lane->misfit && !gate->storage_untried && gate_may_send(gate);
 }
 
 bool gate_may_send(const struct gate *gate)
@@ -83,11 +108,18 @@ bool gate_may_send(const struct gate *gate)
                             loop_boot_us(gate->clock->loop) / 1000);
 }
 
-int gate_submits_room(const struct gate *gate, int returning)
+int gate_submits_room(const struct gate *gate, const struct lane *lane,
+                      bool returning)
 {
-    assert(returning >= 0 && gate->under_way[SLOT_SUBMIT] >= returning);
-    return pace_room(&gate->pace, gate->under_way[SLOT_SUBMIT] - returning,
-                     clock_boot_ms(gate->clock));
+    assert(lane->submits >= 0 && lane->submits <= gate->under_way[SLOT_SUBMIT]);
+    int ours = lane->submits - (returning ? lane->returning : 0);
+    int all = gate->under_way[SLOT_SUBMIT] - (returning ? gate->returning : 0);
+    assert(ours >= 0 && all >= ours);
+    int room = pace_room(&lane->pace, ours, clock_boot_ms(gate->clock));
+    /* All accounts' together are those of the worker. */
+    int left = gate->options.submits_max - all;
+    left = left > 0 ? left : 0;
+    return room < left ? room : left;
 }
 
 int gate_transfers_room(const struct gate *gate)
@@ -134,12 +166,27 @@ void gate_leave(struct gate *gate, enum job_slot slot)
     }
 }
 
-void gate_lend(struct gate *gate, struct job *job, enum job_slot slot)
+void gate_leave_submit(struct gate *gate, struct lane *lane)
+{
+    assert(lane->submits > 0);
+    lane->submits--;
+    gate_leave(gate, SLOT_SUBMIT);
+}
+
+void gate_lend_submit(struct gate *gate, struct lane *lane, struct job *job)
 {
     assert(job->takes == SLOT_NONE);
-    assert(slot == SLOT_SUBMIT || slot == SLOT_TRANSFER);
-    gate_enter(gate, slot);
-    job->takes = slot;
+    gate_enter(gate, SLOT_SUBMIT);
+    lane->submits++;
+    job->takes = SLOT_SUBMIT;
+    job->lane = lane;
+}
+
+void gate_lend_transfer(struct gate *gate, struct job *job)
+{
+    assert(job->takes == SLOT_NONE);
+    gate_enter(gate, SLOT_TRANSFER);
+    job->takes = SLOT_TRANSFER;
 }
 
 void gate_pass(struct gate *gate, struct job *job)
@@ -149,31 +196,44 @@ void gate_pass(struct gate *gate, struct job *job)
     job->takes = SLOT_NONE;
 }
 
-void gate_take_back(struct gate *gate, struct job *job)
+void gate_take_back(struct gate *gate, struct lane *lane, struct job *job)
 {
     assert(job->takes == SLOT_NONE);
-    assert(gate->under_way[SLOT_SUBMIT] > 0);
+    assert(gate->under_way[SLOT_SUBMIT] > 0 && lane->submits > 0);
     job->takes = SLOT_SUBMIT;
+    job->lane = lane;
+}
+
+void gate_returns(struct gate *gate, const struct job *job)
+{
+    assert(job->takes == SLOT_SUBMIT && job->lane);
+    gate->returning++;
+    job->lane->returning++;
 }
 
 void gate_give_back(struct gate *gate, struct job *job)
 {
     assert(job->takes == SLOT_NONE || job->takes == SLOT_SUBMIT ||
            job->takes == SLOT_TRANSFER);
-    if (job->takes != SLOT_NONE) {
+    if (job->takes == SLOT_SUBMIT) {
+        gate_leave_submit(gate, job->lane);
+    } else if (job->takes != SLOT_NONE) {
         gate_leave(gate, job->takes);
     }
     job->takes = SLOT_NONE;
 }
 
-void gate_reserve(struct gate *gate, int claims)
+void gate_reserve(struct gate *gate, struct lane *lane, int claims)
 {
     assert(claims >= 0);
     gate->under_way[SLOT_SUBMIT] += claims;
+    lane->submits += claims;
 }
 
-void gate_unreserve(struct gate *gate, int claims)
+void gate_unreserve(struct gate *gate, struct lane *lane, int claims)
 {
-    assert(claims >= 0 && gate->under_way[SLOT_SUBMIT] >= claims);
+    assert(claims >= 0 && lane->submits >= claims);
+    assert(gate->under_way[SLOT_SUBMIT] >= claims);
     gate->under_way[SLOT_SUBMIT] -= claims;
+    lane->submits -= claims;
 }

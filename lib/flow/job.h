@@ -54,6 +54,7 @@ enum job_slot {
 #define JOB_NAMES 4
 
 struct trouble;
+struct lane;
 
 struct job {
     struct task task;
@@ -70,6 +71,7 @@ struct job {
     struct kept *kept;     /* owned; null: the store has its facts */
     int64_t began_ms;      /* JOB_ACTING: boot clock, for latencies */
     enum job_slot takes;   /* a slot that comes back if the job goes */
+    struct lane *lane;     /* SLOT_SUBMIT: whose (gate.h) */
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
     bool in_flush;         /* JOB_SAVING: its row is under way to the store */
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */

@@ -19,7 +19,7 @@ struct keys_options {
     struct loop *loop;
     struct store *store;
     struct poller *poller;         /* the provider is asked through it */
-    const struct apimart *apimart; /* outlives the keys */
+    const struct apimart *apimart; /* its key in use; outlives this */
     enum submit_doubt submit_doubt;
 };
 

@@ -12,6 +12,7 @@
 struct learnt {
     struct list link;
     struct learn *learn;
+    struct keys *keys; /* of the account that it was sent to; null: not ours */
     int64_t task;
     bool asking; /* a store_learn() is under way */
     int32_t submission;
@@ -29,14 +30,12 @@ static void free_learnt(struct learnt *learnt)
 }
 
 bool learn_init(struct learn *learn, struct loop *loop, struct store *store,
-                struct keys *keys, struct metrics *metrics, loop_fn *on_written,
-                void *context)
+                struct metrics *metrics, loop_fn *on_written, void *context)
 {
-    assert(loop && store && keys && on_written);
+    assert(loop && store && on_written);
     *learn = (struct learn){
         .loop = loop,
         .store = store,
-        .keys = keys,
         .on_written = on_written,
         .context = context,
     };
@@ -53,8 +52,10 @@ static void tell_end(struct learnt *learnt, enum learn_end end,
 {
     switch (end) {
     case LEARN_OTHER:
-        keys_caught(learnt->learn->keys, learnt->request_id,
-                    learnt->provider_task_id, other);
+        if (learnt->keys) {
+            keys_caught(learnt->keys, learnt->request_id,
+                        learnt->provider_task_id, other);
+        }
         return;
     case LEARN_NOWHERE:
         log_at(LOG_ERROR,
@@ -141,8 +142,9 @@ void learn_tell(const struct job *job)
     }
 }
 
-void learn_id(struct learn *learn, int64_t task, int32_t submission,
-              struct str request_id, struct str provider_task_id)
+void learn_id(struct learn *learn, struct keys *keys, int64_t task,
+              int32_t submission, struct str request_id,
+              struct str provider_task_id)
 {
     assert(task > 0);
     learn_warn(task, request_id, provider_task_id);
@@ -152,6 +154,7 @@ void learn_id(struct learn *learn, int64_t task, int32_t submission,
     }
     *learnt = (struct learnt){
         .learn = learn,
+        .keys = keys,
         .task = task,
         .submission = submission,
         .request_id = text_of(request_id),

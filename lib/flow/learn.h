@@ -13,7 +13,6 @@
 struct learn {
     struct loop *loop;
     struct store *store;
-    struct keys *keys;   /* of the account that they were sent to */
     struct list learnts; /* ids that could not be written yet */
     struct loop_timer *timer;
     struct metric *waiting;
@@ -27,14 +26,15 @@ struct learn {
  * @return            false: no memory; learn_done() is still allowed.
  */
 MUST_CHECK bool learn_init(struct learn *learn, struct loop *loop,
-                           struct store *store, struct keys *keys,
-                           struct metrics *metrics, loop_fn *on_written,
-                           void *context);
+                           struct store *store, struct metrics *metrics,
+                           loop_fn *on_written, void *context);
 void learn_done(struct learn *learn);
 
-/** A provider id that can't be written through its job. Copies everything. */
-void learn_id(struct learn *learn, int64_t task, int32_t submission,
-              struct str request_id, struct str provider_task_id);
+/** A provider id that can't be written through its job; keys: of the account
+ * that it was sent to, null: not ours. Copies all else. */
+void learn_id(struct learn *learn, struct keys *keys, int64_t task,
+              int32_t submission, struct str request_id,
+              struct str provider_task_id);
 
 /** A loop_fn: try all of them. */
 void learn_retry(void *learn);

@@ -19,9 +19,9 @@ static struct owed act(enum owed_act act, int64_t due_ms)
     return (struct owed){.act = act, .due_ms = due_ms};
 }
 
-static bool is_of_our_url(const struct stage *stage, const struct task_row *row)
+static bool is_of_ours(const struct stage *stage, const struct task_row *row)
 {
-    return apimart_same_url(row->account, stage->options->apimart.account);
+    return account_of(stage->accounts, row->account) != NULL;
 }
 
 static struct owed poll_due(const struct stage *stage, const struct job *job)
@@ -35,7 +35,7 @@ static struct owed poll_due(const struct stage *stage, const struct job *job)
     if (stage->gate->draining) {
         return act(OWED_WAIT, now_ms + stage->options->poll_interval_ms);
     }
-    if (!is_of_our_url(stage, row)) {
+    if (!is_of_ours(stage, row)) {
         return act(OWED_ELSEWHERE, now_ms + ELSEWHERE_MS);
     }
     return effect(OWES_POLL);
@@ -67,11 +67,11 @@ static struct owed transfer_due(const struct stage *stage,
     if (stage->gate->draining) {
         return act(OWED_WAIT, now_ms + DRAINING_MS);
     }
-    if (is_of_our_url(stage, row)) {
+    if (is_of_ours(stage, row)) {
         return effect(OWES_POLL); /* for a fresh URL */
     }
-    /* As long as anybody would look for a late video, a worker with its URL may
-     * come; then nobody came. */
+    /* As long as anybody would look for a late video, a worker with its account
+     * may come; then nobody came. */
     bool may_come = now_ms < task_late_until_ms(row, stage->options->late_ms);
     return may_come ? act(OWED_ELSEWHERE, now_ms + ELSEWHERE_MS)
                     : act(OWED_NO_NEWS, now_ms);
@@ -79,7 +79,7 @@ static struct owed transfer_due(const struct stage *stage,
 
 static struct owed doubt_due(struct stage *stage, const struct job *job)
 {
-    const struct policy policy = stage_policy(stage);
+    const struct policy policy = stage_policy(stage, &job->task.row);
     int64_t now_ms = clock_now_ms(stage->clock);
     int64_t look_ms = job->task.memo.reread_ms;
     int64_t due_ms = now_ms;
@@ -138,7 +138,7 @@ struct owed owe_now(struct stage *stage, const struct job *job)
 
 bool owe_is_replay(struct stage *stage, const struct job *job)
 {
-    const struct policy policy = stage_policy(stage);
+    const struct policy policy = stage_policy(stage, &job->task.row);
     int64_t due_ms = 0;
     assert(job->task.row.state == SUBMITTING && !job->send_next);
     return task_doubt_act(&job->task, &policy, clock_now_ms(stage->clock),

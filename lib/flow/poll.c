@@ -96,10 +96,12 @@ static void on_reply(void *context, const struct reply *reply)
     apimart_read_poll(reply, str_of(row->provider_task_id),
                       clock_now_ms(stage->clock), &stage->scratch, &outcome);
     CRASHPOINT_IF(outcome.kind == OUTCOME_FINISHED, "poll_finished");
-    outcome.same_key =
-        strcmp(row->account, stage->options->apimart.account) == 0;
+    const struct apimart *as = account_apimart(stage->accounts, row->account);
+    assert(as);
+    outcome.same_key = strcmp(row->account, as->account) == 0;
     if (outcome.hold == HOLD_AUTH || outcome.hold == HOLD_CHANNEL) {
-        stage->hooks->on_hold(stage->context, outcome.hold, outcome.message);
+        stage->hooks->on_hold(stage->context, as->account, outcome.hold,
+                              outcome.message);
     }
     if (outcome.kind == OUTCOME_STILL_RUNNING) {
         tell_progress(stage, job, &outcome);
@@ -116,6 +118,9 @@ void poll_begin(struct stage *stage, struct job *job)
 {
     assert(job->task.row.state == RUNNING || job->task.row.state == LATE ||
            job->task.row.state == READY);
+    const struct apimart *as =
+        account_apimart(stage->accounts, job->task.row.account);
+    assert(as); /* else it is owed elsewhere */
     struct ticket *ticket = ticket_new(stage, job);
     if (!ticket) {
         missed(stage, job, "no memory");
@@ -124,9 +129,8 @@ void poll_begin(struct stage *stage, struct job *job)
     ticket->due_ms = job->due.due_ms;
     metric_add(stage->metrics.polls, 1);
     arena_reset(&stage->scratch);
-    struct exchange exchange =
-        apimart_poll(&stage->options->apimart,
-                     str_of(job->task.row.provider_task_id), &stage->scratch);
+    struct exchange exchange = apimart_poll(
+        as, str_of(job->task.row.provider_task_id), &stage->scratch);
     if (stage->scratch.failed) {
         missed(stage, ticket_end(ticket), "no memory");
         return;

@@ -88,12 +88,16 @@ void saves_gather(struct saves *saves, struct turn *turn, struct arena *arena)
     const struct task_row **rows = arena_alloc(arena, (max + 1) * sizeof *rows);
     saves->sent = arena_alloc(arena, (max + 1) * sizeof *saves->sent);
     assert(!saves->sent_len);
+    account_gather(saves->ties->accounts);
     while (rows && saves->sent && saves->sent_len < max) {
         struct job *job = LIST_OWNER(list_pop(&saves->dirty), struct job, link);
         assert(job->phase == JOB_SAVING && !job->in_flush);
         job->in_flush = true;
         turn_crashpoint(&job->task.row, false);
-        turn->saves_slots += gives_slot(job);
+        if (gives_slot(job)) {
+            turn->saves_slots++;
+            gate_returns(saves->ties->gate, job);
+        }
         rows[saves->sent_len] = &job->task.row;
         saves->sent[saves->sent_len++] = job_ref(job);
     }

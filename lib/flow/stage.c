@@ -91,7 +91,7 @@ static void metrics_init(struct stage_metrics *s, struct metrics *m)
 void stage_init(struct stage *stage)
 {
     assert(stage->options && stage->edges && stage->clock && stage->jobs);
-    assert(stage->due && stage->gate && stage->keys && stage->learn);
+    assert(stage->due && stage->gate && stage->accounts && stage->learn);
     assert(stage->reasons && stage->hooks);
     list_init(&stage->sends);
     arena_init(&stage->scratch, 16384, 0);
@@ -104,9 +104,15 @@ void stage_done(struct stage *stage)
     arena_done(&stage->scratch);
 }
 
-struct policy stage_policy(const struct stage *stage)
+struct policy stage_policy(const struct stage *stage,
+                           const struct task_row *row)
 {
     const struct stage_options *o = stage->options;
+    struct account *account = account_of(stage->accounts, row->account);
+    const struct apimart *as = account_apimart(stage->accounts, row->account);
+    /* What is not ours waits by the usual lifetime of a key. */
+    const struct keys *keys =
+        account ? &account->keys : &stage->accounts->at[0].keys;
     assert(o->poll_interval_ms > 0 && o->submit_timeout_ms > 0);
     return (struct policy){
         .poll_interval_ms = o->poll_interval_ms,
@@ -115,9 +121,9 @@ struct policy stage_policy(const struct stage *stage)
         .late_ms = o->late_ms,
         .chain_wait_ms = o->chain_wait_ms,
         .attempts_max = o->attempts_max,
-        .doubt = keys_policy(stage->keys),
-        .key_lifetime_ms = stage->keys->lifetime_ms,
-        .account = o->apimart.account,
+        .doubt = keys_policy(keys),
+        .key_lifetime_ms = keys->lifetime_ms,
+        .account = as ? as->account : "",
         .jitter = loop_random(stage->edges->loop),
         .transfer_free = !stage->gate->draining &&
                          !due_has_transfer(stage->due) &&

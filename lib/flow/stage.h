@@ -1,7 +1,7 @@
 #ifndef FLOW_STAGE_H
 #define FLOW_STAGE_H
 
-#include "core/apimart.h"
+#include "core/accounts.h"
 #include "core/history.h"
 #include "core/policy.h"
 #include "edge/archive.h"
@@ -10,9 +10,8 @@
 #include "edge/http.h"
 #include "edge/poll.h"
 #include "edge/producer.h"
+#include "flow/account.h"
 #include "flow/due.h"
-#include "flow/gate.h"
-#include "flow/keys.h"
 #include "flow/learn.h"
 #include "flow/reason.h"
 
@@ -26,7 +25,7 @@
 
 /** What the settings say. Texts outlive the engine. */
 struct stage_options {
-    struct apimart apimart;
+    struct accounts accounts; /* one at least */
     enum submit_doubt submit_doubt;
     struct history_days days;
     const char *event_topic;
@@ -90,19 +89,21 @@ struct stage_hooks {
                        const struct outcome *outcome);
     /** The job wants its facts, and to begin again when they are there. */
     void (*on_read)(void *context, struct job *job);
-    /** Submissions should stop, for all of the scope. */
-    void (*on_hold)(void *context, enum hold_reason reason, struct str message);
+    /** Submissions should stop, for all of the scope. account: whose reason it
+     * is, as rows name it; empty: none's. */
+    void (*on_hold)(void *context, const char *account, enum hold_reason reason,
+                    struct str message);
 };
 
-/** What the stages get: the worker's, and those of the job's account. */
+/** What the stages get: the worker's. A job's account is found by its row. */
 struct stage {
     const struct stage_options *options;
     const struct stage_edges *edges;
     const struct clock *clock;
     const struct jobs *jobs;
     const struct due *due; /* who waits for a slot */
-    struct gate *gate;     /* of the account, as the two below */
-    struct keys *keys;
+    struct gate *gate;
+    struct account_list *accounts;
     struct learn *learn;
     struct reasons *reasons;
     const struct stage_hooks *hooks;
@@ -121,8 +122,9 @@ void stage_done(struct stage *stage);
 /** Counts an answer of the provider. effect: EFFECT_… */
 void stage_replied(struct stage *stage, int effect, const struct reply *reply);
 
-/** Fresh jitter in each. */
-struct policy stage_policy(const struct stage *stage);
+/** For a step of that row, by what its account says; fresh jitter in each. */
+struct policy stage_policy(const struct stage *stage,
+                           const struct task_row *row);
 
 void stage_outcome(struct stage *stage, struct job *job,
                    const struct outcome *outcome);

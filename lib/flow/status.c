@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 static void missing(struct buf *out, const char *what, const char *why)
 {
@@ -44,9 +45,35 @@ static void list_holds(const struct status *s, struct buf *out)
         const struct hold *hold = &s->fleet->holds.at[i];
         char since[25];
         str_time(hold->since_ms, since);
-        buf_printf(out, "hold: %s%s since %s: %s\n",
-                   hold_reason_name(hold->reason),
-                   hold->ours ? "" : " (another scope)", since, hold->message);
+        buf_printf(out, "hold: %s", hold_reason_name(hold->reason));
+        if (hold->account < ACCOUNTS_MAX && s->engine->accounts.len > 1) {
+            buf_printf(out, " (account %s)",
+                       s->engine->options.accounts.at[hold->account].name);
+        } else if (!hold->ours && strchr(hold->scope, ':')) {
+            const struct str name = apimart_account_name(hold->scope);
+            buf_printf(out, " (account %.*s, under another key or base URL)",
+                       (int)name.len, name.at);
+        } else if (!hold->ours) {
+            buf_add_text(out, " (another scope)");
+        }
+        buf_printf(out, " since %s: %s\n", since, hold->message);
+    }
+}
+
+static void list_misfits(const struct status *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->engine->accounts.len; i++) {
+        const struct misfit *misfit = &s->fleet->holds.misfits[i];
+        const struct account_settings *ours =
+            &s->engine->options.accounts.at[i];
+        if (misfit->there) {
+            buf_printf(out,
+                       "hold: account: %s is at %s in the database, and at "
+                       "%.*s here: nothing is submitted there (pixverse-ctl "
+                       "account move)\n",
+                       ours->name, misfit->url, (int)ours->keys[0].base_url.len,
+                       ours->keys[0].base_url.at);
+        }
     }
 }
 
@@ -114,10 +141,11 @@ static void list_odd(const struct status *s, struct buf *out)
                    odd.untold, since, why[0] ? ": " : "", why);
     }
     if (odd.held > 0) {
+        const struct str name = apimart_account_name(odd.account);
         buf_printf(out,
                    "hold: account: %zu tasks were sent under another key or "
-                   "base URL than ours\n",
-                   odd.held);
+                   "base URL than ours, the first by account %.*s\n",
+                   odd.held, (int)name.len, name.at);
     }
 }
 
@@ -156,6 +184,7 @@ static void answer_ready(const struct status *s, struct admin_answer *answer)
         buf_add_text(answer->body, "ready\n");
     }
     list_holds(s, answer->body);
+    list_misfits(s, answer->body);
     list_reasons(s, answer->body);
     list_odd(s, answer->body);
     list_intake(s, answer->body);

@@ -19,6 +19,8 @@
 struct send {
     struct list link;
     struct stage *stage;
+    struct account *account; /* whom it goes to */
+    const struct apimart *as;
     struct job_ref ref;
     int64_t task;
     int32_t submission;
@@ -30,9 +32,9 @@ struct send {
 static void free_send(struct send *send, struct job *job)
 {
     if (job) {
-        gate_take_back(send->stage->gate, job);
+        gate_take_back(send->stage->gate, &send->account->lane, job);
     } else {
-        gate_leave(send->stage->gate, SLOT_SUBMIT);
+        gate_leave_submit(send->stage->gate, &send->account->lane);
     }
     list_remove(&send->link);
     free(send->request_id);
@@ -51,35 +53,49 @@ static bool may_send(void *context)
     return may;
 }
 
-/** What the reply says about all submissions, not only this one. */
-static void judge_pace(struct stage *stage, const struct outcome *outcome)
+/** The reason is gone, unless another account has it still. */
+static void flows(struct stage *stage)
 {
+    for (size_t i = 0; i < stage->accounts->len; i++) {
+        if (stage->accounts->at[i].lane.pace.failures > 0) {
+            return;
+        }
+    }
+    reasons_shared_over(stage->reasons, SHARED_THROTTLE);
+    reasons_shared_over(stage->reasons, SHARED_UNREACHED);
+}
+
+/** What the reply says about all submissions, not only this one. */
+static void judge_pace(const struct send *send, const struct outcome *outcome)
+{
+    struct stage *stage = send->stage;
+    struct lane *lane = &send->account->lane;
     assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
     int64_t boot_ms = loop_boot_ms(stage->edges->loop);
     uint32_t random = loop_random(stage->edges->loop);
     switch (pace_news_of(outcome)) {
     case PACE_ACCEPTED:
-        pace_accepted(&stage->gate->pace);
-        reasons_shared_over(stage->reasons, SHARED_THROTTLE);
-        reasons_shared_over(stage->reasons, SHARED_UNREACHED);
+        pace_accepted(&lane->pace);
+        flows(stage);
         return;
     case PACE_UNREACHED:
-        pace_pushed_back(&stage->gate->pace, 0, boot_ms, random);
-        why_shared(stage->reasons, stage->gate, SHARED_UNREACHED, outcome);
+        pace_pushed_back(&lane->pace, 0, boot_ms, random);
+        why_shared(stage->reasons, stage->gate, lane, SHARED_UNREACHED,
+                   outcome);
         break;
     case PACE_THROTTLED:
-        pace_pushed_back(&stage->gate->pace, outcome->retry_after_ms, boot_ms,
-                         random);
-        why_shared(stage->reasons, stage->gate, SHARED_THROTTLE, outcome);
+        pace_pushed_back(&lane->pace, outcome->retry_after_ms, boot_ms, random);
+        why_shared(stage->reasons, stage->gate, lane, SHARED_THROTTLE, outcome);
         break;
     case PACE_NO_NEWS:
         break;
     }
     if (outcome_is_doubt(outcome->kind)) {
         metric_add(stage->metrics.doubts, 1);
-        keys_ask(stage->keys);
+        keys_ask(&send->account->keys);
     }
-    stage->hooks->on_hold(stage->context, outcome->hold, outcome->message);
+    stage->hooks->on_hold(stage->context, send->as->account, outcome->hold,
+                          outcome->message);
 }
 
 /** Evidence that we make nothing of is somebody's to look at. */
@@ -127,7 +143,7 @@ static void on_reply(void *context, const struct reply *reply)
     bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
     if (!gate) {
         measure(send, reply, &outcome);
-        judge_pace(stage, &outcome);
+        judge_pace(send, &outcome);
     }
     if (reply->replayed && outcome.kind == OUTCOME_ACCEPTED) {
         log_at(LOG_INFO, "the provider replayed an earlier submission",
@@ -135,8 +151,9 @@ static void on_reply(void *context, const struct reply *reply)
     }
     tell_evidence(send, &outcome);
     if (!job && outcome.kind == OUTCOME_ACCEPTED) {
-        learn_id(stage->learn, send->task, send->submission,
-                 str_of(send->request_id), outcome.provider_task_id);
+        learn_id(stage->learn, &send->account->keys, send->task,
+                 send->submission, str_of(send->request_id),
+                 outcome.provider_task_id);
     }
     if (job && outcome.kind == OUTCOME_ACCEPTED &&
         !store_is_up(stage->edges->store)) {
@@ -176,7 +193,9 @@ void submit_begin(struct stage *stage, struct job *job)
     assert(job->send_next && job->effect && job->effect->facts);
     const struct facts_row *facts = job->effect->facts;
     const struct task_row *row = &job->task.row;
-    struct policy policy = stage_policy(stage);
+    struct policy policy = stage_policy(stage, row);
+    struct account *account = account_of(stage->accounts, row->account);
+    const struct apimart *as = account_apimart(stage->accounts, row->account);
     job->send_next = false; /* whatever comes of it, it was used */
     if (row->doubt &&
         !replay_may_leave(row, &policy, clock_now_ms(stage->clock))) {
@@ -184,7 +203,9 @@ void submit_begin(struct stage *stage, struct job *job)
         not_started(stage, job, "the time for a replay is over");
         return;
     }
-    if (!gate_may_submit(stage->gate) || job->task.memo.cancel) {
+    if (!as || strcmp(as->account, row->account) != 0 ||
+        !gate_may_submit(stage->gate, &account->lane) ||
+        job->task.memo.cancel) {
         not_started(stage, job, "submissions are stopped");
         return;
     }
@@ -208,6 +229,8 @@ void submit_begin(struct stage *stage, struct job *job)
         return;
     }
     send->stage = stage;
+    send->account = account;
+    send->as = as;
     send->ref = job_ref(job);
     send->task = row->id;
     send->submission = row->submission;
@@ -215,8 +238,8 @@ void submit_begin(struct stage *stage, struct job *job)
     list_add_tail(&stage->sends, &send->link);
     gate_pass(stage->gate, job);
 
-    struct exchange exchange = apimart_submit(&stage->options->apimart, body,
-                                              str_of(key), &job->effect->arena);
+    struct exchange exchange =
+        apimart_submit(as, body, str_of(key), &job->effect->arena);
     struct err err = {0};
     metric_add(stage->metrics.submits, 1);
     CRASHPOINT("post_before");

@@ -3,6 +3,7 @@
 #include "core/until.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define UNTOLD_MS 10000 /* that an end may take to be announced */
 
@@ -16,7 +17,9 @@ static void look_at(void *context, struct job *job)
     struct survey *survey = context;
     const struct task_row *row = &job->task.row;
     survey->states[row->state]++;
-    survey->held += job->hold == HOLD_ACCOUNT;
+    if (job->hold == HOLD_ACCOUNT && !survey->held++) {
+        snprintf(survey->account, sizeof survey->account, "%s", row->account);
+    }
     survey->parked += job->phase == JOB_PARKED;
     survey->suspects += row->takeovers > SUSPECT_TAKEOVERS;
     if (row->state == SUBMITTING && row->doubt) {

@@ -13,7 +13,8 @@ struct survey {
     int64_t settled_ms;     /* the oldest of these; INT64_MAX: none */
     size_t untold;          /* of these, for longer than it should take */
     int64_t expires_ms;     /* the first of READY; INT64_MAX: none */
-    size_t held;            /* for a worker with another key or base URL */
+    size_t held; /* for a worker with another account, key or base URL */
+    char account[ACCOUNT_BYTES]; /* of the first of these */
     size_t parked; /* without a request, or refused by the store: left alone */
     size_t suspects; /* their workers died, again and again: tried rarely */
 };

@@ -3,10 +3,9 @@
 
 #include "base/metric.h"
 #include "edge/store.h"
+#include "flow/account.h"
 #include "flow/clock.h"
-#include "flow/gate.h"
 #include "flow/job.h"
-#include "flow/keys.h"
 #include "flow/reason.h"
 
 /**
@@ -33,8 +32,10 @@ struct turn_hooks {
                        const struct facts_row *facts);
     /** A row that became ours otherwise. */
     void (*on_taken)(void *context, const struct task_read *read);
-    /** Whether GENERATIONS_MAX is reached, while something waits. */
-    void (*on_generations)(void *context, bool full);
+    /** Whether GENERATIONS_MAX is reached, while something waits; with an
+     * account: whether its slots are. */
+    void (*on_generations)(void *context, const struct account_settings *of,
+                           bool full);
     /** All that is ours, after answers were lost: ends in mine_came(). */
     void (*on_mine)(void *context, const struct turn_result *result);
     /** Our lease is dead. */
@@ -50,7 +51,7 @@ struct ties {
     struct jobs *jobs;
     struct gate *gate;
     struct reasons *reasons;
-    const struct keys *keys; /* of the account that is sent to */
+    struct account_list *accounts;
     const struct clock *clock;
     struct metrics *metrics;
     const struct turn_hooks *hooks;

@@ -59,7 +59,8 @@ static void finish(struct transfer *t, const struct outcome *outcome)
     gate_leave(stage->gate, SLOT_TRANSFER);
     if (job) {
         job->effect->stage = NULL;
-        stage->hooks->on_hold(stage->context, outcome->hold, outcome->message);
+        stage->hooks->on_hold(stage->context, "", outcome->hold,
+                              outcome->message);
         stage_outcome(stage, job, outcome);
     }
     digest_free(t->digest);
@@ -211,7 +212,7 @@ static void on_put_end(void *context, const struct bucket_result *result)
     switch (result->end) {
     case BUCKET_DONE:
         if (result->nearly_full) { /* what is paid goes on, nothing is bought */
-            t->stage->hooks->on_hold(t->stage->context, HOLD_STORAGE,
+            t->stage->hooks->on_hold(t->stage->context, "", HOLD_STORAGE,
                                      str_of(result->why));
         }
         video_stored(t, t->fetch_end.bytes, t->sha256, &t->media);

@@ -99,7 +99,6 @@ static bool compose(struct turns *turns, struct turn *turn, bool commits)
     *turn = (struct turn){
         .owner = turns->owner,
         .now_ms = clock_now_ms(turns->ties.clock),
-        .account = turns->options.account,
         .bucket = turns->options.bucket,
         .chain_wait_ms = turns->options.chain_wait_ms,
         .mine = turns->resync,
@@ -273,7 +272,7 @@ static void metrics_init(struct turns *turns, struct metrics *m)
 bool turn_init(struct turns *turns, const struct turn_options *options,
                const struct ties *ties)
 {
-    assert(options->account && options->bucket);
+    assert(options->bucket);
     assert(options->generations_max >= 0 && ties->hooks);
     assert(options->chain_wait_ms > 0);
     assert(ties->store && ties->jobs && ties->gate && ties->reasons);
@@ -331,7 +330,7 @@ void turn_reread(struct turns *turns, struct job *job)
 
 void turn_want_claims(struct turns *turns)
 {
-    turns->claims.wanted = true;
+    claims_want_all(&turns->claims);
     turn_soon(turns);
 }
 

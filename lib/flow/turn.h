@@ -28,7 +28,6 @@
  */
 
 struct turn_options {
-    const char *account;
     const char *bucket;
     int tasks_max;
     int generations_max;

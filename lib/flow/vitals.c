@@ -57,7 +57,7 @@ static void on_written(void *context, bool done, const struct err *err)
 void vitals_look(struct vitals *vitals)
 {
     struct engine *engine = vitals->engine;
-    const struct gate *gate = &engine->account.gate;
+    const struct gate *gate = &engine->gate;
     int64_t boot_ms = loop_boot_ms(engine->edges.loop);
     bool due = !vitals->written_ms || vitals->draining != gate->draining ||
                boot_ms - vitals->written_ms >= VITALS_EVERY_MS;

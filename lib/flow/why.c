@@ -4,12 +4,13 @@
 #include <stdio.h>
 
 void why_shared(struct reasons *reasons, const struct gate *gate,
-                enum shared_reason reason, const struct outcome *outcome)
+                const struct lane *lane, enum shared_reason reason,
+                const struct outcome *outcome)
 {
     assert(reason >= 0 && reason < SHARED_REASONS_LEN);
     char answer[REASON_ANSWER_BYTES];
     int64_t now_ms = clock_now_ms(gate->clock);
-    int64_t next_ms = clock_of_boot_ms(gate->clock, gate->pace.shut_until_ms);
+    int64_t next_ms = clock_of_boot_ms(gate->clock, lane->pace.shut_until_ms);
     reason_answer(answer, sizeof answer, outcome->http_status,
                   outcome->message);
     reasons_shared(reasons, reason, answer, now_ms,
@@ -18,12 +19,18 @@ void why_shared(struct reasons *reasons, const struct gate *gate,
 }
 
 void why_generations(struct reasons *reasons, const struct clock *clock,
-                     int most, bool full)
+                     int most, const struct account_settings *of, bool full)
 {
     assert(clock->loop);
     char answer[REASON_ANSWER_BYTES];
-    snprintf(answer, sizeof answer,
-             "GENERATIONS_MAX=%d tasks are submitting or running", most);
+    if (of) {
+        snprintf(answer, sizeof answer,
+                 "account %s: slots=%d tasks are submitting or running",
+                 of->name, of->slots);
+    } else {
+        snprintf(answer, sizeof answer,
+                 "GENERATIONS_MAX=%d tasks are submitting or running", most);
+    }
     if (full) {
         reasons_shared(reasons, SHARED_GENERATIONS_FULL, answer,
                        clock_now_ms(clock), 0);

@@ -107,12 +107,11 @@ static void on_give_up(void *context)
         end(w, WORKER_FAILED);
         return;
     }
-    log_at(
-        LOG_ERROR, "the drain ran out of time; what is left goes on elsewhere",
-        LOG_I64("submissions", w->engine.account.gate.under_way[SLOT_SUBMIT]),
-        LOG_I64("transfers", w->engine.account.gate.under_way[SLOT_TRANSFER]),
-        LOG_I64("announcements",
-                w->engine.account.gate.under_way[SLOT_ANNOUNCE]));
+    log_at(LOG_ERROR,
+           "the drain ran out of time; what is left goes on elsewhere",
+           LOG_I64("submissions", w->engine.gate.under_way[SLOT_SUBMIT]),
+           LOG_I64("transfers", w->engine.gate.under_way[SLOT_TRANSFER]),
+           LOG_I64("announcements", w->engine.gate.under_way[SLOT_ANNOUNCE]));
     w->gave_up = true;
     loop_timer_set(w->give_up, GIVE_UP_MS);
     fleet_leave(&w->fleet, end_anyway, w);
@@ -144,7 +143,7 @@ static void on_first_probe(void *context, const struct bucket_result *result)
 {
     struct worker *w = context;
     if (result->end != BUCKET_DONE) {
-        engine_hold(&w->engine, HOLD_STORAGE, str_of(result->why));
+        engine_hold(&w->engine, "", HOLD_STORAGE, str_of(result->why));
     } else if (result->why[0]) {
         log_at(LOG_WARN, "storage lacks something",
                LOG_TEXT("what", result->why));
@@ -349,7 +348,7 @@ bool worker_init(struct worker *w, const struct worker_options *options,
         !timers_init(w, err)) {
         return false;
     }
-    w->engine.account.gate.storage_untried = true;
+    w->engine.gate.storage_untried = true;
     w->fleet.on_backlog = on_backlog;
     w->fleet.backlog_context = w;
     vitals_init(&w->vitals, &w->engine, &w->intake);

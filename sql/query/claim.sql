@@ -1,11 +1,13 @@
 -- Waiting rows become ours with the intent to send: what task_step() says of a
 -- claimed task. Those that wait for another request are in no index of these.
 -- $1 owner, $2 now, $3 most rows, $4 account, $5 bucket,
--- $6 one in doubt has to be first sent after that (and
--- to an account that was known when the database was set back), $7 of each priority
+-- $6 one in doubt has to be first sent after that (and nobody can have sent it but
+-- this account under this key: the database knew it when it was set back, and never
+-- another), $7 of each priority
 -- from 0 on, the id behind which it begins: dead versions of what was taken lie
--- before it, for as long as anybody holds an old snapshot. One that this
--- program can't read leaves the queue as it is, nobody's.
+-- before it, for as long as anybody holds an old snapshot, $8 the account has a limit
+-- of slots: those that are free are in a setting (slots.sql). One that this program
+-- can't read leaves the queue as it is, nobody's.
 WITH pick AS MATERIALIZED (
     -- Priority by priority, as far down as there is room: nothing is sorted.
     -- Not an equation: the order by id alone would do then, all priorities' rows.
@@ -20,12 +22,15 @@ WITH pick AS MATERIALIZED (
             AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
             AND (NOT w.doubt OR (w.first_sent_ms > $6::bigint AND EXISTS (
                 SELECT FROM account a, meta m
-                WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms)))
+                WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms
+                    AND (SELECT count(*) FROM account) = 1)))
             -- Not a join: without statistics it would look at every pair. And
             -- nothing that the planner takes for rare: it would sort them all.
             AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)
         ORDER BY w.priority, w.id
-        LIMIT $3::integer
+        LIMIT CASE WHEN $8::boolean THEN least($3::integer, coalesce(
+            nullif(current_setting('pixverse.room', true), '')::integer, 0))
+            ELSE $3::integer END
         FOR UPDATE OF w SKIP LOCKED
     ) AS next
     WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
@@ -35,7 +40,9 @@ WITH pick AS MATERIALIZED (
                     AND scope = $4::text)
                 OR (reason = 'storage' AND scope = $5::text)
                 OR (reason = 'operator' AND scope = '*'))
-    LIMIT $3::integer
+    LIMIT CASE WHEN $8::boolean THEN least($3::integer, coalesce(
+            nullif(current_setting('pixverse.room', true), '')::integer, 0))
+            ELSE $3::integer END
 ), gone AS (
     DELETE FROM waiting w USING pick
     WHERE w.id = pick.id

@@ -2,5 +2,5 @@
 (
     SELECT unnest(ARRAY['request', 'waiting', 'task', 'closed', 'past', 'stat',
         'stat_day', 'cancel', 'lease', 'vitals', 'hold', 'reason',
-        'shared_reason', 'accepted', 'account', 'replayed', 'fleet', 'meta'])
+        'shared_reason', 'accepted', 'account', 'account_url', 'replayed', 'fleet', 'meta'])
 )

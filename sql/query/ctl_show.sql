@@ -24,13 +24,14 @@ WITH t AS (
         CASE WHEN k.id IS NULL THEN c.closed_ms END
       FROM closed c JOIN request r USING (id) LEFT JOIN task k USING (id)
      WHERE r.request_id = $1::text),
--- The hold of one task: a doubt waits for a worker with its own key and base URL
--- (an account names both, the URL first); what is accepted for one with its base
--- URL, and with its key if the provider denies its id to others.
+-- The hold of one task: a doubt waits for a worker with its own account and key
+-- (as task.account names them); what is accepted for one with its account, and with
+-- its key if the provider denies its id to others.
 alien AS (
     SELECT 'account' AS reason, $1::text AS scope, last_sent_ms AS since_ms,
         NULL::bigint AS next_try_ms,
-        'it was sent under another key or base URL than any live worker has'
+        'it was sent by account ' || split_part(account, ':', 1)
+            || ', under another key or base URL than any live worker has'
             || CASE WHEN state = :SUBMITTING THEN ''
                 ELSE ': the provider may deny them its id' END AS message
       FROM t
@@ -39,20 +40,23 @@ alien AS (
            OR t.state IN (:RUNNING, :READY, :LATE))
        AND EXISTS (SELECT FROM lease WHERE NOT dead)
        AND NOT EXISTS (
-           SELECT FROM lease l WHERE NOT l.dead AND l.account = t.account)),
+           SELECT FROM lease l
+            WHERE NOT l.dead AND t.account = ANY (l.accounts))),
 -- And of one that was asked for before the database was set back (claim.sql).
 set_back AS (
     SELECT 'operator' AS reason, $1::text AS scope, m.rewound_ms AS since_ms,
         NULL::bigint AS next_try_ms,
         'it was asked for before the database was set back and may have been '
-            || 'bought: no live worker may send it, since its key is too old or '
-            || 'keys are not known to be honoured; pixverse-ctl attach, cancel '
+            || 'bought: no live worker may send it, since its key is too old, '
+            || 'keys are not known to be honoured, or another account or key '
+            || 'may have bought it; pixverse-ctl attach, cancel '
             || 'or retry --pay-again decide' AS message
       FROM t, meta m
      WHERE t.closed_ms IS NULL AND t.state = :QUEUED AND t.doubt
        AND NOT EXISTS (
-           SELECT FROM lease l JOIN account a USING (account)
+           SELECT FROM lease l JOIN account a ON a.account = ANY (l.accounts)
             WHERE NOT l.dead AND a.keys_answer = 1
+              AND (SELECT count(*) FROM account) = 1
               AND a.since_ms <= m.rewound_ms
               AND t.first_sent_ms + a.retention_ms / 6 * 5 >
                   extract(epoch FROM clock_timestamp()) * 1000)),
@@ -78,7 +82,8 @@ SELECT json_strip_nulls(json_build_object(
            'doubt', nullif(t.doubt, false), 'late', nullif(t.late, false),
            'tries', nullif(t.tries, 0), 'takeovers', nullif(t.takeovers, 0),
            'provider_task_id', nullif(t.provider_task_id, ''),
-           'account', nullif(t.account, ''),
+           'account', nullif(split_part(t.account, ':', 1), ''),
+           'account_key', nullif(split_part(t.account, ':', 3), ''),
            'cost', CASE WHEN t.has_cost THEN t.cost END,
            'credits_cost', CASE WHEN t.has_cost THEN t.credits_cost END,
            'received_ms', r.received_ms,

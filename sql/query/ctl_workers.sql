@@ -1,6 +1,8 @@
 -- pixverse-ctl workers: those whose lease is alive, as they last said.
 SELECT json_strip_nulls(json_build_object(
-           'lease', l.id, 'name', l.name, 'account', l.account,
+           'lease', l.id, 'name', l.name, 'accounts', (
+               SELECT json_agg(DISTINCT split_part(a.account, ':', 1))
+                 FROM unnest(l.accounts) AS a (account)),
            'admin', nullif(l.admin, ''),
            'since_ms', (extract(epoch FROM l.started_at) * 1000)::bigint,
            'tasks', l.tasks, 'tasks_max', l.tasks_max,
@@ -11,7 +13,7 @@ SELECT json_strip_nulls(json_build_object(
            'held', (SELECT json_agg(reason ORDER BY since_ms) FROM hold h
                WHERE (reason = 'operator' AND scope = '*')
                   OR (reason IN ('auth', 'balance', 'channel')
-                      AND scope = l.account)),
+                      AND scope = ANY (l.accounts))),
            'shared', (SELECT json_agg(word ORDER BY since_ms)
                         FROM shared_reason s WHERE s.owner = l.id),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))

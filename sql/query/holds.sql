@@ -6,12 +6,15 @@ UNION ALL
 SELECT 'operator', 'rewound', m.rewound_ms, 0,
     'the database was set back: requests from before may have been bought, and '
         || CASE WHEN k.known THEN 'the provider may have forgotten their keys'
+           WHEN (SELECT count(*) FROM account) > 1
+           THEN 'by which account, or under which key, is not known'
            ELSE 'keys are not known to be honoured' END
         || ': they are not sent (pixverse-ctl list --state queued, explain)'
 FROM meta m, (
     SELECT $2::bigint < 9223372036854775807 AND EXISTS (
-        SELECT FROM lease l JOIN account a USING (account), meta
-        WHERE l.id = $1::bigint AND a.since_ms <= meta.rewound_ms) AS known
+        SELECT FROM lease l JOIN account a ON a.account = ANY (l.accounts), meta
+        WHERE l.id = $1::bigint AND a.since_ms <= meta.rewound_ms
+            AND (SELECT count(*) FROM account) = 1) AS known
 ) k
 WHERE m.rewound_ms > 0 AND EXISTS (
     SELECT FROM waiting w

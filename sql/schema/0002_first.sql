@@ -51,7 +51,8 @@ CREATE TABLE task (
     late boolean NOT NULL,
     billed_open boolean NOT NULL,
     has_cost boolean NOT NULL,
-    account text NOT NULL,
+    account text NOT NULL,             -- of the last send: its name, ':', a hash
+                                       -- of its URL, ':', one of the key
     state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
                                        -- 4 succeeded 5 failed 6 late 7 closed
     kind smallint NOT NULL,            -- 0 none 1 invalid_request 2 submit_refused
@@ -143,19 +144,20 @@ CREATE INDEX past_order ON past (closed_ms);
 CREATE VIEW ended AS
 SELECT e.id, e.closed_ms, DATE '1970-01-01' + (e.closed_ms / 86400000)::integer
         AS day,
-    coalesce(r.tenant, '') AS tenant, 'default'::text AS account, r.mode, e.kind,
+    coalesce(r.tenant, '') AS tenant, split_part(e.account, ':', 1) AS account,
+    r.mode, e.kind,
     CASE WHEN e.has_cost THEN e.cost::numeric ELSE 0 END AS cost,
     CASE WHEN e.has_cost THEN e.credits_cost::numeric ELSE 0 END AS credits,
     width_bucket(e.settled_ms - e.received_ms, ARRAY[
         30000, 60000, 120000, 300000, 600000, 1800000, 3600000, 10800000,
         86400000]::bigint[]) AS latency
 FROM (
-    SELECT id, closed_ms, kind, has_cost, cost, credits_cost, received_ms,
-        settled_ms
+    SELECT id, closed_ms, account, kind, has_cost, cost, credits_cost,
+        received_ms, settled_ms
     FROM closed
     UNION ALL
-    SELECT p.id, p.closed_ms, p.kind, p.has_cost, p.cost, p.credits_cost,
-        p.received_ms, p.settled_ms
+    SELECT p.id, p.closed_ms, p.account, p.kind, p.has_cost, p.cost,
+        p.credits_cost, p.received_ms, p.settled_ms
     FROM past p
     WHERE p.event IS NOT NULL
         AND NOT EXISTS (SELECT FROM closed c
@@ -171,7 +173,7 @@ FROM (
 CREATE TABLE stat (
     day date NOT NULL,
     tenant text COLLATE "C" NOT NULL,  -- '': it was faulty
-    account text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL, -- its name; '': none was asked
     mode smallint NOT NULL,
     kind smallint NOT NULL,            -- task.kind; 0: completed
     pruned boolean NOT NULL,
@@ -223,7 +225,8 @@ CREATE TABLE lease (
     places integer,                    -- under GENERATIONS_MAX; null: none taken
     bumped_ms bigint NOT NULL          -- the last bump
         DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-    account text NOT NULL,
+    accounts text[] NOT NULL,          -- that it polls and replays for, as
+                                       -- task.account names them
     admin text NOT NULL DEFAULT '',    -- host:port of its /task; '': none
     started_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
@@ -291,14 +294,22 @@ CREATE TABLE fleet (
 ) WITH (fillfactor = 20);
 INSERT INTO fleet DEFAULT VALUES;
 
--- What an account said of idempotency keys.
+-- Every account that a worker ever had, under each of its keys, as task.account
+-- names them, and what it said of idempotency keys.
 CREATE TABLE account (
     account text PRIMARY KEY,
     keys_answer integer NOT NULL,
     retention_ms bigint NOT NULL,
     answered_ms bigint NOT NULL,
-    since_ms bigint NOT NULL           -- the first answer
+    since_ms bigint NOT NULL           -- when the first worker had it
         DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+);
+
+-- Where an account is, by its name: who has another URL for it submits nothing
+-- there. pixverse-ctl account move changes it.
+CREATE TABLE account_url (
+    name text PRIMARY KEY,
+    url text NOT NULL
 );
 
 -- Rejected messages that an operator had judged once more. A topic that is made

@@ -116,8 +116,8 @@ def check_sequences(world, url, environment):
             "FROM generate_series(1, 7) i")
         for sequence in ("request", "lease"):
             connection.execute(f"ALTER SEQUENCE {sequence}_id_seq RESTART")
-        connection.execute("INSERT INTO lease (id, name, tasks_max, account) "
-                           "OVERRIDING SYSTEM VALUE VALUES (5, 'w', 1, '')")
+        connection.execute("INSERT INTO lease (id, name, tasks_max, accounts) "
+                           "OVERRIDING SYSTEM VALUE VALUES (5, 'w', 1, '{}')")
         done = world.command("pixverse-worker", "check", env=environment)
         commands = re.findall(r'psql "\$DATABASE_URL" -c "([^"]+)"', done.stdout)
         tap.equal((done.returncode, len(commands)), (1, 2),

@@ -29,6 +29,31 @@ def check_generations():
         tap.check(peak <= 5, "generations: never more than the limit", peak)
 
 
+def check_slots():
+    """Each account takes what it has slots for, in the whole fleet, and no key is used
+    for another's."""
+    accounts = [{"name": "a", "key": "sk-a", "slots": 2},
+                {"name": "b", "key": "sk-b", "slots": 3, "weight": 3}]
+    settings = {"APIMART_API_KEY": "", "APIMART_ACCOUNTS": json.dumps(accounts),
+                "KAFKA_PROGRESS_TOPIC": ""}
+    with World(workers=2, latency="0.3..0.6", settings=settings,
+               sim=["--key", "sk-a;slots=2", "--key", "sk-b;slots=3"]) as world:
+        ids = [f"s-{n}" for n in range(40)]
+        for identity in ids:
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+        world.flush()
+        world.wait_events(ids, 120)
+        ends = [world.events[i][0] for i in ids]
+        tap.equal({e["status"] for e in ends}, {"completed"},
+                  "slots: none fails for an account's limit")
+        named = {name: sum(e["account"] == name for e in ends) for name in ("a", "b")}
+        bought = {k["accepted"]: k["running_peak"] for k in world.ledger()["totals"]["keys"]}
+        tap.check(len(bought) == 2 and sorted(bought) == sorted(named.values())
+                  and all(named.values()), "slots: events name who bought it", (named, bought))
+        tap.check(bought.get(named["a"], 9) <= 2 and bought.get(named["b"], 9) <= 3,
+                  "slots: never more than an account has", bought)
+
+
 def check_priority(world):
     """What waits is claimed by priority, then age."""
     world.query("INSERT INTO hold (reason, scope, since_ms, next_try_ms, message) "
@@ -210,6 +235,7 @@ def check_memory(world):
 
 def main():
     check_generations()
+    check_slots()
     with World(latency="0.3..0.6", settings={"SUBMITS_MAX": "1"}) as world:
         check_priority(world)
         check_deadlines(world)

@@ -550,6 +550,12 @@ def options():
         tap.check("500044" in ends[2]["error"]["message"] and ends[2]["cost"] == 0, "for free", ends)
         tap.equal(sim.over(sim.made())["status"], "completed", "and later ones don't")
         tap.equal(sim.ledger()["totals"]["running_peak"], 2, "the peak is in the ledger")
+    with Sim("--latency", "1", "--key", "sk-one;balance=0.45", "--key", "sk-two;slots=2") as sim:
+        one, two = ({"Authorization": f"Bearer sk-{name}"} for name in ("one", "two"))
+        tasks = [sim.submit(headers=two)[1]["data"][0]["task_id"] for _ in range(3)]
+        tap.equal([sim.submit(headers=one)[0] for _ in range(3)], [200, 200, 403], "own balance")
+        tap.equal(sim.over(tasks[2], headers=two)["status"], "failed", "and slots of a key")
+        tap.equal([k["accepted"] for k in sim.ledger()["totals"]["keys"]], [3, 2], "keys apart")
     for mode, test in (("absent", lambda s, t: s == 404),
                        ("lie", lambda s, t: "idempotency" in t["data"]),
                        ("no", lambda s, t: "idempotency" not in t["data"])):

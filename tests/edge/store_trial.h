@@ -17,7 +17,8 @@
 #include "lib/check.h"
 
 #define TRIAL_LIMIT_MS 60000
-#define TRIAL_ACCOUNT "0123456789abcdef:fedcba9876543210"
+#define TRIAL_ACCOUNT "trial:0123456789abcdef:fedcba9876543210"
+#define TRIAL_URL "https://trial.example"
 #define TRIAL_NOW INT64_C(1800000000000)
 /* Of a task's row, but for its texts. */
 #define TRIAL_TASK_COLUMNS                                                     \
@@ -250,11 +251,25 @@ static inline void trial_on_learnt(void *context, enum learn_end end,
     trial_take_err(answer, err);
 }
 
+/** A lease of that name with the one account. */
+static inline struct join trial_lease(const char *name)
+{
+    static const struct join_account account = {
+        .account = TRIAL_ACCOUNT,
+        .name = {"trial", 5},
+        .url = {TRIAL_URL, sizeof TRIAL_URL - 1}};
+    return (struct join){.name = name,
+                         .tasks_max = 100,
+                         .admin = "192.0.2.7:9464",
+                         .accounts = &account,
+                         .accounts_len = 1};
+}
+
 static inline int64_t trial_join(struct trial *trial)
 {
     struct trial_answer answer = {.trial = trial};
-    store_join(trial->store, "trial", 100, TRIAL_ACCOUNT, "192.0.2.7:9464",
-               trial_on_id, &answer);
+    const struct join join = trial_lease("trial");
+    store_join(trial->store, &join, trial_on_id, &answer);
     trial_wait(trial);
     assert_int_equal(answer.err.kind, ERR_NONE);
     assert_true(answer.id > 0);
@@ -507,6 +522,14 @@ static inline void trial_on_beat(void *context,
         holds[i].message = trial_copy_str(trial, holds[i].message);
     }
     answer->beat.holds = holds;
+    struct account_row *accounts =
+        trial_copy(trial, result->accounts,
+                   result->accounts_len * sizeof *result->accounts);
+    for (size_t i = 0; i < result->accounts_len; i++) {
+        accounts[i].account = trial_copy_str(trial, accounts[i].account);
+        accounts[i].url = trial_copy_str(trial, accounts[i].url);
+    }
+    answer->beat.accounts = accounts;
     trial_take_err(answer, &result->err);
 }
 

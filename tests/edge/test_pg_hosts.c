@@ -259,8 +259,8 @@ HOSTS(hosts__server_becomes_read_only__is_left_by_both_lanes)
     assert_int_equal(leases_there(trial), 1);
     set(trial, "default_transaction_read_only", "on");
     struct trial_answer answer = {.trial = trial};
-    store_join(trial->store, "trial", 100, TRIAL_ACCOUNT, "", trial_on_id,
-               &answer);
+    const struct join join = trial_lease("trial");
+    store_join(trial->store, &join, trial_on_id, &answer);
     wait_here(trial);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
 }
@@ -304,8 +304,8 @@ HOSTS(hosts__wait_for_a_standby_is_cancelled__outcome_is_unknown)
     open_both(trial);
     trial_wait_up(trial);
     set(trial, "synchronous_standby_names", "nobody");
-    store_join(trial->store, "trial", 100, TRIAL_ACCOUNT, "", trial_on_id,
-               &answer);
+    const struct join join = trial_lease("trial");
+    store_join(trial->store, &join, trial_on_id, &answer);
     admin("SELECT pg_cancel_backend(%d)", wait_for_commit(trial));
     trial_wait(trial);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);

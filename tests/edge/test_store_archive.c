@@ -166,8 +166,8 @@ TEST(archive__days_that_are_over__are_counted_once)
     assert_int_equal(pass.look.oldest_ms, 97 * DAY + 1);
     assert_true(count(&pass, 97));
     assert_true(count(&pass, 97)); /* again: nothing is counted twice */
-    assert_string_equal(stat_of(trial), "97:t:default:1:0:2:0.3:3 "
-                                        "97:t:default:1:6:1:0:0");
+    assert_string_equal(stat_of(trial), "97:t:a:1:0:2:0.3:3 "
+                                        "97:t:a:1:6:1:0:0");
     assert_string_equal(trial_sql(trial, "SELECT latency FROM stat WHERE kind "
                                          "= 0"),
                         "{0,0,2,0,0,0,0,0,0,0}");
@@ -207,7 +207,7 @@ TEST(archive__an_id_that_comes_late__has_its_day_counted_again)
     assert_true(ran(&pass));
     assert_int_equal(pass.look.days_len, 1);
     assert_true(count(&pass, 97));
-    assert_string_equal(stat_of(trial), "97:t:default:1:0:1:0.1:1");
+    assert_string_equal(stat_of(trial), "97:t:a:1:0:1:0.1:1");
 }
 
 TEST(archive__a_day_that_changes_while_it_is_counted__is_counted_again)
@@ -242,7 +242,7 @@ TEST(archive__pruning__leaves_id_and_content_and_what_is_counted)
     assert_int_equal(prune(&pass, 98 * DAY), 2);
     assert_false(pass.batch.more);
     assert_int_equal(prune(&pass, 98 * DAY), 0);
-    assert_string_equal(stat_of(trial), "97:t:default:1:0:gone:2:0.3:3");
+    assert_string_equal(stat_of(trial), "97:t:a:1:0:gone:2:0.3:3");
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM closed"), 1);
     assert_string_equal(
         trial_sql(trial,
@@ -322,11 +322,11 @@ TEST(archive__ended_twice_and_opened_again__each_submission_counts_once)
     assert_true(begin(&pass));
     assert_true(count(&pass, 97));
     assert_true(count(&pass, 98));
-    assert_string_equal(stat_of(trial), "97:t:default:1:0:1:0.5:2 "
-                                        "98:t:default:1:0:1:0.2:2");
+    assert_string_equal(stat_of(trial), "97:t:a:1:0:1:0.5:2 "
+                                        "98:t:a:1:0:1:0.2:2");
     assert_int_equal(prune(&pass, 99 * DAY), 1);
-    assert_string_equal(stat_of(trial), "97:t:default:1:0:gone:1:0.5:2 "
-                                        "98:t:default:1:0:gone:1:0.2:2");
+    assert_string_equal(stat_of(trial), "97:t:a:1:0:gone:1:0.5:2 "
+                                        "98:t:a:1:0:gone:1:0.2:2");
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM past"), 0);
 }
 

@@ -87,8 +87,8 @@ static int64_t join(struct trial *trial)
     for (int i = 0; i < TRIES_MAX; i++) {
         wait_up(trial);
         struct trial_answer answer = {.trial = trial};
-        store_join(trial->store, "trial", 100, TRIAL_ACCOUNT, "192.0.2.7:9464",
-                   trial_on_id, &answer);
+        const struct join lease = trial_lease("trial");
+        store_join(trial->store, &lease, trial_on_id, &answer);
         trial_wait(trial);
         if (answer.err.kind == ERR_NONE) {
             return answer.id;

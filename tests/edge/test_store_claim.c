@@ -246,6 +246,91 @@ TEST(claim__holds_in_scope__stop_it)
     }
 }
 
+TEST(claim__slots_of_an_account__are_left_by_others)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 9);
+    struct turn turn = {
+        .owner = me, .claims_max = 5, .account = "a:00:11", .account_slots = 2};
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 2);
+    assert_true(result.slots_full);
+    assert_string_equal(result.claimed[0].row.account, "a:00:11");
+    turn.account = "a:00:22"; /* another key is no other account */
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.slots_full);
+    turn.account = "aa:00:11";
+    turn.account_slots = 6;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 5);
+    assert_false(result.slots_full);
+    turn.account = "a:00:11";
+    turn.account_slots = 0; /* who has no limit doesn't count */
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 2);
+    assert_false(result.slots_full);
+    turn.account_slots = 2; /* nothing waits: it isn't full */
+    assert_false(trial_good_turn(trial, turn).slots_full);
+}
+
+TEST(claim__under_slots_while_another_does__is_put_off)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 3);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = READY;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    struct turn turn = {.owner = me,
+                        .claims_max = 2,
+                        .account = TRIAL_ACCOUNT,
+                        .account_slots = 1,
+                        .saves = rows,
+                        .saves_len = 1};
+    trial_sql(trial, "SELECT pg_advisory_lock(726493051, hashtext('trial'))");
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.claims_put_off);
+    assert_false(result.slots_full);
+    turn.saves_len = 0;
+    turn.account_slots = 0;
+    turn.claims_max = 1;
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
+    trial_sql(trial, "SELECT pg_advisory_unlock(726493051, hashtext('trial'))");
+    turn.account_slots = 2;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.claimed_len, 1);
+    assert_false(result.claims_put_off);
+}
+
+/** The slot that a save gives back is claimed in the transaction that stores
+ * it. */
+TEST(claim__under_slots__has_those_of_its_saves)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = READY;
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    const struct turn turn = {.owner = me,
+                              .saves = rows,
+                              .saves_len = 1,
+                              .claims_max = 1,
+                              .account = TRIAL_ACCOUNT,
+                              .account_slots = 1};
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(
+        trial_number(trial, "SELECT count(DISTINCT xmin::text) FROM task"), 1);
+}
+
 /** A request of before the database was set back: bought already, perhaps. */
 TEST(claim__in_doubt__only_while_its_key_protects_it)
 {
@@ -267,15 +352,15 @@ TEST(claim__in_doubt__only_while_its_key_protects_it)
     turn.resend_after_ms = INT64_MAX;
     assert_int_equal(trial_good_turn(trial, turn).claimed_len, 1);
     turn.resend_after_ms = TRIAL_NOW - 5000;
-    /* Nobody knows whether it was this account that it was sent to, nor of one
-     * that came only since then. */
-    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
-    trial_sql(trial,
-              "INSERT INTO account VALUES ('" TRIAL_ACCOUNT
-              "', 1, 6000, 0, %lld)",
+    /* Nobody knows whether it was this account that it was sent to. */
+    trial_sql(trial, "UPDATE account SET since_ms = %lld",
               (long long)TRIAL_NOW + 1);
     assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
     trial_sql(trial, "UPDATE account SET since_ms = 5");
+    /* It may have been the other one, or under the other key. */
+    trial_sql(trial, "INSERT INTO account VALUES ('other', 1, 6000, 0, 5)");
+    assert_int_equal(trial_good_turn(trial, turn).claimed_len, 0);
+    trial_sql(trial, "DELETE FROM account WHERE account = 'other'");
     struct turn_result result = trial_good_turn(trial, turn);
     assert_int_equal(result.claimed_len, 1);
     const struct task_row *row = &result.claimed[0].row;
@@ -292,8 +377,7 @@ TEST(claim__in_doubt__is_what_the_rule_says)
     int64_t me = trial_join(trial);
     int64_t id = trial_requests(trial, 1)[0];
     trial_sql(trial, "UPDATE meta SET rewound_ms = %lld", (long long)TRIAL_NOW);
-    trial_sql(trial, "INSERT INTO account VALUES ('" TRIAL_ACCOUNT
-                     "', 1, 6000, 0, 5)");
+    trial_sql(trial, "UPDATE account SET since_ms = 5");
     trial_sql(trial, "UPDATE waiting SET doubt = true, first_sent_ms = 7");
     const struct task waits = {.row = {.id = id,
                                        .state = QUEUED,

@@ -252,7 +252,8 @@ TEST(keys_answer__the_accounts__comes_with_the_beat)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
-    assert_int_equal(beat(trial, me).keys_answer, 0);
+    assert_int_equal(beat(trial, me).accounts_len, 1);
+    assert_int_equal(beat(trial, me).accounts[0].keys_answer, 0);
     struct trial_answer answer = {.trial = trial};
     for (int i = 2; i > 0; i--) {
         store_keys_answer(trial->store, TRIAL_ACCOUNT, i, 1000 * i,
@@ -261,8 +262,37 @@ TEST(keys_answer__the_accounts__comes_with_the_beat)
         assert_true(answer.done);
     }
     struct beat_result result = beat(trial, me);
-    assert_int_equal(result.keys_answer, 1);
-    assert_int_equal(result.key_retention_ms, 1000);
+    assert_true(str_eq(result.accounts[0].account, STR(TRIAL_ACCOUNT)));
+    assert_true(str_eq(result.accounts[0].url, STR(TRIAL_URL)));
+    assert_int_equal(result.accounts[0].keys_answer, 1);
+    assert_int_equal(result.accounts[0].key_retention_ms, 1000);
+}
+
+/** Whoever comes first says where an account is. */
+TEST(join__several_accounts__keep_the_url_of_the_first)
+{
+    static const struct join_account accounts[] = {
+        {"trial:00:11", {"trial", 5}, {"https://other.example", 21}},
+        {"b:00:22", {"b", 1}, {"https://b.example", 17}},
+        {"b:00:33", {"b", 1}, {"https://b.example", 17}}};
+    struct trial *trial = *state;
+    (void)trial_join(trial);
+    struct trial_answer answer = {.trial = trial};
+    struct join join = trial_lease("other");
+    join.accounts = accounts;
+    join.accounts_len = 3;
+    store_join(trial->store, &join, trial_on_id, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    const struct beat_result result = beat(trial, answer.id);
+    assert_int_equal(result.accounts_len, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(str_eq(result.accounts[i].url,
+                           i ? STR("https://b.example") : STR(TRIAL_URL)));
+    }
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM account"), 4);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM account_url"),
+                     2);
 }
 
 static bool say_of_keys(struct trial *trial, enum keys_answer said)
@@ -284,10 +314,10 @@ TEST(keys_answer__broken__stays_until_its_row_is_deleted)
     assert_false(say_of_keys(trial, KEYS_HONOURED));
     assert_false(say_of_keys(trial, KEYS_IGNORED));
     assert_false(say_of_keys(trial, KEYS_BROKEN));
-    assert_int_equal(beat(trial, me).keys_answer, KEYS_BROKEN);
+    assert_int_equal(beat(trial, me).accounts[0].keys_answer, KEYS_BROKEN);
     trial_sql(trial, "DELETE FROM account");
     assert_true(say_of_keys(trial, KEYS_HONOURED));
-    assert_int_equal(beat(trial, me).keys_answer, KEYS_HONOURED);
+    assert_int_equal(beat(trial, me).accounts[0].keys_answer, KEYS_HONOURED);
 }
 
 /* ---- numbers that came already ---- */
@@ -483,7 +513,8 @@ TEST(close__with_units_under_way__ends_them)
 {
     struct trial *trial = *state;
     struct trial_answer answer = {.trial = trial};
-    store_join(trial->store, "trial", 1, "", "", trial_on_id, &answer);
+    const struct join join = trial_lease("trial");
+    store_join(trial->store, &join, trial_on_id, &answer);
     store_close(trial->store);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     trial->store = trial_open_store(trial);

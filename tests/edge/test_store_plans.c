@@ -43,7 +43,7 @@ static void prepare(struct trial *trial, const char *query,
 }
 
 #define CLAIM_OF(after)                                                        \
-    "1, 1800000000000, 10, 'account', 'bucket', 0, '" after "'"
+    "1, 1800000000000, 10, 'account', 'bucket', 0, '" after "', false"
 #define CLAIM CLAIM_OF("{0,0,0,0,0,0,0,0,0,0}")
 #define PLACES_OF(after) "1, 10, 12, 605000, '" after "'"
 #define EXPIRE "1, 1800000000000, 200, 86400000"

@@ -209,7 +209,7 @@ static struct told unreadable(struct trial *trial, int64_t owner)
 TEST(unreadable_rows__in_the_queue__are_left_aside_whole)
 {
     static const char *const breaks[] = {
-        "UPDATE waiting SET account = repeat('x', 34) WHERE id IN (1, 2, 7)",
+        "UPDATE waiting SET account = repeat('x', 67) WHERE id IN (1, 2, 7)",
         "ALTER TABLE task ALTER COLUMN tries DROP NOT NULL",
         "ALTER TABLE waiting ALTER COLUMN tries DROP NOT NULL",
         "UPDATE waiting SET tries = NULL WHERE id = 3",
@@ -248,7 +248,7 @@ TEST(unreadable_rows__in_the_queue__are_left_aside_whole)
     assert_string_equal(
         trial_sql(trial, "SELECT concat_ws(' ', state, owner, fence, version, "
                          "length(account)) FROM task WHERE id = 1"),
-        "0 0 7 8 34");
+        "0 0 7 8 67");
     assert_int_equal(unreadable(trial, me).count, 6);
     trial_sql(trial, "UPDATE task SET account = '' WHERE owner = 0");
     result = trial_good_turn(trial, all);

@@ -87,11 +87,12 @@ static void arrive(struct op *op)
     struct asking *a = (struct asking *)op;
     struct provider *provider = op->world->provider;
     if (a->exchange.method == EXCHANGE_POST) {
-        a->answer =
-            provider_post(provider, a->fate, a->exchange.idempotency_key,
-                          a->exchange.body, &op->arena);
+        a->answer = provider_post(provider, a->fate, a->exchange.bearer,
+                                  a->exchange.idempotency_key, a->exchange.body,
+                                  &op->arena);
     } else {
-        a->answer = provider_get(provider, a->exchange.url, &op->arena);
+        a->answer = provider_get(provider, a->exchange.bearer, a->exchange.url,
+                                 &op->arena);
     }
     if (a->fate == POST_LOST_REPLY) {
         end_soon(a, REPLY_BROKEN);

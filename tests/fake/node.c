@@ -27,10 +27,40 @@ struct stage_options node_options(void)
         .chain_wait_ms = 86400000,
         .lease_ms = 5000,
     };
-    o.apimart.base_url = (struct str){base_url, sizeof base_url - 1};
-    o.apimart.key = (struct str){api_key, sizeof api_key - 1};
-    apimart_account(o.apimart.base_url, o.apimart.key, o.apimart.account);
+    accounts_one((struct str){base_url, sizeof base_url - 1},
+                 (struct str){api_key, sizeof api_key - 1}, &o.accounts);
     return o;
+}
+
+static const char *no_file(const char *path, struct arena *arena,
+                           const char **why)
+{
+    (void)path;
+    (void)arena;
+    *why = "no files here";
+    return NULL;
+}
+
+void node_accounts(struct stage_options *options, const char *json)
+{
+    static struct arena texts; /* options have no end */
+    struct buf faults;
+    buf_init(&faults, 0);
+    const struct accounts_reading reading = {
+        .json = str_of(json),
+        .base_url = (struct str){base_url, sizeof base_url - 1},
+        .read_file = no_file,
+        .arena = &texts,
+        .faults = &faults,
+        .warnings = &faults,
+    };
+    if (!texts.chunk_bytes) {
+        arena_init(&texts, 1024, 0);
+    }
+    bool fine = accounts_parse(&reading, &options->accounts);
+    assert(fine);
+    (void)fine;
+    buf_done(&faults);
 }
 
 /* ---- starting ---- */

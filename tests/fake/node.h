@@ -22,6 +22,9 @@ struct node {
 /** The settings' defaults, at a pace that suits a screen. */
 struct stage_options node_options(void);
 
+/** Their accounts become those of that APIMART_ACCOUNTS. */
+void node_accounts(struct stage_options *options, const char *json);
+
 /** @param options  Null: node_options(). */
 struct node *node_start(struct world *world, const char *name,
                         const struct stage_options *options);

@@ -171,10 +171,40 @@ static const struct refusal {
      "idempotency_result_indeterminate"},
 };
 
-static struct sale *sale_by_key(const struct provider *provider, struct str key)
+/** "a" of "a.2": two keys of one account. */
+static struct str account_of(struct str bearer)
+{
+    const char *dot = memchr(bearer.at, '.', bearer.len);
+    return dot ? (struct str){bearer.at, (size_t)(dot - bearer.at)} : bearer;
+}
+
+static bool is_broke(const struct provider *provider, struct str bearer)
+{
+    return provider->balance_empty ||
+           (provider->broke[0] &&
+            str_eq(account_of(bearer), str_of(provider->broke)));
+}
+
+size_t provider_bought(const struct provider *provider, const char *account,
+                       bool under_way)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        const struct sale *sale = provider->sales[i];
+        const bool over =
+            provider->world->now_ms >= sale->taken_ms + sale->plan.run_ms;
+        n += str_eq(account_of(str_of(sale->bearer)), str_of(account)) &&
+             !(under_way && over);
+    }
+    return n;
+}
+
+static struct sale *sale_by_key(const struct provider *provider,
+                                struct str bearer, struct str key)
 {
     for (size_t i = 0; i < provider->sales_len; i++) {
-        if (str_eq(str_of(provider->sales[i]->key), key)) {
+        if (str_eq(str_of(provider->sales[i]->bearer), bearer) &&
+            str_eq(str_of(provider->sales[i]->key), key)) {
             return provider->sales[i];
         }
     }
@@ -217,8 +247,8 @@ static void look_at_source(struct provider *provider, const struct sale *sale,
     }
 }
 
-static struct sale *sell(struct provider *provider, struct str key,
-                         struct str body)
+static struct sale *sell(struct provider *provider, struct str bearer,
+                         struct str key, struct str body)
 {
     struct sale *sale = calloc(1, sizeof *sale);
     provider->sales = realloc(provider->sales, (provider->sales_len + 1) *
@@ -226,6 +256,8 @@ static struct sale *sell(struct provider *provider, struct str key,
     assert(sale && provider->sales);
     read_prompt(body, sale->prompt);
     snprintf(sale->key, sizeof sale->key, "%.*s", (int)key.len, key.at);
+    snprintf(sale->bearer, sizeof sale->bearer, "%.*s", (int)bearer.len,
+             bearer.at);
     snprintf(sale->id, sizeof sale->id, "task_%zu", provider->sales_len + 1);
     read_text(body, "\"extend_from_task_id\":\"", sale->source);
     sale->body_bytes = body.len;
@@ -263,12 +295,12 @@ static struct answer tell_sale(const struct sale *sale, enum post_fate fate,
 }
 
 struct answer provider_post(struct provider *provider, enum post_fate fate,
-                            struct str key, struct str body,
+                            struct str bearer, struct str key, struct str body,
                             struct arena *arena)
 {
     if (provider->key_refused) {
         fate = POST_401;
-    } else if (provider->balance_empty) {
+    } else if (is_broke(provider, bearer)) {
         fate = POST_402;
     }
     if (fate == POST_403_PAGE) {
@@ -281,7 +313,7 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
         }
     }
     struct sale *sale =
-        provider->honours_keys ? sale_by_key(provider, key) : NULL;
+        provider->honours_keys ? sale_by_key(provider, bearer, key) : NULL;
     bool replayed = sale != NULL;
     if (replayed) {
         sale->replays++;
@@ -291,7 +323,7 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
         }
         world_tell(provider->world, "provider replays %s", sale->id);
     } else {
-        sale = sell(provider, key, body);
+        sale = sell(provider, bearer, key, body);
     }
     if (fate == POST_500_TAKEN) {
         return error_of(500, "server_error", "an inner error", arena);
@@ -444,8 +476,8 @@ static void note_poll(struct sale *sale, int64_t now_ms)
     sale->polls++;
 }
 
-struct answer provider_get(struct provider *provider, struct str url,
-                           struct arena *arena)
+struct answer provider_get(struct provider *provider, struct str bearer,
+                           struct str url, struct arena *arena)
 {
     static const char tasks[] = "/v1/tasks/";
     ptrdiff_t at = str_find_nocase(url, STR(tasks));
@@ -458,9 +490,12 @@ struct answer provider_get(struct provider *provider, struct str url,
         if (sale) {
             note_poll(sale, provider->world->now_ms);
         }
-        return sale ? tell_task(provider, sale, arena)
-                    : error_of(400, "invalid_request_error",
-                               "task id does not exist", arena);
+        const bool denied =
+            sale && provider->apart &&
+            !str_eq(account_of(str_of(sale->bearer)), account_of(bearer));
+        return sale && !denied ? tell_task(provider, sale, arena)
+                               : error_of(400, "invalid_request_error",
+                                          "task id does not exist", arena);
     }
     if (str_find_nocase(url, STR("/v1/model-schema")) >= 0) {
         return tell_keys(provider, arena);
@@ -473,7 +508,7 @@ struct answer provider_get(struct provider *provider, struct str url,
         .status = 200,
         .body = str_of(arena_printf(arena,
                                     "{\"success\":true,\"remain_balance\":%d}",
-                                    provider->balance_empty ? 0 : 10)),
+                                    is_broke(provider, bearer) ? 0 : 10)),
     };
 }
 

@@ -60,6 +60,7 @@ struct plan {
 struct sale {
     char id[40];
     char key[IDEMPOTENCY_KEY_BYTES];
+    char bearer[24]; /* whose: the text before its dot, if it has one */
     char prompt[132];
     char source[132]; /* extend_from_task_id; empty: none */
     bool overloaded;  /* failed for want of room: nothing was sold */
@@ -89,6 +90,8 @@ struct provider {
     enum keys_told told;
     int retention_s;    /* what it says of its keys' life */
     bool balance_empty; /* 402 to all */
+    char broke[24];     /* 402 to that account, as `bearer` names it */
+    bool apart;         /* what one account bought is denied to others */
     bool key_refused;   /* 401 to all */
     bool away;          /* no connection at all */
     bool hosts_away;    /* nor to the hosts of its videos */
@@ -121,12 +124,17 @@ struct answer {
     bool replayed;
 };
 
-/** A POST got there. */
+/** A POST got there. Keys are of one bearer each; its account is what stands
+ * before a dot in it. */
 struct answer provider_post(struct provider *provider, enum post_fate fate,
-                            struct str key, struct str body,
+                            struct str bearer, struct str key, struct str body,
                             struct arena *arena);
-struct answer provider_get(struct provider *provider, struct str url,
-                           struct arena *arena);
+struct answer provider_get(struct provider *provider, struct str bearer,
+                           struct str url, struct arena *arena);
+
+/** Of all that the account bought, how many: those under way, if only these. */
+size_t provider_bought(const struct provider *provider, const char *account,
+                       bool under_way);
 
 /** Whether the host of that URL gives a byte a second. */
 bool provider_drips(const struct provider *provider, struct str url);

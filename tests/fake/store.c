@@ -253,7 +253,7 @@ struct call *call_new(struct store *store, call_fn *run, call_fn *answer,
     return call;
 }
 
-void call_go(struct call *call, enum lane lane)
+void call_go(struct call *call, enum store_lane lane)
 {
     struct world *world = call->op.world;
     call->lane = lane;

@@ -20,6 +20,7 @@ struct reason_of {
 };
 
 #define SHARED_MAX 64
+#define KEYS_MAX 16
 #define PASTS_MAX 16
 
 /** A row of `past`. */
@@ -76,7 +77,17 @@ struct lease_of {
     bool dead;
     bool forgotten;
     struct loop *loop; /* whose it is */
+    char accounts[KEYS_MAX][ACCOUNT_BYTES];
+    size_t accounts_len;
+};
+
+/** A row of `account`, with what account_url has for its name. */
+struct account_of_all {
     char account[ACCOUNT_BYTES];
+    enum keys_answer keys_answer;
+    int64_t key_retention_ms;
+    int64_t since_ms;
+    char url[200];
 };
 
 struct hold_of {
@@ -129,10 +140,10 @@ struct tables {
     bool accepted_events; /* ACCEPTED_EVENTS of every worker */
     int blind; /* in a thousand: another's row that is stored now isn't seen */
     int looks; /* at all that waits for another request */
-    char keys_account[ACCOUNT_BYTES];
-    enum keys_answer keys_answer;
-    int64_t key_retention_ms;
-    struct list stores; /* every worker's edge */
+    struct account_of_all accounts[KEYS_MAX];
+    size_t accounts_len;
+    enum keys_answer keys_answer; /* the last that any account gave */
+    struct list stores;           /* every worker's edge */
     bool down;
     int chaos;      /* units in a thousand whose answer is lost */
     enum unit fail; /* the answer of the next such unit is lost */
@@ -143,11 +154,12 @@ struct tables {
     int unreadable_waiting; /* the same, of what waits */
     int keep_out;           /* so many rows are saved later */
     size_t facts_read;      /* so many tasks' facts were asked for */
-    int slow_ms;     /* so much longer takes each unit of the rows' lane */
-    int taking_busy; /* so many who want places find another taking some */
-    int most;        /* GENERATIONS_MAX, as last heard */
-    int uninvited;   /* places of rows that no claim let in, ever */
-    int64_t runs;    /* units that were carried out */
+    int slow_ms;       /* so much longer takes each unit of the rows' lane */
+    int taking_busy;   /* so many who want places find another taking some */
+    int counting_busy; /* so many claims under slots find another one */
+    int most;          /* GENERATIONS_MAX, as last heard */
+    int uninvited;     /* places of rows that no claim let in, ever */
+    int64_t runs;      /* units that were carried out */
     int64_t failed;
     int64_t fenced;
 };
@@ -203,6 +215,14 @@ bool is_in_task(const struct record_of *record);
 /** A row that waits gets its id (sql/query/learn_waiting.sql); owner: a dead
  * one. */
 void learn_queued(struct record_of *record, int64_t owner);
+
+/** Whether a hold stops the turn's claims. */
+bool is_held(const struct tables *tables, const struct turn *turn);
+/** Whether it waits for another request; and for too long. */
+bool is_blocked(const struct record_of *record);
+bool waited_for_long(const struct record_of *record, const struct turn *turn);
+/** Whether nobody else can have sent what was sent before a rewind. */
+bool is_certain(const struct tables *tables, const struct turn *turn);
 
 /** One turn, as one transaction after the other. */
 void run_turn(struct tables *tables, const struct turn *turn,

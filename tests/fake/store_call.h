@@ -19,7 +19,7 @@ struct store {
     int64_t answered_ms[2]; /* answers keep their order */
 };
 
-enum lane { LANE_DATA, LANE_LEASE };
+enum store_lane { LANE_DATA, LANE_LEASE };
 
 struct call;
 typedef void call_fn(struct call *call);
@@ -29,7 +29,7 @@ struct call {
     struct store *store;
     call_fn *run;    /* on the tables, at once */
     call_fn *answer; /* on the loop */
-    enum lane lane;
+    enum store_lane lane;
     enum unit unit;
     struct err err;
     void *context;
@@ -92,11 +92,13 @@ struct call {
         enum learn_end end;
         const char *there;
     } learn;
+    const struct join_account *join; /* store_join() */
+    size_t join_len;
 };
 
 struct call *call_new(struct store *store, call_fn *run, call_fn *answer,
                       void *context);
-void call_go(struct call *call, enum lane lane);
+void call_go(struct call *call, enum store_lane lane);
 
 /* ---- store_places.c ---- */
 

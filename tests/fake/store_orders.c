@@ -1,6 +1,7 @@
 #include "fake/store.h"
 
 #include <assert.h>
+#include <string.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,4 +103,102 @@ bool tables_retry(struct world *world, const char *request_id)
         record->row.not_before_ms = world_clock_ms(world);
     }
     return true;
+}
+
+/* ---- may it be claimed? ---- */
+
+bool is_held(const struct tables *tables, const struct turn *turn)
+{
+    for (size_t i = 0; i < tables->holds_len; i++) {
+        const struct hold_of *hold = &tables->holds[i];
+        const char *scope = hold->reason == HOLD_STORAGE    ? turn->bucket
+                            : hold->reason == HOLD_OPERATOR ? hold->scope
+                                                            : turn->account;
+        if (strcmp(hold->scope, scope) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Of what was perhaps sent before the database was set back: nobody else can
+ * have sent it. */
+bool is_certain(const struct tables *tables, const struct turn *turn)
+{
+    return tables->accounts_len == 1 &&
+           strcmp(tables->accounts[0].account, turn->account) == 0;
+}
+
+bool is_blocked(const struct record_of *record)
+{
+    return record->waiting && record->request.source.at &&
+           !record->row.source_task_id;
+}
+
+bool waited_for_long(const struct record_of *record, const struct turn *turn)
+{
+    return record->row.not_before_ms <= turn->now_ms - turn->chain_wait_ms;
+}
+
+/** What the provider calls it, once it is finished there; null, and over: it
+ * has nothing to extend. */
+static const char *made_of(const struct record_of *source, bool *over)
+{
+    const struct task_row *row = &source->row;
+    const bool ended = source->closed || source->bare || source->pruned;
+    const bool made = ended ? row->kind == FAILURE_NONE ||
+                                  row->kind == FAILURE_ASSET_EXPIRED ||
+                                  row->kind == FAILURE_ASSET_UNUSABLE
+                            : is_in_task(source) && row->state == READY;
+    *over = ended;
+    return made && !source->pruned && row->provider_task_id[0]
+               ? row->provider_task_id
+               : NULL;
+}
+
+/** One that waits. */
+static void unblock(struct record_of *record, const struct record_of *source,
+                    struct unblocked *out)
+{
+    bool over = false;
+    const char *id = source ? made_of(source, &over) : NULL;
+    if (record->row.kind != FAILURE_NONE || (!id && !over)) {
+        return;
+    }
+    if (id && str_eq(record->request.tenant, source->request.tenant)) {
+        record->row.source_task_id = strdup(id);
+        record->row.not_before_ms = 0;
+        out->freed++;
+    } else {
+        record->row.kind = FAILURE_SOURCE_FAILED;
+        out->marked++;
+    }
+}
+
+void run_unblock_named(struct tables *tables, struct str source)
+{
+    const struct record_of *record = record_named(tables, source);
+    struct unblocked news = {0};
+    if (record) {
+        run_unblock(tables, record, &news);
+    }
+}
+
+void run_unblock(struct tables *tables, const struct record_of *source,
+                 struct unblocked *out)
+{
+    if (source && tables->blind && world_chance(tables->world, tables->blind)) {
+        return; /* two transactions that don't see each other */
+    }
+    for (size_t i = 0; i < tables->len; i++) {
+        struct record_of *record = tables->records[i];
+        if (!is_blocked(record)) {
+            continue;
+        }
+        if (!source) {
+            unblock(record, record_named(tables, record->request.source), out);
+        } else if (str_eq(record->request.source, source->request.request_id)) {
+            unblock(record, source, out);
+        }
+    }
 }

@@ -16,6 +16,49 @@ static void answer_id(struct call *call)
     call->on_id(call->context, call->small.id, &call->err);
 }
 
+static struct account_of_all *find_account(struct tables *tables,
+                                           const char *account)
+{
+    for (size_t i = 0; i < tables->accounts_len; i++) {
+        if (strcmp(tables->accounts[i].account, account) == 0) {
+            return &tables->accounts[i];
+        }
+    }
+    return NULL;
+}
+
+static struct account_of_all *made_account(struct tables *tables,
+                                           const char *account)
+{
+    struct account_of_all *there = find_account(tables, account);
+    if (!there) {
+        assert(tables->accounts_len < KEYS_MAX);
+        there = &tables->accounts[tables->accounts_len++];
+        *there =
+            (struct account_of_all){.since_ms = world_clock_ms(tables->world)};
+        snprintf(there->account, sizeof there->account, "%s", account);
+    }
+    return there;
+}
+
+/** The first of a name says where it is. */
+static void note_account(struct tables *tables, const struct join_account *join)
+{
+    const struct account_of_all *first = NULL;
+    struct account_of_all *account = made_account(tables, join->account);
+    for (size_t i = 0; i < tables->accounts_len && !first; i++) {
+        const struct account_of_all *at = &tables->accounts[i];
+        const bool same = str_eq(apimart_account_name(at->account), join->name);
+        first = same && at->url[0] ? at : NULL;
+    }
+    if (first && first != account) {
+        memcpy(account->url, first->url, sizeof account->url);
+    } else if (!first) {
+        snprintf(account->url, sizeof account->url, "%.*s", (int)join->url.len,
+                 join->url.at);
+    }
+}
+
 static void run_join(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
@@ -26,22 +69,34 @@ static void run_join(struct call *call)
     *lease = (struct lease_of){.id = (int64_t)tables->leases_len,
                                .bumped_ms = world_clock_ms(tables->world),
                                .loop = call->op.loop};
-    snprintf(lease->account, sizeof lease->account, "%.*s",
-             (int)call->small.text.len, call->small.text.at);
+    for (size_t i = 0; i < call->join_len; i++) {
+        const struct join_account *account = &call->join[i];
+        assert(lease->accounts_len < KEYS_MAX);
+        snprintf(lease->accounts[lease->accounts_len++], ACCOUNT_BYTES, "%s",
+                 account->account);
+        note_account(tables, account);
+    }
     call->small.id = lease->id;
 }
 
-void store_join(struct store *store, const char *name, int tasks_max,
-                const char *account, const char *admin, store_id_fn *on_id,
-                void *context)
+void store_join(struct store *store, const struct join *join,
+                store_id_fn *on_id, void *context)
 {
-    (void)name;
-    (void)tasks_max;
-    (void)admin;
     struct call *call = call_new(store, run_join, answer_id, context);
     call->on_id = on_id;
     call->unit = UNIT_JOIN;
-    call->small.text = copy_str(&call->op.arena, str_of(account));
+    struct join_account *accounts =
+        arena_alloc(&call->op.arena, join->accounts_len * sizeof *accounts);
+    for (size_t i = 0; i < join->accounts_len; i++) {
+        const struct join_account *one = &join->accounts[i];
+        accounts[i] = (struct join_account){
+            .account = copy_str(&call->op.arena, str_of(one->account)).at,
+            .name = copy_str(&call->op.arena, one->name),
+            .url = copy_str(&call->op.arena, one->url),
+        };
+    }
+    call->join = accounts;
+    call->join_len = join->accounts_len;
     call_go(call, LANE_LEASE);
 }
 
@@ -153,6 +208,25 @@ static void read_leases(struct call *call)
     result->cancels = cancels;
 }
 
+static void read_accounts(struct call *call, const struct lease_of *lease)
+{
+    struct arena *arena = &call->op.arena;
+    struct account_row *rows =
+        arena_alloc(arena, (lease->accounts_len + 1) * sizeof *rows);
+    for (size_t i = 0; i < lease->accounts_len; i++) {
+        const struct account_of_all *account =
+            find_account(call->op.world->tables, lease->accounts[i]);
+        rows[i] = (struct account_row){
+            .account = copy_str(arena, str_of(lease->accounts[i])),
+            .keys_answer = account->keys_answer,
+            .key_retention_ms = account->key_retention_ms,
+            .url = copy_str(arena, str_of(account->url)),
+        };
+    }
+    call->beat.result.accounts = rows;
+    call->beat.result.accounts_len = lease->accounts_len;
+}
+
 static void run_beat(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
@@ -174,12 +248,7 @@ static void run_beat(struct call *call)
     result->blocked = tables->blocked;
     result->now_ms = world_clock_ms(tables->world);
     result->synchronous = true;
-    if (tables->leases_len &&
-        strcmp(tables->keys_account, tables->leases[ask->owner - 1].account) ==
-            0) {
-        result->keys_answer = tables->keys_answer;
-        result->key_retention_ms = tables->key_retention_ms;
-    }
+    read_accounts(call, &tables->leases[ask->owner - 1]);
 }
 
 static void answer_beat(struct call *call)
@@ -522,13 +591,13 @@ void store_hold_probe(struct store *store, enum hold_reason reason,
 static void run_keys_answer(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
-    snprintf(tables->keys_account, sizeof tables->keys_account, "%.*s",
-             (int)call->small.text.len, call->small.text.at);
-    if (tables->keys_answer == KEYS_BROKEN) {
+    struct account_of_all *account = made_account(tables, call->small.text.at);
+    if (account->keys_answer == KEYS_BROKEN) {
         return; /* it stays caught */
     }
     tables->keys_answer = call->small.answer;
-    tables->key_retention_ms = call->small.more_ms;
+    account->keys_answer = call->small.answer;
+    account->key_retention_ms = call->small.more_ms;
     call->small.done = true;
 }
 

@@ -1,3 +1,5 @@
+#include "core/allot.h"
+#include "core/apimart.h"
 #include "core/step.h"
 #include "fake/store_call.h"
 
@@ -261,93 +263,18 @@ static void run_reads(struct tables *tables, const struct turn *turn,
 
 /* ---- claims and takeovers ---- */
 
-static bool is_held(const struct tables *tables, const struct turn *turn)
+/** What the account's slots leave. */
+static int slots_left(const struct tables *tables, const struct turn *turn)
 {
-    for (size_t i = 0; i < tables->holds_len; i++) {
-        const struct hold_of *hold = &tables->holds[i];
-        const char *scope = hold->reason == HOLD_STORAGE    ? turn->bucket
-                            : hold->reason == HOLD_OPERATOR ? hold->scope
-                                                            : turn->account;
-        if (strcmp(hold->scope, scope) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool is_blocked(const struct record_of *record)
-{
-    return record->waiting && record->request.source.at &&
-           !record->row.source_task_id;
-}
-
-static bool waited_for_long(const struct record_of *record,
-                            const struct turn *turn)
-{
-    return record->row.not_before_ms <= turn->now_ms - turn->chain_wait_ms;
-}
-
-/** What the provider calls it, once it is finished there; null, and over: it
- * has nothing to extend. */
-static const char *made_of(const struct record_of *source, bool *over)
-{
-    const struct task_row *row = &source->row;
-    const bool ended = source->closed || source->bare || source->pruned;
-    const bool made = ended ? row->kind == FAILURE_NONE ||
-                                  row->kind == FAILURE_ASSET_EXPIRED ||
-                                  row->kind == FAILURE_ASSET_UNUSABLE
-                            : is_in_task(source) && row->state == READY;
-    *over = ended;
-    return made && !source->pruned && row->provider_task_id[0]
-               ? row->provider_task_id
-               : NULL;
-}
-
-/** One that waits. */
-static void unblock(struct record_of *record, const struct record_of *source,
-                    struct unblocked *out)
-{
-    bool over = false;
-    const char *id = source ? made_of(source, &over) : NULL;
-    if (record->row.kind != FAILURE_NONE || (!id && !over)) {
-        return;
-    }
-    if (id && str_eq(record->request.tenant, source->request.tenant)) {
-        record->row.source_task_id = strdup(id);
-        record->row.not_before_ms = 0;
-        out->freed++;
-    } else {
-        record->row.kind = FAILURE_SOURCE_FAILED;
-        out->marked++;
-    }
-}
-
-void run_unblock_named(struct tables *tables, struct str source)
-{
-    const struct record_of *record = record_named(tables, source);
-    struct unblocked news = {0};
-    if (record) {
-        run_unblock(tables, record, &news);
-    }
-}
-
-void run_unblock(struct tables *tables, const struct record_of *source,
-                 struct unblocked *out)
-{
-    if (source && tables->blind && world_chance(tables->world, tables->blind)) {
-        return; /* two transactions that don't see each other */
-    }
+    const struct str ours = apimart_account_name(turn->account);
+    int slots = turn->account_slots;
     for (size_t i = 0; i < tables->len; i++) {
-        struct record_of *record = tables->records[i];
-        if (!is_blocked(record)) {
-            continue;
-        }
-        if (!source) {
-            unblock(record, record_named(tables, record->request.source), out);
-        } else if (str_eq(record->request.source, source->request.request_id)) {
-            unblock(record, source, out);
-        }
+        const struct task_row *row = &tables->records[i]->row;
+        slots -= is_in_task(tables->records[i]) &&
+                 allot_counts(row, turn->now_ms) &&
+                 str_eq(apimart_account_name(row->account), ours);
     }
+    return slots;
 }
 
 static struct record_of *next_waiting(const struct tables *tables,
@@ -367,7 +294,8 @@ static struct record_of *next_waiting(const struct tables *tables,
              (record->waits_until_ms > now_ms || blocked ||
               record->row.id <= turn->claim_after[record->request.priority] ||
               (record->row.doubt &&
-               record->row.first_sent_ms <= turn->resend_after_ms)))) {
+               (record->row.first_sent_ms <= turn->resend_after_ms ||
+                !is_certain(tables, turn)))))) {
             continue;
         }
         if (!best || record->request.priority > best->request.priority) {
@@ -394,8 +322,16 @@ static void claim(struct record_of *record, const struct turn *turn)
 static void run_claims(struct tables *tables, const struct turn *turn,
                        struct turn_result *result, struct arena *arena)
 {
-    const int max =
+    int max =
         is_held(tables, turn) || result->claims_put_off ? 0 : turn->claims_max;
+    if (max && turn->account_slots) {
+        const int left = slots_left(tables, turn);
+        result->claims_put_off = tables->counting_busy > 0;
+        tables->counting_busy -= result->claims_put_off;
+        result->slots_full = !result->claims_put_off && left < max;
+        max = result->claims_put_off ? 0 : left < max ? left : max;
+        max = max > 0 ? max : 0;
+    }
     struct task_read *claimed =
         arena_alloc(arena, ((size_t)max + 1) * sizeof *claimed);
     struct facts_row *facts =

@@ -329,7 +329,8 @@ void store_turn(struct store *store, const struct turn *turn,
     ask->shared = copy_reasons(arena, turn->shared, turn->shared_len);
     ask->forget =
         copy_bytes(arena, turn->forget, turn->forget_len * sizeof(int64_t));
-    ask->account = arena_copy(arena, turn->account, strlen(turn->account));
+    ask->account =
+        copy_str(arena, str_of(turn->account ? turn->account : "")).at;
     ask->bucket = arena_copy(arena, turn->bucket, strlen(turn->bucket));
     call->unit = unit_of(turn);
     call_go(call, LANE_DATA);

@@ -236,8 +236,8 @@ def at_claim(world):
               (0, len(rows.ids)), "claim: they stand aside, nobody's")
     rows.mend()
     # As when a program starts that can read them: what is nobody's is looked for.
-    execute(world, "INSERT INTO lease (name, dead, tasks_max, account)"
-            " VALUES ('a test', true, 0, '')")
+    execute(world, "INSERT INTO lease (name, dead, tasks_max, accounts)"
+            " VALUES ('a test', true, 0, '{}')")
     world.wait_events(rows.ids, 40)
     tap.equal(bought(world, rows.ids), sorted(rows.ids),
               "claim: once they can be read each is bought, once")

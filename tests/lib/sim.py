@@ -59,10 +59,10 @@ class Sim:
     def poll(self, task, headers=KEY):
         return self.json("GET", f"/v1/tasks/{task}", headers=headers)
 
-    def over(self, task):
+    def over(self, task, headers=KEY):
         """The task's data once it is over."""
         for _ in range(500):
-            data = self.poll(task)[1]["data"]
+            data = self.poll(task, headers)[1]["data"]
             if data["status"] in ("completed", "failed", "cancelled"):
                 return data
             time.sleep(0.01)

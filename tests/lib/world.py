@@ -302,6 +302,7 @@ class World:
             self.start_sim()
             self.make_topics()
             self.command("pixverse-worker", "migrate", "--no-topics", check=True)
+            self.query("DELETE FROM account_url RETURNING 1")  # our port is another one
             self.producer = confluent_kafka.Producer(
                 {"bootstrap.servers": self.brokers, "linger.ms": 2,
                  "message.max.bytes": 2097152})

@@ -52,7 +52,7 @@ TEST_CASE(a_submission__of_another_under_our_number__is_in_doubt)
         record->row.first_sent_ms = world_clock_ms(world);
         record->row.last_sent_ms = world_clock_ms(world);
         snprintf(record->row.account, sizeof record->row.account, "%s",
-                 options.apimart.account);
+                 options.accounts.at[0].keys[0].account);
         int64_t posts = world->provider->posts;
         world_ask(world, "b");
         if (lost) {

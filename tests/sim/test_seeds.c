@@ -1,4 +1,5 @@
 /* tests/run: timeout=2400 */
+#include "sim/ends.h"
 #include "sim/scene.h"
 
 #include "fake/watch.h"
@@ -29,6 +30,9 @@ struct trial {
     struct stage_options options;
     loop_fn *look; /* the watch's, after each turn */
     void *look_context;
+    struct stage_options
+        rotated; /* every second worker's, of several accounts */
+    bool several;
     char fault[400];
 };
 
@@ -64,7 +68,9 @@ static struct node *start(struct trial *t)
 {
     char name[24];
     snprintf(name, sizeof name, "w%zu", t->nodes_len + 1);
-    struct node *node = node_start(t->world, name, &t->options);
+    const bool rotated = t->several && t->nodes_len % 2;
+    struct node *node =
+        node_start(t->world, name, rotated ? &t->rotated : &t->options);
     t->nodes[t->nodes_len++] = node;
     return node;
 }
@@ -156,6 +162,7 @@ static void mend(void *context)
     world->storage->full = false;
     world->provider->away = false;
     world->provider->balance_empty = false;
+    world->provider->broke[0] = '\0';
 }
 
 /** PostgreSQL's clock, by up to a minute: its host was set right. */
@@ -235,10 +242,28 @@ static void strike(struct trial *t)
         return;
     default:
         struck("balance empty");
-        world->provider->balance_empty = true;
+        if (t->several && ms % 4) {
+            snprintf(world->provider->broke, sizeof world->provider->broke,
+                     "%c", (char)('a' + ms % 3));
+        } else {
+            world->provider->balance_empty = true;
+        }
         break;
     }
     world_at(world, ms, mend, world);
+}
+
+/** In every third world there are three accounts, of which one changes its key
+ * while the workers do. */
+static void share(struct trial *t)
+{
+    t->several = t->seed % 3 == 1;
+    t->rotated = t->options;
+    t->world->provider->apart = t->several;
+    if (t->several) {
+        node_accounts(&t->options, ENDS_ACCOUNTS);
+        node_accounts(&t->rotated, ENDS_ROTATED);
+    }
 }
 
 static void set_up(struct trial *t)
@@ -270,6 +295,7 @@ static void set_up(struct trial *t)
     if (world_chance(world, 100)) {
         t->options.submit_doubt = DOUBT_SETTLE;
     }
+    share(t);
     int64_t workers = 1 + world_pick(world, 3);
     for (int64_t i = 0; i < workers; i++) {
         start(t);
@@ -327,36 +353,6 @@ static void heal(struct trial *t)
 }
 
 /* ---- what must hold ---- */
-
-struct seen {
-    const struct record *first; /* the first event, of whatever kind */
-    const struct record *late;  /* a completed one after a failed one */
-};
-
-static bool says(const struct record *record, const char *words)
-{
-    return strstr(record->value, words) || strstr(record->headers, words);
-}
-
-static bool leaves_open(const struct record *record)
-{
-    return says(record, "\"kind\":\"timed_out\"") ||
-           says(record, "\"kind\":\"submit_unknown\"") ||
-           says(record, "\"kind\":\"task_lost\"");
-}
-
-/** An operator's order was obeyed. */
-static bool is_cancelled(const struct record_of *record,
-                         const struct record *end)
-{
-    return record->ordered && says(end, "\"kind\":\"cancelled\"");
-}
-
-static bool is_same(const struct record *a, const struct record *b)
-{
-    return strcmp(a->value, b->value) == 0 &&
-           strcmp(a->headers, b->headers) == 0;
-}
 
 static void look_at_events(struct trial *t, const char *id, struct seen *seen)
 {
@@ -445,8 +441,12 @@ static void look_at_request(struct trial *t, const char *id)
                !leaves_open(end) && !is_cancelled(record, end)) {
         fault(t, "a paid video was thrown away", id);
     }
-    bool known = sale && (strcmp(record->row.provider_task_id, sale->id) == 0 ||
-                          record_had(record, sale->id));
+    const bool last =
+        sale && strcmp(record->row.provider_task_id, sale->id) == 0;
+    if (last && t->several && record->row.account[0] != sale->bearer[0]) {
+        fault(t, "told of another account than bought it", id);
+    }
+    bool known = last || (sale && record_had(record, sale->id));
     if (sale && !known && !says(seen.first, "submit_unknown") &&
         !is_cancelled(record, end)) {
         fault(t, "it was sold, and nobody knows", id);

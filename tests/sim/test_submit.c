@@ -253,9 +253,8 @@ TEST_CASE(a_doubt__the_word_on_keys_comes_late__is_replayed)
 static struct stage_options other_account(void)
 {
     struct stage_options options = node_options();
-    options.apimart.key = STR("sk-other");
-    apimart_account(options.apimart.base_url, options.apimart.key,
-                    options.apimart.account);
+    accounts_one(options.accounts.at[0].keys[0].base_url, STR("sk-other"),
+                 &options.accounts);
     return options;
 }
 
@@ -317,9 +316,8 @@ TEST_CASE(a_video__of_another_url__is_not_asked_for_here)
     struct node *w1;
     struct world *world = one("", &w1);
     struct stage_options other = node_options();
-    other.apimart.base_url = STR("https://elsewhere.example");
-    apimart_account(other.apimart.base_url, other.apimart.key,
-                    other.apimart.account);
+    accounts_one(STR("https://elsewhere.example"),
+                 other.accounts.at[0].keys[0].key, &other.accounts);
     struct plan plan = provider_usual_plan();
     plan.videos = 0; /* completed, and a fresh poll has to bring the URL */
     provider_plan(world, "a", plan);

@@ -133,22 +133,36 @@ TEST_CASE_WITH(apimart_account__urls_that_are_one__have_one_name, set_up,
         "https://api.apib.ai", "https://api.apimart.ai/v2"};
     char first[ACCOUNT_BYTES];
     char account[ACCOUNT_BYTES];
-    apimart_account(str_of(same[0]), STR("sk-one"), first);
-    assert_int_equal(strlen(first), ACCOUNT_BYTES - 1);
-    assert_int_equal(first[16], ':');
+    const struct str name = STR("plan-a");
+    apimart_account(name, str_of(same[0]), STR("sk-one"), first);
+    assert_int_equal(strlen(first), strlen("plan-a:") + 33);
+    assert_true(str_eq(apimart_account_name(first), name));
     for (size_t i = 0; i < LENGTH(same); i++) {
-        apimart_account(str_of(same[i]), STR("sk-one"), account);
+        apimart_account(name, str_of(same[i]), STR("sk-one"), account);
         assert_string_equal(account, first);
-        apimart_account(str_of(same[i]), STR("sk-two"), account);
+        apimart_account(name, str_of(same[i]), STR("sk-two"), account);
         assert_string_not_equal(account, first);
-        assert_true(apimart_same_url(account, first));
+        assert_true(apimart_same_account(account, first));
+        apimart_account(STR("plan-b"), str_of(same[i]), STR("sk-one"), account);
+        assert_false(apimart_same_account(account, first));
+        char url[64];
+        apimart_url(str_of(same[i]), url, sizeof url);
+        assert_string_equal(url, "https://api.apimart.ai");
     }
     for (size_t i = 0; i < LENGTH(others); i++) {
-        apimart_account(str_of(others[i]), STR("sk-one"), account);
-        assert_false(apimart_same_url(account, first));
-        assert_string_equal(account + 16, first + 16);
+        apimart_account(name, str_of(others[i]), STR("sk-one"), account);
+        assert_false(apimart_same_account(account, first));
+        assert_string_equal(account + 24, first + 24);
     }
-    assert_false(apimart_same_url("", ""));
+    assert_false(apimart_same_account("", ""));
+    assert_false(apimart_same_account(first, ""));
+    assert_false(apimart_same_account("", first));
+    assert_false(apimart_same_account("x", "x"));
+    char long_name[ACCOUNT_BYTES];
+    memset(long_name, 'n', sizeof long_name);
+    apimart_account((struct str){long_name, ACCOUNT_NAME_BYTES - 1},
+                    str_of(same[0]), STR("sk-one"), account);
+    assert_int_equal(strlen(account), ACCOUNT_BYTES - 1);
     assert_null(strstr(first, "sk-"));
 }
 

@@ -85,6 +85,28 @@ TEST_CASE(settings_read__a_proxy_of_the_environment__is_a_warning)
     done(&got);
 }
 
+TEST_CASE(settings_read__several_accounts__stand_for_the_key)
+{
+    struct outcome got = READ("APIMART_ACCOUNTS=[{}]");
+    assert_true(got.fine);
+    assert_string_equal(got.settings.apimart_accounts, "[{}]");
+    assert_false(got.settings.accounts_from_file);
+    done(&got);
+    got = READ(KEY, "APIMART_ACCOUNTS=[{\"key\":\"sk-secret\"}]");
+    assert_false(got.fine);
+    assert_string_equal(got.faults.bytes,
+                        "APIMART_ACCOUNTS: is set, and APIMART_API_KEY too, "
+                        "allowed: one of them\n");
+    done(&got);
+    got = READ("APIMART_ACCOUNTS_FILE=/nowhere/at/all");
+    assert_false(got.fine);
+    assert_true(got.settings.accounts_from_file);
+    assert_string_equal(got.faults.bytes,
+                        "APIMART_ACCOUNTS_FILE: file \"/nowhere/at/all\" can't "
+                        "be read (No such file or directory)\n");
+    done(&got);
+}
+
 TEST_CASE(settings_read__many_faults__are_all_told)
 {
     struct outcome got =
@@ -97,7 +119,6 @@ TEST_CASE(settings_read__many_faults__are_all_told)
         "APIMART_BASE_URL: value \"http://example.com\" is plain http to a "
         "host that is not private, allowed: https://host[:port][/path]; "
         "http:// only for loopback and private addresses\n"
-        "APIMART_API_KEY: is not set, allowed: the provider's key\n"
         "STORAGE_URL: value \"/videos\" is neither file:/// nor s3://, "
         "allowed: file:///absolute/folder or s3://bucket/prefix?options\n"
         "KEY_TEMPLATE: value \"{index}.mp4\" lacks {request_id} or {index}, "
@@ -106,6 +127,8 @@ TEST_CASE(settings_read__many_faults__are_all_told)
         "or ..\n"
         "ADMIN_LISTEN: value \"9464\" is not host:port, allowed: host:port, "
         "such as 0.0.0.0:9464 or [::]:9464\n"
+        "APIMART_API_KEY: is not set, allowed: the provider's key, or "
+        "APIMART_ACCOUNTS with several\n"
         "POLL_INTERVAL_MS: value \"soon\" is not a whole number, allowed: "
         "10..3600000\n"
         "TASKS_MAX: value \"0\" is out of range, allowed: 1..1000000\n"

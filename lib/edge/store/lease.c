@@ -110,20 +110,36 @@ static void on_buried(void *context, struct pg_unit *unit)
     must_free(ask);
 }
 
-void store_join(struct store *store, const char *name, int tasks_max,
-                const char *account, const char *admin, store_id_fn *on_id,
-                void *context)
+static void add_texts(struct pg_unit *unit, const struct join *join, int what)
 {
-    assert(name && account && on_id);
-    assert(tasks_max > 0);
+    struct pg_array *array = pg_unit_array(unit, PG_TEXT);
+    for (size_t i = 0; i < join->accounts_len; i++) {
+        const struct join_account *account = &join->accounts[i];
+        pg_array_str(array, what == 0   ? str_of(account->account)
+                            : what == 1 ? account->name
+                                        : account->url);
+    }
+    pg_unit_array_end(unit);
+}
+
+void store_join(struct store *store, const struct join *join,
+                store_id_fn *on_id, void *context)
+{
+    assert(join->name && join->admin && on_id);
+    assert(join->tasks_max > 0 && join->accounts_len > 0);
     struct ask *ask = ask_new(on_id, NULL, context);
     ask->store = store;
     struct pg_unit *unit = pg_unit_new(on_joined, ask);
     pg_unit_call(unit, "join");
-    pg_unit_str(unit, str_of(name));
-    pg_unit_i64(unit, tasks_max);
-    pg_unit_str(unit, str_of(account));
-    pg_unit_str(unit, str_of(admin));
+    pg_unit_str(unit, str_of(join->name));
+    pg_unit_i64(unit, join->tasks_max);
+    add_texts(unit, join, 0);
+    pg_unit_str(unit, str_of(join->admin));
+    pg_unit_call(unit, "join_accounts");
+    add_texts(unit, join, 0);
+    pg_unit_call(unit, "join_urls");
+    add_texts(unit, join, 1);
+    add_texts(unit, join, 2);
     pg_lane_send(store->lease, unit);
 }
 
@@ -210,9 +226,24 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->in_flight = pg_i64(result, 0, 1);
     out->now_ms = pg_i64(result, 0, 2);
     out->synchronous = pg_bool(result, 0, 3);
-    out->keys_answer = keys_answer_of(pg_i64(result, 0, 4));
-    out->key_retention_ms = pg_i64(result, 0, 5);
-    out->blocked = pg_i64(result, 0, 6);
+    out->blocked = pg_i64(result, 0, 4);
+}
+
+static void take_accounts(struct beat_result *out, struct arena *arena,
+                          const PGresult *result)
+{
+    size_t len = (size_t)PQntuples(result);
+    struct account_row *rows = arena_alloc(arena, (len + 1) * sizeof *rows);
+    for (int i = 0; rows && i < (int)len; i++) {
+        rows[i] = (struct account_row){
+            .account = pg_str(result, i, 0),
+            .keys_answer = keys_answer_of(pg_i64(result, i, 1)),
+            .key_retention_ms = pg_i64(result, i, 2),
+            .url = pg_str(result, i, 3),
+        };
+    }
+    out->accounts = rows;
+    out->accounts_len = rows ? len : 0;
 }
 
 static void take_cancels(struct beat_result *out, struct arena *arena,
@@ -241,6 +272,7 @@ static void on_pulse(void *context, struct pg_unit *unit)
         take_holds(&out, &arena, results[1]);
         take_fleet(&out, results[2]);
         take_cancels(&out, &arena, results[3]);
+        take_accounts(&out, &arena, results[4]);
         if (arena.failed) {
             err_set(&out.err, ERR_TRANSIENT, "no memory for the leases");
         }
@@ -275,8 +307,9 @@ void store_beat(struct store *store, const struct beat *beat,
     pg_unit_i64(unit, beat->owner);
     pg_unit_i64(unit, beat->resend_after_ms);
     pg_unit_call(unit, "fleet");
-    pg_unit_i64(unit, beat->owner);
     pg_unit_call(unit, "cancels");
+    pg_unit_i64(unit, beat->owner);
+    pg_unit_call(unit, "accounts");
     pg_unit_i64(unit, beat->owner);
     pg_lane_send(store->lease, unit);
 }

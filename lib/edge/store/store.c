@@ -35,6 +35,8 @@ static const char *const data_queries[] = {
     "places_lock",
     "places",
     "places_free",
+    "slots_lock",
+    "slots",
     "expire",
     "leases_dead",
     "adopt",
@@ -62,9 +64,10 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",       "bump",  "leases", "leases_some", "holds",  "fleet",
-    "cancels",    "count", "vitals", "oldest_xmin", "prices", "lock_timeout",
-    "end_frozen", "bury",  "leave",  NULL,
+    "join",        "join_accounts", "join_urls",   "bump",    "leases",
+    "leases_some", "holds",         "fleet",       "cancels", "accounts",
+    "count",       "vitals",        "oldest_xmin", "prices",  "lock_timeout",
+    "end_frozen",  "bury",          "leave",       NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */

@@ -1,6 +1,7 @@
 #include "edge/store/own.h"
 
 #include "base/must.h"
+#include "core/apimart.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct turn_calls {
     int facts;
     int rereads;
     int lock;
+    int slots;
     int claim;
     int expire;
     int chains;
@@ -224,10 +226,28 @@ static void add_reads(struct round *round, struct pg_unit *unit)
     }
 }
 
+/** What is left of the account's slots, under a lock to the commit. */
+static void add_slots(struct round *round, struct pg_unit *unit)
+{
+    const struct turn *turn = &round->turn;
+    const struct str name = apimart_account_name(turn->account);
+    assert(name.len > 0);
+    call(unit, "slots_lock");
+    pg_unit_str(unit, name);
+    round->calls.slots = call(unit, "slots");
+    pg_unit_str(unit, name);
+    pg_unit_i64(unit, turn->account_slots);
+    pg_unit_i64(unit, turn->now_ms);
+    add_ids(unit, turn->claim_after, PRIORITIES);
+}
+
 static void add_claim(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
-    assert(turn->claims_max > 0);
+    assert(turn->claims_max > 0 && turn->account_slots >= 0);
+    if (turn->account_slots > 0) {
+        add_slots(round, unit);
+    }
     round->calls.claim = call(unit, "claim");
     pg_unit_i64(unit, turn->owner);
     pg_unit_i64(unit, turn->now_ms);
@@ -236,6 +256,7 @@ static void add_claim(struct round *round, struct pg_unit *unit)
     pg_unit_str(unit, str_of(turn->bucket));
     pg_unit_i64(unit, turn->resend_after_ms);
     add_ids(unit, turn->claim_after, PRIORITIES);
+    pg_unit_i64(unit, turn->account_slots > 0);
 }
 
 static int add_taking(struct pg_unit *unit, const char *name,
@@ -362,6 +383,18 @@ static void take_claimed(struct round *round, const PGresult *result)
         facts_read_rows(round->store, &round->arena, result, &len);
 }
 
+/** Before what was claimed under them is known. */
+static void take_slots(struct round *round, const PGresult *result)
+{
+    assert(PQntuples(result) == 1);
+    const int64_t room = pg_i64(result, 0, 0);
+    if (room < 0) {
+        round->result.claims_put_off = true;
+    } else {
+        round->result.slots_full = room < round->turn.claims_max;
+    }
+}
+
 /** The first row tells what was seen even if none came. */
 static void take_adopted(struct round *round, const PGresult *result)
 {
@@ -405,6 +438,9 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
     }
     if (calls->lock >= 0) {
         out->lease_dead = PQntuples(results[calls->lock]) == 0;
+    }
+    if (calls->slots >= 0) {
+        take_slots(round, results[calls->slots]);
     }
     if (calls->claim >= 0) {
         take_claimed(round, results[calls->claim]);
@@ -504,7 +540,7 @@ static void send_next(struct round *round)
 {
     struct pg_unit *unit = pg_unit_new(on_unit, round);
     round->calls = (struct turn_calls){
-        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);

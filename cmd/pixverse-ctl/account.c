@@ -1,0 +1,150 @@
+#include "ctl.h"
+
+#include "base/settings_check.h"
+#include "core/apimart.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* clang-format off */
+static const struct option options[] = {
+    {"--url", "URL", "move: where the account is from now on", false},
+    {"--json", NULL, "one JSON object an account", false},
+    {"--help", NULL, "this text", false},
+    {0},
+};
+/* clang-format on */
+
+#define URL_BYTES 2048
+#define HOLDS_BYTES 80
+
+static const char *holds_of(const json_t *row, char *out)
+{
+    size_t n = 0;
+    size_t i;
+    const json_t *hold;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(row, "holds"), i, hold)
+    {
+        n += (size_t)snprintf(out + n, HOLDS_BYTES - n, "%s%s", n ? " " : "",
+                              json_string_value(hold));
+        n = n < HOLDS_BYTES ? n : HOLDS_BYTES - 1;
+    }
+    return out;
+}
+
+static void add_row(struct table *table, const json_t *row)
+{
+    char tasks[24];
+    char workers[24];
+    char keys[24];
+    char holds[HOLDS_BYTES];
+    snprintf(tasks, sizeof tasks, "%" PRId64, row_number(row, "tasks"));
+    snprintf(workers, sizeof workers, "%" PRId64, row_number(row, "workers"));
+    snprintf(keys, sizeof keys, "%" PRId64, row_number(row, "keys"));
+    const char *cells[] = {
+        row_text(row, "account"), workers, tasks, keys, holds_of(row, holds),
+        row_text(row, "url")};
+    table_add(table, cells, 0, HUE_PLAIN);
+}
+
+static int list(struct ctl *ctl)
+{
+    static const struct column columns[] = {
+        {"ACCOUNT", COLUMN_WHOLE},
+        {"WORKERS", COLUMN_CUT},
+        {"TASKS", COLUMN_CUT},
+        {"KEYS", COLUMN_CUT},
+        {"HOLDS", COLUMN_CUT},
+        {"URL", COLUMN_WHOLE},
+        {0},
+    };
+    json_t *rows = ctl_rows(ctl, "ctl_accounts", NULL, 0);
+    struct table *table = rows && !ctl->json ? table_new(columns) : NULL;
+    size_t i;
+    json_t *row;
+    if (!rows || (!ctl->json && !table)) {
+        json_decref(rows);
+        return EXIT_FAILED;
+    }
+    json_array_foreach(rows, i, row)
+    {
+        if (ctl->json) {
+            ctl_print_json(row);
+        } else {
+            add_row(table, row);
+        }
+    }
+    if (table) {
+        table_print(table, ctl->width, ctl->colours);
+    }
+    json_decref(rows);
+    return EXIT_DONE;
+}
+
+static int move(struct ctl *ctl, const char *name, const char *url)
+{
+    char normal[URL_BYTES];
+    const struct setting_verdict verdict =
+        setting_check(FORM_BASE_URL, str_of(url));
+    if (verdict.fault) {
+        return ctl_usage("account", "--url %s, allowed: %s", verdict.fault,
+                         verdict.allowed);
+    }
+    apimart_url(str_of(url), normal, sizeof normal);
+    const char *const params[] = {name, normal};
+    json_t *rows = ctl_rows(ctl, "ctl_account_move", params, 2);
+    const json_t *row = json_array_get(rows, 0);
+    if (rows && !row) {
+        fprintf(stderr,
+                "pixverse-ctl account: no worker ever had an account \"%s\" "
+                "(pixverse-ctl account list)\n",
+                name);
+    }
+    if (row && ctl->json) {
+        ctl_print_json(row);
+    } else if (row) {
+        printf("%s is at %s from now on, where it was at %s.\n", name,
+               row_text(row, "url"), row_text(row, "was"));
+        if (row_number(row, "tasks") > 0) {
+            printf("%" PRId64 " tasks under way were sent there before: they "
+                   "wait for a worker with that URL.\n",
+                   row_number(row, "tasks"));
+        }
+    }
+    const int status = row ? EXIT_DONE : EXIT_FAILED;
+    json_decref(rows);
+    return status;
+}
+
+static int run(struct ctl *ctl, const struct options *given)
+{
+    const char *url = options_get(given, "--url");
+    const char *word = given->words_len ? given->words[0] : "";
+    if (strcmp(word, "list") == 0 && given->words_len == 1 && !url) {
+        return list(ctl);
+    }
+    if (strcmp(word, "move") == 0 && given->words_len == 2 && url) {
+        return move(ctl, given->words[1], url);
+    }
+    return ctl_usage("account", "allowed: list, or move NAME --url URL");
+}
+
+const struct command command_account = {
+    .name = "account",
+    .usage = "list | move NAME --url URL",
+    .help = "where each account at the provider is, and what it does",
+    .text =
+        "The first worker that has an account (APIMART_ACCOUNTS) stores its "
+        "URL by its name. One\nwith another URL submits nothing there: a "
+        "slip would buy elsewhere. `move` says that\nthe account is at "
+        "another URL from now on; what was sent before is asked for at the\n"
+        "old one only, by a worker that has it.\n\n"
+        "Examples:\n"
+        "  pixverse-ctl account list\n"
+        "  pixverse-ctl account move default --url https://api.apimart.ai\n",
+    .options = options,
+    .run = run,
+};

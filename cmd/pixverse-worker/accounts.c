@@ -1,0 +1,78 @@
+#include "commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_FILE_BYTES_MAX 4096
+
+static struct accounts accounts;
+static struct arena memory;
+
+/** One of accounts_reading.read_file. */
+static const char *read_key_file(const char *path, struct arena *arena,
+                                 const char **why)
+{
+    char bytes[KEY_FILE_BYTES_MAX + 1] = "";
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        *why = strerror(errno);
+        return NULL;
+    }
+    const char *text = NULL;
+    size_t len = fread(bytes, 1, KEY_FILE_BYTES_MAX, file);
+    if (ferror(file)) {
+        *why = strerror(errno);
+    } else if (fgetc(file) != EOF) {
+        *why = "longer than 4096 bytes";
+    } else if (memchr(bytes, '\0', len)) {
+        *why = "holds a NUL byte";
+    } else {
+        len -= len && bytes[len - 1] == '\n';
+        len -= len && bytes[len - 1] == '\r';
+        text = arena_copy(arena, bytes, len);
+        *why = "no memory";
+    }
+    fclose(file);
+    explicit_bzero(bytes, sizeof bytes);
+    return text;
+}
+
+bool accounts_read(const struct settings *settings, struct buf *faults,
+                   struct buf *warnings)
+{
+    const struct str json = str_of(settings->apimart_accounts);
+    arena_init(&memory, 4096, 0);
+    if (!json.len) {
+        accounts_one(str_of(settings->apimart_base_url),
+                     str_of(settings->apimart_api_key), &accounts);
+        return true;
+    }
+    const struct accounts_reading reading = {
+        .json = json,
+        .base_url = str_of(settings->apimart_base_url),
+        .read_file = read_key_file,
+        .secret = settings->accounts_from_file,
+        .arena = &memory,
+        .faults = faults,
+        .warnings = warnings,
+    };
+    return accounts_parse(&reading, &accounts);
+}
+
+const struct accounts *configured_accounts(void)
+{
+    return &accounts;
+}
+
+void accounts_forget(void)
+{
+    for (size_t i = 0; i < accounts.len; i++) {
+        for (size_t k = 0; k < accounts.at[i].keys_len; k++) {
+            const struct str key = accounts.at[i].keys[k].key;
+            explicit_bzero((void *)(uintptr_t)key.at, key.len);
+        }
+    }
+    accounts = (struct accounts){0};
+    arena_done(&memory);
+}

@@ -4,6 +4,7 @@
 #
 #   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :orphan :bare :latency
 #                       the text of that .sql file, from its first parenthesis
+#   :claimed            what claim.sql does with the rows that it picked
 #   :QUEUED …           a state's number          (TASK_STATES of lib/core/task.h)
 #   :submit_unknown …   a kind of failure's number               (FAILURE_KINDS)
 #   :ACCOUNT_BYTES …    a length there
@@ -28,6 +29,12 @@ foreach(part IN LISTS parts)
   string(FIND "${${part}}" "\n(" start)
   string(SUBSTRING "${${part}}" ${start} -1 ${part})
 endforeach()
+# What becomes of the rows that a claim picked, up to the end of that statement.
+file(READ ${SQL_DIR}/query/claim.sql claimed)
+string(FIND "${claimed}" "\n), gone AS (" start)
+math(EXPR start "${start} + 1")
+string(SUBSTRING "${claimed}" ${start} -1 claimed)
+list(PREPEND parts claimed) # it has other words
 
 # The rows of an X-macro of task.h: those lines behind NAME that match ROW. What
 # CMake's lists make something of is left out.

@@ -67,6 +67,7 @@ extern const struct command command_cancel;
 extern const struct command command_attach;
 extern const struct command command_rewind;
 extern const struct command command_account;
+extern const struct command command_tenant;
 extern const struct command command_stats;
 extern const struct command command_rejected;
 extern const struct command command_announce;

@@ -4,6 +4,7 @@
 #include "owner.h"
 #include "pruned.h"
 #include "row.h"
+#include "tenant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -281,6 +282,7 @@ static int run(struct ctl *ctl, const struct options *given)
         char why[2000];
         owner_ask(row);
         row_why(row, why, sizeof why);
+        tenant_why(ctl, row, why, sizeof why);
         json_t *event = row_event(row);
         if (ctl->json) {
             print_json(row, event, why);

@@ -32,6 +32,7 @@ const struct command *const commands[] = {
     &command_rejected,
     &command_prune,
     &command_account,
+    &command_tenant,
     &command_rewind,
     &command_link,
     &command_console,

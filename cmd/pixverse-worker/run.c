@@ -74,7 +74,9 @@ static struct worker_options worker_options(const struct settings *s,
 {
     struct worker_options o = {
         .engine = stage_options(s),
-        .fleet = {.name = name, .lease_ms = s->lease_ms},
+        .fleet = {.name = name,
+                  .lease_ms = s->lease_ms,
+                  .shares = s->tenant_fairness},
         .intake = {.rejected_topic = s->kafka_rejected_topic,
                    .backlog_max = s->backlog_max,
                    .bytes_max = s->intake_bytes_max -

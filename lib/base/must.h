@@ -9,7 +9,7 @@
  * they come out of a reserve of MUST_SLOTS pieces. Any thread may ask.
  */
 #define MUST_SLOTS 64
-#define MUST_BYTES_MAX 4096
+#define MUST_BYTES_MAX 5120
 
 /** A zeroed struct; never null: with the reserve used up, too, the process
  * ends, and others take its tasks over. Given back with must_free(). */

@@ -138,6 +138,8 @@ enum submit_doubt {
     X(proxy_assets, bool, "PROXY_ASSETS", "0", "0|1",                           \
       "1: videos come through the proxy too: which addresses they may come "    \
       "from, only the proxy checks then")                                       \
+    X(tenant_fairness, bool, "TENANT_FAIRNESS", "0", "0|1",                     \
+      "1: tenants share by weight from the start (pixverse-ctl tenant)")        \
     X(log_level, enum log_level, "LOG_LEVEL", "info", "debug|info|warn|error",  \
       "the least that is logged")                                               \
     X(log_text, bool, "LOG_FORMAT", "json", "json|text", "form of log lines")

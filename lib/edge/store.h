@@ -190,6 +190,20 @@ struct reason_row {
     int64_t next_ms;
 };
 
+/** Of a tenant. */
+struct share_ask {
+    const char *tenant;
+    int n;
+};
+
+/** SUBMITTING and RUNNING of a worker: of an account, by its name, and a
+ * tenant. No tenant: it claims by shares. */
+struct share_use {
+    const char *account;
+    const char *tenant;
+    int n;
+};
+
 #define DEAD_MAX 64 /* leases that one pass of takeovers may forget */
 
 /** What one turn of the engine wants, in one round trip. */
@@ -223,6 +237,18 @@ struct turn {
      * whole fleet; 0: no limit. */
     int account_slots;
     const char *bucket; /* scope of the hold `storage` */
+    /** Claims go by tenants: so many of each, claims_max in all. capped: some
+     * may have a cap, so that one worker at a time claims of them. */
+    bool sharing;
+    bool capped;
+    const struct share_ask *shares;
+    size_t shares_len;
+    /** What we occupy is written down, before anything is claimed: what is not
+     * among them is as it was; uses_all: it is nothing. */
+    bool uses_told;
+    bool uses_all;
+    const struct share_use *uses;
+    size_t uses_len;
     /** The fleet's GENERATIONS_MAX is set: what is taken over brings its place
      * along. */
     bool guarded;
@@ -306,6 +332,7 @@ struct turn_result {
     /* a save was refused, or another claims under the account's slots: ask
      * again soon */
     bool claims_put_off;
+    bool caps_busy;  /* another claims of tenants with a cap: ask again soon */
     bool slots_full; /* the account's slots let in fewer than asked for */
     /* fence and owner are new, state as it was */
     const struct task_read *adopted;
@@ -329,6 +356,27 @@ typedef void turn_fn(void *context, const struct turn_result *result);
 /** One at a time. Everything in *turn is copied. */
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context);
+
+/** Who waits, and who occupies. */
+struct share_look {
+    int64_t owner;
+    int64_t now_ms;
+};
+
+struct share_seen {
+    struct str tenant;
+    bool waits; /* a request of it may be claimed */
+    int held;   /* by the others that are alive, as they last said */
+    int weight;
+    int slots; /* its cap; 0: none */
+};
+
+/** tenants: by their names, until this returns. */
+typedef void share_look_fn(void *context, const struct share_seen *tenants,
+                           size_t len, const struct err *err);
+
+void store_share_look(struct store *store, const struct share_look *look,
+                      share_look_fn *on_result, void *context);
 
 /** More places under the fleet's limit (core/allot.h), in a unit of its own. */
 struct places {
@@ -394,6 +442,7 @@ struct beat_result {
     int64_t blocked;   /* rows that wait for a source, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */
     bool synchronous;  /* synchronous_commit is not off */
+    bool shares;       /* claims go by tenants */
     /** What is known of our accounts. */
     const struct account_row *accounts;
     size_t accounts_len;
@@ -427,6 +476,7 @@ struct join {
     int tasks_max;
     const char *admin; /* host:port of its /task, as others reach it; empty:
                           none */
+    bool shares;       /* TENANT_FAIRNESS is set */
     /** That it polls and replays for: one row of each is known from now on. */
     const struct join_account *accounts;
     size_t accounts_len;
@@ -518,6 +568,11 @@ void store_unreadable(struct store *store, const struct unreadable_ask *ask,
 /** Takes away reasons that hold no longer, whoever wrote them. */
 void store_reasons_sweep(struct store *store, store_done_fn *on_done,
                          void *context);
+
+/** Whoever waits untold, because it came before tenants shared, is told apart
+ * from now on: some at a time. */
+void store_share_tag(struct store *store, store_done_fn *on_done,
+                     void *context);
 
 /* ---- evidence and holds (data lane) ---- */
 

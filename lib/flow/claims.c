@@ -22,6 +22,21 @@ static void claim_again(void *context)
     ties_ask_soon(claims->ties);
 }
 
+/** What the whole fleet may have submitting and running; 0: no limit. */
+static int64_t slots_of_all(const struct account_list *accounts,
+                            int generations_max)
+{
+    int64_t slots = 0;
+    for (size_t i = 0; i < accounts->settings->len; i++) {
+        if (accounts->settings->at[i].slots == 0) {
+            return generations_max;
+        }
+        slots += accounts->settings->at[i].slots;
+    }
+    return generations_max > 0 && generations_max < slots ? generations_max
+                                                          : slots;
+}
+
 bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max,
                  int generations_max)
 {
@@ -29,6 +44,8 @@ bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max,
     *claims = (struct claims){
         .ties = ties, .tasks_max = tasks_max, .allot.most = generations_max};
     claims->timer = loop_timer_new(ties->clock->loop, claim_again, claims);
+    shares_init(&claims->shares, ties->jobs,
+                slots_of_all(ties->accounts, generations_max));
     claims->taken =
         metric_get(ties->metrics, METRIC_COUNTER, "pixverse_taken_over_total",
                    NULL, "Tasks taken over from workers that were gone.");
@@ -42,6 +59,7 @@ bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max,
 void claims_done(struct claims *claims)
 {
     loop_timer_free(claims->timer);
+    shares_done(&claims->shares);
 }
 
 void claims_joined(struct claims *claims)
@@ -58,6 +76,15 @@ void claims_reset(struct claims *claims)
     claims->lost_ms = 0;
     claims->owner = 0;
     allot_reset(&claims->allot);
+    shares_reset(&claims->shares);
+}
+
+void claims_told_shares(struct claims *claims, bool on)
+{
+    if (shares_told(&claims->shares, on)) {
+        claims->queue = (struct queue){0};
+        claims_want_all(claims);
+    }
 }
 
 /* ---- asking ---- */
@@ -91,6 +118,12 @@ static int room_for_claims(const struct claims *claims, bool returning,
                           ours < places ? ours : places, returning, account);
 }
 
+/** What may be ours though we don't know it keeps its place. */
+static bool is_sure(const struct claims *claims, bool sure)
+{
+    return sure && !claims->lost_ms && claims->ties->clock->known;
+}
+
 static bool may_take(const struct claims *claims)
 {
     const struct gate *gate = claims->ties->gate;
@@ -118,10 +151,14 @@ static int room_for_expired(const struct claims *claims, size_t claimed)
                : 0;
 }
 
-void claims_want(const struct claims *claims, struct commits_wanted *wanted)
+void claims_want(const struct claims *claims, bool sure,
+                 struct commits_wanted *wanted)
 {
+    const struct shares *shares = &claims->shares;
+    const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
     size_t account;
-    const bool claim = room_for_claims(claims, false, &account) > 0;
+    const bool claim = room_for_claims(claims, false, &account) > 0 &&
+                       (!shares->on || shares_any(shares, boot_ms));
     const bool passes = claims->pass.wanted || claims->pass.under_way;
     wanted->urgent += claim && claims->more;
     wanted->riding += claim && !claims->more;
@@ -129,6 +166,7 @@ void claims_want(const struct claims *claims, struct commits_wanted *wanted)
     wanted->riding += claims->pass.forget_wanted;
     wanted->riding += room_for_expired(claims, 0) > 0;
     wanted->riding += claims->chains.wanted;
+    wanted->riding += is_sure(claims, sure) && shares_uses_due(shares, boot_ms);
 }
 
 bool claims_want_slots(const struct claims *claims)
@@ -142,7 +180,33 @@ bool claims_want_slots(const struct claims *claims)
     return claims->wanted && (claims->more || !room);
 }
 
-void claims_gather(struct claims *claims, struct turn *turn,
+/** Which tenants', and what we occupy: that is written down before a claim adds
+ * to it, and before one by priority, which says nothing of it, can. */
+static void gather_shares(struct claims *claims, bool sure, struct turn *turn,
+                          struct arena *arena)
+{
+    struct shares *shares = &claims->shares;
+    const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
+    if (shares->on && turn->claims_max > 0) {
+        turn->claims_max =
+            shares_any(shares, boot_ms)
+                ? shares_plan(shares, turn->claims_max, boot_ms, turn, arena)
+                : 0;
+        if (turn->claims_max == 0) { /* caps keep all back, or a look comes */
+            loop_timer_set(claims->timer, ALLOT_EVERY_MS);
+            claims->wanted = shares->looking ? claims->wanted : 0;
+        }
+    }
+    if (is_sure(claims, sure) && ((shares->on && turn->claims_max > 0) ||
+                                  shares_uses_due(shares, boot_ms))) {
+        shares_gather_uses(shares, boot_ms, turn, arena);
+    }
+    if (shares->leaving) {
+        turn->claims_max = 0;
+    }
+}
+
+void claims_gather(struct claims *claims, bool sure, struct turn *turn,
                    struct arena *arena)
 {
     assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
@@ -153,6 +217,7 @@ void claims_gather(struct claims *claims, struct turn *turn,
     turn->account = accounts->settings->at[claims->account].keys[0].account;
     turn->account_slots = accounts->settings->at[claims->account].slots;
     turn->resend_after_ms = account_resend_after_ms(accounts, turn->now_ms);
+    gather_shares(claims, sure, turn, arena);
     /* The claims of this very turn need slots, too. */
     size_t claimed = (size_t)turn->claims_max;
     pass_gather(&claims->pass, turn, room_for_adopts(claims, claimed), arena);
@@ -173,6 +238,9 @@ void claims_sent(struct claims *claims, struct turn *turn)
         /* By its time its rows are known again: the last one had another. */
         turn->now_ms += turn->now_ms == claims->last_ms;
         claims->last_ms = turn->now_ms;
+    }
+    claims->sharing = turn->sharing;
+    if (turn->claims_max > 0 && !turn->sharing) {
         queue_ask(&claims->queue, clock_boot_ms(claims->ties->clock),
                   turn->claim_after);
     }
@@ -238,9 +306,8 @@ static void on_places(void *context, const struct places_result *result)
     ties_ask_soon(ties);
 }
 
-void claims_ask_places(struct claims *claims, int64_t owner)
+static void ask_places(struct claims *claims, int64_t owner)
 {
-    assert(owner > 0);
     const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
     const int tasks = room_for_tasks(claims);
     const int room =
@@ -265,6 +332,47 @@ void claims_ask_places(struct claims *claims, int64_t owner)
     CRASHPOINT("places_sent");
 }
 
+static void on_look(void *context, const struct share_seen *tenants, size_t len,
+                    const struct err *err)
+{
+    struct claims *claims = context;
+    const bool any = shares_looked(&claims->shares, err ? NULL : tenants, len,
+                                   clock_boot_ms(claims->ties->clock));
+    if (err) {
+        loop_timer_set(claims->timer, ALLOT_EVERY_MS);
+    } else if (!any) {
+        claims->wanted = 0;
+    }
+    ties_ask_soon(claims->ties);
+}
+
+/** Who waits, before a claim by tenants. */
+static void ask_look(struct claims *claims, int64_t owner)
+{
+    struct shares *shares = &claims->shares;
+    const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
+    size_t account;
+    int64_t wait_ms;
+    if (!shares->on || room_for_claims(claims, false, &account) == 0) {
+        return;
+    }
+    if (shares_look_due(shares, boot_ms, &wait_ms)) {
+        const struct share_look look = {
+            .owner = owner, .now_ms = clock_now_ms(claims->ties->clock)};
+        shares_asked(shares, boot_ms);
+        store_share_look(claims->ties->store, &look, on_look, claims);
+    } else if (wait_ms > 0 && !shares_any(shares, boot_ms)) {
+        claim_after(claims, wait_ms);
+    }
+}
+
+void claims_ask(struct claims *claims, int64_t owner)
+{
+    assert(owner > 0);
+    ask_places(claims, owner);
+    ask_look(claims, owner);
+}
+
 static void free_old_place(void *context, struct job *job)
 {
     const struct claims *claims = context;
@@ -274,15 +382,10 @@ static void free_old_place(void *context, struct job *job)
     }
 }
 
-/** What may be ours though we don't know it keeps its place. */
-static bool is_sure(const struct claims *claims, bool sure)
-{
-    return sure && !claims->lost_ms && claims->ties->clock->known;
-}
-
 int claims_give_places(struct claims *claims, bool sure)
 {
-    if (claims->allot.most == 0 || !is_sure(claims, sure)) {
+    if ((claims->allot.most == 0 && !claims->shares.on) ||
+        !is_sure(claims, sure)) {
         return 0;
     }
     jobs_each(claims->ties->jobs, free_old_place, claims);
@@ -298,6 +401,21 @@ void claims_told_places(struct claims *claims, bool sure, int places)
 
 /* ---- answers ---- */
 
+/** Whether it goes on at once, and when where nothing calls for it. */
+static void claim_on(struct claims *claims, const struct turn_result *result)
+{
+    const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
+    if (claims->more || (claims->sharing && !result->caps_busy &&
+                         shares_any(&claims->shares, boot_ms))) {
+        claims->wanted |= UINT32_C(1) << claims->account;
+    }
+    if (!claims->sharing) {
+        claim_after(claims,
+                    queue_came(&claims->queue, boot_ms, result->claimed_last,
+                               claims->more || result->slots_full));
+    }
+}
+
 static void claimed_came(struct claims *claims,
                          const struct turn_result *result, int64_t now_ms)
 {
@@ -312,10 +430,17 @@ static void claimed_came(struct claims *claims,
             claims->lost_ms = now_ms;
         }
     }
-    if (asked && result->claims_put_off) {
-        queue_lost(&claims->queue);
+    const bool put_off = result->claims_put_off || result->caps_busy;
+    if (claims->sharing || result->adopted_len > 0) {
+        shares_claimed(&claims->shares, result,
+                       result->claims_put_off || result->slots_full);
+    }
+    if (asked && put_off) {
         loop_timer_set(claims->timer,
                        BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+    }
+    if (asked && result->claims_put_off) {
+        queue_lost(&claims->queue);
     } else if (asked) {
         const struct account *account = &ties->accounts->at[claims->account];
         ties->hooks->on_generations(ties->context, account->settings,
@@ -326,15 +451,9 @@ static void claimed_came(struct claims *claims,
         }
         allot_claimed(&claims->allot, (int)result->claimed_len);
         claims->more = (int)result->claimed_len == asked;
-        if (claims->more) {
-            claims->wanted |= UINT32_C(1) << claims->account;
-        }
         account_served(ties->accounts, claims->account,
                        (int)result->claimed_len);
-        claim_after(claims,
-                    queue_came(&claims->queue, clock_boot_ms(ties->clock),
-                               result->claimed_last,
-                               claims->more || result->slots_full));
+        claim_on(claims, result);
     }
 }
 
@@ -435,6 +554,7 @@ void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
     }
     claims_want_all(claims);
     queue_lost(&claims->queue);
+    shares_lost(&claims->shares);
     chains_lost(&claims->chains);
     if (ours && claims->allot.most > 0 && claims->asked_adopts > 0) {
         allot_adopted(&claims->allot, 0);

@@ -6,6 +6,7 @@
 #include "core/queue.h"
 #include "flow/chains.h"
 #include "flow/pass.h"
+#include "flow/shares.h"
 #include "flow/ties.h"
 
 /**
@@ -23,6 +24,8 @@ struct claims {
     struct pass pass;         /* takes over what is nobody's */
     struct chains chains;     /* what waits for another request */
     struct allot allot;       /* places under GENERATIONS_MAX */
+    struct shares shares;     /* which tenants' */
+    bool sharing;             /* the claim under way is by tenants */
     int64_t owner;            /* the lease that asks for them */
     bool asked_whole;         /* whether anything waits, from the start */
     struct loop_timer *timer; /* claims again by itself */
@@ -52,13 +55,18 @@ void claims_joined(struct claims *claims);
 /** Every row is another's. */
 void claims_reset(struct claims *claims);
 
-/** Adds what waits here. */
-void claims_want(const struct claims *claims, struct commits_wanted *wanted);
+/** Whether claims are by tenants, as a beat says. */
+void claims_told_shares(struct claims *claims, bool on);
+
+/** Adds what waits here. sure: we know all that is ours. */
+void claims_want(const struct claims *claims, bool sure,
+                 struct commits_wanted *wanted);
 /** Whether a slot that comes back is claimed for at once. */
 bool claims_want_slots(const struct claims *claims);
 
-/** Asks the store for more places, if some are wanted; owner: our lease. */
-void claims_ask_places(struct claims *claims, int64_t owner);
+/** Asks the store for more places, if some are wanted, and which tenants wait;
+ * owner: our lease. */
+void claims_ask(struct claims *claims, int64_t owner);
 
 /**
  * A bump goes out.
@@ -71,7 +79,8 @@ int claims_give_places(struct claims *claims, bool sure);
 /** It has come; places: what the store has as ours. */
 void claims_told_places(struct claims *claims, bool sure, int places);
 
-void claims_gather(struct claims *claims, struct turn *turn,
+/** sure: we know all that is ours. */
+void claims_gather(struct claims *claims, bool sure, struct turn *turn,
                    struct arena *arena);
 /** It will be sent: slots are kept for what it brings, and it gets a now_ms
  * that no other claim has. */

@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
-#define COUNT_REST 20                 /* times as long as the count took */
+#define TAG_EVERY_MS INT64_C(3000)
+#define COUNT_REST 20 /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
 #define CHAINS_EVERY_MS INT64_C(10000) /* what two transactions overlooked */
 #define URL_BYTES 2048                 /* of a base URL */
@@ -132,6 +133,7 @@ static void join(struct fleet *fleet)
         .name = fleet->options.name,
         .tasks_max = fleet->engine->options.tasks_max,
         .admin = fleet->options.admin,
+        .shares = fleet->options.shares,
         .accounts = accounts,
         .accounts_len = list_accounts(fleet, accounts, urls),
     };
@@ -206,6 +208,16 @@ static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
     if (fleet->counts && boot_ms - fleet->swept_ms >= SWEEP_EVERY_MS) {
         fleet->swept_ms = boot_ms;
         store_reasons_sweep(fleet->engine->edges.store, ignore_done, fleet);
+    }
+}
+
+/** And this: what came while tenants did not share. */
+static void tag_tenants(struct fleet *fleet, int64_t boot_ms)
+{
+    if (fleet->counts && fleet->engine->turns.claims.shares.on &&
+        boot_ms - fleet->tagged_ms >= TAG_EVERY_MS) {
+        fleet->tagged_ms = boot_ms;
+        store_share_tag(fleet->engine->edges.store, ignore_done, fleet);
     }
 }
 
@@ -321,7 +333,7 @@ static void on_beat(void *context, const struct beat_result *result)
                          "forget an intent, and its video be paid twice");
     }
     CRASHPOINT("beat_after");
-    turn_bumped(&engine->turns, result->places);
+    turn_bumped(&engine->turns, result->places, result->shares);
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
     take_accounts(fleet, result);
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
@@ -338,6 +350,7 @@ static void on_beat(void *context, const struct beat_result *result)
     unreadable_look(&fleet->unreadable, fleet->counts);
     holds_probe(&fleet->holds);
     sweep_reasons(fleet, boot_ms);
+    tag_tenants(fleet, boot_ms);
     look_at_chains(fleet, boot_ms);
     if (fleet->on_beaten) {
         fleet->on_beaten(fleet->beaten_context);

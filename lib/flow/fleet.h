@@ -16,6 +16,7 @@
 struct fleet_options {
     const char *name; /* of this process, for people */
     int64_t lease_ms;
+    bool shares;     /* TENANT_FAIRNESS */
     char admin[300]; /* host:port of our /task, as others reach it; or empty */
 };
 
@@ -37,7 +38,8 @@ struct fleet {
     bool store_up;
     bool counts; /* ours is the lowest live lease: we count */
     bool warned_async;
-    int64_t swept_ms; /* when we last swept reasons; boot clock */
+    int64_t tagged_ms; /* when we last told tenants apart; boot clock */
+    int64_t swept_ms;  /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;
     int64_t blocked;   /* rows that wait for another request */

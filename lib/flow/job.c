@@ -1,6 +1,7 @@
 #include "flow/job.h"
 
 #include "core/allot.h"
+#include "core/apimart.h"
 #include "edge/store.h"
 
 #include <assert.h>
@@ -164,11 +165,39 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     return job;
 }
 
-void jobs_free_place(struct jobs *jobs, struct job *job)
+static void set_counts(struct jobs *jobs, struct job *job, bool counts)
 {
     assert(jobs->counting >= job->counts);
+    jobs->counting += counts;
     jobs->counting -= job->counts;
-    job->counts = false;
+    job->counts = counts;
+    if (job->use && !counts) {
+        assert(job->use->n > 0);
+        job->use->n--;
+        job->use = NULL;
+    } else if (counts && jobs->uses && !job->use) {
+        job->use =
+            uses_add(jobs->uses, apimart_account_name(job->task.row.account),
+                     job_tenant(job));
+    }
+}
+
+void jobs_free_place(struct jobs *jobs, struct job *job)
+{
+    set_counts(jobs, job, false);
+}
+
+static void count_use(void *context, struct job *job)
+{
+    struct jobs *jobs = context;
+    job->use = NULL;
+    set_counts(jobs, job, job->counts);
+}
+
+void jobs_count_uses(struct jobs *jobs, struct uses *uses)
+{
+    jobs->uses = uses;
+    jobs_each(jobs, count_use, jobs);
 }
 
 void jobs_remove(struct jobs *jobs, struct job *job)
@@ -191,11 +220,8 @@ void jobs_remove(struct jobs *jobs, struct job *job)
 
 void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms)
 {
-    assert(job->phase != JOB_FREE && jobs->counting >= job->counts);
-    const bool counts = allot_counts(&job->task.row, now_ms);
-    jobs->counting += counts;
-    jobs->counting -= job->counts;
-    job->counts = counts;
+    assert(job->phase != JOB_FREE);
+    set_counts(jobs, job, allot_counts(&job->task.row, now_ms));
 }
 
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id)

@@ -5,6 +5,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "core/step.h"
+#include "flow/uses.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,10 +76,11 @@ struct job {
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
     bool in_flush;         /* JOB_SAVING: its row is under way to the store */
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
-    bool rides;     /* JOB_SAVING: nothing waits for it, and it may be lost */
-    bool send_next; /* SUBMITTING: the intent is stored, the send is owed */
-    bool seen;      /* during a resync: the store knows it as ours */
-    bool counts;    /* its stored row takes a place (core/allot.h) */
+    bool rides;      /* JOB_SAVING: nothing waits for it, and it may be lost */
+    bool send_next;  /* SUBMITTING: the intent is stored, the send is owed */
+    bool seen;       /* during a resync: the store knows it as ours */
+    bool counts;     /* its stored row takes a place (core/allot.h) */
+    struct use *use; /* where that is counted; null: nowhere */
     struct trouble *trouble; /* flow/reason.h; null: all goes well */
     int64_t then_ms;         /* JOB_SAVING: when the next effect is due */
 };
@@ -93,7 +95,8 @@ struct jobs {
     struct job **pages; /* JOBS_PAGE jobs each; they never move */
     size_t pages_len;
     size_t used;
-    size_t counting; /* those whose stored rows take a place */
+    size_t counting;   /* those whose stored rows take a place */
+    struct uses *uses; /* by account and tenant; null: nobody asks */
     size_t slots_max;
     struct list free;
     uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
@@ -120,6 +123,10 @@ void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms);
 
 /** It takes none any more, whatever is stored. */
 void jobs_free_place(struct jobs *jobs, struct job *job);
+
+/** What takes a place is counted there from now on, and what does already;
+ * null: nowhere. */
+void jobs_count_uses(struct jobs *jobs, struct uses *uses);
 
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id);
 struct job *jobs_get(const struct jobs *jobs, struct job_ref ref);

@@ -38,6 +38,12 @@ static bool rows_may_go(const struct turns *turns)
            turns->owner && store_is_up(turns->ties.store);
 }
 
+/** Whether we know all that is ours. */
+static bool is_sure(const struct turns *turns)
+{
+    return !turns->resync && !turns->resync_later;
+}
+
 /** The same of the rows. */
 static void rows_want(struct turns *turns, struct commits_wanted *wanted)
 {
@@ -48,7 +54,7 @@ static void rows_want(struct turns *turns, struct commits_wanted *wanted)
     wanted->slots_max = (size_t)turns->ties.gate->options.submits_max;
     const bool slots_wanted = claims_want_slots(&turns->claims);
     saves_want(&turns->saves, slots_wanted, wanted);
-    claims_want(&turns->claims, wanted);
+    claims_want(&turns->claims, is_sure(turns), wanted);
 }
 
 /** Whether it is committed now; else after how many ms it is asked for again.
@@ -114,13 +120,13 @@ static bool compose(struct turns *turns, struct turn *turn, bool commits)
     }
     saves_gather(&turns->saves, turn, arena);
     reads_gather(&turns->reads, turn, arena);
-    claims_gather(&turns->claims, turn, arena);
+    claims_gather(&turns->claims, is_sure(turns), turn, arena);
     reasons_gather(turns->ties.reasons, turn, arena, turn->now_ms);
     return turn->saves_len || turn->facts_len || turn->rereads_len ||
            turn->claims_max > 0 || turn->adopts_max > 0 ||
            turn->expires_max > 0 || turn->reasons_len ||
            turn->reasons_gone_len || turn->shared_changed || turn->forget_len ||
-           turn->chains;
+           turn->chains || turn->uses_told;
 }
 
 static void on_turn(void *context, const struct turn_result *result);
@@ -197,7 +203,7 @@ static void ask(void *context)
     struct commits_wanted intake = {0};
     struct commits_wanted rows = {0};
     if (rows_may_go(turns)) {
-        claims_ask_places(&turns->claims, turns->owner);
+        claims_ask(&turns->claims, turns->owner);
     }
     intake_want(turns, &intake);
     rows_want(turns, &rows);
@@ -374,11 +380,6 @@ void turn_want_intake(struct turns *turns)
     turn_soon(turns);
 }
 
-static bool is_sure(const struct turns *turns)
-{
-    return !turns->resync && !turns->resync_later;
-}
-
 int turn_bumps(struct turns *turns)
 {
     assert(turns->owner);
@@ -387,9 +388,10 @@ int turn_bumps(struct turns *turns)
 
 /* ---- what is told ---- */
 
-void turn_bumped(struct turns *turns, int places)
+void turn_bumped(struct turns *turns, int places, bool shares)
 {
     claims_told_places(&turns->claims, is_sure(turns), places);
+    claims_told_shares(&turns->claims, shares);
 }
 
 void turn_joined(struct turns *turns, int64_t owner)

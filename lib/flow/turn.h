@@ -133,8 +133,9 @@ int turn_bumps(struct turns *turns);
 
 /* ---- what is told ---- */
 
-/** The bump went through; places: what the store has as ours. */
-void turn_bumped(struct turns *turns, int places);
+/** The bump went through; places: what the store has as ours; shares: claims
+ * are by tenants. */
+void turn_bumped(struct turns *turns, int places, bool shares);
 
 /** A lease is ours; or it is dead, and every row another's. */
 void turn_joined(struct turns *turns, int64_t owner);

@@ -35,6 +35,18 @@ WITH seen AS MATERIALIZED (
     UPDATE closed c SET fence = t.fence
     FROM t
     WHERE c.id = t.id AND :bare
+), used AS (
+    -- It occupies what it occupied, from now on here.
+    INSERT INTO lease_use (lease, account, tenant, n)
+    SELECT $1::bigint, split_part(t.account, ':', 1), coalesce(r.tenant, ''),
+        count(*)
+    FROM t JOIN request r ON r.id = t.id
+    WHERE (SELECT sharing.on FROM sharing)
+        AND t.state IN (:SUBMITTING, :RUNNING)
+        AND t.last_sent_ms > $2::bigint - 600000
+    GROUP BY 2, 3
+    ON CONFLICT (tenant, lease, account)
+        DO UPDATE SET n = lease_use.n + excluded.n
 ), brought AS MATERIALIZED (
     SELECT was, count(*)::integer AS n FROM t
     WHERE $5::boolean AND state IN (:SUBMITTING, :RUNNING)

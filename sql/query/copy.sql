@@ -26,6 +26,8 @@ WITH open AS (
     DELETE FROM hold
 ), l AS (
     DELETE FROM lease
+), u AS (
+    DELETE FROM lease_use
 ), m AS (
     UPDATE meta SET rewound_ms = 0, salt = sha256(convert_to((
         SELECT string_agg(gen_random_uuid()::text, '')

@@ -19,9 +19,11 @@ WITH gone AS (
     DELETE FROM cancel o USING gone WHERE o.task = gone.id
 )
 INSERT INTO waiting (
-        priority, source, :waiting_columns)
+        priority, source, tenant, :waiting_columns)
 SELECT
-    r.priority, r.source, gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1, 0,
+    r.priority, r.source,
+    CASE WHEN (SELECT sharing.on FROM sharing) THEN coalesce(r.tenant, '') END,
+    gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1, 0,
     false, '', gone.received_ms,
     coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint
         + r.deadline_seconds * 1000, 0),

@@ -1,6 +1,6 @@
--- What a bump learns besides: the counts and the clock.
+-- What a bump learns besides: the counts, the clock, whether tenants share.
 SELECT f.queued, f.in_flight,
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
     current_setting('synchronous_commit') <> 'off' AS synchronous,
-    f.blocked
-FROM fleet f;
+    f.blocked, sharing.on AS shares
+FROM fleet f, sharing;

@@ -64,9 +64,11 @@ WITH v AS MATERIALIZED (
     FROM e WHERE event IS NOT NULL
 ), w AS (
     INSERT INTO waiting (
-        priority, source, :waiting_columns)
+        priority, source, tenant, :waiting_columns)
     SELECT
-        priority, source, id, 0, 0, 0, 0, old_ms IS NOT NULL, '', received_ms,
+        priority, source,
+        CASE WHEN (SELECT sharing.on FROM sharing) THEN tenant END,
+        id, 0, 0, 0, 0, old_ms IS NOT NULL, '', received_ms,
         deadline_ms, coalesce(old_ms, 0), 0,
         CASE WHEN source IS NULL THEN 0 ELSE received_ms END, 0, 0, NULL
     FROM e WHERE event IS NULL

@@ -101,10 +101,14 @@ CREATE TABLE waiting (
     source text COLLATE "C",           -- blocked: by that request, which may be yet
                                        -- to come; null: it waits for a claim
     source_task_id text,
-    attempt integer NOT NULL DEFAULT 0
+    attempt integer NOT NULL DEFAULT 0,
+    tenant text COLLATE "C"            -- while tenants share (view sharing); null:
+                                       -- it came before (share_tag.sql)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX waiting_order ON waiting (priority, id) WHERE source IS NULL;
+CREATE INDEX waiting_tenant ON waiting (tenant, priority DESC, id)
+    WHERE source IS NULL AND tenant IS NOT NULL;
 CREATE INDEX waiting_source ON waiting (source, id) WHERE source IS NOT NULL;
 CREATE INDEX waiting_blocked ON waiting (not_before_ms) WHERE source IS NOT NULL;
 CREATE INDEX waiting_kind ON waiting (id) WHERE kind <> 0;
@@ -228,7 +232,34 @@ CREATE TABLE lease (
     accounts text[] NOT NULL,          -- that it polls and replays for, as
                                        -- task.account names them
     admin text NOT NULL DEFAULT '',    -- host:port of its /task; '': none
+    shares boolean NOT NULL DEFAULT false, -- TENANT_FAIRNESS
     started_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
+-- What an operator says of tenants: their part of what is submitted, and how many
+-- slots they may occupy. All others have weight 1 and no cap.
+CREATE TABLE tenant (
+    name text COLLATE "C" PRIMARY KEY,
+    weight integer NOT NULL DEFAULT 1 CHECK (weight BETWEEN 1 AND 1000),
+    slots integer CHECK (slots BETWEEN 1 AND 1000000) -- null: no cap
+);
+
+-- Whether the queue is by tenant: from the first that has a row on, or because a
+-- worker is set so.
+CREATE VIEW sharing AS
+SELECT EXISTS (SELECT FROM tenant)
+    OR EXISTS (SELECT FROM lease WHERE shares AND NOT dead) AS "on";
+
+-- What each worker has in SUBMITTING and RUNNING, as it knew with its last claim or
+-- beat, and what it has claimed since: never less than there is. Of the dead their
+-- rows in task tell. Empty while nobody shares.
+CREATE TABLE lease_use (
+    lease bigint NOT NULL,
+    account text COLLATE "C" NOT NULL, -- its name
+    tenant text COLLATE "C" NOT NULL,  -- '': this worker claims by shares
+    n integer NOT NULL,
+    PRIMARY KEY (tenant, lease, account)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 

@@ -54,6 +54,56 @@ def check_slots():
                   "slots: never more than an account has", bought)
 
 
+def check_tenants():
+    """A cap holds over a fleet, and a neighbour with nine of ten requests, and the higher
+    priority, has no more than its part."""
+    settings = {"GENERATIONS_MAX": "6", "KAFKA_PROGRESS_TOPIC": ""}
+    with World(workers=2, latency="0.3..0.6", sim=["--concurrency", "6"],
+               settings=settings) as world:
+        def tenants():
+            return {t["tenant"]: t for t in
+                    map(json.loads, world.ctl("tenant", "list", "--json").stdout.splitlines())}
+
+        for words, said in ((["set", "a b", "--weight", "2"], "letters"),
+                            (["set", "a"], "--weight W"), (["unset", "a"], "nothing is set"),
+                            (["set", "a", "--weight", "1001"], "1..1000"),
+                            (["set", "a", "--slots", "0"], "1..1000000"), (["lst"], "list")):
+            refused = world.ctl("tenant", *words)
+            tap.check(refused.returncode != 0 and said in refused.stderr,
+                      f"tenants: {' '.join(words)} is refused in words", refused.stderr)
+        tap.equal(tenants(), {}, "tenants: nobody shares from the start")
+        world.ctl("tenant", "set", "few", "--weight", "2")
+        world.ctl("tenant", "set", "capped", "--slots", "1", "--weight", "1000")
+        ids = []
+        for n in range(60):
+            names = ["many"] + (["few"] if n < 12 else []) + (["capped"] if n < 6 else [])
+            for name in names:
+                ids.append(f"{name}-{n}")
+                world.send({"request_id": ids[-1], "tenant": name,
+                            "priority": 9 if name == "many" else 0,
+                            "request": {"prompt": ids[-1]}})
+        world.flush()
+        peaks = {}
+        told = ""
+        deadline = time.monotonic() + 120
+        while len(world.events) < len(ids) and time.monotonic() < deadline:
+            for name, tenant in tenants().items():
+                peaks[name] = max(peaks.get(name, 0), tenant["used"])
+            told = told or next((w for w in [world.ctl("explain", "capped-5").stdout]
+                                 if "of its 1 slots" in w), "")
+            world.pump(0.2)
+        world.wait_events(ids, 60)
+        tap.check(peaks.get("capped") == 1, "tenants: a cap is not exceeded", peaks)
+        tap.check(told, "tenants: explain tells of the cap")
+        order = sorted(ids, key=lambda i: world.events[i][0]["times"]["submitted"])
+        place = {i: n for n, i in enumerate(order)}
+        last = max(place[i] for i in ids if i.startswith("few"))
+        tap.check(last < 45, "tenants: the few are done long before the many", last)
+        for name in ("few", "capped"):
+            world.ctl("tenant", "unset", name)
+        wait_for(lambda: tenants() == {}, 20, "that nobody shares any more")
+
+
 def check_priority(world):
     """What waits is claimed by priority, then age."""
     world.query("INSERT INTO hold (reason, scope, since_ms, next_try_ms, message) "
@@ -235,6 +285,7 @@ def check_memory(world):
 
 def main():
     check_generations()
+    check_tenants()
     check_slots()
     with World(latency="0.3..0.6", settings={"SUBMITS_MAX": "1"}) as world:
         check_priority(world)

@@ -72,6 +72,7 @@ struct lease_of {
     int64_t id;
     int64_t counter;
     size_t tasks;
+    bool shares;       /* TENANT_FAIRNESS */
     int places;        /* under the fleet's limit */
     int64_t bumped_ms; /* of the world's clock */
     bool dead;
@@ -88,6 +89,23 @@ struct account_of_all {
     int64_t key_retention_ms;
     int64_t since_ms;
     char url[200];
+};
+
+/** A row of `tenant`. */
+struct tenant_of {
+    char name[68];
+    int weight;
+    int slots; /* 0: no cap */
+};
+
+#define USES_MAX 4096
+
+/** A row of `lease_use`. */
+struct use_of {
+    int64_t lease;
+    char account[ACCOUNT_NAME_BYTES];
+    char tenant[68];
+    int n;
 };
 
 struct hold_of {
@@ -122,6 +140,13 @@ struct tables {
     size_t len;
     struct lease_of *leases; /* id - 1 */
     size_t leases_len;
+    struct tenant_of tenants[64];
+    size_t tenants_len;
+    struct use_of uses[USES_MAX];
+    size_t uses_len;
+    bool caps_hold; /* a scene without caps that were lowered, or sends that
+                       no claim let in */
+    int caps_busy;  /* so many claims find another under the lock of caps */
     struct early_of *earlies;
     size_t earlies_len;
     struct hold_of holds[HOLDS_MAX];
@@ -169,6 +194,16 @@ void tables_close(struct tables *tables);
 
 /** Away for so long. */
 void tables_away(struct world *world, int64_t ms);
+
+/** pixverse-ctl tenant set; slots: 0: no cap. */
+void tables_tenant(struct world *world, const char *name, int weight,
+                   int slots);
+
+/** pixverse-ctl tenant unset. */
+void tables_tenant_unset(struct world *world, const char *name);
+
+/** SUBMITTING and RUNNING of a tenant, of whichever worker. */
+int tables_occupied(const struct world *world, const char *tenant);
 
 /** The answer of the next unit of that kind is lost. */
 void tables_lose(struct world *world, enum unit unit, enum task_state state,

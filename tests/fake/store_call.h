@@ -43,6 +43,7 @@ struct call {
         count_fn *on_count;
         unreadable_fn *on_rows;
         places_fn *on_places;
+        share_look_fn *on_look;
         learn_fn *on_learnt;
         prices_fn *on_prices;
         accepted_fn *on_accepted;
@@ -69,6 +70,11 @@ struct call {
         } beat;
         struct count_result count;
         struct {
+            struct share_look ask;
+            struct share_seen *seen;
+            size_t len;
+        } look;
+        struct {
             struct places ask;
             struct places_result result;
         } places;
@@ -94,6 +100,7 @@ struct call {
     } learn;
     const struct join_account *join; /* store_join() */
     size_t join_len;
+    bool join_shares;
 };
 
 struct call *call_new(struct store *store, call_fn *run, call_fn *answer,
@@ -111,6 +118,28 @@ void places_bring(struct tables *tables, const struct task_row *row,
 
 /** Those of all add up to no more than the limit, and no claim exceeds it. */
 void places_hold(struct tables *tables, const struct turn *turn);
+
+/* ---- store_share.c ---- */
+
+/** Whether claims are by tenants. */
+bool tenants_share(const struct tables *tables);
+
+/** Who waits and who occupies. */
+void run_tenants(struct call *call);
+
+/** What its turn says of what it occupies. */
+void run_uses(struct tables *tables, const struct turn *turn);
+
+/** So many of that tenant may be claimed of those that were asked for. */
+int share_left(struct tables *tables, const struct turn *turn,
+               const struct share_ask *ask, bool locked);
+
+/** One more is occupied. */
+void share_use(struct tables *tables, int64_t lease,
+               const struct record_of *record);
+
+/** No tenant is above its cap. */
+void shares_hold(const struct tables *tables, const struct turn *turn);
 
 /** The answer of a store_done_fn. */
 void call_answer_done(struct call *call);

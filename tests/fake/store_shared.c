@@ -69,6 +69,7 @@ static void run_join(struct call *call)
     *lease = (struct lease_of){.id = (int64_t)tables->leases_len,
                                .bumped_ms = world_clock_ms(tables->world),
                                .loop = call->op.loop};
+    lease->shares = call->join_shares;
     for (size_t i = 0; i < call->join_len; i++) {
         const struct join_account *account = &call->join[i];
         assert(lease->accounts_len < KEYS_MAX);
@@ -97,6 +98,7 @@ void store_join(struct store *store, const struct join *join,
     }
     call->join = accounts;
     call->join_len = join->accounts_len;
+    call->join_shares = join->shares;
     call_go(call, LANE_LEASE);
 }
 
@@ -247,6 +249,7 @@ static void run_beat(struct call *call)
     result->in_flight = tables->in_flight;
     result->blocked = tables->blocked;
     result->now_ms = world_clock_ms(tables->world);
+    result->shares = tenants_share(tables);
     result->synchronous = true;
     read_accounts(call, &tables->leases[ask->owner - 1]);
 }

@@ -277,8 +277,10 @@ static int slots_left(const struct tables *tables, const struct turn *turn)
     return slots;
 }
 
+/** tenant: null: anybody's. */
 static struct record_of *next_waiting(const struct tables *tables,
-                                      const struct turn *turn, bool expired)
+                                      const struct turn *turn, bool expired,
+                                      const char *tenant)
 {
     const int64_t now_ms = turn->now_ms;
     struct record_of *best = NULL;
@@ -290,6 +292,7 @@ static struct record_of *next_waiting(const struct tables *tables,
         over = over || record->row.kind != FAILURE_NONE ||
                (blocked && waited_for_long(record, turn));
         if (!record->waiting || over != expired ||
+            (tenant && !str_eq(record->request.tenant, str_of(tenant))) ||
             (!expired &&
              (record->waits_until_ms > now_ms || blocked ||
               record->row.id <= turn->claim_after[record->request.priority] ||
@@ -332,20 +335,35 @@ static void run_claims(struct tables *tables, const struct turn *turn,
         max = result->claims_put_off ? 0 : left < max ? left : max;
         max = max > 0 ? max : 0;
     }
+    result->caps_busy = turn->capped && tables->caps_busy > 0;
+    tables->caps_busy -= result->caps_busy;
     struct task_read *claimed =
         arena_alloc(arena, ((size_t)max + 1) * sizeof *claimed);
     struct facts_row *facts =
         arena_alloc(arena, ((size_t)max + 1) * sizeof *facts);
     struct record_of *record;
-    while ((int)result->claimed_len < max &&
-           (record = next_waiting(tables, turn, false))) {
-        result->claimed_last[record->request.priority] = record->row.id;
-        claim(record, turn);
-        read_record(record, &claimed[result->claimed_len], arena);
-        read_facts(record, &facts[result->claimed_len++]);
-    }
     result->claimed = claimed;
     result->claimed_facts = facts;
+    const struct share_ask all = {.n = max};
+    const struct share_ask *asks = turn->sharing ? turn->shares : &all;
+    for (size_t i = 0; i < (turn->sharing ? turn->shares_len : 1); i++) {
+        int n = turn->sharing
+                    ? share_left(tables, turn, &asks[i], !result->caps_busy)
+                    : max;
+        while ((int)result->claimed_len < max && n-- > 0 &&
+               (record = next_waiting(tables, turn, false, asks[i].tenant))) {
+            result->claimed_last[record->request.priority] = record->row.id;
+            claim(record, turn);
+            if (turn->sharing) {
+                share_use(tables, turn->owner, record);
+            }
+            read_record(record, &claimed[result->claimed_len], arena);
+            read_facts(record, &facts[result->claimed_len++]);
+        }
+    }
+    if (turn->sharing) {
+        shares_hold(tables, turn);
+    }
     if (turn->guarded && result->claimed_len) {
         places_hold(tables, turn);
     }
@@ -358,7 +376,7 @@ static void run_expiry(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)turn->expires_max + 1) * sizeof *expired);
     struct record_of *record;
     while ((int)result->expired_len < turn->expires_max &&
-           (record = next_waiting(tables, turn, true))) {
+           (record = next_waiting(tables, turn, true, NULL))) {
         const bool late =
             record->expires_ms > 0 && record->expires_ms <= turn->now_ms;
         if (is_blocked(record) && !late && waited_for_long(record, turn)) {
@@ -409,6 +427,9 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
         row->version += 1;
         row->doubt = row->doubt || row->state == SUBMITTING;
         row->takeovers += 1;
+        if (tenants_share(tables) && allot_counts(row, turn->now_ms)) {
+            share_use(tables, turn->owner, record);
+        }
         read_record(record, &adopted[result->adopted_len], arena);
         adopted[result->adopted_len++].orphan = orphan;
     }
@@ -514,10 +535,12 @@ void run_turn(struct tables *tables, const struct turn *turn,
 {
     run_saves(tables, turn, result, arena);
     run_news(tables, turn, &result->unblocked);
-    bool takes = turn->claims_max || turn->adopts_max || turn->expires_max;
+    bool takes = turn->claims_max || turn->adopts_max || turn->expires_max ||
+                 turn->uses_told;
     if (takes && !lease_is_alive(tables, turn->owner)) {
         result->lease_dead = true;
     } else {
+        run_uses(tables, turn);
         run_claims(tables, turn, result, arena);
         run_expiry(tables, turn, result, arena);
         run_adopts(tables, turn, result, arena);

@@ -302,6 +302,23 @@ static enum unit unit_of(const struct turn *turn)
                               : UNIT_SAVE;
 }
 
+static void copy_shares(struct arena *arena, struct turn *ask)
+{
+    struct share_ask *asks =
+        copy_bytes(arena, ask->shares, ask->shares_len * sizeof *asks);
+    struct share_use *uses =
+        copy_bytes(arena, ask->uses, ask->uses_len * sizeof *uses);
+    for (size_t i = 0; i < ask->shares_len; i++) {
+        asks[i].tenant = copy_str(arena, str_of(asks[i].tenant)).at;
+    }
+    for (size_t i = 0; i < ask->uses_len; i++) {
+        uses[i].account = copy_str(arena, str_of(uses[i].account)).at;
+        uses[i].tenant = copy_str(arena, str_of(uses[i].tenant)).at;
+    }
+    ask->shares = asks;
+    ask->uses = uses;
+}
+
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context)
 {
@@ -329,6 +346,7 @@ void store_turn(struct store *store, const struct turn *turn,
     ask->shared = copy_reasons(arena, turn->shared, turn->shared_len);
     ask->forget =
         copy_bytes(arena, turn->forget, turn->forget_len * sizeof(int64_t));
+    copy_shares(arena, ask);
     ask->account =
         copy_str(arena, str_of(turn->account ? turn->account : "")).at;
     ask->bucket = arena_copy(arena, turn->bucket, strlen(turn->bucket));
@@ -354,5 +372,35 @@ void store_places(struct store *store, const struct places *places,
     call->places.ask.claim_after = copy_bytes(
         &call->op.arena, places->claim_after, PRIORITIES * sizeof(int64_t));
     call->places.result = (struct places_result){.owner = places->owner};
+    call_go(call, LANE_DATA);
+}
+
+/* ---- tenants ---- */
+
+static void answer_look(struct call *call)
+{
+    const bool fine = call->err.kind == ERR_NONE;
+    call->on_look(call->context, fine ? call->look.seen : NULL,
+                  fine ? call->look.len : 0, fine ? NULL : &call->err);
+}
+
+void store_share_look(struct store *store, const struct share_look *look,
+                      share_look_fn *on_result, void *context)
+{
+    struct call *call = call_new(store, run_tenants, answer_look, context);
+    call->on_look = on_result;
+    call->look.ask = *look;
+    call_go(call, LANE_DATA);
+}
+
+static void run_tag(struct call *call)
+{
+    call->small.done = true; /* nobody waits untold here */
+}
+
+void store_share_tag(struct store *store, store_done_fn *on_done, void *context)
+{
+    struct call *call = call_new(store, run_tag, call_answer_done, context);
+    call->on_done = on_done;
     call_go(call, LANE_DATA);
 }

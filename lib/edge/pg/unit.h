@@ -5,7 +5,7 @@
 #include "edge/pg/array.h"
 #include "edge/pg/pg.h"
 
-#define PG_CALLS_MAX 48
+#define PG_CALLS_MAX 64
 #define PG_PARAMS_MAX 160
 #define PG_TRIES_MAX 6 /* the first and five more */
 

@@ -135,6 +135,7 @@ void store_join(struct store *store, const struct join *join,
     pg_unit_i64(unit, join->tasks_max);
     add_texts(unit, join, 0);
     pg_unit_str(unit, str_of(join->admin));
+    pg_unit_i64(unit, join->shares);
     pg_unit_call(unit, "join_accounts");
     add_texts(unit, join, 0);
     pg_unit_call(unit, "join_urls");
@@ -227,6 +228,7 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->now_ms = pg_i64(result, 0, 2);
     out->synchronous = pg_bool(result, 0, 3);
     out->blocked = pg_i64(result, 0, 4);
+    out->shares = pg_bool(result, 0, 5);
 }
 
 static void take_accounts(struct beat_result *out, struct arena *arena,

@@ -77,6 +77,21 @@ void unblock_take(struct unblocked *out, const PGresult *result);
 /** So long after its last bump a dead lease's count no more. */
 int64_t places_lapse_ms(const struct store *store);
 
+/* ---- tenants (share.c) ---- */
+
+/** Deep copies of what a turn says of tenants. */
+void shares_copy(struct arena *arena, struct turn *turn);
+
+/** What it occupies, if that is to be told. */
+void shares_add_uses(struct pg_unit *unit, const struct turn *turn);
+
+/** Of those that have caps one claims at a time; returns the call, which tells
+ * whether that is us. */
+int shares_add_lock(struct pg_unit *unit, const struct turn *turn);
+
+/** The tenants of a claim, and how many of each. */
+void shares_add_plan(struct pg_unit *unit, const struct turn *turn);
+
 /* ---- reasons (reason.c) ---- */
 
 /** Deep copies of what a turn says of reasons. */

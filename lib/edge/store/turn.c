@@ -29,6 +29,7 @@ struct turn_calls {
     int rereads;
     int lock;
     int slots;
+    int caps;
     int claim;
     int expire;
     int chains;
@@ -107,6 +108,7 @@ static bool copy_turn(struct round *round, const struct turn *turn)
     copy->account = copy_text(arena, turn->account ? turn->account : "");
     copy->bucket = copy_text(arena, turn->bucket ? turn->bucket : "");
     reasons_copy(arena, copy);
+    shares_copy(arena, copy);
     return !arena->failed;
 }
 
@@ -248,14 +250,21 @@ static void add_claim(struct round *round, struct pg_unit *unit)
     if (turn->account_slots > 0) {
         add_slots(round, unit);
     }
-    round->calls.claim = call(unit, "claim");
+    if (turn->sharing) {
+        round->calls.caps = shares_add_lock(unit, turn);
+    }
+    round->calls.claim = call(unit, turn->sharing ? "claim_share" : "claim");
     pg_unit_i64(unit, turn->owner);
     pg_unit_i64(unit, turn->now_ms);
     pg_unit_i64(unit, turn->claims_max);
     pg_unit_str(unit, str_of(turn->account));
     pg_unit_str(unit, str_of(turn->bucket));
     pg_unit_i64(unit, turn->resend_after_ms);
-    add_ids(unit, turn->claim_after, PRIORITIES);
+    if (turn->sharing) {
+        shares_add_plan(unit, turn);
+    } else {
+        add_ids(unit, turn->claim_after, PRIORITIES);
+    }
     pg_unit_i64(unit, turn->account_slots > 0);
 }
 
@@ -313,10 +322,12 @@ static void add_forget(struct round *round, struct pg_unit *unit)
 static void add_takings(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
-    if (turn->claims_max > 0 || turn->adopts_max > 0 || turn->expires_max > 0) {
+    if (turn->claims_max > 0 || turn->adopts_max > 0 || turn->expires_max > 0 ||
+        turn->uses_told) {
         round->calls.lock = call(unit, "lease_lock");
         pg_unit_i64(unit, turn->owner);
     }
+    shares_add_uses(unit, turn);
     if (turn->claims_max > 0) {
         add_claim(round, unit);
     }
@@ -442,6 +453,9 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
     if (calls->slots >= 0) {
         take_slots(round, results[calls->slots]);
     }
+    if (calls->caps >= 0) {
+        out->caps_busy = !pg_bool(results[calls->caps], 0, 0);
+    }
     if (calls->claim >= 0) {
         take_claimed(round, results[calls->claim]);
     }
@@ -467,7 +481,8 @@ static bool wrote(const struct round *round)
 {
     const struct turn_result *out = &round->result;
     return round->to > round->from || out->claimed_len || out->expired_len ||
-           out->adopted_len || out->unblocked.freed || out->unblocked.marked;
+           out->adopted_len || out->unblocked.freed || out->unblocked.marked ||
+           round->turn.uses_told;
 }
 
 static void end_round(struct round *round, const struct err *err)
@@ -540,7 +555,7 @@ static void send_next(struct round *round)
 {
     struct pg_unit *unit = pg_unit_new(on_unit, round);
     round->calls = (struct turn_calls){
-        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);

@@ -9,6 +9,7 @@
 #include "core/queue.h"
 #include "core/step.h"
 #include "edge/loop.h"
+#include "edge/shares.h"
 
 /**
  * The rows, in PostgreSQL. Two connections: the data lane, on which units go
@@ -190,20 +191,6 @@ struct reason_row {
     int64_t next_ms;
 };
 
-/** Of a tenant. */
-struct share_ask {
-    const char *tenant;
-    int n;
-};
-
-/** SUBMITTING and RUNNING of a worker: of an account, by its name, and a
- * tenant. No tenant: it claims by shares. */
-struct share_use {
-    const char *account;
-    const char *tenant;
-    int n;
-};
-
 #define DEAD_MAX 64 /* leases that one pass of takeovers may forget */
 
 /** What one turn of the engine wants, in one round trip. */
@@ -356,27 +343,6 @@ typedef void turn_fn(void *context, const struct turn_result *result);
 /** One at a time. Everything in *turn is copied. */
 void store_turn(struct store *store, const struct turn *turn,
                 turn_fn *on_result, void *context);
-
-/** Who waits, and who occupies. */
-struct share_look {
-    int64_t owner;
-    int64_t now_ms;
-};
-
-struct share_seen {
-    struct str tenant;
-    bool waits; /* a request of it may be claimed */
-    int held;   /* by the others that are alive, as they last said */
-    int weight;
-    int slots; /* its cap; 0: none */
-};
-
-/** tenants: by their names, until this returns. */
-typedef void share_look_fn(void *context, const struct share_seen *tenants,
-                           size_t len, const struct err *err);
-
-void store_share_look(struct store *store, const struct share_look *look,
-                      share_look_fn *on_result, void *context);
 
 /** More places under the fleet's limit (core/allot.h), in a unit of its own. */
 struct places {

@@ -215,3 +215,17 @@ void http_close(struct http *http)
     }
     free(http);
 }
+
+size_t provider_bought(const struct provider *provider, const char *account,
+                       bool under_way)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        const struct sale *sale = provider->sales[i];
+        const bool over =
+            provider->world->now_ms >= sale->taken_ms + sale->plan.run_ms;
+        n += str_eq(bearer_account(str_of(sale->bearer)), str_of(account)) &&
+             !(under_way && over);
+    }
+    return n;
+}

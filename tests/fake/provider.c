@@ -171,8 +171,7 @@ static const struct refusal {
      "idempotency_result_indeterminate"},
 };
 
-/** "a" of "a.2": two keys of one account. */
-static struct str account_of(struct str bearer)
+struct str bearer_account(struct str bearer)
 {
     const char *dot = memchr(bearer.at, '.', bearer.len);
     return dot ? (struct str){bearer.at, (size_t)(dot - bearer.at)} : bearer;
@@ -182,21 +181,7 @@ static bool is_broke(const struct provider *provider, struct str bearer)
 {
     return provider->balance_empty ||
            (provider->broke[0] &&
-            str_eq(account_of(bearer), str_of(provider->broke)));
-}
-
-size_t provider_bought(const struct provider *provider, const char *account,
-                       bool under_way)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < provider->sales_len; i++) {
-        const struct sale *sale = provider->sales[i];
-        const bool over =
-            provider->world->now_ms >= sale->taken_ms + sale->plan.run_ms;
-        n += str_eq(account_of(str_of(sale->bearer)), str_of(account)) &&
-             !(under_way && over);
-    }
-    return n;
+            str_eq(bearer_account(bearer), str_of(provider->broke)));
 }
 
 static struct sale *sale_by_key(const struct provider *provider,
@@ -490,9 +475,9 @@ struct answer provider_get(struct provider *provider, struct str bearer,
         if (sale) {
             note_poll(sale, provider->world->now_ms);
         }
-        const bool denied =
-            sale && provider->apart &&
-            !str_eq(account_of(str_of(sale->bearer)), account_of(bearer));
+        const bool denied = sale && provider->apart &&
+                            !str_eq(bearer_account(str_of(sale->bearer)),
+                                    bearer_account(bearer));
         return sale && !denied ? tell_task(provider, sale, arena)
                                : error_of(400, "invalid_request_error",
                                           "task id does not exist", arena);

@@ -132,6 +132,8 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
 struct answer provider_get(struct provider *provider, struct str bearer,
                            struct str url, struct arena *arena);
 
+/** "a" of "a.2": two keys of one account. */
+struct str bearer_account(struct str bearer);
 /** Of all that the account bought, how many: those under way, if only these. */
 size_t provider_bought(const struct provider *provider, const char *account,
                        bool under_way);

@@ -109,6 +109,13 @@ void call_go(struct call *call, enum store_lane lane);
 
 /* ---- store_places.c ---- */
 
+/** A row of `account`; null: there is none. */
+struct account_of_all *find_account(struct tables *tables, const char *account);
+/** Made if it isn't there. */
+struct account_of_all *made_account(struct tables *tables, const char *account);
+/** A worker has it: the first of a name says where it is. */
+void note_account(struct tables *tables, const struct join_account *join);
+
 /** Some are taken. */
 void run_places(struct call *call);
 

@@ -1,7 +1,10 @@
 #include "core/allot.h"
+#include "core/apimart.h"
 #include "fake/store_call.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 
 /* lib/edge/store.h: places under the fleet's limit (sql/query/places.sql). */
 
@@ -82,4 +85,47 @@ void places_hold(struct tables *tables, const struct turn *turn)
     assert(places_taken(tables) <= tables->most + tables->uninvited);
     assert(counting(tables, -1, turn->now_ms) <=
            tables->most + tables->uninvited);
+}
+
+/* ---- accounts ---- */
+
+struct account_of_all *find_account(struct tables *tables, const char *account)
+{
+    for (size_t i = 0; i < tables->accounts_len; i++) {
+        if (strcmp(tables->accounts[i].account, account) == 0) {
+            return &tables->accounts[i];
+        }
+    }
+    return NULL;
+}
+
+struct account_of_all *made_account(struct tables *tables, const char *account)
+{
+    struct account_of_all *there = find_account(tables, account);
+    if (!there) {
+        assert(tables->accounts_len < KEYS_MAX);
+        there = &tables->accounts[tables->accounts_len++];
+        *there =
+            (struct account_of_all){.since_ms = world_clock_ms(tables->world)};
+        snprintf(there->account, sizeof there->account, "%s", account);
+    }
+    return there;
+}
+
+/** The first of a name says where it is. */
+void note_account(struct tables *tables, const struct join_account *join)
+{
+    const struct account_of_all *first = NULL;
+    struct account_of_all *account = made_account(tables, join->account);
+    for (size_t i = 0; i < tables->accounts_len && !first; i++) {
+        const struct account_of_all *at = &tables->accounts[i];
+        const bool same = str_eq(apimart_account_name(at->account), join->name);
+        first = same && at->url[0] ? at : NULL;
+    }
+    if (first && first != account) {
+        memcpy(account->url, first->url, sizeof account->url);
+    } else if (!first) {
+        snprintf(account->url, sizeof account->url, "%.*s", (int)join->url.len,
+                 join->url.at);
+    }
 }

@@ -336,8 +336,7 @@ class World:
         self.sim = Program("sim", [BIN / "pixverse-sim", "api", "--listen", listen,
                                    *self.sim_args], log=self.label + "sim")
         self.programs.append(self.sim)
-        line = self.sim.line("listening on ")
-        self.sim_url = line.split()[2].rstrip("/")
+        self.sim_url = self.sim.line("listening on ").split()[2].rstrip("/")
         return self.sim
 
     def make_topics(self):

@@ -44,6 +44,7 @@ static void tell_tasks(struct engine *engine, struct metrics *m)
     for (int i = 0; i < TASK_STATES_LEN; i++) {
         metric_set(engine->tally.states[i], (double)now.states[i]);
     }
+    tenants_occupy(&engine->tally.tenants, &engine->turns.claims.shares.uses);
     gauge(m, "pixverse_tasks_of_other_accounts", NULL,
           "Tasks that wait for a worker with another key or base URL (hold "
           "account).",

@@ -12,6 +12,7 @@ struct tenant {
     char *name;
     struct metric *settled[2]; /* failed, completed */
     struct metric *cost;
+    struct metric *occupied;
 };
 
 bool tenants_init(struct tenants *tenants, size_t max, struct metrics *metrics)
@@ -67,6 +68,10 @@ static struct tenant *tenant_new(struct tenants *tenants, const char *name)
         metric_get(tenants->metrics, METRIC_COUNTER,
                    "pixverse_tenant_cost_total", label.bytes,
                    "Cost of settled tasks by tenant, as the provider told it.");
+    tenant->occupied = metric_get(
+        tenants->metrics, METRIC_GAUGE, "pixverse_tenant_occupied", label.bytes,
+        "Tasks of this worker that submit and run by tenant, while tenants "
+        "share.");
     buf_done(&label);
     return tenant;
 }
@@ -94,5 +99,24 @@ void tenants_settled(struct tenants *tenants, const char *name, bool completed,
     if (tenant) {
         metric_add(tenant->settled[completed], 1);
         metric_add(tenant->cost, cost);
+    }
+}
+
+void tenants_occupy(struct tenants *tenants, const struct uses *uses)
+{
+    int others = 0;
+    for (size_t i = 0; i < uses->len; i++) {
+        others += uses->all[i]->n;
+    }
+    struct tenant *rest = NULL;
+    for (size_t i = 0; i < tenants->len; i++) {
+        struct tenant *tenant = &tenants->all[i];
+        const int n = uses_of(uses, tenant->name);
+        others -= n;
+        metric_set(tenant->occupied, n);
+        rest = strcmp(tenant->name, OTHERS) == 0 ? tenant : rest;
+    }
+    if (rest) {
+        metric_set(rest->occupied, others);
     }
 }

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/metric.h"
+#include "flow/uses.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,10 @@ struct tenants {
 MUST_CHECK bool tenants_init(struct tenants *tenants, size_t max,
                              struct metrics *metrics);
 void tenants_done(struct tenants *tenants);
+
+/** What those with series of their own occupy at the provider: of this worker,
+ * while tenants share; else 0. */
+void tenants_occupy(struct tenants *tenants, const struct uses *uses);
 
 /** An end. cost: as the provider tells it; 0 where none is told. */
 void tenants_settled(struct tenants *tenants, const char *tenant,

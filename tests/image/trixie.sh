@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tests/run: long postgres kafka s3 timeout=1200
 # What depends on the versions of libraries, with those of Debian 13: the
-# programs of unit and edge, the five modes, videos into S3. They are built and
+# programs of unit and edge; and by the Debian package of that release, installed in a
+# bare root of its own, the five modes and videos into S3. They are built and
 # run in a root of that release, on the servers that the run has anyway.
 cd "$TEST_ROOT" || exit 1
 . tests/lib/tap.sh
@@ -16,25 +17,30 @@ if [ "$(release)" = 13 ]; then
     exit
 fi
 
-root=$TEST_TMP/root
+# As /proc/mounts has them: a mount that is missed there would be cleared up with all
+# that it shows.
+root=$(cd -P "$TEST_TMP" && pwd)/root bare=$(cd -P "$TEST_TMP" && pwd)/bare
 sanitized=$TEST_ROOT/build/trixie/sanitize released=$TEST_ROOT/build/trixie/release
 export root sanitized released PARTS_DATABASE_URL=$TEST_DATABASE_URL
 
 # Mounts outlive nobody: innermost first, and whatever a killed run left.
 leave() {
-    awk -v below="$root/" 'index($2, below) == 1 {print $2}' /proc/mounts |
-        sort -r | xargs -r -n 1 umount -l
+    awk -v a="$root/" -v b="$bare/" 'index($2, a) == 1 || index($2, b) == 1 {print $2}' \
+        /proc/mounts | sort -r | xargs -r -n 1 umount -l
 }
 trap leave EXIT
 trap 'exit 143' INT TERM
 
-make_root() {
-    mkdir -p "$root" && tar -C "$root" -xf "$debian_base" &&
-        mkdir -p "$root$TEST_ROOT" &&
-        mount --bind "$TEST_ROOT" "$root$TEST_ROOT" &&
-        mount -t proc proc "$root/proc" && mount -t sysfs sys "$root/sys" &&
-        mount --rbind /dev "$root/dev" &&
-        cp /etc/resolv.conf /etc/hosts "$root/etc/"
+make_root() { # FOLDER
+    mkdir -p "$1" && tar -C "$1" -xf "$debian_base" &&
+        mkdir -p "$1$TEST_ROOT" &&
+        mount --bind "$TEST_ROOT" "$1$TEST_ROOT" &&
+        mount -t proc proc "$1/proc" && mount -t sysfs sys "$1/sys" &&
+        mount --rbind /dev "$1/dev" &&
+        cp /etc/resolv.conf /etc/hosts "$1/etc/" &&
+        # Services that come with packages are not wanted there.
+        printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d" &&
+        chmod +x "$1/usr/sbin/policy-rc.d"
 }
 
 inside() { # COMMAND... in the repository's folder there
@@ -43,11 +49,9 @@ inside() { # COMMAND... in the repository's folder there
 export -f inside
 
 install_there() {
-    # nginx comes as a service, which nobody wants there.
-    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" &&
-        chmod +x "$root/usr/sbin/policy-rc.d" && inside deploy/install build &&
+    inside deploy/install build &&
         inside apt-get install -y -qq --no-install-recommends libcmocka-dev \
-            nginx openssl python3 e2fsprogs xfsprogs
+            nginx openssl python3 e2fsprogs xfsprogs dpkg-dev file
 }
 
 configure_there() { # FOLDER OPTION...
@@ -104,8 +108,8 @@ wrap_commands() { # FOLDER
     local name
     mkdir -p "$1"
     for name in pixverse-worker pixverse-ctl pixverse-sim; do
-        printf '#!/bin/sh\nexec chroot "%s" "%s" "$@"\n' "$root" \
-            "$released/$name" >"$1/$name"
+        printf '#!/bin/sh\nexec chroot "%s" "/usr/bin/%s" "$@"\n' "$bare" \
+            "$name" >"$1/$name"
         chmod +x "$1/$name"
     done
 }
@@ -118,6 +122,30 @@ script_there() { # NAME
         timeout --kill-after=20 400 "$TEST_PYTHON" -u "tests/e2e/$1.py" </dev/null
 }
 
+pack_there() {
+    rm -f "$released"/*.deb
+    inside sh -c 'cd "$1" && cpack -G DEB' _ "$released"
+}
+
+# apt finds what it depends on, and nothing that a build needs is there.
+install_package() {
+    cp "$released"/pixverse-worker_*.deb "$bare/tmp/package.deb" &&
+        chroot "$bare" sh -c 'apt-get update -qq &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+                --no-install-recommends /tmp/package.deb'
+}
+
+is_whole() {
+    local said
+    said=$(chroot "$bare" sh -c 'dpkg --verify pixverse-worker; apt-get check -qq
+        test -f /usr/lib/systemd/system/pixverse-worker.service || echo no unit
+        test -d /var/lib/pixverse/videos || echo no folder
+        getent passwd pixverse >/dev/null || echo no user
+        ! command -v gcc >/dev/null || echo a compiler' 2>&1)
+    # Documents are left out of a minimal system.
+    tap_empty "$(grep -v ' /usr/share/' <<<"$said")"
+}
+
 has_its_libraries() {
     [ "$(inside sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release)" = 13 ] &&
         inside ldd "$released/pixverse-worker" | grep -q 'librdkafka.*=>'
@@ -125,7 +153,7 @@ has_its_libraries() {
 
 rm -rf --one-file-system build/trixie
 tap_check "a base of Debian 13 is made" debian_make_base "$TEST_TMP/base" &&
-    tap_check "it is a root to work in" make_root &&
+    tap_check "it is a root to work in" make_root "$root" &&
     tap_check "what builds and tests is installed there" install_there &&
     tap_check "everything builds there" build_there &&
     tap_check "with that release's libraries" has_its_libraries && {
@@ -133,9 +161,14 @@ tap_check "a base of Debian 13 is made" debian_make_base "$TEST_TMP/base" &&
     while read -r program; do
         tap_check "${program/_test_//}" was_fine "$program"
     done < <(programs)
-    wrap_commands "$TEST_TMP/bin"
-    tap_check "e2e/five_modes" script_there five_modes
-    tap_check "e2e/s3" script_there s3
+    tap_check "cpack makes the package of that release" pack_there &&
+        tap_check "there is a bare root" make_root "$bare" &&
+        tap_check "apt installs the package there" install_package && {
+        tap_check "it is whole, with its user, folder and units" is_whole
+        wrap_commands "$TEST_TMP/bin"
+        tap_check "e2e/five_modes by it" script_there five_modes
+        tap_check "e2e/s3 by it" script_there s3
+    }
 }
 leave
 tap_end

@@ -3,7 +3,8 @@
 # What depends on the versions of libraries, with those of Debian 13: the
 # programs of unit and edge; and by the Debian package of that release, installed in a
 # bare root of its own, the five modes and videos into S3. They are built and
-# run in a root of that release, on the servers that the run has anyway.
+# run in a root of that release, on the servers that the run has anyway. ARM64=1 has
+# the package built for arm64 there, too, and run by qemu (tests/fault/report --long).
 cd "$TEST_ROOT" || exit 1
 . tests/lib/tap.sh
 . tests/lib/debian.sh
@@ -146,6 +147,47 @@ is_whole() {
     tap_empty "$(grep -v ' /usr/share/' <<<"$said")"
 }
 
+# --- arm64 --------------------------------------------------------------------
+
+crossed=$TEST_ROOT/build/trixie/arm64
+
+# The libraries that deploy/install names, of the other architecture. Where one was
+# built again there, its man page is not the same to a byte: that is no matter.
+install_arm64() {
+    local libraries
+    libraries=$(sed -n '/^ *\[build\]="/,/"/p' deploy/install | grep -oE 'lib[a-z0-9-]+-dev|zlib1g-dev' |
+        grep -v libc6 | sed 's/$/:arm64/')
+    # shellcheck disable=SC2086  # names of packages, to be split
+    inside dpkg --add-architecture arm64 && inside apt-get update -qq &&
+        inside apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-overwrite \
+            gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user $libraries
+}
+
+build_arm64() {
+    configure_there "$crossed" -DCMAKE_BUILD_TYPE=Release \
+        -DCMAKE_TOOLCHAIN_FILE="$TEST_ROOT/deploy/packages/arm64.cmake" &&
+        inside ninja -C "$crossed" &&
+        inside sh -c 'cd "$1" && rm -f *.deb && dpkg-architecture -aarm64 -c cpack -G DEB' _ "$crossed"
+}
+
+arm64_field() { inside dpkg-deb -f "$(echo "$crossed"/*.deb)" "$1"; }
+
+# What a person there would install: unpacked, as dpkg here is of another kind.
+runs_arm64() {
+    inside dpkg-deb -x "$(echo "$crossed"/*.deb)" /tmp/arm64 &&
+        inside qemu-aarch64 -L / /tmp/arm64/usr/bin/pixverse-worker version &&
+        inside qemu-aarch64 -L / /tmp/arm64/usr/bin/pixverse-ctl --help >/dev/null
+}
+
+check_arm64() {
+    tap_check "arm64: compiler, libraries and qemu are installed" install_arm64 &&
+        tap_check "arm64: it builds, and cpack makes its package" build_arm64 && {
+        tap_check "arm64: the package says so" test "$(arm64_field Architecture)" = arm64
+        tap_check "arm64: it depends on what its programs are linked to" \
+            grep -q 'librdkafka1.*libuv1' <<<"$(arm64_field Depends)"
+        tap_check "arm64: its commands run" runs_arm64
+    }
+}
 has_its_libraries() {
     [ "$(inside sed -n 's/^VERSION_ID="\(.*\)"$/\1/p' /etc/os-release)" = 13 ] &&
         inside ldd "$released/pixverse-worker" | grep -q 'librdkafka.*=>'
@@ -170,5 +212,6 @@ tap_check "a base of Debian 13 is made" debian_make_base "$TEST_TMP/base" &&
         tap_check "e2e/s3 by it" script_there s3
     }
 }
+[ "${ARM64:-0}" = 0 ] || check_arm64
 leave
 tap_end

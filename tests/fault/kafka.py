@@ -33,20 +33,22 @@ ANSWERS = (
 
 
 class Pair(World):
-    """A World whose topics are on both nodes."""
+    """A World whose topics are on both nodes, or on three."""
 
-    def __init__(self, cluster, **more):
+    def __init__(self, cluster, replicas=2, **more):
         super().__init__(kafka=cluster, **more)
         self.cluster = cluster
+        self.replicas = replicas
 
     def make_topics(self, names=worlds.TOPICS):
         admin = self.cluster.admin()
         made = admin.create_topics(
-            [NewTopic(self.topic(name), self.partitions, 2, config=self.topic_config)
+            [NewTopic(self.topic(name), self.partitions, self.replicas,
+                      config=self.topic_config)
              for name in names])
         for future in made.values():
             future.result(20)
-        self.cluster.await_leaders(self.prefix, lambda p: len(p.isrs) == 2,
+        self.cluster.await_leaders(self.prefix, lambda p: len(p.isrs) == self.replicas,
                                    "the topics are there")
 
     def batch(self, name, count, **more):
@@ -332,6 +334,34 @@ def false_answers(world):
             tap.check(cluster.producers > began, f"{name}: there is a new producer")
 
 
+def one_of_three(cluster):
+    """Topics on three nodes, two of which have to take what is written: one of them
+    goes under load and stays away, and workers begin while it is."""
+    third = cluster.format(3)
+    cluster.third_again()
+    brokers = f"{third},{cluster.brokers}"
+    with Pair(cluster, workers=2, latency="0.2..0.4", sim=["--schema", "yes"],
+              name="three", replicas=3, topics={"min.insync.replicas": "2"},
+              settings={"KAFKA_BROKERS": brokers}) as world:
+        cluster.await_leaders(world.prefix, lambda p: len(p.isrs) == 3, "all three have all")
+        ids = world.batch("three", 40)
+        cluster.third.kill()
+        world.injected("Kafka node killed")
+        more = world.batch("away", 40)
+        cluster.await_leaders(world.prefix, lambda p: p.leader in (1, 2),
+                              "the two that are left lead")
+        check_once(world, "three", ids)
+        check_once(world, "away", more)
+        world.start_worker()
+        check_once(world, "late", world.batch("late", 40))
+        said = world.command("pixverse-worker", "check")
+        tap.check(said.returncode == 0, "three: check passes with one away", said.stdout)
+        cluster.third_again()
+        check_once(world, "again", world.batch("again", 20))
+        for worker in world.workers:
+            tap.equal(worker.stop(), 0, f"three: {worker.name} drains with status 0")
+
+
 def main():
     with Cluster() as cluster:
         with Pair(cluster, workers=2, latency="0.2..0.4", sim=["--schema", "yes"],
@@ -345,6 +375,8 @@ def main():
                 tap.equal(fetch(worker.admin + "/readyz")[0], 200, "ready at the end")
                 tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",
                           worker.text()[-2000:])
+        if int(os.environ.get("BROKERS", "2")) > 2:
+            one_of_three(cluster)
 
 
 tap.run(main)

@@ -118,7 +118,6 @@ class Cluster:
 
     def __init__(self):
         self.folder = TMP / "kafka"
-        self.folder_second = TMP / "kafka2"
         self.jars = ROOT / "build/parts/kafka/lib"
         self.lies = []  # (part of a topic's name, error or CUT)
         self.producers = 0  # ids of producers that were asked for, through a proxy
@@ -132,7 +131,7 @@ class Cluster:
     def __enter__(self):
         try:
             self.first_again()
-            self.format_second()
+            self.format(2)
             self.second_again()
         except BaseException:
             self.__exit__()
@@ -140,8 +139,9 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
-        if hasattr(self, "second"):
-            self.second.kill()
+        for node in ("second", "third"):
+            if hasattr(self, node):
+                getattr(self, node).kill()
         parts('parts_kafka_stop "$1"', self.folder)
 
     # --- nodes --------------------------------------------------------------
@@ -169,27 +169,36 @@ class Cluster:
     def first_again(self):
         parts('parts_kafka_again "$@"', self.folder, self.jars)
 
-    def format_second(self):
-        """A node like the first, without the controller."""
-        self.folder_second.mkdir()
+    def format(self, number):
+        """A node like the first, without the controller; its honest address."""
+        folder, port = TMP / f"kafka{number}", free_port()
+        folder.mkdir()
         text = (self.folder / "server.properties").read_text()
-        text += (f"process.roles=broker\nnode.id=2\nlog.dirs={self.folder_second}/data\n"
-                 + self.listeners(free_port(), self.crooked_ports()))
-        self.file_second = self.folder_second / "server.properties"
-        self.file_second.write_text(text)
+        text += (f"process.roles=broker\nnode.id={number}\nlog.dirs={folder}/data\n"
+                 + self.listeners(port, self.crooked_ports()))
+        file = folder / "server.properties"
+        file.write_text(text)
         meta = (self.folder / "data/meta.properties").read_text()
         cluster_id = re.search(r"cluster\.id=(\S+)", meta)[1]
         subprocess.run(["java", "-Xmx256m", *QUICK, "-cp", f"{self.jars}/*",
                         "kafka.tools.StorageTool", "format", "-t", cluster_id,
-                        "-c", str(self.file_second)], check=True, capture_output=True,
-                       timeout=60)
+                        "-c", str(file)], check=True, capture_output=True, timeout=60)
+        return f"127.0.0.1:{port}"
+
+    def again(self, number):
+        """Not from a thread that ends: the node would die with it."""
+        node = Program(f"kafka{number}", [
+            "java", "-Xmx384m", *QUICK, "-cp", f"{self.jars}/*", "kafka.Kafka",
+            TMP / f"kafka{number}/server.properties"])
+        wait_for(lambda: "Kafka Server started" in node.text(), 60,
+                 f"node {number} starts")
+        return node
 
     def second_again(self):
-        """Not from a thread that ends: the node would die with it."""
-        self.second = Program("kafka2", ["java", "-Xmx384m", *QUICK, "-cp", f"{self.jars}/*",
-                                         "kafka.Kafka", self.file_second])
-        wait_for(lambda: "Kafka Server started" in self.second.text(), 60,
-                 "the second node starts")
+        self.second = self.again(2)
+
+    def third_again(self):
+        self.third = self.again(3)
 
     def admin(self):
         """A new one: librdkafka may go on asking a node that was the controller's

@@ -4,11 +4,13 @@
 #include "topics.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define OPEN_AGAIN_S 5
+#define SPANS_EVERY_MS 5000
 
 static const struct proxy *proxy_said(struct doors *d, const struct settings *s)
 {
@@ -95,6 +97,36 @@ static bool open_http(struct doors *d, const struct settings *s,
     return d->edges.fetcher != NULL;
 }
 
+/** No endpoint: no traces, and nothing of them costs anything. */
+static bool open_spans(struct doors *d, const struct settings *s,
+                       struct worker *worker, struct err *err)
+{
+    char url[2100];
+    const char *base = s->otel_endpoint;
+    const size_t len = strlen(base);
+    if (s->otel_traces_endpoint[0]) {
+        snprintf(url, sizeof url, "%s", s->otel_traces_endpoint);
+    } else {
+        snprintf(url, sizeof url, "%s%sv1/traces", base,
+                 len && base[len - 1] == '/' ? "" : "/");
+    }
+    if (s->otel_disabled || (!len && !s->otel_traces_endpoint[0])) {
+        return true;
+    }
+    const struct spans_options options = {
+        .url = url,
+        .headers = s->otel_headers,
+        .service = s->otel_service_name,
+        .attributes = s->otel_attributes,
+        .sampler = (enum span_sampler)s->otel_sampler,
+        .ratio = s->otel_sampler_arg[0] ? strtod(s->otel_sampler_arg, NULL) : 1,
+        .every_ms = SPANS_EVERY_MS,
+    };
+    d->edges.spans =
+        spans_open(d->edges.loop, &options, worker_spans_told, worker, err);
+    return d->edges.spans != NULL;
+}
+
 static bool open_store(struct doors *d, const struct settings *s,
                        struct worker *worker, struct err *err)
 {
@@ -125,6 +157,7 @@ bool doors_open(struct doors *doors, const struct settings *settings,
     }
     if (!open_producer(doors, settings, worker, err) ||
         !open_http(doors, settings, err) ||
+        !open_spans(doors, settings, worker, err) ||
         !open_store(doors, settings, worker, err)) {
         return false;
     }
@@ -139,6 +172,7 @@ void doors_close(struct doors *doors)
     http_close(doors->edges.submit_http);
     poller_close(doors->edges.poller);
     fetcher_close(doors->edges.fetcher);
+    spans_close(doors->edges.spans);
     archive_close(doors->edges.archive);
     store_close(doors->edges.store);
 }

@@ -76,7 +76,21 @@ enum submit_doubt {
     X(admin_listen, "ADMIN_LISTEN", "127.0.0.1:9464", FORM_LISTEN, false,       \
       "host:port of /healthz /readyz /metrics /scale /task")                    \
     X(admin_advertise, "ADMIN_ADVERTISE", "", FORM_LISTEN_OR_EMPTY, false,      \
-      "host:port under which pixverse-ctl reaches it; empty: as it listens")
+      "host:port under which pixverse-ctl reaches it; empty: as it listens")    \
+    X(otel_endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT", "", FORM_HTTP_OR_EMPTY,     \
+      false,                                                                    \
+      "collector of traces (OTLP over HTTP, JSON), behind it /v1/traces; "      \
+      "empty: no traces")                                                       \
+    X(otel_traces_endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "",           \
+      FORM_HTTP_OR_EMPTY, false, "the same, whole, for traces alone")           \
+    X(otel_headers, "OTEL_EXPORTER_OTLP_HEADERS", "", FORM_ANY, true,           \
+      "headers for it: name=value,name=value")                                  \
+    X(otel_service_name, "OTEL_SERVICE_NAME", "pixverse-worker", FORM_FILLED,   \
+      false, "whose traces they are")                                           \
+    X(otel_attributes, "OTEL_RESOURCE_ATTRIBUTES", "", FORM_ANY, false,         \
+      "what else is said of it: name=value,name=value")                         \
+    X(otel_sampler_arg, "OTEL_TRACES_SAMPLER_ARG", "", FORM_RATIO_OR_EMPTY,     \
+      false, "the part that a ratio sampler takes; empty: all")
 
 /* field, name, default, least, most, help */
 #define SETTINGS_NUMBERS(X)                                                     \
@@ -142,7 +156,13 @@ enum submit_doubt {
       "1: tenants share by weight from the start (pixverse-ctl tenant)")        \
     X(log_level, enum log_level, "LOG_LEVEL", "info", "debug|info|warn|error",  \
       "the least that is logged")                                               \
-    X(log_text, bool, "LOG_FORMAT", "json", "json|text", "form of log lines")
+    X(log_text, bool, "LOG_FORMAT", "json", "json|text", "form of log lines")  \
+    X(otel_sampler, int, "OTEL_TRACES_SAMPLER", "parentbased_always_on",        \
+      "parentbased_always_on|parentbased_always_off|parentbased_traceidratio|"  \
+      "always_on|always_off|traceidratio",                                      \
+      "which requests are traced; parentbased: as their producer says")         \
+    X(otel_disabled, bool, "OTEL_SDK_DISABLED", "false", "false|true",          \
+      "true: no traces")
 
 /* clang-format on */
 

@@ -3,6 +3,7 @@
 #include "base/proxy.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -151,6 +152,31 @@ static struct setting_verdict check_http(struct str value, const char *allowed)
     return plain ? (struct setting_verdict){.warning = "plain http: keys and "
                                                        "videos travel in clear"}
                  : fine;
+}
+
+/** As check_http(), to any host: nothing that is secret goes there. */
+static struct setting_verdict check_collector(struct str value)
+{
+    static const char allowed[] = "http[s]://host[:port][/path]";
+    const struct setting_verdict verdict = check_http(value, allowed);
+    const bool public_http =
+        verdict.fault && strncmp(verdict.fault, "is plain http", 13) == 0;
+    return verdict.fault && !public_http ? verdict : fine;
+}
+
+static struct setting_verdict check_ratio(struct str value)
+{
+    char text[32];
+    char *end = NULL;
+    if (value.len < sizeof text) {
+        memcpy(text, value.at, value.len);
+        text[value.len] = '\0';
+        const double ratio = strtod(text, &end);
+        if (end && !*end && ratio >= 0 && ratio <= 1) {
+            return fine;
+        }
+    }
+    return fault("is no ratio", "0..1, such as 0.05");
 }
 
 static struct setting_verdict check_brokers(struct str value)
@@ -550,6 +576,12 @@ struct setting_verdict setting_check(enum setting_form form, struct str value)
         return check_hosts(value);
     case FORM_FILE_OR_EMPTY:
         return value.len ? check_file(value) : fine;
+    case FORM_HTTP_OR_EMPTY:
+        return value.len ? check_collector(value) : fine;
+    case FORM_RATIO_OR_EMPTY:
+        return value.len ? check_ratio(value) : fine;
+    case FORM_ANY:
+        return fine;
     case FORM_LISTEN_OR_EMPTY:
         return value.len ? check_listen(value) : fine;
     case FORM_LISTEN:

@@ -23,6 +23,9 @@ enum setting_form {
     FORM_FILE_OR_EMPTY,  /* an absolute path */
     FORM_CELLS,  /* NAME=URL, several separated by white space; or none */
     FORM_TOKENS, /* empty: none */
+    FORM_HTTP_OR_EMPTY,  /* http(s)://host[:port][/path], any host */
+    FORM_RATIO_OR_EMPTY, /* 0..1 */
+    FORM_ANY,
 };
 
 #define SETTING_CELLS_MAX 64

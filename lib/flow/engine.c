@@ -8,6 +8,7 @@
 #include "flow/render.h"
 #include "flow/take.h"
 #include "flow/tidy.h"
+#include "flow/traces.h"
 #include "flow/why.h"
 
 #include <assert.h>
@@ -202,6 +203,9 @@ static void apply(struct engine *engine, struct job *job,
                   const struct outcome *outcome, struct step *step)
 {
     tally_step(&engine->tally, job, outcome, step);
+    if (engine->edges.spans) {
+        traces_step(engine->edges.spans, job, step, &engine->clock);
+    }
     reasons_outcome(&engine->reasons, job, outcome, step,
                     clock_now_ms(&engine->clock), next_try_ms(engine, step));
     const struct account *account =

@@ -10,6 +10,7 @@
 #include "edge/http.h"
 #include "edge/poll.h"
 #include "edge/producer.h"
+#include "edge/spans.h"
 #include "flow/account.h"
 #include "flow/due.h"
 #include "flow/learn.h"
@@ -55,6 +56,7 @@ struct stage_edges {
     struct fetcher *fetcher;
     struct bucket *bucket;
     struct producer *producer;
+    struct spans *spans; /* null: no traces */
     struct metrics *metrics;
 };
 

@@ -10,6 +10,7 @@
 #define HURRY_BEFORE_MS 10000
 #define GIVE_UP_MS 1000 /* at the very end: for the lease to be given up */
 #define CLOSE_MS 5000
+#define SPANS_MS 2000
 #define SWEEP_EVERY_MS INT64_C(30000)
 /* A download that takes longer would lose its half-stored file, and begin
  * anew. */
@@ -30,12 +31,21 @@ static void end(struct worker *w, enum worker_end how)
     }
 }
 
+static void on_spans_flushed(void *context)
+{
+    log_at(LOG_INFO, "drained");
+    end(context, WORKER_DONE);
+}
+
 static void on_producer_closed(void *context)
 {
     struct worker *w = context;
     w->edges.producer = NULL;
-    log_at(LOG_INFO, "drained");
-    end(w, WORKER_DONE);
+    if (w->edges.spans) { /* what the last ends were, the collector hears */
+        spans_flush(w->edges.spans, SPANS_MS, on_spans_flushed, w);
+    } else {
+        on_spans_flushed(w);
+    }
 }
 
 static void on_consumer_closed(void *context)
@@ -254,6 +264,12 @@ void worker_producer_state(void *worker, bool connected, const char *why)
     tell_ready(w);
 }
 
+void worker_spans_told(void *worker, int64_t spans, const char *why)
+{
+    struct worker *w = worker;
+    traces_told(&w->traces, spans, why);
+}
+
 void worker_message(void *worker, struct message *message)
 {
     struct worker *w = worker;
@@ -355,6 +371,9 @@ bool worker_init(struct worker *w, const struct worker_options *options,
     accepted_init(&w->accepted, &w->fleet, &accepted);
     w->intake.on_new = accepted.on ? accepted_want : NULL;
     w->intake.new_context = &w->accepted;
+    if (edges->spans) {
+        traces_init(&w->traces, edges->metrics);
+    }
     w->fleet.on_beaten = on_beaten;
     w->fleet.beaten_context = w;
     return true;

@@ -9,6 +9,7 @@
 #include "flow/intake.h"
 #include "flow/prices.h"
 #include "flow/status.h"
+#include "flow/traces.h"
 #include "flow/vitals.h"
 
 /**
@@ -48,6 +49,7 @@ struct worker {
     struct vitals vitals;
     struct accepted accepted;
     struct status status;
+    struct traces traces;
     struct loop_timer *hurry;
     struct loop_timer *give_up;
     struct loop_timer *sweep;
@@ -93,6 +95,7 @@ void worker_producer_state(void *worker, bool connected, const char *why);
 
 /** A consumer_message_fn. */
 void worker_message(void *worker, struct message *message);
+void worker_spans_told(void *worker, int64_t spans, const char *why);
 
 /** An admin_fn. */
 void worker_answer(void *worker, struct str path, struct admin_answer *answer);

@@ -76,6 +76,11 @@ static void open_edges(struct node *node, const struct history_days *days)
     edges->loop = node->loop;
     edges->metrics = metrics_new();
     edges->submit_http = http_open(node->loop, &http, &err);
+    if (node->world->traced) {
+        const struct spans_options spans = {.every_ms = 1000};
+        edges->spans = spans_open(node->loop, &spans, worker_spans_told,
+                                  &node->worker, &err);
+    }
     edges->poller = poller_open(node->loop, &polls, &err);
     edges->fetcher = fetcher_open(node->loop, &fetcher, &err);
     edges->bucket = bucket_open(node->loop, STR(""), 4, 1 << 20, NULL, &err);
@@ -166,6 +171,7 @@ void node_free(struct node *node)
     http_close(node->edges.submit_http);
     poller_close(node->edges.poller);
     fetcher_close(node->edges.fetcher);
+    spans_close(node->edges.spans);
     bucket_close(node->edges.bucket);
     if (node->worker.edges.producer) {
         producer_reap(node->worker.edges.producer);

@@ -1079,6 +1079,21 @@ MUTANTS = [
     ("a refused ACL is tried in another form", "lib/core/s3_reply.c",
      '    {"AccessControlListNotSupported", S3_UNUSABLE},\n', "",
      ["edge/bucket_s3_faults"]),
+    ("the producer's decision on sampling is passed over", "lib/core/span.c",
+     "ids->sampled = hex_digit(at[54]) & 1;", "ids->sampled = true;", ["unit/span"]),
+    ("spans have a parent of nobody's", "lib/core/span.c",
+     "const char *parent = s->word ? ids->root : ids->parent;",
+     "const char *parent = ids->parent;", ["unit/span"]),
+    ("the provider's clock is believed", "lib/core/span.c",
+     "later(at_ms, row->submitted_ms) : 0;", "at_ms : 0;", ["unit/span"]),
+    ("a header of the collector's may hold a line break", "lib/core/span.c",
+     "good = good && (unsigned char)*at >= ' ' && *at != 0x7f;",
+     "good = good && *at != 0x7f;", ["unit/span"]),
+    ("spans that found no room stand in the message", "lib/edge/web/spans.c",
+     "            s->waiting.len = before;\n", "", ["edge/spans"]),
+    ("each step of a traced request is its end", "lib/flow/traces.c",
+     "if (row->state != CLOSED) {", "if (row->state < SUCCEEDED) {",
+     ["sim/happy"]),
 ]
 
 tap.run(lambda: mutate.main(MUTANTS))

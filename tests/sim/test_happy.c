@@ -21,6 +21,20 @@ TEST_CASE(one_request__in_a_quiet_world__is_made_stored_and_told)
     close_world(world);
 }
 
+/** Once, when all is over; whoever worked on it before. */
+TEST_CASE(a_closed_request__with_a_collector__is_traced_once)
+{
+    struct world *world = world_open(1);
+    world->traced = true;
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_ask(world, "a");
+    until_closed(world, MINUTE_MS);
+    assert_int_equal(times_told(world, "a: 6 spans\n"), 1);
+    assert_int_equal(times_told(world, " spans\n"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
 static void ask(struct world *world, const char *id, const char *fields)
 {
     char text[800];

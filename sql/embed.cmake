@@ -2,7 +2,8 @@
 #
 # What more than one statement says stands once, and in the statements a word:
 #
-#   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :orphan :bare :latency
+#   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :orphan :bare :latency :spending
+#   :budget_used :money_cost
 #                       the text of that .sql file, from its first parenthesis
 #   :claimed            what claim.sql does with the rows that it picked
 #   :QUEUED …           a state's number          (TASK_STATES of lib/core/task.h)
@@ -23,7 +24,8 @@
 cmake_minimum_required(VERSION 3.25)
 file(GLOB files ${SQL_DIR}/schema/*.sql ${SQL_DIR}/query/*.sql)
 list(SORT files)
-set(parts ctl_found ctl_fits ctl_error ctl_ours bare latency orphan readable)
+set(parts ctl_found ctl_fits ctl_error ctl_ours bare latency orphan readable spending
+    budget_used money_cost)
 foreach(part IN LISTS parts)
   file(READ ${SQL_DIR}/query/${part}.sql ${part})
   string(FIND "${${part}}" "\n(" start)
@@ -31,7 +33,7 @@ foreach(part IN LISTS parts)
 endforeach()
 # What becomes of the rows that a claim picked, up to the end of that statement.
 file(READ ${SQL_DIR}/query/claim.sql claimed)
-string(FIND "${claimed}" "\n), gone AS (" start)
+string(FIND "${claimed}" "\n), today AS MATERIALIZED (" start)
 math(EXPR start "${start} + 1")
 string(SUBSTRING "${claimed}" ${start} -1 claimed)
 list(PREPEND parts claimed) # it has other words
@@ -224,7 +226,7 @@ set(table "")
 foreach(file ${files})
   file(RELATIVE_PATH name ${SQL_DIR} ${file})
   file(READ ${file} sql)
-  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|ctl_error|ctl_fits|ctl_found|orphan|readable).sql$")
+  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|budget_used|ctl_error|ctl_fits|ctl_found|money_cost|orphan|readable|spending).sql$")
     expand("${sql}" ${name} sql)
   endif()
   string(HEX "${sql}" hex)

@@ -71,6 +71,7 @@ extern const struct command command_tenant;
 extern const struct command command_stats;
 extern const struct command command_rejected;
 extern const struct command command_announce;
+extern const struct command command_budget;
 extern const struct command command_pause;
 extern const struct command command_resume;
 extern const struct command command_prune;

@@ -316,6 +316,7 @@ static bool is_back(enum hold_reason reason, const struct reply *reply,
         return true;
     case HOLD_STORAGE:
     case HOLD_ACCOUNT:
+    case HOLD_BUDGET:
     case HOLD_OPERATOR:
     case HOLD_REASONS_LEN:
         break; /* not the provider's to answer */

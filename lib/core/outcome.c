@@ -15,6 +15,7 @@ static const char *const hold_names[] = {
     [HOLD_CHANNEL] = "channel",
     [HOLD_STORAGE] = "storage",
     [HOLD_ACCOUNT] = "account",
+    [HOLD_BUDGET] = "budget",
     [HOLD_OPERATOR] = "operator",
     [HOLD_THROTTLE] = "throttle",
 };

@@ -59,6 +59,7 @@ enum hold_reason {
     HOLD_CHANNEL,  /* per account: nothing sensible answers there */
     HOLD_STORAGE,  /* per bucket */
     HOLD_ACCOUNT,  /* per task: submitted under another account */
+    HOLD_BUDGET,   /* per tenant: no row, but what waits; stops nobody else */
     HOLD_OPERATOR, /* for all */
     HOLD_THROTTLE, /* this worker's own pace; never stored */
     HOLD_REASONS_LEN

@@ -7,6 +7,7 @@
 #include "core/lease.h"
 #include "core/price.h"
 #include "core/queue.h"
+#include "core/spending.h"
 #include "core/step.h"
 #include "edge/loop.h"
 #include "edge/shares.h"
@@ -272,6 +273,9 @@ struct turn {
     const struct reason_row *shared;
     size_t shared_len;
     bool shared_changed;
+    /** Somebody has a budget: money moves with the saves, and claims of such
+     * are made under the lock of all budgets; else they are left alone. */
+    bool budgets;
 };
 
 enum save_end {
@@ -319,8 +323,10 @@ struct turn_result {
     /* a save was refused, or another claims under the account's slots: ask
      * again soon */
     bool claims_put_off;
-    bool caps_busy;  /* another claims of tenants with a cap: ask again soon */
-    bool slots_full; /* the account's slots let in fewer than asked for */
+    bool caps_busy;   /* another claims of tenants with a cap: ask again soon */
+    bool slots_full;  /* the account's slots let in fewer than asked for */
+    bool budget_busy; /* another claims of budgets now: ask again soon */
+    bool budget_barred; /* what had no room was put aside: others may wait */
     /* fence and owner are new, state as it was */
     const struct task_read *adopted;
     size_t adopted_len;
@@ -366,6 +372,28 @@ typedef void places_fn(void *context, const struct places_result *result);
 void store_places(struct store *store, const struct places *places,
                   places_fn *on_result, void *context);
 
+/* ---- budgets ---- */
+
+/** How one stands today; amounts of its period. */
+struct budget_row {
+    struct str tenant; /* "*": all of them together */
+    enum budget_period period;
+    money amount; /* that may be spent */
+    int warn;     /* percent of it */
+    money spent;
+    money reserved;
+    money doubtful;
+    money estimate; /* of what was spent */
+    int64_t waits;  /* requests that were put aside for want of it */
+};
+
+typedef void budgets_fn(void *context, const struct budget_row *rows,
+                        size_t len, const struct err *err);
+
+/** Looks again at what is open, settles what is settled, and lets what was put
+ * aside wait for a claim again where there is room. err null: rows hold. */
+void store_budgets(struct store *store, budgets_fn *on_budgets, void *context);
+
 /* ---- leases and what the fleet shares ---- */
 
 struct hold_row {
@@ -407,6 +435,7 @@ struct beat_result {
     int64_t in_flight; /* what its live workers work on, as last counted */
     int64_t blocked;   /* rows that wait for a source, as last counted */
     int64_t now_ms;    /* PostgreSQL's clock */
+    bool budgets;      /* somebody has one */
     bool synchronous;  /* synchronous_commit is not off */
     bool shares;       /* claims go by tenants */
     /** What is known of our accounts. */

@@ -212,6 +212,7 @@ void claims_gather(struct claims *claims, bool sure, struct turn *turn,
     assert(!turn->claims_max && !turn->adopts_max && !turn->expires_max);
     const struct account_list *accounts = claims->ties->accounts;
     turn->guarded = claims->allot.most > 0;
+    turn->budgets = claims->budgets;
     /* Committed with the saves, or not at all: their slots are free by then. */
     turn->claims_max = room_for_claims(claims, true, &claims->account);
     turn->account = accounts->settings->at[claims->account].keys[0].account;
@@ -401,6 +402,21 @@ void claims_told_places(struct claims *claims, bool sure, int places)
 
 /* ---- answers ---- */
 
+/** What it had to leave, or put aside, hid others that may go. */
+static void budgets_came(struct claims *claims,
+                         const struct turn_result *result)
+{
+    if (result->budget_busy) {
+        queue_again(&claims->queue);
+        loop_timer_set(claims->timer,
+                       BUSY_MS +
+                           loop_random(claims->ties->clock->loop) % BUSY_MS);
+    } else if (result->budget_barred) {
+        claims->wanted |= UINT32_C(1) << claims->account;
+        ties_ask_soon(claims->ties);
+    }
+}
+
 /** Whether it goes on at once, and when where nothing calls for it. */
 static void claim_on(struct claims *claims, const struct turn_result *result)
 {
@@ -454,6 +470,7 @@ static void claimed_came(struct claims *claims,
         account_served(ties->accounts, claims->account,
                        (int)result->claimed_len);
         claim_on(claims, result);
+        budgets_came(claims, result);
     }
 }
 

@@ -15,6 +15,7 @@
  * fleet's limit are asked for beside it.
  */
 struct claims {
+    bool budgets; /* somebody has one */
     const struct ties *ties;
     int tasks_max;
     uint32_t wanted;          /* waiting rows may be there: whose, as bits */

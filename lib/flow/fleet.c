@@ -59,6 +59,7 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
     metrics_init(fleet, engine->edges.metrics);
     holds_init(&fleet->holds, engine);
     unreadable_init(&fleet->unreadable, engine);
+    budgets_init(&fleet->budgets, engine->edges.store, engine->edges.metrics);
     fleet->bury = (struct bury){.engine = engine, .watch = &fleet->watch};
     engine->on_hold = on_hold;
     engine->on_lease_dead = on_lease_dead;
@@ -70,6 +71,7 @@ void fleet_done(struct fleet *fleet)
 {
     loop_timer_free(fleet->timer);
     holds_done(&fleet->holds);
+    budgets_done(&fleet->budgets);
     lease_watch_done(&fleet->watch);
 }
 
@@ -334,6 +336,7 @@ static void on_beat(void *context, const struct beat_result *result)
     }
     CRASHPOINT("beat_after");
     turn_bumped(&engine->turns, result->places, result->shares);
+    turn_budgets(&engine->turns, result->budgets);
     engine_bumped(engine, fleet->beat_started_ms, result->now_ms);
     take_accounts(fleet, result);
     if (lease_watch_read(&fleet->watch, result->leases, result->leases_len,
@@ -346,6 +349,7 @@ static void on_beat(void *context, const struct beat_result *result)
     holds_read(&fleet->holds, result->holds, result->holds_len);
     take_counts(fleet, result->queued, result->in_flight, result->blocked);
     count(fleet);
+    budgets_beaten(&fleet->budgets, fleet->counts, result->budgets, boot_ms);
     order_cancel(engine, result->cancels, result->cancels_len);
     unreadable_look(&fleet->unreadable, fleet->counts);
     holds_probe(&fleet->holds);

@@ -394,6 +394,11 @@ void turn_bumped(struct turns *turns, int places, bool shares)
     claims_told_shares(&turns->claims, shares);
 }
 
+void turn_budgets(struct turns *turns, bool there)
+{
+    turns->claims.budgets = there;
+}
+
 void turn_joined(struct turns *turns, int64_t owner)
 {
     assert(owner > 0 && !turns->owner);

@@ -137,6 +137,9 @@ int turn_bumps(struct turns *turns);
  * are by tenants. */
 void turn_bumped(struct turns *turns, int places, bool shares);
 
+/** Whether somebody has a budget. */
+void turn_budgets(struct turns *turns, bool there);
+
 /** A lease is ours; or it is dead, and every row another's. */
 void turn_joined(struct turns *turns, int64_t owner);
 void turn_lost(struct turns *turns);

@@ -18,6 +18,7 @@ WITH pick AS MATERIALIZED (
         FROM waiting w
         WHERE (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
             AND w.priority <= p.at - 1 AND w.source IS NULL
+            AND w.budget IS NULL
             AND w.not_before_ms <= $2::bigint
             AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
             AND (NOT w.doubt OR (w.first_sent_ms > $6::bigint AND EXISTS (
@@ -43,9 +44,67 @@ WITH pick AS MATERIALIZED (
     LIMIT CASE WHEN $8::boolean THEN least($3::integer, coalesce(
             nullif(current_setting('pixverse.room', true), '')::integer, 0))
             ELSE $3::integer END
+), today AS MATERIALIZED (
+    SELECT ($2::bigint / 86400000)::integer AS day
+), priced AS MATERIALIZED (
+    -- Of tenants that have a budget: as a rule there is none, and no row is looked at.
+    SELECT w.id, w.priority, coalesce(r.tenant, '') AS tenant,
+        coalesce(r.price, (SELECT max(guess) FROM budget)) AS price
+    FROM pick JOIN waiting w ON w.id = pick.id JOIN request r ON r.id = pick.id
+    WHERE (SELECT true FROM budget LIMIT 1) AND EXISTS (
+        SELECT FROM budget b WHERE b.tenant = r.tenant OR b.tenant = '*')
+), room AS MATERIALIZED (
+    SELECT u.tenant, min(u.amount - u.used) AS room
+    FROM :budget_used u
+    WHERE EXISTS (SELECT FROM priced)
+        AND (u.tenant = '*' OR u.tenant IN (SELECT tenant FROM priced))
+    GROUP BY u.tenant
+), fits AS MATERIALIZED (
+    -- In the order of claims: nobody is passed by because it costs more.
+    SELECT id FROM (
+        SELECT p.id, sum(p.price) OVER (ORDER BY p.priority DESC, p.id) AS total
+        FROM (
+            SELECT *, sum(price) OVER (PARTITION BY tenant
+                ORDER BY priority DESC, id) AS own
+            FROM priced
+        ) p
+        WHERE p.own <= coalesce(
+            (SELECT room FROM room WHERE room.tenant = p.tenant), p.own)
+    ) p
+    WHERE p.total <= coalesce(
+            (SELECT room FROM room WHERE room.tenant = '*'), p.total)
+        AND current_setting('pixverse.budget', true) = 'true'
+), barred AS MATERIALIZED (
+    SELECT id, tenant FROM priced WHERE id NOT IN (SELECT id FROM fits)
+), behind AS MATERIALIZED (
+    -- What stands behind them, so that others come to their turn at once.
+    SELECT w.id, r.tenant
+    FROM (
+        SELECT f.id
+        FROM generate_series(9, 0, -1) AS p (priority),
+        LATERAL (
+            SELECT w.id FROM waiting w
+            WHERE (w.priority, w.id) > (p.priority, 0)
+                AND w.priority <= p.priority
+                AND w.source IS NULL AND w.budget IS NULL
+            ORDER BY w.priority, w.id
+            LIMIT 1000
+        ) f
+        WHERE EXISTS (SELECT FROM barred)
+        LIMIT 1000
+    ) first JOIN request r ON r.id = first.id JOIN waiting w ON w.id = first.id
+    WHERE w.id NOT IN (SELECT id FROM pick)
+        AND r.tenant IN (SELECT tenant FROM barred)
+    FOR UPDATE OF w SKIP LOCKED
+), aside AS (
+    UPDATE waiting w SET budget = a.tenant
+    FROM (SELECT id, tenant FROM barred UNION ALL
+        SELECT id, tenant FROM behind) a
+    WHERE w.id = a.id AND current_setting('pixverse.budget', true) = 'true'
+    RETURNING set_config('pixverse.barred', 'true', true)
 ), gone AS (
     DELETE FROM waiting w USING pick
-    WHERE w.id = pick.id
+    WHERE w.id = pick.id AND w.id NOT IN (SELECT id FROM barred)
     RETURNING
         :w.queued_columns
 ), t AS MATERIALIZED (
@@ -69,6 +128,13 @@ WITH pick AS MATERIALIZED (
         takeovers_since_ms, kind, has_cost, cost, credits_cost, source_task_id, result, event
     FROM t WHERE readable
     RETURNING *
+), reserved AS (
+    INSERT INTO money (task, submission, tenant, day, state, estimate, amount)
+    SELECT t.id, t.submission, p.tenant, today.day, :spending, p.price, p.price
+    FROM c t JOIN priced p ON p.id = t.id, today
+    ON CONFLICT (task, submission) DO UPDATE SET tenant = excluded.tenant,
+        day = excluded.day, state = excluded.state,
+        estimate = excluded.estimate, amount = excluded.amount
 ), whole AS (
     SELECT
         :c.task_columns,

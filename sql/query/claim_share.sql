@@ -52,7 +52,7 @@ WITH RECURSIVE sure AS MATERIALIZED (
     LATERAL (
         SELECT w.id
         FROM waiting w
-        WHERE w.tenant = plan.tenant AND w.source IS NULL
+        WHERE w.tenant = plan.tenant AND w.source IS NULL AND w.budget IS NULL
             AND w.not_before_ms <= $2::bigint
             AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
             AND (NOT w.doubt OR (w.first_sent_ms > $6::bigint AND EXISTS (

@@ -24,6 +24,8 @@ WITH open AS (
     DELETE FROM shared_reason
 ), h AS (
     DELETE FROM hold
+), b AS (
+    DELETE FROM money
 ), l AS (
     DELETE FROM lease
 ), u AS (

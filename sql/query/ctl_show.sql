@@ -60,10 +60,20 @@ set_back AS (
               AND a.since_ms <= m.rewound_ms
               AND t.first_sent_ms + a.retention_ms / 6 * 5 >
                   extract(epoch FROM clock_timestamp()) * 1000)),
+-- And of one that was put aside for want of a budget.
+broke AS (
+    (SELECT 'budget' AS reason, w.budget AS scope, w.received_ms AS since_ms,
+        b.next_ms AS next_try_ms, b.message
+      FROM t JOIN waiting w ON w.id = t.id
+      JOIN budget_words b ON b.tenant IN (w.budget, '*')
+     WHERE w.budget IS NOT NULL
+     ORDER BY b.tenant = '*'
+     LIMIT 1)),
 holding AS (
     SELECT reason, scope, since_ms, next_try_ms, message FROM hold
     UNION ALL SELECT * FROM alien
-    UNION ALL SELECT * FROM set_back)
+    UNION ALL SELECT * FROM set_back
+    UNION ALL SELECT * FROM broke)
 SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,
            'kind', t.kind, 'mode', r.mode, 'priority', r.priority,

@@ -1,5 +1,6 @@
 -- Why submissions stop; and whether requests wait that may have been bought before
--- the database was set back, and whose key protects them no longer (claim.sql).
+-- the database was set back, and whose key protects them no longer (claim.sql); and
+-- who waits for room in a budget.
 -- $1 our lease, $2 one in doubt has to be first sent after that.
 SELECT reason, scope, since_ms, next_try_ms, message FROM hold
 UNION ALL
@@ -19,4 +20,20 @@ FROM meta m, (
 WHERE m.rewound_ms > 0 AND EXISTS (
     SELECT FROM waiting w
     WHERE w.doubt AND (w.first_sent_ms <= $2::bigint OR NOT k.known))
+UNION ALL
+(SELECT 'budget', b.tenant, first.since_ms, b.next_ms, b.message
+FROM budget_words b, LATERAL (
+    SELECT w.received_ms AS since_ms FROM waiting w
+    WHERE w.budget = b.tenant
+    ORDER BY w.priority DESC, w.id LIMIT 1
+) first
+LIMIT 20)
+UNION ALL
+(SELECT 'budget', '*', w.received_ms, b.next_ms, b.message
+FROM budget_words b, (
+    SELECT budget, received_ms FROM waiting WHERE budget IS NOT NULL LIMIT 1000
+) w
+WHERE b.tenant = '*'
+    AND NOT EXISTS (SELECT FROM budget o WHERE o.tenant = w.budget)
+LIMIT 1)
 ORDER BY since_ms, reason, scope;

@@ -12,6 +12,7 @@ WITH waits AS MATERIALIZED (
                 SELECT FROM waiting w
                 WHERE (w.priority, w.id) > (p.at - 1, ($5::bigint[])[p.at])
                     AND w.priority <= p.at - 1 AND w.source IS NULL
+                    AND w.budget IS NULL
                 ORDER BY w.priority, w.id
                 LIMIT 1) AS one) AS any
 ), free AS MATERIALIZED (

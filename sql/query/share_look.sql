@@ -4,11 +4,11 @@
 -- found by one step through the index, not by reading what waits.
 WITH RECURSIVE heads AS (
     SELECT (SELECT w.tenant FROM waiting w
-        WHERE w.tenant IS NOT NULL AND w.source IS NULL
+        WHERE w.tenant IS NOT NULL AND w.source IS NULL AND w.budget IS NULL
         ORDER BY w.tenant LIMIT 1) AS tenant
     UNION ALL
     SELECT (SELECT w.tenant FROM waiting w
-        WHERE w.tenant > h.tenant AND w.source IS NULL
+        WHERE w.tenant > h.tenant AND w.source IS NULL AND w.budget IS NULL
         ORDER BY w.tenant LIMIT 1)
     FROM heads h WHERE h.tenant IS NOT NULL
 ), waits AS MATERIALIZED (
@@ -16,7 +16,7 @@ WITH RECURSIVE heads AS (
     -- Not EXISTS: that would be a join, which reads all that waits.
     WHERE h.tenant IS NOT NULL AND coalesce((
         SELECT true FROM waiting w
-        WHERE w.tenant = h.tenant AND w.source IS NULL
+        WHERE w.tenant = h.tenant AND w.source IS NULL AND w.budget IS NULL
             AND w.not_before_ms <= $2::bigint
         ORDER BY w.priority DESC, w.id LIMIT 1), false)
 ), held AS MATERIALIZED (

@@ -11,7 +11,7 @@ WITH room AS MATERIALIZED (
                 LATERAL (
                     SELECT FROM waiting w
                     WHERE (w.priority, w.id) > (p.at - 1, ($4::bigint[])[p.at])
-                        AND w.priority <= p.at - 1 AND w.source IS NULL
+                        AND w.priority <= p.at - 1 AND w.source IS NULL AND w.budget IS NULL
                     ORDER BY w.priority, w.id
                     LIMIT 1) AS one)
         THEN 2147483647

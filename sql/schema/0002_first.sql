@@ -102,13 +102,18 @@ CREATE TABLE waiting (
                                        -- to come; null: it waits for a claim
     source_task_id text,
     attempt integer NOT NULL DEFAULT 0,
-    tenant text COLLATE "C"            -- while tenants share (view sharing); null:
+    tenant text COLLATE "C",           -- while tenants share (view sharing); null:
                                        -- it came before (share_tag.sql)
+    budget text COLLATE "C"            -- put aside: its tenant had no room in a
+                                       -- budget when a claim met it (budget_free.sql)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX waiting_order ON waiting (priority, id) WHERE source IS NULL;
+CREATE INDEX waiting_order ON waiting (priority, id)
+    WHERE source IS NULL AND budget IS NULL;
 CREATE INDEX waiting_tenant ON waiting (tenant, priority DESC, id)
-    WHERE source IS NULL AND tenant IS NOT NULL;
+    WHERE source IS NULL AND tenant IS NOT NULL AND budget IS NULL;
+CREATE INDEX waiting_budget ON waiting (budget, priority DESC, id)
+    WHERE budget IS NOT NULL;
 CREATE INDEX waiting_source ON waiting (source, id) WHERE source IS NOT NULL;
 CREATE INDEX waiting_blocked ON waiting (not_before_ms) WHERE source IS NOT NULL;
 CREATE INDEX waiting_kind ON waiting (id) WHERE kind <> 0;
@@ -192,6 +197,68 @@ CREATE TABLE stat (
 CREATE TABLE stat_day (
     day date PRIMARY KEY,
     counted_ms bigint NOT NULL         -- when; 0: to be counted again; -1: now
+);
+
+-- What tenants may spend in a day or a month, UTC; amounts in millionths of what
+-- the provider bills in.
+CREATE TABLE budget (
+    tenant text COLLATE "C" NOT NULL,  -- '*': all of them together
+    period smallint NOT NULL,          -- 0 a day 1 a month
+    amount bigint NOT NULL,
+    warn integer NOT NULL,             -- percent of it
+    guess bigint NOT NULL,             -- what counts for a request without an
+                                       -- estimate: the dearest, as it was set
+    PRIMARY KEY (tenant, period)
+);
+
+-- For whom requests may wait for want of room, in words; '*': whoever has no budget of
+-- its own.
+CREATE VIEW budget_words AS
+SELECT t.tenant, min(p.until) * 86400000::bigint AS next_ms,
+    'its requests wait for room in a budget: ' || string_agg(
+        trim_scale(b.amount / 1000000.0)
+            || CASE WHEN b.period = 0 THEN ' a day' ELSE ' a month' END
+            || CASE WHEN b.tenant = '*' THEN ' for all tenants' ELSE '' END, ', '
+        ORDER BY b.tenant DESC, b.period)
+        || '; the next period begins at ' || to_char(
+            to_timestamp(min(p.until) * 86400) AT TIME ZONE 'UTC',
+            'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        || ' (pixverse-ctl budget list)' AS message
+FROM (SELECT DISTINCT tenant FROM budget) t
+JOIN budget b ON b.tenant = t.tenant OR b.tenant = '*'
+CROSS JOIN LATERAL (
+    SELECT (date_trunc(CASE WHEN b.period = 0 THEN 'day' ELSE 'month' END,
+            clock_timestamp() AT TIME ZONE 'UTC')
+        + CASE WHEN b.period = 0 THEN INTERVAL '1 day' ELSE INTERVAL '1 month' END
+        )::date - DATE '1970-01-01' AS until
+) p
+GROUP BY t.tenant;
+
+-- What submissions of tenants with a budget mean for it (spending.sql): written by
+-- the claim, moved with the row. What is settled for good is added to spent soon.
+CREATE TABLE money (
+    task bigint NOT NULL,
+    submission integer NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    day integer NOT NULL,              -- of the claim, UTC, since 1970-01-01
+    state smallint NOT NULL,           -- 0 nothing 1 reserved 2 doubtful 3 spent
+                                       -- 4 assumed
+    estimate bigint NOT NULL,
+    amount bigint NOT NULL,            -- that counts
+    PRIMARY KEY (task, submission)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
+CREATE INDEX money_tenant ON money (tenant, day);
+
+-- The sum of what was settled, by tenant and period; '*': of all of them.
+CREATE TABLE spent (
+    tenant text COLLATE "C" NOT NULL,
+    period smallint NOT NULL,
+    since integer NOT NULL,            -- its first day
+    amount bigint NOT NULL,
+    estimate bigint NOT NULL,          -- what it was estimated to be
+    PRIMARY KEY (tenant, period, since)
 );
 
 -- What an operator ordered to cancel and has not ended.

@@ -101,6 +101,17 @@ CASES = {
     "PixverseOldSnapshot": (
         {}, {"pixverse_postgres_oldest_xmin_age_transactions": flat(1000001)},
         {"pixverse_postgres_oldest_xmin_age_transactions": flat(999999)}),
+    "PixverseBudgetNear": (
+        {"tenant": "a", "period": "day"},
+        {'pixverse_budget_near{tenant="a",period="day",instance="x"}': flat(1),
+         'pixverse_budget_near{tenant="a",period="day",instance="y"}': flat(0)},
+        {'pixverse_budget_near{tenant="a",period="day"}': flat(0)}),
+    "PixverseBudgetDrift": (
+        {"tenant": "a", "period": "month"},
+        {'pixverse_budget_spent{tenant="a",period="month"}': flat(126),
+         'pixverse_budget_estimated{tenant="a",period="month"}': flat(100)},
+        {'pixverse_budget_spent{tenant="a",period="month"}': flat(124),
+         'pixverse_budget_estimated{tenant="a",period="month"}': flat(100)}),
     "PixverseHistoryOverdue": ({}, {"pixverse_history_overdue_seconds": flat(90000)},
                                {"pixverse_history_overdue_seconds": flat(86000)}),
 }

@@ -62,20 +62,21 @@ static void ended(struct trial *trial, int number, enum request_mode mode,
     row.mode = mode;
     row.body = str_of(body);
     assert_int_equal(trial_intake(trial, &row, 1).err.kind, ERR_NONE);
-    trial_sql(trial,
-              "WITH w AS (DELETE FROM waiting RETURNING id) INSERT INTO closed "
-              "SELECT (jsonb_populate_record(NULL::closed, "
-              "to_jsonb(w) || '{\"owner\":0,\"received_ms\":1,"
-              "\"first_sent_ms\":1,\"last_sent_ms\":1,\"not_before_ms\":0,"
-              "\"takeovers_since_ms\":0,\"cost\":%s,\"credits_cost\":0,"
-              "\"fence\":1,\"submission\":0,\"sends\":1,\"tries\":0,"
-              "\"takeovers\":0,\"doubt\":false,\"late\":false,"
-              "\"billed_open\":false,\"has_cost\":%s,\"account\":\"a\","
-              "\"state\":7,\"kind\":%d,\"version\":1,\"deadline_ms\":1,"
-              "\"submitted_ms\":1,\"generated_ms\":1,\"stored_ms\":1,"
-              "\"settled_ms\":1,\"provider_task_id\":\"t\","
-              "\"closed_ms\":%d}')).* FROM w",
-              cost[0] ? cost : "0", cost[0] ? "true" : "false", kind, number);
+    trial_sql(
+        trial,
+        "WITH w AS (DELETE FROM waiting RETURNING id) INSERT INTO closed "
+        "SELECT (jsonb_populate_record(NULL::closed, "
+        "to_jsonb(w) || '{\"owner\":0,\"received_ms\":1,"
+        "\"first_sent_ms\":1,\"last_sent_ms\":1,\"not_before_ms\":0,"
+        "\"takeovers_since_ms\":0,\"cost\":%s,\"credits_cost\":0,"
+        "\"fence\":1,\"attempt\":0,\"submission\":0,\"sends\":1,\"tries\":0,"
+        "\"takeovers\":0,\"doubt\":false,\"late\":false,"
+        "\"billed_open\":false,\"has_cost\":%s,\"account\":\"a\","
+        "\"state\":7,\"kind\":%d,\"version\":1,\"deadline_ms\":1,"
+        "\"submitted_ms\":1,\"generated_ms\":1,\"stored_ms\":1,"
+        "\"settled_ms\":1,\"provider_task_id\":\"t\","
+        "\"closed_ms\":%d}')).* FROM w",
+        cost[0] ? cost : "0", cost[0] ? "true" : "false", kind, number);
 }
 
 #define PLAIN "{\"model\":\"m\",\"prompt\":\"p\"}"

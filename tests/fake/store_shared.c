@@ -109,6 +109,15 @@ void store_prices(struct store *store, prices_fn *on_prices, void *context)
     call_go(call, LANE_LEASE);
 }
 
+/** Nobody has a budget here, so no beat says that there is one. */
+void store_budgets(struct store *store, budgets_fn *on_budgets, void *context)
+{
+    (void)store;
+    (void)on_budgets;
+    (void)context;
+    assert(!"no budget is to be looked at");
+}
+
 void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context)
 {

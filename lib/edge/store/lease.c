@@ -229,6 +229,7 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->synchronous = pg_bool(result, 0, 3);
     out->blocked = pg_i64(result, 0, 4);
     out->shares = pg_bool(result, 0, 5);
+    out->budgets = pg_bool(result, 0, 6);
 }
 
 static void take_accounts(struct beat_result *out, struct arena *arena,

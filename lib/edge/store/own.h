@@ -92,6 +92,15 @@ int shares_add_lock(struct pg_unit *unit, const struct turn *turn);
 /** The tenants of a claim, and how many of each. */
 void shares_add_plan(struct pg_unit *unit, const struct turn *turn);
 
+/* ---- budgets (budget.c) ---- */
+
+/** The money of rows that were saved in this unit. */
+void money_add(struct pg_unit *unit, const struct task_row *const *rows,
+               size_t len);
+
+/** What the claim before it met. */
+void budget_take_told(struct turn_result *out, const PGresult *result);
+
 /* ---- reasons (reason.c) ---- */
 
 /** Deep copies of what a turn says of reasons. */

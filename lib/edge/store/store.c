@@ -32,6 +32,9 @@ static const char *const data_queries[] = {
     "reread",
     "lease_lock",
     "claim",
+    "budget_lock",
+    "budget_told",
+    "money",
     "places_lock",
     "places",
     "places_free",
@@ -69,10 +72,12 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",        "join_accounts", "join_urls",   "bump",    "leases",
-    "leases_some", "holds",         "fleet",       "cancels", "accounts",
-    "count",       "vitals",        "oldest_xmin", "prices",  "lock_timeout",
-    "end_frozen",  "bury",          "leave",       NULL,
+    "join",        "join_accounts", "join_urls",    "bump",
+    "leases",      "leases_some",   "holds",        "fleet",
+    "cancels",     "accounts",      "count",        "vitals",
+    "oldest_xmin", "prices",        "lock_timeout", "budget_lock",
+    "money_again", "money_fold",    "budget_free",  "budgets",
+    "end_frozen",  "bury",          "leave",        NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */

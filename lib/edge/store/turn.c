@@ -31,6 +31,7 @@ struct turn_calls {
     int slots;
     int caps;
     int claim;
+    int budget;
     int expire;
     int chains;
     int dead;
@@ -253,6 +254,9 @@ static void add_claim(struct round *round, struct pg_unit *unit)
     if (turn->sharing) {
         round->calls.caps = shares_add_lock(unit, turn);
     }
+    if (turn->budgets) {
+        call(unit, "budget_lock");
+    }
     round->calls.claim = call(unit, turn->sharing ? "claim_share" : "claim");
     pg_unit_i64(unit, turn->owner);
     pg_unit_i64(unit, turn->now_ms);
@@ -266,6 +270,9 @@ static void add_claim(struct round *round, struct pg_unit *unit)
         add_ids(unit, turn->claim_after, PRIORITIES);
     }
     pg_unit_i64(unit, turn->account_slots > 0);
+    if (turn->budgets) {
+        round->calls.budget = call(unit, "budget_told");
+    }
 }
 
 static int add_taking(struct pg_unit *unit, const char *name,
@@ -459,6 +466,9 @@ static void take_rest(struct round *round, const struct pg_unit *unit)
     if (calls->claim >= 0) {
         take_claimed(round, results[calls->claim]);
     }
+    if (calls->budget >= 0) {
+        budget_take_told(out, results[calls->budget]);
+    }
     if (calls->expire >= 0) {
         out->expired =
             task_read_rows(arena, results[calls->expire], &out->expired_len);
@@ -555,7 +565,7 @@ static void send_next(struct round *round)
 {
     struct pg_unit *unit = pg_unit_new(on_unit, round);
     round->calls = (struct turn_calls){
-        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+        {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);
@@ -563,6 +573,9 @@ static void send_next(struct round *round)
     if (saves) {
         add_saves(round, unit);
         add_unblock(round, unit);
+        if (round->turn.budgets) {
+            money_add(unit, round->rows + round->from, round->to - round->from);
+        }
     }
     if (round->rest) {
         if (round->turn.saves_slots > 0 && was_refused(round)) {

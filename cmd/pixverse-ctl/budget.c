@@ -1,0 +1,310 @@
+#include "ctl.h"
+
+#include "core/price.h"
+#include "core/spending.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* clang-format off */
+static const struct option options[] = {
+    {"--day", "AMOUNT", "set: what may be spent in a day (UTC)", false},
+    {"--month", "AMOUNT", "the same of a month (UTC)", false},
+    {"--warn", "PERCENT", "set: the share that calls for a warning (80)", false},
+    {"--json", NULL, "one JSON object a budget", false},
+    {"--help", NULL, "this text", false},
+    {0},
+};
+/* clang-format on */
+
+#define WARN_USUAL 80
+#define CELL_BYTES 40
+
+/* ---- list ---- */
+
+/** As PostgreSQL writes it. */
+static const char *amount_of(const json_t *row, const char *name, char *out)
+{
+    const json_t *value = json_object_get(row, name);
+    char text[MONEY_TEXT_BYTES];
+    snprintf(out, CELL_BYTES, "%s",
+             value ? money_text(money_of_cost(json_number_value(value)), text)
+                   : "");
+    return out;
+}
+
+static void add_row(struct table *table, const json_t *row)
+{
+    static const char *const amounts[] = {"limit", "spent", "reserved",
+                                          "doubtful", "forecast"};
+    char cells[5][CELL_BYTES];
+    char waiting[CELL_BYTES];
+    char resets[25];
+    for (size_t i = 0; i < 5; i++) {
+        amount_of(row, amounts[i], cells[i]);
+    }
+    snprintf(waiting, sizeof waiting, "%" PRId64, row_number(row, "waiting"));
+    str_time(row_number(row, "resets_ms"), resets);
+    const char *all[] = {row_text(row, "tenant"),
+                         row_text(row, "period"),
+                         cells[0],
+                         cells[1],
+                         cells[2],
+                         cells[3],
+                         cells[4],
+                         waiting,
+                         resets};
+    table_add(table, all, 0,
+              json_is_true(json_object_get(row, "near")) ? HUE_WAITS
+                                                         : HUE_PLAIN);
+}
+
+static int list(struct ctl *ctl)
+{
+    static const struct column columns[] = {
+        {"TENANT", COLUMN_WHOLE}, {"PERIOD", COLUMN_WHOLE},
+        {"LIMIT", COLUMN_WHOLE},  {"SPENT", COLUMN_WHOLE},
+        {"RESERVED", COLUMN_CUT}, {"DOUBTFUL", COLUMN_CUT},
+        {"FORECAST", COLUMN_CUT}, {"WAITING", COLUMN_CUT},
+        {"RESETS", COLUMN_CUT},   {0},
+    };
+    json_t *rows = ctl_rows(ctl, "ctl_budgets", NULL, 0);
+    const bool people = rows && !ctl->json && json_array_size(rows) > 0;
+    struct table *table = people ? table_new(columns) : NULL;
+    size_t i;
+    json_t *row;
+    if (!rows || (people && !table)) {
+        json_decref(rows);
+        return EXIT_FAILED;
+    }
+    if (!ctl->json && !people) {
+        puts("nobody has a budget");
+    }
+    json_array_foreach(rows, i, row)
+    {
+        if (ctl->json) {
+            ctl_print_json(row);
+        } else {
+            add_row(table, row);
+        }
+    }
+    if (table) {
+        table_print(table, ctl->width, ctl->colours);
+    }
+    json_decref(rows);
+    return EXIT_DONE;
+}
+
+/* ---- set, unset ---- */
+
+static bool is_tenant(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    const size_t len = strlen(name);
+    return strcmp(name, "*") == 0 ||
+           (len >= 1 && len <= 64 && strspn(name, allowed) == len &&
+            !strchr("._-", name[0]));
+}
+
+static bool asks(struct ctl *ctl, const char *query, const char *const *params,
+                 size_t len, const char *name, int64_t *number)
+{
+    json_t *rows = ctl_rows(ctl, query, params, len);
+    const json_t *value = json_object_get(json_array_get(rows, 0), name);
+    const bool fine = rows != NULL;
+    if (number && value) {
+        *number = json_is_boolean(value) ? json_is_true(value)
+                                         : (int64_t)json_integer_value(value);
+    }
+    json_decref(rows);
+    return fine;
+}
+
+/** What a request without an estimate counts as. false after saying why not. */
+static bool guess(struct ctl *ctl, money *amount)
+{
+    struct arena arena;
+    struct prices prices = {0};
+    struct err err = {0};
+    const struct str text = str_of(ctl->settings.prices);
+    bool fine = true;
+    *amount = PRICE_UNKNOWN;
+    arena_init(&arena, 4096, 0);
+    if (text.len && !prices_read(text, &arena, &prices, &err)) {
+        fprintf(stderr, "pixverse-ctl budget: PRICES: %s\n", err.text);
+        fine = false;
+    } else if (text.len) {
+        *amount = prices_most(&prices);
+    } else {
+        fine = asks(ctl, "ctl_budget_guess", NULL, 0, "guess", amount);
+    }
+    arena_done(&arena);
+    if (fine && *amount < 0) {
+        fputs("pixverse-ctl budget: nobody knows what a request costs: no "
+              "request of a known cost has completed yet, and PRICES is not "
+              "set (here, as for the workers); nothing was changed\n",
+              stderr);
+        return false;
+    }
+    return fine;
+}
+
+/** All in one transaction, while nobody claims of budgets. */
+static bool settle(struct ctl *ctl, const char *tenant)
+{
+    struct err err = {0};
+    const char *const params[] = {tenant};
+    if (!ctl_database(ctl) || !inspect_begin(ctl->inspect, &err)) {
+        fprintf(stderr, "pixverse-ctl budget: %s\n", err.text);
+        return false;
+    }
+    bool fine =
+        asks(ctl, "ctl_budget_lock", NULL, 0, "locked", NULL) &&
+        asks(ctl, "ctl_budget_clear", params, 1, "freed", NULL) &&
+        (!tenant || asks(ctl, "ctl_budget_fill", params, 1, "open", NULL));
+    if (!fine) {
+        (void)inspect_rollback(ctl->inspect, &err);
+    } else if (!inspect_commit(ctl->inspect, &err)) {
+        fprintf(stderr, "pixverse-ctl budget: %s\n", err.text);
+        return false;
+    }
+    return fine;
+}
+
+static bool set_one(struct ctl *ctl, const char *tenant,
+                    enum budget_period period, money amount, const char *warn,
+                    money guess)
+{
+    char texts[3][CELL_BYTES];
+    int64_t kept = 0;
+    snprintf(texts[0], CELL_BYTES, "%d", (int)period);
+    snprintf(texts[1], CELL_BYTES, "%" PRId64, amount);
+    snprintf(texts[2], CELL_BYTES, "%" PRId64, guess);
+    const char *const params[] = {tenant, texts[0], texts[1], warn, texts[2]};
+    return asks(ctl, "ctl_budget_set", params, 5, "kept", &kept) &&
+           (kept || (asks(ctl, "ctl_budget_wait", NULL, 0, "workers", NULL) &&
+                     settle(ctl, tenant)));
+}
+
+/** "80" or "80%"; *warn: as a number. */
+static bool read_warn(const char *given, char warn[CELL_BYTES])
+{
+    int percent = WARN_USUAL;
+    int used = 0;
+    if (given &&
+        (sscanf(given, "%3d%n", &percent, &used) != 1 || given[0] < '0' ||
+         given[0] > '9' || percent < 1 || percent > 100 ||
+         (given[used] && strcmp(given + used, "%") != 0))) {
+        return false;
+    }
+    snprintf(warn, CELL_BYTES, "%d", percent);
+    return true;
+}
+
+static int set(struct ctl *ctl, const char *tenant, const struct options *given)
+{
+    static const char *const names[] = {"--day", "--month"};
+    char warn[CELL_BYTES];
+    money amounts[2] = {-1, -1};
+    money guessed;
+    for (int i = 0; i < 2; i++) {
+        const char *text = options_get(given, names[i]);
+        if (text && !money_parse(str_of(text), &amounts[i])) {
+            return ctl_usage("budget",
+                             "%s \"%s\" is no amount, allowed: 0..1000000000 "
+                             "with six decimals at most",
+                             names[i], text);
+        }
+    }
+    if (amounts[0] < 0 && amounts[1] < 0) {
+        return ctl_usage("budget", "set wants --day AMOUNT, --month AMOUNT or "
+                                   "both");
+    }
+    if (!read_warn(options_get(given, "--warn"), warn)) {
+        return ctl_usage("budget",
+                         "--warn \"%s\" is no share, allowed: "
+                         "1..100, with or without a %%",
+                         options_get(given, "--warn"));
+    }
+    if (!guess(ctl, &guessed)) {
+        return EXIT_FAILED;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (amounts[i] >= 0 && !set_one(ctl, tenant, (enum budget_period)i,
+                                        amounts[i], warn, guessed)) {
+            return EXIT_FAILED;
+        }
+    }
+    return list(ctl);
+}
+
+static int unset(struct ctl *ctl, const char *tenant)
+{
+    const char *const params[] = {tenant};
+    int64_t gone = 0;
+    if (!asks(ctl, "ctl_budget_unset", params, 1, "gone", &gone)) {
+        return EXIT_FAILED;
+    }
+    if (!gone) {
+        fprintf(stderr,
+                "pixverse-ctl budget: \"%s\" has no budget "
+                "(pixverse-ctl budget list)\n",
+                tenant);
+        return EXIT_FAILED;
+    }
+    return settle(ctl, NULL) ? list(ctl) : EXIT_FAILED;
+}
+
+static int run(struct ctl *ctl, const struct options *given)
+{
+    const char *word = given->words_len ? given->words[0] : "";
+    const char *tenant = given->words_len > 1 ? given->words[1] : "";
+    const bool sets = strcmp(word, "set") == 0;
+    const bool amounts = options_has(given, "--day") ||
+                         options_has(given, "--month") ||
+                         options_has(given, "--warn");
+    if (strcmp(word, "list") == 0 && given->words_len == 1 && !amounts) {
+        return list(ctl);
+    }
+    if (given->words_len != 2 || (!sets && strcmp(word, "unset") != 0) ||
+        (!sets && amounts)) {
+        return ctl_usage("budget", "allowed: set TENANT [--day AMOUNT] "
+                                   "[--month AMOUNT] [--warn PERCENT], "
+                                   "unset TENANT, list");
+    }
+    if (!is_tenant(tenant)) {
+        return ctl_usage("budget",
+                         "\"%s\" is no tenant, allowed: 1..64 of "
+                         "[A-Za-z0-9._-], first a letter or digit; or '*' in "
+                         "quotes: all of them together",
+                         tenant);
+    }
+    return sets ? set(ctl, tenant, given) : unset(ctl, tenant);
+}
+
+const struct command command_budget = {
+    .name = "budget",
+    .usage = "set TENANT [--day AMOUNT] [--month AMOUNT] [--warn PERCENT] | "
+             "unset TENANT | list",
+    .help = "what tenants may spend in a day or a month",
+    .text =
+        "Nothing is submitted for a tenant beyond its budget, or for anybody "
+        "beyond that of '*',\nwhich is the sum of all: what is spent, reserved "
+        "for what is on its way and doubtful\n(it may have been billed) stays "
+        "within the limit, by the estimates (PRICES; without it\nwhat the like "
+        "cost). What it cost in truth may differ. Days and months are UTC, and "
+        "money\nbelongs to those of the claim. Requests without room wait; "
+        "nothing fails for it. FORECAST\nis what the period will come to if it "
+        "goes on like this. Amounts are in the unit that the\nprovider bills "
+        "in.\n\n"
+        "Examples:\n"
+        "  pixverse-ctl budget set acme --day 50 --month 1000 --warn 80%\n"
+        "  pixverse-ctl budget set '*' --day 500\n"
+        "  pixverse-ctl budget unset acme\n"
+        "  pixverse-ctl budget list --json | jq 'select(.near)'\n",
+    .options = options,
+    .run = run,
+};

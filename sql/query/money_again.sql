@@ -1,0 +1,33 @@
+-- All that is open, or assumed, looked at again: what an operator's order, a late id
+-- or a takeover made of its row; and what was written by a worker that had not heard of
+-- the budget yet. Behind budget_lock.sql.
+WITH m AS MATERIALIZED (
+    SELECT task, submission FROM money
+    WHERE state IN (1, 2, 4) AND current_setting('pixverse.budget', true) = 'true'
+), now AS MATERIALIZED (
+    SELECT t.id, t.submission, :spending AS state, :money_cost AS cost
+    FROM m JOIN task t ON t.id = m.task AND t.submission = m.submission
+    WHERE NOT :bare
+    UNION ALL
+    SELECT t.id, t.submission, :spending AS state, :money_cost AS cost
+    FROM m JOIN closed t ON t.id = m.task AND t.submission = m.submission
+    UNION ALL
+    SELECT w.id, w.submission, 0, NULL
+    FROM m JOIN waiting w ON w.id = m.task AND w.submission = m.submission
+), n AS MATERIALIZED (
+    SELECT * FROM now
+    UNION ALL
+    (SELECT DISTINCT ON (t.id, t.submission) t.id, t.submission,
+        :spending AS state, :money_cost AS cost
+    FROM m JOIN past t ON t.id = m.task AND t.submission = m.submission
+    WHERE NOT EXISTS (SELECT FROM now
+        WHERE now.id = m.task AND now.submission = m.submission)
+    ORDER BY t.id, t.submission, t.fence DESC)
+)
+UPDATE money m SET state = n.state,
+    amount = CASE n.state WHEN 0 THEN 0
+        WHEN 3 THEN coalesce(n.cost, m.estimate) ELSE m.estimate END
+FROM n
+WHERE m.task = n.id AND m.submission = n.submission
+    AND (m.state, m.amount) IS DISTINCT FROM (n.state, CASE n.state WHEN 0 THEN 0
+        WHEN 3 THEN coalesce(n.cost, m.estimate) ELSE m.estimate END);

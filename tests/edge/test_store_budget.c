@@ -1,0 +1,334 @@
+#include "edge/store_trial.h"
+
+#include "core/spending.h"
+
+/* Budgets: what claims let through, and how the money moves with the rows. */
+
+#define PRICE INT64_C(400000)
+
+static void ask_for(struct trial *trial, int from, int len, const char *tenant)
+{
+    struct intake_row rows[64];
+    assert_true(len <= 64);
+    for (int i = 0; i < len; i++) {
+        rows[i] = trial_request(trial, from + i);
+        rows[i].tenant = str_of(tenant);
+        rows[i].price = PRICE;
+    }
+    assert_int_equal(trial_intake(trial, rows, (size_t)len).err.kind, ERR_NONE);
+}
+
+static void budget(struct trial *trial, const char *tenant, int period,
+                   int64_t amount)
+{
+    trial_sql(trial,
+              "INSERT INTO budget VALUES ('%s', %d, %lld, 80, 700000) ON "
+              "CONFLICT (tenant, period) DO UPDATE SET amount = "
+              "excluded.amount",
+              tenant, period, (long long)amount);
+}
+
+static int64_t now_ms(struct trial *trial)
+{
+    return trial_number(trial,
+                        "SELECT floor(extract(epoch FROM clock_timestamp()) * "
+                        "1000)::bigint");
+}
+
+static struct turn_result claim_at(struct trial *trial, int64_t owner, int most,
+                                   int64_t ms)
+{
+    return trial_good_turn(trial, (struct turn){.owner = owner,
+                                                .claims_max = most,
+                                                .now_ms = ms,
+                                                .budgets = true});
+}
+
+static struct turn_result claim(struct trial *trial, int64_t owner, int most)
+{
+    return claim_at(trial, owner, most, now_ms(trial));
+}
+
+/** "tenant=claimed/aside" of each. */
+static const char *queue(struct trial *trial)
+{
+    return trial_sql(
+        trial,
+        "SELECT string_agg(format('%%s=%%s/%%s', tenant, claimed, aside), ' ' "
+        "ORDER BY tenant) FROM (SELECT r.tenant, count(t.id) AS claimed, "
+        "count(w.budget) AS aside FROM request r LEFT JOIN task t ON t.id = "
+        "r.id LEFT JOIN waiting w ON w.id = r.id GROUP BY r.tenant) x");
+}
+
+static void on_budgets(void *context, const struct budget_row *rows, size_t len,
+                       const struct err *err)
+{
+    struct trial_answer *answer = context;
+    (void)rows;
+    answer->id = (int64_t)len;
+    trial_take_err(answer, err);
+}
+
+static int64_t look(struct trial *trial)
+{
+    struct trial_answer answer = {.trial = trial};
+    store_budgets(trial->store, on_budgets, &answer);
+    trial_wait(trial);
+    assert_string_equal(answer.err.text, "");
+    return answer.id;
+}
+
+/** "state:n:amount" of the money there is, and what is in the sums. */
+static const char *money_is(struct trial *trial)
+{
+    return trial_sql(
+        trial,
+        "SELECT concat((SELECT string_agg(concat_ws(':', state, n, amount), "
+        "' ' ORDER BY state) FROM (SELECT state, count(*) AS n, sum(amount) AS "
+        "amount FROM money GROUP BY state) m), ' | ', (SELECT "
+        "string_agg(concat_ws(':', tenant, period, amount), ' ' ORDER BY "
+        "tenant, period) FROM spent))");
+}
+
+TEST(claim__a_budget__lets_through_what_it_has_room_for)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 5, "acme");
+    ask_for(trial, 10, 3, "other");
+    budget(trial, "acme", 0, 1000000);
+    struct turn_result result = claim(trial, me, 6);
+    assert_int_equal(result.claimed_len, 3);
+    assert_true(result.budget_barred && !result.budget_busy);
+    assert_string_equal(queue(trial), "acme=2/3 other=1/0");
+    result = claim(trial, me, 6);
+    assert_int_equal(result.claimed_len, 2);
+    assert_false(result.budget_barred);
+    assert_string_equal(queue(trial), "acme=2/3 other=3/0");
+    assert_string_equal(money_is(trial), "1:2:800000 | ");
+    /* Another day has room of its own. */
+    ask_for(trial, 20, 1, "acme");
+    result = claim_at(trial, me, 6, now_ms(trial) + INT64_C(86400000));
+    assert_int_equal(result.claimed_len, 1);
+    assert_string_equal(queue(trial), "acme=3/3 other=3/0");
+}
+
+TEST(claim__a_month__is_as_long_as_it_is)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    const int64_t first = INT64_C(1798761600000); /* 2027-01-01 */
+    ask_for(trial, 0, 5, "acme");
+    budget(trial, "acme", 1, 2 * PRICE);
+    assert_int_equal(claim_at(trial, me, 1, first).claimed_len, 1);
+    const int64_t last = first + INT64_C(31) * 86400000 - 1;
+    assert_int_equal(claim_at(trial, me, 9, last).claimed_len, 1);
+    trial_sql(trial, "UPDATE waiting SET budget = NULL");
+    assert_int_equal(claim_at(trial, me, 9, last).claimed_len, 0);
+    trial_sql(trial, "UPDATE waiting SET budget = NULL");
+    assert_int_equal(claim_at(trial, me, 9, last + 1).claimed_len, 2);
+}
+
+TEST(claim__everybodys_budget__is_the_sum_of_all)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 4, "a");
+    ask_for(trial, 10, 4, "b");
+    budget(trial, "*", 0, 5 * PRICE);
+    budget(trial, "a", 0, 2 * PRICE);
+    assert_int_equal(claim(trial, me, 8).claimed_len, 5);
+    assert_string_equal(queue(trial), "a=2/2 b=3/1");
+}
+
+TEST(claim__who_knows_of_no_budget_or_comes_second__leaves_them_alone)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 2, "acme");
+    ask_for(trial, 10, 1, "other");
+    budget(trial, "acme", 0, 100 * PRICE);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 9});
+    assert_int_equal(result.claimed_len, 1);
+    PQclear(PQexec(trial->conn, "BEGIN"));
+    trial_sql(trial, "SELECT pg_advisory_xact_lock(7264930519)");
+    result = claim(trial, me, 9);
+    assert_int_equal(result.claimed_len, 0);
+    assert_true(result.budget_busy && !result.budget_barred);
+    PQclear(PQexec(trial->conn, "ROLLBACK"));
+    assert_string_equal(queue(trial), "acme=0/0 other=1/0");
+    assert_int_equal(claim(trial, me, 9).claimed_len, 2);
+}
+
+/** It goes before all that stands behind it, whatever those cost. */
+TEST(claim__one_that_costs_too_much__is_passed_by_by_nobody)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    struct intake_row dear = trial_request(trial, 0);
+    dear.price = 3 * PRICE;
+    assert_int_equal(trial_intake(trial, &dear, 1).err.kind, ERR_NONE);
+    struct intake_row unknown = trial_request(trial, 1); /* counts as 700000 */
+    assert_int_equal(trial_intake(trial, &unknown, 1).err.kind, ERR_NONE);
+    ask_for(trial, 10, 1, "default");
+    budget(trial, "default", 0, 2 * PRICE);
+    assert_int_equal(claim(trial, me, 9).claimed_len, 0);
+    assert_string_equal(queue(trial), "default=0/3");
+    budget(trial, "default", 0, 3 * PRICE + 700000);
+    assert_int_equal(look(trial), 1);
+    assert_string_equal(queue(trial), "default=0/1");
+    assert_int_equal(claim(trial, me, 9).claimed_len, 2);
+}
+
+static struct task_row saved(struct trial *trial, int64_t owner,
+                             struct task_row row)
+{
+    row.version++;
+    const struct task_row *rows[] = {&row};
+    const struct turn_result result = trial_good_turn(
+        trial,
+        (struct turn){
+            .owner = owner, .saves = rows, .saves_len = 1, .budgets = true});
+    assert_int_equal(result.saves[0], SAVE_DONE);
+    return row;
+}
+
+TEST(money__moves_in_the_transaction_that_moves_the_row)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 4, "acme");
+    budget(trial, "acme", 0, 4 * PRICE);
+    const struct turn_result claimed = claim(trial, me, 9);
+    assert_int_equal(claimed.claimed_len, 4);
+    struct task_row rows[4];
+    for (int i = 0; i < 4; i++) {
+        rows[i] = claimed.claimed[i].row;
+    }
+    /* back into the queue: released */
+    rows[0].state = QUEUED;
+    rows[0].owner = 0;
+    saved(trial, me, rows[0]);
+    assert_string_equal(money_is(trial), "0:1:0 1:3:1200000 | ");
+    /* told as timed out, late then, given up: doubtful, then assumed */
+    rows[1].state = FAILED;
+    rows[1].kind = FAILURE_TIMED_OUT;
+    rows[1].billed_open = true;
+    rows[1].event = (char *)"{}";
+    snprintf(rows[1].provider_task_id, sizeof rows[1].provider_task_id, "t1");
+    rows[1] = saved(trial, me, rows[1]);
+    assert_string_equal(money_is(trial), "0:1:0 1:2:800000 2:1:400000 | ");
+    rows[1].state = LATE;
+    rows[1].late = true;
+    rows[1] = saved(trial, me, rows[1]);
+    rows[1].state = CLOSED;
+    rows[1] = saved(trial, me, rows[1]);
+    assert_string_equal(money_is(trial), "0:1:0 1:2:800000 4:1:400000 | ");
+    /* completed at another cost than the estimate */
+    rows[2].state = SUCCEEDED;
+    rows[2].has_cost = true;
+    rows[2].cost = 0.55;
+    rows[2].event = (char *)"{}";
+    snprintf(rows[2].provider_task_id, sizeof rows[2].provider_task_id, "t2");
+    rows[2] = saved(trial, me, rows[2]);
+    assert_string_equal(money_is(trial),
+                        "0:1:0 1:1:400000 3:1:550000 4:1:400000 | ");
+    /* refused: nothing was bought */
+    rows[3].state = FAILED;
+    rows[3].kind = FAILURE_SUBMIT_REFUSED;
+    rows[3].event = (char *)"{}";
+    saved(trial, me, rows[3]);
+    assert_string_equal(money_is(trial), "0:2:0 3:1:550000 4:1:400000 | ");
+    assert_int_equal(look(trial), 1);
+    assert_string_equal(money_is(trial),
+                        "4:1:400000 | *:0:550000 *:1:550000 acme:0:550000 "
+                        "acme:1:550000");
+    /* 1.6 less 0.95: room for the one that went back, and no more */
+    ask_for(trial, 20, 1, "acme");
+    assert_int_equal(claim(trial, me, 9).claimed_len, 1);
+    assert_string_equal(queue(trial), "acme=3/1"); /* two bare keys */
+}
+
+TEST(money__what_nobody_moved__is_found_by_the_next_look)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 2, "acme");
+    budget(trial, "acme", 0, 4 * PRICE);
+    const struct turn_result claimed = claim(trial, me, 9);
+    assert_int_equal(claimed.claimed_len, 2);
+    struct task_row row = claimed.claimed[0].row;
+    row.state = QUEUED;
+    row.owner = 0;
+    /* by a worker that had not heard of the budget */
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    trial_sql(trial, "UPDATE task SET doubt = true");
+    assert_string_equal(money_is(trial), "1:2:800000 | ");
+    look(trial);
+    assert_string_equal(money_is(trial), "2:1:400000 | ");
+}
+
+/** Every row that can be: as the core has it. */
+TEST(spending__every_kind_of_row__as_the_core_says)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 1, "acme");
+    budget(trial, "acme", 0, 4 * PRICE);
+    const struct turn_result claimed = claim(trial, me, 9);
+    struct task_row row = claimed.claimed[0].row;
+    trial_sql(trial, "CREATE TABLE each AS SELECT * FROM closed");
+    for (int s = SUBMITTING; s <= CLOSED; s++) {
+        for (int bits = 0; bits < FAILURE_KINDS_LEN * 16; bits++) {
+            row.state = (enum task_state)s;
+            row.kind = (enum failure_kind)(bits / 16);
+            row.doubt = bits & 1;
+            row.late = bits & 2;
+            row.has_cost = bits & 4;
+            row.cost = 0.1;
+            row.provider_task_id[0] = bits & 8 ? 't' : '\0';
+            row.provider_task_id[1] = '\0';
+            const bool ends = s == SUCCEEDED || s == FAILED;
+            if (ends && task_end_is_final(&row)) {
+                continue; /* a bare key: its row is in closed */
+            }
+            trial_sql(trial,
+                      "UPDATE task SET state = %d, kind = %d, doubt = %s, "
+                      "late = %s, has_cost = %s, cost = 0.1, "
+                      "provider_task_id = '%s', event = 'e'",
+                      s, row.kind, row.doubt ? "true" : "false",
+                      row.late ? "true" : "false",
+                      row.has_cost ? "true" : "false", row.provider_task_id);
+            trial_sql(trial, "UPDATE money SET state = 1, amount = estimate");
+            look(trial);
+            const int64_t amount = spending_amount(&row, PRICE);
+            const enum spending spending = spending_of(&row);
+            const bool settled =
+                spending == SPENDING_NONE || spending == SPENDING_SPENT;
+            const char *found = trial_sql(
+                trial, "SELECT coalesce((SELECT concat_ws(':', state, amount) "
+                       "FROM money), 'sum:' || coalesce((SELECT sum(amount) "
+                       "FROM spent WHERE tenant = 'acme' AND period = 0), 0))");
+            const char *wanted =
+                settled
+                    ? arena_printf(&trial->arena, "sum:%lld", (long long)amount)
+                    : arena_printf(&trial->arena, "%d:%lld", (int)spending,
+                                   (long long)amount);
+            if (strcmp(found, wanted) != 0) {
+                fail_msg("state %d kind %d bits %d: %s, not %s", s, row.kind,
+                         bits % 16, found, wanted);
+            }
+            if (settled) {
+                trial_sql(trial,
+                          "WITH gone AS (DELETE FROM spent) INSERT INTO money "
+                          "SELECT id, submission, 'acme', floor(extract(epoch "
+                          "FROM clock_timestamp()) / 86400), 1, %lld, %lld "
+                          "FROM task",
+                          (long long)PRICE, (long long)PRICE);
+            }
+        }
+    }
+}
+
+TESTS_RUN(NULL, NULL)

@@ -1,6 +1,7 @@
 #ifndef FLOW_ACCEPTED_H
 #define FLOW_ACCEPTED_H
 
+#include "edge/accepted.h"
 #include "flow/fleet.h"
 
 /**

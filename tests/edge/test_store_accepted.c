@@ -1,3 +1,4 @@
+#include "edge/accepted.h"
 #include "edge/store_trial.h"
 
 /* What is to be told of requests that were taken in (ACCEPTED_EVENTS). */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* lib/edge/store.h: what is to be told of requests that were taken in. */
+/* lib/edge/accepted.h: what is to be told of requests that were taken in. */
 
 static bool is_owed_by(const struct call *call, const struct record_of *record)
 {

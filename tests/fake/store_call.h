@@ -1,6 +1,7 @@
 #ifndef FAKE_STORE_CALL_H
 #define FAKE_STORE_CALL_H
 
+#include "edge/accepted.h"
 #include "fake/store.h"
 
 /** A call of the store on its way. Between store*.c only,

@@ -1,3 +1,4 @@
+#include "edge/accepted.h"
 #include "edge/store/own.h"
 
 #include "base/must.h"

@@ -118,10 +118,10 @@ def main():
                     "SUBMITS_MAX": str(SUBMITS)}
         with World(workers=2, postgres=pair, sim=["--no-idempotency"], latency="0.5..1.5",
                    settings=settings) as world:
-            world.faults([{"on": "submit", "kind": "delay", "delay_ms": 700, "count": -1}])
+            world.faults([{"on": "submit", "kind": "delay", "delay_ms": 700, "count": -1,
+                           "match": "cut-"}])
             checked(world, pair)
             unconfirmed(world, pair)
-            world.faults([])
             for turn in range(FAILOVERS):
                 pair.standby.kill()
                 pair.attach()

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# tests/run: kafka long timeout=300
+"""Somebody holds an old snapshot (a long dump), so that no dead row version goes away,
+while 200 requests a second come by: claim, adopt and bump cost at most twice of what they
+did before. HELD_S=seconds takes another time than a few seconds; 900 is what is promised,
+and then not only pages but milliseconds are compared."""
+
+import os
+import threading
+import time
+
+import psycopg
+import tap
+from world import Postgres, World, wait_for
+
+HELD_S = int(os.environ.get("HELD_S", "6"))
+RATE = 200  # a second
+WINDOW_S = 5 if HELD_S < 300 else 60
+LONG = HELD_S >= 600
+# How each begins, as PostgreSQL keeps it, and what its cost is shared among.
+STATEMENTS = {"claim": ("%DELETE FROM waiting w USING pick%", "rows"),
+              "adopt": ("%brought AS MATERIALIZED%", "rows"),
+              "bump": ("%UPDATE lease SET counter = counter + %", "calls")}
+
+
+class Load:
+    """So many requests a second, whatever becomes of them."""
+
+    def __init__(self, world):
+        self.world, self.sent = world, 0
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        began = time.monotonic()
+        while not self.ending.wait(0.02):
+            while self.sent < (time.monotonic() - began) * RATE:
+                name = f"n{self.sent}"
+                self.world.send({"request_id": name, "request": {"prompt": name}})
+                self.sent += 1
+
+    def end(self):
+        self.ending.set()
+        self.thread.join()
+        self.world.flush()
+
+
+def costs(world):
+    """Of each statement what a call, or a row, has cost since the last reset."""
+    found = {}
+    for name, (like, unit) in STATEMENTS.items():
+        row = world.query(
+            f"SELECT coalesce(sum({unit}), 0), coalesce(sum(shared_blks_hit +"
+            " shared_blks_read), 0), coalesce(sum(total_exec_time), 0)"
+            " FROM pg_stat_statements WHERE query LIKE %s", like)[0]
+        n = max(1, int(row[0]))
+        found[name] = (int(row[0]), float(row[1]) / n, row[2] / n)
+    return found
+
+
+def window(world, load):
+    """A while of load in which one of the workers dies, and another takes over."""
+    world.query("SELECT pg_stat_statements_reset()")
+    heir = world.start_worker()
+    time.sleep(WINDOW_S / 2)
+    dead = world.workers[-2]
+    dead.kill()
+    wait_for(lambda: costs(world)["adopt"][0] > 0, 60, "its tasks are taken over")
+    sent = load.sent
+    wait_for(lambda: load.sent > sent + RATE * WINDOW_S / 2, 60, "more load")
+    tap.check(heir.alive(), "the heir lives")
+    return costs(world)
+
+
+def main():
+    postgres = Postgres("fsync = off", "shared_preload_libraries = 'pg_stat_statements'",
+                        "pg_stat_statements.track = top")
+    try:
+        with World(workers=1, postgres=postgres, latency="2..4",
+                   settings={"LEASE_MS": "2000", "SUBMITS_MAX": "64"}) as world:
+            with psycopg.connect(postgres.url, autocommit=True) as connection:
+                connection.execute("CREATE EXTENSION pg_stat_statements")
+            load = Load(world)
+            wait_for(lambda: load.sent > 5 * RATE, 30, "a load")
+            before = window(world, load)
+            holder = psycopg.connect(postgres.url)
+            holder.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            holder.execute("SELECT txid_current()")
+            world.injected("an old snapshot is held")
+            sent = load.sent
+            wait_for(lambda: load.sent > sent + RATE * HELD_S, HELD_S + 60, "its time")
+            after = window(world, load)
+            age = world.query("SELECT max(age(backend_xmin)) FROM pg_stat_activity")[0][0]
+            tap.check(age > HELD_S, "the snapshot is old", age)
+            load.end()
+            for name in STATEMENTS:
+                (n, pages, ms), (m, pages_after, ms_after) = before[name], after[name]
+                tap.note(f"{name}: {pages:.1f} pages, {ms:.3f} ms ({n} before); "
+                         f"{pages_after:.1f} pages, {ms_after:.3f} ms ({m} held)")
+                tap.check(n and m and pages_after <= 2 * pages + 4,
+                          f"{name} reads no more than twice the pages",
+                          (pages, pages_after))
+                if LONG:
+                    tap.check(ms_after <= 2 * ms + 0.2, f"{name} takes no more than twice",
+                              (ms, ms_after))
+            holder.close()
+            for worker in world.workers:
+                worker.kill()
+    finally:
+        postgres.stop()
+
+
+tap.run(main)

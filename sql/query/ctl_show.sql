@@ -74,13 +74,20 @@ holding AS (
     UNION ALL SELECT * FROM alien
     UNION ALL SELECT * FROM set_back
     UNION ALL SELECT * FROM broke)
-SELECT json_strip_nulls(json_build_object(
-           'request_id', r.request_id, 'tenant', r.tenant, 'state', t.state,
-           'kind', t.kind, 'mode', r.mode, 'priority', r.priority,
-           'submission', nullif(t.submission, 0),
-           'attempt', nullif(t.attempt, 0), 'sends', t.sends,
+-- A row, as a call takes a hundred arguments at most.
+SELECT json_strip_nulls(row_to_json(shown)) FROM (
+    SELECT
+           r.request_id,
+           r.tenant,
+           t.state,
+           t.kind,
+           r.mode,
+           r.priority,
+           nullif(t.submission, 0) AS submission,
+           nullif(t.attempt, 0) AS attempt,
+           t.sends,
            -- Attempts for which the provider had no room, this submission's.
-           'earlier', (SELECT json_agg(json_build_object(
+           (SELECT json_agg(json_build_object(
                            'attempt', p.attempt, 'account', p.account,
                            'provider_task_id', p.provider_task_id,
                            'submitted_ms', p.submitted_ms,
@@ -88,50 +95,54 @@ SELECT json_strip_nulls(json_build_object(
                            ORDER BY p.attempt)
                          FROM past p
                         WHERE p.id = t.id AND p.submission = t.submission
-                          AND p.event IS NULL),
-           'doubt', nullif(t.doubt, false), 'late', nullif(t.late, false),
-           'tries', nullif(t.tries, 0), 'takeovers', nullif(t.takeovers, 0),
-           'provider_task_id', nullif(t.provider_task_id, ''),
-           'account', nullif(split_part(t.account, ':', 1), ''),
-           'account_key', nullif(split_part(t.account, ':', 3), ''),
-           'cost', CASE WHEN t.has_cost THEN t.cost END,
-           'credits_cost', CASE WHEN t.has_cost THEN t.credits_cost END,
-           'received_ms', r.received_ms,
-           'first_sent_ms', nullif(t.first_sent_ms, 0),
-           'last_sent_ms', nullif(t.last_sent_ms, 0),
-           'submitted_ms', nullif(t.submitted_ms, 0),
-           'generated_ms', nullif(t.generated_ms, 0),
-           'stored_ms', nullif(t.stored_ms, 0),
-           'settled_ms', nullif(t.settled_ms, 0),
-           'closed_ms', t.closed_ms,
-           'deadline_ms', nullif(t.deadline_ms, 0),
-           'not_before_ms', CASE WHEN w.source IS NULL
-                                 THEN nullif(t.not_before_ms, 0) END,
-           'waits_for', w.source,
-           'waits_since_ms', CASE WHEN w.source IS NOT NULL
-                                  THEN w.not_before_ms END,
+                          AND p.event IS NULL) AS earlier,
+           nullif(t.doubt, false) AS doubt,
+           nullif(t.late, false) AS late,
+           nullif(t.tries, 0) AS tries,
+           nullif(t.takeovers, 0) AS takeovers,
+           nullif(t.provider_task_id, '') AS provider_task_id,
+           nullif(split_part(t.account, ':', 1), '') AS account,
+           nullif(split_part(t.account, ':', 3), '') AS account_key,
+           CASE WHEN t.has_cost THEN t.cost END AS cost,
+           CASE WHEN t.has_cost THEN t.credits_cost END AS credits_cost,
+           r.received_ms,
+           nullif(t.first_sent_ms, 0) AS first_sent_ms,
+           nullif(t.last_sent_ms, 0) AS last_sent_ms,
+           nullif(t.submitted_ms, 0) AS submitted_ms,
+           nullif(t.generated_ms, 0) AS generated_ms,
+           nullif(t.stored_ms, 0) AS stored_ms,
+           nullif(t.settled_ms, 0) AS settled_ms,
+           t.closed_ms,
+           nullif(t.deadline_ms, 0) AS deadline_ms,
+           CASE WHEN w.source IS NULL
+                                 THEN nullif(t.not_before_ms, 0) END AS not_before_ms,
+           w.source AS waits_for,
+           CASE WHEN w.source IS NOT NULL
+                                  THEN w.not_before_ms END AS waits_since_ms,
            -- Of another tenant's nobody learns that it exists.
-           'source_state', CASE WHEN w.source IS NOT NULL THEN
+           CASE WHEN w.source IS NOT NULL THEN
                (SELECT coalesce(k.state, c.state, :QUEUED)
                   FROM request s
                   LEFT JOIN task k ON k.id = s.id
                   LEFT JOIN closed c ON c.id = s.id
-                 WHERE s.request_id = w.source AND s.tenant = r.tenant) END,
-           'source_task_id', t.source_task_id,
-           'body', r.body, 'metadata', r.metadata, 'warnings', r.warnings,
-           'event', t.event,
-           'owner', nullif(greatest(t.owner, 0), 0),
-           'task', r.id,
-           'billed_open', nullif(t.billed_open, false),
-           'admin', CASE WHEN NOT l.dead THEN nullif(l.admin, '') END,
-           'reason', (SELECT json_build_object(
+                 WHERE s.request_id = w.source AND s.tenant = r.tenant) END AS source_state,
+           t.source_task_id,
+           r.body,
+           r.metadata,
+           r.warnings,
+           t.event,
+           nullif(greatest(t.owner, 0), 0) AS owner,
+           r.id AS task,
+           nullif(t.billed_open, false) AS billed_open,
+           CASE WHEN NOT l.dead THEN nullif(l.admin, '') END AS admin,
+           (SELECT json_build_object(
                           'word', q.word, 'since_ms', q.since_ms,
                           'tries', q.tries, 'answer', q.answer,
                           'next_ms', q.next_ms)
                         FROM reason q
                        WHERE q.task = t.id AND q.fence = t.fence
-                         AND q.state = t.state AND t.closed_ms IS NULL),
-           'shared', (SELECT json_agg(json_build_object(
+                         AND q.state = t.state AND t.closed_ms IS NULL) AS reason,
+           (SELECT json_agg(json_build_object(
                           'word', s.word, 'since_ms', s.since_ms,
                           'tries', s.tries, 'answer', s.answer,
                           'next_ms', nullif(s.next_ms, 0),
@@ -140,30 +151,30 @@ SELECT json_strip_nulls(json_build_object(
                         FROM shared_reason s
                         JOIN lease o ON o.id = s.owner AND NOT o.dead
                        WHERE t.closed_ms IS NULL
-                         AND (t.state = :QUEUED OR s.owner = t.owner)),
-           'worker', l.name,
-           'worker_dead', CASE WHEN t.owner > 0 AND t.closed_ms IS NULL
-                               THEN coalesce(l.dead, true) END,
-           'unreadable', nullif(EXISTS (SELECT FROM task t
+                         AND (t.state = :QUEUED OR s.owner = t.owner)) AS shared,
+           l.name AS worker,
+           CASE WHEN t.owner > 0 AND t.closed_ms IS NULL
+                               THEN coalesce(l.dead, true) END AS worker_dead,
+           nullif(EXISTS (SELECT FROM task t
                WHERE t.id = r.id AND :readable IS NOT TRUE)
                OR EXISTS (SELECT FROM (SELECT :w.queued_columns
                        FROM waiting w WHERE w.id = r.id) t
-                   WHERE :readable IS NOT TRUE), false),
-           'waiting', w.id IS NOT NULL,
-           'ahead', CASE WHEN w.id IS NOT NULL AND w.source IS NULL THEN
+                   WHERE :readable IS NOT TRUE), false) AS unreadable,
+           w.id IS NOT NULL AS waiting,
+           CASE WHEN w.id IS NOT NULL AND w.source IS NULL THEN
                (SELECT count(*) FROM waiting o
                  WHERE o.source IS NULL AND (o.priority > w.priority
-                    OR (o.priority = w.priority AND o.id < w.id))) END,
-           'workers', (SELECT count(*) FROM lease WHERE NOT dead),
-           'holds', (SELECT json_agg(json_build_object(
+                    OR (o.priority = w.priority AND o.id < w.id))) END AS ahead,
+           (SELECT count(*) FROM lease WHERE NOT dead) AS workers,
+           (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope, 'since_ms', since_ms,
                          'next_try_ms', next_try_ms, 'message', message)
-                         ORDER BY since_ms) FROM holding),
-           'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
+                         ORDER BY since_ms) FROM holding) AS holds,
+           (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
   FROM t
   JOIN request r USING (id)
   LEFT JOIN waiting w ON w.id = t.id
-  LEFT JOIN lease l ON l.id = t.owner
+  LEFT JOIN lease l ON l.id = t.owner) AS shown
 UNION ALL
 -- One whose history was pruned.
 SELECT json_build_object('request_id', request_id, 'received_ms', received_ms,

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# tests/run: long postgres kafka s3 timeout=1200
+# tests/run: long kafka s3 timeout=1200
 # What depends on the versions of libraries, with those of Debian 13: the
 # programs of unit and edge; and by the Debian package of that release, installed in a
 # bare root of its own, the five modes and videos into S3. They are built and
-# run in a root of that release, on the servers that the run has anyway. ARM64=1 has
-# the package built for arm64 there, too, and run by qemu (tests/fault/report --long).
+# run in a root of that release, on its PostgreSQL (17, where Debian 12 has 15)
+# and on the other servers that the run has anyway. ARM64=1 has the package built
+# for arm64 there, too, and run by qemu (tests/fault/report --long).
 cd "$TEST_ROOT" || exit 1
 . tests/lib/tap.sh
 . tests/lib/debian.sh
@@ -22,10 +23,13 @@ fi
 # that it shows.
 root=$(cd -P "$TEST_TMP" && pwd)/root bare=$(cd -P "$TEST_TMP" && pwd)/bare
 sanitized=$TEST_ROOT/build/trixie/sanitize released=$TEST_ROOT/build/trixie/release
-export root sanitized released PARTS_DATABASE_URL=$TEST_DATABASE_URL
+export root sanitized released
 
 # Mounts outlive nobody: innermost first, and whatever a killed run left.
 leave() {
+    if [ -e "$root$TEST_TMP/postgres" ] || [ -L "$root$TEST_TMP/postgres" ]; then
+        parts_there "parts_postgres_stop '$TEST_TMP/postgres'"
+    fi
     awk -v a="$root/" -v b="$bare/" 'index($2, a) == 1 || index($2, b) == 1 {print $2}' \
         /proc/mounts | sort -r | xargs -r -n 1 umount -l
 }
@@ -49,10 +53,24 @@ inside() { # COMMAND... in the repository's folder there
 }
 export -f inside
 
+parts_there() { # LINE of deploy/lib/parts.sh
+    inside bash -c ". deploy/lib/parts.sh && $1"
+}
+
+# Listens on the loopback, which is the same there.
+start_postgres_there() {
+    parts_there "parts_postgres_start \
+        '$TEST_TMP/postgres' 'fsync = off' 'full_page_writes = off' \
+        >&2 && echo \"\$PARTS_DATABASE_URL\" >'$TEST_TMP/url'" &&
+        "$(parts_postgres_bin)/psql" -At -d "$(cat "$TEST_TMP/url")" \
+            -c 'show server_version' | grep '^17'
+}
+
 install_there() {
     inside deploy/install build &&
         inside apt-get install -y -qq --no-install-recommends libcmocka-dev \
-            nginx openssl python3 e2fsprogs xfsprogs dpkg-dev file
+            nginx openssl python3 e2fsprogs xfsprogs dpkg-dev \
+            file postgresql
 }
 
 configure_there() { # FOLDER OPTION...
@@ -197,8 +215,11 @@ rm -rf --one-file-system build/trixie
 tap_check "a base of Debian 13 is made" debian_make_base "$TEST_TMP/base" &&
     tap_check "it is a root to work in" make_root "$root" &&
     tap_check "what builds and tests is installed there" install_there &&
+    tap_check "its PostgreSQL is 17" start_postgres_there &&
     tap_check "everything builds there" build_there &&
     tap_check "with that release's libraries" has_its_libraries && {
+    PARTS_DATABASE_URL=$(cat "$TEST_TMP/url")
+    export PARTS_DATABASE_URL
     programs | xargs -P "$(nproc)" -I {} bash -c 'run_there "$1"' _ {}
     while read -r program; do
         tap_check "${program/_test_//}" was_fine "$program"

@@ -47,6 +47,10 @@ void row_columns_find(struct row_columns *columns, const PGresult *result);
 void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
                      size_t len, bool closed);
 
+/** The parameters of sql/query/told.sql. */
+void rows_add_told(struct pg_unit *unit, const struct task_row *const *rows,
+                   size_t len);
+
 /** Texts stay in the result. */
 void task_read_row(struct task_read *read, const struct row_columns *columns,
                    const PGresult *result, int row);

@@ -115,6 +115,22 @@ void rows_add_params(struct pg_unit *unit, const struct task_row *const *rows,
     }
 }
 
+void rows_add_told(struct pg_unit *unit, const struct task_row *const *rows,
+                   size_t len)
+{
+    assert(len > 0);
+    struct pg_array *ids = pg_unit_array(unit, PG_INT8);
+    for (size_t i = 0; i < len; i++) {
+        pg_array_i64(ids, rows[i]->id);
+    }
+    pg_unit_array_end(unit);
+    struct pg_array *fences = pg_unit_array(unit, PG_INT4);
+    for (size_t i = 0; i < len; i++) {
+        pg_array_i64(fences, rows[i]->fence);
+    }
+    pg_unit_array_end(unit);
+}
+
 /* ---- in ---- */
 
 void row_columns_find(struct row_columns *columns, const PGresult *result)

@@ -143,23 +143,6 @@ static enum write write_of(const struct task_row *row)
     return settles ? WRITE_SAVE : WRITE_CLOSE;
 }
 
-/** The parameters of sql/query/told.sql. */
-static void add_told(struct pg_unit *unit, const struct task_row *const *rows,
-                     size_t len)
-{
-    assert(len > 0);
-    struct pg_array *ids = pg_unit_array(unit, PG_INT8);
-    for (size_t i = 0; i < len; i++) {
-        pg_array_i64(ids, rows[i]->id);
-    }
-    pg_unit_array_end(unit);
-    struct pg_array *fences = pg_unit_array(unit, PG_INT4);
-    for (size_t i = 0; i < len; i++) {
-        pg_array_i64(fences, rows[i]->fence);
-    }
-    pg_unit_array_end(unit);
-}
-
 static void add_saves(struct round *round, struct pg_unit *unit)
 {
     assert(round->from < round->to && round->to <= round->turn.saves_len);
@@ -181,7 +164,7 @@ static void add_saves(struct round *round, struct pg_unit *unit)
         }
         round->calls.writes[w] = call(unit, writes[w]);
         if (w == WRITE_TOLD) {
-            add_told(unit, rows, len);
+            rows_add_told(unit, rows, len);
         } else {
             rows_add_params(unit, rows, len, w == WRITE_CLOSE);
         }

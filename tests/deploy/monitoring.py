@@ -268,6 +268,9 @@ def main():
             world.send({"request_id": name, "tenant": tenant, "request": {"prompt": "x"}})
         world.flush()
         world.wait_events(["a", "b", "c"])
+        world.ctl("budget", "set", "one", "--day", "9", "--month", "99", check=True)
+        wait_for(lambda: world.metric(worker, "pixverse_budget_limit"), 30,
+                 "the worker tells of budgets")
         first, second = (fetch(worker.admin + "/metrics")[1].decode() for _ in range(2))
         check_form(first)
         for name in ("pixverse_loop_longest_turn_seconds", "pixverse_settle_seconds_count"):

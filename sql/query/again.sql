@@ -24,10 +24,12 @@ WITH l AS MATERIALIZED (
     FROM gone
 ), queued AS (
     INSERT INTO waiting (
-        priority, source, :waiting_columns)
+        priority, source, tenant, :waiting_columns)
     SELECT
         coalesce(r.priority, 0),
         CASE WHEN gone.source_task_id IS NULL THEN r.source END,
+        CASE WHEN (SELECT sharing.on FROM sharing)
+            THEN coalesce(r.tenant, '') END,
         :gone.waiting_columns
     FROM gone LEFT JOIN request r ON r.id = gone.id
 )

@@ -380,7 +380,7 @@ def do(world, *statements):
 def check_doctor_fleet(world):
     """What only a fleet has, or PostgreSQL, or this machine: the rest of the findings that
     can be made here without harm to others."""
-    do(world, "INSERT INTO lease (name, tasks_max, account) VALUES ('quiet', 1, ''), ('new', 1, '')",
+    do(world, "INSERT INTO lease (name, tasks_max, accounts) VALUES ('quiet', 1, '{}'), ('new', 1, '{}')",
        "INSERT INTO vitals SELECT id, 1, 'version ' || id, false, false, 0, '{}', '{}', '{}', 0 FROM lease"
        " WHERE NOT dead",
        "UPDATE closed SET closed_ms = 1 WHERE id = (SELECT min(id) FROM closed)",

@@ -1,5 +1,7 @@
 #include "edge/store_trial.h"
 
+#include "edge/pg/pg.h"
+
 /* What an operator orders, as the store tells it to workers. */
 
 static void on_beat(void *context, const struct beat_result *result)
@@ -119,6 +121,63 @@ TEST_CASE_WITH(cancelled__and_told__the_order_goes, trial_setup, trial_teardown)
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
     trial_count(trial, false);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 0);
+}
+
+/** pixverse-ctl rewind, with the workers gone. */
+static void rewind_all(struct trial *trial)
+{
+    store_close(trial->store);
+    PGresult *result = NULL;
+    for (int i = 0; i < 500; i++) { /* a session ends after its connection */
+        PQclear(result);
+        result = PQexec(trial->conn, pg_sql("query", "ctl_rewind"));
+        assert_string_equal(PQresultErrorMessage(result), "");
+        if (PQntuples(result) > 0) {
+            break;
+        }
+        usleep(10000);
+    }
+    assert_int_equal(PQntuples(result), 1);
+    PQclear(result);
+    trial->store = trial_open_store(trial);
+    trial_wait_up(trial);
+}
+
+/** A send without an id may have been refused since, and another account's may
+ * have bought it: that is certain of one account alone. */
+TEST_CASE_WITH(rewind__with_two_accounts__sends_no_submission_again,
+               trial_setup, trial_teardown)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
+    assert_int_equal(claimed.claimed_len, 2);
+    trial_sql(trial, "UPDATE task SET provider_task_id = 'task_1' WHERE id = "
+                     "(SELECT min(id) FROM task)");
+    trial_sql(trial, "INSERT INTO account (account, keys_answer, retention_ms, "
+                     "answered_ms) VALUES ('one', 1, 1, 1) "
+                     "ON CONFLICT DO NOTHING");
+    trial_sql(trial, "DELETE FROM account WHERE account <> 'one'");
+    rewind_all(trial);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 2);
+    trial_sql(trial, "INSERT INTO account (account, keys_answer, retention_ms, "
+                     "answered_ms) VALUES ('two', 1, 1, 1)");
+    rewind_all(trial);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 1);
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', doubt, fence, version, tries, "
+                         "first_sent_ms <= received_ms, source IS NULL) "
+                         "FROM waiting"),
+        "t 2 2 0 t t");
+    me = trial_join(trial);
+    struct turn_result result =
+        trial_good_turn(trial, (struct turn){.owner = me,
+                                             .claims_max = 9,
+                                             .now_ms = TRIAL_NOW + 5000,
+                                             .account = "two"});
+    assert_int_equal(result.claimed_len, 0);
 }
 
 TESTS_RUN(NULL, NULL)

@@ -124,7 +124,7 @@ TEST_CASE(aws_words_of__too_many__are_none)
     for (int i = 0; i < AWS_ARGUMENTS_MAX; i++) {
         strcat(line, "a ");
     }
-    char more[sizeof line];
+    char more[sizeof line + 1];
     snprintf(more, sizeof more, "%sa", line);
     assert_true(aws_words_of(line, argv));
     assert_null(argv[AWS_ARGUMENTS_MAX]);

@@ -9,12 +9,13 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import psycopg
+import secured
 import tap
 from world import World, fetch, wait_for
 
 API_KEY = "sk-canary-7f3a91c2"
 DATABASE_PASSWORD = urlparse(os.environ["TEST_DATABASE_URL"]).password
-KAFKA_PASSWORD = "canary-of-the-broker"
+KAFKA_PASSWORD = secured.PASSWORD
 SIGNATURE = "canary-of-a-signed-url"
 SIGNED = f"https://127.0.0.1:1/clip.mp4?X-Amz-Signature={SIGNATURE}"
 # Where a canary may be: a URL that the provider gave stands in its task's row.
@@ -77,11 +78,12 @@ def main():
     prefix = os.environ["TEST_PREFIX"].rstrip("-")
     settings = {
         "APIMART_API_KEY": API_KEY, "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
-        "KAFKA_CONF_SASL_PASSWORD": KAFKA_PASSWORD,
         "STORAGE_URL": f"s3://{bucket}/{prefix}?endpoint={endpoint}",
         "AWS_ACCESS_KEY_ID": os.environ["TEST_S3_KEY"],
         "AWS_SECRET_ACCESS_KEY": os.environ["TEST_S3_SECRET"]}
-    with World(workers=0, sim=["--schema", "yes"], settings=settings) as world:
+    with secured.Secured() as kafka, World(
+            workers=0, kafka=kafka, sim=["--schema", "yes"],
+            settings=settings | kafka.login("PLAIN")) as world:
         worker = world.start_worker(before=["prlimit", "--core=unlimited"])
         ids = trouble(world)
         told = {

@@ -167,8 +167,13 @@ static void rebalance(struct kafka *kafka)
 
 void kafka_request(struct world *world, const char *value)
 {
+    kafka_request_to(world, (int)world_pick(world, PARTITIONS), value);
+}
+
+void kafka_request_to(struct world *world, int p, const char *value)
+{
     struct kafka *kafka = world->kafka;
-    int p = (int)world_pick(world, PARTITIONS);
+    assert(p >= 0 && p < PARTITIONS);
     size_t len = kafka->partitions[p].len;
     kafka->partitions[p].messages =
         realloc(kafka->partitions[p].messages,

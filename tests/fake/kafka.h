@@ -47,6 +47,8 @@ void kafka_close(struct kafka *kafka);
 
 /** Put a request on the topic. */
 void kafka_request(struct world *world, const char *value);
+/** The same to that partition: in order with what goes there. */
+void kafka_request_to(struct world *world, int partition, const char *value);
 
 /** Looks whether all that is committed is dealt with: stored or rejected. */
 void kafka_look(struct world *world);

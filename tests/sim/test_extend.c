@@ -63,10 +63,11 @@ TEST_CASE(another_of_its_id__while_an_extend_waits__stays_behind_it)
         provider_plan(world, "a", plan);
         world_ask(world, "a");
         until_state(world, "a", RUNNING, MINUTE_MS);
-        kafka_request(world, EXTEND);
+        kafka_request_to(world, 0, EXTEND);
         world_run_for(world, after_ms[i]);
-        kafka_request(world, "{\"request_id\":\"b\",\"request\":{\"prompt\":"
-                             "\"another\"}}");
+        kafka_request_to(world, 0,
+                         "{\"request_id\":\"b\",\"request\":{\"prompt\":"
+                         "\"another\"}}");
         world_run_for(world, 10000);
         assert_int_equal(times_told(world, "event b failed invalid_request\n"),
                          1);
@@ -90,16 +91,17 @@ TEST_CASE(another_of_its_id__in_line_as_an_extend_comes_back__stays_behind_it)
     provider_plan(world, "a", plan);
     world_ask(world, "a");
     until_state(world, "a", RUNNING, MINUTE_MS);
-    kafka_request(world, EXTEND);
+    kafka_request_to(world, 0, EXTEND);
     world_run_for(world, 150);
     world->tables->slow_ms = 2000;
     for (int i = 0; i < 2 * BATCH_MAX + 10; i++) {
         char text[64];
         snprintf(text, sizeof text, "{\"request_id\":\"x%d\"}", i);
-        kafka_request(world, text);
+        kafka_request_to(world, 0, text);
     }
-    kafka_request(world, "{\"request_id\":\"b\",\"request\":{\"prompt\":"
-                         "\"another\"}}");
+    kafka_request_to(world, 0,
+                     "{\"request_id\":\"b\",\"request\":{\"prompt\":"
+                     "\"another\"}}");
     world_run_for(world, 15000);
     world->tables->slow_ms = 0;
     until_closed(world, 2 * HOUR_MS);

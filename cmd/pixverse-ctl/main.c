@@ -97,15 +97,17 @@ static int unknown(const char *name)
     return EXIT_USAGE;
 }
 
-/** A command that asks all cells needs no database but theirs. */
+/** A command that asks all cells needs no database but theirs; good: all other
+ * settings are, whose faults are told together. */
 static bool judge_databases(struct ctl *ctl, const struct command *command,
-                            struct buf *faults)
+                            bool good, struct buf *faults)
 {
     if (command->cells && ctl->settings.database_urls[0]) {
-        return cells_open(ctl, faults);
+        return good && cells_open(ctl, faults);
     }
     return database_url_judge("DATABASE_URL", ctl->settings.database_url, false,
-                              faults);
+                              faults) &&
+           good;
 }
 
 static bool read_settings(struct ctl *ctl, const struct command *command)
@@ -116,7 +118,7 @@ static bool read_settings(struct ctl *ctl, const struct command *command)
     buf_init(&warnings, 0);
     bool good = settings_read(&ctl->settings, (const char *const *)environ,
                               SETTINGS_NEED_NONE, &faults, &warnings);
-    good = good && judge_databases(ctl, command, &faults);
+    good = judge_databases(ctl, command, good, &faults);
     size_t len = ctl->settings.kafka_conf_len;
     ctl->properties = calloc(len + 1, sizeof *ctl->properties);
     for (size_t i = 0; ctl->properties && i < len; i++) {

@@ -195,8 +195,10 @@ def names(world, resolv):
     for worker in world.workers:
         worker.stop()
     before = bound({"/etc/resolv.conf": resolv, "/etc/hosts": hosts})
-    worker = world.start_worker(before=before,
-                                APIMART_BASE_URL=f"http://provider.internal:{port}")
+    url = f"http://provider.internal:{port}"
+    moved = world.ctl("account", "move", "default", "--url", url)
+    tap.equal(moved.returncode, 0, "names: the account is at another URL now", moved.stderr)
+    worker = world.start_worker(before=before, APIMART_BASE_URL=url)
     ids = send(world, "names")
     slowest, end = 0, time.monotonic() + 8
     while time.monotonic() < end:

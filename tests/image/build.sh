@@ -4,18 +4,9 @@
 # image, buildah runs the steps in a chroot. As root.
 cd "$TEST_ROOT" || exit 1
 
-# buildah remounts "/", which fails in a chroot that is no mount point. There the
-# test goes on in one that is, seen by nobody else.
-if ! awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo; then
-    mkdir -p "$TEST_TMP/root"
-    # shellcheck disable=SC2016  # for the inner shell
-    exec unshare --mount --propagation unchanged bash -c '
-        mount --rbind / "$1/root" && mount --make-rprivate "$1/root" &&
-            chroot "$1/root" "$2"
-        rc=$?
-        umount -l "$1/root"
-        exit "$rc"' _ "$TEST_TMP" "$TEST_ROOT/tests/image/build.sh"
-fi
+# buildah remounts "/", which fails in a chroot that is no mount point.
+. tests/lib/own_root.sh
+own_root_is_there || own_root "$TEST_ROOT/tests/image/build.sh"
 . tests/lib/tap.sh
 . tests/lib/debian.sh
 . deploy/lib/parts.sh

@@ -6,10 +6,8 @@ cd "$TEST_ROOT" || exit 1
 . tests/lib/tap.sh
 . deploy/lib/parts.sh
 
-if [ "${1:-}" != inside ]; then
-    # Mounts of a namespace of its own outlive nobody.
-    exec unshare --mount --propagation private "$0" inside
-fi
+. tests/lib/own_root.sh
+[ "${1:-}" = inside ] || own_root "$TEST_ROOT/tests/install/deb.sh" inside
 root=$TEST_TMP/copy/root
 version=$(sed -n 's/^project(.* VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 

@@ -69,8 +69,8 @@ static enum spending of_end(const struct task_row *row)
 enum spending spending_of(const struct task_row *row)
 {
     switch (row->state) {
-    case QUEUED:
-        return SPENDING_NONE;
+    case QUEUED: /* in doubt: of before the database was set back */
+        return row->doubt ? SPENDING_DOUBTFUL : SPENDING_NONE;
     case SUBMITTING:
         return row->doubt ? SPENDING_DOUBTFUL : SPENDING_RESERVED;
     case RUNNING:

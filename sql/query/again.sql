@@ -1,6 +1,7 @@
 -- Rows that the provider gave up for want of room go back into the queue, as another
 -- attempt, where they are still what the turn saw; what the one before was stays in
--- past, without an event: nobody was told.
+-- past, without an event: nobody was told. What a database that was set back knows of
+-- is in doubt: the history that is lost may hold that attempt, too.
 WITH l AS MATERIALIZED (
     SELECT * FROM unnest(
         :task_arrays
@@ -30,7 +31,10 @@ WITH l AS MATERIALIZED (
         CASE WHEN gone.source_task_id IS NULL THEN r.source END,
         CASE WHEN (SELECT sharing.on FROM sharing)
             THEN coalesce(r.tenant, '') END,
-        :gone.waiting_columns
-    FROM gone LEFT JOIN request r ON r.id = gone.id
+        gone.id, gone.fence, gone.version, gone.submission, gone.attempt,
+        gone.first_sent_ms < meta.rewound_ms, gone.account, gone.received_ms,
+        gone.deadline_ms, gone.first_sent_ms, gone.last_sent_ms,
+        gone.not_before_ms, gone.tries, gone.kind, gone.source_task_id
+    FROM meta CROSS JOIN gone LEFT JOIN request r ON r.id = gone.id
 )
 SELECT id FROM gone;

@@ -12,7 +12,7 @@ WITH m AS MATERIALIZED (
     SELECT t.id, t.submission, :spending AS state, :money_cost AS cost
     FROM m JOIN closed t ON t.id = m.task AND t.submission = m.submission
     UNION ALL
-    SELECT w.id, w.submission, 0, NULL
+    SELECT w.id, w.submission, 2 * w.doubt::integer, NULL
     FROM m JOIN waiting w ON w.id = m.task AND w.submission = m.submission
 ), n AS MATERIALIZED (
     SELECT * FROM now

@@ -2,7 +2,7 @@
 -- for its tenant's budget, as lib/core/spending.c says: 0 nothing, 1 reserved,
 -- 2 doubtful, 3 spent, 4 assumed. t is a whole row, wherever it is, no bare key.
 (CASE
-    WHEN t.state = :QUEUED THEN 0
+    WHEN t.state = :QUEUED THEN 2 * t.doubt::integer
     WHEN t.state = :SUBMITTING THEN 1 + t.doubt::integer
     WHEN t.state IN (:RUNNING, :READY) THEN 1 + t.late::integer
     WHEN t.state = :LATE THEN 2

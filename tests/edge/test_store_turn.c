@@ -153,9 +153,39 @@ TEST(save__another_attempt__keeps_the_one_before)
     assert_int_equal(result.claimed_len, 1);
     row = result.claimed[0].row;
     assert_int_equal(row.attempt, 1);
+    assert_false(row.doubt);
     assert_int_equal(row.sends, 1);
     assert_string_equal(row.provider_task_id, "");
     assert_false(row.has_cost);
+}
+
+/** The history that is lost may hold that attempt, too: it is for those that
+ * may replay, for as long as its key is known. */
+TEST(save__another_attempt_of_what_was_set_back__waits_in_doubt)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 2);
+    struct turn_result claimed =
+        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 2});
+    assert_int_equal(claimed.claimed_len, 2);
+    trial_sql(trial, "UPDATE meta SET rewound_ms = %lld", (long long)TRIAL_NOW);
+    struct task_row rows[] = {claimed.claimed[0].row, claimed.claimed[1].row};
+    for (size_t i = 0; i < 2; i++) {
+        rows[i].state = RUNNING;
+        rows[i].first_sent_ms = TRIAL_NOW - 1 + (int64_t)i;
+        snprintf(rows[i].provider_task_id, sizeof rows[i].provider_task_id,
+                 "task_%zu", i);
+        assert_int_equal(trial_save(trial, me, &rows[i]), SAVE_DONE);
+        rows[i].state = QUEUED;
+        rows[i].attempt = 1;
+        assert_int_equal(trial_save(trial, me, &rows[i]), SAVE_DONE);
+    }
+    assert_string_equal(
+        trial_sql(trial, "SELECT string_agg(concat_ws(' ', doubt, "
+                         "first_sent_ms), ', ' ORDER BY first_sent_ms) FROM "
+                         "waiting"),
+        "t 1799999999999, f 1800000000000");
 }
 
 /** All of a final end is in closed at once; its bare key is told, by whoever.

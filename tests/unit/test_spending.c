@@ -15,6 +15,9 @@ TEST_CASE(spending__on_its_way__the_estimate)
     struct task_row row = row_of(QUEUED, FAILURE_NONE);
     assert_int_equal(spending_of(&row), SPENDING_NONE);
     assert_int_equal(spending_amount(&row, ESTIMATE), 0);
+    row.doubt = true; /* of before the database was set back */
+    assert_int_equal(spending_of(&row), SPENDING_DOUBTFUL);
+    row.doubt = false;
     row.state = SUBMITTING;
     assert_int_equal(spending_of(&row), SPENDING_RESERVED);
     assert_int_equal(spending_amount(&row, ESTIMATE), ESTIMATE);

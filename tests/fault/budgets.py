@@ -71,10 +71,11 @@ def check_waits(world, worker, cost, over):
     billed = billed_by_tenant(world)
     tap.equal({t: billed.get(t) for t in TENANTS}, {t: fits[t] * cost for t in TENANTS},
               "each tenant was billed what its budget has room for")
-    last = f"t00-{REQUESTS - 1}"
-    wait_for(lambda: world.query("SELECT w.budget FROM waiting w JOIN request r USING (id)"
-                                 f" WHERE r.request_id = '{last}'") == [("t00",)],
-             30, "the last one was put aside")
+    waits = ("SELECT r.request_id, w.budget FROM waiting w JOIN request r USING (id)"
+             " WHERE r.tenant = 't00' ORDER BY w.id DESC")
+    wait_for(lambda: {budget for _, budget in world.query(waits)} == {"t00"}, 30,
+             "all that wait were put aside")
+    last = world.query(waits)[0][0]
     words = world.ctl("explain", last).stdout
     tap.check("budget" in words and " a day" in words and "next period begins" in words,
               "explain names the budget, its limit and when it resets", words)

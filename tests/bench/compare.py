@@ -113,7 +113,7 @@ def tell(line):
 def compare(asked, subjects):
     where = {"run": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "note": asked.note,
              "machine": machine()}
-    RAW.parent.mkdir(exist_ok=True)
+    RAW.parent.mkdir(parents=True, exist_ok=True)
     turns = {name: asked.rounds or (1 if asked.quick else ROWS[name].rounds)
              for name in asked.only or ROWS}
     minutes = sum(ROWS[name].minutes * (1 if ROWS[name].ours_only else len(subjects)) * n

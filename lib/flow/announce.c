@@ -12,7 +12,7 @@ static void on_delivered(void *context, const struct err *err)
     struct stage *stage = ticket->stage;
     gate_leave(stage->gate, SLOT_ANNOUNCE);
     struct job *job = ticket_end(ticket);
-    assert(!job || task_owes(job->task.row.state) == OWES_ANNOUNCE);
+    assert(!job || task_owes(job_task(job)->row.state) == OWES_ANNOUNCE);
     stage->announce_err = err ? *err : (struct err){0};
     if (!job) {
         return;
@@ -28,10 +28,10 @@ static void on_delivered(void *context, const struct err *err)
                LOG_TEXT("why", err->text));
     } else {
         CRASHPOINT("announce_acknowledged");
-        metric_observe(
-            stage->metrics.announce_latency,
-            (double)(clock_now_ms(stage->clock) - job->task.row.settled_ms) /
-                1e3);
+        metric_observe(stage->metrics.announce_latency,
+                       (double)(clock_now_ms(stage->clock) -
+                                job_task(job)->row.settled_ms) /
+                           1e3);
     }
     stage_outcome(stage, job, &outcome);
 }
@@ -43,9 +43,9 @@ static void unannounced(struct stage *stage, struct job *job, const char *why)
 
 void announce_begin(struct stage *stage, struct job *job)
 {
-    assert(task_owes(job->task.row.state) == OWES_ANNOUNCE);
+    assert(task_owes(job_task(job)->row.state) == OWES_ANNOUNCE);
     struct event event;
-    if (!event_open(str_of(job->task.row.event), &event)) {
+    if (!event_open(str_of(job_task(job)->row.event), &event)) {
         log_at(LOG_ERROR, "the stored event of a task can't be read",
                LOG_TEXT("request_id", job_request_id(job)));
         unannounced(stage, job, "the stored event can't be read");

@@ -377,8 +377,8 @@ void claims_ask(struct claims *claims, int64_t owner)
 static void free_old_place(void *context, struct job *job)
 {
     const struct claims *claims = context;
-    if (job->counts &&
-        !allot_is_recent(&job->task.row, clock_now_ms(claims->ties->clock))) {
+    if (job->counts && !allot_is_recent(&job_task(job)->row,
+                                        clock_now_ms(claims->ties->clock))) {
         jobs_free_place(claims->ties->jobs, job);
     }
 }

@@ -63,7 +63,7 @@ struct job *due_pop(struct due *due, int64_t boot_ms)
 
 void due_line_up(struct due *due, struct job *job, int64_t rank_ms)
 {
-    assert(job->task.row.state == READY);
+    assert(job_task(job)->row.state == READY);
     job_enter(job, JOB_LINED_UP);
     heap_put(&due->transfers, &job->due, rank_ms);
 }
@@ -87,7 +87,7 @@ bool due_has_transfer(const struct due *due)
 
 void due_line_up_replay(struct due *due, struct job *job)
 {
-    assert(job->task.row.state == SUBMITTING);
+    assert(job_task(job)->row.state == SUBMITTING);
     assert(job->phase == JOB_WAITING && list_is_empty(&job->link));
     list_add_tail(&due->replays, &job->link);
 }
@@ -104,7 +104,8 @@ struct job *due_pop_replay(struct due *due,
     const struct list *head = &due->replays;
     for (struct list *at = head->next; at != head; at = at->next) {
         struct job *job = LIST_OWNER(at, struct job, link);
-        assert(job->phase == JOB_WAITING && job->task.row.state == SUBMITTING);
+        assert(job->phase == JOB_WAITING &&
+               job_task(job)->row.state == SUBMITTING);
         if (fits(context, job)) {
             due_remove(due, job);
             return job;
@@ -115,7 +116,7 @@ struct job *due_pop_replay(struct due *due,
 
 void due_begun(struct due *due, struct job *job)
 {
-    assert(job->phase == JOB_ACTING && job->task.memo.unsaved);
+    assert(job->phase == JOB_ACTING && job_task(job)->memo.unsaved);
     assert(list_is_empty(&job->link));
     if (list_is_empty(&due->fresh)) {
         loop_timer_set(due->fresh_timer, TRANSFER_UNSAVED_MS);

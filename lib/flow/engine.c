@@ -42,7 +42,7 @@ static void begin(struct engine *engine, struct job *job, enum task_owes effect)
     job_enter(job, JOB_ACTING);
     job->began_ms = clock_boot_ms(&engine->clock);
     stages[effect](&engine->stage, job);
-    if (job->phase == JOB_ACTING && job->task.memo.unsaved) {
+    if (job->phase == JOB_ACTING && job_task(job)->memo.unsaved) {
         due_begun(&engine->due, job);
     }
 }
@@ -59,7 +59,7 @@ static void owe(struct engine *engine, struct job *job)
         turn_read(&engine->turns, job);
         return;
     case OWED_ROW:
-        job->task.memo.reread_ms =
+        job_task(job)->memo.reread_ms =
             clock_now_ms(&engine->clock) + DOUBT_REREAD_MS;
         turn_reread(&engine->turns, job);
         return;
@@ -93,6 +93,7 @@ void engine_look(void *context)
     struct engine *engine = context;
     int64_t boot_ms = clock_boot_ms(&engine->clock);
     struct job *job;
+    jobs_fold(&engine->jobs);
     while ((job = due_pop(&engine->due, boot_ms))) {
         owe(engine, job);
     }
@@ -117,8 +118,7 @@ static void start_replay(struct engine *engine, struct job *job)
         return;
     }
     CRASHPOINT("replay_before_intent");
-    struct account *account =
-        account_of(&engine->accounts, job->task.row.account);
+    struct account *account = account_of(&engine->accounts, job_account(job));
     gate_lend_submit(&engine->gate, &account->lane, job);
     job->send_next = true;
     step_by(engine, job, OUTCOME_REPLAY_INTENT);
@@ -128,8 +128,7 @@ static void start_replay(struct engine *engine, struct job *job)
 static bool may_replay(void *context, const struct job *job)
 {
     struct engine *engine = context;
-    const struct account *account =
-        account_of(&engine->accounts, job->task.row.account);
+    struct account *account = account_of(&engine->accounts, job_account(job));
     return account && gate_may_submit(&engine->gate, &account->lane) &&
            gate_submits_room(&engine->gate, &account->lane, false) > 0;
 }
@@ -165,7 +164,7 @@ static void give_back_slot(struct engine *engine, struct job *job)
 /** What the effect holds is needed again by the very next one. */
 static bool keeps_facts(const struct job *job)
 {
-    enum task_state state = job->task.row.state;
+    enum task_state state = job_task(job)->row.state;
     return job->send_next || state == RUNNING || state == READY;
 }
 
@@ -208,16 +207,16 @@ static void apply(struct engine *engine, struct job *job,
     }
     reasons_outcome(&engine->reasons, job, outcome, step,
                     clock_now_ms(&engine->clock), next_try_ms(engine, step));
-    const struct account *account =
-        account_of(&engine->accounts, job->task.row.account);
+    struct account *account = account_of(&engine->accounts, job_account(job));
     if (step->hold == HOLD_THROTTLE && account) {
         why_shared(&engine->reasons, &engine->gate, &account->lane,
                    SHARED_THROTTLE, outcome);
     }
-    const bool may_ride = step->save && rides(engine, &job->task, &step->next);
-    const bool accepted =
-        job->task.row.state == SUBMITTING && step->next.row.state == RUNNING;
-    job->task = step->next;
+    const bool may_ride =
+        step->save && rides(engine, job_task(job), &step->next);
+    const bool accepted = job_task(job)->row.state == SUBMITTING &&
+                          step->next.row.state == RUNNING;
+    *job_task(job) = step->next;
     job->hold = step->hold;
     if (accepted && job->effect && job->effect->facts) {
         jobs_keep_facts(&engine->jobs, job);
@@ -233,7 +232,7 @@ static void apply(struct engine *engine, struct job *job,
     }
     if (step->save) {
         turn_save(&engine->turns, job, step->due_ms, may_ride);
-    } else if (job->task.memo.unsaved) {
+    } else if (job_task(job)->memo.unsaved) {
         gate_lend_transfer(&engine->gate, job);
         begin(engine, job, OWES_TRANSFER);
     } else {
@@ -264,13 +263,13 @@ static void postpone(struct engine *engine, struct job *job,
 void engine_outcome(struct engine *engine, struct job *job,
                     const struct outcome *outcome)
 {
-    assert(step_is_possible(job->task.row.state, outcome->kind));
+    assert(step_is_possible(job_task(job)->row.state, outcome->kind));
     assert(job->due.place == 0 && list_is_empty(&job->link));
-    struct policy policy = stage_policy(&engine->stage, &job->task.row);
+    struct policy policy = stage_policy(&engine->stage, &job_task(job)->row);
     int64_t now_ms = clock_now_ms(&engine->clock);
     enum task_state next;
-    bool settles =
-        task_step_settles(&job->task, outcome, &policy, now_ms, &next);
+    const struct task *task = job_task(job);
+    bool settles = task_step_settles(task, outcome, &policy, now_ms, &next);
     bool untidy = tidy_is_due(job, next);
     if ((settles || untidy) && !job_has_facts(job)) {
         postpone(engine, job, outcome);
@@ -279,7 +278,7 @@ void engine_outcome(struct engine *engine, struct job *job,
     if (untidy && tidy_begin(&engine->stage, job, outcome)) {
         return;
     }
-    struct step step = task_step(&job->task, outcome, &policy, now_ms);
+    struct step step = task_step(job_task(job), outcome, &policy, now_ms);
     assert(step.settles == settles);
     if (step.settles && !render_event(job, outcome, &step)) {
         job->effect->facts = NULL;
@@ -423,7 +422,7 @@ void engine_forget(void *context, struct job *job)
 static bool goes_on(struct engine *engine, struct job *job)
 {
     struct effect *effect = job->effect;
-    assert(job->phase == JOB_SAVING && job->task.row.state == READY);
+    assert(job->phase == JOB_SAVING && job_task(job)->row.state == READY);
     if (effect && effect->stage) {
         job_enter(job, JOB_ACTING);
         return true;
@@ -444,8 +443,8 @@ static void on_saved(void *context, struct job *job)
     job->unsure = false;
     jobs_stored(&engine->jobs, job, clock_now_ms(&engine->clock));
     give_back_slot(engine, job);
-    enum task_state state = job->task.row.state;
-    if (state == CLOSED || (state == QUEUED && !job->task.row.owner)) {
+    enum task_state state = job_task(job)->row.state;
+    if (state == CLOSED || (state == QUEUED && !job_task(job)->row.owner)) {
         engine_forget(engine, job);
         return;
     }
@@ -473,7 +472,7 @@ static void on_facts(void *context, struct job *job)
     if (job->effect->has_outcome) {
         struct outcome outcome = job->effect->outcome;
         engine_outcome(engine, job, &outcome);
-    } else if (job->task.row.state == READY) {
+    } else if (job_task(job)->row.state == READY) {
         begin(engine, job, OWES_TRANSFER);
     } else {
         owe(engine, job);
@@ -485,7 +484,8 @@ void engine_hurry_job(void *context, struct job *job)
     (void)context;
     /* A job in READY may also poll, for a fresh URL, and a transfer goes on
      * while its row is saved. */
-    if (job->task.row.state == READY && !job->task.memo.wants_refresh) {
+    if (job_task(job)->row.state == READY &&
+        !job_task(job)->memo.wants_refresh) {
         transfer_cancel(job);
     }
 }
@@ -494,7 +494,7 @@ void engine_hurry_job(void *context, struct job *job)
 void engine_drop(void *context, struct job *job)
 {
     struct engine *engine = context;
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     const bool unsaved = job->phase == JOB_SAVING ||
                          job->phase == JOB_REREADING ||
                          job->phase == JOB_PARKED;
@@ -512,7 +512,7 @@ void engine_drop(void *context, struct job *job)
 static void on_row(void *context, struct job *job, const struct task_row *row)
 {
     struct engine *engine = context;
-    struct task_row *own = &job->task.row;
+    struct task_row *own = &job_task(job)->row;
     assert(job->phase == JOB_REREADING && row->id == own->id);
     if (row->owner != engine->turns.owner || row->fence != own->fence) {
         engine_drop(engine, job);

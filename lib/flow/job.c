@@ -1,5 +1,7 @@
 #include "flow/job.h"
 
+#include "base/must.h"
+#include "base/sparse.h"
 #include "core/allot.h"
 #include "core/apimart.h"
 #include "edge/store.h"
@@ -10,11 +12,26 @@
 
 #define JOBS_PAGE 256
 
+struct jobs_page {
+    struct jobs *jobs; /* whose: a job finds them by its slot */
+    struct job at[JOBS_PAGE];
+};
+
+static struct jobs *jobs_of(const struct job *job)
+{
+    const struct job *first = job - job->slot % JOBS_PAGE;
+    return ((const struct jobs_page *)(const void *)((const char *)first -
+                                                     offsetof(struct jobs_page,
+                                                              at)))
+        ->jobs;
+}
+
 bool jobs_init(struct jobs *jobs, size_t slots_max)
 {
     assert(slots_max > 0 && slots_max < UINT32_MAX);
     *jobs = (struct jobs){.slots_max = slots_max};
     list_init(&jobs->free);
+    list_init(&jobs->to_fold);
     jobs->table_size = 64;
     while (jobs->table_size < slots_max * 2) {
         jobs->table_size *= 2;
@@ -55,14 +72,14 @@ static size_t hash_of(const struct jobs *jobs, int64_t id)
 
 static struct job *job_at(const struct jobs *jobs, uint32_t slot)
 {
-    struct job *page = jobs->pages[slot / JOBS_PAGE];
-    return page ? &page[slot % JOBS_PAGE] : NULL;
+    struct jobs_page *page = jobs->pages[slot / JOBS_PAGE];
+    return page ? &page->at[slot % JOBS_PAGE] : NULL;
 }
 
 /** Of a place that isn't free. */
 static int64_t id_at(const struct jobs *jobs, size_t place)
 {
-    return job_at(jobs, jobs->table[place] - 1)->task.row.id;
+    return job_at(jobs, jobs->table[place] - 1)->id;
 }
 
 /** Where the id is, or the free place where it would be. */
@@ -98,14 +115,15 @@ static bool grow(struct jobs *jobs)
         if (jobs->pages[i]) {
             continue;
         }
-        struct job *page = calloc(JOBS_PAGE, sizeof *page);
+        struct jobs_page *page = calloc(1, sizeof *page);
         if (!page) {
             return false;
         }
+        page->jobs = jobs;
         jobs->pages[i] = page;
         for (uint32_t j = 0; j < JOBS_PAGE; j++) {
-            page[j].slot = (uint32_t)i * JOBS_PAGE + j;
-            list_add_tail(&jobs->free, &page[j].link);
+            page->at[j].slot = (uint32_t)i * JOBS_PAGE + j;
+            list_add_tail(&jobs->free, &page->at[j].link);
         }
         return true;
     }
@@ -133,13 +151,77 @@ static const unsigned followers[JOB_PHASES_LEN] = {
                    TO(READING) | TO(SAVING) | TO(REREADING),
 };
 
+/* ---- folded tasks ---- */
+
+static bool may_fold(const struct job *job)
+{
+    return job->phase == JOB_WAITING && job->task->row.state == RUNNING &&
+           job->task->row.takeovers <= SUSPECT_TAKEOVERS;
+}
+
+static void fold_next(struct job *job)
+{
+    if (job->task && may_fold(job)) {
+        job->folds = true;
+        list_add_tail(&jobs_of(job)->to_fold, &job->link);
+    }
+}
+
+void jobs_fold(struct jobs *jobs)
+{
+    unsigned char packed[SPARSE_MOST(sizeof(struct task))];
+    struct list *link;
+    while ((link = list_pop(&jobs->to_fold))) {
+        struct job *job = LIST_OWNER(link, struct job, link);
+        assert(job->task && !job->folded && job->folds);
+        job->folds = false;
+        const size_t bytes =
+            may_fold(job) ? sparse_pack(job->task, sizeof *job->task, packed)
+                          : 0;
+        job->folded = bytes ? malloc(bytes) : NULL;
+        if (job->folded) {
+            memcpy(job->folded, packed, bytes);
+            must_free(job->task);
+            job->task = NULL;
+        }
+    }
+}
+
+struct task *job_task(const struct job *of)
+{
+    if (!of->folded) {
+        assert(of->task && of->task->row.id == of->id);
+        return of->task;
+    }
+    struct job *job = job_at(jobs_of(of), of->slot);
+    assert(job == of && job->phase == JOB_WAITING && !job->task);
+    job->task = MUST_NEW(struct task);
+    sparse_unpack(job->folded, job->task, sizeof *job->task);
+    free(job->folded);
+    job->folded = NULL;
+    assert(job->task->row.id == job->id);
+    if (job->due.place != 0) { /* else it is about to go on */
+        fold_next(job);
+    }
+    return job->task;
+}
+
+/* ---- the phase ---- */
+
 void job_enter(struct job *job, enum job_phase phase)
 {
     assert(phase >= JOB_FREE && phase < JOB_PHASES_LEN);
     assert(followers[job->phase] & 1u << phase);
     assert(job->due.place == 0 || phase == JOB_WAITING);
+    if (job->folds) {
+        list_remove(&job->link);
+        job->folds = false;
+    }
     assert(list_is_empty(&job->link));
     job->phase = phase;
+    if (phase == JOB_WAITING) {
+        fold_next(job);
+    }
 }
 
 struct job *jobs_add(struct jobs *jobs, int64_t task_id)
@@ -151,12 +233,17 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     if (list_is_empty(&jobs->free) && !grow(jobs)) {
         return NULL;
     }
+    struct task *task = malloc(sizeof *task);
+    if (!task) {
+        return NULL;
+    }
+    *task = (struct task){.row.id = task_id, .memo.progress = -1};
     struct job *job = LIST_OWNER(list_pop(&jobs->free), struct job, link);
     *job = (struct job){
+        .id = task_id,
+        .task = task,
         .slot = job->slot,
         .generation = job->generation + 1,
-        .task.row.id = task_id,
-        .task.memo.progress = -1,
     };
     list_init(&job->link);
     job_enter(job, JOB_PARKED);
@@ -176,9 +263,8 @@ static void set_counts(struct jobs *jobs, struct job *job, bool counts)
         job->use->n--;
         job->use = NULL;
     } else if (counts && jobs->uses && !job->use) {
-        job->use =
-            uses_add(jobs->uses, apimart_account_name(job->task.row.account),
-                     job_tenant(job));
+        job->use = uses_add(jobs->uses, apimart_account_name(job_account(job)),
+                            job_tenant(job));
     }
 }
 
@@ -205,13 +291,15 @@ void jobs_remove(struct jobs *jobs, struct job *job)
     assert(job->phase != JOB_FREE && job->due.place == 0);
     assert(!job->trouble);
     jobs_free_place(jobs, job);
-    table_remove(jobs, job->task.row.id);
+    table_remove(jobs, job->id);
     job_effect_done(job);
     jobs_drop_facts(jobs, job);
-    task_row_done(&job->task.row);
+    task_row_done(&job_task(job)->row);
+    list_remove(&job->link);
+    must_free(job->task);
+    job->task = NULL;
     free(job->names);
     job->names = NULL;
-    list_remove(&job->link);
     job_enter(job, JOB_FREE);
     job->generation++;
     list_add_tail(&jobs->free, &job->link);
@@ -221,7 +309,7 @@ void jobs_remove(struct jobs *jobs, struct job *job)
 void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms)
 {
     assert(job->phase != JOB_FREE);
-    set_counts(jobs, job, allot_counts(&job->task.row, now_ms));
+    set_counts(jobs, job, allot_counts(&job_task(job)->row, now_ms));
 }
 
 struct job *jobs_find(const struct jobs *jobs, int64_t task_id)
@@ -258,8 +346,8 @@ void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
     assert(fn);
     for (size_t i = 0; i < jobs->pages_len; i++) {
         for (size_t j = 0; jobs->pages[i] && j < JOBS_PAGE; j++) {
-            if (jobs->pages[i][j].phase != JOB_FREE) {
-                fn(context, &jobs->pages[i][j]);
+            if (jobs->pages[i]->at[j].phase != JOB_FREE) {
+                fn(context, &jobs->pages[i]->at[j]);
             }
         }
     }

@@ -12,7 +12,7 @@
 
 /**
  * Jobs: the slots of one worker, each working on one task. A waiting job is
- * this struct and nothing else; what an effect needs while it runs hangs off
+ * this struct and its folded task; what an effect needs while it runs hangs off
  * `effect` and goes when it ends.
  */
 
@@ -58,13 +58,18 @@ struct trouble;
 struct lane;
 
 struct job {
-    struct task task;
+    int64_t id; /* of its task */
+    /* Owned, one of them: job_task() is the way to it. Folded is what is
+     * RUNNING and waits for its poll, as nearly all are. */
+    struct task *task;
+    unsigned char *folded; /* base/sparse.h */
     enum job_phase phase;
     uint32_t slot;
     uint32_t generation; /* grows when the slot is given to another task */
     /* JOB_WAITING: due time; JOB_LINED_UP: its urgency */
     struct heap_entry due;
-    struct list link; /* in the engine's lists of things to do in a turn */
+    struct list link; /* in the engine's lists of things to do in a turn; of
+                       * what may be folded: in that of jobs */
     /* JOB_NAMES texts, a NUL behind each: request id, tenant, traceparent,
      * tracestate; owned */
     char *names;
@@ -74,6 +79,7 @@ struct job {
     enum job_slot takes;   /* a slot that comes back if the job goes */
     struct lane *lane;     /* SLOT_SUBMIT: whose (gate.h) */
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
+    bool folds;            /* JOB_WAITING: in the line of jobs to be folded */
     bool in_flush;         /* JOB_SAVING: its row is under way to the store */
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
     bool rides;      /* JOB_SAVING: nothing waits for it, and it may be lost */
@@ -92,13 +98,14 @@ struct job_ref {
 };
 
 struct jobs {
-    struct job **pages; /* JOBS_PAGE jobs each; they never move */
+    struct jobs_page **pages; /* JOBS_PAGE jobs each; they never move */
     size_t pages_len;
     size_t used;
     size_t counting;   /* those whose stored rows take a place */
     struct uses *uses; /* by account and tenant; null: nobody asks */
     size_t slots_max;
     struct list free;
+    struct list to_fold;
     uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
     size_t table_size;
     size_t kept_bytes; /* of all jobs' kept facts */
@@ -117,6 +124,26 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id);
 
 /** Gives the slot back, with all that hangs off it. */
 void jobs_remove(struct jobs *jobs, struct job *job);
+
+/** The job's task, unfolded: it stays where it is until the next jobs_fold().
+ */
+struct task *job_task(const struct job *job);
+
+/** By which account it is or was last sent: as its row says. */
+static inline const char *job_account(const struct job *job)
+{
+    return job_task(job)->row.account;
+}
+
+/** Folds what waits for its poll. Between the callbacks of the loop only, where
+ * nobody holds a job_task(). */
+void jobs_fold(struct jobs *jobs);
+
+/** Its task is RUNNING and not suspect; it needn't be unfolded to know that. */
+static inline bool job_is_folded(const struct job *job)
+{
+    return job->folded;
+}
 
 /** The job's row as it is now is stored: does it take a place? */
 void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms);

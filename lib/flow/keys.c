@@ -171,12 +171,12 @@ void keys_caught(struct keys *keys, const char *request_id,
 void keys_compare(struct keys *keys, const struct job *job,
                   const struct task_row *row)
 {
-    const char *own = job->task.row.provider_task_id;
-    assert(row->id == job->task.row.id);
+    const char *own = job_task(job)->row.provider_task_id;
+    assert(row->id == job_task(job)->row.id);
     if (own[0] && row->provider_task_id[0] &&
         strcmp(own, row->provider_task_id) != 0 &&
-        row->submission == job->task.row.submission &&
-        row->attempt == job->task.row.attempt) {
+        row->submission == job_task(job)->row.submission &&
+        row->attempt == job_task(job)->row.attempt) {
         keys_caught(keys, job_request_id(job), own, row->provider_task_id);
     }
 }

@@ -135,7 +135,7 @@ void learn_warn(int64_t task, struct str request_id,
 
 void learn_tell(const struct job *job)
 {
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     if (row->state == RUNNING && row->provider_task_id[0]) {
         learn_warn(row->id, str_of(job_request_id(job)),
                    str_of(row->provider_task_id));

@@ -26,7 +26,7 @@ int64_t *line_take(struct list *line, struct arena *arena,
         struct job *job = LIST_OWNER(list_pop(line), struct job, link);
         assert(job->phase == JOB_READING || job->phase == JOB_REREADING);
         job->seen = false;
-        ids[*refs_len] = job->task.row.id;
+        ids[*refs_len] = job_task(job)->row.id;
         (*refs)[(*refs_len)++] = job_ref(job);
     }
     return ids;

@@ -14,8 +14,8 @@ static void was_saved(struct turns *turns, struct job *job,
                       const struct task_row *row)
 {
     assert(job->phase == JOB_SAVING && job->unsure);
-    assert(row->id == job->task.row.id);
-    if (row->version == job->task.row.version) {
+    assert(row->id == job_task(job)->row.id);
+    if (row->version == job_task(job)->row.version) {
         turns->ties.hooks->on_saved(turns->ties.context, job);
     } else {
         turn_save(turns, job, job->then_ms, false);
@@ -28,7 +28,7 @@ static void drop_unseen(void *context, struct job *job)
     if (job->seen) {
         return;
     }
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     bool gone = row->state == CLOSED || (row->state == QUEUED && !row->owner);
     if (job->phase == JOB_SAVING && job->unsure && gone) {
         turns->ties.hooks->on_saved(turns->ties.context, job);
@@ -60,7 +60,7 @@ void mine_came(struct turns *turns, const struct turn_result *result)
         const struct task_read *read = &result->mine[i];
         struct job *job = jobs_find(turns->ties.jobs, read->row.id);
         if (job && !read->unreadable &&
-            read->row.fence != job->task.row.fence) {
+            read->row.fence != job_task(job)->row.fence) {
             /* Given back and claimed again in one commit: what we knew of it
              * is over, and it is ours as if it came anew. */
             drop_unseen(turns, job);

@@ -9,13 +9,13 @@
  * until it is answered. */
 static bool may_obey(const struct job *job, bool told, int64_t now_ms)
 {
-    switch (job->task.row.state) {
+    switch (job_task(job)->row.state) {
     case SUBMITTING:
         return !told &&
                (job->phase == JOB_WAITING || job->phase == JOB_LINED_UP);
     case RUNNING:
         return job->phase == JOB_WAITING &&
-               !(told && task_is_strange(&job->task, now_ms));
+               !(told && task_is_strange(job_task(job), now_ms));
     case QUEUED:
     case LATE:
         return job->phase == JOB_WAITING;
@@ -32,13 +32,13 @@ static bool may_obey(const struct job *job, bool told, int64_t now_ms)
 static void cancel(struct engine *engine, struct job *job)
 {
     const struct outcome outcome = {.kind = OUTCOME_CANCEL_ORDERED};
-    bool told = job->task.memo.cancel;
+    bool told = job_task(job)->memo.cancel;
     if (!told) {
         log_at(LOG_INFO, "the operator cancels a task",
                LOG_TEXT("request_id", job_request_id(job)),
-               LOG_I64("task", job->task.row.id));
+               LOG_I64("task", job_task(job)->row.id));
     }
-    job->task.memo.cancel = true;
+    job_task(job)->memo.cancel = true;
     if (may_obey(job, told, engine_now_ms(engine))) {
         due_remove(&engine->due, job);
         engine_outcome(engine, job, &outcome);

@@ -26,10 +26,10 @@ static bool is_of_ours(const struct stage *stage, const struct task_row *row)
 
 static struct owed poll_due(const struct stage *stage, const struct job *job)
 {
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     assert(row->state == RUNNING || row->state == LATE);
     int64_t now_ms = clock_now_ms(stage->clock);
-    if (task_time_is_up(&job->task, stage->options->late_ms, now_ms)) {
+    if (task_time_is_up(job_task(job), stage->options->late_ms, now_ms)) {
         return act(OWED_TIME_UP, now_ms);
     }
     if (stage->gate->draining) {
@@ -57,12 +57,12 @@ static int64_t transfer_rank(const struct task *task)
 static struct owed transfer_due(const struct stage *stage,
                                 const struct job *job)
 {
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     assert(row->state == READY);
     int64_t now_ms = clock_now_ms(stage->clock);
-    if (row->result && !job->task.memo.wants_refresh) {
+    if (row->result && !job_task(job)->memo.wants_refresh) {
         return (struct owed){.act = OWED_TRANSFER_SLOT,
-                             .rank_ms = transfer_rank(&job->task)};
+                             .rank_ms = transfer_rank(job_task(job))};
     }
     if (stage->gate->draining) {
         return act(OWED_WAIT, now_ms + DRAINING_MS);
@@ -79,12 +79,13 @@ static struct owed transfer_due(const struct stage *stage,
 
 static struct owed doubt_due(struct stage *stage, const struct job *job)
 {
-    const struct policy policy = stage_policy(stage, &job->task.row);
+    const struct policy policy = stage_policy(stage, &job_task(job)->row);
     int64_t now_ms = clock_now_ms(stage->clock);
-    int64_t look_ms = job->task.memo.reread_ms;
+    int64_t look_ms = job_task(job)->memo.reread_ms;
     int64_t due_ms = now_ms;
-    assert(job->task.row.state == SUBMITTING);
-    enum doubt_act next = task_doubt_act(&job->task, &policy, now_ms, &due_ms);
+    assert(job_task(job)->row.state == SUBMITTING);
+    enum doubt_act next =
+        task_doubt_act(job_task(job), &policy, now_ms, &due_ms);
     if (next == DOUBT_ACT_SETTLE) {
         /* The save finds an id that somebody wrote meanwhile: it then matches
          * nothing and the row is read again. */
@@ -96,7 +97,7 @@ static struct owed doubt_due(struct stage *stage, const struct job *job)
     if (next == DOUBT_ACT_REPLAY) {
         /* In line it waits like any other doubt: its row is read again, and it
          * settles in time, however long submissions are stopped. */
-        int64_t until_ms = replay_until_ms(&job->task.row, &policy);
+        int64_t until_ms = replay_until_ms(&job_task(job)->row, &policy);
         return act(OWED_REPLAY_SLOT, until_ms < look_ms ? until_ms : look_ms);
     }
     return act(OWED_WAIT, due_ms < look_ms ? due_ms : look_ms);
@@ -104,7 +105,7 @@ static struct owed doubt_due(struct stage *stage, const struct job *job)
 
 static struct owed submit_due(struct stage *stage, const struct job *job)
 {
-    assert(job->task.row.state == SUBMITTING);
+    assert(job_task(job)->row.state == SUBMITTING);
     if (!job->send_next) {
         return doubt_due(stage, job);
     }
@@ -117,7 +118,7 @@ static struct owed submit_due(struct stage *stage, const struct job *job)
 struct owed owe_now(struct stage *stage, const struct job *job)
 {
     assert(job->due.place == 0 && list_is_empty(&job->link));
-    enum task_owes what = task_owes(job->task.row.state);
+    enum task_owes what = task_owes(job_task(job)->row.state);
     switch (what) {
     case OWES_CLAIM: /* ours without one: it expired, or was cancelled */
         return act(OWED_TIME_UP, 0);
@@ -138,9 +139,9 @@ struct owed owe_now(struct stage *stage, const struct job *job)
 
 bool owe_is_replay(struct stage *stage, const struct job *job)
 {
-    const struct policy policy = stage_policy(stage, &job->task.row);
+    const struct policy policy = stage_policy(stage, &job_task(job)->row);
     int64_t due_ms = 0;
-    assert(job->task.row.state == SUBMITTING && !job->send_next);
-    return task_doubt_act(&job->task, &policy, clock_now_ms(stage->clock),
+    assert(job_task(job)->row.state == SUBMITTING && !job->send_next);
+    return task_doubt_act(job_task(job), &policy, clock_now_ms(stage->clock),
                           &due_ms) == DOUBT_ACT_REPLAY;
 }

@@ -21,7 +21,7 @@ static void tell_progress(struct stage *stage, struct job *job,
                           const struct outcome *outcome)
 {
     assert(outcome->kind == OUTCOME_STILL_RUNNING);
-    struct task_memo *memo = &job->task.memo;
+    struct task_memo *memo = &job_task(job)->memo;
     char status[sizeof memo->status];
     snprintf(status, sizeof status, "%.*s", (int)outcome->status.len,
              outcome->status.at ? outcome->status.at : "");
@@ -43,7 +43,7 @@ static void tell_progress(struct stage *stage, struct job *job,
         .tracestate = str_of(job_tracestate(job)),
     };
     struct event event;
-    if (!event_progress(&job->task.row, &facts, outcome->status,
+    if (!event_progress(&job_task(job)->row, &facts, outcome->status,
                         outcome->progress, clock_now_ms(stage->clock), random,
                         &stage->scratch, &event)) {
         return;
@@ -90,7 +90,7 @@ static void on_reply(void *context, const struct reply *reply)
     if (!job) {
         return;
     }
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     struct outcome outcome = {0};
     arena_reset(&stage->scratch);
     apimart_read_poll(reply, str_of(row->provider_task_id),
@@ -116,10 +116,11 @@ static void missed(struct stage *stage, struct job *job, const char *why)
 
 void poll_begin(struct stage *stage, struct job *job)
 {
-    assert(job->task.row.state == RUNNING || job->task.row.state == LATE ||
-           job->task.row.state == READY);
+    assert(job_task(job)->row.state == RUNNING ||
+           job_task(job)->row.state == LATE ||
+           job_task(job)->row.state == READY);
     const struct apimart *as =
-        account_apimart(stage->accounts, job->task.row.account);
+        account_apimart(stage->accounts, job_account(job));
     assert(as); /* else it is owed elsewhere */
     struct ticket *ticket = ticket_new(stage, job);
     if (!ticket) {
@@ -130,7 +131,7 @@ void poll_begin(struct stage *stage, struct job *job)
     metric_add(stage->metrics.polls, 1);
     arena_reset(&stage->scratch);
     struct exchange exchange = apimart_poll(
-        as, str_of(job->task.row.provider_task_id), &stage->scratch);
+        as, str_of(job_task(job)->row.provider_task_id), &stage->scratch);
     if (stage->scratch.failed) {
         missed(stage, ticket_end(ticket), "no memory");
         return;

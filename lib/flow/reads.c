@@ -137,8 +137,8 @@ void reads_rows_came(struct reads *reads, const struct turn_result *result,
             ties->hooks->on_gone(ties->context, job);
             continue;
         }
-        job->task.memo.cancel |= result->rereads[i].cancel;
-        job->task.memo.read_ms = now_ms;
+        job_task(job)->memo.cancel |= result->rereads[i].cancel;
+        job_task(job)->memo.read_ms = now_ms;
         ties->hooks->on_row(ties->context, job, row);
     }
     for (size_t i = 0; i < reads->sent_rows_len; i++) {

@@ -51,8 +51,8 @@ static void take_away(struct reasons *reasons, const struct job *job)
         reasons->gone_size = size;
     }
     reasons->gone[reasons->gone_len++] = (struct reason_row){
-        .task = job->task.row.id,
-        .fence = job->task.row.fence,
+        .task = job_task(job)->row.id,
+        .fence = job_task(job)->row.fence,
         .word = "",
         .answer = "",
     };
@@ -126,7 +126,7 @@ void reasons_outcome(struct reasons *reasons, struct job *job,
                      const struct outcome *outcome, const struct step *step,
                      int64_t now_ms, int64_t next_ms)
 {
-    switch (reason_act(job->task.row.state, outcome, step)) {
+    switch (reason_act(job_task(job)->row.state, outcome, step)) {
     case REASON_NOTED:
         note(reasons, job, outcome, step, now_ms, next_ms);
         return;
@@ -178,8 +178,8 @@ static void tell_one(const struct trouble *trouble, int64_t now_ms)
     const struct job *job = trouble->job;
     log_at(LOG_WARN, "a task waits",
            LOG_TEXT("request_id", job_request_id(job)),
-           LOG_I64("task", job->task.row.id),
-           LOG_TEXT("state", task_state_name(job->task.row.state)),
+           LOG_I64("task", job_task(job)->row.id),
+           LOG_TEXT("state", task_state_name(job_task(job)->row.state)),
            LOG_TEXT("reason", reason->word), LOG_I64("tries", reason->tries),
            LOG_I64("since_s", (now_ms - reason->since_ms) / 1000),
            LOG_I64("next_s", reason->next_ms > now_ms
@@ -263,7 +263,7 @@ static struct reason_row row_of(const struct trouble *trouble,
                                 struct arena *arena)
 {
     const struct reason *reason = &trouble->reason;
-    const struct task_row *task = &trouble->job->task.row;
+    const struct task_row *task = &job_task(trouble->job)->row;
     return (struct reason_row){
         .task = task->id,
         .fence = task->fence,

@@ -93,12 +93,12 @@ void saves_gather(struct saves *saves, struct turn *turn, struct arena *arena)
         struct job *job = LIST_OWNER(list_pop(&saves->dirty), struct job, link);
         assert(job->phase == JOB_SAVING && !job->in_flush);
         job->in_flush = true;
-        turn_crashpoint(&job->task.row, false);
+        turn_crashpoint(&job_task(job)->row, false);
         if (gives_slot(job)) {
             turn->saves_slots++;
             gate_returns(saves->ties->gate, job);
         }
-        rows[saves->sent_len] = &job->task.row;
+        rows[saves->sent_len] = &job_task(job)->row;
         saves->sent[saves->sent_len++] = job_ref(job);
     }
     turn->saves = rows;
@@ -111,7 +111,7 @@ static void save_ended(struct saves *saves, struct job *job, enum save_end end)
     switch (end) {
     case SAVE_DONE:
         metric_add(saves->rows, 1);
-        turn_crashpoint(&job->task.row, true);
+        turn_crashpoint(&job_task(job)->row, true);
         saves->ties->hooks->on_saved(saves->ties->context, job);
         return;
     case SAVE_FENCED:
@@ -156,7 +156,7 @@ void saves_lost(struct saves *saves)
         if (!job) {
             continue;
         }
-        const struct task_row *row = &job->task.row;
+        const struct task_row *row = &job_task(job)->row;
         job->in_flush = false;
         job->unsure = true;
         if (row->state == RUNNING) {

@@ -135,7 +135,7 @@ void stage_outcome(struct stage *stage, struct job *job,
                    const struct outcome *outcome)
 {
     /* A transfer goes on while its row is saved. */
-    assert(job->phase == JOB_ACTING || job->task.row.state == READY);
+    assert(job->phase == JOB_ACTING || job_task(job)->row.state == READY);
     assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
     stage->hooks->on_outcome(stage->context, job, outcome);
 }

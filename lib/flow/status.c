@@ -251,9 +251,9 @@ static void add_reason(struct buf *out, const struct reason *reason)
 static void add_job(const struct status *s, const struct job *job,
                     struct buf *out)
 {
-    const struct task_memo *memo = &job->task.memo;
+    const struct task_memo *memo = &job_task(job)->memo;
     add_text(out, "request_id", job_request_id(job));
-    add_text(out, "state", task_state_name(job->task.row.state));
+    add_text(out, "state", task_state_name(job_task(job)->row.state));
     add_text(out, "doing", phase_name(job));
     if (memo->status[0]) {
         add_text(out, "status", memo->status);

@@ -48,7 +48,7 @@ static bool may_send(void *context)
     const struct stage *stage = send->stage;
     const struct job *job = jobs_get(stage->jobs, send->ref);
     assert(!job || job->phase == JOB_ACTING);
-    bool may = job && !job->task.memo.cancel && gate_may_send(stage->gate);
+    bool may = job && !job_task(job)->memo.cancel && gate_may_send(stage->gate);
     CRASHPOINT_IF(may, "post_may_send");
     return may;
 }
@@ -139,7 +139,7 @@ static void on_reply(void *context, const struct reply *reply)
     CRASHPOINT_IF(outcome.kind == OUTCOME_ACCEPTED, "post_accepted");
     CRASHPOINT_IF(outcome.kind == OUTCOME_UNANSWERED, "post_unanswered");
     struct job *job = jobs_get(stage->jobs, send->ref);
-    assert(!job || job->task.row.state == SUBMITTING);
+    assert(!job || job_task(job)->row.state == SUBMITTING);
     bool gate = reply->end == REPLY_CANCELLED && !reply->sent;
     if (!gate) {
         measure(send, reply, &outcome);
@@ -168,7 +168,7 @@ static void on_reply(void *context, const struct reply *reply)
 
 static void not_started(struct stage *stage, struct job *job, const char *why)
 {
-    assert(job->task.row.state == SUBMITTING);
+    assert(job_task(job)->row.state == SUBMITTING);
     gate_give_back(stage->gate, job);
     stage_outcome_why(stage, job, OUTCOME_NOT_SENT, why);
 }
@@ -192,7 +192,7 @@ void submit_begin(struct stage *stage, struct job *job)
     assert(job->takes == SLOT_SUBMIT);
     assert(job->send_next && job->effect && job->effect->facts);
     const struct facts_row *facts = job->effect->facts;
-    const struct task_row *row = &job->task.row;
+    const struct task_row *row = &job_task(job)->row;
     struct policy policy = stage_policy(stage, row);
     struct account *account = account_of(stage->accounts, row->account);
     const struct apimart *as = account_apimart(stage->accounts, row->account);
@@ -205,7 +205,7 @@ void submit_begin(struct stage *stage, struct job *job)
     }
     if (!as || strcmp(as->account, row->account) != 0 ||
         !gate_may_submit(stage->gate, &account->lane) ||
-        job->task.memo.cancel) {
+        job_task(job)->memo.cancel) {
         not_started(stage, job, "submissions are stopped");
         return;
     }

@@ -15,11 +15,16 @@ static int64_t earlier(int64_t a_ms, int64_t b_ms)
 static void look_at(void *context, struct job *job)
 {
     struct survey *survey = context;
-    const struct task_row *row = &job->task.row;
-    survey->states[row->state]++;
     if (job->hold == HOLD_ACCOUNT && !survey->held++) {
-        snprintf(survey->account, sizeof survey->account, "%s", row->account);
+        snprintf(survey->account, sizeof survey->account, "%s",
+                 job_account(job));
     }
+    if (job_is_folded(job)) {
+        survey->states[RUNNING]++;
+        return;
+    }
+    const struct task_row *row = &job_task(job)->row;
+    survey->states[row->state]++;
     survey->parked += job->phase == JOB_PARKED;
     survey->suspects += row->takeovers > SUSPECT_TAKEOVERS;
     if (row->state == SUBMITTING && row->doubt) {

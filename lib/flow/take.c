@@ -17,7 +17,7 @@ static char *copy_of(const char *text)
 
 bool take_row(struct job *job, const struct task_row *row)
 {
-    assert(row->id == job->task.row.id);
+    assert(row->id == job_task(job)->row.id);
     struct task_row taken = *row;
     taken.source_task_id = copy_of(row->source_task_id);
     taken.result = copy_of(row->result);
@@ -27,8 +27,8 @@ bool take_row(struct job *job, const struct task_row *row)
         task_row_done(&taken);
         return false;
     }
-    task_row_done(&job->task.row);
-    job->task.row = taken;
+    task_row_done(&job_task(job)->row);
+    job_task(job)->row = taken;
     return true;
 }
 
@@ -56,7 +56,7 @@ static char *names_of(const struct task_read *read)
 int64_t take_suspect_ms(const struct job *job, struct loop *loop)
 {
     assert(job->phase == JOB_WAITING);
-    int over = job->task.row.takeovers - SUSPECT_TAKEOVERS;
+    int over = job_task(job)->row.takeovers - SUSPECT_TAKEOVERS;
     if (over <= 0) {
         return 0;
     }
@@ -65,7 +65,7 @@ int64_t take_suspect_ms(const struct job *job, struct loop *loop)
     log_at(LOG_ERROR,
            "suspect: a task was taken over again and again; it waits",
            LOG_TEXT("request_id", job_request_id(job)),
-           LOG_I64("takeovers", job->task.row.takeovers),
+           LOG_I64("takeovers", job_task(job)->row.takeovers),
            LOG_I64("wait_ms", wait_ms));
     return wait_ms;
 }
@@ -90,13 +90,13 @@ struct job *take_in(struct jobs *jobs, const struct task_read *read)
         jobs_remove(jobs, job);
         return NULL;
     }
-    job->task.memo.cancel = read->cancel;
+    job_task(job)->memo.cancel = read->cancel;
     return job;
 }
 
 void take_facts(const struct facts_row *row, struct job *job)
 {
-    assert(row->id == job->task.row.id);
+    assert(row->id == job_task(job)->row.id);
     struct effect *effect = job_effect(job);
     struct arena *arena = effect ? &effect->arena : NULL;
     if (!arena) {

@@ -128,10 +128,11 @@ void tally_step(struct tally *tally, const struct job *job,
                 const struct outcome *outcome, const struct step *step)
 {
     assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
-    assert(step->next.row.id == job->task.row.id);
+    assert(step->next.row.id == job_task(job)->row.id);
     metric_add(tally->outcomes[outcome->kind], 1);
-    enum task_state from = job->task.row.state;
-    metric_add(tally->attempts, step->next.row.attempt - job->task.row.attempt);
+    enum task_state from = job_task(job)->row.state;
+    metric_add(tally->attempts,
+               step->next.row.attempt - job_task(job)->row.attempt);
     if (step->next.row.state != from) {
         log_step(job, from, outcome, step);
     }
@@ -142,8 +143,8 @@ void tally_step(struct tally *tally, const struct job *job,
 
 void tally_claim(const struct job *job)
 {
-    assert(job->task.row.state == SUBMITTING);
+    assert(job_task(job)->row.state == SUBMITTING);
     log_at(LOG_INFO, "task", LOG_TEXT("request_id", job_request_id(job)),
-           LOG_I64("task", job->task.row.id), LOG_TEXT("from", "queued"),
+           LOG_I64("task", job_task(job)->row.id), LOG_TEXT("from", "queued"),
            LOG_TEXT("to", "submitting"), LOG_TEXT("outcome", "CLAIMED"));
 }

@@ -19,7 +19,7 @@ struct tidy {
 
 bool tidy_is_due(const struct job *job, enum task_state next)
 {
-    const struct task *task = &job->task;
+    const struct task *task = job_task(job);
     /* Who had it before may have been READY without a word in its row. */
     const bool begun =
         task->row.state == READY ||
@@ -76,13 +76,13 @@ static bool read_keys(struct tidy *tidy, const struct job *job)
 {
     assert(job->effect && job->effect->facts);
     struct asset *assets;
-    size_t len = assets_read(job->task.row.result, &tidy->arena, &assets);
+    size_t len = assets_read(job_task(job)->row.result, &tidy->arena, &assets);
     len = len ? len : 1;
     tidy->keys = arena_alloc(&tidy->arena, len * sizeof *tidy->keys);
     for (size_t i = 0; tidy->keys && i < len; i++) {
-        tidy->keys[i] = asset_key(tidy->stage->options->key_template,
-                                  &job->effect->facts->facts,
-                                  job->task.row.submission, i, &tidy->arena);
+        tidy->keys[i] = asset_key(
+            tidy->stage->options->key_template, &job->effect->facts->facts,
+            job_task(job)->row.submission, i, &tidy->arena);
     }
     tidy->keys_len = len;
     return !tidy->arena.failed;
@@ -92,7 +92,8 @@ bool tidy_begin(struct stage *stage, struct job *job,
                 const struct outcome *outcome)
 {
     struct effect *effect = job->effect;
-    assert(job->task.row.state == READY || job->task.row.state == RUNNING);
+    assert(job_task(job)->row.state == READY ||
+           job_task(job)->row.state == RUNNING);
     assert(effect && effect->facts && !effect->tidied);
     struct tidy *tidy = calloc(1, sizeof *tidy);
     if (!tidy) {

@@ -427,7 +427,7 @@ static void next_video(void *context)
         return;
     }
     t->key = asset_key(stage->options->key_template, &job->effect->facts->facts,
-                       job->task.row.submission, t->at, &t->arena);
+                       job_task(job)->row.submission, t->at, &t->arena);
     t->sha256[0] = '\0';
     t->resume_later = false;
     t->found = false;
@@ -449,7 +449,8 @@ static struct transfer *transfer_new(struct stage *stage, struct job *job)
     *t = (struct transfer){.stage = stage, .ref = job_ref(job)};
     arena_init(&t->arena, 4096, 0);
     t->digest = digest_new();
-    t->assets_len = assets_read(job->task.row.result, &t->arena, &t->assets);
+    t->assets_len =
+        assets_read(job_task(job)->row.result, &t->arena, &t->assets);
     t->videos = arena_alloc(&t->arena, (t->assets_len + 1) * sizeof *t->videos);
     if (!t->digest || !t->videos || t->arena.failed) {
         digest_free(t->digest);

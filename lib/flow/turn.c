@@ -329,7 +329,7 @@ void turn_read(struct turns *turns, struct job *job)
 
 void turn_reread(struct turns *turns, struct job *job)
 {
-    assert(job->task.row.state != CLOSED);
+    assert(job_task(job)->row.state != CLOSED);
     reads_add_row(&turns->reads, job);
     turn_soon(turns);
 }

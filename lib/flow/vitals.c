@@ -19,7 +19,8 @@ struct walk {
 static void look_at(void *context, struct job *job)
 {
     struct walk *walk = context;
-    walk->row->states[job->task.row.state]++;
+    walk->row
+        ->states[job_is_folded(job) ? RUNNING : job_task(job)->row.state]++;
     if (job->phase == JOB_WAITING &&
         walk->boot_ms - job->due.due_ms > walk->row->late_ms) {
         walk->row->late_ms = walk->boot_ms - job->due.due_ms;

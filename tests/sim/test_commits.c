@@ -170,7 +170,7 @@ static int64_t id_waits_ms(enum submit_doubt doubt)
     while (state_of(world, "a") != RUNNING) {
         struct job *job = jobs_find(&engine->jobs, 1);
         if (!came_ms && job && job->phase == JOB_SAVING &&
-            job->task.row.state == RUNNING) {
+            job_task(job)->row.state == RUNNING) {
             came_ms = world_clock_ms(world);
         }
         if (job) {

@@ -90,8 +90,10 @@ static void look_at_row(struct watch *watch, size_t i)
     was->version = row->version;
     was->closed = record->closed;
     was->owed = record->owes_accepted;
-    snprintf(was->provider_task_id, sizeof was->provider_task_id, "%s",
-             row->provider_task_id);
+    if (!was->provider_task_id[0] && row->provider_task_id[0]) {
+        snprintf(was->provider_task_id, sizeof was->provider_task_id, "%s",
+                 row->provider_task_id);
+    }
 }
 
 static void look_at_rows(struct watch *watch)

@@ -71,6 +71,8 @@ build_for() {
             raced+=("${item%%/*}_$(basename "$file" .c)")
         elif [[ $item == *@raced ]]; then
             raced+=($commands)
+        elif [[ $item == *@plain ]]; then
+            crashing+=("${item%%/*}_$(basename "$file" .c)")
         elif [[ $item == fuzz/* ]]; then
             fuzzing+=("$(basename "$file" .c)")
         elif [[ $file == *.c ]]; then
@@ -100,8 +102,9 @@ build_for() {
         build "$TEST_BUILD_RACE" build/race \
             $(printf '%s\n' "${raced[@]}" | sort -u) -- -DTSAN=ON -DTESTS=ON
     [ ${#crashing[@]} -eq 0 ] ||
-        build "$TEST_BUILD_CRASH" build/crash $commands -- \
-            -DCRASHPOINTS=ON -DCMAKE_BUILD_TYPE=Release
+        build "$TEST_BUILD_CRASH" build/crash \
+            $(printf '%s\n' "${crashing[@]}" | sort -u) -- \
+            -DCRASHPOINTS=ON -DTESTS=ON -DCMAKE_BUILD_TYPE=Release
     [ ${#fuzzing[@]} -eq 0 ] ||
         build "$TEST_BUILD_FUZZ" build/fuzz "${fuzzing[@]}" -- \
             -DCMAKE_C_COMPILER=clang

@@ -34,6 +34,7 @@ items_of() { # PART
             name=${name#test_}
             echo "$1/${name%.c} $file"
             ! says "$file" raced || echo "$1/${name%.c}@raced $file"
+            ! says "$file" plain || echo "$1/${name%.c}@plain $file"
         elif [[ $name == *.py || $name == *.sh ]] && [ -x "$file" ]; then
             echo "$1/${name%.*} $file"
             ! says "$file" sanitized || echo "$1/${name%.*}@sanitized $file"
@@ -46,7 +47,8 @@ items_of() { # PART
 
 # A file may say of itself, in a comment near its top, "tests/run: WORD...":
 # long (not in quick), sanitized (also with the sanitizers' build of the
-# commands), raced (also built with ThreadSanitizer), on_s3 (also with videos in
+# commands), raced (also built with ThreadSanitizer), plain (a C program: also without
+# sanitizers, not in quick), on_s3 (also with videos in
 # S3), secured (also through a Kafka with SASL_SSL), crashpoints (the commands with points at which they can be killed),
 # alone (nothing else runs beside it), postgres, kafka, s3 (servers it needs), timeout=SECONDS.
 says() { # FILE WORD
@@ -65,7 +67,7 @@ is_wanted() { # ITEM FILE
     for want in "${wants[@]}"; do
         case $want in
         all) return 0 ;;
-        quick) says "$2" long || return 0 ;;
+        quick) says "$2" long || [[ $1 == *@plain ]] || return 0 ;;
         *)
             # shellcheck disable=SC2053  # a pattern on purpose
             [[ $1 == $want || ${1%%/*} == "$want" ]] && return 0

@@ -27,6 +27,7 @@ command_of() { # ITEM FILE -> command
     *.c)
         local build=$TEST_BUILD_SANITIZE
         [[ $1 != *@raced ]] || build=$TEST_BUILD_RACE
+        [[ $1 != *@plain ]] || build=$TEST_BUILD_CRASH
         command=("$build/tests/${1%%/*}/$(basename "$2" .c)")
         ;;
     *.py) command=("$TEST_PYTHON" -u "$2") ;;
@@ -69,7 +70,7 @@ prepare() { # ITEM FILE
 # An item that is prepared, in a process of its own. What it says comes out at
 # once; a line in `ends` tells how it ended.
 run_item() { # ITEM FILE LOG RC
-    local item=$1 log=$3 rc=$4 began=$EPOCHREALTIME limit_s child
+    local item=$1 log=$3 rc=$4 began=$EPOCHREALTIME limit_s child cpu_s
     local item_passed item_failed verdict=ok
     local -a command
     limit_s=$(timeout_of "$item" "$2")
@@ -83,14 +84,17 @@ run_item() { # ITEM FILE LOG RC
         wait "$child" || rc=$?
         trap - INT TERM
     fi
+    times >"$log.cpu"
+    cpu_s=$(awk -F '[ms ]+' 'NR == 2 {printf "%.1f", $1 * 60 + $2 + $3 * 60 + $4}' "$log.cpu")
+    rm -f "$log.cpu"
     parts_kafka_stop "$TEST_TMP/kafka" # if it had servers of its own
     parts_postgres_stop "$TEST_TMP/postgres"
     count "$log" "$rc"
     [ "$item_failed" -eq 0 ] || verdict=FAILED
     exec 8>"$run_folder/lock"
     flock 8
-    printf '%-34s %-6s %5d %7s s\n' "$item" "$verdict" \
-        $((item_passed + item_failed)) "$(since "$began")"
+    printf '%-34s %-6s %5d %7s s %7s s CPU\n' "$item" "$verdict" \
+        $((item_passed + item_failed)) "$(since "$began")" "$cpu_s"
     echo "$item_passed $item_failed $item" >>"$run_folder/ends"
     if [ "$item_failed" -gt 0 ]; then
         [ "$rc" -ne 124 ] || echo "  ended after its limit of $limit_s s"
@@ -111,13 +115,14 @@ longest_first() { # ITEM...
     done | sort -s -k 1,1nr | cut -d ' ' -f 2
 }
 
-# Some run at a time; then, alone, what says so, and what installs or fills the
-# machine.
+# Some run at a time; then, alone, what says so; in the end, two at a time, what
+# installs or fills the machine: it looks at no clock.
+is_heavy() { # ITEM
+    [[ $1 == deploy/* || $1 == install/* || $1 == image/* ]]
+}
+
 is_alone() { # ITEM FILE
-    case $1 in
-    deploy/* | install/* | image/*) return 0 ;;
-    *) says "$2" alone ;;
-    esac
+    is_heavy "$1" || says "$2" alone
 }
 
 running=() # processes of items

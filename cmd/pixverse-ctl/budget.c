@@ -1,8 +1,7 @@
-#include "ctl.h"
+#include "budgets.h"
 
 #include "core/price.h"
 #include "core/spending.h"
-#include "table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,74 +23,25 @@ static const struct option options[] = {
 
 /* ---- list ---- */
 
-/** As PostgreSQL writes it. */
-static const char *amount_of(const json_t *row, const char *name, char *out)
-{
-    const json_t *value = json_object_get(row, name);
-    char text[MONEY_TEXT_BYTES];
-    snprintf(out, CELL_BYTES, "%s",
-             value ? money_text(money_of_cost(json_number_value(value)), text)
-                   : "");
-    return out;
-}
-
-static void add_row(struct table *table, const json_t *row)
-{
-    static const char *const amounts[] = {"limit", "spent", "reserved",
-                                          "doubtful", "forecast"};
-    char cells[5][CELL_BYTES];
-    char waiting[CELL_BYTES];
-    char resets[25];
-    for (size_t i = 0; i < 5; i++) {
-        amount_of(row, amounts[i], cells[i]);
-    }
-    snprintf(waiting, sizeof waiting, "%" PRId64, row_number(row, "waiting"));
-    str_time(row_number(row, "resets_ms"), resets);
-    const char *all[] = {row_text(row, "tenant"),
-                         row_text(row, "period"),
-                         cells[0],
-                         cells[1],
-                         cells[2],
-                         cells[3],
-                         cells[4],
-                         waiting,
-                         resets};
-    table_add(table, all, 0,
-              json_is_true(json_object_get(row, "near")) ? HUE_WAITS
-                                                         : HUE_PLAIN);
-}
-
 static int list(struct ctl *ctl)
 {
-    static const struct column columns[] = {
-        {"TENANT", COLUMN_WHOLE}, {"PERIOD", COLUMN_WHOLE},
-        {"LIMIT", COLUMN_WHOLE},  {"SPENT", COLUMN_WHOLE},
-        {"RESERVED", COLUMN_CUT}, {"DOUBTFUL", COLUMN_CUT},
-        {"FORECAST", COLUMN_CUT}, {"WAITING", COLUMN_CUT},
-        {"RESETS", COLUMN_CUT},   {0},
-    };
-    json_t *rows = ctl_rows(ctl, "ctl_budgets", NULL, 0);
-    const bool people = rows && !ctl->json && json_array_size(rows) > 0;
-    struct table *table = people ? table_new(columns) : NULL;
+    json_t *rows = budgets_read(ctl);
     size_t i;
     json_t *row;
-    if (!rows || (people && !table)) {
-        json_decref(rows);
+    if (!rows) {
         return EXIT_FAILED;
     }
-    if (!ctl->json && !people) {
+    if (!ctl->json && json_array_size(rows) == 0) {
         puts("nobody has a budget");
     }
     json_array_foreach(rows, i, row)
     {
         if (ctl->json) {
             ctl_print_json(row);
-        } else {
-            add_row(table, row);
         }
     }
-    if (table) {
-        table_print(table, ctl->width, ctl->colours);
+    if (!ctl->json) {
+        budgets_print(ctl, rows);
     }
     json_decref(rows);
     return EXIT_DONE;

@@ -1,3 +1,4 @@
+#include "budgets.h"
 #include "cells.h"
 
 #include "core/history.h"
@@ -242,8 +243,9 @@ static int print(const struct ctl *ctl, const struct question *question,
     return EXIT_DONE;
 }
 
-/** Of all cells; null: of none. */
-static json_t *ask(struct ctl *ctl, const struct question *question)
+/** Of all cells; null: of none. Their budgets go to `budgets`, unless null. */
+static json_t *ask(struct ctl *ctl, const struct question *question,
+                   json_t *budgets)
 {
     const char *const params[] = {question->since, question->until,
                                   question->list};
@@ -258,6 +260,11 @@ static json_t *ask(struct ctl *ctl, const struct question *question)
             json_array_extend(all, rows);
         } else {
             merge_stats(all, rows, keys + 1, KEYS_LEN - 1);
+        }
+        if (rows && budgets) {
+            json_t *some = budgets_read(ctl);
+            json_array_extend(budgets, some);
+            json_decref(some);
         }
         json_decref(rows);
     }
@@ -283,8 +290,14 @@ static int run(struct ctl *ctl, const struct options *given)
         return ctl_usage("stats", "--since %s is after --until %s",
                          question.since, question.until);
     }
-    json_t *rows = ask(ctl, &question);
+    json_t *budgets = ctl->json ? NULL : json_array();
+    json_t *rows = ask(ctl, &question, budgets);
     int status = rows ? print(ctl, &question, rows) : EXIT_FAILED;
+    if (status == EXIT_DONE && json_array_size(budgets) > 0) {
+        fputs("\nbudgets now:\n", stdout);
+        budgets_print(ctl, budgets);
+    }
+    json_decref(budgets);
     json_decref(rows);
     return cells_status(ctl, status);
 }
@@ -293,12 +306,15 @@ const struct command command_stats = {
     .name = "stats",
     .usage = "[flags]",
     .help = "how many ended, how, at what cost and how fast, by day",
-    .text = "Counts what has ended for good, one end a submission, on the day "
-            "(UTC) of its end:\nwhat is there, and what was pruned "
-            "(HISTORY_DAYS). Cost as far as the provider told\nit.\n\n"
-            "Examples:\n"
-            "  pixverse-ctl stats --since 2026-11-01\n"
-            "  pixverse-ctl stats --by tenant,kind --json\n",
+    .text =
+        "Counts what has ended for good, one end a submission, on the day "
+        "(UTC) of its end:\nwhat is there, and what was pruned "
+        "(HISTORY_DAYS). Cost as far as the provider told\nit. Beneath the table: how "
+        "budgets stand now (with --json: 'pixverse-ctl budget\nlist "
+        "--json').\n\n"
+        "Examples:\n"
+        "  pixverse-ctl stats --since 2026-11-01\n"
+        "  pixverse-ctl stats --by tenant,kind --json\n",
     .options = options,
     .run = run,
     .cells = true,

@@ -1,3 +1,4 @@
+#include "budgets.h"
 #include "cells.h"
 
 #include "merge.h"
@@ -171,6 +172,63 @@ static void print_holds(const struct ctl *ctl, const json_t *holds)
     table_print(table, ctl->width, ctl->colours);
 }
 
+static void add_account(struct table *table, const json_t *row)
+{
+    char slots[48];
+    char tasks[24];
+    char workers[24];
+    char spent[80];
+    char holds[80] = "";
+    size_t n = 0;
+    size_t i;
+    const json_t *hold;
+    snprintf(tasks, sizeof tasks, "%" PRId64, row_number(row, "tasks"));
+    snprintf(workers, sizeof workers, "%" PRId64, row_number(row, "workers"));
+    snprintf(slots, sizeof slots, "%" PRId64 "/%" PRId64,
+             row_number(row, "occupied"), row_number(row, "slots"));
+    if (!json_object_get(row, "slots")) {
+        snprintf(slots, sizeof slots, "%" PRId64, row_number(row, "occupied"));
+    }
+    snprintf(spent, sizeof spent, "%.4g (%.4g over five)",
+             json_number_value(json_object_get(row, "cost")),
+             json_number_value(json_object_get(row, "cost_of_five")));
+    json_array_foreach(json_object_get(row, "holds"), i, hold)
+    {
+        n += (size_t)snprintf(holds + n, sizeof holds - n, "%s%s", n ? " " : "",
+                              json_string_value(hold));
+        n = n < sizeof holds ? n : sizeof holds - 1;
+    }
+    const char *const cells[] = {
+        row_text(row, "account"), slots, tasks, workers, spent, holds,
+        row_text(row, "cell")};
+    table_add(table, cells, 5, HUE_BAD);
+}
+
+static void print_accounts(const struct ctl *ctl, const json_t *accounts)
+{
+    const struct column columns[] = {
+        {"ACCOUNT", COLUMN_WHOLE},
+        {"SLOTS", COLUMN_WHOLE},
+        {"TASKS", COLUMN_CUT},
+        {"WORKERS", COLUMN_CUT},
+        {"SPENT A MINUTE", COLUMN_CUT},
+        {"HOLDS", COLUMN_CUT},
+        {ctl->cells_len ? "CELL" : NULL, COLUMN_WHOLE},
+        {0}};
+    struct table *table = json_array_size(accounts) ? table_new(columns) : NULL;
+    size_t i;
+    const json_t *row;
+    if (!table) {
+        return;
+    }
+    json_array_foreach(accounts, i, row)
+    {
+        add_account(table, row);
+    }
+    putchar('\n');
+    table_print(table, ctl->width, ctl->colours);
+}
+
 static void print_cells(const json_t *cells)
 {
     size_t i;
@@ -200,6 +258,11 @@ static void print_screen(const struct ctl *ctl, const json_t *row, bool once)
     print_worries(row);
     print_cells(json_object_get(row, "cells"));
     print_holds(ctl, json_object_get(row, "holds"));
+    print_accounts(ctl, json_object_get(row, "accounts"));
+    if (json_array_size(json_object_get(row, "budgets")) > 0) {
+        putchar('\n');
+        budgets_print(ctl, json_object_get(row, "budgets"));
+    }
     if (len > 0) {
         putchar('\n');
     }
@@ -207,17 +270,37 @@ static void print_screen(const struct ctl *ctl, const json_t *row, bool once)
     fflush(stdout);
 }
 
+/** Rows of the cells, one after the other; `rows` is taken. */
+static void extend(json_t *all, const char *name, json_t *rows)
+{
+    json_t *list = json_object_get(all, name);
+    if (list) {
+        json_array_extend(list, rows);
+    } else {
+        json_object_set(all, name, rows);
+    }
+    json_decref(rows);
+}
+
 /** One cell's share; false: it is away. */
 static bool look_at_cell(struct ctl *ctl, json_t *row, json_t *workers)
 {
     json_t *rows = ctl_rows(ctl, "ctl_top", NULL, 0);
     json_t *some = rows ? vitals_read(ctl) : NULL;
-    bool good = some && json_array_size(rows) > 0;
+    json_t *accounts = some ? ctl_rows(ctl, "ctl_accounts", NULL, 0) : NULL;
+    json_t *budgets = accounts ? budgets_read(ctl) : NULL;
+    bool good = budgets && json_array_size(rows) > 0;
     if (good) {
         cells_mark(ctl, some);
+        cells_mark(ctl, accounts);
         cells_mark(ctl, json_object_get(json_array_get(rows, 0), "holds"));
         merge_top(row, json_array_get(rows, 0));
         json_array_extend(workers, some);
+        extend(row, "accounts", accounts);
+        extend(row, "budgets", budgets);
+    } else {
+        json_decref(accounts);
+        json_decref(budgets);
     }
     json_decref(some);
     json_decref(rows);
@@ -279,18 +362,21 @@ static int run(struct ctl *ctl, const struct options *given)
 const struct command command_top = {
     .name = "top",
     .usage = "[flags]",
-    .help = "the fleet, live: states, rates, spending, holds, workers",
+    .help = "the fleet, live: states, rates, spending, budgets, holds, workers",
     .text =
         "On a terminal a screen that is drawn again, else plain text for each "
         "look. Ends and\nwhat they cost are counted by their rows, of the "
         "last minute; what is received,\naccepted and polled as workers said "
         "within ten seconds. Late is the most that anything\nhas been due; "
-        "nearest expiry that of a video that waits to be brought home. Of "
+        "nearest expiry that of a video that waits to be brought home. By "
+        "account: the\nslots that are occupied, of how many, and what it spent; "
+        "budgets as\n'pixverse-ctl budget list' has them. Of "
         "several cells\n(DATABASE_URLS) it is the sum; workers and holds name "
         "theirs.\n\n"
         "Examples:\n"
         "  pixverse-ctl top\n"
-        "  pixverse-ctl top --once --json | jq .a_minute.cost\n",
+        "  pixverse-ctl top --once --json | jq .a_minute.cost\n"
+        "  pixverse-ctl top --once --json | jq '.budgets[] | select(.near)'\n",
     .options = options,
     .run = run,
     .cells = true,

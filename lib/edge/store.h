@@ -438,6 +438,7 @@ struct join_account {
     const char *account; /* as rows name it */
     struct str name;
     struct str url; /* stored for the name, unless one is (core/apimart.h) */
+    int slots;      /* of the account; 0: no limit */
 };
 
 struct join {

@@ -116,7 +116,8 @@ static size_t list_accounts(const struct fleet *fleet, struct join_account *out,
         for (size_t k = 0; k < one->keys_len; k++) {
             out[len++] = (struct join_account){.account = one->keys[k].account,
                                                .name = str_of(one->name),
-                                               .url = str_of(urls[i])};
+                                               .url = str_of(urls[i]),
+                                               .slots = one->slots};
         }
     }
     return len;

@@ -18,6 +18,9 @@ SELECT json_strip_nulls(json_build_object(
            'forecast', CASE WHEN over * 50 >= days
                THEN trim_scale(round((used * days / over / 1000000)::numeric, 6))
                END,
+           'used', trim_scale(used / 1000000.0),
+           'used_percent', CASE WHEN amount > 0
+               THEN floor(used * 100::numeric / amount) ELSE 100 END,
            'warn_percent', warn,
            'near', used * 100 >= amount::numeric * warn,
            'waiting', (SELECT count(*) FROM waiting w

@@ -7,10 +7,11 @@ WITH last AS MATERIALIZED (
 ), next AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('lease', 'id')) AS id
 )
-INSERT INTO lease (id, name, tasks_max, accounts, admin, shares)
+INSERT INTO lease (id, name, tasks_max, accounts, admin, shares, slots)
 OVERRIDING SYSTEM VALUE
 SELECT CASE WHEN next.id > last.id THEN next.id
         ELSE setval(pg_get_serial_sequence('lease', 'id'), last.id + 1) END,
-    $1::text, $2::integer, $3::text[], $4::text, $5::boolean
+    $1::text, $2::integer, $3::text[], $4::text, $5::boolean,
+    $6::integer[]
 FROM last, next
 RETURNING id;

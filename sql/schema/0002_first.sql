@@ -298,6 +298,7 @@ CREATE TABLE lease (
         DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     accounts text[] NOT NULL,          -- that it polls and replays for, as
                                        -- task.account names them
+    slots integer[] NOT NULL DEFAULT '{}', -- of each of these; 0: no limit
     admin text NOT NULL DEFAULT '',    -- host:port of its /task; '': none
     shares boolean NOT NULL DEFAULT false, -- TENANT_FAIRNESS
     started_at timestamptz NOT NULL DEFAULT now()

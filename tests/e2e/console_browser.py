@@ -101,6 +101,32 @@ def check_overview(page):
     page.wait_heading("Overview")
 
 
+def check_budget(page, world):
+    """A budget nearly spent is seen from afar."""
+    page.go("/", "Overview")
+    page.wait_text("Nobody has a budget")
+    spent = world.query("SELECT sum(cost)::float8 FROM closed c JOIN request r USING (id)"
+                        " WHERE r.tenant = 'studio-a'")[0][0]
+    world.ctl("budget", "set", "studio-a", "--day", f"{spent * 1.1:.6f}", check=True)
+    world.ctl("budget", "set", "*", "--month", "1000", check=True)
+    page.wait_text("90 %, near its limit")
+    rows = page.driver.execute_script(
+        "return [...document.querySelectorAll('[aria-label=Budgets] tbody tr')].map(r =>"
+        " [...r.cells].map(c => c.innerText))")
+    tap.equal([(row[0], row[1]) for row in rows],
+              [("studio-a", "90 %, near its limit"), ("all together", "0 %")],
+              "a budget nearly spent is told, first", rows)
+    said = json.loads(world.ctl("budget", "list", "--json").stdout.splitlines()[1])
+    tap.equal([float(cell) for cell in rows[0][3:6]],
+              [float(f"{said[name]:.6g}") for name in ("spent", "reserved", "doubtful")],
+              "as budget list says", said)
+    tap.check(page.driver.find_elements(By.CSS_SELECTOR, "[aria-label=Budgets] .state.wait"),
+              "in the colour of what waits")
+    page.check_both("budgets")
+    for tenant in ("studio-a", "*"):
+        world.ctl("budget", "unset", tenant, check=True)
+
+
 def check_list(page):
     page.go("/list", "Requests")
     page.wait_text("hostile.1")
@@ -272,6 +298,7 @@ def main():
         page = Page(world)
         try:
             check_overview(page)
+            check_budget(page, world)
             check_list(page)
             check_hostile(page)
             check_retry_after_hold(page, world)

@@ -251,6 +251,29 @@ def check_announce(world):
     tap.check(later.returncode == 0 and "no event fits" in later.stdout, "none fits", later)
 
 
+def check_budgets(world, top, text):
+    """What is used of them, where people look."""
+    tap.check(top["budgets"] == [] and "USED" not in text + world.ctl("stats").stdout,
+              "nobody has a budget, and none is shown", top["budgets"])
+    spent = world.query("SELECT sum(cost)::float8 FROM closed c JOIN request r USING (id)"
+                        " WHERE r.tenant = 'many-f'")[0][0]
+    world.ctl("budget", "set", "many-f", "--day", f"{spent * 1.1:.6f}", check=True)
+    world.ctl("budget", "set", "*", "--month", "1000000", check=True)
+    told = lines(world.ctl("budget", "list", "--json"))
+    top = lines(world.ctl("top", "--once", "--json"))[0]["budgets"]
+    for row in told + top:  # they go on
+        row.pop("forecast", None)
+    tap.equal(top, told, "top has them as budget list has")
+    tap.equal([(b["tenant"], b["near"], b["used_percent"], b["reserved"], b["doubtful"])
+               for b in top], [("*", False, 0, 0, 0), ("many-f", True, 90, 0, 0)],
+              "used of the limit, and what is near it", top)
+    for words in (("top", "--once"), ("stats",), ("budget", "list")):
+        text = world.ctl(*words).stdout
+        tap.check("90 %, near" in text and "RESERVED" in text, f"{words[0]}: people read it", text)
+    world.ctl("budget", "unset", "many-f", check=True)
+    world.ctl("budget", "unset", "*", check=True)
+
+
 def check_workers(world):
     rows = wait_for(lambda: [r for r in lines(world.ctl("workers", "--json"))
                              if "said" in r], 20, "the worker says what it does")
@@ -267,9 +290,15 @@ def check_workers(world):
     tap.equal((top["states"]["running"], top["holds"][0]["message"], len(top["workers"])),
               (0, "a look", 1), "top: states, holds, workers")
     tap.check(top["a_minute"]["cost_of_five"] > 0 and "late_ms" in top, "and spending", top)
+    one = top["accounts"][0]
+    tap.equal((len(top["accounts"]), one["occupied"], one["workers"], one["holds"]), (1, 0, 1, []),
+              "by account: slots that are occupied, holds", top["accounts"])
+    tap.check(abs(one["cost_of_five"] - top["a_minute"]["cost_of_five"]) < 1e-6,
+              "and what it spent", top)
     text = world.ctl("top", "--once").stdout
     tap.check("a minute:" in text and "HELD BY" in text and "\x1b" not in text,
               "in plain lines where there is no terminal", text)
+    check_budgets(world, top, text)
     refused(world, ("top", "--interval", "0"), "1..3600", 2)
     refused(world, ("workers", "all"), "one word too many", 2)
     world.ctl("resume", check=True)

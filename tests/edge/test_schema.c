@@ -127,11 +127,11 @@ TEST_CASE_WITH(inspect__a_query__gives_rows_by_name, create, trial_teardown)
     assert_true(inspect_rows(inspect, "schema", NULL, 0, on_row, &seen, &err));
     assert_int_equal(seen.rows, 1);
     assert_string_equal(seen.last, "number=2");
-    const char *const params[] = {"name", "5", "{account}", "", "0"};
-    assert_true(inspect_rows(inspect, "join", params, 5, on_row, &seen, &err));
+    const char *const params[] = {"name", "5", "{account}", "", "0", "{0}"};
+    assert_true(inspect_rows(inspect, "join", params, 6, on_row, &seen, &err));
     assert_string_equal(seen.last, "id=1");
-    const char *const faulty[] = {"name", "five", "{account}", "", "0"};
-    assert_false(inspect_rows(inspect, "join", faulty, 5, on_row, &seen, &err));
+    const char *const faulty[] = {"name", "five", "{account}", "", "0", "{0}"};
+    assert_false(inspect_rows(inspect, "join", faulty, 6, on_row, &seen, &err));
     assert_int_equal(err.kind, ERR_PERMANENT);
     inspect_close(inspect);
 }

@@ -272,9 +272,9 @@ TEST(keys_answer__the_accounts__comes_with_the_beat)
 TEST(join__several_accounts__keep_the_url_of_the_first)
 {
     static const struct join_account accounts[] = {
-        {"trial:00:11", {"trial", 5}, {"https://other.example", 21}},
-        {"b:00:22", {"b", 1}, {"https://b.example", 17}},
-        {"b:00:33", {"b", 1}, {"https://b.example", 17}}};
+        {"trial:00:11", {"trial", 5}, {"https://other.example", 21}, 0},
+        {"b:00:22", {"b", 1}, {"https://b.example", 17}, 7},
+        {"b:00:33", {"b", 1}, {"https://b.example", 17}, 7}};
     struct trial *trial = *state;
     (void)trial_join(trial);
     struct trial_answer answer = {.trial = trial};
@@ -293,6 +293,10 @@ TEST(join__several_accounts__keep_the_url_of_the_first)
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM account"), 4);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM account_url"),
                      2);
+    assert_string_equal(
+        trial_sql(trial, "SELECT accounts::text || slots::text FROM lease "
+                         "WHERE name = 'other'"),
+        "{trial:00:11,b:00:22,b:00:33}{0,7,7}");
 }
 
 static bool say_of_keys(struct trial *trial, enum keys_answer said)

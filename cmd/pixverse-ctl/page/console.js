@@ -236,6 +236,29 @@ function todayCard(rows) {
   return card("Today (UTC)", body);
 }
 
+// Those of `pixverse-ctl budget list`; what is near its limit first.
+function budgetsCard(rows) {
+  const near = (row) => h("span", { class: `state ${row.near ? "wait" : "good"}` },
+    `${row.used_percent} %${row.near ? ", near its limit" : ""}`);
+  return card("Budgets", rows.length === 0 ? empty("Nobody has a budget: ", h("code", {}, "pixverse-ctl budget set TENANT --day AMOUNT"), " sets one.")
+    : table("Budgets", [{ name: "Tenant" }, { name: "Used" }, { name: "Limit", number: true }, { name: "Spent", number: true },
+      { name: "Reserved", number: true }, { name: "Doubtful", number: true }, { name: "Forecast", number: true },
+      { name: "Waiting", number: true }, { name: "Resets" }],
+    [...rows].sort((a, b) => Number(b.near) - Number(a.near)).map((b) => [
+      b.tenant === "*" ? "all together" : h("a", { href: `/list?tenant=${encodeURIComponent(b.tenant)}` }, b.tenant),
+      near(b), `${money(b.limit)} a ${b.period}`, money(b.spent), money(b.reserved), money(b.doubtful), money(b.forecast),
+      count(b.waiting), time(new Date(b.resets_ms).toISOString())])));
+}
+
+function accountsCard(rows) {
+  return card("Accounts", rows.length === 0 ? empty("No worker has brought an account yet.")
+    : table("Accounts", [{ name: "Account" }, { name: "Slots", number: true }, { name: "Tasks", number: true },
+      { name: "Spent a minute", number: true }, { name: "Held" }],
+    rows.map((a) => [h("a", { href: `/list?account=${encodeURIComponent(a.account)}` }, a.account),
+      a.slots ? `${count(a.occupied)} of ${count(a.slots)}` : count(a.occupied), count(a.tasks), money(a.cost_of_five),
+      a.holds.join(" ")])));
+}
+
 function endsCard(title, ends, none) {
   return card(title, ends.length === 0 ? empty(none)
     : table(title, [{ name: "Request" }, { name: "End" }, { name: "Told" }, { name: "Took", number: true }],
@@ -270,12 +293,13 @@ async function overview(mine) {
         card("Queued", plot(points, 1, false)), card("Running", plot(points, 3, false)), card("Ended in half a minute", plot(points, 6, true)),
         card("This minute", definition([["received", count(Math.round(rates.received))], ["accepted by the provider", count(Math.round(rates.accepted))],
           ["polls", count(Math.round(rates.polls))], ["completed", count(rates.completed)], ["failed", count(rates.failed)],
-          ["spent", money(rates.cost) || "0"]])),
+          ["spent", `${money(rates.cost) || "0"} (${money(rates.cost_of_five) || "0"} a minute over five)`]])),
         card("What waits", definition([["oldest in the queue", top.queued_for_ms === undefined ? "nothing waits" : `for ${duration(top.queued_for_ms)}`],
           ["a video's URL expires", top.expires_in_ms === undefined ? "none waits to be fetched" : `in ${duration(top.expires_in_ms)}`],
           ["next deadline", top.nearest_deadline ? time(top.nearest_deadline) : "none"],
           ["overdue at most", duration(top.late_ms || 0)], ["sends in doubt", count(top.doubts)],
           ["ends not yet told", count(top.untold)]])),
+        budgetsCard(top.budgets || []), accountsCard(top.accounts || []),
         todayCard(look.today || []),
         endsCard("Last failures", ends.filter((e) => e.kind), "None of the last ten has failed."),
         endsCard("Last ends", ends, "No request has ended yet: pixverse-ctl submit asks for one.")));

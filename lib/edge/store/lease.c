@@ -136,6 +136,11 @@ void store_join(struct store *store, const struct join *join,
     add_texts(unit, join, 0);
     pg_unit_str(unit, str_of(join->admin));
     pg_unit_i64(unit, join->shares);
+    struct pg_array *slots = pg_unit_array(unit, PG_INT4);
+    for (size_t i = 0; i < join->accounts_len; i++) {
+        pg_array_i64(slots, join->accounts[i].slots);
+    }
+    pg_unit_array_end(unit);
     pg_unit_call(unit, "join_accounts");
     add_texts(unit, join, 0);
     pg_unit_call(unit, "join_urls");

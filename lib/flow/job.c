@@ -32,6 +32,7 @@ bool jobs_init(struct jobs *jobs, size_t slots_max)
     *jobs = (struct jobs){.slots_max = slots_max};
     list_init(&jobs->free);
     list_init(&jobs->to_fold);
+    pool_init(&jobs->tasks, sizeof(struct task));
     jobs->table_size = 64;
     while (jobs->table_size < slots_max * 2) {
         jobs->table_size *= 2;
@@ -59,6 +60,7 @@ void jobs_done(struct jobs *jobs)
             free(jobs->pages[i]);
         }
     }
+    pool_done(&jobs->tasks);
     free(jobs->pages);
     free(jobs->table);
     *jobs = (struct jobs){0};
@@ -153,6 +155,17 @@ static const unsigned followers[JOB_PHASES_LEN] = {
 
 /* ---- folded tasks ---- */
 
+static void give_back_task(struct jobs *jobs, struct job *job)
+{
+    if (job->lone) {
+        must_free(job->task);
+        job->lone = false;
+    } else {
+        pool_put(&jobs->tasks, job->task);
+    }
+    job->task = NULL;
+}
+
 static bool may_fold(const struct job *job)
 {
     return job->phase == JOB_WAITING && job->task->row.state == RUNNING &&
@@ -181,8 +194,7 @@ void jobs_fold(struct jobs *jobs)
         job->folded = bytes ? malloc(bytes) : NULL;
         if (job->folded) {
             memcpy(job->folded, packed, bytes);
-            must_free(job->task);
-            job->task = NULL;
+            give_back_task(jobs, job);
         }
     }
 }
@@ -195,7 +207,11 @@ struct task *job_task(const struct job *of)
     }
     struct job *job = job_at(jobs_of(of), of->slot);
     assert(job == of && job->phase == JOB_WAITING && !job->task);
-    job->task = MUST_NEW(struct task);
+    job->task = pool_get(&jobs_of(job)->tasks);
+    if (!job->task) {
+        job->task = MUST_NEW(struct task);
+        job->lone = true;
+    }
     sparse_unpack(job->folded, job->task, sizeof *job->task);
     free(job->folded);
     job->folded = NULL;
@@ -233,7 +249,7 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     if (list_is_empty(&jobs->free) && !grow(jobs)) {
         return NULL;
     }
-    struct task *task = malloc(sizeof *task);
+    struct task *task = pool_get(&jobs->tasks);
     if (!task) {
         return NULL;
     }
@@ -296,8 +312,7 @@ void jobs_remove(struct jobs *jobs, struct job *job)
     jobs_drop_facts(jobs, job);
     task_row_done(&job_task(job)->row);
     list_remove(&job->link);
-    must_free(job->task);
-    job->task = NULL;
+    give_back_task(jobs, job);
     free(job->names);
     job->names = NULL;
     job_enter(job, JOB_FREE);

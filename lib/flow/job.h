@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "core/step.h"
 #include "flow/uses.h"
 
@@ -79,6 +80,7 @@ struct job {
     enum job_slot takes;   /* a slot that comes back if the job goes */
     struct lane *lane;     /* SLOT_SUBMIT: whose (gate.h) */
     enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
+    bool lone;             /* `task` is a must_calloc(): there was no memory */
     bool folds;            /* JOB_WAITING: in the line of jobs to be folded */
     bool in_flush;         /* JOB_SAVING: its row is under way to the store */
     bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
@@ -106,7 +108,8 @@ struct jobs {
     size_t slots_max;
     struct list free;
     struct list to_fold;
-    uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
+    struct pool tasks; /* those that are not folded */
+    uint32_t *table;   /* open addressing by task id: 1 + slot; 0: free */
     size_t table_size;
     size_t kept_bytes; /* of all jobs' kept facts */
 };

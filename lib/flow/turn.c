@@ -470,5 +470,6 @@ static void on_turn(void *context, const struct turn_result *result)
     if (result->lease_dead && turns->owner == turns->flight.owner) {
         hooks->on_lease_dead(turns->ties.context);
     }
+    jobs_fold(turns->ties.jobs);
     turn_soon(turns);
 }

@@ -365,8 +365,14 @@ typedef void budgets_fn(void *context, const struct budget_row *rows,
                         size_t len, const struct err *err);
 
 /** Looks again at what is open, settles what is settled, and lets what was put
- * aside wait for a claim again where there is room. err null: rows hold. */
+ * aside wait for a claim again where there is room: so much at a time, on a
+ * connection of its own, which opens with the first look. One look at a time.
+ * err null: rows hold. */
 void store_budgets(struct store *store, budgets_fn *on_budgets, void *context);
+
+/** This worker looks no more: that connection closes. A look that is under way
+ * is answered with an error before this returns. */
+void store_budgets_end(struct store *store);
 
 /* ---- leases and what the fleet shares ---- */
 

@@ -159,6 +159,7 @@ void budgets_beaten(struct budgets *budgets, bool mine, bool there,
         budgets->due_ms = boot_ms + LOOK_EVERY_MS;
         store_budgets(budgets->store, on_budgets, budgets);
     } else if (!mine || !there) {
+        store_budgets_end(budgets->store);
         budgets->looks++;
         untell(budgets);
     }

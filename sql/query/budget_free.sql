@@ -22,7 +22,7 @@ WITH RECURSIVE today AS MATERIALIZED (
         FROM waiting w JOIN request r ON r.id = w.id
         WHERE w.budget = who.budget
         ORDER BY w.priority DESC, w.id
-        -- Beside the bumps there is no time for more: the next look goes on.
+        -- Meanwhile nobody claims of a budget: the next look goes on.
         LIMIT (SELECT greatest(20, 5000 / greatest(1, count(budget))) FROM who)
     ) w
     WHERE coalesce((SELECT room FROM room WHERE tenant = who.budget), 0) >= 0

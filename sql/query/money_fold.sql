@@ -1,12 +1,16 @@
 -- What is settled for good becomes part of the sums of its day and month; what is
 -- assumed stays by itself for as long as its month lasts, since a late id may correct
--- it. Sums of months that are over go after a year. Behind budget_lock.sql.
+-- it. So many a look, and none that a turn has locked. Sums of months that are over go after a year. Behind budget_lock.sql.
 WITH today AS MATERIALIZED (
     SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::integer AS day
 ), gone AS (
-    DELETE FROM money
-    WHERE current_setting('pixverse.budget', true) = 'true' AND (state IN (0, 3)
-        OR (state = 4 AND day < (SELECT day FROM today) - 62))
+    DELETE FROM money WHERE (task, submission) IN (
+        SELECT task, submission FROM money
+        WHERE current_setting('pixverse.budget', true) = 'true'
+            AND (state IN (0, 3)
+                OR (state = 4 AND day < (SELECT day FROM today) - 62))
+        LIMIT 5000
+        FOR UPDATE SKIP LOCKED)
     RETURNING tenant, day, estimate, amount, state
 ), sums AS (
     SELECT w.tenant, p.period, p.since, sum(g.amount)::bigint AS amount,

@@ -331,4 +331,88 @@ TEST(spending__every_kind_of_row__as_the_core_says)
     }
 }
 
+/* ---- looks ---- */
+
+static void beat(struct trial *trial, int64_t owner)
+{
+    struct trial_answer answer = {.trial = trial};
+    const struct beat ask = {.owner = owner};
+    store_beat(trial->store, &ask, trial_on_beat, &answer);
+    trial_wait(trial);
+    assert_string_equal(answer.err.text, "");
+}
+
+/** Whatever a look waits for: a worker is alive by its bumps. */
+TEST(look__that_waits__holds_up_no_bump)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    struct trial_answer answer = {.trial = trial, .id = -1};
+    budget(trial, "acme", 0, 4 * PRICE);
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial, "LOCK TABLE money IN ACCESS EXCLUSIVE MODE");
+    store_budgets(trial->store, on_budgets, &answer);
+    const int64_t until_ms = loop_boot_ms(trial->loop) + TRIAL_LIMIT_MS;
+    while (trial_waiter(trial) == 0 && loop_boot_ms(trial->loop) < until_ms) {
+        beat(trial, me);
+    }
+    assert_true(trial_waiter(trial) > 0);
+    beat(trial, me);
+    assert_int_equal(answer.id, -1); /* it waits still */
+    trial_sql(trial, "COMMIT");
+    while (answer.id < 0) {
+        trial_wait(trial);
+    }
+    assert_int_equal(answer.id, 1);
+    assert_string_equal(answer.err.text, "");
+}
+
+/** Its worker looks no more: the answer comes, and the connection goes. */
+TEST(look__ended__is_answered_and_can_begin_again)
+{
+    struct trial *trial = *state;
+    struct trial_answer answer = {.trial = trial, .id = -1};
+    budget(trial, "acme", 0, 4 * PRICE);
+    store_budgets(trial->store, on_budgets, &answer); /* it connects yet */
+    store_budgets_end(trial->store);
+    assert_int_equal(answer.err.kind, ERR_TRANSIENT);
+    assert_int_equal(look(trial), 1);
+    answer.err.kind = ERR_NONE;
+    store_budgets(trial->store, on_budgets, &answer); /* it is asked */
+    store_budgets_end(trial->store);
+    assert_int_equal(answer.err.kind, ERR_TRANSIENT);
+    store_budgets_end(trial->store);
+    assert_int_equal(look(trial), 1);
+}
+
+/** A look takes so much at a time; the next goes on behind that. */
+TEST(look__very_much_is_open__goes_on_with_the_next)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    trial_sql(trial, "SELECT setval(pg_get_serial_sequence('request', 'id'), "
+                     "10000)");
+    ask_for(trial, 1, 1, "acme");
+    budget(trial, "acme", 1, 20000 * PRICE);
+    assert_int_equal(claim(trial, me, 1).claimed_len, 1);
+    trial_sql(trial, "UPDATE money SET state = 2, amount = 7");
+    trial_sql(trial, "INSERT INTO money SELECT g, 0, 'acme', day, 1, 1, 1 FROM "
+                     "money, generate_series(1, 5000) g");
+    trial_sql(trial,
+              "INSERT INTO money SELECT g, 1, 'acme', day, 0, 1, 0 FROM "
+              "(SELECT day FROM money LIMIT 1) m, generate_series(1, 6000) g");
+    static const char *const is[] = {
+        "0:1000:0 1:5000:5000 2:1:7 | ",
+        "1:5001:405000 | ",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        look(trial);
+        assert_string_equal(money_is(trial), is[i]);
+    }
+    trial_sql(trial, "UPDATE money SET state = 2 WHERE task > 10000");
+    look(trial); /* from the beginning again */
+    look(trial);
+    assert_string_equal(money_is(trial), is[1]);
+}
+
 TESTS_RUN(NULL, NULL)

@@ -118,6 +118,11 @@ void store_budgets(struct store *store, budgets_fn *on_budgets, void *context)
     assert(!"no budget is to be looked at");
 }
 
+void store_budgets_end(struct store *store)
+{
+    assert(store);
+}
+
 void store_count(struct store *store, bool xmin, count_fn *on_result,
                  void *context)
 {

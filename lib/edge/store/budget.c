@@ -27,7 +27,16 @@ void budget_take_told(struct turn_result *out, const PGresult *result)
 
 /* ---- how they stand ---- */
 
+/* While a look's transaction lasts nobody claims of a budget. */
+#define STATEMENT_MS 10000
+#define SILENCE_MS 15000
+
+static const char *const queries[] = {
+    "budget_lock", "money_again", "money_fold", "budget_free", "budgets", NULL,
+};
+
 struct looking {
+    struct store *store;
     budgets_fn *on_budgets;
     void *context;
 };
@@ -54,8 +63,8 @@ static void on_looked(void *context, struct pg_unit *unit)
     struct err err = unit->err;
     struct arena arena;
     arena_init(&arena, 4096, 0);
-    const PGresult *result = unit->results[unit->calls_len - 1];
-    const int len = err.kind == ERR_NONE ? PQntuples(result) : 0;
+    const PGresult *result = err.kind == ERR_NONE ? unit->results[0] : NULL;
+    const int len = result ? PQntuples(result) : 0;
     struct budget_row *rows =
         arena_alloc(&arena, ((size_t)len + 1) * sizeof *rows);
     if (!rows && err.kind == ERR_NONE) {
@@ -70,17 +79,105 @@ static void on_looked(void *context, struct pg_unit *unit)
     must_free(looking);
 }
 
+/** Behind which the next look goes on with what is open. */
+static void on_again(void *context, struct pg_unit *unit)
+{
+    struct looking *looking = context;
+    if (unit->err.kind == ERR_NONE) {
+        const PGresult *result = unit->results[1];
+        const bool more = PQntuples(result) > 0;
+        for (int i = 0; i < 2; i++) {
+            looking->store->again_after[i] = more ? pg_i64(result, 0, i) : 0;
+        }
+    }
+}
+
+static void on_step(void *context, struct pg_unit *unit)
+{
+    (void)context;
+    (void)unit; /* the next look does it */
+}
+
+/** In transactions of their own, so that claims come in between. */
+static void look(struct store *store, struct looking *looking)
+{
+    static const char *const steps[] = {"money_again", "money_fold",
+                                        "budget_free"};
+    for (int i = 0; i < 3; i++) {
+        struct pg_unit *unit =
+            pg_unit_new(i == 0 ? on_again : on_step, looking);
+        unit->tries_max = 1; /* the next will do */
+        pg_unit_call(unit, "budget_lock");
+        pg_unit_call(unit, steps[i]);
+        for (int k = 0; i == 0 && k < 2; k++) {
+            pg_unit_i64(unit, store->again_after[k]);
+        }
+        pg_lane_send(store->money, unit);
+    }
+    struct pg_unit *unit = pg_unit_new(on_looked, looking);
+    unit->tries_max = 1;
+    pg_unit_call(unit, "budgets");
+    pg_lane_send(store->money, unit);
+}
+
+static void refuse(struct looking *looking, const char *why)
+{
+    struct err err = {0};
+    err_set(&err, ERR_TRANSIENT, "%s", why);
+    looking->on_budgets(looking->context, NULL, 0, &err);
+    must_free(looking);
+}
+
+static void on_money_lane(void *context, bool up, const char *why, bool misfit)
+{
+    struct store *store = context;
+    struct looking *looking = store->looking;
+    (void)misfit; /* the other lanes tell */
+    store->looking = NULL;
+    if (looking && up) {
+        look(store, looking);
+    } else if (looking) {
+        refuse(looking, why);
+    }
+}
+
 void store_budgets(struct store *store, budgets_fn *on_budgets, void *context)
 {
-    assert(on_budgets);
+    assert(on_budgets && !store->looking);
     struct looking *looking = MUST_NEW(struct looking);
-    *looking = (struct looking){on_budgets, context};
-    struct pg_unit *unit = pg_unit_new(on_looked, looking);
-    unit->tries_max = 1; /* the next will do */
-    pg_unit_call(unit, "budget_lock");
-    pg_unit_call(unit, "money_again");
-    pg_unit_call(unit, "money_fold");
-    pg_unit_call(unit, "budget_free");
-    pg_unit_call(unit, "budgets");
-    pg_lane_send(store->lease, unit);
+    *looking = (struct looking){store, on_budgets, context};
+    if (store->money) {
+        look(store, looking);
+        return;
+    }
+    const struct store_options *o = &store->options;
+    const struct pg_lane_options options = {
+        .address = {o->url, o->password, o->name},
+        .queries = queries,
+        .statement_ms = STATEMENT_MS,
+        .silence_ms = SILENCE_MS,
+        .lease_ms = o->lease_ms,
+        .again_max_ms = o->lease_ms,
+    };
+    struct err err = {0};
+    store->looking = looking;
+    store->money =
+        pg_lane_open(store->loop, &options, on_money_lane, store, &err);
+    if (!store->money) {
+        store->looking = NULL;
+        refuse(looking, err.text);
+    }
+}
+
+void store_budgets_end(struct store *store)
+{
+    struct pg_lane *lane = store->money;
+    struct looking *looking = store->looking;
+    store->money = NULL;
+    store->looking = NULL;
+    store->again_after[0] = store->again_after[1] = 0;
+    pg_lane_close(lane);
+    if (looking) {
+        refuse(looking, "another worker looks");
+    }
 }

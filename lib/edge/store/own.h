@@ -10,6 +10,10 @@ struct store {
     struct loop *loop;
     struct pg_lane *data;
     struct pg_lane *lease;
+    struct pg_lane *money;   /* while this worker looks at budgets; null: not */
+    struct looking *looking; /* for whom that lane comes up; null: nobody */
+    int64_t again_after[2];  /* money_again.sql goes on behind them */
+    struct store_options options; /* its texts outlive us */
     store_state_fn *on_state;
     void *context;
     int64_t lease_ms;

@@ -72,12 +72,10 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",        "join_accounts", "join_urls",    "bump",
-    "leases",      "leases_some",   "holds",        "fleet",
-    "cancels",     "accounts",      "count",        "vitals",
-    "oldest_xmin", "prices",        "lock_timeout", "budget_lock",
-    "money_again", "money_fold",    "budget_free",  "budgets",
-    "end_frozen",  "bury",          "leave",        NULL,
+    "join",        "join_accounts", "join_urls",   "bump",    "leases",
+    "leases_some", "holds",         "fleet",       "cancels", "accounts",
+    "count",       "vitals",        "oldest_xmin", "prices",  "lock_timeout",
+    "end_frozen",  "bury",          "leave",       NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */
@@ -148,6 +146,7 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
     store->loop = loop;
     store->on_state = on_state;
     store->context = context;
+    store->options = *options;
     store->lease_ms = options->lease_ms;
     store->accepted_events = options->accepted_events;
     int64_t silence_ms = 3 * options->lease_ms;
@@ -234,6 +233,7 @@ void store_close(struct store *store)
         return;
     }
     assert(!store->together);
+    store_budgets_end(store);
     pg_lane_close(store->data);
     store->data = NULL;
     pg_lane_close(store->lease);

@@ -546,7 +546,7 @@ void store_reasons_sweep(struct store *store, store_done_fn *on_done,
                          void *context);
 
 /** Whoever waits untold, because it came before tenants shared, is told apart
- * from now on: some at a time. */
+ * from now on: some at a time; done: there were any. */
 void store_share_tag(struct store *store, store_done_fn *on_done,
                      void *context);
 

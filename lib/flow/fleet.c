@@ -10,7 +10,8 @@
 
 #define SWEEP_EVERY_MS INT64_C(60000) /* of reasons nobody stands by */
 #define TAG_EVERY_MS INT64_C(3000)
-#define COUNT_REST 20 /* times as long as the count took */
+#define TAGGED_EVERY_MS INT64_C(60000) /* once none was left, twice */
+#define COUNT_REST 20                  /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
 #define CHAINS_EVERY_MS INT64_C(10000) /* what two transactions overlooked */
 #define URL_BYTES 2048                 /* of a base URL */
@@ -214,13 +215,28 @@ static void sweep_reasons(struct fleet *fleet, int64_t boot_ms)
     }
 }
 
-/** And this: what came while tenants did not share. */
+static void on_tagged(void *context, bool some, const struct err *err)
+{
+    struct fleet *fleet = context;
+    if (err->kind == ERR_NONE) {
+        fleet->untagged_none = some ? 0 : fleet->untagged_none + 1;
+    }
+}
+
+/** And this: what came while tenants did not share. It reads all that waits, so
+ * it is done rarely once nothing is left: what comes from then on says whose it
+ * is. */
 static void tag_tenants(struct fleet *fleet, int64_t boot_ms)
 {
-    if (fleet->counts && fleet->engine->turns.claims.shares.on &&
-        boot_ms - fleet->tagged_ms >= TAG_EVERY_MS) {
+    if (!fleet->counts || !fleet->engine->turns.claims.shares.on) {
+        fleet->untagged_none = 0;
+        return;
+    }
+    const int64_t every_ms =
+        fleet->untagged_none < 2 ? TAG_EVERY_MS : TAGGED_EVERY_MS;
+    if (boot_ms - fleet->tagged_ms >= every_ms) {
         fleet->tagged_ms = boot_ms;
-        store_share_tag(fleet->engine->edges.store, ignore_done, fleet);
+        store_share_tag(fleet->engine->edges.store, on_tagged, fleet);
     }
 }
 

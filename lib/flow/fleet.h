@@ -40,6 +40,7 @@ struct fleet {
     bool counts; /* ours is the lowest live lease: we count */
     bool warned_async;
     int64_t tagged_ms; /* when we last told tenants apart; boot clock */
+    int untagged_none; /* times that nothing was left, one after the other */
     int64_t swept_ms;  /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;

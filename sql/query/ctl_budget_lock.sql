@@ -1,3 +1,3 @@
 -- Nobody claims of budgets, or settles what is settled, until this transaction ends.
 SELECT json_build_object('locked', true)
-  FROM (SELECT pg_advisory_xact_lock(7264930519)) l;
+  FROM (SELECT pg_advisory_xact_lock(7264930520)) l;

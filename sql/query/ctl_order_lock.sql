@@ -1,2 +1,2 @@
 -- One attach at a time, until the connection ends.
-SELECT pg_advisory_lock(7264930519);
+SELECT pg_advisory_lock(7264930521);

@@ -4,7 +4,7 @@
 -- column tells, the settings tell the claim.
 WITH l AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock_shared(7264930519) AS open,
-        $1::boolean AND pg_try_advisory_xact_lock(7264930518) AS alone
+        $1::boolean AND pg_try_advisory_xact_lock(7264930522) AS alone
 )
 SELECT l.open AND (l.alone OR NOT $1::boolean) AS free,
     set_config('pixverse.shares', l.open::text, true),

@@ -152,7 +152,7 @@ TEST(claim__who_knows_of_no_budget_or_comes_second__leaves_them_alone)
         trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 9});
     assert_int_equal(result.claimed_len, 1);
     PQclear(PQexec(trial->conn, "BEGIN"));
-    trial_sql(trial, "SELECT pg_advisory_xact_lock(7264930519)");
+    trial_sql(trial, "SELECT pg_advisory_xact_lock(7264930520)");
     result = claim(trial, me, 9);
     assert_int_equal(result.claimed_len, 0);
     assert_true(result.budget_busy && !result.budget_barred);

@@ -3,6 +3,8 @@
 #include "edge/pg/pg.h"
 #include "edge/pg/sql_text.h"
 
+#include <time.h>
+
 /*
  * How much a statement looks at, where much waits that does not concern it, on
  * tables of which PostgreSQL knows nothing yet. What is asserted are rows that
@@ -38,7 +40,8 @@ static void prepare(struct trial *trial, const char *query,
     buf_add_char(&text, '\0');
     run(trial, text.bytes);
     buf_done(&text);
-    snprintf(execute, sizeof execute, "EXECUTE %s(%s)", query, arguments);
+    snprintf(execute, sizeof execute,
+             *arguments ? "EXECUTE %s(%s)" : "EXECUTE %s", query, arguments);
     run(trial, execute);
 }
 
@@ -55,6 +58,17 @@ static void prepare(struct trial *trial, const char *query,
 #define UNREADABLE_WAITING "5, 100, 500"
 #define ADOPT "1, 1800000000000, 100, 0, true"
 #define LEARN "7, 0, 'task_7'"
+#define SHARE_OF(tenants, n)                                                   \
+    "1, 1800000000000, 10, 'account:1', 'bucket', 0, '" tenants "', '" n "', " \
+    "false"
+#define SHARE                                                                  \
+    SHARE_OF("{t1,t2,t3,t4,t5,t600,t700,t800,t900,t999}",                      \
+             "{1,1,1,1,1,1,1,1,1,1}")
+#define SHARE_ONE SHARE_OF("{t500}", "{10}")
+#define SHARE_LOOK "1, 1800000000000"
+#define SHARE_USE "1, '{account,\"\"}', '{t1,\"\"}', '{3,0}', false"
+#define SLOTS "'account', 100, 1800000000000, '{0,0,0,0,0,0,0,0,0,0}'"
+#define NOTHING ""
 
 /** A lease, and so many requests that wait: each known by its id from 1. */
 static void fill(struct trial *trial)
@@ -90,6 +104,15 @@ static void fill(struct trial *trial)
     prepare(trial, "learn", LEARN);
     prepare(trial, "learn_waiting", LEARN);
     prepare(trial, "ctl_cancel", MINE);
+    prepare(trial, "claim_share", SHARE);
+    prepare(trial, "share_look", SHARE_LOOK);
+    prepare(trial, "share_use", SHARE_USE);
+    prepare(trial, "slots", SLOTS);
+    prepare(trial, "places_free", "1, '{2}'");
+    prepare(trial, "budget_free", NOTHING);
+    prepare(trial, "budgets", NOTHING);
+    prepare(trial, "money_again", NOTHING);
+    prepare(trial, "money_fold", NOTHING);
     trial_sql(trial,
               "INSERT INTO request (request_id, content, tenant, mode, "
               "priority, warnings, body, received_ms) SELECT "
@@ -113,18 +136,27 @@ static double rows_of(const char *line, double *loops)
     return removed ? strtod(strchr(removed, ':') + 1, NULL) * *loops : 0;
 }
 
+/** A unit that has every lock which its statements ask for. */
+static void begin(struct trial *trial)
+{
+    PQclear(PQexec(trial->conn, "BEGIN"));
+    PQclear(PQexec(trial->conn,
+                   "SELECT set_config('pixverse.' || name, 'true', true) FROM "
+                   "unnest(ARRAY['takes', 'counts', 'shares', 'caps', "
+                   "'budget']) AS name"));
+}
+
+#define EXPLAIN "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF)"
+
 /** What PostgreSQL says of the statement; nothing of it stays. */
 static PGresult *explain(struct trial *trial, const char *query,
                          const char *arguments)
 {
-    char name[200];
-    PQclear(PQexec(trial->conn, "BEGIN"));
-    PQclear(PQexec(trial->conn,
-                   "SELECT set_config('pixverse.takes', 'true', true)"));
-    snprintf(
-        name, sizeof name,
-        "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF) EXECUTE %s(%s)",
-        query, arguments);
+    char name[300];
+    begin(trial);
+    snprintf(name, sizeof name,
+             *arguments ? EXPLAIN " EXECUTE %s(%s)" : EXPLAIN " EXECUTE %s",
+             query, arguments);
     PGresult *plan = PQexec(trial->conn, name);
     if (PQresultStatus(plan) != PGRES_TUPLES_OK) {
         fail_msg("%s", PQerrorMessage(trial->conn));
@@ -289,6 +321,149 @@ TEST(a_claim__behind_rows_that_are_dead_but_held__does_not_look_at_them)
     assert_true(pages_of(trial, "places", PLACES) <= 60);
     assert_true(pages_of(trial, "claim", CLAIM_ALL) > before + 100);
     PQfinish(old);
+}
+
+/* ---- tenants ---- */
+
+#define TENANTS 1000
+#define BROKE 10 /* of them, in whose budgets there is no room */
+#define WAITING 100000
+
+static int64_t waiting(void)
+{
+    const char *text = getenv("WAITING");
+    return text ? strtoll(text, NULL, 10) : WAITING;
+}
+
+/** So many wait, of all tenants; half of what the broke ones have is put aside,
+ * and of a few each that waits for another. Two workers, one of which died at
+ * work. */
+static void fill_tenants(struct trial *trial)
+{
+    trial_join(trial);
+    trial_join(trial);
+    fill(trial);
+    trial_sql(trial, TASK_OF_REQUEST, 2);
+    trial_sql(trial, "DELETE FROM waiting w USING task t WHERE w.id = t.id");
+    trial_sql(trial,
+              "INSERT INTO request (request_id, content, tenant, mode, "
+              "priority, warnings, body, received_ms, price) SELECT "
+              "'s-' || i, '', 't' || i %% %d, 1, i / 1000 %% 10, '[]', '{}', "
+              "1, 1000000 FROM generate_series(1, %lld) i",
+              TENANTS, (long long)waiting());
+    trial_sql(
+        trial,
+        "INSERT INTO waiting (id, priority, fence, version, submission, "
+        "tries, received_ms, deadline_ms, not_before_ms, first_sent_ms, "
+        "last_sent_ms, account, tenant, source, budget) SELECT id, "
+        "priority, 0, 0, 0, 0, 1, 0, 0, 0, 0, '', tenant, "
+        "CASE WHEN id %% 50 = 49 THEN 'nobody' END, CASE WHEN id %% 2 = 0 "
+        "AND substr(tenant, 2)::integer < %d AND id %% 50 <> 49 THEN "
+        "tenant END FROM request WHERE tenant <> 't'",
+        BROKE);
+    trial_sql(
+        trial,
+        "INSERT INTO tenant SELECT 't' || i, 1 + i %% 9, CASE WHEN i %% 2 "
+        "= 0 THEN 50 END FROM generate_series(0, %d) i",
+        TENANTS - 1);
+    trial_sql(trial, "DELETE FROM lease_use");
+    trial_sql(trial,
+              "INSERT INTO lease_use SELECT l, 'account', 't' || i, 3 FROM "
+              "generate_series(1, 2) l, generate_series(0, %d) i",
+              TENANTS - 1);
+    trial_sql(trial, "INSERT INTO lease_use SELECT l, '', '', 0 FROM "
+                     "generate_series(1, 2) l");
+    trial_sql(trial,
+              "INSERT INTO budget SELECT 't' || i, 0, 1500000, 80, 1000000 "
+              "FROM generate_series(0, %d) i",
+              BROKE - 1);
+    trial_sql(trial, "INSERT INTO money SELECT id, 1, 't1', 20000, 1, 1000000, "
+                     "1000000 FROM task");
+    trial_sql(trial, "UPDATE lease SET dead = true WHERE id = 2");
+}
+
+/** The most rows that the statement may touch; what waits is found by an index.
+ */
+static void bounded(struct trial *trial, const char *query,
+                    const char *arguments, double most)
+{
+    PGresult *plan = explain(trial, query, arguments);
+    for (int i = 0; i < PQntuples(plan); i++) {
+        const char *line = PQgetvalue(plan, i, 0);
+        if (strstr(line, "Seq Scan on waiting")) {
+            fail_msg("%s: %s", query, line);
+        }
+    }
+    PQclear(plan);
+    const double work = work_of(trial, query, arguments);
+    if (work > most) {
+        fail_msg("%s: %.0f rows, %.0f at most", query, work, most);
+    }
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double one = *(const double *)a;
+    const double other = *(const double *)b;
+    return (one > other) - (one < other);
+}
+
+/** Told, not asserted: a busy machine takes its time. */
+static void tell_time(struct trial *trial, const char *query,
+                      const char *arguments)
+{
+    enum { TIMES = 41 };
+    char execute[300];
+    double took[TIMES];
+    snprintf(execute, sizeof execute, "EXECUTE %s(%s)", query, arguments);
+    for (size_t i = 0; i < TIMES; i++) {
+        struct timespec began;
+        struct timespec ended;
+        begin(trial);
+        clock_gettime(CLOCK_MONOTONIC, &began);
+        PGresult *result = PQexec(trial->conn, execute);
+        clock_gettime(CLOCK_MONOTONIC, &ended);
+        assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+        PQclear(result);
+        PQclear(PQexec(trial->conn, "ROLLBACK"));
+        took[i] = (double)(ended.tv_sec - began.tv_sec) * 1e3 +
+                  (double)(ended.tv_nsec - began.tv_nsec) / 1e6;
+    }
+    qsort(took, TIMES, sizeof *took, by_size);
+    print_message("# %s beside %lld that wait, %d tenants: %.2f ms, p95 %.2f\n",
+                  query, (long long)waiting(), TENANTS, took[TIMES / 2],
+                  took[TIMES * 95 / 100]);
+}
+
+/** What a claim costs is of the tenants, not of what waits. */
+TEST(shares__of_many_tenants__beside_all_that_waits__are_found_by_their_names)
+{
+    struct trial *trial = *state;
+    fill_tenants(trial);
+    bounded(trial, "share_look", SHARE_LOOK, 20 * TENANTS);
+    bounded(trial, "claim_share", SHARE, 1500);
+    bounded(trial, "claim_share", SHARE_ONE, 1200);
+    bounded(trial, "share_use", SHARE_USE, 100);
+    bounded(trial, "slots", SLOTS, 500);
+    bounded(trial, "places", PLACES_OF("{0,0,0,0,0,0,0,0,0,0}"), 100);
+    bounded(trial, "places_free", "1, '{2}'", 100);
+    bounded(trial, "claim", CLAIM, 1200);
+    tell_time(trial, "claim_share", SHARE);
+    tell_time(trial, "claim_share", SHARE_ONE);
+    tell_time(trial, "share_look", SHARE_LOOK);
+    tell_time(trial, "claim", CLAIM);
+}
+
+/** Looks at budgets pass by what waits for no budget. */
+TEST(budgets__beside_all_that_waits__look_at_what_was_put_aside)
+{
+    struct trial *trial = *state;
+    fill_tenants(trial);
+    /* It weighs 5,000 at most, each with its tenant's room. */
+    bounded(trial, "budget_free", NOTHING, 30.0 * 5000);
+    bounded(trial, "budgets", NOTHING, 20000);
+    bounded(trial, "money_again", NOTHING, 2000);
+    bounded(trial, "money_fold", NOTHING, 2000);
 }
 
 TESTS_RUN(NULL, NULL)

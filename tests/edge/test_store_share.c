@@ -135,15 +135,20 @@ TEST(tenants__that_came_before__are_told_apart)
     ask_in(trial, "ab", 0);
     store_share_tag(trial->store, trial_on_done, &answer);
     trial_wait(trial);
+    assert_false(answer.done);
     assert_string_equal(look(trial, me), ""); /* not yet */
     set(trial, "a", 2, "5");
     ask_in(trial, "c", 2);
     assert_string_equal(look(trial, me), "c waits held=0 weight=1 slots=0\n");
     store_share_tag(trial->store, trial_on_done, &answer);
     trial_wait(trial);
+    assert_true(answer.done);
     assert_string_equal(look(trial, me), "a waits held=0 weight=2 slots=5\n"
                                          "b waits held=0 weight=1 slots=0\n"
                                          "c waits held=0 weight=1 slots=0\n");
+    store_share_tag(trial->store, trial_on_done, &answer);
+    trial_wait(trial);
+    assert_false(answer.done);
 }
 
 /** Another's are seen, our own we know; who only occupies is there, too. */
@@ -238,7 +243,7 @@ TEST(caps__while_another_claims_of_such__are_busy)
     set(trial, "a", 1, "3");
     ask_in(trial, "aab", 0);
     enter(trial, me);
-    trial_sql(trial, "SELECT pg_advisory_lock(7264930518)");
+    trial_sql(trial, "SELECT pg_advisory_lock(7264930522)");
     const struct share_ask asks[] = {{"a", 1}, {"b", 1}};
     struct turn_result result =
         trial_good_turn(trial, (struct turn){.owner = me,
@@ -250,7 +255,7 @@ TEST(caps__while_another_claims_of_such__are_busy)
     assert_int_equal(result.claimed_len, 1);
     assert_true(str_eq(result.claimed[0].tenant, STR("b")));
     assert_true(result.caps_busy);
-    trial_sql(trial, "SELECT pg_advisory_unlock(7264930518)");
+    trial_sql(trial, "SELECT pg_advisory_unlock(7264930522)");
     assert_int_equal(claim(trial, me, "a", 1).claimed_len, 1);
 }
 
@@ -286,6 +291,22 @@ TEST(caps__while_one_is_being_set__nothing_is_claimed)
     assert_true(result.caps_busy);
     trial_sql(trial, "SELECT pg_advisory_unlock(7264930519)");
     assert_int_equal(claim(trial, me, "a", 1).claimed_len, 1);
+}
+
+/** Locks of budgets, of orders and of migrations are others. */
+TEST(claims__while_other_locks_of_the_fleet_are_held__go_on)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    set(trial, "a", 1, "3");
+    ask_in(trial, "aa", 0);
+    enter(trial, me);
+    trial_sql(trial, "SELECT pg_advisory_lock(7264930517), "
+                     "pg_advisory_lock(7264930518), "
+                     "pg_advisory_lock(7264930520), "
+                     "pg_advisory_lock(7264930521)");
+    assert_int_equal(claim(trial, me, "a", 1).claimed_len, 1);
+    trial_sql(trial, "SELECT pg_advisory_unlock_all()");
 }
 
 /** It may claim by priority, and say nothing of it. */

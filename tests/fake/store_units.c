@@ -395,7 +395,7 @@ void store_share_look(struct store *store, const struct share_look *look,
 
 static void run_tag(struct call *call)
 {
-    call->small.done = true; /* nobody waits untold here */
+    call->small.done = false; /* nobody waits untold here */
 }
 
 void store_share_tag(struct store *store, store_done_fn *on_done, void *context)

@@ -202,7 +202,7 @@ MUTANTS = [
      "        AND current_setting('pixverse.budget', true) = 'true'\n), barred",
      "), barred", ["edge/store_budget"]),
     ("who comes second claims of a budget", "sql/query/budget_lock.sql",
-     "pg_try_advisory_xact_lock(7264930519)::text", "'true'", ["edge/store_budget"]),
+     "pg_try_advisory_xact_lock(7264930520)::text", "'true'", ["edge/store_budget"]),
     ("a month's budget is a day's", "sql/query/budget_used.sql",
      "date_trunc('month', DATE '1970-01-01' + today.day)::date\n                    - DATE '1970-01-01' END AS since",
      "today.day END AS since", ["edge/store_budget"]),

@@ -140,8 +140,9 @@ struct tagging {
 static void on_tagged(void *context, struct pg_unit *unit)
 {
     struct tagging *tagging = context;
-    const bool fine = unit->err.kind == ERR_NONE;
-    tagging->on_done(tagging->context, fine, fine ? NULL : &unit->err);
+    const bool some = unit->err.kind == ERR_NONE &&
+                      strcmp(PQcmdTuples(unit->results[0]), "0") != 0;
+    tagging->on_done(tagging->context, some, &unit->err);
     must_free(tagging);
 }
 

@@ -18,13 +18,15 @@ import atexit
 import collections
 import json
 import sys
+import threading
 import uuid
 
 
 class Record:
-    """The sums of one process."""
+    """The sums of one process, of all its threads."""
 
     def __init__(self):
+        self.lock = threading.Lock()
         self.faults = collections.Counter()
         self.counts = collections.Counter()
         self.took_over = []
@@ -33,13 +35,15 @@ class Record:
 
     def injected(self, kind, n=1):
         if n:
-            self.faults[kind] += n
+            with self.lock:
+                self.faults[kind] += n
 
     def stalled(self, seconds):
         self.stall_s = max(self.stall_s, seconds)
 
     def add(self, **counts):
-        self.counts.update(counts)
+        with self.lock:
+            self.counts.update(counts)
 
     def violation(self, text):
         self.violations.append(text)

@@ -1,24 +1,28 @@
-"""Checks of a Python test, as TAP: tap.check(condition, text), tap.end()."""
+"""Checks of a Python test, as TAP: tap.check(condition, text), tap.end(). Threads may
+check, too: what one says stays together."""
 
 import sys
+import threading
 import traceback
 
 _checks = 0
 _failed = 0
+_lock = threading.Lock()
 
 
 def check(condition, text, *details):
     """Count one check; details are shown if it fails. Returns the condition."""
     global _checks, _failed
-    _checks += 1
-    if condition:
-        print(f"ok {_checks} - {text}", flush=True)
-        return True
-    _failed += 1
-    print(f"not ok {_checks} - {text}", flush=True)
-    for detail in details:
-        for line in str(detail).splitlines():
-            print(f"# {line}", flush=True)
+    with _lock:
+        _checks += 1
+        if condition:
+            print(f"ok {_checks} - {text}", flush=True)
+            return True
+        _failed += 1
+        print(f"not ok {_checks} - {text}", flush=True)
+        for detail in details:
+            for line in str(detail).splitlines():
+                print(f"# {line}", flush=True)
     return False
 
 

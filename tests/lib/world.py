@@ -101,10 +101,10 @@ def seat(name):
     return f"{socket.gethostname()}-{name}"
 
 
-def die_with_parent():
-    """A test that is killed at its limit leaves no program behind."""
+def die_with_parent(libc=ctypes.CDLL(None)):  # once: no child of a thread looks it up
+    """A test, or a thread, that ends leaves no program behind."""
     pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 class Program:
@@ -507,7 +507,6 @@ class World:
         if values and name == STALL and not worker.frozen and not worker.jumps:
             RECORD.stalled(max(values))
         return sum(values) if values else None
-
 
     # --- the record: tests/lib/record.py -----------------------------------
 

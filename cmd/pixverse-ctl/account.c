@@ -1,7 +1,8 @@
-#include "ctl.h"
+#include "account.h"
 
 #include "base/settings_check.h"
 #include "core/apimart.h"
+#include "row.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -35,8 +36,20 @@ static const char *holds_of(const json_t *row, char *out)
     return out;
 }
 
+/** Where an account takes less than is set. */
+static void limit_of(const json_t *row, char *out, size_t out_bytes)
+{
+    const json_t *limit = json_object_get(row, "limit");
+    out[0] = '\0';
+    if (limit) {
+        snprintf(out, out_bytes, "%" PRId64 " of %" PRId64,
+                 row_number(limit, "learnt"), row_number(limit, "slots"));
+    }
+}
+
 static void add_row(struct table *table, const json_t *row)
 {
+    char slots[48];
     char tasks[24];
     char workers[24];
     char keys[24];
@@ -44,22 +57,24 @@ static void add_row(struct table *table, const json_t *row)
     snprintf(tasks, sizeof tasks, "%" PRId64, row_number(row, "tasks"));
     snprintf(workers, sizeof workers, "%" PRId64, row_number(row, "workers"));
     snprintf(keys, sizeof keys, "%" PRId64, row_number(row, "keys"));
-    const char *cells[] = {
-        row_text(row, "account"), workers, tasks, keys, holds_of(row, holds),
-        row_text(row, "url")};
+    limit_of(row, slots, sizeof slots);
+    const char *cells[] = {row_text(row, "account"),
+                           workers,
+                           tasks,
+                           slots,
+                           keys,
+                           holds_of(row, holds),
+                           row_text(row, "url")};
     table_add(table, cells, 0, HUE_PLAIN);
 }
 
 static int list(struct ctl *ctl)
 {
     static const struct column columns[] = {
-        {"ACCOUNT", COLUMN_WHOLE},
-        {"WORKERS", COLUMN_CUT},
-        {"TASKS", COLUMN_CUT},
-        {"KEYS", COLUMN_CUT},
-        {"HOLDS", COLUMN_CUT},
-        {"URL", COLUMN_WHOLE},
-        {0},
+        {"ACCOUNT", COLUMN_WHOLE}, {"WORKERS", COLUMN_CUT},
+        {"TASKS", COLUMN_CUT},     {"LEARNT", COLUMN_CUT},
+        {"KEYS", COLUMN_CUT},      {"HOLDS", COLUMN_CUT},
+        {"URL", COLUMN_WHOLE},     {0},
     };
     json_t *rows = ctl_rows(ctl, "ctl_accounts", NULL, 0);
     struct table *table = rows && !ctl->json ? table_new(columns) : NULL;
@@ -82,6 +97,31 @@ static int list(struct ctl *ctl)
     }
     json_decref(rows);
     return EXIT_DONE;
+}
+
+void account_why(struct ctl *ctl, const json_t *row, char *why,
+                 size_t why_bytes)
+{
+    /* A worker's own word says it already. */
+    if (row_state(row) != QUEUED || row_text(row, "waits_for")[0] ||
+        strstr(why, "learnt limit")) {
+        return;
+    }
+    json_t *rows = ctl_rows(ctl, "ctl_limits", NULL, 0);
+    size_t i;
+    const json_t *limit;
+    json_array_foreach(rows, i, limit)
+    {
+        const size_t len = strlen(why);
+        if (len < why_bytes) {
+            snprintf(why + len, why_bytes - len,
+                     "; account %s: learnt limit %" PRId64 " of %" PRId64
+                     " slots, since %s",
+                     row_text(limit, "account"), row_number(limit, "learnt"),
+                     row_number(limit, "slots"), row_text(limit, "since"));
+        }
+    }
+    json_decref(rows);
 }
 
 static int move(struct ctl *ctl, const char *name, const char *url)
@@ -142,6 +182,9 @@ const struct command command_account = {
         "slip would buy elsewhere. `move` says that\nthe account is at "
         "another URL from now on; what was sent before is asked for at the\n"
         "old one only, by a worker that has it.\n\n"
+        "LEARNT: how many generations at once the provider was seen to take, "
+        "of the account's\nslots, where that is less (slots_min, "
+        "GENERATIONS_MIN).\n\n"
         "Examples:\n"
         "  pixverse-ctl account list\n"
         "  pixverse-ctl account move default --url https://api.apimart.ai\n",

@@ -1,5 +1,6 @@
 #include "ctl.h"
 
+#include "account.h"
 #include "order.h"
 #include "owner.h"
 #include "pruned.h"
@@ -283,6 +284,7 @@ static int run(struct ctl *ctl, const struct options *given)
         owner_ask(row);
         row_why(row, why, sizeof why);
         tenant_why(ctl, row, why, sizeof why);
+        account_why(ctl, row, why, sizeof why);
         json_t *event = row_event(row);
         if (ctl->json) {
             print_json(row, event, why);

@@ -189,6 +189,13 @@ static void add_account(struct table *table, const json_t *row)
     if (!json_object_get(row, "slots")) {
         snprintf(slots, sizeof slots, "%" PRId64, row_number(row, "occupied"));
     }
+    const json_t *limit = json_object_get(row, "limit");
+    if (limit) {
+        snprintf(slots, sizeof slots,
+                 "%" PRId64 "/%" PRId64 ", learnt of %" PRId64,
+                 row_number(row, "occupied"), row_number(limit, "learnt"),
+                 row_number(limit, "slots"));
+    }
     snprintf(spent, sizeof spent, "%.4g (%.4g over five)",
              json_number_value(json_object_get(row, "cost")),
              json_number_value(json_object_get(row, "cost_of_five")));

@@ -38,15 +38,41 @@ static const char *read_key_file(const char *path, struct arena *arena,
     return text;
 }
 
+/** What is learnt stays between the two. */
+static bool judge_generations(const struct settings *s, struct buf *faults)
+{
+    const long long least = s->generations_min;
+    if (least && *s->apimart_accounts) {
+        buf_printf(faults,
+                   "GENERATIONS_MIN: value %lld beside APIMART_ACCOUNTS, "
+                   "allowed: 0, and slots_min of each account\n",
+                   least);
+    } else if (least > s->generations_max) {
+        buf_printf(faults,
+                   "GENERATIONS_MIN: value %lld is more than GENERATIONS_MAX "
+                   "(%lld%s), allowed: 0, or 1..GENERATIONS_MAX\n",
+                   least, (long long)s->generations_max,
+                   s->generations_max ? "" : ": no limit");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 bool accounts_read(const struct settings *settings, struct buf *faults,
                    struct buf *warnings)
 {
     const struct str json = str_of(settings->apimart_accounts);
+    const bool fine = judge_generations(settings, faults);
     arena_init(&memory, 4096, 0);
     if (!json.len) {
         accounts_one(str_of(settings->apimart_base_url),
                      str_of(settings->apimart_api_key), &accounts);
-        return true;
+        if (fine && settings->generations_min > 0) {
+            accounts_learn(&accounts, (int)settings->generations_min,
+                           (int)settings->generations_max);
+        }
+        return fine;
     }
     const struct accounts_reading reading = {
         .json = json,
@@ -57,7 +83,7 @@ bool accounts_read(const struct settings *settings, struct buf *faults,
         .faults = faults,
         .warnings = warnings,
     };
-    return accounts_parse(&reading, &accounts);
+    return accounts_parse(&reading, &accounts) && fine;
 }
 
 const struct accounts *configured_accounts(void)

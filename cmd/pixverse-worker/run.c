@@ -32,7 +32,8 @@ static struct stage_options stage_options(const struct settings *s)
         .tasks_max = (int)s->tasks_max,
         .submits_max = (int)s->submits_max,
         .transfers_max = (int)s->transfers_max,
-        .generations_max = (int)s->generations_max,
+        /* What is learnt of the one account's slots is the fleet's limit. */
+        .generations_max = s->generations_min > 0 ? 0 : (int)s->generations_max,
         .attempts_max = (int)s->resubmit_overloads,
         .tenants_max = s->metrics_tenants_max,
         .poll_interval_ms = s->poll_interval_ms,

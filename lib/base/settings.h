@@ -100,6 +100,9 @@ enum submit_doubt {
       "tasks in flight in one worker")                                          \
     X(generations_max, "GENERATIONS_MAX", 0, 0, 1000000,                        \
       "tasks submitting and running in the whole fleet; 0: no limit")           \
+    X(generations_min, "GENERATIONS_MIN", 0, 0, 1000000,                        \
+      "1 or more: between that and GENERATIONS_MAX, as the provider's refusals " \
+      "teach; 0: always GENERATIONS_MAX")                                       \
     X(submits_max, "SUBMITS_MAX", 32, 1, 1024,                                  \
       "submissions at once in one worker")                                      \
     X(poll_connections_max, "POLL_CONNECTIONS_MAX", 64, 1, 1024,                \

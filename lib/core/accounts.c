@@ -267,8 +267,9 @@ static bool read_old_keys(const struct entry *entry, struct str url,
 
 static bool check_fields(const struct entry *entry)
 {
-    static const char *const fields[] = {
-        "name", "base_url", "key", "key_file", "slots", "weight", "old_keys"};
+    static const char *const fields[] = {"name",     "base_url", "key",
+                                         "key_file", "slots",    "slots_min",
+                                         "weight",   "old_keys"};
     const char *name;
     json_t *value;
     bool fine = true;
@@ -289,11 +290,33 @@ static bool check_fields(const struct entry *entry)
             }
             buf_add_text(entry->reading->faults,
                          ", allowed: name, base_url, key, key_file, slots, "
-                         "weight, old_keys\n");
+                         "slots_min, weight, old_keys\n");
             fine = false;
         }
     }
     return fine;
+}
+
+static bool read_slots(const struct entry *entry, struct account_settings *out)
+{
+    const json_t *least = json_object_get(entry->object, "slots_min");
+    char allowed[64];
+    if (!read_number(entry, "slots", 0, SLOTS_MAX, 0, &out->slots)) {
+        return false;
+    }
+    if (!least) {
+        return true;
+    }
+    if (out->slots == 0) {
+        return fault(entry, "slots_min", least, "has no slots to be less than",
+                     "beside slots of 1 or more");
+    }
+    if (!read_number(entry, "slots_min", 1, SLOTS_MAX, 0, &out->slots_min)) {
+        return false;
+    }
+    snprintf(allowed, sizeof allowed, "1..%d", out->slots);
+    return out->slots_min <= out->slots ||
+           fault(entry, "slots_min", least, "is more than its slots", allowed);
 }
 
 /* ---- the list ---- */
@@ -307,7 +330,7 @@ static bool read_account(struct entry *entry, struct account_settings *out)
     fine = check_fields(entry) && fine;
     fine = read_url(entry, &url) && fine;
     fine = read_key(entry, &key) && fine;
-    fine = read_number(entry, "slots", 0, SLOTS_MAX, 0, &out->slots) && fine;
+    fine = read_slots(entry, out) && fine;
     fine =
         read_number(entry, "weight", 1, ACCOUNT_WEIGHT_MAX, 1, &out->weight) &&
         fine;
@@ -399,6 +422,13 @@ void accounts_one(struct str base_url, struct str key,
     snprintf(one->name, sizeof one->name, "default");
     one->weight = 1;
     add_key(one, base_url, key);
+}
+
+void accounts_learn(struct accounts *accounts, int least, int slots)
+{
+    assert(accounts->len == 1 && least > 0 && least <= slots);
+    accounts->at[0].slots = slots;
+    accounts->at[0].slots_min = least;
 }
 
 /* ---- finding one ---- */

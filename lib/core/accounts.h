@@ -16,8 +16,9 @@
 
 struct account_settings {
     char name[ACCOUNT_NAME_BYTES];
-    int slots;  /* generations at once in the whole fleet; 0: no limit */
-    int weight; /* 1..ACCOUNT_WEIGHT_MAX: its part of new requests */
+    int slots;     /* generations at once in the whole fleet; 0: no limit */
+    int slots_min; /* what is learnt of that is no less; 0: nothing is */
+    int weight;    /* 1..ACCOUNT_WEIGHT_MAX: its part of new requests */
     /* all of one URL; the first is the one that new requests go under */
     struct apimart keys[ACCOUNT_KEYS_MAX];
     size_t keys_len;
@@ -50,6 +51,10 @@ MUST_CHECK bool accounts_parse(const struct accounts_reading *reading,
 /** The one account `default`. URL and key outlive it. */
 void accounts_one(struct str base_url, struct str key,
                   struct accounts *accounts);
+
+/** Of the one account: so many slots, of which no less than `least` are learnt.
+ */
+void accounts_learn(struct accounts *accounts, int least, int slots);
 
 /** Whose name and URL a row bears (task_row.account); accounts->len: nobody's
  * here. */

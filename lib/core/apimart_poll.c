@@ -204,6 +204,8 @@ static void read_failure(const struct reply *reply, struct arena *arena,
     }
     outcome->overload = outcome->failure == FAILURE_PROVIDER_FAILED &&
                         provider_error_is_overload(&error);
+    outcome->crowded = outcome->failure == FAILURE_PROVIDER_FAILED &&
+                       provider_error_is_crowded(&error);
 }
 
 /** In any case, with any mark between its parts. */

@@ -264,6 +264,7 @@ static void answered(const struct reply *reply, const struct ids *ids,
     outcome->hold = verdict->hold;
     outcome->failure = verdict->failure;
     outcome->key_running = verdict->key_running;
+    outcome->crowded = verdict->hold == HOLD_THROTTLE && verdict->status == 429;
     outcome->message = error.message;
     outcome->provider_code = error.provider_code;
     if (verdict->hold == HOLD_CHANNEL && !error.worded) {

@@ -88,6 +88,8 @@ struct outcome {
     struct str message; /* in words; provider's or ours; at most 2,000 points */
     /* UPSTREAM_FAILED: for want of room there; another attempt may go well */
     bool overload;
+    /* PUT_OFF, UPSTREAM_FAILED: the account asked for more than it may */
+    bool crowded;
     int http_status;          /* 0: no answer */
     struct str provider_code; /* absent: none */
     bool has_cost;

@@ -43,6 +43,9 @@ bool provider_error_is_moderation(const struct provider_error *error);
  * over it (apimart.md, the codes that say "later"). */
 bool provider_error_is_overload(const struct provider_error *error);
 
+/** By its code: the account has too many generations under way. */
+bool provider_error_is_crowded(const struct provider_error *error);
+
 /** It is the account that lacks money, not the request that is wrong. */
 bool provider_error_is_balance(const struct provider_error *error);
 

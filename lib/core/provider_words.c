@@ -26,6 +26,8 @@ static const char *const moderation_codes[] = {"400063", "500054", "500063"};
 static const char *const overload_codes[] = {"500044", "500069", "500100",
                                              "99999"};
 
+static const char *const crowded_codes[] = {"500044"};
+
 /* Enough in a 403, which says of itself that something is not granted. */
 static const char *const balance_words[] = {
     "insufficient quota", "insufficient_quota", "balance", "余额", "额度",
@@ -117,6 +119,11 @@ static bool has_code(const struct provider_error *error,
 bool provider_error_is_overload(const struct provider_error *error)
 {
     return has_code(error, overload_codes, LENGTH(overload_codes));
+}
+
+bool provider_error_is_crowded(const struct provider_error *error)
+{
+    return has_code(error, crowded_codes, LENGTH(crowded_codes));
 }
 
 bool provider_error_is_moderation(const struct provider_error *error)

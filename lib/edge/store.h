@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "core/keys.h"
 #include "core/lease.h"
+#include "core/limit.h"
 #include "core/price.h"
 #include "core/queue.h"
 #include "core/spending.h"
@@ -399,6 +400,7 @@ struct account_row {
     enum keys_answer keys_answer; /* its last */
     int64_t key_retention_ms;
     struct str url; /* stored for its name; empty: none is */
+    struct limit limit;
 };
 
 struct beat_result {
@@ -588,5 +590,10 @@ void store_hold_probe(struct store *store, enum hold_reason reason,
 void store_keys_answer(struct store *store, const char *account,
                        enum keys_answer answer, int64_t retention_ms,
                        store_done_fn *on_done, void *context);
+
+/** What an account takes at once, for all. done: it holds; else another
+ * worker's does, or the account is not known. */
+void store_limit(struct store *store, const struct limit_write *write,
+                 store_done_fn *on_done, void *context);
 
 #endif

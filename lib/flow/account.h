@@ -4,15 +4,17 @@
 #include "core/accounts.h"
 #include "flow/gate.h"
 #include "flow/keys.h"
+#include "flow/slots.h"
 
 /**
  * What is one's own with every account at the provider: whether a submission
- * may begin, and whether its keys are honoured.
+ * may begin, whether its keys are honoured, how much it takes at once.
  */
 struct account {
     const struct account_settings *settings;
     struct lane lane;
     struct keys keys;
+    struct slots slots;
     struct metric *open; /* 1: it takes new requests */
 };
 

@@ -28,10 +28,10 @@ static int64_t slots_of_all(const struct account_list *accounts,
 {
     int64_t slots = 0;
     for (size_t i = 0; i < accounts->settings->len; i++) {
-        if (accounts->settings->at[i].slots == 0) {
+        if (slots_now(&accounts->at[i].slots) == 0) {
             return generations_max;
         }
-        slots += accounts->settings->at[i].slots;
+        slots += slots_now(&accounts->at[i].slots);
     }
     return generations_max > 0 && generations_max < slots ? generations_max
                                                           : slots;
@@ -216,8 +216,9 @@ void claims_gather(struct claims *claims, bool sure, struct turn *turn,
     /* Committed with the saves, or not at all: their slots are free by then. */
     turn->claims_max = room_for_claims(claims, true, &claims->account);
     turn->account = accounts->settings->at[claims->account].keys[0].account;
-    turn->account_slots = accounts->settings->at[claims->account].slots;
+    turn->account_slots = slots_now(&accounts->at[claims->account].slots);
     turn->resend_after_ms = account_resend_after_ms(accounts, turn->now_ms);
+    claims->shares.slots = slots_of_all(accounts, claims->allot.most);
     gather_shares(claims, sure, turn, arena);
     /* The claims of this very turn need slots, too. */
     size_t claimed = (size_t)turn->claims_max;
@@ -458,11 +459,12 @@ static void claimed_came(struct claims *claims,
     if (asked && result->claims_put_off) {
         queue_lost(&claims->queue);
     } else if (asked) {
-        const struct account *account = &ties->accounts->at[claims->account];
-        ties->hooks->on_generations(ties->context, account->settings,
+        struct account *account = &ties->accounts->at[claims->account];
+        ties->hooks->on_generations(ties->context, account,
                                     result->slots_full &&
                                         result->claimed_len == 0);
         if (result->slots_full) {
+            slots_full(&account->slots, now_ms);
             loop_timer_set(claims->timer, ALLOT_EVERY_MS);
         }
         allot_claimed(&claims->allot, (int)result->claimed_len);

@@ -311,8 +311,8 @@ void engine_hold(struct engine *engine, const char *account,
     engine->on_hold(engine->fleet_context, reason, scope, message);
 }
 
-void engine_generations(struct engine *engine,
-                        const struct account_settings *of, bool full)
+void engine_generations(struct engine *engine, const struct account *of,
+                        bool full)
 {
     why_generations(&engine->reasons, &engine->clock,
                     engine->options.generations_max, of, full);
@@ -556,8 +556,7 @@ static void on_mine(void *context, const struct turn_result *result)
     mine_came(&engine->turns, result);
 }
 
-static void on_generations(void *context, const struct account_settings *of,
-                           bool full)
+static void on_generations(void *context, const struct account *of, bool full)
 {
     engine_generations(context, of, full);
 }

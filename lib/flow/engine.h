@@ -54,8 +54,8 @@ void engine_hold(struct engine *engine, const char *account,
 
 /** Whether GENERATIONS_MAX is reached, or the slots of an account, while
  * something waits. */
-void engine_generations(struct engine *engine,
-                        const struct account_settings *of, bool full);
+void engine_generations(struct engine *engine, const struct account *of,
+                        bool full);
 
 /** PostgreSQL's clock. */
 int64_t engine_now_ms(const struct engine *engine);

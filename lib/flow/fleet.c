@@ -308,6 +308,10 @@ static void take_accounts(struct fleet *fleet, const struct beat_result *result)
             keys_told(&accounts->at[at].keys, row->keys_answer,
                       row->key_retention_ms);
             holds_read_url(&fleet->holds, at, row->url);
+            if (slots_told(&accounts->at[at].slots, &row->limit,
+                           engine_now_ms(fleet->engine))) {
+                engine_want_claims(fleet->engine);
+            }
         }
     }
 }

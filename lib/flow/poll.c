@@ -98,6 +98,8 @@ static void on_reply(void *context, const struct reply *reply)
     CRASHPOINT_IF(outcome.kind == OUTCOME_FINISHED, "poll_finished");
     const struct apimart *as = account_apimart(stage->accounts, row->account);
     assert(as);
+    slots_heard(&account_of(stage->accounts, row->account)->slots, row,
+                &outcome, clock_now_ms(stage->clock));
     outcome.same_key = strcmp(row->account, as->account) == 0;
     if (outcome.hold == HOLD_AUTH || outcome.hold == HOLD_CHANNEL) {
         stage->hooks->on_hold(stage->context, as->account, outcome.hold,

@@ -77,6 +77,19 @@ static void list_misfits(const struct status *s, struct buf *out)
     }
 }
 
+static void list_limits(const struct status *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->engine->accounts.len; i++) {
+        const struct account *account = &s->engine->accounts.at[i];
+        if (slots_are_learnt(&account->slots)) {
+            char words[SLOTS_WORDS_BYTES];
+            slots_words(&account->slots, words, sizeof words);
+            buf_printf(out, "limit: account %s: %s\n", account->settings->name,
+                       words);
+        }
+    }
+}
+
 static void list_reason(struct buf *out, const char *word, const char *whose,
                         int64_t since_ms, int32_t tries, int64_t next_ms,
                         const char *answer)
@@ -185,6 +198,7 @@ static void answer_ready(const struct status *s, struct admin_answer *answer)
     }
     list_holds(s, answer->body);
     list_misfits(s, answer->body);
+    list_limits(s, answer->body);
     list_reasons(s, answer->body);
     list_odd(s, answer->body);
     list_intake(s, answer->body);

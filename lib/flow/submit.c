@@ -145,6 +145,10 @@ static void on_reply(void *context, const struct reply *reply)
         measure(send, reply, &outcome);
         judge_pace(send, &outcome);
     }
+    if (job && !gate) {
+        slots_heard(&send->account->slots, &job->task->row, &outcome,
+                    clock_now_ms(stage->clock));
+    }
     if (reply->replayed && outcome.kind == OUTCOME_ACCEPTED) {
         log_at(LOG_INFO, "the provider replayed an earlier submission",
                LOG_TEXT("request_id", send->request_id));

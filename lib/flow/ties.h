@@ -34,8 +34,7 @@ struct turn_hooks {
     void (*on_taken)(void *context, const struct task_read *read);
     /** Whether GENERATIONS_MAX is reached, while something waits; with an
      * account: whether its slots are. */
-    void (*on_generations)(void *context, const struct account_settings *of,
-                           bool full);
+    void (*on_generations)(void *context, const struct account *of, bool full);
     /** All that is ours, after answers were lost: ends in mine_came(). */
     void (*on_mine)(void *context, const struct turn_result *result);
     /** Our lease is dead. */

@@ -19,14 +19,18 @@ void why_shared(struct reasons *reasons, const struct gate *gate,
 }
 
 void why_generations(struct reasons *reasons, const struct clock *clock,
-                     int most, const struct account_settings *of, bool full)
+                     int most, const struct account *of, bool full)
 {
     assert(clock->loop);
     char answer[REASON_ANSWER_BYTES];
     if (of) {
-        snprintf(answer, sizeof answer,
-                 "account %s: slots=%d tasks are submitting or running",
-                 of->name, of->slots);
+        char slots[SLOTS_WORDS_BYTES];
+        slots_words(&of->slots, slots, sizeof slots);
+        snprintf(answer, sizeof answer, "account %s: %s%s", of->settings->name,
+                 slots,
+                 slots_are_learnt(&of->slots)
+                     ? ", is used up"
+                     : " tasks are submitting or running");
     } else {
         snprintf(answer, sizeof answer,
                  "GENERATIONS_MAX=%d tasks are submitting or running", most);

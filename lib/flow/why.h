@@ -1,7 +1,7 @@
 #ifndef FLOW_WHY_H
 #define FLOW_WHY_H
 
-#include "core/accounts.h"
+#include "flow/account.h"
 #include "flow/gate.h"
 #include "flow/reason.h"
 
@@ -15,7 +15,7 @@ void why_shared(struct reasons *reasons, const struct gate *gate,
 /** Whether GENERATIONS_MAX, which is `most`, is reached; with an account: its
  * slots. */
 void why_generations(struct reasons *reasons, const struct clock *clock,
-                     int most, const struct account_settings *of, bool full);
+                     int most, const struct account *of, bool full);
 
 /** Whether what `setting` bounds is used up. */
 void why_full(struct reasons *reasons, const struct clock *clock,

@@ -21,6 +21,10 @@ WITH now AS MATERIALIZED (
 )
 SELECT json_strip_nulls(json_build_object(
            'account', u.name, 'url', u.url,
+           'limit', CASE WHEN u.slots_learnt > 0 THEN json_build_object(
+               'learnt', u.slots_learnt, 'slots', u.slots_of,
+               'since', to_char(to_timestamp(u.learnt_ms / 1000.0)
+                   AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END,
            'keys', (SELECT count(*) FROM account a
                      WHERE split_part(a.account, ':', 1) = u.name),
            'workers', coalesce(given.workers, 0),

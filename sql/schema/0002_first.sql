@@ -406,9 +406,14 @@ CREATE TABLE account (
 
 -- Where an account is, by its name: who has another URL for it submits nothing
 -- there. pixverse-ctl account move changes it.
+-- And how many generations at once the provider was seen to take of it.
 CREATE TABLE account_url (
     name text PRIMARY KEY,
-    url text NOT NULL
+    url text NOT NULL,
+    slots_learnt integer NOT NULL DEFAULT 0, -- 0: as many as are set
+    slots_of integer NOT NULL DEFAULT 0,     -- so many were set then
+    refused_ms bigint NOT NULL DEFAULT 0,    -- the last decrease
+    learnt_ms bigint NOT NULL DEFAULT 0      -- the last change
 );
 
 -- Rejected messages that an operator had judged once more. A topic that is made

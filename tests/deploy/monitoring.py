@@ -262,7 +262,8 @@ def check_server(server):
 
 def main():
     check_rules()
-    with World(settings={"METRICS_TENANTS_MAX": "1"}) as world:
+    settings = {"METRICS_TENANTS_MAX": "1", "GENERATIONS_MAX": "9", "GENERATIONS_MIN": "1"}
+    with World(settings=settings) as world:
         worker = world.workers[0]
         for name, tenant in (("a", "one"), ("b", "two"), ("c", "three")):
             world.send({"request_id": name, "tenant": tenant, "request": {"prompt": "x"}})

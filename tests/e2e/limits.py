@@ -54,6 +54,64 @@ def check_slots():
                   "slots: never more than an account has", bought)
 
 
+def check_learnt():
+    """A plan that takes less than what is set is learnt, told, and learnt anew."""
+    accounts = [{"name": "a", "key": "sk-a", "slots": 6, "slots_min": 2}]
+    settings = {"APIMART_API_KEY": "", "APIMART_ACCOUNTS": json.dumps(accounts),
+                "KAFKA_PROGRESS_TOPIC": ""}
+
+    def stored():
+        return world.query("SELECT slots_learnt FROM account_url")[0][0]
+
+    def send(prefix, count):
+        ids = [f"{prefix}-{n}" for n in range(count)]
+        for identity in ids:
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+        world.flush()
+        return ids
+
+    with World(workers=2, latency="1..1.4", settings=settings,
+               sim=["--key", "sk-a;slots=4"]) as world:
+        ids = send("less", 32)
+        wait_for(lambda: 0 < stored() <= 4, 20, "fewer slots are learnt")
+        world.ctl("pause", "a look", check=True)
+        ready = wait_for(lambda: [t for t in (readyz(world).decode(),)
+                                  if "limit: account a: learnt limit " in t], 5, "/readyz")[0]
+        tap.check(" of 6 slots, since 20" in ready, "learnt: /readyz tells it", ready)
+        limit = json.loads(world.ctl("account", "list", "--json").stdout)["limit"]
+        tap.check(2 <= limit["learnt"] <= 4 and limit["slots"] == 6
+                  and limit["since"].startswith("20"), "learnt: account list tells it", limit)
+        tap.check(" of 6 " in world.ctl("account", "list").stdout, "learnt: to people, too")
+        why = world.ctl("explain", ids[-1]).stdout
+        tap.check("account a: learnt limit" in why and " of 6 slots, since 20" in why,
+                  "learnt: explain of what waits tells it", why)
+        metric = "pixverse_account_slots_learnt"
+        wait_for(lambda: [world.metric(w, metric) for w in world.workers] == [stored()] * 2, 10,
+                 "both workers have what is stored")
+        world.ctl("resume", check=True)
+        world.wait_events(ids, 60)
+        order = sorted((world.events[i][0]["times"]["submitted"], world.events[i][0]["status"])
+                       for i in ids)
+        tap.check(sum(status == "failed" for _, status in order[-16:]) <= 2,
+                  "learnt: hardly any fails any more", order)
+
+        # Those that come have it; the provider takes more, and some time is over.
+        for worker in world.workers[:2]:
+            worker.stop()
+        listen = world.sim_url.split("//")[1]
+        world.sim.kill()
+        world.sim_args[-1] = "sk-a;slots=9"
+        world.start_sim(listen)
+        before = world.query("UPDATE account_url SET learnt_ms = learnt_ms - 60000, refused_ms ="
+                             " refused_ms - 60000 RETURNING slots_learnt")[0][0]
+        world.start_worker()
+        ids = send("more", 16)
+        wait_for(lambda: stored() == before + 1, 20, "one more slot is used")
+        world.wait_events(ids, 60)
+        tap.equal({world.events[i][0]["status"] for i in ids}, {"completed"},
+                  "learnt: one more is taken")
+
+
 def check_tenants():
     """A cap holds over a fleet, and a neighbour with nine of ten requests, and the higher
     priority, has no more than its part."""
@@ -287,6 +345,7 @@ def main():
     check_generations()
     check_tenants()
     check_slots()
+    check_learnt()
     with World(latency="0.3..0.6", settings={"SUBMITS_MAX": "1"}) as world:
         check_priority(world)
         check_deadlines(world)

@@ -331,6 +331,83 @@ TEST(claim__under_slots__has_those_of_its_saves)
         trial_number(trial, "SELECT count(DISTINCT xmin::text) FROM task"), 1);
 }
 
+/* ---- slots that are learnt ---- */
+
+static struct limit stored_limit(struct trial *trial, int64_t owner)
+{
+    struct trial_answer answer = {.trial = trial};
+    const struct beat ask = {.owner = owner};
+    store_beat(trial->store, &ask, trial_on_beat, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.beat.err.kind, ERR_NONE);
+    return answer.beat.accounts_len ? answer.beat.accounts[0].limit
+                                    : (struct limit){0};
+}
+
+static struct limit_write limit_of(int slots, int64_t was_ms)
+{
+    return (struct limit_write){
+        .name = STR("trial"),
+        .next = {slots, TRIAL_NOW - 1, was_ms + 7},
+        .ceiling = 40,
+        .was_ms = was_ms,
+    };
+}
+
+static bool write_limit(struct trial *trial, int slots, int64_t was_ms)
+{
+    struct trial_answer answer = {.trial = trial};
+    const struct limit_write write = limit_of(slots, was_ms);
+    store_limit(trial->store, &write, trial_on_done, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    return answer.done;
+}
+
+TEST(limit__follows_what_was_read__and_nothing_else)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    assert_true(write_limit(trial, 30, 0));
+    assert_false(write_limit(trial, 22, 0));
+    const struct limit limit = stored_limit(trial, me);
+    assert_int_equal(limit.slots, 30);
+    assert_int_equal(limit.refused_ms, TRIAL_NOW - 1);
+    assert_int_equal(limit.changed_ms, 7);
+    assert_true(write_limit(trial, 22, 7));
+    assert_string_equal(
+        trial_sql(trial, "SELECT concat_ws(' ', slots_learnt, slots_of, "
+                         "learnt_ms) FROM account_url"),
+        "22 40 14");
+    struct limit_write other = limit_of(5, 14);
+    struct trial_answer answer = {.trial = trial};
+    other.name = STR("other");
+    store_limit(trial->store, &other, trial_on_done, &answer);
+    trial_wait(trial);
+    assert_false(answer.done);
+}
+
+/** Both have read the same, and both were refused: that is one decrease. */
+TEST(limit__written_by_two_at_once__is_the_first_ones)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial, "UPDATE account_url SET slots_learnt = 30, slots_of = 40, "
+                     "learnt_ms = 5 WHERE learnt_ms = 0");
+    struct trial_answer answer = {.trial = trial, .id = -1};
+    const struct limit_write write = limit_of(30, 0);
+    store_limit(trial->store, &write, trial_on_done, &answer);
+    do {
+        (void)stored_limit(trial, me);
+    } while (trial_waiter(trial) == 0);
+    trial_sql(trial, "COMMIT");
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_NONE);
+    assert_false(answer.done);
+    assert_int_equal(stored_limit(trial, me).changed_ms, 5);
+}
+
 /** A request of before the database was set back: bought already, perhaps. */
 TEST(claim__in_doubt__only_while_its_key_protects_it)
 {

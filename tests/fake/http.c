@@ -225,7 +225,26 @@ size_t provider_bought(const struct provider *provider, const char *account,
         const bool over =
             provider->world->now_ms >= sale->taken_ms + sale->plan.run_ms;
         n += str_eq(bearer_account(str_of(sale->bearer)), str_of(account)) &&
-             !(under_way && over);
+             !(under_way && (over || sale->overloaded));
+    }
+    return n;
+}
+
+bool provider_is_crowded(const struct provider *provider, struct str bearer)
+{
+    char account[24];
+    const struct str name = bearer_account(bearer);
+    snprintf(account, sizeof account, "%.*s", (int)name.len, name.at);
+    return provider->takes > 0 &&
+           provider_bought(provider, account, true) >= (size_t)provider->takes;
+}
+
+int provider_overloaded(const struct provider *provider, const char *prompt)
+{
+    int n = 0;
+    for (size_t i = 0; i < provider->sales_len; i++) {
+        n += strcmp(provider->sales[i]->prompt, prompt) == 0 &&
+             provider->sales[i]->overloaded;
     }
     return n;
 }

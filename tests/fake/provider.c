@@ -308,7 +308,16 @@ struct answer provider_post(struct provider *provider, enum post_fate fate,
         }
         world_tell(provider->world, "provider replays %s", sale->id);
     } else {
+        const bool crowded = provider_is_crowded(provider, bearer);
+        provider->refusals += crowded;
+        if (crowded && !provider->fails) {
+            return error_of(429, "rate_limit_error", "too many at once", arena);
+        }
         sale = sell(provider, bearer, key, body);
+        if (crowded) {
+            sale->crowded = sale->overloaded = true;
+            sale->plan = (struct plan){.end = "failed", .run_ms = 2000};
+        }
     }
     if (fate == POST_500_TAKEN) {
         return error_of(500, "server_error", "an inner error", arena);
@@ -349,16 +358,6 @@ size_t provider_sold(const struct provider *provider, const char *prompt)
     for (size_t i = 0; i < provider->sales_len; i++) {
         n += strcmp(provider->sales[i]->prompt, prompt) == 0 &&
              !provider->sales[i]->overloaded;
-    }
-    return n;
-}
-
-int provider_overloaded(const struct provider *provider, const char *prompt)
-{
-    int n = 0;
-    for (size_t i = 0; i < provider->sales_len; i++) {
-        n += strcmp(provider->sales[i]->prompt, prompt) == 0 &&
-             provider->sales[i]->overloaded;
     }
     return n;
 }
@@ -414,9 +413,10 @@ static struct answer tell_task(struct provider *provider, struct sale *sale,
         add_videos(provider, sale, &out);
     } else if (over) {
         buf_printf(&out, ",\"error\":{\"code\":%s}",
-                   sale->overloaded ? "500069,\"message\":\"high load\""
-                                    : "500001,\"message\":"
-                                      "\"it could not be made\"");
+                   sale->crowded ? "500044,\"message\":\"too many at once\""
+                   : sale->overloaded ? "500069,\"message\":\"high load\""
+                                      : "500001,\"message\":"
+                                        "\"it could not be made\"");
     }
     buf_add_text(&out, "}}");
     struct answer answer = {

@@ -64,6 +64,7 @@ struct sale {
     char prompt[132];
     char source[132]; /* extend_from_task_id; empty: none */
     bool overloaded;  /* failed for want of room: nothing was sold */
+    bool crowded;     /* that, since the account has too many under way */
     size_t body_bytes;
     uint64_t body_sum; /* FNV-1a: replays have the same bytes */
     int64_t taken_ms;
@@ -91,6 +92,9 @@ struct provider {
     int retention_s;    /* what it says of its keys' life */
     bool balance_empty; /* 402 to all */
     char broke[24];     /* 402 to that account, as `bearer` names it */
+    int takes;          /* of each account's at once; 0: any number */
+    bool fails;         /* what is beyond that is taken, and fails */
+    int64_t refusals;   /* so many were beyond it */
     bool apart;         /* what one account bought is denied to others */
     bool key_refused;   /* 401 to all */
     bool away;          /* no connection at all */
@@ -137,6 +141,9 @@ struct str bearer_account(struct str bearer);
 /** Of all that the account bought, how many: those under way, if only these. */
 size_t provider_bought(const struct provider *provider, const char *account,
                        bool under_way);
+
+/** Whether it has as many under way as are made at once for one account. */
+bool provider_is_crowded(const struct provider *provider, struct str bearer);
 
 /** Whether the host of that URL gives a byte a second. */
 bool provider_drips(const struct provider *provider, struct str url);

@@ -89,6 +89,7 @@ struct account_of_all {
     int64_t key_retention_ms;
     int64_t since_ms;
     char url[200];
+    struct limit limit; /* of all rows of its name */
 };
 
 /** A row of `tenant`. */
@@ -184,7 +185,8 @@ struct tables {
     int counting_busy; /* so many claims under slots find another one */
     int most;          /* GENERATIONS_MAX, as last heard */
     int uninvited;     /* places of rows that no claim let in, ever */
-    int64_t runs;      /* units that were carried out */
+    int64_t limits_written; /* what accounts take at once, each time */
+    int64_t runs;           /* units that were carried out */
     int64_t failed;
     int64_t fenced;
 };

@@ -93,6 +93,7 @@ struct call {
             int64_t at_ms;
             int64_t more_ms;
             enum keys_answer answer;
+            struct limit limit;
         } small;
     };
     struct {

@@ -124,8 +124,36 @@ void note_account(struct tables *tables, const struct join_account *join)
     }
     if (first && first != account) {
         memcpy(account->url, first->url, sizeof account->url);
+        account->limit = first->limit;
     } else if (!first) {
         snprintf(account->url, sizeof account->url, "%.*s", (int)join->url.len,
                  join->url.at);
     }
+}
+
+static void run_limit(struct call *call)
+{
+    struct tables *tables = call->op.world->tables;
+    for (size_t i = 0; i < tables->accounts_len; i++) {
+        struct account_of_all *account = &tables->accounts[i];
+        if (str_eq(apimart_account_name(account->account), call->small.text) &&
+            account->limit.changed_ms == call->small.at_ms) {
+            account->limit = call->small.limit;
+            call->small.done = true;
+        }
+    }
+    tables->limits_written += call->small.done;
+}
+
+void store_limit(struct store *store, const struct limit_write *write,
+                 store_done_fn *on_done, void *context)
+{
+    struct call *call = call_new(store, run_limit, call_answer_done, context);
+    assert(write->next.changed_ms > write->was_ms);
+    assert(write->next.slots == 0 || write->next.slots < write->ceiling);
+    call->on_done = on_done;
+    call->small.text = copy_str(&call->op.arena, write->name);
+    call->small.limit = write->next;
+    call->small.at_ms = write->was_ms;
+    call_go(call, LANE_DATA);
 }

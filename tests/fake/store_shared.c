@@ -194,6 +194,7 @@ static void read_accounts(struct call *call, const struct lease_of *lease)
             .keys_answer = account->keys_answer,
             .key_retention_ms = account->key_retention_ms,
             .url = copy_str(arena, str_of(account->url)),
+            .limit = account->limit,
         };
     }
     call->beat.result.accounts = rows;

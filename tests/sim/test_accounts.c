@@ -322,4 +322,127 @@ TEST_CASE(a_throttled_account__leaves_the_pace_of_the_others)
     end(world, w1);
 }
 
+/* ---- slots that are learnt ---- */
+
+#define SLOTS 20
+#define LEARNS "[{\"name\":\"a\",\"key\":\"a\",\"slots\":20,\"slots_min\":2}]"
+
+/** As the fleet has it. */
+static int learnt(const struct world *world)
+{
+    const struct limit *limit = &world->tables->accounts[0].limit;
+    assert_int_equal(world->tables->accounts_len, 1);
+    return limit->slots ? limit->slots : SLOTS;
+}
+
+static int used(const struct node *node)
+{
+    return slots_now(&node->worker.engine.accounts.at[0].slots);
+}
+
+static int64_t refused_within(struct world *world, int64_t span_ms)
+{
+    const int64_t before = world->provider->refusals;
+    world_run_for(world, span_ms);
+    return world->provider->refusals - before;
+}
+
+struct fleet_of_two {
+    struct world *world;
+    struct node *nodes[2];
+};
+
+static bool agree(void *context)
+{
+    const struct fleet_of_two *fleet = context;
+    return used(fleet->nodes[0]) == learnt(fleet->world) &&
+           used(fleet->nodes[1]) == learnt(fleet->world);
+}
+
+static bool is_whole(void *context)
+{
+    return learnt(context) == SLOTS;
+}
+
+/** 20 are set, and 8 taken: by 429, or accepted and failed. */
+static void learn(bool fails)
+{
+    struct world *world = world_open(7);
+    struct stage_options options = with(LEARNS);
+    options.attempts_max = 10;
+    world->provider->apart = true;
+    world->provider->takes = 8;
+    world->provider->fails = fails;
+    struct node *w1 = node_start(world, "w1", &options);
+    struct node *w2 = node_start(world, "w2", &options);
+    world_run_for(world, 2000);
+    ask_many(world, 0, 900);
+    const int64_t first = refused_within(world, MINUTE_MS);
+    assert_true(first > 0 && learnt(world) < SLOTS);
+    world_run_for(world, 4 * MINUTE_MS);
+    int64_t written = world->tables->limits_written;
+    const int64_t later = refused_within(world, 5 * MINUTE_MS);
+    written = world->tables->limits_written - written;
+    assert_in_range(learnt(world), 5, 9);
+    assert_true(later / 5 < first);
+    assert_in_range(written, 1, 5 * 4);
+    struct fleet_of_two fleet = {world, {w1, w2}};
+    assert_true(world_run_until(world, agree, &fleet, 3000));
+    /* Who comes knows it before it claims; a death loses nothing of it. */
+    node_kill(w1);
+    struct node *w3 = node_start(world, "w3", &options);
+    fleet.nodes[0] = w3;
+    world_run_for(world, 500);
+    assert_in_range(learnt(world), 5, 9);
+    assert_true(world_run_until(world, agree, &fleet, 5000));
+    /* Some time without refusals brings all of it back. */
+    world->provider->takes = 0;
+    assert_true(world_run_until(world, is_whole, world, 12 * MINUTE_MS));
+    until_closed(world, 2 * HOUR_MS);
+    assert_int_equal(times_told(world, "completed\n"), 900);
+    node_free(w3);
+    node_free(w2);
+    end(world, w1);
+}
+
+TEST_CASE(slots__beyond_what_is_taken__are_learnt_by_refusals)
+{
+    learn(false);
+}
+
+TEST_CASE(slots__beyond_what_is_taken__are_learnt_by_failures)
+{
+    learn(true);
+}
+
+TEST_CASE(slots__without_a_least__are_used_whatever_is_refused)
+{
+    struct node *w1;
+    struct world *world =
+        begin(&w1, "[{\"name\":\"a\",\"key\":\"a\",\"slots\":20}]");
+    world->provider->takes = 8;
+    world_run_for(world, 2000);
+    ask_many(world, 0, 100);
+    until_closed(world, HOUR_MS);
+    assert_true(world->provider->refusals > 0);
+    assert_int_equal(used(w1), SLOTS);
+    assert_int_equal(world->tables->limits_written, 0);
+    end(world, w1);
+}
+
+/** Else it would be shown for ever. */
+TEST_CASE(slots__that_were_learnt__are_forgotten_where_nothing_is_to_be)
+{
+    struct node *w1;
+    struct world *world =
+        begin(&w1, "[{\"name\":\"a\",\"key\":\"a\",\"slots\":20}]");
+    world_run_for(world, 2000);
+    world->tables->accounts[0].limit = (struct limit){9, 1, 2};
+    world_run_for(world, 4000);
+    assert_int_equal(world->tables->accounts[0].limit.slots, 0);
+    assert_int_equal(world->tables->limits_written, 1);
+    assert_int_equal(used(w1), SLOTS);
+    end(world, w1);
+}
+
 TESTS_RUN(NULL, NULL)

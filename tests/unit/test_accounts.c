@@ -57,6 +57,7 @@ TEST_CASE(accounts_parse__every_field__is_taken)
         read_accounts("[{\"name\":\"plan-a\",\"key\":\"sk-a\",\"slots\":20},"
                       "{\"name\":\"B.2\",\"key_file\":\"/keys/b\",\"weight\":3,"
                       "\"base_url\":\"https://other.example/v/\","
+                      "\"slots\":9,\"slots_min\":9,"
                       "\"old_keys\":[\"sk-1\",\"sk-2\"]}]",
                       false);
     assert_string_equal(read->faults.bytes, "");
@@ -70,7 +71,9 @@ TEST_CASE(accounts_parse__every_field__is_taken)
     assert_int_equal(a->keys_len, 1);
     assert_true(str_eq(a->keys[0].base_url, STR("https://api.apimart.ai")));
     assert_true(str_eq(a->keys[0].key, STR("sk-a")));
-    assert_int_equal(b->slots, 0);
+    assert_int_equal(a->slots_min, 0);
+    assert_int_equal(b->slots, 9);
+    assert_int_equal(b->slots_min, 9);
     assert_int_equal(b->weight, 3);
     assert_int_equal(b->keys_len, 3);
     assert_true(str_eq(b->keys[0].key, STR("sk-file")));
@@ -127,6 +130,13 @@ static const char *const wrong[][2] = {
     {"[{\"name\":\"a\",\"key\":\"k\",\"slots\":-1}]",
      "account \"a\": slots: value -1 is not such a whole number, allowed: "
      "0..1000000 (0: no limit)"},
+    {"[{\"name\":\"a\",\"key\":\"k\",\"slots_min\":1}]",
+     "account \"a\": slots_min: value 1 has no slots to be less than, "
+     "allowed: beside slots of 1 or more"},
+    {"[{\"name\":\"a\",\"key\":\"k\",\"slots\":5,\"slots_min\":6}]",
+     "slots_min: value 6 is more than its slots, allowed: 1..5"},
+    {"[{\"name\":\"a\",\"key\":\"k\",\"slots\":5,\"slots_min\":0}]",
+     "slots_min: value 0 is not such a whole number"},
     {"[{\"name\":\"a\",\"key\":\"k\",\"slots\":\"5\"}]",
      "slots: value \"5\" is not such a whole number"},
     {"[{\"name\":\"a\",\"key\":\"k\",\"weight\":0}]",

@@ -321,15 +321,20 @@ TEST_CASE_WITH(apimart_read_poll__failed__knows_want_of_room, set_up, tear_down)
     static const struct {
         const char *error;
         bool overload;
+        bool crowded; /* it is the account's, not the provider's */
     } cases[] = {
-        {"{\"code\":500044,\"message\":\"no\"}", true},
-        {"{\"code\":\"500069\",\"message\":\"no\"}", true},
-        {"{\"code\":\"x\",\"message\":\"pixverse error 500100: no\"}", true},
-        {"{\"message\":\"pixverse error 99999: no\"}", true},
-        {"{\"code\":500001,\"message\":\"overload 500044\"}", false},
-        {"{\"code\":400063,\"message\":\"too many\"}", false},
-        {"{\"code\":500031,\"message\":\"too many generations\"}", false},
-        {"{\"code\":500069,\"message\":\"moderation failed\"}", false},
+        {"{\"code\":500044,\"message\":\"no\"}", true, true},
+        {"{\"code\":\"x\",\"message\":\"pixverse error 500044: no\"}", true,
+         true},
+        {"{\"code\":\"500069\",\"message\":\"no\"}", true, false},
+        {"{\"code\":\"x\",\"message\":\"pixverse error 500100: no\"}", true,
+         false},
+        {"{\"message\":\"pixverse error 99999: no\"}", true, false},
+        {"{\"code\":500001,\"message\":\"overload 500044\"}", false, false},
+        {"{\"code\":400063,\"message\":\"too many\"}", false, false},
+        {"{\"code\":500031,\"message\":\"too many generations\"}", false,
+         false},
+        {"{\"code\":500069,\"message\":\"moderation failed\"}", false, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char body[300];
@@ -338,7 +343,9 @@ TEST_CASE_WITH(apimart_read_poll__failed__knows_want_of_room, set_up, tear_down)
                  "\"failed\",\"cost\":0,\"error\":%s}}",
                  cases[i].error);
         struct reply reply = whole(200, body);
-        assert_int_equal(read_poll(&reply).overload, cases[i].overload);
+        const struct outcome outcome = read_poll(&reply);
+        assert_int_equal(outcome.overload, cases[i].overload);
+        assert_int_equal(outcome.crowded, cases[i].crowded);
     }
 }
 

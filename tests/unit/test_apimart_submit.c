@@ -473,6 +473,30 @@ TEST_CASE_WITH(apimart_read_submit__retry_after__is_passed_on, set_up,
     assert_int_equal(read_submit(&reply).retry_after_ms, 0);
 }
 
+/** Not every wait is for want of slots. */
+TEST_CASE_WITH(apimart_read_submit__429__is_more_than_the_account_may, set_up,
+               tear_down)
+{
+    static const struct {
+        int status;
+        const char *body;
+        bool crowded;
+    } cases[] = {
+        {429, "", true},
+        {200, "{\"code\":429,\"message\":\"slow\"}", true},
+        {429, ERROR("insufficient_quota", "429", "insufficient balance"),
+         false},
+        {503, ERROR("idempotency_unavailable", "503", "later"), false},
+        {409, ERROR("idempotency_in_progress", "409", "it runs"), false},
+        {500, "", false},
+        {200, ID200, false},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const struct reply reply = whole(cases[i].status, cases[i].body);
+        assert_int_equal(read_submit(&reply).crowded, cases[i].crowded);
+    }
+}
+
 TEST_CASE_WITH(apimart_read_submit__mutated_replies__always_have_an_outcome,
                set_up, tear_down)
 {

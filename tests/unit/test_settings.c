@@ -463,6 +463,7 @@ TEST_CASE(settings_print_help__every_name__is_there)
                                         "POLL_INTERVAL_MS",
                                         "TASKS_MAX",
                                         "GENERATIONS_MAX",
+                                        "GENERATIONS_MIN",
                                         "SUBMITS_MAX",
                                         "TRANSFERS_MAX",
                                         "BACKLOG_MAX",

@@ -255,7 +255,8 @@ function accountsCard(rows) {
     : table("Accounts", [{ name: "Account" }, { name: "Slots", number: true }, { name: "Tasks", number: true },
       { name: "Spent a minute", number: true }, { name: "Held" }],
     rows.map((a) => [h("a", { href: `/list?account=${encodeURIComponent(a.account)}` }, a.account),
-      a.slots ? `${count(a.occupied)} of ${count(a.slots)}` : count(a.occupied), count(a.tasks), money(a.cost_of_five),
+      a.limit ? `${count(a.occupied)} of ${count(a.limit.learnt)} (${count(a.limit.slots)} are set)`
+        : a.slots ? `${count(a.occupied)} of ${count(a.slots)}` : count(a.occupied), count(a.tasks), money(a.cost_of_five),
       a.holds.join(" ")])));
 }
 

@@ -248,6 +248,9 @@ static void take_accounts(struct beat_result *out, struct arena *arena,
             .keys_answer = keys_answer_of(pg_i64(result, i, 1)),
             .key_retention_ms = pg_i64(result, i, 2),
             .url = pg_str(result, i, 3),
+            .limit = {.slots = (int)pg_i64(result, i, 4),
+                      .refused_ms = pg_i64(result, i, 5),
+                      .changed_ms = pg_i64(result, i, 6)},
         };
     }
     out->accounts = rows;

@@ -45,6 +45,7 @@ static const char *const data_queries[] = {
     "share_tag",
     "slots_lock",
     "slots",
+    "limit",
     "expire",
     "leases_dead",
     "adopt",

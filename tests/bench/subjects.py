@@ -99,12 +99,8 @@ class Arena(Pinned):
         label = f"{subject.name}-{name}-{os.urandom(3).hex()}"
         super().__init__(f"{subject.name}_{name}", name=label, **options)
 
-    def command(self, name, *args, **options):
-        # World.__enter__ migrates; what that is the subject knows.
-        if args[:1] == ("migrate",) and not getattr(self, "migrated", False):
-            self.migrated = True
-            return self.subject.migrate(self)
-        return super().command(name, *args, **options)
+    def migrate(self):
+        self.subject.migrate(self)
 
     def __exit__(self, *args):
         """Thousands of files that are removed make ext4 slower for a while: they stay

@@ -301,8 +301,7 @@ class World:
             self.videos.mkdir(parents=True, exist_ok=True)
             self.start_sim()
             self.make_topics()
-            self.command("pixverse-worker", "migrate", "--no-topics", check=True)
-            self.query("DELETE FROM account_url RETURNING 1")  # our port is another one
+            self.migrate()
             self.producer = confluent_kafka.Producer(
                 {"bootstrap.servers": self.brokers, "linger.ms": 2,
                  "message.max.bytes": 2097152})
@@ -313,6 +312,10 @@ class World:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def migrate(self):
+        self.command("pixverse-worker", "migrate", "--no-topics", check=True)
+        self.query("DELETE FROM account_url RETURNING 1")  # our port is another one
 
     def __exit__(self, *_):
         for worker in reversed(self.workers):
@@ -328,9 +331,8 @@ class World:
                     program.kill()
                 except ProcessLookupError:
                     pass
-        for name in ("event_reader",):
-            if hasattr(self, name):
-                getattr(self, name).close()
+        if hasattr(self, "event_reader"):
+            self.event_reader.close()
 
     def start_sim(self, listen="127.0.0.1:0"):
         self.sim = Program("sim", [BIN / "pixverse-sim", "api", "--listen", listen,
@@ -341,9 +343,8 @@ class World:
 
     def make_topics(self):
         admin = AdminClient({"bootstrap.servers": self.brokers})
-        made = admin.create_topics(
-            [NewTopic(self.topic(name), self.partitions, 1,
-                      config=self.topic_config) for name in TOPICS])
+        made = admin.create_topics([NewTopic(self.topic(name), self.partitions, 1,
+                                             config=self.topic_config) for name in TOPICS])
         for future in made.values():
             future.result(20)
 

@@ -3,12 +3,13 @@
 """The database is restored from a base backup that was made under load, hours of
 work are lost, and pixverse-ctl rewind has the topic read again: nothing is bought
 twice, nothing is lost. What the provider has forgotten, or may have, waits for the
-operator, unsent."""
+operator, unsent; of three accounts so does all whose account nobody knows any more."""
 
 import json
 import threading
 import time
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import psycopg
 import tap
@@ -16,6 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from world import Postgres, World, fetch, wait_for
 
 REQUESTS = 150  # in each of three parts: before the backup, after it, after the rewind
+FEW = 30  # the same, of three accounts
 DAY_MS = 86400000
 
 
@@ -169,6 +171,60 @@ def copy(world, postgres):
     tap.equal(counts(postgres.url), before, "the original is as it was")
 
 
+def of_three_accounts(postgres):
+    """Another database of the same server, and one of three accounts buys: whose it was is
+    known of what the backup has as sent."""
+    name = "accounts"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    accounts = [{"name": a, "key": f"sk-{a}"} for a in "abc"]
+    with World(workers=1, postgres=SimpleNamespace(url=postgres.url.rsplit("/", 1)[0] + "/" + name),
+               name=name, latency="0.5..4", set_back=True,
+               sim=["--schema", "yes", *(w for a in accounts for w in ("--key", a["key"]))],
+               settings={"APIMART_API_KEY": "",
+                         "APIMART_ACCOUNTS": json.dumps(accounts)}) as world:
+        began_s = time.time()
+        ask(world, "before", n=FEW)
+        wait_for(lambda: world.query("SELECT count(*) FROM task WHERE state = 2")[0][0] >= 3,
+                 30, "some are accepted")
+        postgres.backup()
+        ask(world, "beside", n=FEW)
+        wait_for(lambda: ended(world, "beside", FEW) and ended(world, "before", FEW), 60,
+                 "all have ended")
+        world.workers[0].stop()
+        tap.equal(len(world.ledger()["totals"]["keys"]), 3, "three accounts: each has bought")
+        postgres.restore()
+        world.ctl("rewind", "--to", rfc3339(began_s), "--json", check=True)
+        known = world.query("SELECT count(*) FROM request WHERE id NOT IN"
+                            " (SELECT id FROM waiting)")[0][0]
+        tap.check(0 < known < 2 * FEW, "three accounts: some are known, some are not", known)
+        worker = world.start_worker()
+        ask(world, "after", n=FEW)
+        wait_for(lambda: world.query("SELECT count(*) FROM closed") == [(known + FEW,)], 60,
+                 "what is known ends, and what came after the mark")
+        wait_for(lambda: world.query("SELECT count(*) FROM waiting WHERE doubt")
+                 == [(2 * FEW - known,)], 30, "all else is back, and waits")
+        tasks = world.ledger()["tasks"]
+        told = fetch(worker.admin + "/readyz")[1]
+        tap.check(b"hold: operator" in told, "three accounts: it waits for the operator",
+                  told.decode())
+        tap.equal(sorted(t["request"]["prompt"] for t in tasks),
+                  sorted(f"{part}-{i:03d}" for part in ("before", "beside", "after")
+                         for i in range(FEW)), "three accounts: each is bought once")
+        unsure = {r for (r,) in world.query("SELECT request_id FROM waiting JOIN request"
+                                            " USING (id)")}
+        tap.equal([t["request"]["prompt"] for t in tasks
+                   if t["request"]["prompt"] in unsure and t["sends"] != 1], [],
+                  "three accounts: whose account nobody knows isn't sent again")
+        one = sorted(unsure)[-1]
+        explained = json.loads(world.ctl("explain", one, "--json").stdout)
+        tap.check(any(h["reason"] == "operator" for h in explained["holds"]),
+                  "three accounts: explain says it", explained)
+        done = world.ctl("retry", one)
+        tap.check(done.returncode == 1 and "--pay-again" in done.stderr,
+                  "three accounts: an order says the risk", done.stderr)
+
+
 def main():
     postgres = Postgres()
     try:
@@ -210,6 +266,7 @@ def main():
             tap.check(twice and not ids, "ends that come twice have the same ce_id", ids)
             forgotten(world, worker)
             copy(world, postgres)
+        of_three_accounts(postgres)
     finally:
         postgres.stop()
 

@@ -452,6 +452,36 @@ def check_doctor_fleet(world):
               "a clock that is wrong", done)
 
 
+def check_doctor_shared(world):
+    """What is PostgreSQL's own and shared with all others here: its views, and the ages of its
+    transactions, are shown to doctor as they are in a PostgreSQL with that fault."""
+    do(world, "CREATE SCHEMA worse",
+       "CREATE VIEW worse.pg_stat_activity AS SELECT a.datname, a.pid, a.application_name, a.backend_type, a.state,"
+       " a.backend_xmin, CASE WHEN a.application_name = 'sleeper' THEN a.xact_start - interval '61 minutes'"
+       " ELSE a.xact_start END AS xact_start FROM pg_catalog.pg_stat_activity a,"
+       " generate_series(1, CASE WHEN a.application_name = 'crowd'"
+       " THEN current_setting('max_connections')::int ELSE 1 END)",
+       "CREATE FUNCTION worse.age(xid) RETURNS integer LANGUAGE sql AS 'SELECT pg_catalog.age($1) + 1100000000'")
+    parts = psycopg.conninfo.conninfo_to_dict(world.database_url)
+    url = psycopg.conninfo.make_conninfo(**{**parts, "options": "-c search_path=worse,pg_catalog,public"})
+    worse = world.environment(DATABASE_URL=url)
+    sleeper = psycopg.connect(world.database_url, application_name="sleeper",
+                              options="-c default_transaction_isolation=repeatable\\ read")
+    crowd = psycopg.connect(world.database_url, application_name="crowd", autocommit=True)
+    with sleeper, crowd:
+        sleeper.execute("SELECT 1 FROM request LIMIT 1")  # its snapshot stays
+        seen = {row["finding"]: row for row in lines(world.ctl("doctor", "--json", env=worse))}
+        for name, level, words in (("snapshot", "warning", "session sleeper"),
+                                   ("transaction", "warning", "session sleeper"),
+                                   ("wraparound", "fault", "transactions"), ("connections", "warning", " of ")):
+            told = seen.get(name, {})
+            tap.check(told.get("level") == level and words in str(told.get("of")) and told.get("do"),
+                      f"doctor finds {name}, with whom, and what to do", seen)
+    plain = {row["finding"] for row in lines(world.ctl("doctor", "--json"))}
+    tap.check(not plain & {"snapshot", "transaction", "wraparound", "connections"},
+              "and none of them where nothing is wrong", plain)
+
+
 def main():
     with World() as world:
         check_rejected(world)
@@ -462,6 +492,7 @@ def main():
         check_workers(world)
         check_doctor(world)
         check_doctor_fleet(world)
+        check_doctor_shared(world)
 
 
 tap.run(main)

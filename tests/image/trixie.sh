@@ -2,7 +2,7 @@
 # tests/run: long kafka s3 timeout=1200
 # What depends on the versions of libraries, with those of Debian 13: the
 # programs of unit and edge; and by the Debian package of that release, installed in a
-# bare root of its own, the five modes and videos into S3. They are built and
+# bare root of its own, the five modes, videos into S3, and OIDC. They are built and
 # run in a root of that release, on its PostgreSQL (17, where Debian 12 has 15)
 # and on the other servers that the run has anyway. ARM64=1 has the package built
 # for arm64 there, too, and run by qemu (tests/fault/report --long).
@@ -231,6 +231,7 @@ tap_check "a base of Debian 13 is made" debian_make_base "$TEST_TMP/base" &&
         wrap_commands "$TEST_TMP/bin"
         tap_check "e2e/five_modes by it" script_there five_modes
         tap_check "e2e/s3 by it" script_there s3
+        tap_check "e2e/kafka_oidc by it" script_there kafka_oidc
     }
 }
 [ "${ARM64:-0}" = 0 ] || check_arm64

@@ -37,11 +37,28 @@ static bool quotes_any(const char *text,
     return false;
 }
 
+/** What to do about a value that librdkafka refuses with that text. */
+static void add_advice(const struct kafka_property *property, const char *text,
+                       struct buf *line)
+{
+    if (!strstr(text, "not supported in this build")) {
+        buf_printf(line, "what its CONFIGURATION.md says of %s",
+                   property->name);
+        return;
+    }
+    buf_add_text(line, "unset, or a librdkafka built with it (OIDC: Debian "
+                       "13's is, Debian 12's isn't)");
+    if (strcmp(property->name, "sasl.oauthbearer.method") == 0) {
+        buf_add_text(line, "; without OIDC something else fetches the token, "
+                           "and KAFKA_TOKENS_FROM=file:///path reads it");
+    }
+}
+
 static bool set(rd_kafka_conf_t *conf, const struct kafka_property *property,
                 struct buf *faults)
 {
     char text[512] = "";
-    char line[800];
+    struct buf line;
     struct err err = {0};
     if (strcmp(property->name, SETTINGS_TOKENS_PROPERTY) == 0) {
         if (!kafka_tokens_use(conf, property->value, NULL, &err)) {
@@ -50,26 +67,28 @@ static bool set(rd_kafka_conf_t *conf, const struct kafka_property *property,
         }
         return true;
     }
-    switch (rd_kafka_conf_set(conf, property->name, property->value, text,
-                              sizeof text)) {
-    case RD_KAFKA_CONF_OK:
+    rd_kafka_conf_res_t end = rd_kafka_conf_set(
+        conf, property->name, property->value, text, sizeof text);
+    if (end == RD_KAFKA_CONF_OK) {
         return true;
-    case RD_KAFKA_CONF_UNKNOWN:
-        snprintf(line, sizeof line,
-                 "librdkafka %s knows no property %s, allowed: those of its "
-                 "CONFIGURATION.md",
-                 rd_kafka_version_str(), property->name);
-        break;
-    case RD_KAFKA_CONF_INVALID:
-        snprintf(line, sizeof line,
-                 "value (not shown) is not what librdkafka %s takes%s%s, "
-                 "allowed: what its CONFIGURATION.md says of %s",
-                 rd_kafka_version_str(),
-                 quotes(text, property->value) ? "" : ": ",
-                 quotes(text, property->value) ? "" : text, property->name);
-        break;
     }
-    add_fault(faults, property->name, line);
+    buf_init(&line, 0);
+    if (end == RD_KAFKA_CONF_UNKNOWN) {
+        buf_printf(&line,
+                   "librdkafka %s knows no property %s, allowed: those of its "
+                   "CONFIGURATION.md",
+                   rd_kafka_version_str(), property->name);
+    } else {
+        const bool tells = !quotes(text, property->value);
+        buf_printf(&line,
+                   "value (not shown) is not what librdkafka %s takes%s%s, "
+                   "allowed: ",
+                   rd_kafka_version_str(), tells ? ": " : "",
+                   tells ? text : "");
+        add_advice(property, text, &line);
+    }
+    add_fault(faults, property->name, line.bytes ? line.bytes : "no memory");
+    buf_done(&line);
     return false;
 }
 

@@ -20,7 +20,7 @@ from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType,
 
 import secured
 import tap
-from world import TMP, World, fetch, free_port, wait_for
+from world import TMP, Database, World, fetch, free_port, wait_for
 
 CANARY = secured.PASSWORD
 KEY_ID, KEY, SESSION = "AKIATESTTESTTEST", "test/secret+of/nobody", "session/of+nobody="
@@ -371,14 +371,16 @@ def check_msk(world):
 
 def main():
     with secured.Secured() as kafka, World(workers=0, kafka=kafka) as world, \
-            concurrent.futures.ThreadPoolExecutor(6) as pool:
+            World(workers=0, kafka=kafka, name="tokens", postgres=Database("tokens")) as other, \
+            concurrent.futures.ThreadPoolExecutor(8) as pool:
+        tokens = pool.submit(check_tokens, other, kafka)  # it mostly waits
         check_ways_in(world, kafka, pool)
         check_failures(world, kafka, pool)
         check_mechanism(world, kafka)
         check_settings(world, kafka, pool)
         check_msk(world)
+        tokens.result()
         check_rotation(world, kafka)
-        check_tokens(world, kafka)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ import collections
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import s3_server
 import tap
-from world import (BIN, CONTINUE, PROBES, STOP, World, file_of, is_on_s3, seat, sha256_of,
-                   wait_for)
+from world import (BIN, CONTINUE, PROBES, STOP, Database, World, file_of, is_on_s3, seat,
+                   sha256_of, wait_for)
 
+SIDE_BY_SIDE = 3  # worlds
 REQUESTS = 12
 SIGKILLED = -9
 TRANSFERS_MAX = 8
@@ -288,6 +290,23 @@ class Try:
             reader.close()
 
 
+def try_all(points, name):
+    """One after the other, in a world of their own; most of the time nothing happens."""
+    settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
+                "TRANSFERS_MAX": str(TRANSFERS_MAX), "GENERATIONS_MAX": "500",
+                "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
+    sim = ["--schema", "yes"] + (["--video-bytes", VIDEO_BYTES] if is_on_s3() else [])
+    with World(workers=0, latency="0.2..0.5", sim=sim, settings=settings, name=name,
+               postgres=Database(name)) as world:
+        for point in points:
+            began = time.monotonic()
+            attempt = Try(world, point)
+            attempt.run()
+            tap.check(not attempt.faults, f"{point}: what it leaves is ended once "
+                      f"({time.monotonic() - began:.1f} s)", *attempt.faults)
+        check_rest(world, len(points))
+
+
 def main():
     points = points_of(BIN / "pixverse-worker")
     tap.check(len(points) >= 20, "there are at least 20 points", points)
@@ -296,18 +315,10 @@ def main():
     points = [p for p in points if p.startswith("s3_") == is_on_s3()
               or is_on_s3() and p in AROUND_TRANSFERS]
     points = sorted((p for p in points if not only or p in only), key=lambda p: p in LAST)
-    settings = {"LEASE_MS": "1000", "SUBMIT_TIMEOUT_MS": "20000", "SUBMIT_DOUBT": "replay",
-                "TRANSFERS_MAX": str(TRANSFERS_MAX), "GENERATIONS_MAX": "500",
-                "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
-    sim = ["--schema", "yes"] + (["--video-bytes", VIDEO_BYTES] if is_on_s3() else [])
-    with World(workers=0, latency="0.2..0.5", sim=sim, settings=settings) as world:
-        for point in points:
-            began = time.monotonic()
-            attempt = Try(world, point)
-            attempt.run()
-            tap.check(not attempt.faults, f"{point}: what it leaves is ended once "
-                      f"({time.monotonic() - began:.1f} s)", *attempt.faults)
-        check_rest(world, len(points))
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for part in [pool.submit(try_all, points[n::SIDE_BY_SIDE], f"part{n}")
+                     for n in range(min(SIDE_BY_SIDE, len(points)))]:
+            part.result()
 
 
 tap.run(main)

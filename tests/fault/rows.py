@@ -7,6 +7,7 @@ TAKEOVERS=20 has all workers die in earnest, where else the row is told that mos
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
@@ -498,8 +499,9 @@ def deadly():
 
 
 def main():
-    unreadable()
-    deadly()
+    with ThreadPoolExecutor(2) as pool:  # in worlds of their own; both mostly wait
+        for scene in [pool.submit(unreadable), pool.submit(deadly)]:
+            scene.result()
 
 
 tap.run(main)

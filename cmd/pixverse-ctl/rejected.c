@@ -78,10 +78,12 @@ static int list(const struct ctl *ctl, const struct rejecteds *found,
     if (!ctl->json) {
         if (shown) {
             table_print(table, ctl->width, ctl->colours);
+            printf("%zu of %zu\n", shown, found->len);
         } else {
             table_print(table, 0, false);
+            printf("no message fits (of the last day, unless --since says "
+                   "otherwise)\n");
         }
-        printf("%zu of %zu\n", shown, found->len);
     }
     if (found->older) {
         fprintf(stderr,
@@ -278,8 +280,11 @@ static int run(struct ctl *ctl, const struct options *given)
         verb++;
     }
     if (verb == NONE) {
-        return ctl_usage("rejected", "\"%s\", allowed: list, show, replay",
-                         word);
+        return ctl_usage("rejected",
+                         "%s%s%sallowed: list, show PARTITION:OFFSET, or "
+                         "replay [PARTITION:OFFSET...]",
+                         word[0] ? "\"" : "", word,
+                         word[0] ? "\" is none of its orders, " : "");
     }
     if ((verb == LIST) != (given->words_len == 1) &&
         (verb != REPLAY || given->words_len == 0)) {

@@ -237,8 +237,11 @@ static int print(const struct ctl *ctl, const struct question *question,
             add_row(table, question, row);
         }
     }
-    if (table) {
+    if (table && json_array_size(rows)) {
         table_print(table, ctl->width, ctl->colours);
+    } else if (table) {
+        table_print(table, 0, false);
+        printf("nothing ended then\n");
     }
     return EXIT_DONE;
 }

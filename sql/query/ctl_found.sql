@@ -40,7 +40,7 @@
  UNION ALL
  (SELECT t.id, t.state
     FROM closed t JOIN request r USING (id)
-   WHERE $11::boolean AND (NOT $12::boolean OR t.kind <> 0)
+   WHERE $11::boolean AND (NOT $12::boolean AND $4::text IS NULL OR t.kind <> 0)
      AND NOT EXISTS (SELECT FROM task k WHERE k.id = t.id)
      AND ($1::int[] IS NULL OR t.state = ANY ($1::int[])
          OR 100 * t.state + t.kind = ANY ($2::int[]))

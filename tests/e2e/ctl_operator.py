@@ -74,6 +74,9 @@ def check_rejected(world):
                                                 "no_request_id"))], [nameless["id"]], "by reason")
     tap.equal(lines(world.ctl("rejected", "list", "--json", "--since", "2100-01-01")), [],
               "by time")
+    for words, said in ((("rejected", "list", "--since", "2100-01-01"), "no message fits"),
+                        (("stats", "--until", "2020-01-02"), "nothing ended then")):
+        tap.check(said in world.ctl(*words).stdout, f"{words[0]}: nothing is said in words", words)
     bound = world.ctl("rejected", "list", "--json", "--look", "1")
     tap.check(len(lines(bound)) <= world.partitions, "as many as are to be looked at",
               bound.stdout)
@@ -104,7 +107,8 @@ def check_rejected(world):
     tap.equal({r["id"] for r in lines(world.ctl("rejected", "list", "--json"))
                if r["replayed"]}, {broken["id"]}, "list shows which was replayed")
     for args, status, words in (
-            (("rejected",), 2, "list, show, replay"),
+            (("rejected",), 2, "allowed: list, show PARTITION:OFFSET"),
+            (("rejected", "lst"), 2, "\"lst\" is none of its orders"),
             (("rejected", "show"), 2, "PARTITION:OFFSET"),
             (("rejected", "show", "x"), 2, "PARTITION:OFFSET"),
             (("rejected", "show", "0:999999"), 1, "holds"),

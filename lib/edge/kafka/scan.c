@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,13 +44,14 @@ static bool find_part(struct reader *reader, int i, int64_t each_max,
     }
     int64_t from = scan->offset >= 0 ? scan->offset : at->offset;
     if (scan->offset >= 0 && (from < low || from >= high)) {
+        char held[64];
+        snprintf(held, sizeof held, "%" PRId64 " to %" PRId64, low, high - 1);
         return err_set(err, ERR_PERMANENT,
                        "%s has no %" PRId32 ":%" PRId64
-                       ": its partition %" PRId32 " holds %" PRId64
-                       " to %" PRId64 " (what was before is deleted by its "
-                       "retention)",
-                       scan->topic, at->partition, from, at->partition, low,
-                       high - 1);
+                       ": its partition %" PRId32 " holds %s (what was before "
+                       "is deleted by its retention)",
+                       scan->topic, at->partition, from, at->partition,
+                       low < high ? held : "nothing");
     }
     from = from < 0 || from > high ? high : from < low ? low : from;
     part->from = from;

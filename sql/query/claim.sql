@@ -34,13 +34,7 @@ WITH pick AS MATERIALIZED (
             ELSE $3::integer END
         FOR UPDATE OF w SKIP LOCKED
     ) AS next
-    WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
-        AND NOT EXISTS (
-            SELECT FROM hold
-            WHERE (reason IN ('auth', 'balance', 'channel')
-                    AND scope = $4::text)
-                OR (reason = 'storage' AND scope = $5::text)
-                OR (reason = 'operator' AND scope = '*'))
+    WHERE :no_hold
     LIMIT CASE WHEN $8::boolean THEN least($3::integer, coalesce(
             nullif(current_setting('pixverse.room', true), '')::integer, 0))
             ELSE $3::integer END
@@ -49,32 +43,13 @@ WITH pick AS MATERIALIZED (
 ), priced AS MATERIALIZED (
     -- Of tenants that have a budget: as a rule there is none, and no row is looked at.
     SELECT w.id, w.priority, coalesce(r.tenant, '') AS tenant,
-        coalesce(r.price, (SELECT max(guess) FROM budget)) AS price
+        coalesce(r.price, (SELECT max(guess) FROM budget)) AS estimate,
+        :budget_price AS price
     FROM pick JOIN waiting w ON w.id = pick.id JOIN request r ON r.id = pick.id
     WHERE (SELECT true FROM budget LIMIT 1) AND EXISTS (
         SELECT FROM budget b WHERE b.tenant = r.tenant OR b.tenant = '*')
-), room AS MATERIALIZED (
-    SELECT u.tenant, min(u.amount - u.used) AS room
-    FROM :budget_used u
-    WHERE EXISTS (SELECT FROM priced)
-        AND (u.tenant = '*' OR u.tenant IN (SELECT tenant FROM priced))
-    GROUP BY u.tenant
-), fits AS MATERIALIZED (
-    -- In the order of claims: nobody is passed by because it costs more.
-    SELECT id FROM (
-        SELECT p.id, sum(p.price) OVER (ORDER BY p.priority DESC, p.id) AS total
-        FROM (
-            SELECT *, sum(price) OVER (PARTITION BY tenant
-                ORDER BY priority DESC, id) AS own
-            FROM priced
-        ) p
-        WHERE p.own <= coalesce(
-            (SELECT room FROM room WHERE room.tenant = p.tenant), p.own)
-    ) p
-    WHERE p.total <= coalesce(
-            (SELECT room FROM room WHERE room.tenant = '*'), p.total)
-        AND current_setting('pixverse.budget', true) = 'true'
-), barred AS MATERIALIZED (
+), fits AS MATERIALIZED :budget_fits
+, barred AS MATERIALIZED (
     SELECT id, tenant FROM priced WHERE id NOT IN (SELECT id FROM fits)
 ), behind AS MATERIALIZED (
     -- What stands behind them, so that others come to their turn at once.
@@ -130,7 +105,7 @@ WITH pick AS MATERIALIZED (
     RETURNING *
 ), reserved AS (
     INSERT INTO money (task, submission, tenant, day, state, estimate, amount)
-    SELECT t.id, t.submission, p.tenant, today.day, :spending, p.price, p.price
+    SELECT t.id, t.submission, p.tenant, today.day, :spending, p.estimate, p.estimate
     FROM c t JOIN priced p ON p.id = t.id, today
     ON CONFLICT (task, submission) DO UPDATE SET tenant = excluded.tenant,
         day = excluded.day, state = excluded.state,

@@ -65,13 +65,7 @@ WITH RECURSIVE sure AS MATERIALIZED (
         FOR UPDATE OF w SKIP LOCKED
     ) AS next
     WHERE plan.n > 0
-        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
-        AND NOT EXISTS (
-            SELECT FROM hold
-            WHERE (reason IN ('auth', 'balance', 'channel')
-                    AND scope = $4::text)
-                OR (reason = 'storage' AND scope = $5::text)
-                OR (reason = 'operator' AND scope = '*'))
+        AND :no_hold
     LIMIT CASE WHEN $9::boolean THEN least($3::integer, coalesce(
             nullif(current_setting('pixverse.room', true), '')::integer, 0))
             ELSE $3::integer END

@@ -10,7 +10,7 @@ FROM (
     SELECT t.id, t.submission, :spending AS state, :money_cost AS cost
     FROM closed t WHERE t.id = ANY ($1::bigint[])
     UNION ALL
-    SELECT w.id, w.submission, 0, NULL
+    SELECT w.id, w.submission, 2 * w.doubt::integer, NULL
     FROM waiting w WHERE w.id = ANY ($1::bigint[])
 ) n
 WHERE m.task = n.id AND m.submission = n.submission;

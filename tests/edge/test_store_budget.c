@@ -1,6 +1,7 @@
 #include "edge/store_trial.h"
 
 #include "core/spending.h"
+#include "edge/pg/pg.h"
 
 /* Budgets: what claims let through, and how the money moves with the rows. */
 
@@ -329,6 +330,160 @@ TEST(spending__every_kind_of_row__as_the_core_says)
             }
         }
     }
+}
+
+/* ---- a request that is submitted more than once ---- */
+
+/** The provider had no room for it: nothing is reserved while it waits, and the
+ * next attempt reserves in the same place. */
+TEST(money__another_attempt__is_reserved_once)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 2, "acme");
+    budget(trial, "acme", 0, PRICE);
+    struct task_row row = claim(trial, me, 9).claimed[0].row;
+    assert_string_equal(queue(trial), "acme=1/1");
+    for (int i = 1; i <= 2; i++) {
+        row.state = RUNNING;
+        snprintf(row.provider_task_id, sizeof row.provider_task_id, "t%d", i);
+        row = saved(trial, me, row);
+        assert_string_equal(money_is(trial), "1:1:400000 | ");
+        row.state = QUEUED;
+        row.attempt = i;
+        row.has_cost = true; /* 0 */
+        saved(trial, me, row);
+        assert_string_equal(money_is(trial), "0:1:0 | ");
+        row = claim(trial, me, 9).claimed[0].row;
+        assert_int_equal(row.attempt, i);
+        assert_string_equal(money_is(trial), "1:1:400000 | ");
+        look(trial); /* that of the attempt before is no end */
+        assert_string_equal(money_is(trial), "1:1:400000 | ");
+        assert_string_equal(queue(trial), "acme=1/1");
+    }
+    row.state = SUCCEEDED;
+    row.has_cost = true;
+    row.cost = 0.3;
+    row.event = (char *)"{}";
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "t3");
+    saved(trial, me, row);
+    look(trial);
+    assert_string_equal(money_is(trial),
+                        " | *:0:300000 *:1:300000 acme:0:300000 acme:1:300000");
+    assert_int_equal(claim(trial, me, 9).claimed_len, 0); /* 0.1 is left */
+}
+
+/** An operator's: money of its own beside that of the one before, whose cost
+ * nobody knows. */
+TEST(money__a_retry__is_reserved_anew)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 1, "acme");
+    budget(trial, "acme", 0, 2 * PRICE - 1);
+    struct task_row row = claim(trial, me, 9).claimed[0].row;
+    row.state = FAILED;
+    row.kind = FAILURE_SUBMIT_UNKNOWN;
+    row.event = (char *)"{}";
+    row = saved(trial, me, row);
+    row.state = CLOSED;
+    saved(trial, me, row);
+    assert_string_equal(money_is(trial), "4:1:400000 | ");
+    const char *const params[] = {
+        arena_printf(&trial->arena, "%lld", (long long)row.id), "0"};
+    PGresult *retry = PQexecParams(trial->conn, pg_sql("query", "ctl_retry"), 2,
+                                   NULL, params, NULL, NULL, 0);
+    assert_int_equal(PQntuples(retry), 1);
+    PQclear(retry);
+    assert_int_equal(claim(trial, me, 9).claimed_len, 0);
+    budget(trial, "acme", 0, 2 * PRICE);
+    look(trial);
+    assert_string_equal(money_is(trial), "4:1:400000 | ");
+    row = claim(trial, me, 9).claimed[0].row;
+    assert_int_equal(row.submission, 1);
+    assert_string_equal(money_is(trial), "1:1:400000 4:1:400000 | ");
+    look(trial);
+    assert_string_equal(money_is(trial), "1:1:400000 4:1:400000 | ");
+    row.state = SUCCEEDED;
+    row.has_cost = true;
+    row.cost = 0.4;
+    row.event = (char *)"{}";
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "t1");
+    saved(trial, me, row);
+    look(trial);
+    assert_string_equal(
+        money_is(trial),
+        "4:1:400000 | *:0:400000 *:1:400000 acme:0:400000 acme:1:400000");
+}
+
+/** What waits in doubt may have been bought: that counts, and its own claim
+ * does not find it in its way. */
+TEST(money__of_what_waits_in_doubt__counts_once)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 1, "acme");
+    budget(trial, "acme", 0, PRICE);
+    struct task_row row = claim(trial, me, 9).claimed[0].row;
+    row.state = QUEUED;
+    row.doubt = true;
+    saved(trial, me, row);
+    assert_string_equal(money_is(trial), "2:1:400000 | ");
+    ask_for(trial, 10, 1, "acme");
+    trial_sql(trial, "UPDATE meta SET rewound_ms = 9e15");
+    const struct turn_result result = claim(trial, me, 9);
+    assert_int_equal(result.claimed_len, 1);
+    assert_int_equal(result.claimed[0].row.id, row.id);
+    assert_string_equal(queue(trial), "acme=1/1");
+    assert_string_equal(money_is(trial), "2:1:400000 | ");
+}
+
+/* ---- with shares ---- */
+
+static struct turn_result claim_share(struct trial *trial, int64_t owner,
+                                      const struct share_ask *asks, size_t len)
+{
+    return trial_good_turn(trial, (struct turn){.owner = owner,
+                                                .claims_max = 20,
+                                                .now_ms = now_ms(trial),
+                                                .sharing = true,
+                                                .shares = asks,
+                                                .shares_len = len,
+                                                .budgets = true});
+}
+
+/** Whoever else claims by shares, orders or migrates meanwhile. */
+TEST(claim_share__a_budget__holds_and_is_in_nobodys_way)
+{
+    static const struct share_ask asks[] = {{"acme", 4}, {"other", 4}};
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    trial_sql(trial, "INSERT INTO tenant VALUES ('acme', 2, NULL)");
+    ask_for(trial, 0, 5, "acme");
+    ask_for(trial, 10, 2, "other");
+    budget(trial, "acme", 0, 3 * PRICE);
+    budget(trial, "*", 1, 6 * PRICE);
+    trial_sql(trial, "SELECT pg_advisory_lock_shared(7264930519)");
+    trial_sql(trial, "SELECT pg_advisory_lock(7264930522)");
+    PQclear(PQexec(trial->conn, pg_sql("query", "ctl_order_lock")));
+    struct turn_result result = claim_share(trial, me, asks, 2);
+    assert_int_equal(result.claimed_len, 5);
+    assert_true(result.budget_barred && !result.budget_busy);
+    assert_string_equal(queue(trial), "acme=3/2 other=2/0");
+    assert_string_equal(money_is(trial), "1:5:2000000 | ");
+    budget(trial, "acme", 0, 5 * PRICE);
+    look(trial); /* one more is within everybody's */
+    assert_string_equal(queue(trial), "acme=3/1 other=2/0");
+    trial_sql(trial, "SELECT pg_advisory_unlock_all()");
+    trial_sql(trial, "BEGIN");
+    PQclear(PQexec(trial->conn, pg_sql("query", "budget_lock")));
+    result = claim_share(trial, me, asks, 2);
+    assert_true(result.budget_busy);
+    assert_int_equal(result.claimed_len, 0);
+    trial_sql(trial, "COMMIT");
+    trial_sql(trial, "UPDATE waiting SET budget = NULL");
+    assert_int_equal(claim_share(trial, me, asks, 2).claimed_len, 1);
+    assert_string_equal(money_is(trial), "1:6:2400000 | ");
 }
 
 /* ---- looks ---- */

@@ -49,6 +49,14 @@ def check_settings(world):
                  "KEY_TEMPLATE", "ADMIN_LISTEN", "APIMART_API_KEY"):
         lines = [l for l in told if l["message"].startswith(name)]
         tap.equal(len(lines), 1, f"{name} is named once, with the others", done.stderr)
+    learns = [({"GENERATIONS_MIN": "5"}, "is more than GENERATIONS_MAX (0: no limit), allowed:"),
+              ({"GENERATIONS_MIN": "5", "GENERATIONS_MAX": "4"}, "than GENERATIONS_MAX (4), allow"),
+              ({"GENERATIONS_MIN": "5", "GENERATIONS_MAX": "9", "APIMART_API_KEY": "",
+                "APIMART_ACCOUNTS": '[{"name":"a","key":"k"}]'}, "and slots_min of each account")]
+    for settings, said in learns:
+        done = world.command("pixverse-worker", "run", env=world.environment(**settings))
+        tap.check(done.returncode == 2 and "GENERATIONS_MIN: value 5" in done.stderr
+                  and said in done.stderr, f"what can't be learnt is refused: {said}", done.stderr)
 
 
 def check_schema(world):

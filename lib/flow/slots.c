@@ -1,5 +1,6 @@
 #include "flow/slots.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -80,6 +81,7 @@ static void on_written(void *context, bool done, const struct err *err)
     if (!done || err) {
         return;
     }
+    CRASHPOINT("limit_after");
     const int before = slots_now(slots);
     take(slots, &slots->next);
     const bool less = slots_now(slots) < before;
@@ -103,6 +105,7 @@ static void write_next(struct slots *slots)
     };
     assert(!slots->writing);
     slots->writing = true;
+    CRASHPOINT("limit_before");
     store_limit(slots->store, &write, on_written, slots);
 }
 

@@ -45,6 +45,7 @@ SCENES = {
     "broken": ["marked_after", "expired_after"],
     "reject": ["reject_before", "reject_sent", "reject_acknowledged"],
     "cancelled": ["cancels_stored"],
+    "crowded": ["limit_before", "limit_after"],
     "accepted": ["accepted_before", "accepted_sent", "accepted_acknowledged"],
     "learn": ["learn_before", "learn_written"],
     "oversize": ["tidy_before", "tidy_after"],
@@ -67,6 +68,7 @@ LAST = SCENES["learn"]
 
 FAULTS = {
     "throttled": {"on": "submit", "kind": "rate_limit", "retry_after": "1", "count": 6},
+    "crowded": {"on": "submit", "kind": "rate_limit", "retry_after": "1", "count": 6},
     "lost_reply": {"on": "submit", "kind": "rst_after_body", "count": 6},
     "no_room": {"on": "submit", "kind": "fail", "count": REQUESTS},
     "failed": {"on": "submit", "kind": "fail", "count": -1},
@@ -152,6 +154,8 @@ class Try:
             settings["VIDEO_MAX_BYTES"] = "10000"
         if self.scene == "accepted":
             settings["ACCEPTED_EVENTS"] = "1"
+        if self.scene == "crowded":
+            settings.update(GENERATIONS_MAX="8", GENERATIONS_MIN="1")
         if self.scene == "no_room":
             settings["RESUBMIT_OVERLOADS"] = "3"
         return self.world.start_worker(

@@ -94,6 +94,8 @@ struct ids {
 /* `task_id` beats `id`; what is documented beats what is not. */
 enum rank { RANK_NONE, RANK_ELSE_ID, RANK_DATA_ID, RANK_ELSE, RANK_DATA };
 
+static const char *const id_names[] = {"task_id", "taskId", "taskid"};
+
 static struct str text_of(const json_t *value)
 {
     return (struct str){json_string_value(value), json_string_length(value)};
@@ -136,10 +138,9 @@ static bool counts(const json_t *object, struct str id)
 
 static void gather_ids(struct ids *ids, const json_t *object, enum place place)
 {
-    static const char *const names[] = {"task_id", "taskId", "taskid"};
     const bool data = place == PLACE_DATA;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        note_id(ids, text_of(json_object_get(object, names[i])),
+    for (size_t i = 0; i < sizeof id_names / sizeof *id_names; i++) {
+        note_id(ids, text_of(json_object_get(object, id_names[i])),
                 data ? RANK_DATA : RANK_ELSE);
     }
     const struct str id = text_of(json_object_get(object, "id"));
@@ -161,6 +162,42 @@ static void gather_all(struct ids *ids, const json_t *value, enum place place)
     }
 }
 
+/** The text that begins behind `"name": "` and whose end is there; absent: it
+ * is no such text. */
+static struct str quoted_behind(struct str rest)
+{
+    const char marks[] = {'"', ':', '"'};
+    for (size_t i = 0; i < sizeof marks; i++) {
+        rest = i ? str_trim(rest) : rest;
+        if (!rest.len || rest.at[0] != marks[i]) {
+            return (struct str){0};
+        }
+        rest.at++;
+        rest.len--;
+    }
+    const char *end = memchr(rest.at, '"', rest.len);
+    const size_t len = end ? (size_t)(end - rest.at) : 0;
+    return len && !memchr(rest.at, '\\', len) ? (struct str){rest.at, len}
+                                              : (struct str){0};
+}
+
+/** In an answer that is cut, or in which something stands beside its JSON: an
+ * id that is there whole is there. */
+static void scan_ids(struct ids *ids, struct str body)
+{
+    for (size_t i = 0; i < sizeof id_names / sizeof *id_names; i++) {
+        const struct str name = str_of(id_names[i]);
+        struct str rest = body;
+        for (ptrdiff_t at = 0; (at = str_find_nocase(rest, name)) >= 0;) {
+            const bool begun = at > 0 && rest.at[at - 1] == '"';
+            rest.at += (size_t)at + name.len;
+            rest.len -= (size_t)at + name.len;
+            note_id(ids, begun ? quoted_behind(rest) : (struct str){0},
+                    RANK_ELSE);
+        }
+    }
+}
+
 static struct str copy_id(struct str id, struct arena *arena)
 {
     const char *copy = id.len ? arena_copy(arena, id.at, id.len) : NULL;
@@ -175,10 +212,16 @@ static void read_ids(const struct reply *reply, struct arena *arena,
     static const char *const containers[] = {"data", "result", "output",
                                              "task", "video",  "task_ids"};
     struct str body = provider_json(reply->body, arena);
-    json_t *root =
-        json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
+    json_error_t error = {0};
+    json_t *root = json_loadb(body.at ? body.at : "", body.len,
+                              PROVIDER_JSON_FLAGS, &error);
     const json_t *data = json_object_get(root, "data");
+    const size_t parsed = root ? (size_t)error.position : 0;
+    assert(parsed <= body.len);
     *ids = (struct ids){0};
+    if (parsed < body.len) {
+        scan_ids(ids, (struct str){body.at + parsed, body.len - parsed});
+    }
     gather_all(ids, data, PLACE_DATA);
     gather_all(ids, root, PLACE_ELSE);
     for (size_t i = 0; i < sizeof containers / sizeof *containers; i++) {

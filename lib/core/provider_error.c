@@ -114,11 +114,10 @@ static void gather_text(struct words *words, struct str text, int depth)
     assert(depth >= 0);
     const char *at = text.len ? memchr(text.at, '{', text.len) : NULL;
     json_error_t error;
-    json_t *nested =
-        at && depth > 0
-            ? json_loadb(at, (size_t)(text.at + text.len - at),
-                         PROVIDER_JSON_FLAGS | JSON_DISABLE_EOF_CHECK, &error)
-            : NULL;
+    json_t *nested = at && depth > 0
+                         ? json_loadb(at, (size_t)(text.at + text.len - at),
+                                      PROVIDER_JSON_FLAGS, &error)
+                         : NULL;
     const size_t before = words->text.len;
     if (nested) {
         add_piece(words, (struct str){text.at, (size_t)(at - text.at)});

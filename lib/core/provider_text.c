@@ -5,12 +5,58 @@
 
 #define KEY_BYTES_MIN 12 /* shorter is a word of somebody's */
 
+/** The number at the start that is none of JSON's; absent: there is none. */
+static struct str no_number(struct str text)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (str_starts(text, str_of(words[i]))) {
+            return str_of(words[i]);
+        }
+    }
+    return (struct str){0};
+}
+
+/** Python's writers put NaN where JSON has no word: null stands for it. */
+static struct str null_for_nan(struct str body, struct arena *arena)
+{
+    assert(arena);
+    if (str_find_nocase(body, STR("NaN")) < 0 &&
+        str_find_nocase(body, STR("Infinity")) < 0) {
+        return body;
+    }
+    char *mended = arena_alloc(arena, 2 * body.len + 1);
+    size_t len = 0;
+    bool quoted = false;
+    if (!mended) {
+        return body;
+    }
+    while (body.len > 0) {
+        const struct str word = quoted ? (struct str){0} : no_number(body);
+        size_t took = 1;
+        if (word.len) {
+            memcpy(mended + len, "null", 4);
+            len += 4;
+            took = word.len;
+        } else {
+            took += quoted && *body.at == '\\' && body.len > 1;
+            quoted ^= *body.at == '"';
+            memcpy(mended + len, body.at, took);
+            len += took;
+        }
+        body.at += took;
+        body.len -= took;
+    }
+    return (struct str){mended, len};
+}
+
 struct str provider_json(struct str body, struct arena *arena)
 {
     if (str_starts(body, STR("\xef\xbb\xbf"))) {
         body.at += 3;
         body.len -= 3;
     }
+    body = null_for_nan(body, arena);
     if (str_is_utf8(body)) {
         return body;
     }

@@ -563,6 +563,13 @@ MUTANTS = [
      "    const size_t before = words->text.len;\n    gather_names(words, json,"
      " DEPTH_MAX);\n    error->lead = buf_str(&words->text);",
      ["unit/apimart_submit"]),
+    ("an answer that is cut names no task", "lib/core/apimart_submit.c",
+     "        struct str rest = body;\n",
+     "        struct str rest = {body.at, 0};\n", ["unit/apimart_submit"]),
+    ("a NaN spoils an answer", "lib/core/provider_text.c",
+     "if (str_starts(text, str_of(words[i]))) {",
+     "if (text.len == 0 && str_starts(text, str_of(words[i]))) {",
+     ["unit/provider_text", "unit/apimart_poll"]),
     ("an id of two is guessed", "lib/core/apimart_submit.c",
      "if (!ids->best.len || ids->several) {", "if (!ids->best.len) {",
      ["unit/apimart_submit"]),

@@ -44,6 +44,8 @@ static const struct poll_row {
     {"P2 synonym", 200, TASK("\"status\":\"SUCCESS\""), OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
     {"P2 array", 200, "{\"data\":[{\"id\":\"task_1\",\"status\":\"completed\"}]}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
     {"P2 no wrapper", 200, "{\"id\":\"task_1\",\"status\":\"completed\"}", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 NaN", 200, TASK("\"status\":\"completed\",\"progress\":NaN"), OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
+    {"P2 something behind", 200, TASK("\"status\":\"completed\"") "\n<!-- x -->", OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
     {"P3", 200, TASK("\"status\":\"completed\",\"result\":null"), OUTCOME_FINISHED, HOLD_NONE, FAILURE_NONE},
     {"P4", 200, TASK("\"status\":\"failed\",\"error\":{\"code\":\"task_failed\",\"message\":\"oops\"}"), OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},
     {"P4 bare", 200, TASK("\"status\":\"error\""), OUTCOME_UPSTREAM_FAILED, HOLD_NONE, FAILURE_PROVIDER_FAILED},

@@ -45,4 +45,15 @@ TEST_CASE(provider_json__any_bytes__are_made_utf8)
     assert_int_equal(got.len, 0);
 }
 
+TEST_CASE(provider_json__no_numbers__are_null)
+{
+    struct str got = provider_json(
+        STR("{\"a\":NaN,\"NaN\":[-Infinity,Infinity],\"b\":\"\\\"NaN\"}"),
+        &arena);
+    assert_true(str_eq(got, STR("{\"a\":null,\"NaN\":[null,null],"
+                                "\"b\":\"\\\"NaN\"}")));
+    got = provider_json(STR("{\"a\":\"nan\\"), &arena);
+    assert_true(str_eq(got, STR("{\"a\":\"nan\\")));
+}
+
 TESTS_RUN(arena_begin, arena_end)

@@ -336,7 +336,8 @@ def check_usage(world):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = world.ctl("console", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
-    tap.check(done.returncode == 1 and "can't listen" in done.stderr, "a port that is taken",
+    tap.check(done.returncode == 1 and "can't listen" in done.stderr
+              and "Address already in use; another program has it" in done.stderr, "a port that is taken",
               done.stderr)
 
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,6 +75,7 @@ static void open_one(struct ports *ports, const struct ports_options *options,
     if (ports->len) {
         set_port(address, number_of(ports->at[0]));
     }
+    errno = 0;
     struct MHD_Daemon *port = MHD_start_daemon(
         flags, 0, NULL, NULL, options->on_request, options->context,
         MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_CONNECTION_LIMIT,
@@ -84,6 +86,8 @@ static void open_one(struct ports *ports, const struct ports_options *options,
         options->on_completed, options->context, MHD_OPTION_END);
     if (port) {
         ports->at[ports->len++] = port;
+    } else {
+        ports->fault = errno;
     }
 }
 
@@ -126,8 +130,11 @@ bool ports_open(struct ports *ports, const struct ports_options *options,
     open_ports(ports, options, found);
     freeaddrinfo(found);
     if (ports->len == 0) {
-        err_set(err, ERR_FATAL, "can't listen on %s=%s", options->setting,
-                options->listen);
+        const bool taken = ports->fault == EADDRINUSE;
+        err_set(err, ERR_FATAL, "can't listen on %s=%s%s%s%s", options->setting,
+                options->listen, ports->fault ? ": " : "",
+                ports->fault ? strerror(ports->fault) : "",
+                taken ? "; another program has it, allowed: a free port" : "");
     }
     return ports->len > 0;
 }

@@ -13,6 +13,7 @@
 struct ports {
     struct MHD_Daemon *at[PORTS_MAX];
     size_t len;
+    int fault; /* errno of an address that was not taken; 0: unknown */
 };
 
 struct ports_options {

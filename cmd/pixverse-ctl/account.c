@@ -76,27 +76,8 @@ static int list(struct ctl *ctl)
         {"KEYS", COLUMN_CUT},      {"HOLDS", COLUMN_CUT},
         {"URL", COLUMN_WHOLE},     {0},
     };
-    json_t *rows = ctl_rows(ctl, "ctl_accounts", NULL, 0);
-    struct table *table = rows && !ctl->json ? table_new(columns) : NULL;
-    size_t i;
-    json_t *row;
-    if (!rows || (!ctl->json && !table)) {
-        json_decref(rows);
-        return EXIT_FAILED;
-    }
-    json_array_foreach(rows, i, row)
-    {
-        if (ctl->json) {
-            ctl_print_json(row);
-        } else {
-            add_row(table, row);
-        }
-    }
-    if (table) {
-        table_print(table, ctl->width, ctl->colours);
-    }
-    json_decref(rows);
-    return EXIT_DONE;
+    return rows_print(ctl, ctl_rows(ctl, "ctl_accounts", NULL, 0), columns,
+                      add_row, "no worker ever had an account here");
 }
 
 void account_why(struct ctl *ctl, const json_t *row, char *why,

@@ -2,6 +2,7 @@
 
 #include "core/price.h"
 #include "core/spending.h"
+#include "tenant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,16 +49,6 @@ static int list(struct ctl *ctl)
 }
 
 /* ---- set, unset ---- */
-
-static bool is_tenant(const char *name)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
-    const size_t len = strlen(name);
-    return strcmp(name, "*") == 0 ||
-           (len >= 1 && len <= 64 && strspn(name, allowed) == len &&
-            !strchr("._-", name[0]));
-}
 
 static bool asks(struct ctl *ctl, const char *query, const char *const *params,
                  size_t len, const char *name, int64_t *number)
@@ -225,11 +216,10 @@ static int run(struct ctl *ctl, const struct options *given)
                                    "[--month AMOUNT] [--warn PERCENT], "
                                    "unset TENANT, list");
     }
-    if (!is_tenant(tenant)) {
+    if (strcmp(tenant, "*") != 0 && !tenant_is_name(tenant)) {
         return ctl_usage("budget",
-                         "\"%s\" is no tenant, allowed: 1..64 of "
-                         "[A-Za-z0-9._-], first a letter or digit; or '*' in "
-                         "quotes: all of them together",
+                         "\"%s\" is no tenant, allowed: " TENANT_NAME_ALLOWED
+                         ", or '*' in quotes: all of them together",
                          tenant);
     }
     return sets ? set(ctl, tenant, given) : unset(ctl, tenant);

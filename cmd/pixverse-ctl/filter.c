@@ -1,6 +1,7 @@
 #include "filter.h"
 
 #include "core/task.h"
+#include "tenant.h"
 #include "when.h"
 
 #include <assert.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define TENANT_BYTES_MAX 64
 #define ERROR_BYTES_MAX 1000
 
 /** "{0,3}" of all words. */
@@ -161,24 +161,14 @@ static bool read_error(struct filter *filter, const char *command,
     return true;
 }
 
-static bool is_tenant(const char *name)
-{
-    static const char most[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "abcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t len = strlen(name);
-    return len > 0 && len <= TENANT_BYTES_MAX && strspn(name, most) == len &&
-           !strchr("._-", name[0]);
-}
-
 static bool read_names(struct filter *filter, const char *command,
                        const struct options *given)
 {
     filter->tenant = options_get(given, "--tenant");
     filter->account = options_get(given, "--account");
-    if (filter->tenant && !is_tenant(filter->tenant)) {
+    if (filter->tenant && !tenant_is_name(filter->tenant)) {
         ctl_usage(command,
-                  "--tenant \"%s\" is no tenant, allowed: [A-Za-z0-9._-]{1,64} "
-                  "that begins with a letter or digit",
+                  "--tenant \"%s\" is no tenant, allowed: " TENANT_NAME_ALLOWED,
                   filter->tenant);
         return false;
     }

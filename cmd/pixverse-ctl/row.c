@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/step.h"
 #include "ctl.h"
+#include "table.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -383,4 +384,34 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
                  "rarely",
                  row_number(row, "takeovers"));
     }
+}
+
+int rows_print(const struct ctl *ctl, json_t *rows,
+               const struct column *columns,
+               void (*add_row)(struct table *table, const json_t *row),
+               const char *none)
+{
+    const bool any = json_array_size(rows) > 0;
+    struct table *table = any && !ctl->json ? table_new(columns) : NULL;
+    size_t i;
+    json_t *row;
+    if (!rows || (any && !ctl->json && !table)) {
+        json_decref(rows);
+        return EXIT_FAILED;
+    }
+    json_array_foreach(rows, i, row)
+    {
+        if (table) {
+            add_row(table, row);
+        } else {
+            ctl_print_json(row);
+        }
+    }
+    if (table) {
+        table_print(table, ctl->width, ctl->colours);
+    } else if (!ctl->json) {
+        puts(none);
+    }
+    json_decref(rows);
+    return EXIT_DONE;
 }

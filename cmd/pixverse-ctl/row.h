@@ -5,6 +5,10 @@
 
 #include <jansson.h>
 
+struct column;
+struct ctl;
+struct table;
+
 /**
  * Rows of the ctl_ queries carry numbers where the database does; here they
  * become the words and times that people and tools read.
@@ -39,5 +43,17 @@ json_t *row_event(const json_t *row);
  * ctl_show before row_dress(); what its owner said (owner.h) comes first.
  */
 void row_why(const json_t *row, char *out, size_t out_bytes);
+
+/**
+ * A whole list: a table, `none` where there is no row, or JSON lines.
+ *
+ * @param rows     Consumed; null: could not be asked, which was said.
+ * @param add_row  Adds one row to the table.
+ * @return  The exit status.
+ */
+int rows_print(const struct ctl *ctl, json_t *rows,
+               const struct column *columns,
+               void (*add_row)(struct table *table, const json_t *row),
+               const char *none);
 
 #endif

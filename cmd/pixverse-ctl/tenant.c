@@ -18,18 +18,15 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-#define NAME_MAX_BYTES 64
+#define TENANT_BYTES_MAX 64
 
-/** As the request topic takes one (CONTRACT). */
-static bool is_tenant(const char *name)
+bool tenant_is_name(const char *name)
 {
-    static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "abcdefghijklmnopqrstuvwxyz0123456789";
-    static const char more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
     const size_t len = strlen(name);
-    return len > 0 && len <= NAME_MAX_BYTES && strspn(name, first) > 0 &&
-           strspn(name, more) == len;
+    return len > 0 && len <= TENANT_BYTES_MAX && strspn(name, allowed) == len &&
+           !strchr("._-", name[0]);
 }
 
 /** Digits alone, 1..most. */
@@ -83,35 +80,15 @@ static int list(struct ctl *ctl)
     };
     const char *const params[] = {NULL};
     json_t *rows = ctl_rows(ctl, "ctl_tenants", params, 1);
-    const bool none = rows && json_array_size(rows) == 0;
-    struct table *table =
-        rows && !none && !ctl->json ? table_new(columns) : NULL;
     size_t i;
     json_t *row;
-    if (none && !ctl->json) {
-        puts("no tenant is named, waits or occupies a slot (pixverse-ctl "
-             "tenant set NAME)");
-        json_decref(rows);
-        return EXIT_DONE;
-    }
-    if (!rows || (!ctl->json && !table)) {
-        json_decref(rows);
-        return EXIT_FAILED;
-    }
     json_array_foreach(rows, i, row)
     {
-        if (ctl->json) {
-            json_object_del(row, "shares");
-            ctl_print_json(row);
-        } else {
-            add_row(table, row);
-        }
+        json_object_del(row, "shares");
     }
-    if (table) {
-        table_print(table, ctl->width, ctl->colours);
-    }
-    json_decref(rows);
-    return EXIT_DONE;
+    return rows_print(ctl, rows, columns, add_row,
+                      "no tenant is named, waits or occupies a slot "
+                      "(pixverse-ctl tenant set NAME)");
 }
 
 /* ---- explain ---- */
@@ -225,11 +202,10 @@ static int run(struct ctl *ctl, const struct options *given)
         !slots) {
         return list(ctl);
     }
-    if (name && !is_tenant(name)) {
+    if (name && !tenant_is_name(name)) {
         return ctl_usage("tenant",
-                         "the tenant is \"%s\", allowed: letters, digits, and "
-                         ". _ - behind the first, 1..%d bytes",
-                         name, NAME_MAX_BYTES);
+                         "\"%s\" is no tenant, allowed: " TENANT_NAME_ALLOWED,
+                         name);
     }
     if (strcmp(word, "set") == 0 && name) {
         return set(ctl, name, weight, slots);

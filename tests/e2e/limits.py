@@ -82,7 +82,8 @@ def check_learnt():
         tap.check(2 <= limit["learnt"] <= 4 and limit["slots"] == 6
                   and limit["since"].startswith("20"), "learnt: account list tells it", limit)
         tap.check(" of 6 " in world.ctl("account", "list").stdout, "learnt: to people, too")
-        why = world.ctl("explain", ids[-1]).stdout
+        queued = world.ctl("list", "--state", "queued", "--json").stdout.splitlines()
+        why = world.ctl("explain", json.loads(queued[0])["request_id"]).stdout
         tap.check("account a: learnt limit" in why and " of 6 slots, since 20" in why,
                   "learnt: explain of what waits tells it", why)
         metric = "pixverse_account_slots_learnt"
@@ -122,7 +123,7 @@ def check_tenants():
             return {t["tenant"]: t for t in
                     map(json.loads, world.ctl("tenant", "list", "--json").stdout.splitlines())}
 
-        for words, said in ((["set", "a b", "--weight", "2"], "letters"),
+        for words, said in ((["set", "a b", "--weight", "2"], "a letter or digit"),
                             (["set", "a"], "--weight W"), (["unset", "a"], "nothing is set"),
                             (["set", "a", "--weight", "1001"], "1..1000"),
                             (["set", "a", "--slots", "0"], "1..1000000"), (["lst"], "list")):

@@ -94,7 +94,8 @@ struct ids {
 /* `task_id` beats `id`; what is documented beats what is not. */
 enum rank { RANK_NONE, RANK_ELSE_ID, RANK_DATA_ID, RANK_ELSE, RANK_DATA };
 
-static const char *const id_names[] = {"task_id", "taskId", "taskid"};
+static const char *const id_names[] = {"task_id", "taskId", "taskid",
+                                       "taskID",  "TaskId", "TaskID"};
 
 static struct str text_of(const json_t *value)
 {
@@ -209,8 +210,9 @@ static void read_ids(const struct reply *reply, struct arena *arena,
                      struct ids *ids)
 {
     assert(reply->sent);
-    static const char *const containers[] = {"data", "result", "output",
-                                             "task", "video",  "task_ids"};
+    static const char *const containers[] = {"data",  "result",   "output",
+                                             "task",  "video",    "task_ids",
+                                             "tasks", "response", "Response"};
     struct str body = provider_json(reply->body, arena);
     json_error_t error = {0};
     json_t *root = json_loadb(body.at ? body.at : "", body.len,

@@ -57,8 +57,8 @@ bool provider_error_is_no_money(const struct provider_error *error);
 
 /**
  * For 403, 404 and 405: not the provider judged the request, but what stands
- * before it judged us (a firewall, a list of addresses) or did not find it (a
- * misrouted gateway). Every request would be answered so.
+ * before it judged us (a firewall, a list of addresses, a ban of the account)
+ * or did not find it (a misrouted gateway). Every request would be answered so.
  */
 bool provider_error_is_channel(const struct provider_error *error);
 

@@ -75,6 +75,20 @@ static const char *const bare_phrases[] = {
     "unauthorized", "permission denied", "error", "blocked",
 };
 
+/* Whom a whole key or account stands for, and what has become of them. A threat
+ * ("will be suspended") is none of these. */
+static const char *const us_words[] = {
+    "account", "user has", "user is", "token has", "token is", "key has",
+    "key is", "令牌", "账户", "账号", "帐号", "用户",
+};
+
+static const char *const barred_words[] = {
+    "been banned", "is banned", "been suspended", "is suspended",
+    "been deactivated", "is deactivated", "been disabled", "is disabled",
+    "been frozen", "is frozen", "been terminated", "被封禁", "已封禁", "被禁用",
+    "已禁用", "被冻结", "已冻结", "已停用", "被停用",
+};
+
 static const char *const task_words[] = {"task", "任务"};
 
 static const char *const unknown_id_words[] = {
@@ -190,6 +204,22 @@ static bool speaks_of_address(struct str text)
     }
 }
 
+/** The account itself is barred: no request of it is served. Said of somebody
+ * else ("audio is disabled for this account") it stands behind. */
+static bool speaks_of_us(struct str text)
+{
+    for (size_t i = 0; i < LENGTH(us_words); i++) {
+        const struct str whom = str_of(us_words[i]);
+        const ptrdiff_t at = str_find_nocase(text, whom);
+        assert(at < 0 || (size_t)at + whom.len <= text.len);
+        if (at >= 0 && any_in((struct str){text.at + at, text.len - (size_t)at},
+                              barred_words, LENGTH(barred_words))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_bare(struct str text)
 {
     text = str_trim(text);
@@ -214,6 +244,9 @@ bool provider_error_is_channel(const struct provider_error *error)
 {
     if (!error->json || !error->told) {
         return true;
+    }
+    if (error->worded && speaks_of_us(error->message)) {
+        return true; /* because of what was asked for before, too */
     }
     if (provider_error_is_moderation(error)) {
         return false;

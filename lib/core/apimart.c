@@ -5,6 +5,7 @@
 #include "core/provider_error.h"
 
 #include <assert.h>
+#include <math.h>
 #include <jansson.h>
 
 #define RETENTION_MAX_SECONDS (366.0 * 86400)
@@ -279,6 +280,30 @@ static bool read_balance(const json_t *root)
     }
     /* A debt is below 0; what is no number can't tell. */
     return json_to_amount(remain, &amount) ? amount > 0 : !is_debt(remain);
+}
+
+bool apimart_read_balance(const struct reply *reply, double *used,
+                          double *remain)
+{
+    assert(reply && used && remain);
+    const bool whole = reply->end == REPLY_WHOLE && reply->status / 100 == 2;
+    json_t *root = whole ? load(reply) : NULL;
+    const json_t *data = json_object_get(root, "data");
+    const json_t *page =
+        json_object_get(root, "remain_balance") || !json_is_object(data) ? root
+                                                                         : data;
+    const json_t *left = json_object_get(page, "remain_balance");
+    const bool good = !json_is_false(json_object_get(root, "success")) &&
+                      !json_is_false(json_object_get(page, "success"));
+    *used = *remain = NAN;
+    (void)json_to_amount(json_object_get(page, "used_balance"), used);
+    if (!json_is_true(json_object_get(page, "unlimited_quota")) &&
+        !is_without_limit(left)) {
+        (void)json_to_amount(left, remain);
+    }
+    const bool read = root && good && (!isnan(*used) || !isnan(*remain));
+    json_decref(root);
+    return read;
 }
 
 static bool balance_is_back(const struct reply *reply, int status)

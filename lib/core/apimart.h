@@ -46,6 +46,11 @@ struct exchange apimart_ask_schema(const struct apimart *apimart,
 struct exchange apimart_ask_balance(const struct apimart *apimart, bool user,
                                     struct arena *arena);
 
+/** What an account has used and has left, in the unit of cost; NaN where it
+ * does not say, or has no limit. false: the reply is no such page. */
+bool apimart_read_balance(const struct reply *reply, double *used,
+                          double *remain);
+
 /** Visible ASCII of a length that a row can hold. */
 bool apimart_is_task_id(struct str text);
 

@@ -23,6 +23,9 @@ static bool account_init(struct account *account,
         metric_get(ties->metrics, METRIC_GAUGE, "pixverse_account_open", label,
                    "1 while no hold and no other URL keeps requests from it.");
     metric_set(account->open, 1);
+    account->cost = metric_get(
+        ties->metrics, METRIC_COUNTER, "pixverse_account_cost_total", label,
+        "Cost of its settled tasks, as the provider told it.");
     slots_init(&account->slots, ties->store, settings, ties->metrics);
     return keys_init(&account->keys, &keys, ties->metrics);
 }

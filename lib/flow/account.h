@@ -16,6 +16,7 @@ struct account {
     struct keys keys;
     struct slots slots;
     struct metric *open; /* 1: it takes new requests */
+    struct metric *cost; /* of its settled tasks */
 };
 
 /** Those of a worker, in the order of their settings. */

@@ -201,13 +201,14 @@ static bool rides(struct engine *engine, const struct task *before,
 static void apply(struct engine *engine, struct job *job,
                   const struct outcome *outcome, struct step *step)
 {
-    tally_step(&engine->tally, job, outcome, step);
+    struct account *account = account_of(&engine->accounts, job_account(job));
+    tally_step(&engine->tally, job, outcome, step,
+               account ? account->cost : NULL);
     if (engine->edges.spans) {
         traces_step(engine->edges.spans, job, step, &engine->clock);
     }
     reasons_outcome(&engine->reasons, job, outcome, step,
                     clock_now_ms(&engine->clock), next_try_ms(engine, step));
-    struct account *account = account_of(&engine->accounts, job_account(job));
     if (step->hold == HOLD_THROTTLE && account) {
         why_shared(&engine->reasons, &engine->gate, &account->lane,
                    SHARED_THROTTLE, outcome);

@@ -61,6 +61,7 @@ bool fleet_init(struct fleet *fleet, struct engine *engine,
     holds_init(&fleet->holds, engine);
     unreadable_init(&fleet->unreadable, engine);
     budgets_init(&fleet->budgets, engine->edges.store, engine->edges.metrics);
+    balances_init(&fleet->balances, engine);
     fleet->bury = (struct bury){.engine = engine, .watch = &fleet->watch};
     engine->on_hold = on_hold;
     engine->on_lease_dead = on_lease_dead;
@@ -73,6 +74,7 @@ void fleet_done(struct fleet *fleet)
     loop_timer_free(fleet->timer);
     holds_done(&fleet->holds);
     budgets_done(&fleet->budgets);
+    balances_done(&fleet->balances);
     lease_watch_done(&fleet->watch);
 }
 
@@ -371,6 +373,7 @@ static void on_beat(void *context, const struct beat_result *result)
     take_counts(fleet, result->queued, result->in_flight, result->blocked);
     count(fleet);
     budgets_beaten(&fleet->budgets, fleet->counts, result->budgets, boot_ms);
+    balances_beaten(&fleet->balances, fleet->counts, boot_ms);
     order_cancel(engine, result->cancels, result->cancels_len);
     unreadable_look(&fleet->unreadable, fleet->counts);
     holds_probe(&fleet->holds);

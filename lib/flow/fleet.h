@@ -2,6 +2,7 @@
 #define FLOW_FLEET_H
 
 #include "core/lease.h"
+#include "flow/balances.h"
 #include "flow/budgets.h"
 #include "flow/bury.h"
 #include "flow/engine.h"
@@ -48,6 +49,7 @@ struct fleet {
     int64_t chains_ms; /* when we last looked at all of these; boot clock */
     struct holds holds;
     struct budgets budgets;
+    struct balances balances;
     struct unreadable unreadable; /* rows that nobody can read */
     struct metric *alive;
     struct metric *queued_gauge;

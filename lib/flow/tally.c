@@ -60,7 +60,7 @@ void tally_done(struct tally *tally)
 
 /** A step that settles. */
 static void count_end(struct tally *tally, const struct job *job,
-                      const struct step *step)
+                      const struct step *step, struct metric *account_cost)
 {
     const struct task_row *row = &step->next.row;
     const bool completed = row->kind == FAILURE_NONE;
@@ -73,6 +73,9 @@ static void count_end(struct tally *tally, const struct job *job,
     metric_observe(tally->settle_seconds[completed],
                    took_ms > 0 ? (double)took_ms / 1e3 : 0);
     metric_add(tally->cost, cost);
+    if (account_cost) {
+        metric_add(account_cost, cost);
+    }
     metric_add(tally->cost_unknown,
                !row->has_cost && row->provider_task_id[0] ? 1 : 0);
     tenants_settled(&tally->tenants, job_tenant(job), completed, cost);
@@ -125,7 +128,8 @@ static void log_step(const struct job *job, enum task_state from,
 }
 
 void tally_step(struct tally *tally, const struct job *job,
-                const struct outcome *outcome, const struct step *step)
+                const struct outcome *outcome, const struct step *step,
+                struct metric *account_cost)
 {
     assert(outcome->kind >= 0 && outcome->kind < OUTCOMES_LEN);
     assert(step->next.row.id == job_task(job)->row.id);
@@ -137,7 +141,7 @@ void tally_step(struct tally *tally, const struct job *job,
         log_step(job, from, outcome, step);
     }
     if (step->settles) {
-        count_end(tally, job, step);
+        count_end(tally, job, step, account_cost);
     }
 }
 

@@ -25,9 +25,11 @@ MUST_CHECK bool tally_init(struct tally *tally, int64_t tenants_max,
                            struct metrics *metrics);
 void tally_done(struct tally *tally);
 
-/** Before the step is applied to the job's row. */
+/** Before the step is applied to the job's row. account_cost: what tasks of its
+ * account cost; null: no account of ours. */
 void tally_step(struct tally *tally, const struct job *job,
-                const struct outcome *outcome, const struct step *step);
+                const struct outcome *outcome, const struct step *step,
+                struct metric *account_cost);
 
 /** A task was claimed: the one change of state that no step of ours makes. */
 void tally_claim(const struct job *job);

@@ -489,10 +489,12 @@ struct answer provider_get(struct provider *provider, struct str bearer,
         return error_of(401, "authentication_error", "the key is not valid",
                         arena);
     }
+    provider->balances++;
     return (struct answer){
         .status = 200,
         .body = str_of(arena_printf(arena,
-                                    "{\"success\":true,\"remain_balance\":%d}",
+                                    "{\"success\":true,\"remain_balance\":%d,"
+                                    "\"used_balance\":2.5}",
                                     is_broke(provider, bearer) ? 0 : 10)),
     };
 }

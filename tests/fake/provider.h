@@ -90,6 +90,7 @@ struct provider {
     bool honours_keys;
     enum keys_told told;
     int retention_s;    /* what it says of its keys' life */
+    int balances;       /* asked for */
     bool balance_empty; /* 402 to all */
     char broke[24];     /* 402 to that account, as `bearer` names it */
     int takes;          /* of each account's at once; 0: any number */

@@ -1,5 +1,7 @@
 #include "sim/scene.h"
 
+#include <math.h>
+
 /*
  * Several accounts at the provider: who buys what, and what one of them meets
  * that is not the others' business. Keys are "a", "b.1" and the like: the
@@ -93,6 +95,44 @@ TEST_CASE(an_empty_balance__of_one_account__moves_new_work_to_the_others)
     world_run_for(world, 5 * MINUTE_MS);
     until_closed(world, HOUR_MS);
     assert_true(bought(world, "b") > 0);
+    end(world, w1);
+}
+
+/** Once a minute, by one worker for all; beside what its own tasks cost. */
+TEST_CASE(balances__are_asked_for_by_one_worker__and_told)
+{
+    struct node *w1;
+    struct world *world = begin(&w1, THREE);
+    world_run_for(world, 2000);
+    const struct stage_options options = with(THREE);
+    struct node *w2 = node_start(world, "w2", &options);
+    ask_many(world, 0, 30);
+    world_run_for(world, 10 * MINUTE_MS);
+    until_closed(world, HOUR_MS);
+    world_run_for(world, MINUTE_MS);
+    assert_in_range(world->provider->balances, 3 * 10, 3 * 14);
+    for (size_t i = 0; i < 3; i++) {
+        const struct balances *of[] = {&w1->worker.fleet.balances,
+                                       &w2->worker.fleet.balances};
+        assert_int_equal(of[0]->mine + of[1]->mine, 1);
+        const size_t mine = of[1]->mine;
+        assert_true(metric_value(of[mine]->used[i]) == 2.5);
+        assert_true(metric_value(of[mine]->remain[i]) == 10);
+        assert_true(isnan(metric_value(of[!mine]->used[i])));
+        assert_true(isnan(metric_value(of[!mine]->remain[i])));
+    }
+    double by_account = 0;
+    double all = 0;
+    struct node *const nodes[] = {w1, w2};
+    for (size_t n = 0; n < 2; n++) {
+        const struct engine *engine = &nodes[n]->worker.engine;
+        all += metric_value(engine->tally.cost);
+        for (size_t i = 0; i < 3; i++) {
+            by_account += metric_value(engine->accounts.at[i].cost);
+        }
+    }
+    assert_true(all > 0 && fabs(all - by_account) < 1e-9);
+    node_free(w2);
     end(world, w1);
 }
 

@@ -1,5 +1,6 @@
 #include "lib/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,47 @@ TEST_CASE_WITH(apimart_read_schema__each_answer__by_the_contract, set_up,
         reply.end = REPLY_TIMED_OUT;
         assert_int_equal(apimart_read_schema(&reply, &retention_ms),
                          KEYS_NO_ANSWER);
+    }
+}
+
+/** Used and left; -1 here: it does not say, or has no limit. */
+TEST_CASE(apimart_read_balance__what_it_says__is_taken)
+{
+    static const struct {
+        int status;
+        const char *body;
+        bool read;
+        double used; /* -1: not said */
+        double remain;
+    } rows[] = {
+        {200,
+         "{\"success\":true,\"remain_balance\":9.5,\"used_balance\":0.5,"
+         "\"unlimited_quota\":false}",
+         true, 0.5, 9.5},
+        {200, "{\"data\":{\"remain_balance\":\"9.5\",\"used_balance\":0}}",
+         true, 0, 9.5},
+        {200,
+         "{\"success\":true,\"remain_balance\":-1,\"used_balance\":3,"
+         "\"unlimited_quota\":true}",
+         true, 3, -1},
+        {200, "{\"remain_balance\":-1,\"used_balance\":3}", true, 3, -1},
+        {200, "{\"remain_balance\":4}", true, -1, 4},
+        {200, "{\"success\":false,\"used_balance\":3}", false, 0, 0},
+        {200, "{\"success\":true}", false, 0, 0},
+        {200, "<html>", false, 0, 0},
+        {404, "{\"used_balance\":3}", false, 0, 0},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const struct reply reply = whole(rows[i].status, rows[i].body);
+        double used = 0;
+        double remain = 0;
+        const bool read = apimart_read_balance(&reply, &used, &remain);
+        assert_int_equal(read, rows[i].read);
+        if (read) {
+            assert_true(rows[i].used < 0 ? isnan(used) : used == rows[i].used);
+            assert_true(rows[i].remain < 0 ? isnan(remain)
+                                           : remain == rows[i].remain);
+        }
     }
 }
 

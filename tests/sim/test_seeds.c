@@ -255,7 +255,7 @@ static void strike(struct trial *t)
 }
 
 /** In every third world there are three accounts, of which one changes its key
- * while the workers do. */
+ * while the workers do, and one learns how few are taken at once. */
 static void share(struct trial *t)
 {
     t->several = t->seed % 3 == 1;
@@ -264,6 +264,8 @@ static void share(struct trial *t)
     if (t->several) {
         node_accounts(&t->options, ENDS_ACCOUNTS);
         node_accounts(&t->rotated, ENDS_ROTATED);
+        t->world->provider->takes = 3;
+        t->world->provider->fails = t->seed % 2 == 1;
     }
 }
 
@@ -340,6 +342,7 @@ static void heal(struct trial *t)
     struct world *world = t->world;
     mend(world);
     world->provider->chaos = 0;
+    world->provider->takes = 0;
     world->tables->chaos = 0;
     world->kafka->chaos = 0;
     world->storage->chaos = 0;
@@ -478,6 +481,10 @@ static void look_at_chain(struct trial *t, size_t n)
 static void look_at_all(struct trial *t)
 {
     look_at_storage(t);
+    if (ends_limit_beyond(t->world->tables)) {
+        fault(t, "what was learnt is out of bounds",
+              ends_limit_beyond(t->world->tables));
+    }
     for (size_t i = 0; i < t->requests; i++) {
         char id[24];
         snprintf(id, sizeof id, "r%zu", i);

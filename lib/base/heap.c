@@ -19,6 +19,7 @@ void heap_done(struct heap *heap)
 
 bool heap_reserve(struct heap *heap, size_t entries)
 {
+    assert(heap->len <= heap->size);
     if (entries <= heap->size) {
         return true;
     }
@@ -44,6 +45,7 @@ static void set(struct heap *heap, size_t at, struct heap_entry *entry)
 
 static void rise(struct heap *heap, size_t at)
 {
+    assert(at < heap->len);
     struct heap_entry *entry = heap->entries[at];
     while (at > 0) {
         size_t parent = (at - 1) / 2;
@@ -58,6 +60,7 @@ static void rise(struct heap *heap, size_t at)
 
 static void sink(struct heap *heap, size_t at)
 {
+    assert(at < heap->len);
     struct heap_entry *entry = heap->entries[at];
     for (size_t child; (child = 2 * at + 1) < heap->len; at = child) {
         if (child + 1 < heap->len &&
@@ -104,5 +107,6 @@ void heap_remove(struct heap *heap, struct heap_entry *entry)
 
 struct heap_entry *heap_first(const struct heap *heap)
 {
+    assert(!heap->len || heap->entries[0]->place == 1);
     return heap->len ? heap->entries[0] : NULL;
 }

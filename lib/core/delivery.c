@@ -195,6 +195,8 @@ bool delivery_compare(struct str body, enum request_mode mode,
     struct order order;
     size_t first[DELIVERY_DIFFERENCES_LEN];
     size_t count[DELIVERY_DIFFERENCES_LEN] = {0};
+    assert(differs && warnings && arena);
+    assert(videos || videos_len == 0);
     *differs = 0;
     *warnings = (struct details){0};
     if (!videos_len) {

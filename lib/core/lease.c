@@ -36,6 +36,7 @@ static bool was_cut_off(const struct lease_watch *watch, int64_t boot_ms)
 size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
                         int64_t *ids)
 {
+    assert(ids && boot_ms >= watch->last_ms);
     /* Every other beat, even where it comes a little early. */
     const bool all = watch->len == 0 || had_gap(watch, boot_ms) ||
                      boot_ms - watch->all_ms >= watch->lease_ms / 10 * 3;
@@ -51,6 +52,7 @@ size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
             ids[len++] = lease->id;
         }
     }
+    assert(len <= LEASE_PICKS_MAX && live <= watch->len);
     return len;
 }
 
@@ -87,6 +89,7 @@ static struct lease_seen keep(const struct lease_watch *watch,
 bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
                       size_t len, bool all, int64_t boot_ms)
 {
+    assert((rows || len == 0) && boot_ms >= watch->last_ms);
     struct lease_seen *seen = calloc(watch->len + len + 1, sizeof *seen);
     if (!seen) {
         return false;
@@ -116,6 +119,7 @@ bool lease_watch_read(struct lease_watch *watch, const struct lease_row *rows,
     if (all) {
         watch->all_ms = boot_ms;
     }
+    assert(n >= len && n <= watch->len + len);
     free(watch->seen);
     watch->seen = seen;
     watch->len = n;

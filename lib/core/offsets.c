@@ -76,6 +76,7 @@ void offsets_rewind(struct offsets *offsets, int64_t offset)
 static struct offsets_entry *find(const struct offsets *offsets, int64_t offset,
                                   uint32_t epoch)
 {
+    assert(offsets->len <= offsets->size);
     size_t low = 0;
     size_t high = offsets->len;
     while (low < high) {

@@ -5,6 +5,7 @@
 
 bool queue_look(struct queue *queue, int64_t boot_ms, int64_t *after)
 {
+    assert(after && boot_ms >= 0);
     const bool whole =
         !queue->known || boot_ms - queue->whole_ms >= QUEUE_WHOLE_MS;
     if (whole) {
@@ -43,6 +44,7 @@ static int lowest_taken(const int64_t *taken)
 int64_t queue_came(struct queue *queue, int64_t boot_ms, const int64_t *taken,
                    bool full)
 {
+    assert(taken && boot_ms >= 0);
     const bool whole = queue->whole;
     const int lowest = lowest_taken(taken);
     const bool stopped = full && lowest < PRIORITIES;

@@ -55,6 +55,8 @@ static bool bought_nothing(const struct task_row *row, bool accepted)
 /** Of one that has ended. */
 static enum spending of_end(const struct task_row *row)
 {
+    assert(row->state == SUCCEEDED || row->state == FAILED ||
+           row->state == CLOSED);
     const bool accepted = row->provider_task_id[0] || row->doubt;
     const bool open = leaves_open(row, accepted);
     if (bought_nothing(row, accepted)) {
@@ -133,6 +135,7 @@ static int32_t month_of(int32_t day)
     while (month_day(month + 1) <= day) {
         month++;
     }
+    assert(month_day(month) <= day && day < month_day(month + 1));
     return month;
 }
 

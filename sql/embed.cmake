@@ -3,7 +3,7 @@
 # What more than one statement says stands once, and in the statements a word:
 #
 #   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :orphan :bare :latency :spending
-#   :budget_fits :budget_price :budget_used :money_cost :no_hold
+#   :budget_fits :budget_price :budget_used :money_cost :no_hold :claimable :claim_room
 #                       the text of that .sql file, from its first parenthesis
 #   :claimed            what claim.sql does with the rows that it picked
 #   :QUEUED …           a state's number          (TASK_STATES of lib/core/task.h)
@@ -25,7 +25,7 @@ cmake_minimum_required(VERSION 3.25)
 file(GLOB files ${SQL_DIR}/schema/*.sql ${SQL_DIR}/query/*.sql)
 list(SORT files)
 set(parts ctl_found ctl_fits ctl_error ctl_ours bare latency orphan readable spending
-    budget_fits budget_price budget_used money_cost no_hold)
+    budget_fits budget_price budget_used money_cost no_hold claim_room claimable)
 foreach(part IN LISTS parts)
   file(READ ${SQL_DIR}/query/${part}.sql ${part})
   string(FIND "${${part}}" "\n(" start)
@@ -226,7 +226,7 @@ set(table "")
 foreach(file ${files})
   file(RELATIVE_PATH name ${SQL_DIR} ${file})
   file(READ ${file} sql)
-  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|budget_fits|budget_price|budget_used|ctl_error|ctl_fits|ctl_found|money_cost|no_hold|orphan|readable|spending).sql$")
+  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|budget_fits|budget_price|budget_used|claim_room|claimable|ctl_error|ctl_fits|ctl_found|money_cost|no_hold|orphan|readable|spending).sql$")
     expand("${sql}" ${name} sql)
   endif()
   string(HEX "${sql}" hex)

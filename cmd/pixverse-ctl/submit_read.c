@@ -32,6 +32,7 @@ const struct option submit_options[] = {
     {"--reference", "URL", "fusion: what shall be in it, 1 to 7", true},
     {"--extend-from", "TASK-ID", "go on from this task's video", false},
     {"--extend-from-request", "ID", "go on from the video of this request, once it is there", false},
+    {"--account", "NAME", "with --extend-from, of a foreign task: the account that has it", false},
     {"--model", "NAME", "only pixverse-v6, the default", false},
     {"--id", "ID", "request id, the name of the purchase; default: a new one", false},
     {"--tenant", "NAME", "default: default", false},
@@ -76,6 +77,7 @@ static const struct {
     {"--priority", "priority", FORM_NUMBER, true},
     {"--deadline", "deadline_seconds", FORM_NUMBER, true},
     {"--metadata", "metadata", FORM_JSON, true},
+    {"--account", "account", FORM_TEXT, true},
 };
 /* clang-format on */
 

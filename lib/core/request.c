@@ -27,12 +27,12 @@ struct str request_first_fault(const struct request *request)
                                : (struct str){0};
 }
 
-void request_add_fault(struct request *request, struct arena *arena,
-                       const char *field, const char *code, const char *message)
+/** false: no memory, or as many are there as are told. */
+static bool add_late(struct details *details, struct arena *arena,
+                     const char *field, const char *code, const char *message)
 {
-    assert(request->reject == REQUEST_NAMED && field[0] && code[0]);
-    assert(request->faults.len <= REQUEST_DETAILS_MAX);
-    size_t all = request->faults.len;
+    assert(field[0] && code[0] && details->len <= REQUEST_DETAILS_MAX);
+    size_t all = details->len;
     struct details grown = {0};
     struct detail detail = {
         .field = {arena_copy(arena, field, strlen(field)), strlen(field)},
@@ -41,19 +41,36 @@ void request_add_fault(struct request *request, struct arena *arena,
                     strlen(message)},
     };
     if (all == REQUEST_DETAILS_MAX || arena->failed) {
-        return; /* the last one counts the rest already */
+        return false; /* the last one counts the rest already */
     }
     grown.items = arena_alloc(arena, (all + 1) * sizeof *grown.items);
     if (!grown.items) {
-        return;
+        return false;
     }
     if (all) {
-        memcpy(grown.items, request->faults.items, all * sizeof *grown.items);
+        memcpy(grown.items, details->items, all * sizeof *grown.items);
     }
     grown.items[all] = detail;
     grown.len = all + 1;
-    request->faults = grown;
-    request->body = (struct str){0};
+    *details = grown;
+    return true;
+}
+
+void request_add_fault(struct request *request, struct arena *arena,
+                       const char *field, const char *code, const char *message)
+{
+    assert(request->reject == REQUEST_NAMED);
+    if (add_late(&request->faults, arena, field, code, message)) {
+        request->body = (struct str){0};
+    }
+}
+
+void request_add_warning(struct request *request, struct arena *arena,
+                         const char *field, const char *code,
+                         const char *message)
+{
+    assert(request->reject == REQUEST_NAMED);
+    (void)add_late(&request->warnings, arena, field, code, message);
 }
 
 /* ---- the envelope ---- */
@@ -126,6 +143,16 @@ static void judge_itself(struct reading *reading, const json_t *body,
     }
 }
 
+/** Of a request of ours it is known which account has its task. */
+static void judge_account(struct reading *reading, const json_t *body)
+{
+    if (!json_object_get(body, "extend_from_task_id")) {
+        reading_fault(reading, STR("account"), "not_allowed",
+                      "account is given without extend_from_task_id, allowed: "
+                      "beside it, the account that has that task");
+    }
+}
+
 static void read_envelope(struct reading *reading, const json_t *message,
                           struct request *request)
 {
@@ -157,8 +184,15 @@ static void read_envelope(struct reading *reading, const json_t *message,
     if (metadata) {
         request->metadata = copy_json(reading, metadata);
     }
+    const json_t *account = good_field(reading, message, "account");
+    if (account) {
+        request->account = copy_text(reading, account);
+    }
     judge_unknown(reading, message);
     if (body) {
+        if (account) {
+            judge_account(reading, body);
+        }
         judge_itself(reading, body, request->request_id);
         struct request_body read = body_read(reading, body);
         request->mode = read.mode;

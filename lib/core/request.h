@@ -50,6 +50,8 @@ struct request {
     int priority;             /* 0..9 */
     int64_t deadline_seconds; /* 0: none given */
     struct str metadata;      /* compact JSON object, or absent */
+    struct str account; /* MODE_EXTEND: which has the task, if it isn't one of
+                           ours; absent: none given */
     struct str body; /* the bytes that every send will use; absent if faulty */
     struct price_like like; /* with a body: what its price depends on */
     /* MODE_EXTEND: one of both; absent in all others */
@@ -76,6 +78,11 @@ bool request_read(struct str value, struct arena *arena,
 void request_add_fault(struct request *request, struct arena *arena,
                        const char *field, const char *code,
                        const char *message);
+
+/** The same for a warning. */
+void request_add_warning(struct request *request, struct arena *arena,
+                         const char *field, const char *code,
+                         const char *message);
 
 /** The message of its first fault; absent: it has none. */
 struct str request_first_fault(const struct request *request);

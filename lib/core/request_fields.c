@@ -24,6 +24,8 @@ static const struct field envelope_rows[] = {
      .allowed = "0..9"},
     {.name = "deadline_seconds", .shape = SHAPE_INTEGER, .least = 1,
      .most = 604800, .allowed = "1..604800"},
+    {.name = "account", .shape = SHAPE_NAME, .most = REQUEST_ACCOUNT_MAX,
+     .allowed = "1..32" NAME_WORDS},
     {.name = "metadata", .shape = SHAPE_OBJECT, .most = 16384,
      .allowed = "an object of at most 16384 bytes as compact JSON"},
 };

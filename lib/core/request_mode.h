@@ -3,6 +3,8 @@
 
 #include "base/str.h"
 
+#define REQUEST_ACCOUNT_MAX 32 /* bytes of an account's name */
+
 /** What a request asks for: the provider's five ways to a video. */
 
 /* clang-format off */

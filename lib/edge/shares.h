@@ -28,6 +28,9 @@ struct share_use {
 struct share_look {
     int64_t owner;
     int64_t now_ms;
+    /** Whose pinned rows wait, too. */
+    const struct str *accounts;
+    size_t accounts_len;
 };
 
 struct share_seen {

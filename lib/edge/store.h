@@ -12,6 +12,7 @@
 #include "core/step.h"
 #include "edge/loop.h"
 #include "edge/shares.h"
+#include "edge/sources.h"
 
 /**
  * The rows, in PostgreSQL. Two connections: the data lane, on which units go
@@ -68,8 +69,10 @@ struct intake_row {
     struct str tracestate;
     struct str body; /* absent: at fault */
     struct str
-        source;  /* extend_from_request_id: it waits for that; or absent */
-    money price; /* the estimate; PRICE_UNKNOWN: none */
+        source; /* extend_from_request_id: it waits for that; or absent */
+    struct str account; /* by name: the only one that may claim it; absent: any,
+                           or that of the source which it waits for */
+    money price;        /* the estimate; PRICE_UNKNOWN: none */
     unsigned char content[DIGEST_BYTES];
     int64_t received_ms;
     int64_t produced_ms; /* of its message; 0: not known */
@@ -119,7 +122,7 @@ void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
                   const struct intake_row *rows, size_t len,
                   intake_fn *on_result, void *context);
 
-/* ---- chains, prices, sources ---- */
+/* ---- chains, prices ---- */
 
 /** What became of rows that wait for a source (sql/query/unblock.sql). */
 struct unblocked {
@@ -132,26 +135,12 @@ struct unblocked {
 #define UNBLOCK_MAX 1000 /* rows that one statement lets go */
 #define SOURCES_MAX 500  /* sources of one part of a look at all */
 
-enum source_state {
-    SOURCE_FOREIGN,
-    SOURCE_FINISHED,
-    SOURCE_UNFINISHED,
-    SOURCE_FAILED
-};
-
 typedef void prices_fn(void *context, const struct price_seen *seen, size_t len,
                        const struct err *err);
 
 /** What requests cost of late, by what their price depends on. err null: it
  * holds. */
 void store_prices(struct store *store, prices_fn *on_prices, void *context);
-
-typedef void sources_fn(void *context, const enum source_state *states,
-                        size_t len, const struct err *err);
-
-/** What we know of provider ids that requests want to extend. */
-void store_sources(struct store *store, const struct str *provider_task_ids,
-                   size_t len, sources_fn *on_result, void *context);
 
 /* ---- the engine's turn ---- */
 
@@ -332,6 +321,9 @@ struct places {
     int most; /* of the fleet, those of the dead included */
     /** As in a turn: where nothing waits behind those, none are taken. */
     const int64_t *claim_after;
+    /** Whose pinned rows count, wherever they stand. */
+    const struct str *accounts;
+    size_t accounts_len;
 };
 
 struct places_result {
@@ -415,11 +407,13 @@ struct beat_result {
     size_t cancels_len;
     int64_t queued;    /* fleet's waiting rows, as last counted */
     int64_t in_flight; /* what its live workers work on, as last counted */
-    int64_t blocked;   /* rows that wait for a source, as last counted */
-    int64_t now_ms;    /* PostgreSQL's clock */
-    bool budgets;      /* somebody has one */
-    bool synchronous;  /* synchronous_commit is not off */
-    bool shares;       /* claims go by tenants */
+    int64_t blocked;   /* rows that wait for a source, a budget or an account
+                          that is held, as last counted */
+    struct str blocked_most; /* what most of these wait for, in words */
+    int64_t now_ms;          /* PostgreSQL's clock */
+    bool budgets;            /* somebody has one */
+    bool synchronous;        /* synchronous_commit is not off */
+    bool shares;             /* claims go by tenants */
     /** What is known of our accounts. */
     const struct account_row *accounts;
     size_t accounts_len;
@@ -431,7 +425,8 @@ struct count_result {
     int64_t queued;
     int64_t in_flight;
     int64_t blocked;
-    int64_t oldest_ms; /* of what waits, the first received; 0: none */
+    struct str blocked_most; /* as of a beat; as long as the callback */
+    int64_t oldest_ms;       /* of what waits, the first received; 0: none */
     /* transactions since the oldest snapshot; -1: not asked */
     int64_t oldest_xmin;
 };

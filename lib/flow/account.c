@@ -75,6 +75,17 @@ bool account_is_used(const struct account_list *list, const char *account,
            strcmp(list->settings->at[*at].keys[0].account, account) == 0;
 }
 
+size_t account_names(const struct account_list *list, struct str *names)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < list->len; i++) {
+        if (gate_may_submit(list->gate, &list->at[i].lane)) {
+            names[len++] = str_of(list->settings->at[i].name);
+        }
+    }
+    return len;
+}
+
 bool account_any_may_submit(const struct account_list *list)
 {
     bool any = false;

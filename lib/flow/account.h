@@ -57,6 +57,10 @@ const struct apimart *account_apimart(struct account_list *list,
 bool account_is_used(const struct account_list *list, const char *account,
                      size_t *at);
 
+/** The names of those that take submissions now: ACCOUNTS_MAX at most. Returns
+ * how many. */
+size_t account_names(const struct account_list *list, struct str *names);
+
 /** Whether any of them takes submissions now: holds, not slots. */
 bool account_any_may_submit(const struct account_list *list);
 

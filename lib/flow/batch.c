@@ -4,6 +4,7 @@
 #include "core/trace.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 /** Raw and read, as rows and as what goes to the store, each of its bytes is
@@ -12,11 +13,15 @@
 /** Beyond the 2 s that READY may be unsaved, and the time of that commit. */
 #define SOURCE_WAIT_MS 5000
 
+static_assert(REQUEST_ACCOUNT_MAX == ACCOUNT_NAME_BYTES - 1,
+              "an account's name, in a message and in its setting");
+
 void batch_init(struct batch *batch, const struct clock *clock,
-                const struct price_book *book, struct metrics *metrics)
+                const struct accounts *accounts, const struct price_book *book,
+                struct metrics *metrics)
 {
-    assert(clock && book && metrics);
-    *batch = (struct batch){.clock = clock, .book = book};
+    assert(clock && book && metrics && accounts->len > 0);
+    *batch = (struct batch){.clock = clock, .accounts = accounts, .book = book};
     list_init(&batch->items);
     arena_init(&batch->arena, 65536, 0);
     batch->invalid =
@@ -118,7 +123,7 @@ static void put_aside(struct batch *batch, struct item *item,
     }
 }
 
-static void judge(struct item *item, enum source_state state)
+static void judge_state(struct item *item, enum source_state state)
 {
     if (state == SOURCE_FAILED || state == SOURCE_UNFINISHED) {
         request_add_fault(
@@ -130,9 +135,54 @@ static void judge(struct item *item, enum source_state state)
     }
 }
 
-void batch_judge(struct batch *batch, const enum source_state *states,
-                 size_t len, struct aside *aside)
+/** What is not known to be ours: the request says who has it. */
+static void judge_foreign(const struct batch *batch, struct item *item)
 {
+    struct request *request = &item->request;
+    const struct accounts *accounts = batch->accounts;
+    const struct str usual =
+        accounts->len == 1 ? str_of(accounts->at[0].name) : STR("default");
+    const bool given = request->account.at != NULL;
+    if (!given) {
+        request->account = usual;
+    }
+    if (accounts_named(accounts, request->account) < accounts->len) {
+        return;
+    }
+    request_add_fault(
+        request, &item->arena, "account", given ? "not_allowed" : "required",
+        given ? "account names none of ours, allowed: one of APIMART_ACCOUNTS "
+                "(pixverse-ctl account list)"
+              : "account is missing: extend_from_task_id names a task that is "
+                "no request's of ours, and none of our accounts is called "
+                "default, allowed: the account that has that task");
+}
+
+/** Where it goes, and that it can. */
+static void judge(const struct batch *batch, struct item *item,
+                  const struct source *source)
+{
+    struct request *request = &item->request;
+    const struct str said = request->account;
+    judge_state(item, source->state);
+    if (!source->account.at) {
+        judge_foreign(batch, item);
+        return;
+    }
+    snprintf(item->account, sizeof item->account, "%.*s",
+             (int)source->account.len, source->account.at);
+    request->account = str_of(item->account);
+    if (said.at && !str_eq(said, source->account)) {
+        request_add_warning(request, &item->arena, "account", "no_effect",
+                            "account is another one than has the task: it "
+                            "goes to that");
+    }
+}
+
+void batch_judge(struct batch *batch, const struct source *sources, size_t len,
+                 struct aside *aside)
+{
+    static const struct source none = {0};
     size_t i = 0;
     struct list *next;
     for (struct list *at = batch->items.next; at != &batch->items; at = next) {
@@ -140,15 +190,15 @@ void batch_judge(struct batch *batch, const enum source_state *states,
         next = at->next;
         const bool extends = item->request.extend_from_task_id.at;
         assert(!extends || i < len);
-        const enum source_state state = extends ? states[i++] : SOURCE_FOREIGN;
+        const struct source *source = extends ? &sources[i++] : &none;
         /* Faulty: judged in an earlier try, or anyway. */
         const bool faulty = item->request.faults.len > 0;
         if (aside_is_before(aside, item) ||
-            (!faulty && state == SOURCE_UNFINISHED &&
+            (!faulty && source->state == SOURCE_UNFINISHED &&
              may_get_finished(batch, item))) {
             put_aside(batch, item, aside);
-        } else if (!faulty) {
-            judge(item, state);
+        } else if (!faulty && extends) {
+            judge(batch, item, source);
         }
     }
 }
@@ -252,6 +302,7 @@ static bool fill_row(struct batch *batch, struct item *item,
             header_of(item->message, "traceparent", trace_parent_fits),
         .body = request->body,
         .source = request->extend_from_request_id,
+        .account = request->account,
         .price = PRICE_UNKNOWN,
         .received_ms = clock_now_ms(batch->clock),
         .produced_ms = item->message->produced_ms,
@@ -263,7 +314,7 @@ static bool fill_row(struct batch *batch, struct item *item,
     memcpy(row->content, request->content, sizeof row->content);
     if (request->faults.len) {
         row->body = (struct str){0};
-        row->source = (struct str){0};
+        row->source = row->account = (struct str){0};
         row->event = event_of_faulty(batch, item, row);
         return row->event.at != NULL;
     }

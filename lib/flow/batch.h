@@ -2,6 +2,7 @@
 #define FLOW_BATCH_H
 
 #include "base/metric.h"
+#include "core/accounts.h"
 #include "edge/store.h"
 #include "flow/aside.h"
 #include "flow/clock.h"
@@ -34,11 +35,14 @@ struct batch {
     size_t bytes;
     uint64_t ids[2 * BATCH_MAX]; /* hashes of its request ids; 0: free */
     struct arena arena;          /* of what goes to the store */
+    const struct accounts *accounts;
     struct metric *invalid;
 };
 
+/** Clock and accounts outlive it. */
 void batch_init(struct batch *batch, const struct clock *clock,
-                const struct price_book *book, struct metrics *metrics);
+                const struct accounts *accounts, const struct price_book *book,
+                struct metrics *metrics);
 void batch_done(struct batch *batch);
 
 bool batch_is_full(const struct batch *batch);
@@ -56,15 +60,17 @@ void batch_begin(struct batch *batch);
 MUST_CHECK bool batch_sources(struct batch *batch, const struct str **ids,
                               size_t *len);
 /**
- * The answer: which of them can't be.
+ * The answer: which of them can't be, and to whom the others go: to the account
+ * that has the task. Of one that isn't ours the request says which, or it is
+ * `default`, or the only one.
  *
  * @param aside  Gets those that are to be asked for again soon, the caller's
  *               from now on: what they extend is not finished as far as its row
  *               tells, which it may have been for a while (core/task.h). And
  *               whatever of their ids came after them.
  */
-void batch_judge(struct batch *batch, const enum source_state *states,
-                 size_t len, struct aside *aside);
+void batch_judge(struct batch *batch, const struct source *sources, size_t len,
+                 struct aside *aside);
 
 /** Which verdicts send a message to the rejected topic; REQUEST_NAMED: this one
  * does not. *why: in words, where its name does not say it. */

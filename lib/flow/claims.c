@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define ADOPTS_MAX 500
 #define EXPIRES_MAX 200
@@ -72,7 +73,7 @@ void claims_reset(struct claims *claims)
 {
     claims->pass = (struct pass){0};
     claims->chains = (struct chains){0};
-    claims->queue = (struct queue){0};
+    memset(claims->queues, 0, sizeof claims->queues);
     claims->lost_ms = 0;
     claims->owner = 0;
     allot_reset(&claims->allot);
@@ -82,7 +83,7 @@ void claims_reset(struct claims *claims)
 void claims_told_shares(struct claims *claims, bool on)
 {
     if (shares_told(&claims->shares, on)) {
-        claims->queue = (struct queue){0};
+        memset(claims->queues, 0, sizeof claims->queues);
         claims_want_all(claims);
     }
 }
@@ -243,8 +244,8 @@ void claims_sent(struct claims *claims, struct turn *turn)
     }
     claims->sharing = turn->sharing;
     if (turn->claims_max > 0 && !turn->sharing) {
-        queue_ask(&claims->queue, clock_boot_ms(claims->ties->clock),
-                  turn->claim_after);
+        queue_ask(&claims->queues[claims->account],
+                  clock_boot_ms(claims->ties->clock), turn->claim_after);
     }
     claims->asked = turn->claims_max;
     if (claims->allot.most > 0 && turn->adopts_max > 0) {
@@ -274,13 +275,14 @@ static void on_places(void *context, const struct places_result *result)
 {
     struct claims *claims = context;
     const struct ties *ties = claims->ties;
+    struct queue *queue = &claims->queues[claims->asked_of];
     if (result->owner != claims->owner) {
         return; /* of a lease that we have lost */
     }
     CRASHPOINT_IF(result->got > 0, "places_after");
     if (claims->asked_whole &&
         (result->waits || result->busy || result->err.kind != ERR_NONE)) {
-        queue_again(&claims->queue);
+        queue_again(queue);
     }
     if (result->err.kind != ERR_NONE) {
         allot_lost(&claims->allot);
@@ -296,8 +298,7 @@ static void on_places(void *context, const struct places_result *result)
     const bool none_waits = !result->waits;
     allot_got(&claims->allot, result->got, none_waits);
     if (none_waits && !claims->asked_whole) {
-        claim_after(claims,
-                    queue_none(&claims->queue, clock_boot_ms(ties->clock)));
+        claim_after(claims, queue_none(queue, clock_boot_ms(ties->clock)));
     }
     ties->hooks->on_generations(ties->context, NULL,
                                 result->waits && result->got == 0);
@@ -321,13 +322,18 @@ static void ask_places(struct claims *claims, int64_t owner)
         return;
     }
     int64_t after[PRIORITIES];
+    struct str names[ACCOUNTS_MAX];
     const struct places ask = {
         .owner = owner,
         .more = more,
         .most = claims->allot.most,
         .claim_after = after,
+        .accounts = names,
+        .accounts_len = account_names(claims->ties->accounts, names),
     };
-    claims->asked_whole = queue_look(&claims->queue, boot_ms, after);
+    claims->asked_of = claims->account;
+    claims->asked_whole =
+        queue_look(&claims->queues[claims->asked_of], boot_ms, after);
     allot_asked(&claims->allot, boot_ms);
     CRASHPOINT("places_before");
     store_places(claims->ties->store, &ask, on_places, claims);
@@ -359,8 +365,13 @@ static void ask_look(struct claims *claims, int64_t owner)
         return;
     }
     if (shares_look_due(shares, boot_ms, &wait_ms)) {
+        struct str names[ACCOUNTS_MAX];
         const struct share_look look = {
-            .owner = owner, .now_ms = clock_now_ms(claims->ties->clock)};
+            .owner = owner,
+            .now_ms = clock_now_ms(claims->ties->clock),
+            .accounts = names,
+            .accounts_len = account_names(claims->ties->accounts, names),
+        };
         shares_asked(shares, boot_ms);
         store_share_look(claims->ties->store, &look, on_look, claims);
     } else if (wait_ms > 0 && !shares_any(shares, boot_ms)) {
@@ -408,7 +419,7 @@ static void budgets_came(struct claims *claims,
                          const struct turn_result *result)
 {
     if (result->budget_busy) {
-        queue_again(&claims->queue);
+        queue_again(&claims->queues[claims->account]);
         loop_timer_set(claims->timer,
                        BUSY_MS +
                            loop_random(claims->ties->clock->loop) % BUSY_MS);
@@ -427,9 +438,9 @@ static void claim_on(struct claims *claims, const struct turn_result *result)
         claims->wanted |= UINT32_C(1) << claims->account;
     }
     if (!claims->sharing) {
-        claim_after(claims,
-                    queue_came(&claims->queue, boot_ms, result->claimed_last,
-                               claims->more || result->slots_full));
+        claim_after(claims, queue_came(&claims->queues[claims->account],
+                                       boot_ms, result->claimed_last,
+                                       claims->more || result->slots_full));
     }
 }
 
@@ -457,7 +468,7 @@ static void claimed_came(struct claims *claims,
                        BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
     }
     if (asked && result->claims_put_off) {
-        queue_lost(&claims->queue);
+        queue_lost(&claims->queues[claims->account]);
     } else if (asked) {
         struct account *account = &ties->accounts->at[claims->account];
         ties->hooks->on_generations(ties->context, account,
@@ -545,7 +556,9 @@ static void unblocked_came(struct claims *claims,
     chains_came(&claims->chains, unblocked);
     if (unblocked->freed > 0) {
         claims_want_all(claims);
-        queue_again(&claims->queue);
+        for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
+            queue_again(&claims->queues[i]);
+        }
     }
     if (unblocked->marked > 0) {
         claims->expiry_wanted = true;
@@ -572,7 +585,7 @@ void claims_lost(struct claims *claims, bool ours, int64_t now_ms)
         claims->lost_ms = now_ms;
     }
     claims_want_all(claims);
-    queue_lost(&claims->queue);
+    queue_lost(&claims->queues[claims->account]);
     shares_lost(&claims->shares);
     chains_lost(&claims->chains);
     if (ours && claims->allot.most > 0 && claims->asked_adopts > 0) {

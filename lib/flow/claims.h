@@ -18,17 +18,20 @@ struct claims {
     bool budgets; /* somebody has one */
     const struct ties *ties;
     int tasks_max;
-    uint32_t wanted;          /* waiting rows may be there: whose, as bits */
-    bool more;                /* the last one found all that it asked for */
-    bool expiry_wanted;       /* such as settle may be */
-    struct queue queue;       /* where the next one begins */
+    uint32_t wanted;    /* waiting rows may be there: whose, as bits */
+    bool more;          /* the last one found all that it asked for */
+    bool expiry_wanted; /* such as settle may be */
+    /* of each account, where the next one begins: what only others may have
+     * lies before it */
+    struct queue queues[ACCOUNTS_MAX];
     struct pass pass;         /* takes over what is nobody's */
     struct chains chains;     /* what waits for another request */
     struct allot allot;       /* places under GENERATIONS_MAX */
     struct shares shares;     /* which tenants' */
     bool sharing;             /* the claim under way is by tenants */
     int64_t owner;            /* the lease that asks for them */
-    bool asked_whole;         /* whether anything waits, from the start */
+    size_t asked_of;          /* whether anything waits: by whose queue */
+    bool asked_whole;         /* and from the start */
     struct loop_timer *timer; /* claims again by itself */
     int64_t last_ms;          /* now of the last claim; each has its own */
     int64_t lost_ms;          /* of one of whose rows no job knows; 0: none */

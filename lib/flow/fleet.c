@@ -36,7 +36,7 @@ static void metrics_init(struct fleet *fleet, struct metrics *m)
     fleet->blocked_gauge =
         metric_get(m, METRIC_GAUGE, "pixverse_fleet_blocked", NULL,
                    "Rows of the fleet that wait for the request that they "
-                   "extend.");
+                   "extend, for a budget or for an account that is held.");
     fleet->oldest_gauge = metric_get(
         m, METRIC_GAUGE, "pixverse_fleet_oldest_queued_seconds", NULL,
         "Since the oldest request that waits in the queue was received; told "
@@ -179,8 +179,10 @@ static void ignore_done(void *context, bool done, const struct err *err)
 /* ---- the count ---- */
 
 static void take_counts(struct fleet *fleet, int64_t queued, int64_t in_flight,
-                        int64_t blocked)
+                        int64_t blocked, struct str most)
 {
+    snprintf(fleet->blocked_most, sizeof fleet->blocked_most, "%.*s",
+             (int)most.len, most.at ? most.at : "");
     fleet->queued = queued;
     fleet->in_flight = in_flight;
     fleet->blocked = blocked;
@@ -264,7 +266,8 @@ static void on_count(void *context, const struct count_result *result)
         return; /* the next count will do */
     }
     if (result->counted) {
-        take_counts(fleet, result->queued, result->in_flight, result->blocked);
+        take_counts(fleet, result->queued, result->in_flight, result->blocked,
+                    result->blocked_most);
         tell_oldest(fleet, result->oldest_ms);
     }
     if (result->oldest_xmin >= 0 && fleet->counts) {
@@ -370,7 +373,8 @@ static void on_beat(void *context, const struct beat_result *result)
     metric_set(fleet->alive, (double)fleet_alive(fleet));
     fleet->counts = lease_watch_lowest(&fleet->watch) == engine->turns.owner;
     holds_read(&fleet->holds, result->holds, result->holds_len);
-    take_counts(fleet, result->queued, result->in_flight, result->blocked);
+    take_counts(fleet, result->queued, result->in_flight, result->blocked,
+                result->blocked_most);
     count(fleet);
     budgets_beaten(&fleet->budgets, fleet->counts, result->budgets, boot_ms);
     balances_beaten(&fleet->balances, fleet->counts, boot_ms);

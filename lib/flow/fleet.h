@@ -45,7 +45,9 @@ struct fleet {
     int64_t swept_ms;  /* when we last swept reasons; boot clock */
     int64_t queued;
     int64_t in_flight;
-    int64_t blocked;   /* rows that wait for another request */
+    int64_t blocked; /* rows that wait for another request, a budget or an
+                        account that is held */
+    char blocked_most[160]; /* what most of these wait for, in words */
     int64_t chains_ms; /* when we last looked at all of these; boot clock */
     struct holds holds;
     struct budgets budgets;

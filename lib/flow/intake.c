@@ -48,7 +48,8 @@ static bool batches_init(struct intake *intake)
     bool fine = true;
     for (size_t i = 0; i < 2; i++) {
         struct batch *batch = &intake->batches[i];
-        batch_init(batch, &intake->engine->clock, intake->options.book,
+        batch_init(batch, &intake->engine->clock,
+                   &intake->engine->options.accounts, intake->options.book,
                    intake->engine->edges.metrics);
         batch->owner = intake;
         batch->retry =
@@ -428,8 +429,8 @@ static void on_stored(void *context, const struct intake_result *result)
     tell_idle(intake);
 }
 
-static void on_sources(void *context, const enum source_state *states,
-                       size_t len, const struct err *err)
+static void on_sources(void *context, const struct source *sources, size_t len,
+                       const struct err *err)
 {
     struct batch *batch = context;
     struct intake *intake = batch->owner;
@@ -443,7 +444,7 @@ static void on_sources(void *context, const enum source_state *states,
     }
     /* Not put off by each batch that puts more aside. */
     const bool was_empty = aside_is_empty(&intake->aside);
-    batch_judge(batch, states, len, &intake->aside);
+    batch_judge(batch, sources, len, &intake->aside);
     if (was_empty && !aside_is_empty(&intake->aside)) {
         loop_timer_set(intake->ask_again, ASK_AGAIN_MS);
     }

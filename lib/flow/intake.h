@@ -51,7 +51,7 @@ struct intake {
     bool paused;
     bool stopped;    /* draining */
     int64_t backlog; /* the fleet's waiting rows, as last told and since */
-    int64_t blocked; /* those that wait for another request */
+    int64_t blocked; /* those that nobody may claim yet */
     loop_fn *on_new; /* good requests were stored; null: nobody asks */
     void *new_context;
     struct metric *received;
@@ -71,8 +71,9 @@ void intake_done(struct intake *intake);
 /** A consumer_message_fn; context is the intake. */
 void intake_message(void *intake, struct message *message);
 
-/** Rows that wait for another request have a bound of their own: so many times
- * BACKLOG_MAX, which counts those that could be claimed. */
+/** Rows that wait for another request, a budget or an account that is held have
+ * a bound of their own: so many times BACKLOG_MAX, which counts those that
+ * could be claimed. */
 #define BLOCKED_FACTOR 10
 
 /** The fleet's waiting rows, counted: pauses and resumes consumption. */

@@ -2,6 +2,7 @@
 #define FLOW_ITEM_H
 
 #include "base/list.h"
+#include "core/apimart.h"
 #include "core/request.h"
 #include "edge/consumer.h"
 #include "edge/loop.h"
@@ -22,7 +23,8 @@ struct item {
     size_t bytes;       /* as it weighs in that sum */
     struct arena arena; /* of the request; empty until it is read */
     struct request request;
-    bool read;                /* the request is there */
+    bool read;                        /* the request is there */
+    char account[ACCOUNT_NAME_BYTES]; /* that has what it extends */
     int64_t source_until_ms;  /* boot clock: until then what it extends may
                                  still get finished; 0: not asked yet */
     struct item *next_aside;  /* aside: the next in its chain */

@@ -177,10 +177,13 @@ static void list_intake(const struct status *s, struct buf *out)
                    (long long)intake->backlog, (long long)max);
     } else if (intake->blocked > max * BLOCKED_FACTOR / 10 * 7) {
         buf_printf(out,
-                   "%lld requests wait for the request that they extend, at "
-                   "most %d times BACKLOG_MAX (%lld) may: pixverse-ctl explain "
-                   "says on what\n",
-                   (long long)intake->blocked, BLOCKED_FACTOR, (long long)max);
+                   "%lld requests wait for the request that they extend, for "
+                   "a budget or for an account that is held, at most %d times "
+                   "BACKLOG_MAX (%lld) may; most of them for %s (pixverse-ctl "
+                   "explain)\n",
+                   (long long)intake->blocked, BLOCKED_FACTOR, (long long)max,
+                   s->fleet->blocked_most[0] ? s->fleet->blocked_most
+                                             : "what is counted soon");
     } else {
         buf_printf(out, "%lld bytes of messages wait to be stored\n",
                    (long long)intake->bytes);

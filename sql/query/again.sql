@@ -25,10 +25,12 @@ WITH l AS MATERIALIZED (
     FROM gone
 ), queued AS (
     INSERT INTO waiting (
-        priority, source, tenant, :waiting_columns)
+        priority, source, pinned, tenant, :waiting_columns)
     SELECT
         coalesce(r.priority, 0),
         CASE WHEN gone.source_task_id IS NULL THEN r.source END,
+        CASE WHEN gone.source_task_id IS NULL THEN r.account
+            ELSE nullif(split_part(gone.account, ':', 1), '') END,
         CASE WHEN (SELECT sharing.on FROM sharing)
             THEN coalesce(r.tenant, '') END,
         gone.id, gone.fence, gone.version, gone.submission, gone.attempt,

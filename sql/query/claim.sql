@@ -15,29 +15,31 @@ WITH pick AS MATERIALIZED (
     FROM generate_subscripts($7::bigint[], 1, true) AS p (at),
     LATERAL (
         SELECT w.id
-        FROM waiting w
-        WHERE (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
-            AND w.priority <= p.at - 1 AND w.source IS NULL
-            AND w.budget IS NULL
-            AND w.not_before_ms <= $2::bigint
-            AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
-            AND (NOT w.doubt OR (w.first_sent_ms > $6::bigint AND EXISTS (
-                SELECT FROM account a, meta m
-                WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms
-                    AND (SELECT count(*) FROM account) = 1)))
-            -- Not a join: without statistics it would look at every pair. And
-            -- nothing that the planner takes for rare: it would sort them all.
-            AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)
+        FROM (
+            SELECT * FROM (
+                SELECT w.priority, w.id
+                FROM waiting w
+                WHERE (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
+                    AND w.priority <= p.at - 1 AND w.pinned IS NULL AND :claimable
+                ORDER BY w.priority, w.id
+                LIMIT :claim_room
+                FOR UPDATE OF w SKIP LOCKED) free
+            UNION ALL
+            -- What only this account may have is a queue of its own.
+            SELECT * FROM (
+                SELECT w.priority, w.id
+                FROM waiting w
+                WHERE w.pinned = split_part($4::text, ':', 1)
+                    AND (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
+                    AND w.priority <= p.at - 1 AND :claimable
+                ORDER BY w.priority, w.id
+                LIMIT :claim_room
+                FOR UPDATE OF w SKIP LOCKED) own) AS w
         ORDER BY w.priority, w.id
-        LIMIT CASE WHEN $8::boolean THEN least($3::integer, coalesce(
-            nullif(current_setting('pixverse.room', true), '')::integer, 0))
-            ELSE $3::integer END
-        FOR UPDATE OF w SKIP LOCKED
+        LIMIT :claim_room
     ) AS next
     WHERE :no_hold
-    LIMIT CASE WHEN $8::boolean THEN least($3::integer, coalesce(
-            nullif(current_setting('pixverse.room', true), '')::integer, 0))
-            ELSE $3::integer END
+    LIMIT :claim_room
 ), today AS MATERIALIZED (
     SELECT ($2::bigint / 86400000)::integer AS day
 ), priced AS MATERIALIZED (
@@ -58,16 +60,27 @@ WITH pick AS MATERIALIZED (
         SELECT f.id
         FROM generate_series(9, 0, -1) AS p (priority),
         LATERAL (
-            SELECT w.id FROM waiting w
+            (SELECT w.id FROM waiting w
             WHERE (w.priority, w.id) > (p.priority, 0)
+                AND w.priority <= p.priority AND w.pinned IS NULL
+                AND w.source IS NULL AND w.budget IS NULL
+            ORDER BY w.priority, w.id
+            LIMIT 1000)
+            UNION ALL
+            (SELECT w.id FROM waiting w
+            WHERE w.pinned = split_part($4::text, ':', 1)
+                AND (w.priority, w.id) > (p.priority, 0)
                 AND w.priority <= p.priority
                 AND w.source IS NULL AND w.budget IS NULL
             ORDER BY w.priority, w.id
-            LIMIT 1000
+            LIMIT 1000)
         ) f
         WHERE EXISTS (SELECT FROM barred)
-        LIMIT 1000
-    ) first JOIN request r ON r.id = first.id JOIN waiting w ON w.id = first.id
+        LIMIT 2000
+    ) first
+    -- By the id of each: a join would read all requests, for none.
+    CROSS JOIN LATERAL (SELECT tenant FROM request WHERE id = first.id OFFSET 0) r
+    JOIN waiting w ON w.id = first.id
     WHERE w.id NOT IN (SELECT id FROM pick)
         AND r.tenant IN (SELECT tenant FROM barred)
     FOR UPDATE OF w SKIP LOCKED

@@ -51,18 +51,25 @@ WITH RECURSIVE sure AS MATERIALIZED (
     FROM plan,
     LATERAL (
         SELECT w.id
-        FROM waiting w
-        WHERE w.tenant = plan.tenant AND w.source IS NULL AND w.budget IS NULL
-            AND w.not_before_ms <= $2::bigint
-            AND (w.deadline_ms = 0 OR w.deadline_ms > $2::bigint)
-            AND (NOT w.doubt OR (w.first_sent_ms > $6::bigint AND EXISTS (
-                SELECT FROM account a, meta m
-                WHERE a.account = $4::text AND a.since_ms <= m.rewound_ms
-                    AND (SELECT count(*) FROM account) = 1)))
-            AND coalesce((SELECT false FROM cancel o WHERE o.task = w.id), true)
+        FROM (
+            SELECT * FROM (
+                SELECT w.priority, w.id
+                FROM waiting w
+                WHERE w.tenant = plan.tenant AND w.pinned IS NULL AND :claimable
+                ORDER BY w.priority DESC, w.id
+                LIMIT plan.n
+                FOR UPDATE OF w SKIP LOCKED) free
+            UNION ALL
+            SELECT * FROM (
+                SELECT w.priority, w.id
+                FROM waiting w
+                WHERE w.pinned = split_part($4::text, ':', 1)
+                    AND w.tenant = plan.tenant AND :claimable
+                ORDER BY w.priority DESC, w.id
+                LIMIT plan.n
+                FOR UPDATE OF w SKIP LOCKED) own) AS w
         ORDER BY w.priority DESC, w.id
         LIMIT plan.n
-        FOR UPDATE OF w SKIP LOCKED
     ) AS next
     WHERE plan.n > 0
         AND :no_hold

@@ -19,7 +19,9 @@
    ORDER BY t.id DESC LIMIT $10::bigint)
  UNION ALL
  (SELECT t.id, :QUEUED
-    FROM waiting t JOIN request r USING (id)
+    FROM (SELECT id, fence, received_ms,
+            coalesce(nullif(account, ''), pinned, '') AS account
+        FROM waiting) t JOIN request r USING (id)
    WHERE ($1::int[] IS NULL OR :QUEUED = ANY ($1::int[]))
      AND NOT $12::boolean
      AND ($4::text IS NULL OR EXISTS (

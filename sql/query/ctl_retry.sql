@@ -19,9 +19,9 @@ WITH gone AS (
     DELETE FROM cancel o USING gone WHERE o.task = gone.id
 )
 INSERT INTO waiting (
-        priority, source, tenant, :waiting_columns)
+        priority, source, pinned, tenant, :waiting_columns)
 SELECT
-    r.priority, r.source,
+    r.priority, r.source, r.account,
     CASE WHEN (SELECT sharing.on FROM sharing) THEN coalesce(r.tenant, '') END,
     gone.id, gone.fence + 1, gone.version + 1, gone.submission + 1, 0,
     false, '', gone.received_ms,

@@ -69,11 +69,20 @@ broke AS (
      WHERE w.budget IS NOT NULL
      ORDER BY b.tenant = '*'
      LIMIT 1)),
+-- In a queue of that account alone.
+pinned AS (
+    SELECT 'account' AS reason, w.pinned AS scope, coalesce(
+            p.since_ms, w.received_ms) AS since_ms,
+        NULL::bigint AS next_try_ms, p.message
+      FROM t JOIN waiting w ON w.id = t.id
+      JOIN pinned_held p ON p.account = w.pinned
+     WHERE w.source IS NULL AND w.budget IS NULL),
 holding AS (
     SELECT reason, scope, since_ms, next_try_ms, message FROM hold
     UNION ALL SELECT * FROM alien
     UNION ALL SELECT * FROM set_back
-    UNION ALL SELECT * FROM broke)
+    UNION ALL SELECT * FROM broke
+    UNION ALL SELECT * FROM pinned)
 -- A row, as a call takes a hundred arguments at most.
 SELECT json_strip_nulls(row_to_json(shown)) FROM (
     SELECT
@@ -101,7 +110,8 @@ SELECT json_strip_nulls(row_to_json(shown)) FROM (
            nullif(t.tries, 0) AS tries,
            nullif(t.takeovers, 0) AS takeovers,
            nullif(t.provider_task_id, '') AS provider_task_id,
-           nullif(split_part(t.account, ':', 1), '') AS account,
+           coalesce(nullif(split_part(t.account, ':', 1), ''), w.pinned) AS account,
+           w.pinned,
            nullif(split_part(t.account, ':', 3), '') AS account_key,
            CASE WHEN t.has_cost THEN t.cost END AS cost,
            CASE WHEN t.has_cost THEN t.credits_cost END AS credits_cost,
@@ -163,7 +173,9 @@ SELECT json_strip_nulls(row_to_json(shown)) FROM (
            w.id IS NOT NULL AS waiting,
            CASE WHEN w.id IS NOT NULL AND w.source IS NULL THEN
                (SELECT count(*) FROM waiting o
-                 WHERE o.source IS NULL AND (o.priority > w.priority
+                 WHERE o.source IS NULL AND o.budget IS NULL
+                   AND (o.pinned IS NULL OR o.pinned = w.pinned)
+                   AND (o.priority > w.priority
                     OR (o.priority = w.priority AND o.id < w.id))) END AS ahead,
            (SELECT count(*) FROM lease WHERE NOT dead) AS workers,
            (SELECT json_agg(json_build_object(

@@ -1,6 +1,6 @@
 -- Why submissions stop; and whether requests wait that may have been bought before
 -- the database was set back, and whose key protects them no longer (claim.sql); and
--- who waits for room in a budget.
+-- who waits for room in a budget; and for an account that no live worker has.
 -- $1 our lease, $2 one in doubt has to be first sent after that.
 SELECT reason, scope, since_ms, next_try_ms, message FROM hold
 UNION ALL
@@ -20,6 +20,17 @@ FROM meta m, (
 WHERE m.rewound_ms > 0 AND EXISTS (
     SELECT FROM waiting w
     WHERE w.doubt AND (w.first_sent_ms <= $2::bigint OR NOT k.known))
+UNION ALL
+(SELECT 'account', p.account, first.since_ms, 0,
+    'requests that extend its tasks wait for it: no live worker has account '
+        || p.account
+FROM pinned_held p, LATERAL (
+    SELECT w.received_ms AS since_ms FROM waiting w
+    WHERE w.pinned = p.account AND w.source IS NULL AND w.budget IS NULL
+    ORDER BY w.priority, w.id LIMIT 1
+) first
+WHERE p.reason IS NULL
+LIMIT 20)
 UNION ALL
 (SELECT 'budget', b.tenant, first.since_ms, b.next_ms, b.message
 FROM budget_words b, LATERAL (

@@ -4,7 +4,7 @@
 -- bring them along, or until the last send that it can have made is too long ago.
 -- $1 owner, $2 most of them, $3 GENERATIONS_MAX, $4 so many ms after its last bump
 -- a dead lease counts no more, $5 of each priority from 0 on, the id behind which
--- claims begin: where nothing waits none are taken.
+-- claims begin: where nothing waits none are taken; $6 whose pinned rows count.
 WITH waits AS MATERIALIZED (
     SELECT EXISTS (
         SELECT FROM generate_subscripts($5::bigint[], 1) AS p (at),
@@ -13,7 +13,14 @@ WITH waits AS MATERIALIZED (
                 WHERE (w.priority, w.id) > (p.at - 1, ($5::bigint[])[p.at])
                     AND w.priority <= p.at - 1 AND w.source IS NULL
                     AND w.budget IS NULL
+                    AND w.pinned IS NULL
                 ORDER BY w.priority, w.id
+                LIMIT 1) AS one)
+        OR EXISTS (
+            SELECT FROM unnest($6::text[]) AS a (name), LATERAL (
+                SELECT FROM waiting w
+                WHERE w.pinned = a.name AND w.source IS NULL
+                    AND w.budget IS NULL
                 LIMIT 1) AS one) AS any
 ), free AS MATERIALIZED (
     SELECT greatest(0, least($2::integer, $3::integer - (

@@ -1,6 +1,7 @@
 -- Rows whose state changed, where they are still what the turn saw. Taken in one
 -- order, so that two batches can't wait for each other. A row that waits again goes
--- back into the queue; one without its source's id waits for that.
+-- back into the queue; one without its source's id waits for that. What extends
+-- another goes to that one's account alone, whatever comes.
 WITH l AS MATERIALIZED (
     SELECT * FROM unnest(
         :task_arrays
@@ -26,10 +27,12 @@ WITH l AS MATERIALIZED (
         :l.waiting_columns
 ), queued AS (
     INSERT INTO waiting (
-        priority, source, tenant, :waiting_columns)
+        priority, source, pinned, tenant, :waiting_columns)
     SELECT
         coalesce(r.priority, 0),
         CASE WHEN gone.source_task_id IS NULL THEN r.source END,
+        CASE WHEN gone.source_task_id IS NULL THEN r.account
+            ELSE nullif(split_part(gone.account, ':', 1), '') END,
         CASE WHEN (SELECT sharing.on FROM sharing)
             THEN coalesce(r.tenant, '') END,
         :gone.waiting_columns

@@ -1,22 +1,46 @@
 -- Who waits, who occupies: one row a tenant of whom a request may be claimed, or that
--- occupies a slot of another worker. A claim looks again. $1 owner, $2 now.
+-- occupies a slot of another worker. A claim looks again. $1 owner, $2 now, $3 the
+-- accounts whose pinned rows may be claimed.
 -- What its own worker occupies that one knows itself. Each tenant is
 -- found by one step through the index, not by reading what waits.
 WITH RECURSIVE heads AS (
     SELECT (SELECT w.tenant FROM waiting w
-        WHERE w.tenant IS NOT NULL AND w.source IS NULL AND w.budget IS NULL
+        WHERE w.tenant IS NOT NULL AND w.source IS NULL AND w.pinned IS NULL
+            AND w.budget IS NULL
         ORDER BY w.tenant LIMIT 1) AS tenant
     UNION ALL
     SELECT (SELECT w.tenant FROM waiting w
-        WHERE w.tenant > h.tenant AND w.source IS NULL AND w.budget IS NULL
+        WHERE w.tenant > h.tenant AND w.source IS NULL AND w.pinned IS NULL
+            AND w.budget IS NULL
         ORDER BY w.tenant LIMIT 1)
     FROM heads h WHERE h.tenant IS NOT NULL
+), pinned_heads AS (
+    SELECT a.name, (SELECT w.tenant FROM waiting w
+        WHERE w.pinned = a.name AND w.tenant IS NOT NULL AND w.source IS NULL
+            AND w.budget IS NULL
+        ORDER BY w.tenant LIMIT 1) AS tenant
+    FROM unnest($3::text[]) AS a (name)
+    UNION ALL
+    SELECT h.name, (SELECT w.tenant FROM waiting w
+        WHERE w.pinned = h.name AND w.tenant > h.tenant AND w.source IS NULL
+            AND w.budget IS NULL
+        ORDER BY w.tenant LIMIT 1)
+    FROM pinned_heads h WHERE h.tenant IS NOT NULL
 ), waits AS MATERIALIZED (
     SELECT h.tenant FROM heads h
     -- Not EXISTS: that would be a join, which reads all that waits.
     WHERE h.tenant IS NOT NULL AND coalesce((
         SELECT true FROM waiting w
-        WHERE w.tenant = h.tenant AND w.source IS NULL AND w.budget IS NULL
+        WHERE w.tenant = h.tenant AND w.source IS NULL AND w.pinned IS NULL
+            AND w.budget IS NULL
+            AND w.not_before_ms <= $2::bigint
+        ORDER BY w.priority DESC, w.id LIMIT 1), false)
+    UNION
+    SELECT h.tenant FROM pinned_heads h
+    WHERE h.tenant IS NOT NULL AND coalesce((
+        SELECT true FROM waiting w
+        WHERE w.pinned = h.name AND w.tenant = h.tenant AND w.source IS NULL
+            AND w.budget IS NULL
             AND w.not_before_ms <= $2::bigint
         ORDER BY w.priority DESC, w.id LIMIT 1), false)
 ), held AS MATERIALIZED (

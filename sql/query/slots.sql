@@ -11,9 +11,14 @@ WITH room AS MATERIALIZED (
                 LATERAL (
                     SELECT FROM waiting w
                     WHERE (w.priority, w.id) > (p.at - 1, ($4::bigint[])[p.at])
-                        AND w.priority <= p.at - 1 AND w.source IS NULL AND w.budget IS NULL
+                        AND w.priority <= p.at - 1 AND w.source IS NULL
+                        AND w.pinned IS NULL AND w.budget IS NULL
                     ORDER BY w.priority, w.id
                     LIMIT 1) AS one)
+            AND NOT EXISTS (
+                SELECT FROM waiting w
+                WHERE w.pinned = $1::text AND w.source IS NULL
+                    AND w.budget IS NULL)
         THEN 2147483647
         ELSE greatest(0, $2::integer - (
             SELECT count(*)::integer FROM task

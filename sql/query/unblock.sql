@@ -1,5 +1,6 @@
 -- What waits for another request, as that stands by now: where it is finished
--- upstream, its provider id goes into the row, which waits for a claim from now on;
+-- upstream, its provider id goes into the row, which waits for a claim from now on, by
+-- the account that has it;
 -- where it failed, or is another tenant's, the row is marked to end so (expire.sql).
 -- One that is not there, on its way or late is waited for. Two transactions may not
 -- see each other, so all of them are looked at now and then, source by source.
@@ -24,7 +25,7 @@ WITH RECURSIVE pass AS (
     UNION SELECT source FROM looked
 ), s AS MATERIALIZED (
     -- Of what came to its end, and of what is finished upstream before.
-    SELECT r.request_id, r.tenant, coalesce(c.account, t.account) AS account,
+    SELECT r.request_id, r.tenant, coalesce(t.account, c.account) AS account,
         CASE
             WHEN t.state = :READY THEN t.provider_task_id
             WHEN c.kind IN (0, :asset_expired, :asset_unusable)
@@ -47,6 +48,8 @@ WITH RECURSIVE pass AS (
         source = CASE WHEN p.task_id IS NULL THEN w.source END,
         source_task_id = p.task_id,
         account = CASE WHEN p.task_id IS NULL THEN w.account ELSE p.account END,
+        pinned = CASE WHEN p.task_id IS NULL THEN w.pinned
+            ELSE nullif(split_part(p.account, ':', 1), '') END,
         not_before_ms = CASE WHEN p.task_id IS NULL THEN w.not_before_ms ELSE 0 END,
         kind = CASE WHEN p.task_id IS NULL THEN :source_failed ELSE 0 END
     FROM pick p

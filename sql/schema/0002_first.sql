@@ -16,6 +16,8 @@ CREATE TABLE request (
     body text,                         -- the bytes of every send, or what they are
                                        -- joined of; null: at fault, or pruned
     source text COLLATE "C",           -- extend_from_request_id; null: none
+    account text COLLATE "C",          -- which has what it extends, by its name;
+                                       -- null: none, or the source tells
     price bigint,                      -- the estimate, in millionths; null: none
     received_ms bigint NOT NULL,
     seen_ms bigint NOT NULL            -- the later of received_ms and the Kafka time
@@ -100,6 +102,8 @@ CREATE TABLE waiting (
     kind smallint NOT NULL DEFAULT 0,  -- how it is to end (task.kind); 0: open
     source text COLLATE "C",           -- blocked: by that request, which may be yet
                                        -- to come; null: it waits for a claim
+    pinned text COLLATE "C",           -- the only account that may claim it, by its
+                                       -- name; null: any
     source_task_id text,
     attempt integer NOT NULL DEFAULT 0,
     tenant text COLLATE "C",           -- while tenants share (view sharing); null:
@@ -109,9 +113,17 @@ CREATE TABLE waiting (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX waiting_order ON waiting (priority, id)
-    WHERE source IS NULL AND budget IS NULL;
+    WHERE source IS NULL AND pinned IS NULL AND budget IS NULL;
+-- A queue for each account that has pinned rows: those of one that is held are in
+-- nobody's way.
+CREATE INDEX waiting_pinned ON waiting (pinned, priority, id)
+    WHERE source IS NULL AND pinned IS NOT NULL AND budget IS NULL;
+-- The same by tenants.
 CREATE INDEX waiting_tenant ON waiting (tenant, priority DESC, id)
-    WHERE source IS NULL AND tenant IS NOT NULL AND budget IS NULL;
+    WHERE source IS NULL AND pinned IS NULL AND tenant IS NOT NULL AND budget IS NULL;
+CREATE INDEX waiting_pinned_tenant ON waiting (pinned, tenant, priority DESC, id)
+    WHERE source IS NULL AND pinned IS NOT NULL AND tenant IS NOT NULL
+        AND budget IS NULL;
 CREATE INDEX waiting_budget ON waiting (budget, priority DESC, id)
     WHERE budget IS NOT NULL;
 CREATE INDEX waiting_source ON waiting (source, id) WHERE source IS NOT NULL;
@@ -145,6 +157,7 @@ CREATE TABLE past (
     LIKE closed INCLUDING DEFAULTS,
     PRIMARY KEY (id, submission, fence)
 );
+CREATE INDEX past_provider ON past (provider_task_id) WHERE provider_task_id <> '';
 CREATE INDEX past_order ON past (closed_ms);
 
 -- The ends that count: one a submission, its last. Days are UTC, the day that a row
@@ -388,10 +401,41 @@ CREATE TABLE fleet (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     queued bigint NOT NULL DEFAULT 0,
     in_flight bigint NOT NULL DEFAULT 0,
-    blocked bigint NOT NULL DEFAULT 0, -- waiting rows that wait for another request
+    blocked bigint NOT NULL DEFAULT 0, -- waiting rows that wait for another request,
+                                       -- a budget or an account that is held
+    blocked_most text NOT NULL DEFAULT '', -- what most of them wait for, in words
     counted_ms bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 20);
 INSERT INTO fleet DEFAULT VALUES;
+
+-- Accounts that have requests of their own waiting (waiting.pinned), and may not be
+-- sent them now, in words.
+CREATE VIEW pinned_held AS
+WITH RECURSIVE who AS (
+    (SELECT pinned FROM waiting
+        WHERE pinned IS NOT NULL AND source IS NULL AND budget IS NULL
+        ORDER BY pinned LIMIT 1)
+    UNION ALL
+    SELECT (SELECT w.pinned FROM waiting w
+        WHERE w.pinned > who.pinned AND w.source IS NULL AND w.budget IS NULL
+        ORDER BY w.pinned LIMIT 1)
+    FROM who WHERE who.pinned IS NOT NULL
+), live AS MATERIALIZED (
+    SELECT DISTINCT a.account, split_part(a.account, ':', 1) AS name
+    FROM lease l, unnest(l.accounts) AS a (account) WHERE NOT l.dead
+)
+SELECT who.pinned AS account, h.reason, h.since_ms,
+    'waits for account ' || who.pinned || ', which has what it extends: '
+        || coalesce('hold ' || h.reason || ': ' || h.message,
+            'no live worker has that account') AS message
+FROM who LEFT JOIN LATERAL (
+    SELECT o.reason, o.since_ms, o.message
+    FROM hold o JOIN live ON live.account = o.scope
+    WHERE o.reason IN ('auth', 'balance', 'channel') AND live.name = who.pinned
+    ORDER BY o.since_ms, o.reason LIMIT 1
+) h ON true
+WHERE who.pinned IS NOT NULL AND (h.reason IS NOT NULL
+    OR NOT EXISTS (SELECT FROM live WHERE live.name = who.pinned));
 
 -- Every account that a worker ever had, under each of its keys, as task.account
 -- names them, and what it said of idempotency keys.

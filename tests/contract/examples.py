@@ -53,8 +53,9 @@ def check_all_there(words):
     wanted |= {f"events/completed.{mode}" for mode in words["modes"]}
     wanted |= {f"events/failed.{kind}" for kind in words["kinds"]}
     wanted |= {f"rejected/{word}" for word in words["rejects"]}
-    more = {"requests/faulty", "requests/cancel", "events/completed.late", "events/completed.differs",
-            "events/accepted", "progress/processing", "rejected/too_large.dropped"}
+    more = {"requests/faulty", "requests/cancel", "requests/extend_foreign",
+            "events/completed.late", "events/completed.differs", "events/accepted",
+            "progress/processing", "rejected/too_large.dropped"}
     tap.equal(sorted(wanted - set(EXAMPLES)), [],
               "every mode, failure kind and rejection of the code has an example")
     tap.equal(sorted(set(EXAMPLES) - wanted - more), [],

@@ -52,6 +52,53 @@ def check_slots():
                   and all(named.values()), "slots: events name who bought it", (named, bought))
         tap.check(bought.get(named["a"], 9) <= 2 and bought.get(named["b"], 9) <= 3,
                   "slots: never more than an account has", bought)
+        check_extends(world, ends, settings, accounts)
+
+
+def check_extends(world, ends, settings, accounts):
+    """What extends a task goes to the account that has it, or waits for that."""
+    sources = {e["account"]: e for e in ends}
+    wanted = {}
+    for name, end in sources.items():
+        wanted |= {f"own-{name}": name, f"id-{name}": name, f"kin-{name}": name}
+        world.send({"request_id": f"id-{name}", "request": {
+            "prompt": "on", "extend_from_task_id": end["provider_task_id"]}})
+        world.send({"request_id": f"own-{name}", "account": "ab"[name == "a"], "request": {
+            "prompt": "on", "extend_from_task_id": end["provider_task_id"]}})
+        world.send({"request_id": f"kin-{name}", "request": {
+            "prompt": "on", "extend_from_request_id": end["request_id"]}})
+    for identity, more in (("no-c", {"account": "c"}), ("no", {})):
+        world.send({"request_id": identity, **more, "request": {
+            "prompt": "on", "extend_from_task_id": "task_of_another"}})
+    world.flush()
+    world.wait_events([*wanted, "no", "no-c"], 60)
+    tap.equal({i: world.events[i][0]["account"] for i in wanted}, wanted,
+              "extends: each on the account of its source")
+    tap.equal({world.events[i][0]["status"] for i in wanted}, {"completed"},
+              "extends: all of them are bought")
+    tap.equal([(d["field"], d["code"]) for i in ("no-c", "no")
+               for d in world.events[i][0]["error"]["details"]],
+              [("account", "not_allowed"), ("account", "required")],
+              "extends: a foreign task's account is one of ours, and said")
+    for worker in list(world.workers):
+        worker.stop()
+    one = world.start_worker(**settings | {"APIMART_ACCOUNTS": json.dumps(accounts[:1])})
+    world.send({"request_id": "gone", "request": {
+        "prompt": "on", "extend_from_task_id": sources["b"]["provider_task_id"]}})
+    world.send({"request_id": "free", "request": {"prompt": "free"}})
+    world.flush()
+    tap.equal(world.event("free", 30)["account"], "a", "extends: nobody waits for them")
+    told = wait_for(lambda: (lambda t: t if t.get("holds") else None)(
+        json.loads(world.ctl("explain", "gone", "--json").stdout or "{}")), 30, "its hold")
+    tap.check("waits for account b" in told["why"] and "no live worker" in told["why"],
+              "extends: explain says for which account it waits", told)
+    wait_for(lambda: "account b" in fetch(one.admin + "/readyz")[1].decode(), 30,
+             "/readyz tells of an account that is gone")
+    listed = world.ctl("list", "--account", "b", "--state", "queued", "--json").stdout
+    tap.equal([json.loads(line)["request_id"] for line in listed.splitlines()], ["gone"],
+              "extends: list finds it by its account")
+    world.start_worker(**settings)
+    tap.equal(world.event("gone", 30)["account"], "b", "extends: it goes there in the end")
 
 
 def check_learnt():

@@ -403,17 +403,24 @@ struct sources_answer {
     struct trial *trial;
     struct err err;
     enum source_state states[16];
+    char account[ACCOUNT_NAME_BYTES]; /* of the first */
+    size_t known;                     /* of how many it is */
     size_t len;
 };
 
-static void on_sources(void *context, const enum source_state *states,
-                       size_t len, const struct err *err)
+static void on_sources(void *context, const struct source *sources, size_t len,
+                       const struct err *err)
 {
     struct sources_answer *answer = context;
     if (err) {
         answer->err = *err;
     } else {
-        memcpy(answer->states, states, len * sizeof *states);
+        snprintf(answer->account, sizeof answer->account, "%.*s",
+                 (int)sources[0].account.len, sources[0].account.at);
+    }
+    for (size_t i = 0; !err && i < len; i++) {
+        answer->states[i] = sources[i].state;
+        answer->known += sources[i].account.at != NULL;
     }
     answer->len = len;
     loop_stop(answer->trial->loop);
@@ -437,6 +444,7 @@ TEST(sources__ours_and_others__are_told_apart)
         {"closed-failed", CLOSED, FAILURE_MODERATION, SOURCE_FAILED},
         {"closed-expired", CLOSED, FAILURE_ASSET_EXPIRED, SOURCE_FINISHED},
         {"closed-unusable", CLOSED, FAILURE_ASSET_UNUSABLE, SOURCE_FINISHED},
+        {"past", CLOSED, 0, SOURCE_FOREIGN}, /* of an earlier submission */
         {"nobody's", -1, 0, SOURCE_FOREIGN},
     };
     enum { LEN = sizeof cases / sizeof *cases };
@@ -456,6 +464,8 @@ TEST(sources__ours_and_others__are_told_apart)
     }
     trial_sql(trial, "WITH d AS (DELETE FROM task WHERE state = 7 RETURNING *) "
                      "INSERT INTO closed SELECT * FROM d");
+    trial_sql(trial, "WITH d AS (DELETE FROM closed WHERE provider_task_id = "
+                     "'past' RETURNING *) INSERT INTO past SELECT * FROM d");
     struct sources_answer answer = {.trial = trial};
     store_sources(trial->store, ids, LEN, on_sources, &answer);
     trial_wait(trial);
@@ -464,6 +474,8 @@ TEST(sources__ours_and_others__are_told_apart)
     for (int i = 0; i < LEN; i++) {
         assert_int_equal(answer.states[i], cases[i].expected);
     }
+    assert_string_equal(answer.account, "trial");
+    assert_int_equal(answer.known, LEN - 1);
 }
 
 /* ---- together with a turn ---- */

@@ -48,7 +48,7 @@ static void prepare(struct trial *trial, const char *query,
 #define CLAIM_OF(after)                                                        \
     "1, 1800000000000, 10, 'account', 'bucket', 0, '" after "', false"
 #define CLAIM CLAIM_OF("{0,0,0,0,0,0,0,0,0,0}")
-#define PLACES_OF(after) "1, 10, 12, 605000, '" after "'"
+#define PLACES_OF(after) "1, 10, 12, 605000, '" after "', '{account}'"
 #define EXPIRE "1, 1800000000000, 200, 86400000"
 #define UNBLOCK "'{2000,4000}', '{m-6000}', NULL, 500, 1000"
 #define UNBLOCK_ALL "'{}', '{}', '', 500, 1000"
@@ -65,7 +65,8 @@ static void prepare(struct trial *trial, const char *query,
     SHARE_OF("{t1,t2,t3,t4,t5,t600,t700,t800,t900,t999}",                      \
              "{1,1,1,1,1,1,1,1,1,1}")
 #define SHARE_ONE SHARE_OF("{t500}", "{10}")
-#define SHARE_LOOK "1, 1800000000000"
+#define SHARE_OURS SHARE_OF("{t,u}", "{5,5}")
+#define SHARE_LOOK "1, 1800000000000, '{account}'"
 #define SHARE_USE "1, '{account,\"\"}', '{t1,\"\"}', '{3,0}', false"
 #define SLOTS "'account', 100, 1800000000000, '{0,0,0,0,0,0,0,0,0,0}'"
 #define NOTHING ""
@@ -278,6 +279,29 @@ TEST(what_extends_others__beside_a_mass__is_found_by_its_source)
                      "(2000, 4000, 6000)");
     assert_true(work_of(trial, "unblock", UNBLOCK) < 600);
     assert_true(work_of(trial, "expire", EXPIRE) < 100);
+}
+
+/** Each account has a queue of its own for what only it may have. */
+TEST(what_is_of_one_account__is_in_nobodys_way)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    trial_sql(trial, "UPDATE waiting SET pinned = 'held', tenant = 't'");
+    assert_true(work_of(trial, "claim", CLAIM) < 30);
+    assert_true(work_of(trial, "places", PLACES_OF("{0,0,0,0,0,0,0,0,0,0}")) <
+                60);
+    assert_true(work_of(trial, "slots", SLOTS) < 60);
+    assert_true(work_of(trial, "share_look", SHARE_LOOK) < 30);
+    trial_sql(trial, "UPDATE waiting SET pinned = NULL WHERE id > %d",
+              2 * MASS - 20);
+    assert_true(work_of(trial, "claim", CLAIM) < 300);
+    trial_sql(trial, "UPDATE waiting SET pinned = 'account' WHERE id > %d",
+              2 * MASS - 20);
+    assert_true(work_of(trial, "claim", CLAIM) < 300);
+    assert_true(work_of(trial, "share_look", SHARE_LOOK) < 60);
+    trial_sql(trial, "SELECT set_config('pixverse.shares', 'true', false)");
+    assert_true(work_of(trial, "claim_share", SHARE_OURS) < 300);
 }
 
 /** A mass is another's; ten are ours. */

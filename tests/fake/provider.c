@@ -230,6 +230,11 @@ static void look_at_source(struct provider *provider, const struct sale *sale,
         world_fault(provider->world, "it extends what is not finished",
                     sale->prompt);
     }
+    if (source && provider->apart &&
+        !str_eq(bearer_account(str_of(source->bearer)),
+                bearer_account(str_of(sale->bearer)))) {
+        world_fault(provider->world, "it is not that account's", sale->prompt);
+    }
 }
 
 static struct sale *sell(struct provider *provider, struct str bearer,

@@ -24,6 +24,7 @@ void tables_close(struct tables *tables)
 {
     for (size_t i = 0; i < tables->len; i++) {
         task_row_done(&tables->records[i]->row);
+        free(tables->records[i]->pinned);
         free(tables->records[i]);
     }
     free(tables->records);

@@ -59,6 +59,7 @@ struct record_of {
     struct reason_of reason;
     int64_t waits_until_ms;
     int64_t expires_ms;
+    char *pinned; /* the only account that may claim it, by its name */
 };
 
 /** A row of `early_cancel`. */
@@ -258,6 +259,11 @@ bool is_held(const struct tables *tables, const struct turn *turn);
 /** Whether it waits for another request; and for too long. */
 bool is_blocked(const struct record_of *record);
 bool waited_for_long(const struct record_of *record, const struct turn *turn);
+/** Whether it is only one of those accounts', by their names. */
+bool is_pinned_to(const struct record_of *record, const struct str *names,
+                  size_t len);
+/** From now on only that account may claim it; absent: any. */
+void pin(struct record_of *record, struct str name);
 /** Whether nobody else can have sent what was sent before a rewind. */
 bool is_certain(const struct tables *tables, const struct turn *turn);
 

@@ -58,7 +58,7 @@ struct call {
         } intake;
         struct {
             struct str *ids;
-            enum source_state *states;
+            struct source *found;
             size_t len;
         } sources;
         struct {

@@ -1,3 +1,4 @@
+#include "core/apimart.h"
 #include "fake/store.h"
 
 #include <assert.h>
@@ -99,6 +100,7 @@ bool tables_retry(struct world *world, const char *request_id)
     record->waiting = true;
     record->waits_until_ms = 0;
     record->expires_ms = record->row.deadline_ms;
+    pin(record, record->request.account);
     if (record->request.source.at) { /* it is looked for anew */
         record->row.not_before_ms = world_clock_ms(world);
     }
@@ -119,6 +121,22 @@ bool is_held(const struct tables *tables, const struct turn *turn)
         }
     }
     return false;
+}
+
+bool is_pinned_to(const struct record_of *record, const struct str *names,
+                  size_t len)
+{
+    bool is = false;
+    for (size_t i = 0; record->pinned && i < len; i++) {
+        is = is || str_eq(str_of(record->pinned), names[i]);
+    }
+    return is;
+}
+
+void pin(struct record_of *record, struct str name)
+{
+    free(record->pinned);
+    record->pinned = name.len ? strndup(name.at, name.len) : NULL;
 }
 
 /** Of what was perhaps sent before the database was set back: nobody else can
@@ -168,6 +186,7 @@ static void unblock(struct record_of *record, const struct record_of *source,
     if (id && str_eq(record->request.tenant, source->request.tenant)) {
         record->row.source_task_id = strdup(id);
         record->row.not_before_ms = 0;
+        pin(record, apimart_account_name(source->row.account));
         out->freed++;
     } else {
         record->row.kind = FAILURE_SOURCE_FAILED;

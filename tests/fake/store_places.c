@@ -46,7 +46,9 @@ void run_places(struct call *call)
         const struct record_of *record = tables->records[i];
         result->waits =
             record->waiting && !is_blocked(record) &&
-            record->row.id > ask->claim_after[record->request.priority];
+            (record->pinned
+                 ? is_pinned_to(record, ask->accounts, ask->accounts_len)
+                 : record->row.id > ask->claim_after[record->request.priority]);
     }
     result->busy = tables->taking_busy > 0;
     tables->taking_busy -= result->busy;

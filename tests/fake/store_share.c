@@ -185,6 +185,8 @@ void run_tenants(struct call *call)
     for (size_t i = 0; i < tables->len; i++) {
         const struct record_of *record = tables->records[i];
         if (record->waiting && !is_blocked(record) &&
+            (!record->pinned || is_pinned_to(record, call->look.ask.accounts,
+                                             call->look.ask.accounts_len)) &&
             record->row.not_before_ms <= call->look.ask.now_ms) {
             seen_of(call, record->request.tenant)->waits = true;
         }

@@ -59,6 +59,12 @@ void store_join(struct store *store, const struct join *join,
     call_go(call, LANE_LEASE);
 }
 
+static struct str most_wait_for(const struct tables *tables)
+{
+    return tables->blocked > 0 ? STR("what requests of tenant default extend")
+                               : STR("");
+}
+
 static void run_count(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
@@ -83,6 +89,7 @@ static void run_count(struct call *call)
     result->queued = tables->queued;
     result->in_flight = tables->in_flight;
     result->blocked = tables->blocked;
+    result->blocked_most = most_wait_for(tables);
 }
 
 static void answer_count(struct call *call)
@@ -220,6 +227,7 @@ static void run_beat(struct call *call)
     result->queued = tables->queued;
     result->in_flight = tables->in_flight;
     result->blocked = tables->blocked;
+    result->blocked_most = most_wait_for(tables);
     result->now_ms = world_clock_ms(tables->world);
     result->shares = tenants_share(tables);
     result->synchronous = true;

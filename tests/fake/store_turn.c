@@ -283,6 +283,8 @@ static struct record_of *next_waiting(const struct tables *tables,
                                       const char *tenant)
 {
     const int64_t now_ms = turn->now_ms;
+    const struct str ours =
+        expired ? (struct str){0} : apimart_account_name(turn->account);
     struct record_of *best = NULL;
     for (size_t i = 0; i < tables->len; i++) {
         struct record_of *record = tables->records[i];
@@ -295,6 +297,7 @@ static struct record_of *next_waiting(const struct tables *tables,
             (tenant && !str_eq(record->request.tenant, str_of(tenant))) ||
             (!expired &&
              (record->waits_until_ms > now_ms || blocked ||
+              (record->pinned && !is_pinned_to(record, &ours, 1)) ||
               record->row.id <= turn->claim_after[record->request.priority] ||
               (record->row.doubt &&
                (record->row.first_sent_ms <= turn->resend_after_ms ||

@@ -1,3 +1,4 @@
+#include "core/apimart.h"
 #include "fake/store_call.h"
 
 #include <assert.h>
@@ -14,9 +15,9 @@ static void copy_request(struct arena *arena, struct intake_row *to,
 {
     *to = *from;
     struct str *texts[] = {
-        &to->request_id, &to->tenant,      &to->metadata,
-        &to->warnings,   &to->traceparent, &to->tracestate,
-        &to->body,       &to->event,       &to->source,
+        &to->request_id,  &to->tenant,     &to->metadata, &to->warnings,
+        &to->traceparent, &to->tracestate, &to->body,     &to->event,
+        &to->source,      &to->account,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = copy_str(arena, *texts[i]);
@@ -103,6 +104,7 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
         record->bare = true;
     } else {
         record->waiting = true;
+        pin(record, row->account);
         record->expires_ms = record->row.deadline_ms;
         record->row.doubt = row->produced_ms < tables->rewound_ms;
         record->row.first_sent_ms = record->row.doubt ? row->produced_ms : 0;
@@ -199,46 +201,54 @@ void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
     call_go(call, LANE_DATA);
 }
 
-static enum source_state source_of(const struct tables *tables, struct str id)
+static enum source_state source_state(const struct task_row *row)
+{
+    switch (row->state) {
+    case READY:
+    case SUCCEEDED:
+        return SOURCE_FINISHED;
+    case RUNNING:
+    case LATE:
+    case QUEUED:
+    case SUBMITTING:
+        return SOURCE_UNFINISHED;
+    case FAILED:
+    case CLOSED:
+    case TASK_STATES_LEN:
+        break;
+    }
+    return row->kind == FAILURE_NONE || row->kind == FAILURE_ASSET_EXPIRED ||
+                   row->kind == FAILURE_ASSET_UNUSABLE
+               ? SOURCE_FINISHED
+               : SOURCE_FAILED;
+}
+
+static struct source source_of(const struct tables *tables, struct str id,
+                               struct arena *arena)
 {
     for (size_t i = 0; i < tables->len; i++) {
         const struct task_row *row = &tables->records[i]->row;
-        if (!id.len || !str_eq(str_of(row->provider_task_id), id)) {
-            continue;
-        }
-        switch (row->state) {
-        case READY:
-        case SUCCEEDED:
-            return SOURCE_FINISHED;
-        case RUNNING:
-        case LATE:
-        case QUEUED:
-        case SUBMITTING:
-            return SOURCE_UNFINISHED;
-        case FAILED:
-        case CLOSED:
-        case TASK_STATES_LEN:
-            return row->kind == FAILURE_NONE ||
-                           row->kind == FAILURE_ASSET_EXPIRED ||
-                           row->kind == FAILURE_ASSET_UNUSABLE
-                       ? SOURCE_FINISHED
-                       : SOURCE_FAILED;
+        if (id.len && str_eq(str_of(row->provider_task_id), id)) {
+            const struct str name = apimart_account_name(row->account);
+            return (struct source){source_state(row),
+                                   name.len ? copy_str(arena, name)
+                                            : (struct str){0}};
         }
     }
-    return SOURCE_FOREIGN;
+    return (struct source){.state = SOURCE_FOREIGN};
 }
 
 static void run_sources(struct call *call)
 {
     for (size_t i = 0; i < call->sources.len; i++) {
-        call->sources.states[i] =
-            source_of(call->op.world->tables, call->sources.ids[i]);
+        call->sources.found[i] = source_of(
+            call->op.world->tables, call->sources.ids[i], &call->op.arena);
     }
 }
 
 static void answer_sources(struct call *call)
 {
-    call->on_sources(call->context, call->sources.states, call->sources.len,
+    call->on_sources(call->context, call->sources.found, call->sources.len,
                      &call->err);
 }
 
@@ -249,13 +259,22 @@ void store_sources(struct store *store, const struct str *ids, size_t len,
     struct arena *arena = &call->op.arena;
     call->on_sources = on_result;
     call->sources.ids = arena_alloc(arena, (len + 1) * sizeof *ids);
-    call->sources.states =
-        arena_alloc(arena, (len + 1) * sizeof(enum source_state));
+    call->sources.found = arena_alloc(arena, (len + 1) * sizeof(struct source));
     call->sources.len = len;
     for (size_t i = 0; i < len; i++) {
         call->sources.ids[i] = copy_str(arena, ids[i]);
     }
     call_go(call, LANE_DATA);
+}
+
+static const struct str *copy_strs(struct arena *arena, const struct str *all,
+                                   size_t len)
+{
+    struct str *copies = arena_alloc(arena, (len + 1) * sizeof *copies);
+    for (size_t i = 0; i < len; i++) {
+        copies[i] = copy_str(arena, all[i]);
+    }
+    return copies;
 }
 
 /* ---- turns ---- */
@@ -371,6 +390,8 @@ void store_places(struct store *store, const struct places *places,
     call->places.ask = *places;
     call->places.ask.claim_after = copy_bytes(
         &call->op.arena, places->claim_after, PRIORITIES * sizeof(int64_t));
+    call->places.ask.accounts =
+        copy_strs(&call->op.arena, places->accounts, places->accounts_len);
     call->places.result = (struct places_result){.owner = places->owner};
     call_go(call, LANE_DATA);
 }
@@ -390,6 +411,8 @@ void store_share_look(struct store *store, const struct share_look *look,
     struct call *call = call_new(store, run_tenants, answer_look, context);
     call->on_look = on_result;
     call->look.ask = *look;
+    call->look.ask.accounts =
+        copy_strs(&call->op.arena, look->accounts, look->accounts_len);
     call_go(call, LANE_DATA);
 }
 

@@ -49,6 +49,30 @@ static inline enum task_state state_of(struct world *world, const char *id)
                             : record->row.state;
 }
 
+/** The value of the last event of that request; "": none. */
+static inline const char *event_of(struct world *world, const char *id)
+{
+    const char *value = "";
+    for (size_t i = 0; i < world->kafka->records_len; i++) {
+        const struct record *record = &world->kafka->records[i];
+        if (strcmp(record->topic, "pixverse.events") == 0 &&
+            strcmp(record->key, id) == 0) {
+            value = record->value;
+        }
+    }
+    return value;
+}
+
+static inline const struct sale *sale_named(struct world *world, const char *id)
+{
+    const struct sale *sale = NULL;
+    for (size_t i = 0; i < world->provider->sales_len; i++) {
+        const struct sale *one = world->provider->sales[i];
+        sale = strcmp(one->prompt, id) == 0 ? one : sale;
+    }
+    return sale;
+}
+
 struct wanted {
     struct world *world;
     const char *id;

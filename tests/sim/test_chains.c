@@ -17,36 +17,12 @@ static void end(struct world *world, struct node *w1)
     close_world(world);
 }
 
-/** The value of the last event of that request; "": none. */
-static const char *event_of(struct world *world, const char *id)
-{
-    const char *value = "";
-    for (size_t i = 0; i < world->kafka->records_len; i++) {
-        const struct record *record = &world->kafka->records[i];
-        if (strcmp(record->topic, "pixverse.events") == 0 &&
-            strcmp(record->key, id) == 0) {
-            value = record->value;
-        }
-    }
-    return value;
-}
-
-static const struct sale *sale_of(struct world *world, const char *id)
-{
-    const struct sale *sale = NULL;
-    for (size_t i = 0; i < world->provider->sales_len; i++) {
-        const struct sale *one = world->provider->sales[i];
-        sale = strcmp(one->prompt, id) == 0 ? one : sale;
-    }
-    return sale;
-}
-
 /** It was bought once, from the video of that one. */
 static void extends(struct world *world, const char *id, const char *source)
 {
-    const struct sale *sale = sale_of(world, id);
+    const struct sale *sale = sale_named(world, id);
     assert_int_equal(provider_sold(world->provider, id), 1);
-    assert_string_equal(sale->source, sale_of(world, source)->id);
+    assert_string_equal(sale->source, sale_named(world, source)->id);
     assert_non_null(strstr(event_of(world, id), "\"status\":\"completed\""));
     assert_non_null(strstr(event_of(world, id), "\"mode\":\"extend\""));
 }
@@ -304,7 +280,7 @@ TEST_CASE(its_answer_is_lost__every_send_has_the_same_bytes)
     world_ask(world, "a");
     until_closed(world, 10 * MINUTE_MS);
     extends(world, "b", "a");
-    assert_int_equal(sale_of(world, "b")->replays, 1);
+    assert_int_equal(sale_named(world, "b")->replays, 1);
     end(world, w1);
 }
 
@@ -321,7 +297,7 @@ TEST_CASE(its_worker_dies_in_the_send__another_sends_the_same)
     struct node *w2 = node_start(world, "w2", NULL);
     until_closed(world, HOUR_MS);
     extends(world, "b", "a");
-    assert_int_equal(sale_of(world, "b")->replays, 1);
+    assert_int_equal(sale_named(world, "b")->replays, 1);
     node_free(w2);
     end(world, w1);
 }
@@ -337,7 +313,8 @@ TEST_CASE(a_retry__finds_its_source_anew)
     provider_plan(world, "b", plan);
     world_extend(world, "b", "a", "");
     until_state(world, "b", CLOSED, 5 * MINUTE_MS);
-    assert_string_equal(sale_of(world, "b")->source, sale_of(world, "a")->id);
+    assert_string_equal(sale_named(world, "b")->source,
+                        sale_named(world, "a")->id);
 
     assert_true(tables_retry(world, "a"));
     assert_true(tables_retry(world, "b"));
@@ -345,7 +322,8 @@ TEST_CASE(a_retry__finds_its_source_anew)
     until_closed(world, 10 * MINUTE_MS);
     assert_int_equal(provider_sold(world->provider, "a"), 2);
     assert_int_equal(provider_sold(world->provider, "b"), 2);
-    assert_string_equal(sale_of(world, "b")->source, sale_of(world, "a")->id);
+    assert_string_equal(sale_named(world, "b")->source,
+                        sale_named(world, "a")->id);
     end(world, w1);
 }
 
@@ -390,6 +368,8 @@ TEST_CASE(more_wait_for_a_source_than_may__consumption_pauses)
     assert_int_equal(answer.status, 200);
     assert_non_null(
         strstr(body.bytes, "wait for the request that they extend"));
+    assert_non_null(strstr(
+        body.bytes, "most of them for what requests of tenant default extend"));
     buf_done(&body);
     end(world, w1);
 }

@@ -55,9 +55,9 @@ static struct intake_row copy_row(struct arena *arena,
 {
     struct intake_row copy = *row;
     struct str *texts[] = {
-        &copy.request_id, &copy.tenant,      &copy.metadata,
-        &copy.warnings,   &copy.traceparent, &copy.tracestate,
-        &copy.body,       &copy.event,       &copy.source,
+        &copy.request_id,  &copy.tenant,     &copy.metadata, &copy.warnings,
+        &copy.traceparent, &copy.tracestate, &copy.body,     &copy.event,
+        &copy.source,      &copy.account,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (texts[i]->at) {
@@ -275,8 +275,9 @@ static void ask_known(struct batch *batch)
 
 /** The columns of sql/query/intake.sql, one array each. */
 static const enum pg_type columns[] = {
-    PG_TEXT, PG_BYTEA, PG_TEXT, PG_INT2, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT,
-    PG_TEXT, PG_TEXT,  PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT, PG_INT8,
+    PG_TEXT, PG_BYTEA, PG_TEXT, PG_INT2, PG_INT2, PG_INT8,
+    PG_TEXT, PG_TEXT,  PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8,
+    PG_TEXT, PG_INT8,  PG_TEXT, PG_TEXT, PG_INT8,
 };
 
 #define COLUMNS_LEN (sizeof columns / sizeof *columns)
@@ -334,6 +335,9 @@ static void add_column(struct pg_array *array, size_t column,
         break;
     case 14:
         pg_array_str(array, row->event.at ? (struct str){0} : row->source);
+        break;
+    case 15:
+        pg_array_str(array, row->event.at ? (struct str){0} : row->account);
         break;
     default:
         if (row->event.at || row->price < 0) {
@@ -484,111 +488,4 @@ void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
     if (!cancels_send(&batch->cancels)) {
         send_next(batch);
     }
-}
-
-/* ---- sources ---- */
-
-struct sources {
-    struct arena arena;
-    struct str *ids;
-    enum source_state *states;
-    size_t len;
-    sources_fn *on_result;
-    void *context;
-};
-
-/** Whether the provider has a video of a task that we gave up. */
-static enum source_state state_of(enum task_state state, enum failure_kind kind)
-{
-    switch (state) {
-    case QUEUED:
-        return SOURCE_FOREIGN;
-    case SUBMITTING:
-    case RUNNING:
-    case LATE:
-        return SOURCE_UNFINISHED;
-    case READY:
-    case SUCCEEDED:
-        return SOURCE_FINISHED;
-    case FAILED:
-    case CLOSED:
-    case TASK_STATES_LEN:
-        break;
-    }
-    bool made = kind == FAILURE_ASSET_EXPIRED || kind == FAILURE_ASSET_UNUSABLE;
-    if (made || (state == CLOSED && kind == FAILURE_NONE)) {
-        return SOURCE_FINISHED;
-    }
-    return SOURCE_FAILED;
-}
-
-static void take_sources(struct sources *sources, const PGresult *result)
-{
-    for (int i = 0; i < PQntuples(result); i++) {
-        struct str id = pg_str(result, i, 0);
-        int64_t state = pg_i64(result, i, 1);
-        int64_t kind = pg_i64(result, i, 2);
-        if (state < 0 || state >= TASK_STATES_LEN || kind < 0 ||
-            kind >= FAILURE_KINDS_LEN) {
-            continue; /* a later program's: the provider will judge */
-        }
-        for (size_t s = 0; s < sources->len; s++) {
-            if (str_eq(sources->ids[s], id)) {
-                sources->states[s] =
-                    state_of((enum task_state)state, (enum failure_kind)kind);
-            }
-        }
-    }
-}
-
-static void on_sources(void *context, struct pg_unit *unit)
-{
-    struct sources *sources = context;
-    struct err err = unit->err;
-    if (err.kind == ERR_NONE) {
-        take_sources(sources, unit->results[0]);
-        take_sources(sources, unit->results[1]);
-    }
-    /* Refused data is no id of ours. */
-    bool failed = err.kind == ERR_TRANSIENT;
-    sources->on_result(sources->context, sources->states, sources->len,
-                       failed ? &err : NULL);
-    arena_done(&sources->arena);
-    must_free(sources);
-}
-
-void store_sources(struct store *store, const struct str *provider_task_ids,
-                   size_t len, sources_fn *on_result, void *context)
-{
-    assert(provider_task_ids && len > 0 && on_result);
-    struct sources *sources = MUST_NEW(struct sources);
-    struct arena *arena = &sources->arena;
-    arena_init(arena, 4096, 0);
-    sources->on_result = on_result;
-    sources->context = context;
-    sources->len = len;
-    sources->ids = arena_alloc(arena, (len + 1) * sizeof *sources->ids);
-    sources->states = arena_alloc(arena, (len + 1) * sizeof *sources->states);
-    struct pg_unit *unit = pg_unit_new(on_sources, sources);
-    if (arena->failed) {
-        pg_unit_fail(unit);
-        pg_lane_send(store->data, unit);
-        return;
-    }
-    const char *const queries[] = {"sources_task", "sources_closed"};
-    for (size_t q = 0; q < 2; q++) {
-        pg_unit_call(unit, queries[q]);
-        struct pg_array *array = pg_unit_array(unit, PG_TEXT);
-        for (size_t i = 0; i < len; i++) {
-            struct str id = provider_task_ids[i];
-            sources->ids[i] =
-                (struct str){arena_copy(arena, id.at, id.len), id.len};
-            pg_array_str(array, id);
-        }
-        pg_unit_array_end(unit);
-    }
-    if (arena->failed) {
-        pg_unit_fail(unit);
-    }
-    pg_lane_send(store->data, unit);
 }

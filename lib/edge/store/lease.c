@@ -235,6 +235,7 @@ static void take_fleet(struct beat_result *out, const PGresult *result)
     out->blocked = pg_i64(result, 0, 4);
     out->shares = pg_bool(result, 0, 5);
     out->budgets = pg_bool(result, 0, 6);
+    out->blocked_most = pg_str(result, 0, 7);
 }
 
 static void take_accounts(struct beat_result *out, struct arena *arena,
@@ -343,6 +344,7 @@ static void on_tally(void *context, struct pg_unit *unit)
         out.in_flight = pg_i64(unit->results[0], 0, 1);
         out.blocked = pg_i64(unit->results[0], 0, 2);
         out.oldest_ms = pg_i64(unit->results[0], 0, 3);
+        out.blocked_most = pg_str(unit->results[0], 0, 4);
     }
     if (out.err.kind == ERR_NONE && tally->xmin) {
         out.oldest_xmin = pg_i64(unit->results[1], 0, 0);

@@ -55,5 +55,10 @@ void store_places(struct store *store, const struct places *places,
         pg_array_i64(ids, places->claim_after[i]);
     }
     pg_unit_array_end(unit);
+    struct pg_array *names = pg_unit_array(unit, PG_TEXT);
+    for (size_t i = 0; i < places->accounts_len; i++) {
+        pg_array_str(names, places->accounts[i]);
+    }
+    pg_unit_array_end(unit);
     pg_lane_send(store->data, unit);
 }

@@ -127,6 +127,11 @@ void store_share_look(struct store *store, const struct share_look *look,
     pg_unit_call(unit, "share_look");
     pg_unit_i64(unit, look->owner);
     pg_unit_i64(unit, look->now_ms);
+    struct pg_array *names = pg_unit_array(unit, PG_TEXT);
+    for (size_t i = 0; i < look->accounts_len; i++) {
+        pg_array_str(names, look->accounts[i]);
+    }
+    pg_unit_array_end(unit);
     pg_lane_send(store->data, unit);
 }
 

@@ -7,7 +7,9 @@
 -- from 0 on, the id behind which it begins: dead versions of what was taken lie
 -- before it, for as long as anybody holds an old snapshot, $8 the account has a limit
 -- of slots: those that are free are in a setting (slots.sql). One that this program
--- can't read leaves the queue as it is, nobody's.
+-- can't read leaves the queue as it is, nobody's. Twice in the programs: claim_budgets
+-- under budget_lock.sql, and claim without what lies between "if budgets" and "end",
+-- which costs half of it, and takes nothing once there is a budget.
 WITH pick AS MATERIALIZED (
     -- Priority by priority, as far down as there is room: nothing is sorted.
     -- Not an equation: the order by id alone would do then, all priorities' rows.
@@ -39,7 +41,11 @@ WITH pick AS MATERIALIZED (
         LIMIT :claim_room
     ) AS next
     WHERE :no_hold
+--if none
+        AND NOT EXISTS (SELECT FROM budget)
+--end
     LIMIT :claim_room
+--if budgets
 ), today AS MATERIALIZED (
     SELECT ($2::bigint / 86400000)::integer AS day
 ), priced AS MATERIALIZED (
@@ -90,9 +96,13 @@ WITH pick AS MATERIALIZED (
         SELECT id, tenant FROM behind) a
     WHERE w.id = a.id AND current_setting('pixverse.budget', true) = 'true'
     RETURNING set_config('pixverse.barred', 'true', true)
+--end
 ), gone AS (
     DELETE FROM waiting w USING pick
-    WHERE w.id = pick.id AND w.id NOT IN (SELECT id FROM barred)
+    WHERE w.id = pick.id
+--if budgets
+        AND w.id NOT IN (SELECT id FROM barred)
+--end
     RETURNING
         :w.queued_columns
 ), t AS MATERIALIZED (
@@ -116,6 +126,7 @@ WITH pick AS MATERIALIZED (
         takeovers_since_ms, kind, has_cost, cost, credits_cost, source_task_id, result, event
     FROM t WHERE readable
     RETURNING *
+--if budgets
 ), reserved AS (
     INSERT INTO money (task, submission, tenant, day, state, estimate, amount)
     SELECT t.id, t.submission, p.tenant, today.day, :spending, p.estimate, p.estimate
@@ -123,6 +134,7 @@ WITH pick AS MATERIALIZED (
     ON CONFLICT (task, submission) DO UPDATE SET tenant = excluded.tenant,
         day = excluded.day, state = excluded.state,
         estimate = excluded.estimate, amount = excluded.amount
+--end
 ), whole AS (
     SELECT
         :c.task_columns,

@@ -73,6 +73,9 @@ WITH RECURSIVE sure AS MATERIALIZED (
     ) AS next
     WHERE plan.n > 0
         AND :no_hold
+--if none
+        AND NOT EXISTS (SELECT FROM budget)
+--end
     LIMIT CASE WHEN $9::boolean THEN least($3::integer, coalesce(
             nullif(current_setting('pixverse.room', true), '')::integer, 0))
             ELSE $3::integer END

@@ -146,20 +146,25 @@ TEST(claim__who_knows_of_no_budget_or_comes_second__leaves_them_alone)
 {
     struct trial *trial = *state;
     const int64_t me = trial_join(trial);
+    trial_sql(trial, "INSERT INTO tenant VALUES ('acme', 1, NULL)");
     ask_for(trial, 0, 2, "acme");
     ask_for(trial, 10, 1, "other");
     budget(trial, "acme", 0, 100 * PRICE);
-    struct turn_result result =
-        trial_good_turn(trial, (struct turn){.owner = me, .claims_max = 9});
-    assert_int_equal(result.claimed_len, 1);
+    const struct share_ask asks[] = {{"acme", 5}, {"other", 5}};
+    struct turn unaware = {
+        .owner = me, .claims_max = 9, .shares = asks, .shares_len = 2};
+    assert_int_equal(trial_good_turn(trial, unaware).claimed_len, 0);
+    unaware.sharing = true;
+    assert_int_equal(trial_good_turn(trial, unaware).claimed_len, 0);
     PQclear(PQexec(trial->conn, "BEGIN"));
     trial_sql(trial, "SELECT pg_advisory_xact_lock(7264930520)");
-    result = claim(trial, me, 9);
-    assert_int_equal(result.claimed_len, 0);
+    struct turn_result result = claim(trial, me, 9);
+    assert_int_equal(result.claimed_len, 1);
     assert_true(result.budget_busy && !result.budget_barred);
     PQclear(PQexec(trial->conn, "ROLLBACK"));
     assert_string_equal(queue(trial), "acme=0/0 other=1/0");
-    assert_int_equal(claim(trial, me, 9).claimed_len, 2);
+    unaware.budgets = true;
+    assert_int_equal(trial_good_turn(trial, unaware).claimed_len, 2);
 }
 
 /** It goes before all that stands behind it, whatever those cost. */

@@ -240,7 +240,9 @@ static void add_claim(struct round *round, struct pg_unit *unit)
     if (turn->budgets) {
         call(unit, "budget_lock");
     }
-    round->calls.claim = call(unit, turn->sharing ? "claim_share" : "claim");
+    static const char *const claims[2][2] = {
+        {"claim", "claim_budgets"}, {"claim_share", "claim_share_budgets"}};
+    round->calls.claim = call(unit, claims[turn->sharing][turn->budgets]);
     pg_unit_i64(unit, turn->owner);
     pg_unit_i64(unit, turn->now_ms);
     pg_unit_i64(unit, turn->claims_max);

@@ -129,10 +129,14 @@ TEST_CASE(what_extends_a_foreign_task__goes_where_it_says_or_to_the_default)
     extend_task(world, "said", "task_x", ",\"account\":\"a\"");
     extend_task(world, "none", "task_x", ",\"account\":\"b\"");
     extend_task(world, "ours", "task_1", ",\"account\":\"default\"");
+    kafka_request(world, "{\"request_id\":\"plain\",\"request\":{\"prompt\":"
+                         "\"plain\"},\"account\":\"a\"}");
     world_run_for(world, 2000);
     until_closed(world, HOUR_MS);
     assert_string_equal(sale_named(world, "usual")->bearer, "d");
     assert_string_equal(sale_named(world, "said")->bearer, "a");
+    assert_null(sale_named(world, "plain"));
+    assert_non_null(strstr(event_of(world, "plain"), "\"field\":\"account\""));
     assert_null(sale_named(world, "none"));
     assert_int_equal(times_told(world, "event none failed invalid_request\n"),
                      1);

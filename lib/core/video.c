@@ -151,7 +151,7 @@ static void read_kept(struct video_check *check)
     if (is_type(check, "moov")) {
         tables = video_read_moov(body);
         media_read_moov(&check->media, body);
-        check->tables |= tables.media_end > 0;
+        check->tables |= tables.media_end > 0 && !tables.blind;
         check->moov_whole |= tables.whole;
     } else if (is_type(check, "moof")) {
         tables = video_read_moof(body, check->box_at);

@@ -37,7 +37,7 @@ struct video_check {
     bool keeping;
     uint64_t media_end; /* the furthest byte that a table points to */
     uint64_t index_end; /* the same of an index before the fragments */
-    bool tables;        /* moov's tables point to something */
+    bool tables;        /* moov's tables say where all media ends */
     bool fragmented;
     bool closed;       /* the index behind the last fragment is whole */
     const char *fault; /* a constant phrase; null: none so far */

@@ -96,13 +96,14 @@ static uint64_t sum_sizes(struct samples *s, uint64_t count)
     return sum;
 }
 
-/** The end of a track's media; 0: none, or its tables can't be read. */
-static uint64_t track_end(struct str stbl)
+/** The end of a track's media, 0: it has none; false: its tables don't say. */
+static bool track_end(struct str stbl, uint64_t *out)
 {
     struct samples s;
     uint64_t end = 0;
-    if (!open_samples(stbl, &s)) {
-        return 0;
+    *out = 0;
+    if (!stbl.at || !open_samples(stbl, &s)) {
+        return false;
     }
     uint64_t per_chunk = 0;
     uint64_t next_first = s.runs_left ? box_take(&s.runs, 4) : 0;
@@ -116,11 +117,12 @@ static uint64_t track_end(struct str stbl)
         const uint64_t offset = box_take(&s.offsets, s.offset_bytes);
         const uint64_t bytes = sum_sizes(&s, per_chunk);
         if (s.offsets.is_short || s.runs.is_short || s.sizes.is_short) {
-            return 0;
+            return false;
         }
         end = bytes ? later(end, plus(offset, bytes)) : end;
     }
-    return end;
+    *out = end;
+    return s.samples == 0;
 }
 
 /** Whether the track's media lies in this very file. */
@@ -150,10 +152,11 @@ struct video_tables video_read_moov(struct str body)
             tables.fragmented = true;
         } else if (box_is(&box, "trak")) {
             struct str minf = box_find(box.body, "mdia/minf");
-            struct str stbl = box_find(minf, "stbl");
-            if (stbl.at && is_inside(minf)) {
-                tables.media_end = later(tables.media_end, track_end(stbl));
+            uint64_t end = 0;
+            if (is_inside(minf)) {
+                tables.blind |= !track_end(box_find(minf, "stbl"), &end);
             }
+            tables.media_end = later(tables.media_end, end);
         }
     }
     tables.whole = !reader.is_short;

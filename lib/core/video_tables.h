@@ -12,6 +12,7 @@
  */
 struct video_tables {
     uint64_t media_end; /* the furthest byte that they point to; 0: to none */
+    bool blind;         /* of some track's media nothing says where it ends */
     bool fragmented;    /* more media comes in fragments */
     bool whole;         /* the boxes inside tile the box */
 };

@@ -999,6 +999,8 @@ MUTANTS = [
     ("closed before its acknowledgement", "lib/flow/announce.c",
      "outcome.kind = OUTCOME_UNANNOUNCED;", "outcome.kind = OUTCOME_ANNOUNCED;",
      ["sim/end", "sim/seeds"]),
+    ("a track that can't be read proves the end", "lib/core/video.c",
+     "tables.media_end > 0 && !tables.blind", "tables.media_end > 0", ["unit/video"]),
     ("a cut video is whole", "lib/core/video.c",
      '        return "it ends in the middle of a box";', "        return NULL;",
      ["unit/video"]),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/run: long timeout=900
+# tests/run: alone long timeout=900
 # deploy/quickstart as a person runs it: five videos, five events, nothing left.
 cd "$TEST_ROOT" || exit 1
 . tests/lib/tap.sh

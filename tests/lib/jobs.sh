@@ -116,9 +116,10 @@ longest_first() { # ITEM...
 }
 
 # Some run at a time; then, alone, what says so; in the end, two at a time, what
-# installs or fills the machine: it looks at no clock.
+# installs or fills the machine, but for who looks at the clock and says alone.
 is_heavy() { # ITEM
-    [[ $1 == deploy/* || $1 == install/* || $1 == image/* ]]
+    [[ $1 == deploy/* || $1 == install/* || $1 == image/* ]] &&
+        ! says "${file_of[$1]}" alone
 }
 
 is_alone() { # ITEM FILE

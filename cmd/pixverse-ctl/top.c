@@ -236,6 +236,51 @@ static void print_accounts(const struct ctl *ctl, const json_t *accounts)
     table_print(table, ctl->width, ctl->colours);
 }
 
+static void add_tenant(struct table *table, const json_t *row)
+{
+    char occupied[48];
+    char weight[24];
+    const json_t *slots = json_object_get(row, "slots");
+    snprintf(occupied, sizeof occupied, "%" PRId64,
+             row_number(row, "occupied"));
+    if (json_is_integer(slots)) {
+        snprintf(occupied, sizeof occupied, "%" PRId64 "/%" PRId64,
+                 row_number(row, "occupied"), row_number(row, "slots"));
+    }
+    snprintf(weight, sizeof weight, "%" PRId64, row_number(row, "weight"));
+    const char *const cells[] = {row_text(row, "tenant"), occupied, weight,
+                                 row_text(row, "cell")};
+    table_add(table, cells, 1, HUE_PLAIN);
+}
+
+/** Those that share; without a word of shares there are none. */
+static void print_tenants(const struct ctl *ctl, const json_t *tenants)
+{
+    const struct column columns[] = {
+        {"TENANT", COLUMN_WHOLE},
+        {"SLOTS", COLUMN_WHOLE},
+        {"WEIGHT", COLUMN_CUT},
+        {ctl->cells_len ? "CELL" : NULL, COLUMN_WHOLE},
+        {0}};
+    const int64_t of = row_number(json_array_get(tenants, 0), "of");
+    struct table *table = of > 0 ? table_new(columns) : NULL;
+    size_t i;
+    const json_t *row;
+    if (!table) {
+        return;
+    }
+    json_array_foreach(tenants, i, row)
+    {
+        add_tenant(table, row);
+    }
+    putchar('\n');
+    table_print(table, ctl->width, ctl->colours);
+    if (!ctl->cells_len && (size_t)of > json_array_size(tenants)) {
+        printf("%zu of %" PRId64 " tenants: pixverse-ctl tenant list\n",
+               json_array_size(tenants), of);
+    }
+}
+
 static void print_cells(const json_t *cells)
 {
     size_t i;
@@ -266,6 +311,7 @@ static void print_screen(const struct ctl *ctl, const json_t *row, bool once)
     print_cells(json_object_get(row, "cells"));
     print_holds(ctl, json_object_get(row, "holds"));
     print_accounts(ctl, json_object_get(row, "accounts"));
+    print_tenants(ctl, json_object_get(row, "tenants"));
     if (json_array_size(json_object_get(row, "budgets")) > 0) {
         putchar('\n');
         budgets_print(ctl, json_object_get(row, "budgets"));
@@ -295,18 +341,22 @@ static bool look_at_cell(struct ctl *ctl, json_t *row, json_t *workers)
     json_t *rows = ctl_rows(ctl, "ctl_top", NULL, 0);
     json_t *some = rows ? vitals_read(ctl) : NULL;
     json_t *accounts = some ? ctl_rows(ctl, "ctl_accounts", NULL, 0) : NULL;
-    json_t *budgets = accounts ? budgets_read(ctl) : NULL;
+    json_t *tenants = accounts ? ctl_rows(ctl, "ctl_sharers", NULL, 0) : NULL;
+    json_t *budgets = tenants ? budgets_read(ctl) : NULL;
     bool good = budgets && json_array_size(rows) > 0;
     if (good) {
         cells_mark(ctl, some);
         cells_mark(ctl, accounts);
+        cells_mark(ctl, tenants);
         cells_mark(ctl, json_object_get(json_array_get(rows, 0), "holds"));
         merge_top(row, json_array_get(rows, 0));
         json_array_extend(workers, some);
         extend(row, "accounts", accounts);
+        extend(row, "tenants", tenants);
         extend(row, "budgets", budgets);
     } else {
         json_decref(accounts);
+        json_decref(tenants);
         json_decref(budgets);
     }
     json_decref(some);
@@ -377,7 +427,7 @@ const struct command command_top = {
         "within ten seconds. Late is the most that anything\nhas been due; "
         "nearest expiry that of a video that waits to be brought home. By "
         "account: the\nslots that are occupied, of how many, and what it spent; "
-        "budgets as\n'pixverse-ctl budget list' has them. Of "
+        "by tenant, where they\nshare, the same and the weight; budgets as\n'pixverse-ctl budget list' has them. Of "
         "several cells\n(DATABASE_URLS) it is the sum; workers and holds name "
         "theirs.\n\n"
         "Examples:\n"

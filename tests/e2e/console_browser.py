@@ -127,6 +127,18 @@ def check_budget(page, world):
         world.ctl("budget", "unset", tenant, check=True)
 
 
+def check_tenants(page, world):
+    page.wait_text("Tenants don't share")
+    world.ctl("tenant", "set", "studio-a", "--weight", "2", "--slots", "9", check=True)
+    page.wait_text("0 of 9")
+    row = page.driver.execute_script(
+        "return [...document.querySelectorAll('[aria-label=Tenants] tbody td')].map(c =>"
+        " c.innerText)")
+    tap.equal(row, ["studio-a", "0 of 9", "2"], "tenants that share, and their slots")
+    page.check_both("tenants")
+    world.ctl("tenant", "unset", "studio-a", check=True)
+
+
 def check_list(page):
     page.go("/list", "Requests")
     page.wait_text("hostile.1")
@@ -299,6 +311,7 @@ def main():
         try:
             check_overview(page)
             check_budget(page, world)
+            check_tenants(page, world)
             check_list(page)
             check_hostile(page)
             check_retry_after_hold(page, world)

@@ -6,6 +6,7 @@ rejected, requests that failed or aren't wanted any more, events that were lost.
 import json
 import os
 import pty
+import re
 import subprocess
 
 import psycopg
@@ -299,6 +300,14 @@ def check_workers(world):
               "by account: slots that are occupied, holds", top["accounts"])
     tap.check(abs(one["cost_of_five"] - top["a_minute"]["cost_of_five"]) < 1e-6,
               "and what it spent", top)
+    tap.equal(top["tenants"], [], "by tenant: nobody shares")
+    world.ctl("tenant", "set", "acme", "--weight", "3", "--slots", "2", check=True)
+    top = lines(world.ctl("top", "--once", "--json"))[0]
+    tap.equal(top["tenants"], [{"tenant": "acme", "occupied": 0, "weight": 3, "slots": 2, "of": 1}],
+              "and, where they do, slots and weight")
+    tap.check(re.search(r"^acme +0/2 +3 *$", world.ctl("top", "--once").stdout, re.M),
+              "in the table too", world.ctl("top", "--once").stdout)
+    world.ctl("tenant", "unset", "acme", check=True)
     text = world.ctl("top", "--once").stdout
     tap.check("a minute:" in text and "HELD BY" in text and "\x1b" not in text,
               "in plain lines where there is no terminal", text)

@@ -260,6 +260,16 @@ function accountsCard(rows) {
       a.holds.join(" ")])));
 }
 
+// Those that share: what they occupy, of how many at most.
+function tenantsCard(rows) {
+  const all = rows.length ? rows[0].of : 0;
+  return card("Tenants", rows.length === 0 ? empty("Tenants don't share: ", h("code", {}, "pixverse-ctl tenant set TENANT --weight W --slots N"), " begins that.")
+    : table("Tenants", [{ name: "Tenant" }, { name: "Slots", number: true }, { name: "Weight", number: true }],
+      rows.map((t) => [h("a", { href: `/list?tenant=${encodeURIComponent(t.tenant)}` }, t.tenant || "(none)"),
+        t.slots === null || t.slots === undefined ? count(t.occupied) : `${count(t.occupied)} of ${count(t.slots)}`, count(t.weight)])),
+  all > rows.length ? h("p", { class: "soft" }, `The first ${count(rows.length)} of ${count(all)}, who occupies the most first.`) : null);
+}
+
 function endsCard(title, ends, none) {
   return card(title, ends.length === 0 ? empty(none)
     : table(title, [{ name: "Request" }, { name: "End" }, { name: "Told" }, { name: "Took", number: true }],
@@ -300,7 +310,7 @@ async function overview(mine) {
           ["next deadline", top.nearest_deadline ? time(top.nearest_deadline) : "none"],
           ["overdue at most", duration(top.late_ms || 0)], ["sends in doubt", count(top.doubts)],
           ["ends not yet told", count(top.untold)]])),
-        budgetsCard(top.budgets || []), accountsCard(top.accounts || []),
+        budgetsCard(top.budgets || []), accountsCard(top.accounts || []), tenantsCard(top.tenants || []),
         todayCard(look.today || []),
         endsCard("Last failures", ends.filter((e) => e.kind), "None of the last ten has failed."),
         endsCard("Last ends", ends, "No request has ended yet: pixverse-ctl submit asks for one.")));

@@ -93,19 +93,25 @@ static bool guess(struct ctl *ctl, money *amount)
     return fine;
 }
 
-/** All in one transaction, while nobody claims of budgets. */
-static bool settle(struct ctl *ctl, const char *tenant)
+/** All in one transaction, while nobody claims of budgets: the money of
+ * `tenant` is counted anew, or its budgets go (*gone: how many). */
+static bool settle(struct ctl *ctl, const char *tenant, int64_t *gone)
 {
     struct err err = {0};
-    const char *const params[] = {tenant};
+    const char *const whose[] = {tenant};
+    const char *const nobodys[] = {NULL};
     if (!ctl_database(ctl) || !inspect_begin(ctl->inspect, &err)) {
         fprintf(stderr, "pixverse-ctl budget: %s\n", err.text);
         return false;
     }
-    bool fine =
-        asks(ctl, "ctl_budget_lock", NULL, 0, "locked", NULL) &&
-        asks(ctl, "ctl_budget_clear", params, 1, "freed", NULL) &&
-        (!tenant || asks(ctl, "ctl_budget_fill", params, 1, "open", NULL));
+    bool fine = asks(ctl, "ctl_budget_lock", NULL, 0, "locked", NULL);
+    if (gone) {
+        fine = fine && asks(ctl, "ctl_budget_unset", whose, 1, "gone", gone) &&
+               asks(ctl, "ctl_budget_clear", nobodys, 1, "freed", NULL);
+    } else {
+        fine = fine && asks(ctl, "ctl_budget_clear", whose, 1, "freed", NULL) &&
+               asks(ctl, "ctl_budget_fill", whose, 1, "open", NULL);
+    }
     if (!fine) {
         (void)inspect_rollback(ctl->inspect, &err);
     } else if (!inspect_commit(ctl->inspect, &err)) {
@@ -127,7 +133,7 @@ static bool set_one(struct ctl *ctl, const char *tenant,
     const char *const params[] = {tenant, texts[0], texts[1], warn, texts[2]};
     return asks(ctl, "ctl_budget_set", params, 5, "kept", &kept) &&
            (kept || (asks(ctl, "ctl_budget_wait", NULL, 0, "workers", NULL) &&
-                     settle(ctl, tenant)));
+                     settle(ctl, tenant, NULL)));
 }
 
 /** "80" or "80%"; *warn: as a number. */
@@ -184,9 +190,8 @@ static int set(struct ctl *ctl, const char *tenant, const struct options *given)
 
 static int unset(struct ctl *ctl, const char *tenant)
 {
-    const char *const params[] = {tenant};
     int64_t gone = 0;
-    if (!asks(ctl, "ctl_budget_unset", params, 1, "gone", &gone)) {
+    if (!settle(ctl, tenant, &gone)) {
         return EXIT_FAILED;
     }
     if (!gone) {
@@ -196,7 +201,7 @@ static int unset(struct ctl *ctl, const char *tenant)
                 tenant);
         return EXIT_FAILED;
     }
-    return settle(ctl, NULL) ? list(ctl) : EXIT_FAILED;
+    return list(ctl);
 }
 
 static int run(struct ctl *ctl, const struct options *given)

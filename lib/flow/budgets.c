@@ -7,7 +7,9 @@
 #include <string.h>
 
 #define LOOK_EVERY_MS INT64_C(5000)
-#define TOLD_MAX 1000 /* series: those of what comes later are not told */
+#define FAILED_TELLS 3 /* looks that failed in a row, before people are told   \
+                        */
+#define TOLD_MAX 1000  /* series: those of what comes later are not told */
 
 #define TOLD_VALUES(X)                                                         \
     X(LIMIT, "limit", "What may be spent.")                                    \
@@ -136,10 +138,14 @@ static void on_budgets(void *context, const struct budget_row *rows, size_t len,
     assert(budgets->asked);
     budgets->asked = false;
     if (err) {
-        log_at(LOG_DEBUG, "how budgets stand is not known",
+        budgets->failed++;
+        log_at(budgets->failed == FAILED_TELLS ? LOG_WARN : LOG_DEBUG,
+               "how budgets stand is not known: what waits for one goes on "
+               "waiting",
                LOG_TEXT("why", err->text));
         return;
     }
+    budgets->failed = 0;
     budgets->looks++;
     for (size_t i = 0; i < len; i++) {
         struct told *told = told_of(budgets, &rows[i]);

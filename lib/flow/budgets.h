@@ -14,6 +14,7 @@ struct budgets {
     struct metrics *metrics;
     bool asked;       /* an answer is to come */
     int64_t due_ms;   /* boot clock */
+    int failed;       /* looks in a row */
     uint64_t looks;   /* so far: what a look does not name is gone */
     struct told *all; /* what was told, by tenant and period */
     size_t len;

@@ -4,7 +4,8 @@
 -- passed by because it costs more. None for who has not taken budget_lock.sql.
 (
     WITH room AS MATERIALIZED (
-        SELECT u.tenant, min(u.amount - u.used) AS room
+        SELECT u.tenant, min(CASE WHEN u.counted THEN u.amount - u.used ELSE -1 END)
+            AS room
         FROM :budget_used u
         WHERE EXISTS (SELECT FROM priced)
             AND (u.tenant = '*' OR u.tenant IN (SELECT tenant FROM priced))

@@ -3,7 +3,7 @@
 -- is reserved, doubtful and spent, the assumed among it. Sums of tenants are those of
 -- all their requests, with a budget of their own or not.
 (
-    SELECT b.tenant, b.period, b.amount, b.warn, p.since, p.until,
+    SELECT b.tenant, b.period, b.amount, b.warn, b.counted, p.since, p.until,
         coalesce(s.amount, 0) + coalesce(m.spent, 0) AS spent,
         coalesce(s.estimate, 0) + coalesce(m.estimate, 0) AS estimate,
         coalesce(m.reserved, 0) AS reserved, coalesce(m.doubtful, 0) AS doubtful,

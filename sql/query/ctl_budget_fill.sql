@@ -47,6 +47,9 @@ WITH since AS MATERIALIZED (
      WHERE x.state = 3 AND (w.tenant <> '*' OR $1::text = '*')
      GROUP BY w.tenant, p.period, p.since
     RETURNING tenant
+), counted AS (
+    UPDATE budget SET counted = true WHERE tenant = $1::text OR $1::text = '*'
+    RETURNING tenant
 )
 SELECT json_build_object('open', (SELECT count(*) FROM open),
            'sums', (SELECT count(*) FROM settled));

@@ -23,9 +23,11 @@ SELECT json_strip_nulls(json_build_object(
                THEN floor(used * 100::numeric / amount) ELSE 100 END,
            'warn_percent', warn,
            'near', used * 100 >= amount::numeric * warn,
-           'waiting', (SELECT count(*) FROM waiting w
-               WHERE w.budget = n.tenant
-                  OR (n.tenant = '*' AND w.budget IS NOT NULL)),
+           'waiting', (SELECT count(*) FROM (
+               SELECT FROM waiting w WHERE w.budget = n.tenant
+               UNION ALL
+               SELECT FROM waiting w WHERE n.tenant = '*' AND w.budget IS NOT NULL
+               LIMIT 100000) w),
            'resets_ms', until * 86400000::bigint))
   FROM n
  ORDER BY tenant, period;

@@ -221,6 +221,8 @@ CREATE TABLE budget (
     warn integer NOT NULL,             -- percent of it
     guess bigint NOT NULL,             -- what counts for a request without an
                                        -- estimate: the dearest, as it was set
+    counted boolean NOT NULL DEFAULT true, -- what was bought before is in its sums;
+                                       -- until then nothing fits
     PRIMARY KEY (tenant, period)
 );
 
@@ -420,9 +422,13 @@ WITH RECURSIVE who AS (
         WHERE w.pinned > who.pinned AND w.source IS NULL AND w.budget IS NULL
         ORDER BY w.pinned LIMIT 1)
     FROM who WHERE who.pinned IS NOT NULL
-), live AS MATERIALIZED (
-    SELECT DISTINCT a.account, split_part(a.account, ':', 1) AS name
-    FROM lease l, unnest(l.accounts) AS a (account) WHERE NOT l.dead
+), live AS MATERIALIZED ( -- as it buys: the first key that a worker has of a name
+    SELECT DISTINCT account, name FROM (
+        SELECT DISTINCT ON (l.id, split_part(a.account, ':', 1))
+            a.account, split_part(a.account, ':', 1) AS name
+        FROM lease l, unnest(l.accounts) WITH ORDINALITY AS a (account, at)
+        WHERE NOT l.dead
+        ORDER BY l.id, split_part(a.account, ':', 1), a.at) first
 )
 SELECT who.pinned AS account, h.reason, h.since_ms,
     'waits for account ' || who.pinned || ', which has what it extends: '
@@ -432,6 +438,10 @@ FROM who LEFT JOIN LATERAL (
     SELECT o.reason, o.since_ms, o.message
     FROM hold o JOIN live ON live.account = o.scope
     WHERE o.reason IN ('auth', 'balance', 'channel') AND live.name = who.pinned
+        AND NOT EXISTS ( -- of whom it may still be bought
+            SELECT FROM live v WHERE v.name = who.pinned AND NOT EXISTS (
+                SELECT FROM hold p WHERE p.scope = v.account
+                    AND p.reason IN ('auth', 'balance', 'channel')))
     ORDER BY o.since_ms, o.reason LIMIT 1
 ) h ON true
 WHERE who.pinned IS NOT NULL AND (h.reason IS NOT NULL

@@ -167,6 +167,24 @@ TEST(claim__who_knows_of_no_budget_or_comes_second__leaves_them_alone)
     assert_int_equal(trial_good_turn(trial, unaware).claimed_len, 2);
 }
 
+/** Nobody knows yet what was bought before it was set. */
+TEST(claim__a_budget_that_is_not_counted_yet__lets_nothing_through)
+{
+    struct trial *trial = *state;
+    const int64_t me = trial_join(trial);
+    ask_for(trial, 0, 1, "acme");
+    ask_for(trial, 10, 1, "other");
+    budget(trial, "acme", 0, 100 * PRICE);
+    trial_sql(trial, "UPDATE budget SET counted = false");
+    assert_int_equal(claim(trial, me, 9).claimed_len, 1);
+    assert_string_equal(queue(trial), "acme=0/1 other=1/0");
+    assert_int_equal(look(trial), 1);
+    assert_string_equal(queue(trial), "acme=0/1 other=1/0");
+    trial_sql(trial, "UPDATE budget SET counted = true");
+    assert_int_equal(look(trial), 1);
+    assert_int_equal(claim(trial, me, 9).claimed_len, 1);
+}
+
 /** It goes before all that stands behind it, whatever those cost. */
 TEST(claim__one_that_costs_too_much__is_passed_by_by_nobody)
 {

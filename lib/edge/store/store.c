@@ -118,6 +118,9 @@ static void lane_turned(struct store *store, struct pg_lane *lane,
     if (up) {
         pg_lane_follow(other, lane);
     }
+    if (up && store->money) {
+        pg_lane_follow(store->money, lane);
+    }
     if (up && !store_is_up(store)) {
         return; /* the other lane's turn to speak */
     }

@@ -3,15 +3,15 @@
 #include <assert.h>
 #include <limits.h>
 
-bool allot_is_recent(const struct task_row *row, int64_t now_ms)
+bool allot_is_recent(int64_t last_sent_ms, int64_t now_ms)
 {
-    return row->last_sent_ms > now_ms - ALLOT_COUNTS_MS;
+    return last_sent_ms > now_ms - ALLOT_COUNTS_MS;
 }
 
 bool allot_counts(const struct task_row *row, int64_t now_ms)
 {
     return (row->state == SUBMITTING || row->state == RUNNING) &&
-           allot_is_recent(row, now_ms);
+           allot_is_recent(row->last_sent_ms, now_ms);
 }
 
 int allot_room(const struct allot *allot, int used)

@@ -30,7 +30,7 @@ struct allot {
 #define ALLOT_COUNTS_MS INT64_C(600000)
 
 /** Whether its last send was not so long ago. */
-bool allot_is_recent(const struct task_row *row, int64_t now_ms);
+bool allot_is_recent(int64_t last_sent_ms, int64_t now_ms);
 
 /** Whether a stored row takes a place. */
 bool allot_counts(const struct task_row *row, int64_t now_ms);

@@ -287,9 +287,10 @@ struct turn_result {
     /* a save was refused, or another claims under the account's slots: ask
      * again soon */
     bool claims_put_off;
-    bool caps_busy;   /* another claims of tenants with a cap: ask again soon */
-    bool slots_full;  /* the account's slots let in fewer than asked for */
-    bool budget_busy; /* another claims of budgets now: ask again soon */
+    bool caps_busy;  /* another claims of tenants with a cap: ask again soon */
+    bool slots_full; /* the account has fewer slots than were asked for: */
+    int64_t slots_room; /* so many */
+    bool budget_busy;   /* another claims of budgets now: ask again soon */
     bool budget_barred; /* what had no room was put aside: others may wait */
     /* fence and owner are new, state as it was */
     const struct task_read *adopted;

@@ -179,3 +179,17 @@ void account_stop_all(struct account_list *list)
         keys_stop(&list->at[i].keys);
     }
 }
+
+int64_t account_slots_of_all(const struct account_list *accounts,
+                             int generations_max)
+{
+    int64_t slots = 0;
+    for (size_t i = 0; i < accounts->settings->len; i++) {
+        if (slots_now(&accounts->at[i].slots) == 0) {
+            return generations_max;
+        }
+        slots += slots_now(&accounts->at[i].slots);
+    }
+    return generations_max > 0 && generations_max < slots ? generations_max
+                                                          : slots;
+}

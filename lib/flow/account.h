@@ -90,4 +90,8 @@ void account_ask_all(struct account_list *list);
 void account_tell_all(struct account_list *list);
 void account_stop_all(struct account_list *list);
 
+/** What the whole fleet may have submitting and running; 0: no limit. */
+int64_t account_slots_of_all(const struct account_list *accounts,
+                             int generations_max);
+
 #endif

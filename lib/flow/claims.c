@@ -23,21 +23,6 @@ static void claim_again(void *context)
     ties_ask_soon(claims->ties);
 }
 
-/** What the whole fleet may have submitting and running; 0: no limit. */
-static int64_t slots_of_all(const struct account_list *accounts,
-                            int generations_max)
-{
-    int64_t slots = 0;
-    for (size_t i = 0; i < accounts->settings->len; i++) {
-        if (slots_now(&accounts->at[i].slots) == 0) {
-            return generations_max;
-        }
-        slots += slots_now(&accounts->at[i].slots);
-    }
-    return generations_max > 0 && generations_max < slots ? generations_max
-                                                          : slots;
-}
-
 bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max,
                  int generations_max)
 {
@@ -46,7 +31,7 @@ bool claims_init(struct claims *claims, const struct ties *ties, int tasks_max,
         .ties = ties, .tasks_max = tasks_max, .allot.most = generations_max};
     claims->timer = loop_timer_new(ties->clock->loop, claim_again, claims);
     shares_init(&claims->shares, ties->jobs,
-                slots_of_all(ties->accounts, generations_max));
+                account_slots_of_all(ties->accounts, generations_max));
     claims->taken =
         metric_get(ties->metrics, METRIC_COUNTER, "pixverse_taken_over_total",
                    NULL, "Tasks taken over from workers that were gone.");
@@ -158,8 +143,9 @@ void claims_want(const struct claims *claims, bool sure,
     const struct shares *shares = &claims->shares;
     const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
     size_t account;
-    const bool claim = room_for_claims(claims, false, &account) > 0 &&
-                       (!shares->on || shares_any(shares, boot_ms));
+    const bool claim =
+        room_for_claims(claims, false, &account) > 0 &&
+        (!shares->on || shares_any(shares, claims->wanted, boot_ms));
     const bool passes = claims->pass.wanted || claims->pass.under_way;
     wanted->urgent += claim && claims->more;
     wanted->riding += claim && !claims->more;
@@ -189,13 +175,14 @@ static void gather_shares(struct claims *claims, bool sure, struct turn *turn,
     struct shares *shares = &claims->shares;
     const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
     if (shares->on && turn->claims_max > 0) {
-        turn->claims_max =
-            shares_any(shares, boot_ms)
-                ? shares_plan(shares, turn->claims_max, boot_ms, turn, arena)
-                : 0;
+        turn->claims_max = shares_plan(shares, claims->account,
+                                       turn->claims_max, boot_ms, turn, arena);
         if (turn->claims_max == 0) { /* caps keep all back, or a look comes */
             loop_timer_set(claims->timer, ALLOT_EVERY_MS);
-            claims->wanted = shares->looking ? claims->wanted : 0;
+            if (!shares->looking) { /* the next account's turn */
+                claims->wanted &= ~(UINT32_C(1) << claims->account);
+                ties_ask_soon(claims->ties);
+            }
         }
     }
     if (is_sure(claims, sure) && ((shares->on && turn->claims_max > 0) ||
@@ -219,7 +206,7 @@ void claims_gather(struct claims *claims, bool sure, struct turn *turn,
     turn->account = accounts->settings->at[claims->account].keys[0].account;
     turn->account_slots = slots_now(&accounts->at[claims->account].slots);
     turn->resend_after_ms = account_resend_after_ms(accounts, turn->now_ms);
-    claims->shares.slots = slots_of_all(accounts, claims->allot.most);
+    claims->shares.slots = account_slots_of_all(accounts, claims->allot.most);
     gather_shares(claims, sure, turn, arena);
     /* The claims of this very turn need slots, too. */
     size_t claimed = (size_t)turn->claims_max;
@@ -269,6 +256,13 @@ static void claim_after(struct claims *claims, int64_t wait_ms)
     }
 }
 
+/** Another worker is at it. */
+static void try_again_soon(struct claims *claims)
+{
+    struct loop *loop = claims->ties->clock->loop;
+    loop_timer_set(claims->timer, BUSY_MS + loop_random(loop) % BUSY_MS);
+}
+
 /* ---- places under the fleet's limit ---- */
 
 static void on_places(void *context, const struct places_result *result)
@@ -291,8 +285,7 @@ static void on_places(void *context, const struct places_result *result)
     }
     if (result->busy) {
         allot_busy(&claims->allot);
-        loop_timer_set(claims->timer,
-                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+        try_again_soon(claims);
         return;
     }
     const bool none_waits = !result->waits;
@@ -374,7 +367,7 @@ static void ask_look(struct claims *claims, int64_t owner)
         };
         shares_asked(shares, boot_ms);
         store_share_look(claims->ties->store, &look, on_look, claims);
-    } else if (wait_ms > 0 && !shares_any(shares, boot_ms)) {
+    } else if (wait_ms > 0 && !shares_any(shares, claims->wanted, boot_ms)) {
         claim_after(claims, wait_ms);
     }
 }
@@ -389,8 +382,8 @@ void claims_ask(struct claims *claims, int64_t owner)
 static void free_old_place(void *context, struct job *job)
 {
     const struct claims *claims = context;
-    if (job->counts && !allot_is_recent(&job_task(job)->row,
-                                        clock_now_ms(claims->ties->clock))) {
+    if (job->counts && /* its task may be folded, as nearly all are */
+        !allot_is_recent(job->sent_ms, clock_now_ms(claims->ties->clock))) {
         jobs_free_place(claims->ties->jobs, job);
     }
 }
@@ -420,9 +413,7 @@ static void budgets_came(struct claims *claims,
 {
     if (result->budget_busy) {
         queue_again(&claims->queues[claims->account]);
-        loop_timer_set(claims->timer,
-                       BUSY_MS +
-                           loop_random(claims->ties->clock->loop) % BUSY_MS);
+        try_again_soon(claims);
     } else if (result->budget_barred) {
         claims->wanted |= UINT32_C(1) << claims->account;
         ties_ask_soon(claims->ties);
@@ -433,9 +424,10 @@ static void budgets_came(struct claims *claims,
 static void claim_on(struct claims *claims, const struct turn_result *result)
 {
     const int64_t boot_ms = clock_boot_ms(claims->ties->clock);
+    const uint32_t own = UINT32_C(1) << claims->account;
     if (claims->more || (claims->sharing && !result->caps_busy &&
-                         shares_any(&claims->shares, boot_ms))) {
-        claims->wanted |= UINT32_C(1) << claims->account;
+                         shares_any(&claims->shares, own, boot_ms))) {
+        claims->wanted |= own;
     }
     if (!claims->sharing) {
         claim_after(claims, queue_came(&claims->queues[claims->account],
@@ -459,13 +451,14 @@ static void claimed_came(struct claims *claims,
         }
     }
     const bool put_off = result->claims_put_off || result->caps_busy;
+    const bool took_all = result->slots_full &&
+                          (int64_t)result->claimed_len >= result->slots_room;
     if (claims->sharing || result->adopted_len > 0) {
-        shares_claimed(&claims->shares, result,
-                       result->claims_put_off || result->slots_full);
+        shares_claimed(&claims->shares, claims->account, result,
+                       result->claims_put_off || took_all);
     }
     if (asked && put_off) {
-        loop_timer_set(claims->timer,
-                       BUSY_MS + loop_random(ties->clock->loop) % BUSY_MS);
+        try_again_soon(claims);
     }
     if (asked && result->claims_put_off) {
         queue_lost(&claims->queues[claims->account]);
@@ -475,7 +468,9 @@ static void claimed_came(struct claims *claims,
                                     result->slots_full &&
                                         result->claimed_len == 0);
         if (result->slots_full) {
-            slots_full(&account->slots, now_ms);
+            if (took_all) {
+                slots_full(&account->slots, now_ms);
+            }
             loop_timer_set(claims->timer, ALLOT_EVERY_MS);
         }
         allot_claimed(&claims->allot, (int)result->claimed_len);

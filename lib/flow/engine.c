@@ -485,7 +485,7 @@ void engine_hurry_job(void *context, struct job *job)
     (void)context;
     /* A job in READY may also poll, for a fresh URL, and a transfer goes on
      * while its row is saved. */
-    if (job_task(job)->row.state == READY &&
+    if (!job_is_folded(job) && job_task(job)->row.state == READY &&
         !job_task(job)->memo.wants_refresh) {
         transfer_cancel(job);
     }

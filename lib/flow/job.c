@@ -294,6 +294,7 @@ static void count_use(void *context, struct job *job)
     struct jobs *jobs = context;
     job->use = NULL;
     set_counts(jobs, job, job->counts);
+    jobs_fold(jobs);
 }
 
 void jobs_count_uses(struct jobs *jobs, struct uses *uses)
@@ -324,6 +325,7 @@ void jobs_remove(struct jobs *jobs, struct job *job)
 void jobs_stored(struct jobs *jobs, struct job *job, int64_t now_ms)
 {
     assert(job->phase != JOB_FREE);
+    job->sent_ms = job_task(job)->row.last_sent_ms;
     set_counts(jobs, job, allot_counts(&job_task(job)->row, now_ms));
 }
 

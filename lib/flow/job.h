@@ -88,6 +88,7 @@ struct job {
     bool send_next;  /* SUBMITTING: the intent is stored, the send is owed */
     bool seen;       /* during a resync: the store knows it as ours */
     bool counts;     /* its stored row takes a place (core/allot.h) */
+    int64_t sent_ms; /* last_sent_ms of that row */
     struct use *use; /* where that is counted; null: nowhere */
     struct trouble *trouble; /* flow/reason.h; null: all goes well */
     int64_t then_ms;         /* JOB_SAVING: when the next effect is due */
@@ -138,8 +139,9 @@ static inline const char *job_account(const struct job *job)
     return job_task(job)->row.account;
 }
 
-/** Folds what waits for its poll. Between the callbacks of the loop only, where
- * nobody holds a job_task(). */
+/** Folds what waits for its poll. Only where nobody holds a job_task(): between
+ * the callbacks of the loop, and from one job to the next of a walk over all.
+ */
 void jobs_fold(struct jobs *jobs);
 
 /** Its task is RUNNING and not suspect; it needn't be unfolded to know that. */

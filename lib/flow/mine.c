@@ -58,6 +58,7 @@ void mine_came(struct turns *turns, const struct turn_result *result)
     jobs_each(turns->ties.jobs, unsee, NULL);
     for (size_t i = 0; i < result->mine_len; i++) {
         const struct task_read *read = &result->mine[i];
+        jobs_fold(turns->ties.jobs); /* not all of them unfolded at once */
         struct job *job = jobs_find(turns->ties.jobs, read->row.id);
         if (job && !read->unreadable &&
             read->row.fence != job_task(job)->row.fence) {

@@ -1,5 +1,7 @@
 #include "flow/shares.h"
 
+#include "core/accounts.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +93,7 @@ static void take_seen(struct shares_head *head, struct share_tenant *numbers,
     memcpy(head->name, seen->tenant.at, len);
     head->name[len] = '\0';
     head->waits = seen->waits;
-    head->dry = false;
+    head->dry = 0;
     head->held = seen->held;
     numbers->weight = seen->weight > 0 ? seen->weight : 1;
     numbers->slots = seen->slots;
@@ -172,30 +174,37 @@ bool shares_looked(struct shares *shares, const struct share_seen *seen,
 
 /* ---- claims ---- */
 
-static bool is_open(const struct shares *shares, size_t i)
+static bool is_open(const struct shares *shares, size_t i, uint32_t accounts)
 {
-    return shares->heads[i].waits && !shares->heads[i].dry;
+    return shares->heads[i].waits && (accounts & ~shares->heads[i].dry) != 0;
 }
 
-bool shares_any(const struct shares *shares, int64_t boot_ms)
+static uint32_t bit_of(size_t account)
+{
+    assert(account < ACCOUNTS_MAX);
+    return UINT32_C(1) << account;
+}
+
+bool shares_any(const struct shares *shares, uint32_t accounts, int64_t boot_ms)
 {
     bool any = false;
     if (boot_ms >= shares->next_ms + LOOK_MS) {
         return false; /* others may have come since */
     }
     for (size_t i = 0; i < shares->len && !any; i++) {
-        any = is_open(shares, i);
+        any = is_open(shares, i, accounts);
     }
     return any;
 }
 
 /** Those that wait, beside each other; `at` of each is its place among all. */
-static size_t open_ones(struct shares *shares, struct share_tenant *open,
-                        size_t *places, struct share *share)
+static size_t open_ones(struct shares *shares, size_t account,
+                        struct share_tenant *open, size_t *places,
+                        struct share *share)
 {
     size_t n = 0;
     for (size_t i = 0; i < shares->len; i++) {
-        if (is_open(shares, i)) {
+        if (is_open(shares, i, bit_of(account))) {
             places[n] = i;
             open[n++] = shares->numbers[i];
         } else {
@@ -219,8 +228,8 @@ static void refresh(struct shares *shares, int64_t boot_ms)
     shares->passed_ms = boot_ms;
 }
 
-int shares_plan(struct shares *shares, int room, int64_t boot_ms,
-                struct turn *turn, struct arena *arena)
+int shares_plan(struct shares *shares, size_t account, int room,
+                int64_t boot_ms, struct turn *turn, struct arena *arena)
 {
     assert(shares->on && room > 0 && boot_ms >= shares->passed_ms);
     struct share share = {.slots = shares->slots, .room = room};
@@ -230,11 +239,12 @@ int shares_plan(struct shares *shares, int room, int64_t boot_ms,
     struct share_ask *asks =
         arena_alloc(arena, (shares->len + 1) * sizeof *asks);
     int all = 0;
-    if (!open || !places || !asks) {
+    if (!open || !places || !asks ||
+        !shares_any(shares, bit_of(account), boot_ms)) {
         return 0;
     }
     refresh(shares, boot_ms);
-    const size_t len = open_ones(shares, open, places, &share);
+    const size_t len = open_ones(shares, account, open, places, &share);
     share_fill(&share, open, len);
     shares->least = share_level(open, len, shares->least);
     for (size_t i = 0; i < len; i++) {
@@ -273,8 +283,8 @@ static struct shares_head *head_of(struct shares *shares, struct str tenant,
                : NULL;
 }
 
-void shares_claimed(struct shares *shares, const struct turn_result *result,
-                    bool short_of)
+void shares_claimed(struct shares *shares, size_t account,
+                    const struct turn_result *result, bool short_of)
 {
     for (size_t i = 0; i < result->claimed_len; i++) {
         const struct job *job =
@@ -294,8 +304,9 @@ void shares_claimed(struct shares *shares, const struct turn_result *result,
     }
     for (size_t i = 0; i < shares->len; i++) {
         struct shares_head *head = &shares->heads[i];
-        head->dry =
-            head->dry || (head->asked > 0 && !short_of && !result->caps_busy);
+        if (head->asked > 0 && !short_of && !result->caps_busy) {
+            head->dry |= bit_of(account);
+        }
         head->asked = 0;
     }
     if (result->adopted_len > 0) {

@@ -16,9 +16,10 @@
 struct shares_head {
     char name[TENANT_BYTES];
     bool waits;
-    bool dry;  /* its last claim brought less than was asked for */
-    int held;  /* by others */
-    int asked; /* by the claim under way */
+    uint32_t dry; /* accounts, as bits: whose last claim brought less of it than
+                   * was asked for. What waits may be pinned to another */
+    int held;     /* by others */
+    int asked;    /* by the claim under way */
 };
 
 struct shares {
@@ -63,18 +64,20 @@ bool shares_looked(struct shares *shares, const struct share_seen *seen,
 
 /* ---- claims ---- */
 
-/** Whether somebody is known, by a look that holds, of whom something may be
- * claimed. */
-bool shares_any(const struct shares *shares, int64_t boot_ms);
+/** Whether somebody is known, by a look that holds, of whom one of these
+ * accounts (bits) may claim something. */
+bool shares_any(const struct shares *shares, uint32_t accounts,
+                int64_t boot_ms);
 
-/** Who goes, of so many at most: in the turn. Returns how many. */
-int shares_plan(struct shares *shares, int room, int64_t boot_ms,
-                struct turn *turn, struct arena *arena);
+/** Who goes, of so many at most, by the account at that place: in the turn.
+ * Returns how many. */
+int shares_plan(struct shares *shares, size_t account, int room,
+                int64_t boot_ms, struct turn *turn, struct arena *arena);
 
 /** The answer. short_of: it let in fewer for another reason than that they were
  * not there. */
-void shares_claimed(struct shares *shares, const struct turn_result *result,
-                    bool short_of);
+void shares_claimed(struct shares *shares, size_t account,
+                    const struct turn_result *result, bool short_of);
 void shares_lost(struct shares *shares);
 
 /* ---- what we occupy ---- */

@@ -29,10 +29,12 @@ WITH mark AS (
     RETURNING t.*
 ), back AS (
     INSERT INTO waiting (
-        priority, source, tenant, :waiting_columns)
+        priority, source, pinned, tenant, :waiting_columns)
     SELECT
         coalesce(r.priority, 0),
         CASE WHEN s.source_task_id IS NULL THEN r.source END,
+        CASE WHEN s.source_task_id IS NULL THEN r.account
+            ELSE nullif(split_part(s.account, ':', 1), '') END,
         CASE WHEN (SELECT sharing.on FROM sharing)
             THEN coalesce(r.tenant, '') END,
         s.id, s.fence + 1, s.version + 1, s.submission, s.attempt, true, s.account,

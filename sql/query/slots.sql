@@ -27,4 +27,7 @@ WITH room AS MATERIALIZED (
                 AND split_part(account, ':', 1) = $1::text))
         END AS n
 )
-SELECT n, set_config('pixverse.room', greatest(n, 0)::text, true) FROM room;
+-- What comes in between is uncounted: the claim takes nothing then, and its beat wakes
+-- another.
+SELECT n, set_config('pixverse.room', CASE WHEN n = 2147483647 THEN 0
+    ELSE greatest(n, 0) END::text, true) FROM room;

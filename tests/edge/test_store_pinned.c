@@ -292,6 +292,13 @@ TEST(pinned__to_who_is_held__counts_apart_and_is_told)
         "waits for account gone, which has what it extends: no live worker has "
         "that account; waits for account trial, which has what it extends: "
         "hold balance: empty");
+    /* What an old key is told holds nobody up. */
+    trial_sql(trial, "UPDATE lease SET accounts = ARRAY['trial:new:key', '%s']",
+              TRIAL_ACCOUNT);
+    count = trial_count(trial, false);
+    assert_int_equal(count.queued, 3);
+    assert_int_equal(count.blocked, 1);
+    trial_sql(trial, "UPDATE lease SET accounts = ARRAY['%s']", TRIAL_ACCOUNT);
     trial_sql(trial,
               "UPDATE waiting SET budget = 'a' WHERE pinned IS NOT NULL");
     count = trial_count(trial, false);

@@ -335,6 +335,7 @@ static void run_claims(struct tables *tables, const struct turn *turn,
         result->claims_put_off = tables->counting_busy > 0;
         tables->counting_busy -= result->claims_put_off;
         result->slots_full = !result->claims_put_off && left < max;
+        result->slots_room = left;
         max = result->claims_put_off ? 0 : left < max ? left : max;
         max = max > 0 ? max : 0;
     }

@@ -116,6 +116,27 @@ TEST_CASE(what_extends__waits_for_its_account__in_nobodys_way)
     end(world, w1);
 }
 
+/** The claims of the other accounts find nothing of its tenant. */
+TEST_CASE(what_extends__alone_among_tenants_that_share__is_soon_bought)
+{
+    static const char *const accounts[] = {"c", "b", "a"};
+    struct node *w1;
+    struct world *world = begin(&w1, THREE);
+    tables_tenant(world, "someone", 2, 0);
+    world_run_for(world, 5000);
+    for (int i = 0; i < 3; i++) {
+        char id[16];
+        char more[40];
+        snprintf(id, sizeof id, "only-%s", accounts[i]);
+        snprintf(more, sizeof more, ",\"account\":\"%s\"", accounts[i]);
+        extend_task(world, id, "task_x", more);
+        world_run_for(world, 10000);
+        assert_non_null(sale_named(world, id));
+        assert_string_equal(sale_named(world, id)->bearer, accounts[i]);
+    }
+    end(world, w1);
+}
+
 TEST_CASE(what_extends_a_foreign_task__goes_where_it_says_or_to_the_default)
 {
     struct node *w1;

@@ -70,8 +70,8 @@ static void on_sources(void *context, struct pg_unit *unit)
     struct sources *sources = context;
     struct err err = unit->err;
     if (err.kind == ERR_NONE) {
-        take_sources(sources, unit->results[0]);
         take_sources(sources, unit->results[1]);
+        take_sources(sources, unit->results[0]); /* what is under way counts */
     }
     /* Refused data is no id of ours. */
     bool failed = err.kind == ERR_TRANSIENT;

@@ -395,6 +395,7 @@ static void take_slots(struct round *round, const PGresult *result)
         round->result.claims_put_off = true;
     } else {
         round->result.slots_full = room < round->turn.claims_max;
+        round->result.slots_room = room;
     }
 }
 
@@ -551,6 +552,7 @@ static void send_next(struct round *round)
     struct pg_unit *unit = pg_unit_new(on_unit, round);
     round->calls = (struct turn_calls){
         {-1, -1, -1, -1}, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    round->calls.writes[WRITE_TOLD] = -1;
     round->from = 0;
     round->to = 0;
     bool saves = ranges_pop(&round->ranges, &round->from, &round->to);

@@ -30,6 +30,7 @@ void tables_close(struct tables *tables)
     free(tables->records);
     free(tables->leases);
     free(tables->earlies);
+    free(tables->moneys);
     arena_done(&tables->arena);
     free(tables);
 }
@@ -229,7 +230,8 @@ static void execute(struct op *op)
     if (lost) {
         tables->failed++;
         err_set(&call->err, ERR_TRANSIENT, "the connection broke");
-        if (!op->ended && !tables->down && !refused) {
+        if (!op->ended && !tables->down && !refused &&
+            call->lane != LANE_MONEY) {
             tell_state(call->store, false, 0);
             tell_state(call->store, true, 100 + world_pick(op->world, 900));
         }
@@ -265,13 +267,18 @@ void call_go(struct call *call, enum store_lane lane)
     op_in_world(&call->op, *free_ms - world->now_ms, execute);
 }
 
+void call_refuse(struct call *call, const char *why)
+{
+    err_set(&call->err, ERR_TRANSIENT, "%s", why);
+    on_answer(&call->op);
+}
+
 void store_close(struct store *store)
 {
     while (!list_is_empty(&store->ops)) {
         struct call *call =
             (struct call *)LIST_OWNER(store->ops.next, struct op, link);
-        err_set(&call->err, ERR_TRANSIENT, "closed");
-        on_answer(&call->op);
+        call_refuse(call, "closed");
     }
     list_remove(&store->link);
     free(store);

@@ -2,6 +2,7 @@
 #define FAKE_STORE_H
 
 #include "core/idempotency.h"
+#include "core/spending.h"
 #include "edge/store.h"
 #include "fake/world.h"
 
@@ -59,7 +60,11 @@ struct record_of {
     struct reason_of reason;
     int64_t waits_until_ms;
     int64_t expires_ms;
-    char *pinned; /* the only account that may claim it, by its name */
+    char *pinned;      /* the only account that may claim it, by its name */
+    bool aside;        /* waiting.budget: its tenant's has no room */
+    bool picked;       /* a claim looks at it at this moment */
+    bool barred;       /* and has no room for it */
+    int32_t claim_day; /* of the last claim; nothing that money is made of */
 };
 
 /** A row of `early_cancel`. */
@@ -110,6 +115,35 @@ struct use_of {
     int n;
 };
 
+/** A row of `budget`. */
+struct budget_of {
+    char tenant[68];
+    enum budget_period period;
+    money amount;
+    money guess;    /* for what has no estimate */
+    int64_t set_ms; /* of the boot clock */
+};
+
+/** A row of `money`. */
+struct money_of {
+    int64_t task;
+    int32_t submission;
+    char tenant[68];
+    int32_t day;
+    enum spending state;
+    money estimate;
+    money amount;
+};
+
+/** A row of `spent`. */
+struct spent_of {
+    char tenant[68];
+    enum budget_period period;
+    int32_t since;
+    money amount;
+    money estimate;
+};
+
 struct hold_of {
     enum hold_reason reason;
     char scope[200];
@@ -119,6 +153,8 @@ struct hold_of {
 };
 
 #define HOLDS_MAX 64
+#define BUDGETS_MAX 16
+#define SPENTS_MAX 256
 
 /** What a unit of work writes: for failing one kind of it. */
 enum unit {
@@ -149,6 +185,15 @@ struct tables {
     bool caps_hold; /* a scene without caps that were lowered, or sends that
                        no claim let in */
     int caps_busy;  /* so many claims find another under the lock of caps */
+    struct budget_of budgets[BUDGETS_MAX];
+    size_t budgets_len;
+    struct money_of *moneys;
+    size_t moneys_len;
+    struct spent_of spents[SPENTS_MAX];
+    size_t spents_len;
+    bool estimates;  /* requests come with some, each with another */
+    int budget_busy; /* in a thousand: another is under the lock of budgets */
+    size_t asides;   /* so many were put aside for want of one, ever */
     struct early_of *earlies;
     size_t earlies_len;
     struct hold_of holds[HOLDS_MAX];
@@ -204,6 +249,26 @@ void tables_tenant(struct world *world, const char *name, int weight,
 
 /** pixverse-ctl tenant unset. */
 void tables_tenant_unset(struct world *world, const char *name);
+
+/** pixverse-ctl budget set; tenant "*": all. */
+void tables_budget(struct world *world, const char *tenant,
+                   enum budget_period period, money amount, money guess);
+
+/** pixverse-ctl budget unset, of each. */
+void tables_budgets_unset(struct world *world);
+
+/** spent + reserved + doubtful of the period in which that day lies: as the
+ * rows of `money` say, and as those of the requests do, which is what they are
+ * made of. */
+money tables_used(const struct tables *tables, const struct budget_of *budget,
+                  int32_t day);
+money tables_owed(const struct tables *tables, const struct budget_of *budget,
+                  int32_t day);
+
+/** Nothing waits for a budget that has room for it. */
+bool tables_budgets_full(void *world);
+/** Nothing is reserved or doubtful. */
+bool tables_budgets_settled(void *world);
 
 /** SUBMITTING and RUNNING of a tenant, of whichever worker. */
 int tables_occupied(const struct world *world, const char *tenant);

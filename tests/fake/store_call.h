@@ -16,11 +16,12 @@ struct store {
     void *context;
     bool up;
     bool together;
-    int64_t free_ms[2];     /* when a lane is free */
-    int64_t answered_ms[2]; /* answers keep their order */
+    struct call *looking;   /* at budgets */
+    int64_t free_ms[3];     /* when a lane is free */
+    int64_t answered_ms[3]; /* answers keep their order */
 };
 
-enum store_lane { LANE_DATA, LANE_LEASE };
+enum store_lane { LANE_DATA, LANE_LEASE, LANE_MONEY };
 
 struct call;
 typedef void call_fn(struct call *call);
@@ -48,6 +49,7 @@ struct call {
         learn_fn *on_learnt;
         prices_fn *on_prices;
         accepted_fn *on_accepted;
+        budgets_fn *on_budgets;
     };
     union {
         struct {
@@ -70,6 +72,10 @@ struct call {
             struct beat_result result;
         } beat;
         struct count_result count;
+        struct {
+            struct budget_row *rows;
+            size_t len;
+        } budgets;
         struct {
             struct share_look ask;
             struct share_seen *seen;
@@ -108,6 +114,8 @@ struct call {
 struct call *call_new(struct store *store, call_fn *run, call_fn *answer,
                       void *context);
 void call_go(struct call *call, enum store_lane lane);
+/** Answered with an error at once; what has left may be done all the same. */
+void call_refuse(struct call *call, const char *why);
 
 /* ---- store_places.c ---- */
 
@@ -149,6 +157,24 @@ void share_use(struct tables *tables, int64_t lease,
 
 /** No tenant is above its cap. */
 void shares_hold(const struct tables *tables, const struct turn *turn);
+
+/* ---- store_money.c ---- */
+
+/** Of those that a claim picked, what has no room is barred. */
+void budgets_bar(struct tables *tables, const struct turn *turn,
+                 struct turn_result *result, struct record_of **picks,
+                 size_t len);
+
+/** It is claimed. */
+void budgets_reserve(struct tables *tables, const struct turn *turn,
+                     const struct record_of *record);
+
+/** Money moves with what was saved. */
+void budgets_move(struct tables *tables, const struct turn *turn);
+
+/** No claim exceeds a budget. */
+void budgets_hold(struct tables *tables, const struct turn *turn,
+                  const struct turn_result *result);
 
 /** The answer of a store_done_fn. */
 void call_answer_done(struct call *call);

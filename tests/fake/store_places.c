@@ -45,7 +45,7 @@ void run_places(struct call *call)
     for (size_t i = 0; i < tables->len && !result->waits; i++) {
         const struct record_of *record = tables->records[i];
         result->waits =
-            record->waiting && !is_blocked(record) &&
+            record->waiting && !is_blocked(record) && !record->aside &&
             (record->pinned
                  ? is_pinned_to(record, ask->accounts, ask->accounts_len)
                  : record->row.id > ask->claim_after[record->request.priority]);

@@ -184,7 +184,7 @@ void run_tenants(struct call *call)
                                          sizeof *call->look.seen);
     for (size_t i = 0; i < tables->len; i++) {
         const struct record_of *record = tables->records[i];
-        if (record->waiting && !is_blocked(record) &&
+        if (record->waiting && !is_blocked(record) && !record->aside &&
             (!record->pinned || is_pinned_to(record, call->look.ask.accounts,
                                              call->look.ask.accounts_len)) &&
             record->row.not_before_ms <= call->look.ask.now_ms) {

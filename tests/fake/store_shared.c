@@ -74,7 +74,7 @@ static void run_count(struct call *call)
     tables->blocked = 0;
     for (size_t i = 0; i < tables->len; i++) {
         const struct record_of *record = tables->records[i];
-        const bool blocked = is_blocked(record);
+        const bool blocked = is_blocked(record) || record->aside;
         tables->queued += record->waiting && !blocked;
         tables->blocked += blocked;
         if (record->waiting && !blocked && !result->oldest_ms) {
@@ -114,20 +114,6 @@ void store_prices(struct store *store, prices_fn *on_prices, void *context)
     struct call *call = call_new(store, run_prices, answer_prices, context);
     call->on_prices = on_prices;
     call_go(call, LANE_LEASE);
-}
-
-/** Nobody has a budget here, so no beat says that there is one. */
-void store_budgets(struct store *store, budgets_fn *on_budgets, void *context)
-{
-    (void)store;
-    (void)on_budgets;
-    (void)context;
-    assert(!"no budget is to be looked at");
-}
-
-void store_budgets_end(struct store *store)
-{
-    assert(store);
 }
 
 void store_count(struct store *store, bool xmin, count_fn *on_result,
@@ -230,6 +216,7 @@ static void run_beat(struct call *call)
     result->blocked_most = most_wait_for(tables);
     result->now_ms = world_clock_ms(tables->world);
     result->shares = tenants_share(tables);
+    result->budgets = tables->budgets_len > 0;
     result->synchronous = true;
     read_accounts(call, &tables->leases[ask->owner - 1]);
 }

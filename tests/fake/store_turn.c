@@ -81,6 +81,7 @@ bool is_in_task(const struct record_of *record)
 void learn_queued(struct record_of *record, int64_t owner)
 {
     record->waiting = false;
+    record->aside = false;
     record->uninvited = true;
     record->row.state = SUBMITTING;
     record->row.kind = FAILURE_NONE;
@@ -296,7 +297,8 @@ static struct record_of *next_waiting(const struct tables *tables,
         if (!record->waiting || over != expired ||
             (tenant && !str_eq(record->request.tenant, str_of(tenant))) ||
             (!expired &&
-             (record->waits_until_ms > now_ms || blocked ||
+             (record->aside || record->picked ||
+              record->waits_until_ms > now_ms || blocked ||
               (record->pinned && !is_pinned_to(record, &ours, 1)) ||
               record->row.id <= turn->claim_after[record->request.priority] ||
               (record->row.doubt &&
@@ -323,6 +325,32 @@ static void claim(struct record_of *record, const struct turn *turn)
     record->row.fence += 1;
     record->waiting = false;
     record->uninvited = false;
+    record->claim_day = budget_day(turn->now_ms);
+}
+
+/** Those whose turn it is. */
+static size_t pick(struct tables *tables, const struct turn *turn,
+                   const struct turn_result *result, size_t max,
+                   struct record_of **picks)
+{
+    struct record_of *record;
+    const struct share_ask all = {.n = (int)max};
+    const struct share_ask *asks = turn->sharing ? turn->shares : &all;
+    size_t len = 0;
+    if (tables->budgets_len && !turn->budgets) {
+        return 0; /* it has not heard of them yet */
+    }
+    for (size_t i = 0; i < (turn->sharing ? turn->shares_len : 1); i++) {
+        int n = turn->sharing
+                    ? share_left(tables, turn, &asks[i], !result->caps_busy)
+                    : (int)max;
+        while (len < max && n-- > 0 &&
+               (record = next_waiting(tables, turn, false, asks[i].tenant))) {
+            record->picked = true;
+            picks[len++] = record;
+        }
+    }
+    return len;
 }
 
 static void run_claims(struct tables *tables, const struct turn *turn,
@@ -345,26 +373,29 @@ static void run_claims(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)max + 1) * sizeof *claimed);
     struct facts_row *facts =
         arena_alloc(arena, ((size_t)max + 1) * sizeof *facts);
-    struct record_of *record;
+    struct record_of **picks =
+        arena_alloc(arena, ((size_t)max + 1) * sizeof(*picks));
     result->claimed = claimed;
     result->claimed_facts = facts;
-    const struct share_ask all = {.n = max};
-    const struct share_ask *asks = turn->sharing ? turn->shares : &all;
-    for (size_t i = 0; i < (turn->sharing ? turn->shares_len : 1); i++) {
-        int n = turn->sharing
-                    ? share_left(tables, turn, &asks[i], !result->caps_busy)
-                    : max;
-        while ((int)result->claimed_len < max && n-- > 0 &&
-               (record = next_waiting(tables, turn, false, asks[i].tenant))) {
-            result->claimed_last[record->request.priority] = record->row.id;
-            claim(record, turn);
-            if (turn->sharing) {
-                share_use(tables, turn->owner, record);
-            }
-            read_record(record, &claimed[result->claimed_len], arena);
-            read_facts(record, &facts[result->claimed_len++]);
+    const size_t len = pick(tables, turn, result, (size_t)max, picks);
+    budgets_bar(tables, turn, result, picks, len);
+    for (size_t i = 0; i < len; i++) {
+        struct record_of *record = picks[i];
+        record->picked = false;
+        if (record->barred) {
+            record->barred = false;
+            continue;
         }
+        result->claimed_last[record->request.priority] = record->row.id;
+        claim(record, turn);
+        budgets_reserve(tables, turn, record);
+        if (turn->sharing) {
+            share_use(tables, turn->owner, record);
+        }
+        read_record(record, &claimed[result->claimed_len], arena);
+        read_facts(record, &facts[result->claimed_len++]);
     }
+    budgets_hold(tables, turn, result);
     if (turn->sharing) {
         shares_hold(tables, turn);
     }
@@ -387,6 +418,7 @@ static void run_expiry(struct tables *tables, const struct turn *turn,
             record->row.kind = FAILURE_SOURCE_FAILED;
         }
         record->waiting = false;
+        record->aside = false;
         record->row.owner = turn->owner;
         record->row.fence += 1;
         record->row.version += 1;
@@ -538,6 +570,7 @@ void run_turn(struct tables *tables, const struct turn *turn,
               struct turn_result *result, struct arena *arena)
 {
     run_saves(tables, turn, result, arena);
+    budgets_move(tables, turn);
     run_news(tables, turn, &result->unblocked);
     bool takes = turn->claims_max || turn->adopts_max || turn->expires_max ||
                  turn->uses_told;

@@ -1,9 +1,12 @@
 #ifndef SIM_SEEDS_H
 #define SIM_SEEDS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /*
  * SEEDS=n: how many worlds (300), of which the build with sanitizers takes the
@@ -36,6 +39,21 @@ static inline uint64_t seeds_choose(uint64_t *first)
     }
     *first = SANITIZED ? 1 : slowly + 1;
     return SANITIZED && seeds > slowly ? slowly : seeds;
+}
+
+static uint64_t seeds_now;
+
+/** Which one it was. */
+static inline void seeds_on_abort(int number)
+{
+    char text[80];
+    int len = snprintf(text, sizeof text, "\nreplay with SEED=%llu\n",
+                       (unsigned long long)seeds_now);
+    if (write(2, text, (size_t)len) < 0) {
+        len = 0;
+    }
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 #endif

@@ -1,12 +1,11 @@
 /* tests/run: plain timeout=2400 */
+#include "sim/budgets.h"
 #include "sim/ends.h"
 #include "sim/scene.h"
 #include "sim/seeds.h"
 
-#include "fake/watch.h"
 #include "fake/world_loop.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -34,31 +33,19 @@ struct trial {
     struct stage_options
         rotated; /* every second worker's, of several accounts */
     bool several;
+    int64_t began_ms;
     char fault[400];
 };
-
-static uint64_t seed_now;
 
 static struct {
     size_t requests, billed, violated;
     int64_t virtual_ms;
 } sums;
 
-static void on_abort(int number)
-{
-    char text[80];
-    int len = snprintf(text, sizeof text, "\nreplay with SEED=%llu\n",
-                       (unsigned long long)seed_now);
-    if (write(2, text, (size_t)len) < 0) {
-        len = 0;
-    }
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
+/** null, either: there is none. */
 static void fault(struct trial *t, const char *what, const char *whose)
 {
-    if (!t->fault[0]) {
+    if (!t->fault[0] && what && whose) {
         snprintf(t->fault, sizeof t->fault, "%s: %s", whose, what);
     }
 }
@@ -152,6 +139,10 @@ static void request(struct trial *t)
         snprintf(source, sizeof source, "r%zu", source_of(t, n));
         world_extend(world, id, source, more);
         return;
+    }
+    if (budgets_are(t->seed)) {
+        snprintf(more + strlen(more), 30, ",\"tenant\":\"%s\"",
+                 budgets_tenant(t->seed, n));
     }
     world_ask_with(world, id, more);
 }
@@ -299,6 +290,8 @@ static void set_up(struct trial *t)
         t->options.submit_doubt = DOUBT_SETTLE;
     }
     share(t);
+    budgets_begin(world, t->seed);
+    t->began_ms = world->now_ms;
     int64_t workers = 1 + world_pick(world, 3);
     for (int64_t i = 0; i < workers; i++) {
         start(t);
@@ -313,7 +306,7 @@ static void cancel_one(struct trial *t)
     char id[24];
     snprintf(id, sizeof id, "r%d", (int)n);
     if (coming) {
-        world_cancel(t->world, id, "default");
+        world_cancel(t->world, id, budgets_tenant(t->seed, (size_t)n));
     }
     struck(coming || tables_cancel(t->world, id) ? "cancel ordered"
                                                  : "cancel refused");
@@ -351,6 +344,7 @@ static void heal(struct trial *t)
     }
     world_run_for(world, 30000);
     mend(world);
+    fault(t, budgets_heal(world), "the budgets");
     if (!world_run_until(world, tables_all_closed, world, 30 * HOUR_MS)) {
         fault(t, "not everything came to its end", "the world");
     }
@@ -392,7 +386,8 @@ static void look_at_videos(struct trial *t, const char *id,
     for (int i = 0; i < sale->plan.videos; i++) {
         char key[80];
         struct buf video;
-        snprintf(key, sizeof key, "default/%s/%d.mp4", id, i);
+        snprintf(key, sizeof key, "%s/%s/%d.mp4",
+                 budgets_tenant(t->seed, (size_t)atoi(id + 1)), id, i);
         const struct object *object = storage_find(t->world->storage, key);
         buf_init(&video, 0);
         provider_video(sale, i, &video);
@@ -481,10 +476,8 @@ static void look_at_chain(struct trial *t, size_t n)
 static void look_at_all(struct trial *t)
 {
     look_at_storage(t);
-    if (ends_limit_beyond(t->world->tables)) {
-        fault(t, "what was learnt is out of bounds",
-              ends_limit_beyond(t->world->tables));
-    }
+    fault(t, "what was learnt is out of bounds",
+          ends_limit_beyond(t->world->tables));
     for (size_t i = 0; i < t->requests; i++) {
         char id[24];
         snprintf(id, sizeof id, "r%zu", i);
@@ -514,7 +507,7 @@ static bool try_seed(uint64_t seed)
 {
     struct trial *t = calloc(1, sizeof *t);
     assert_non_null(t);
-    seed_now = seed;
+    seeds_now = seed;
     t->seed = seed;
     t->world = world_open(seed);
     struct watch *watch = watch_open(t->world);
@@ -524,8 +517,11 @@ static bool try_seed(uint64_t seed)
     t->world->turn_context = t;
     set_up(t);
     live(t);
+    fault(t, "more was bought than it has",
+          budgets_overdrawn(t->world, t->began_ms));
     heal(t);
     look_at_all(t);
+    fault(t, budgets_off(t->world), "the budgets");
     kafka_look(t->world);
     if (t->world->fault[0]) {
         fault(t, t->world->fault, "the world");
@@ -533,7 +529,7 @@ static bool try_seed(uint64_t seed)
     sums.requests += t->requests;
     sums.billed += t->world->provider->sales_len;
     sums.violated += t->fault[0] != '\0';
-    sums.virtual_ms += t->world->now_ms;
+    sums.virtual_ms += t->world->now_ms - t->began_ms;
     bool fine = !t->fault[0];
     if (!fine) {
         fprintf(stderr, "SEED=%llu: %s\n", (unsigned long long)seed, t->fault);
@@ -594,6 +590,6 @@ TEST_CASE(worlds__of_many_seeds__keep_what_was_promised)
 
 int main(void)
 {
-    signal(SIGABRT, on_abort);
+    signal(SIGABRT, seeds_on_abort);
     return TESTS_RESULT(NULL, NULL);
 }

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #define LOOK_EVERY_MS INT64_C(5000)
-#define FAILED_TELLS 3 /* looks that failed in a row, before people are told   \
-                        */
-#define TOLD_MAX 1000  /* series: those of what comes later are not told */
+/* Looks that failed in a row, before people are told. */
+#define FAILED_TELLS 3
+#define TOLD_MAX 1000 /* series: those of what comes later are not told */
 
 #define TOLD_VALUES(X)                                                         \
     X(LIMIT, "limit", "What may be spent.")                                    \

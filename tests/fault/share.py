@@ -68,7 +68,8 @@ class Looks(threading.Thread):
     def run(self):
         while not self.done.wait(0.02):
             try:
-                with psycopg.connect(self.url, autocommit=True) as connection:
+                with psycopg.connect(self.url, autocommit=True,
+                                     connect_timeout=5) as connection:
                     while not self.done.wait(0.02):
                         self.over += [r for r in connection.execute(USED) if r[2] > r[1]]
                         self.crowded += [r for r in connection.execute(AT_WORK) if r[2] > r[1]]
@@ -77,8 +78,13 @@ class Looks(threading.Thread):
                 pass
 
     def end(self):
+        """Whether it looked to the end."""
+        looks = self.looks
+        wait_for(lambda: self.looks > looks or not self.is_alive(), 30, "another look")
+        goes_on = self.is_alive()
         self.done.set()
-        self.join(20)
+        self.join(30)
+        return goes_on and not self.is_alive()
 
 
 class Strikes:
@@ -300,7 +306,7 @@ def run(world, postgres, rng):
     world.ctl("budget", "set", "*", "--day", str(cost * 1000), check=True)
     strikes.part(2, 1 + len(names))
     world.wait_events(names, 120)
-    looks.end()
+    tap.check(looks.end(), "budgets and caps were looked at to the end")
     tap.equal(looks.over, [], "no budget was exceeded at any look")
     tap.equal(looks.crowded, [], "and no cap")
     tap.check(looks.looks > 50, "there were many", looks.looks)

@@ -253,7 +253,7 @@ MUTANTS = [
      "CASE WHEN u.counted THEN u.amount - u.used ELSE -1 END", "u.amount - u.used",
      ["edge/store_budget"]),
     ("what one account found none of is nobody's", "lib/flow/shares.c",
-     "(accounts & ~shares->heads[i].dry) != 0", "!shares->heads[i].dry", ["sim/pinned"]),
+     "(accounts & ~shares->heads[i].dry) != 0", "accounts != 0 && !shares->heads[i].dry", ["sim/pinned"]),
     ("a claim beside another of budgets", "sql/query/budget_fits.sql",
      "        AND current_setting('pixverse.budget', true) = 'true'\n)",
      ")", ["edge/store_budget"]),

@@ -104,6 +104,7 @@ def after_submit_unknown(world):
         ask(world, request, {**SLOW, "delay_ms": 2700})
         yield on_its_way(world, request)
         first.signal(STOP)
+        yield passed(1)  # what it had sent to the database by then is stored
         if not row(world, request, "provider_task_id")[0]:
             break
         first.signal(CONTINUE)  # a busy machine: its answer was read before the signal came

@@ -388,7 +388,7 @@ TEST_CASE(a_lone_worker__killed_and_started_again__waits_no_beat_more)
 }
 
 /** Seven of eight die in one moment: all their tasks are adopted within ten
- * seconds, and one look is enough to bury them. */
+ * seconds. */
 TEST_CASE(many_dead__at_once__are_all_replaced_in_ten_seconds)
 {
     struct world *world = world_open(7);

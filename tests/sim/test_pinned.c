@@ -1,41 +1,6 @@
-#include "sim/scene.h"
+#include "sim/accounts.h"
 
 /* What extends a task goes to the account that has it. */
-
-#define THREE                                                                  \
-    "[{\"name\":\"a\",\"key\":\"a\"},{\"name\":\"b\",\"key\":\"b\"},"          \
-    "{\"name\":\"c\",\"key\":\"c\",\"weight\":2}]"
-
-static struct stage_options with(const char *accounts)
-{
-    struct stage_options options = node_options();
-    node_accounts(&options, accounts);
-    return options;
-}
-
-static struct world *begin(struct node **w1, const char *accounts)
-{
-    struct world *world = world_open(7);
-    const struct stage_options options = with(accounts);
-    world->provider->apart = true;
-    *w1 = node_start(world, "w1", &options);
-    return world;
-}
-
-static void ask_many(struct world *world, int from, int to)
-{
-    for (int i = from; i < to; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "r%d", i);
-        world_ask(world, id);
-    }
-}
-
-static void end(struct world *world, struct node *node)
-{
-    node_free(node);
-    close_world(world);
-}
 
 static void extend_task(struct world *world, const char *id, const char *task,
                         const char *more)

@@ -182,6 +182,10 @@ static int set(struct ctl *ctl, const char *tenant, const struct options *given)
     for (int i = 0; i < 2; i++) {
         if (amounts[i] >= 0 && !set_one(ctl, tenant, (enum budget_period)i,
                                         amounts[i], warn, guessed)) {
+            fputs("pixverse-ctl budget: what was bought before may not be "
+                  "counted yet: until it is, nothing fits this budget; give "
+                  "the same command again\n",
+                  stderr);
             return EXIT_FAILED;
         }
     }

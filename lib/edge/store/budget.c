@@ -79,13 +79,14 @@ static void on_looked(void *context, struct pg_unit *unit)
     must_free(looking);
 }
 
-/** Behind which the next look goes on with what is open. */
 /** What budget_lock.sql says. */
 static bool is_locked(const PGresult *result)
 {
     return PQntuples(result) == 1 && str_eq(pg_str(result, 0, 0), STR("true"));
 }
 
+/** Behind which the next look goes on with what is open. An error ends this one
+ * behind the look, which is gone then. */
 static void on_again(void *context, struct pg_unit *unit)
 {
     struct looking *looking = context;

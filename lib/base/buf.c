@@ -163,22 +163,16 @@ static const char *json_escape(unsigned char c, char room[7])
     }
 }
 
-/** ASCII that stands for itself. */
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
 void buf_add_json(struct buf *buf, struct str text)
 {
     buf_add_char(buf, '"');
     size_t plain = 0; /* start of the stretch that is not yet written */
     for (size_t at = 0; at < text.len;) {
-        unsigned char c = (unsigned char)text.at[at];
-        if (is_plain(c)) {
-            at++;
-            continue;
+        at += str_plain_bytes((struct str){text.at + at, text.len - at});
+        if (at == text.len) {
+            break;
         }
+        const unsigned char c = (unsigned char)text.at[at];
         char room[7];
         const char *instead = NULL;
         size_t step = 1;
@@ -205,6 +199,35 @@ void buf_add_json(struct buf *buf, struct str text)
 }
 
 /**
+ * The same of whole millionths, which prices and times are; 0: it is none. Up
+ * to 15 digits are the shortest that read back as this double, and the only
+ * ones: no two texts of so many are the same double.
+ */
+static int millionth_digits(double value, char digits[18], int *exponent)
+{
+    if (!(value >= 1e-6 && value <= 1e8)) {
+        return 0;
+    }
+    uint64_t millionths = (uint64_t)(value * 1e6 + 0.5);
+    if ((double)millionths / 1e6 != value) {
+        return 0;
+    }
+    int len = 0;
+    for (uint64_t rest = millionths; rest; rest /= 10) {
+        len++;
+    }
+    *exponent = len - 7;
+    while (millionths % 10 == 0) {
+        millionths /= 10;
+        len--;
+    }
+    for (int i = len; i > 0; millionths /= 10) {
+        digits[--i] = (char)('0' + millionths % 10);
+    }
+    return len;
+}
+
+/**
  * 1 to 17 significant digits, whichever first reads back the same, and the
  * decimal exponent of the first digit. The process may have set a locale with
  * a decimal comma, hence the digits are picked out one by one.
@@ -212,6 +235,10 @@ void buf_add_json(struct buf *buf, struct str text)
 static int shortest_digits(double value, char digits[18], int *exponent)
 {
     char text[40];
+    const int few = millionth_digits(value, digits, exponent);
+    if (few) {
+        return few;
+    }
     /* Where 15 digits or fewer read back the same, they are the first of 15,
      * and zeros: seventeen tries for each number of a large message would keep
      * the loop busy. Below DBL_MIN a double has fewer digits than that. */

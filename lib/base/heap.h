@@ -11,9 +11,15 @@ struct heap_entry {
     size_t place; /* 1 + index in the heap; 0: in none */
 };
 
+/** With its time beside it: who compares many looks into no owner. */
+struct heap_node {
+    int64_t due_ms;
+    struct heap_entry *entry;
+};
+
 /** The earliest first; add, move and remove in O(log n). */
 struct heap {
-    struct heap_entry **entries;
+    struct heap_node *nodes; /* the parent of four, which lie in a row */
     size_t len;
     size_t size;
 };

@@ -4,19 +4,24 @@
 #include <stddef.h>
 
 /**
- * Structs most of whose bytes are zero, kept small: what isn't zero, behind a
- * map of where it stands. Knows no fields: a struct may change at will.
+ * Structs that resemble another one, kept small: the bytes in which they differ
+ * from it, behind a map of where these stand. Knows no fields: a struct may
+ * change at will.
  */
 
-/** The most that `bytes` of a struct take: every eighth byte says what follows.
- */
-#define SPARSE_MOST(bytes) ((bytes) + (bytes) / 8 + (bytes) / 64 + 1)
+#define SPARSE_BYTES_MAX ((size_t)8 * 255)
 
-/** Writes `bytes` (a multiple of 8) at `from` to `to`, which has room for
- * SPARSE_MOST(bytes); how many that took. */
-size_t sparse_pack(const void *from, size_t bytes, unsigned char *to);
+/** The most that `bytes` of a struct take while they are written: a byte before
+ * each eight, the number of these, and what a wide store writes beyond. */
+#define SPARSE_MOST(bytes) ((bytes) + (bytes) / 8 + 1 + 8)
+
+/** Writes how `bytes` (a multiple of 8) at `from` differ from those at `like`
+ * to `to`, which has room for SPARSE_MOST(bytes); how many that took. */
+size_t sparse_pack(const void *from, const void *like, size_t bytes,
+                   unsigned char *to);
 
 /** The `bytes` that were packed at `from`, as they were. */
-void sparse_unpack(const unsigned char *from, void *to, size_t bytes);
+void sparse_unpack(const unsigned char *from, const void *like, void *to,
+                   size_t bytes);
 
 #endif

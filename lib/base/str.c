@@ -1,6 +1,7 @@
 #include "base/str.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdio.h>
 
 static unsigned char lower(unsigned char c)
@@ -17,6 +18,9 @@ bool str_eq_nocase(struct str a, struct str b)
 {
     if (a.len != b.len) {
         return false;
+    }
+    if (str_eq(a, b)) {
+        return true; /* as most of what is the same is written */
     }
     for (size_t i = 0; i < a.len; i++) {
         if (lower((unsigned char)a.at[i]) != lower((unsigned char)b.at[i])) {
@@ -145,6 +149,39 @@ bool str_is_utf8(struct str text)
     return true;
 }
 
+/** The highest bit of the first of eight bytes that is not plain is set, and of
+ * none before it. */
+static uint64_t odd_bytes(uint64_t eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t quote = eight ^ (ones * '"');
+    const uint64_t slash = eight ^ (ones * '\\');
+    const uint64_t del = eight ^ (ones * 0x7f);
+    /* A byte below n borrows from its highest bit, and perhaps from those of
+     * later ones: 0x20 for controls, 1 for what is equal. */
+    const uint64_t low = (eight - ones * 0x20) & ~eight;
+    const uint64_t equal = ((quote - ones) & ~quote) |
+                           ((slash - ones) & ~slash) | ((del - ones) & ~del);
+    return (eight | low | equal) & (ones * 0x80);
+}
+
+size_t str_plain_bytes(struct str text)
+{
+    for (size_t at = 0;; at += sizeof(uint64_t)) {
+        const size_t left = text.len - at;
+        uint64_t eight = 0; /* the end looks like a control */
+        if (left >= sizeof eight) {
+            memcpy(&eight, text.at + at, sizeof eight);
+        } else if (left) {
+            memcpy(&eight, text.at + at, left);
+        }
+        const uint64_t odd = odd_bytes(le64toh(eight));
+        if (odd) {
+            return at + (size_t)__builtin_ctzll(odd) / 8;
+        }
+    }
+}
+
 size_t str_code_points(struct str text)
 {
     size_t points = 0;
@@ -232,6 +269,16 @@ size_t str_distance(struct str a, struct str b)
     return rows[a.len % 3][b.len];
 }
 
+/** The last ones, zeros before them. */
+static void put_digits(char *out, size_t digits, int64_t value)
+{
+    assert(value >= 0);
+    while (digits > 0) {
+        out[--digits] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 void str_time(int64_t time_ms, char out[static 25])
 {
     int64_t days = time_ms / 86400000;
@@ -250,14 +297,15 @@ void str_time(int64_t time_ms, char out[static 25])
     int64_t day = doy - (153 * mp + 2) / 5 + 1;
     int64_t month = mp < 10 ? mp + 3 : mp - 9;
     int64_t year = yoe + era * 400 + (month <= 2);
+    memcpy(out, "0000-00-00T00:00:00.000Z", 25);
     if (year < 0 || year > 9999) {
-        memcpy(out, "0000-00-00T00:00:00.000Z", 25);
         return;
     }
-    char text[96];
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-             (int)year, (int)month, (int)day, (int)(rest / 3600000),
-             (int)(rest / 60000 % 60), (int)(rest / 1000 % 60),
-             (int)(rest % 1000));
-    memcpy(out, text, 25);
+    put_digits(out, 4, year);
+    put_digits(out + 5, 2, month);
+    put_digits(out + 8, 2, day);
+    put_digits(out + 11, 2, rest / 3600000);
+    put_digits(out + 14, 2, rest / 60000 % 60);
+    put_digits(out + 17, 2, rest / 1000 % 60);
+    put_digits(out + 20, 3, rest % 1000);
 }

@@ -45,6 +45,10 @@ bool str_is_utf8(struct str text);
  * UTF-8. */
 size_t str_point_bytes(struct str text);
 
+/** Bytes at the start that JSON writes as they are: of ASCII, printable, no
+ * quote and no backslash. */
+size_t str_plain_bytes(struct str text);
+
 /** Code points in valid UTF-8. */
 size_t str_code_points(struct str text);
 

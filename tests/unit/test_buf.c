@@ -30,6 +30,13 @@ TEST_CASE(buf_add_double__known_values__take_the_fewest_digits)
         {1e21, "1e21"},
         {1.5e-7, "1.5e-7"},
         {0.00015, "0.00015"},
+        {1e-6, "1e-6"},
+        {9.5e-6, "9.5e-6"},
+        {9.9e-7, "9.9e-7"},
+        {1e-5, "0.00001"},
+        {99999999.999999, "99999999.999999"},
+        {1e8, "100000000"},
+        {100000000.000001, "100000000.000001"},
         {5e-324, "5e-324"},
         {DBL_MAX, "1.7976931348623157e308"},
         {9007199254740993.0, "9007199254740992"},
@@ -37,6 +44,35 @@ TEST_CASE(buf_add_double__known_values__take_the_fewest_digits)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_string_equal(double_text(rows[i].value), rows[i].text);
+    }
+}
+
+/** Prices and times are such, and have a way of their own. */
+TEST_CASE(buf_add_double__whole_millionths__take_the_fewest_digits)
+{
+    uint64_t seed = 88172645463325252u;
+    for (int i = 0; i < 20000; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        const uint64_t millionths =
+            i < 2000 ? (uint64_t)i + 10
+                     : 10 + (seed >> (i % 50)) % UINT64_C(100000000000000);
+        char text[40];
+        size_t len =
+            (size_t)snprintf(text, sizeof text, "%llu.%06llu",
+                             (unsigned long long)(millionths / 1000000),
+                             (unsigned long long)(millionths % 1000000));
+        while (text[len - 1] == '0') {
+            text[--len] = '\0';
+        }
+        if (text[len - 1] == '.') {
+            text[--len] = '\0';
+        }
+        const double value = (double)millionths / 1e6;
+        assert_string_equal(double_text(value), text);
+        assert_true(strtod(double_text(nextafter(value, 1e9)), NULL) > value);
+        assert_true(strtod(double_text(nextafter(value, 0)), NULL) < value);
     }
 }
 

@@ -31,8 +31,10 @@ TEST_CASE(heap_put__random_changes__the_first_is_always_the_earliest)
         int64_t least = INT64_MAX;
         for (size_t i = 0; i < ENTRIES; i++) {
             if (entries[i].place) {
-                assert_ptr_equal(heap.entries[entries[i].place - 1],
-                                 &entries[i]);
+                const struct heap_node *node =
+                    &heap.nodes[entries[i].place - 1];
+                assert_ptr_equal(node->entry, &entries[i]);
+                assert_int_equal(node->due_ms, entries[i].due_ms);
                 count++;
                 least = entries[i].due_ms < least ? entries[i].due_ms : least;
             }

@@ -80,6 +80,23 @@ TEST_CASE(str_distance__pairs__counts_slips_and_swaps)
         str_distance((struct str){longer, 63}, (struct str){longer, 63}), 0);
 }
 
+/** As byte for byte, wherever what is not plain stands. */
+TEST_CASE(str_plain_bytes__any_byte_anywhere__ends_there)
+{
+    char text[24];
+    for (int c = 0; c < 256; c++) {
+        const bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+        for (size_t at = 0; at < sizeof text; at++) {
+            memset(text, at % 2 ? '~' : '#', sizeof text);
+            text[at] = (char)c;
+            assert_int_equal(str_plain_bytes((struct str){text, sizeof text}),
+                             plain ? sizeof text : at);
+            assert_int_equal(str_plain_bytes((struct str){text, at}), at);
+        }
+    }
+    assert_int_equal(str_plain_bytes((struct str){0}), 0);
+}
+
 TEST_CASE(str_time__moments__are_rfc_3339)
 {
     char text[25];

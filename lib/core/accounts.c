@@ -437,6 +437,7 @@ size_t accounts_find(const struct accounts *accounts, const char *account)
 {
     size_t i = 0;
     while (i < accounts->len &&
+           strcmp(accounts->at[i].keys[0].account, account) != 0 &&
            !apimart_same_account(accounts->at[i].keys[0].account, account)) {
         i++;
     }

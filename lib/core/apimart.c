@@ -3,6 +3,7 @@
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/provider_error.h"
+#include "core/provider_json.h"
 
 #include <assert.h>
 #include <math.h>
@@ -111,9 +112,21 @@ void apimart_url(struct str base_url, char *out, size_t bytes)
 static struct str url_of(const struct apimart *apimart, const char *path,
                          struct str last, struct arena *arena)
 {
-    struct str base = base_of(apimart->base_url);
-    return str_of(arena_printf(arena, "%.*s%s%.*s", (int)base.len, base.at,
-                               path, (int)last.len, last.at ? last.at : ""));
+    /* Of each poll: not by arena_printf(), which goes over it twice. */
+    const struct str parts[] = {base_of(apimart->base_url), str_of(path), last};
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        len += parts[i].len;
+    }
+    char *url = arena_alloc(arena, len + 1);
+    char *at = url;
+    for (size_t i = 0; url && i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].len) {
+            memcpy(at, parts[i].at, parts[i].len);
+        }
+        at += parts[i].len;
+    }
+    return (struct str){url, url ? len : 0};
 }
 
 static struct exchange ask(const struct apimart *apimart, const char *path,
@@ -139,16 +152,28 @@ struct exchange apimart_submit(const struct apimart *apimart, struct str body,
 }
 
 /** An id may hold any visible ASCII: it must stay one segment of the path. */
+static bool is_unreserved(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+           (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.' ||
+           c == '~';
+}
+
 static struct str path_segment(struct str id, struct arena *arena)
 {
     static const char hex[] = "0123456789ABCDEF";
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "abcdefghijklmnopqrstuvwxyz0123456789-_.~";
+    size_t plain = 0;
+    while (plain < id.len && is_unreserved((unsigned char)id.at[plain])) {
+        plain++;
+    }
+    if (plain == id.len) {
+        return id; /* nearly every one */
+    }
     char *out = arena_alloc(arena, 3 * id.len + 1);
     size_t len = 0;
     for (size_t i = 0; out && i < id.len; i++) {
         const unsigned char c = (unsigned char)id.at[i];
-        if (c && strchr(plain, c)) {
+        if (is_unreserved(c)) {
             out[len++] = (char)c;
             continue;
         }
@@ -187,9 +212,7 @@ struct exchange apimart_ask_balance(const struct apimart *apimart, bool user,
 
 static json_t *load(const struct reply *reply)
 {
-    struct str body = reply->body;
-    return json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS,
-                      NULL);
+    return provider_json_read(reply->body, NULL);
 }
 
 /** The block names the header that we send, and does not take it back. */

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "core/json.h"
 #include "core/provider_error.h"
+#include "core/provider_json.h"
 #include "core/retry.h"
 #include "core/status_scan.h"
 
@@ -209,28 +210,30 @@ static void read_failure(const struct reply *reply, struct arena *arena,
 }
 
 /** In any case, with any mark between its parts. */
-static bool same_word(struct str status, struct str word)
+static bool same_word(struct str status, const char *word)
 {
-    assert(word.len > 0);
-    if (status.len != word.len) {
-        return false;
-    }
-    for (size_t i = 0; i < word.len; i++) {
+    assert(word[0]);
+    size_t i = 0;
+    for (; i < status.len && word[i]; i++) {
         const char c = status.at[i];
-        const struct str one = {c == '-' || c == ' ' ? "_" : &status.at[i], 1};
-        if (!str_eq_nocase(one, (struct str){&word.at[i], 1})) {
+        const char plain = (char)(c >= 'A' && c <= 'Z'   ? c | 0x20
+                                  : c == '-' || c == ' ' ? '_'
+                                                         : c);
+        if (plain != word[i]) {
             return false;
         }
     }
-    return true;
+    return i == status.len && !word[i];
 }
 
 /** false: a word that nobody told us of; the task still runs. */
 static bool judge_status(struct str status, struct outcome *outcome)
 {
     outcome->kind = OUTCOME_STILL_RUNNING;
+    const char first = status.len ? (char)(status.at[0] | 0x20) : '\0';
     for (size_t i = 0; i < LENGTH(statuses); i++) {
-        if (same_word(status, str_of(statuses[i].word))) {
+        if ((char)(statuses[i].word[0] | 0x20) == first &&
+            same_word(status, statuses[i].word)) {
             outcome->kind = statuses[i].kind;
             outcome->failure = statuses[i].failure;
             return true;
@@ -248,6 +251,17 @@ static struct str short_status(struct str status, struct arena *arena)
         status = str_cut_points(status, str_code_points(status) - 1);
     }
     return status;
+}
+
+/** One that short_status() would leave as it is: nearly every one. */
+static bool is_short_word(struct str status)
+{
+    size_t i = 0;
+    while (i < status.len && ((status.at[i] >= 'a' && status.at[i] <= 'z') ||
+                              status.at[i] == '_')) {
+        i++;
+    }
+    return i == status.len && i < sizeof((struct task_memo *)0)->status;
 }
 
 /** An id of the answer's own may stand beside the task's. */
@@ -369,8 +383,7 @@ static bool read_body(const struct reply *reply, struct str provider_task_id,
                       struct arena *arena, struct outcome *outcome)
 {
     struct str body = provider_json(reply->body, arena);
-    json_t *root =
-        json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
+    json_t *root = provider_json_read(body, NULL);
     const json_t *task = find_task(root, provider_task_id);
     if (task && other_id(task, provider_task_id)) {
         outcome->kind = OUTCOME_MISSED;
@@ -405,7 +418,7 @@ static bool read_plain(const struct reply *reply, struct str provider_task_id,
     if (!judge_status(status, &plain) || plain.kind != OUTCOME_STILL_RUNNING) {
         return false;
     }
-    plain.status = short_status(status, arena);
+    plain.status = is_short_word(status) ? status : short_status(status, arena);
     plain.progress = scan.progress;
     *outcome = plain;
     return true;

@@ -1,6 +1,8 @@
 #include "core/apimart.h"
 
+#include "core/accept_scan.h"
 #include "core/provider_error.h"
+#include "core/provider_json.h"
 #include "core/retry.h"
 
 #include <assert.h>
@@ -213,14 +215,17 @@ static void read_ids(const struct reply *reply, struct arena *arena,
     static const char *const containers[] = {"data",  "result",   "output",
                                              "task",  "video",    "task_ids",
                                              "tasks", "response", "Response"};
-    struct str body = provider_json(reply->body, arena);
-    json_error_t error = {0};
-    json_t *root = json_loadb(body.at ? body.at : "", body.len,
-                              PROVIDER_JSON_FLAGS, &error);
-    const json_t *data = json_object_get(root, "data");
-    const size_t parsed = root ? (size_t)error.position : 0;
-    assert(parsed <= body.len);
+    struct str plain = {0};
     *ids = (struct ids){0};
+    if (accept_scan(reply->body, &plain)) {
+        note_id(ids, plain, RANK_DATA);
+        ids->best = copy_id(ids->best, arena);
+        return;
+    }
+    struct str body = provider_json(reply->body, arena);
+    size_t parsed = 0;
+    json_t *root = provider_json_read(body, &parsed);
+    const json_t *data = json_object_get(root, "data");
     if (parsed < body.len) {
         scan_ids(ids, (struct str){body.at + parsed, body.len - parsed});
     }

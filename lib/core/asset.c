@@ -1,6 +1,7 @@
 #include "core/asset.h"
 
 #include "base/buf.h"
+#include "core/json.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -19,7 +20,8 @@ size_t assets_read(const char *result, struct arena *arena,
 {
     assert(arena && assets);
     size_t len = 0;
-    json_t *list = result ? json_loads(result, 0, NULL) : NULL;
+    bool no_memory = false;
+    json_t *list = result ? json_read(str_of(result), &no_memory) : NULL;
     size_t size = json_array_size(list);
     *assets = size ? arena_alloc(arena, size * sizeof **assets) : NULL;
     for (size_t i = 0; *assets && i < size; i++) {

@@ -98,8 +98,8 @@ static bool read_order(struct str text, enum request_mode mode,
     order->side = side_of(str_of(json_string_value(side)));
     shape_of(str_of(json_string_value(shape)), order);
     int64_t seconds = 0;
-    if (json_to_i64(duration, &seconds) == JSON_WHOLE && seconds > 0 &&
-        seconds < INT32_MAX) {
+    if (duration && json_to_i64(duration, &seconds) == JSON_WHOLE &&
+        seconds > 0 && seconds < INT32_MAX) {
         order->duration_ms = seconds * 1000;
     }
     order->audio = json_is_true(audio);

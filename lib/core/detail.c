@@ -8,6 +8,9 @@ struct str details_to_json(const struct details *details, struct arena *arena)
 {
     assert(details->len <= REQUEST_DETAILS_MAX);
     assert(details->items || details->len == 0);
+    if (!details->len) {
+        return STR("[]");
+    }
     struct buf out;
     buf_init(&out, 0);
     buf_add_char(&out, '[');

@@ -24,4 +24,8 @@ void digest_of(struct str bytes, unsigned char out[DIGEST_BYTES]);
 /** UUIDv5 (RFC 9562) of `name` in the URL namespace, as 36 characters. */
 void digest_uuid5_url(struct str name, char out[static 37]);
 
+/** 16 bytes as the text of a UUID of that version (RFC 9562). */
+void digest_uuid(const unsigned char bytes[static 16], unsigned version,
+                 char out[static 37]);
+
 #endif

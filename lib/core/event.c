@@ -42,7 +42,9 @@ static void add_name(struct buf *out, const char *name)
     if (last != '{' && last != '[') {
         buf_add_char(out, ',');
     }
-    buf_printf(out, "\"%s\":", name);
+    buf_add_char(out, '"');
+    buf_add_text(out, name);
+    buf_add_text(out, "\":");
 }
 
 /** A field without a value is left out, never null. */
@@ -204,6 +206,9 @@ static void add_error(struct buf *out, const struct end *end,
 static struct str stored_json(struct buf *out, struct str text, json_type type)
 {
     bool no_memory = false;
+    if (type == JSON_ARRAY && str_eq(text, STR("[]"))) {
+        return text; /* the usual one */
+    }
     json_t *value = text.len ? json_read(text, &no_memory) : NULL;
     const bool good = value && json_typeof(value) == type;
     json_decref(value);
@@ -553,14 +558,11 @@ bool event_accepted(const struct facts *facts, struct arena *arena,
 
 static struct str random_id(const unsigned char random[16], struct arena *arena)
 {
-    unsigned char id[16];
-    memcpy(id, random, sizeof id);
-    id[6] = (unsigned char)((id[6] & 0x0f) | 0x40); /* version 4 */
-    id[8] = (unsigned char)((id[8] & 0x3f) | 0x80); /* RFC 9562's variant */
-    char hex[33];
-    str_hex(id, sizeof id, hex);
-    return str_of(arena_printf(arena, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
-                               hex + 12, hex + 16, hex + 20));
+    char *id = arena_alloc(arena, 37);
+    if (id) {
+        digest_uuid(random, 4, id);
+    }
+    return str_of(id);
 }
 
 bool event_progress(const struct task_row *row, const struct facts *facts,

@@ -30,9 +30,9 @@ enum reply_end {
 /** The answer. Slices live until the callback that brings it returns. */
 struct reply {
     enum reply_end end;
-    bool sent;       /* the pre-request callback ran: a byte may have left */
-    int status;      /* 0: none arrived */
-    struct str body; /* at most 1 MiB */
+    bool sent;               /* may_send() said yes: a byte may have left */
+    int status;              /* 0: none arrived */
+    struct str body;         /* at most 1 MiB */
     struct str retry_after;  /* the header's text, absent: none */
     struct str content_type; /* absent: none */
     bool replayed;           /* Idempotency-Replayed: true */

@@ -42,45 +42,83 @@ static enum http1_got broken(struct http1 *reply, const char *why)
 
 /* ---- headers ---- */
 
-/** What stands behind a line's colon; absent: it isn't of that name. */
-static struct str value_of(const char *line, const char *name)
-{
-    const size_t len = strlen(name);
-    if (!str_eq_nocase((struct str){line, strnlen(line, len)},
-                       (struct str){name, len}) ||
-        line[len] != ':') {
-        return (struct str){0};
+static const struct str names[HTTP1_NAMES] = {
+#define NAME(text)                                                             \
+    {                                                                          \
+        text, sizeof(text) - 1                                                 \
     }
-    return str_trim(str_of(line + len + 1));
+    [HTTP1_CONNECTION] = NAME("Connection"),
+    [HTTP1_CONTENT_ENCODING] = NAME("Content-Encoding"),
+    [HTTP1_CONTENT_LENGTH] = NAME("Content-Length"),
+    [HTTP1_CONTENT_TYPE] = NAME("Content-Type"),
+    [HTTP1_IDEMPOTENCY_REPLAYED] = NAME("Idempotency-Replayed"),
+    [HTTP1_RETRY_AFTER] = NAME("Retry-After"),
+    [HTTP1_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
+#undef NAME
+};
+
+/** One whose name is so long; HTTP1_NAMES: nobody asks for it. */
+static enum http1_name name_of(const char *line, size_t name_len)
+{
+    enum http1_name name = 0;
+    while (name < HTTP1_NAMES &&
+           (names[name].len != name_len ||
+            !str_eq_nocase(names[name], (struct str){line, name_len}))) {
+        name++;
+    }
+    return name;
 }
 
-/** The next line behind `line`, the first one for null; null: none. */
+/** Of a header's name; what may stand between it and its colon is skipped.
+ * Null: it is no header. */
+static const char *colon_of(const char *line, size_t *name_len)
+{
+    *name_len = strcspn(line, ": \t");
+    const char *colon = line + *name_len;
+    colon += strspn(colon, " \t");
+    return *name_len > 0 && *colon == ':' ? colon : NULL;
+}
+
+/** What stands behind a line's colon; absent: it isn't of that name. */
+static struct str value_of(const char *line, enum http1_name name)
+{
+    size_t len = 0;
+    const char *colon = colon_of(line, &len);
+    if (!colon || !str_eq_nocase(names[name], (struct str){line, len})) {
+        return (struct str){0};
+    }
+    return str_trim(str_of(colon + 1));
+}
+
+/** The first line of that name; null: none. */
+static const char *first_line(const struct http1 *reply, enum http1_name name)
+{
+    assert(name < HTTP1_NAMES);
+    const size_t at = reply->first[name];
+    return at ? reply->head.bytes + at : NULL;
+}
+
+/** The line behind `line`; null: it is the last one. */
 static const char *next_line(const struct http1 *reply, const char *line)
 {
     const char *end = reply->head.bytes + reply->line_at;
-    const char *next = line ? line + strlen(line) + 1 : reply->head.bytes;
-    return next && next < end ? next : NULL;
+    const char *next = line + strlen(line) + 1;
+    return next < end ? next : NULL;
 }
 
-struct str http1_header(const struct http1 *reply, const char *name)
+struct str http1_header(const struct http1 *reply, enum http1_name name)
 {
-    for (const char *line = next_line(reply, NULL); line;
-         line = next_line(reply, line)) {
-        const struct str value = value_of(line, name);
-        if (value.at) {
-            return value;
-        }
-    }
-    return (struct str){0};
+    const char *line = first_line(reply, name);
+    return line ? value_of(line, name) : (struct str){0};
 }
 
-void http1_list(const struct http1 *reply, const char *name, char *out,
+void http1_list(const struct http1 *reply, enum http1_name name, char *out,
                 size_t out_bytes)
 {
     size_t len = 0;
     assert(out_bytes > 0);
     out[0] = '\0';
-    for (const char *line = next_line(reply, NULL); line && len < out_bytes;
+    for (const char *line = first_line(reply, name); line && len < out_bytes;
          line = next_line(reply, line)) {
         const struct str value = value_of(line, name);
         if (value.at) {
@@ -129,22 +167,36 @@ static bool read_status(struct http1 *reply, const char *line)
     return true;
 }
 
-/** -1: none told; -2: two that differ, or none that is a length. */
-static int64_t content_length(const struct http1 *reply)
+/** Of a list whose parts are all the same (RFC 9110 8.6); -2: two that differ,
+ * or none that is a length. */
+static int64_t one_length(struct str list, int64_t told)
 {
-    int64_t told = -1;
-    for (const char *line = next_line(reply, NULL); line;
-         line = next_line(reply, line)) {
-        const struct str value = value_of(line, "Content-Length");
+    while (list.len > 0) {
+        const char *comma = memchr(list.at, ',', list.len);
+        const size_t len = comma ? (size_t)(comma - list.at) : list.len;
         int64_t length = -1;
-        if (!value.at) {
-            continue;
-        }
-        if (!str_to_i64(value, 0, INT64_MAX, &length) ||
+        if (!str_to_i64(str_trim((struct str){list.at, len}), 0, INT64_MAX,
+                        &length) ||
             (told >= 0 && told != length)) {
             return -2;
         }
         told = length;
+        list.at += len + (comma != NULL);
+        list.len -= len + (comma != NULL);
+    }
+    return told;
+}
+
+/** -1: none told; -2: two that differ, or none that is a length. */
+static int64_t content_length(const struct http1 *reply)
+{
+    int64_t told = -1;
+    for (const char *line = first_line(reply, HTTP1_CONTENT_LENGTH);
+         line && told != -2; line = next_line(reply, line)) {
+        const struct str value = value_of(line, HTTP1_CONTENT_LENGTH);
+        if (value.at) {
+            told = value.len > 0 ? one_length(value, told) : -2;
+        }
     }
     return told;
 }
@@ -176,11 +228,12 @@ static enum http1_got end_head(struct http1 *reply)
     }
     if (reply->status < 200) { /* informational: another head follows */
         buf_reset(&reply->head);
+        memset(reply->first, 0, sizeof reply->first);
         reply->line_at = 0;
         reply->status = 0;
         return HTTP1_MORE;
     }
-    http1_list(reply, "Connection", list, sizeof list);
+    http1_list(reply, HTTP1_CONNECTION, list, sizeof list);
     if (names_token(list, "close")) {
         reply->keeps = false;
     } else if (names_token(list, "keep-alive")) {
@@ -191,7 +244,7 @@ static enum http1_got end_head(struct http1 *reply)
         return HTTP1_WHOLE;
     }
     const int64_t length = content_length(reply);
-    http1_list(reply, "Transfer-Encoding", list, sizeof list);
+    http1_list(reply, HTTP1_TRANSFER_ENCODING, list, sizeof list);
     if (!list[0]) {
         return begin_length(reply, length);
     }
@@ -205,7 +258,7 @@ static enum http1_got end_head(struct http1 *reply)
     return HTTP1_MORE;
 }
 
-/** A line of a head, without its end. */
+/** A line of a head, without its end: that at head.bytes + line_at. */
 static enum http1_got head_line(struct http1 *reply, const char *line)
 {
     assert(reply->part == HTTP1_HEAD);
@@ -213,10 +266,18 @@ static enum http1_got head_line(struct http1 *reply, const char *line)
         return read_status(reply, line) ? HTTP1_MORE
                                         : broken(reply, "no reply of HTTP/1");
     }
-    const char *colon = strchr(line, ':');
-    if (!colon || colon == line ||
-        strcspn(line, " \t") < (size_t)(colon - line)) {
+    if (line[0] == ' ' || line[0] == '\t') {
+        /* It goes on with the line before it (RFC 9112 5.2). */
+        reply->head.bytes[reply->line_at - 1] = ' ';
+        return HTTP1_MORE;
+    }
+    size_t len = 0;
+    if (!colon_of(line, &len)) {
         return broken(reply, "a header line that is none");
+    }
+    const enum http1_name name = name_of(line, len);
+    if (name < HTTP1_NAMES && !reply->first[name]) {
+        reply->first[name] = reply->line_at;
     }
     return HTTP1_MORE;
 }

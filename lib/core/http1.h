@@ -5,7 +5,8 @@
 
 /**
  * One reply of HTTP/1.1 (RFC 9112), read as its bytes come. What is short of
- * the grammar and still certain is taken (lines that end in LF alone, a reply
+ * the grammar and still certain is taken (lines that end in LF alone or go on
+ * in the next one, a blank before a colon, a length that is said twice, a reply
  * of HTTP/1.0); where two readers could see two bodies, it is broken.
  */
 
@@ -31,6 +32,18 @@ enum http1_part {
     HTTP1_DONE,
 };
 
+/** The headers that somebody asks for. */
+enum http1_name {
+    HTTP1_CONNECTION,
+    HTTP1_CONTENT_ENCODING,
+    HTTP1_CONTENT_LENGTH,
+    HTTP1_CONTENT_TYPE,
+    HTTP1_IDEMPOTENCY_REPLAYED,
+    HTTP1_RETRY_AFTER,
+    HTTP1_TRANSFER_ENCODING,
+    HTTP1_NAMES,
+};
+
 struct http1 {
     enum http1_part part;
     int status;      /* of the last head; 0: none yet */
@@ -38,9 +51,10 @@ struct http1 {
     bool began;      /* a byte has come */
     struct buf head; /* its lines, each ended by NUL, as they come */
     struct buf body;
-    size_t line_at;    /* in head: the line that comes */
-    size_t head_bytes; /* taken for heads, chunk sizes and trailers */
-    int64_t left;      /* of a body or chunk */
+    size_t line_at;            /* in head: the line that comes */
+    size_t first[HTTP1_NAMES]; /* in head: the first of that name; 0: none */
+    size_t head_bytes;         /* taken for heads, chunk sizes and trailers */
+    int64_t left;              /* of a body or chunk */
     const char *why;
 };
 
@@ -60,10 +74,10 @@ enum http1_got http1_read(struct http1 *reply, struct str *bytes);
 enum http1_got http1_end(struct http1 *reply);
 
 /** The first header of that name in the last head; absent: none. */
-struct str http1_header(const struct http1 *reply, const char *name);
+struct str http1_header(const struct http1 *reply, enum http1_name name);
 
 /** All of that name as one list, cut if too long; "": none. */
-void http1_list(const struct http1 *reply, const char *name, char *out,
+void http1_list(const struct http1 *reply, enum http1_name name, char *out,
                 size_t out_bytes);
 
 #endif

@@ -196,7 +196,7 @@ json_t *json_read_where(struct str text, bool *no_memory,
     if (!is_readable(text, where)) {
         return NULL;
     }
-    json_t *value = json_read_plain(text, JSON_DEPTH_MAX);
+    json_t *value = json_read_plain(text, JSON_DEPTH_MAX, JSON_PLAIN_INTS);
     if (value) {
         return value;
     }
@@ -391,6 +391,23 @@ static int by_key(const void *a, const void *b)
 
 #define MEMBERS_USUAL 24
 
+/** A few are in their order sooner than qsort() has begun. */
+static void sort_members(struct member *members, size_t len)
+{
+    if (len > MEMBERS_USUAL) {
+        qsort(members, len, sizeof *members, by_key);
+        return;
+    }
+    for (size_t i = 1; i < len; i++) {
+        const struct member member = members[i];
+        size_t at = i;
+        for (; at > 0 && strcmp(members[at - 1].key, member.key) > 0; at--) {
+            members[at] = members[at - 1];
+        }
+        members[at] = member;
+    }
+}
+
 static void write_object(struct buf *buf, const json_t *object, bool canonical)
 {
     assert(json_is_object(object));
@@ -411,7 +428,7 @@ static void write_object(struct buf *buf, const json_t *object, bool canonical)
         members[len++] = (struct member){key, value};
     }
     if (canonical) {
-        qsort(members, len, sizeof *members, by_key);
+        sort_members(members, len);
     }
     buf_add_char(buf, '{');
     for (size_t i = 0; i < len; i++) {

@@ -2,13 +2,15 @@
 
 #include <assert.h>
 
-#define DIGITS_MAX 18 /* every number of so many fits */
+#define DIGITS_MAX 18          /* every number of so many fits */
+#define FRACTION_DIGITS_MAX 15 /* with those before the point */
 
 struct plain {
     const char *at;
     const char *end; /* at <= end */
     int depth;
     int depth_max;
+    enum json_plain_ints ints;
 };
 
 static json_t *read_value(struct plain *plain);
@@ -43,7 +45,12 @@ static bool read_text(struct plain *plain, struct str *text)
         return false;
     }
     const char *begin = plain->at;
-    for (; plain->at < plain->end; plain->at++) {
+    for (;; plain->at++) {
+        const struct str rest = {plain->at, (size_t)(plain->end - plain->at)};
+        plain->at += str_plain_bytes(rest);
+        if (plain->at == plain->end) {
+            return false;
+        }
         const unsigned char c = (unsigned char)*plain->at;
         if (c == '"') {
             *text = (struct str){begin, (size_t)(plain->at - begin)};
@@ -54,7 +61,6 @@ static bool read_text(struct plain *plain, struct str *text)
             return false;
         }
     }
-    return false;
 }
 
 static json_t *read_string(struct plain *plain)
@@ -69,24 +75,53 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static json_t *read_integer(struct plain *plain)
+/** Digits behind those of *sum, `most` at most. */
+static int read_digits(struct plain *plain, json_int_t *sum, int most)
 {
-    const bool negative = take(plain, '-');
-    const char *begin = plain->at;
-    json_int_t sum = 0;
-    while (plain->at < plain->end && is_digit(*plain->at)) {
-        if (plain->at - begin == DIGITS_MAX) {
-            return NULL;
-        }
-        sum = 10 * sum + (*plain->at++ - '0');
+    int digits = 0;
+    for (; plain->at < plain->end && is_digit(*plain->at) && digits < most;
+         digits++) {
+        *sum = 10 * *sum + (*plain->at++ - '0');
     }
-    const ptrdiff_t digits = plain->at - begin;
-    if (digits == 0 || (digits > 1 && *begin == '0')) {
+    return digits;
+}
+
+/** Behind its point: few digits, so that whole number and power of ten are
+ * exact, and their quotient is the nearest double. */
+static json_t *read_fraction(struct plain *plain, bool negative, json_int_t sum,
+                             int digits)
+{
+    if (digits >= FRACTION_DIGITS_MAX) {
         return NULL;
     }
-    /* A fraction or an exponent is nothing that may stand behind a value: the
-     * caller gives up there. */
-    return json_integer(negative ? -sum : sum);
+    const int places = read_digits(plain, &sum, FRACTION_DIGITS_MAX - digits);
+    double tens = 1;
+    for (int i = 0; i < places; i++) {
+        tens *= 10;
+    }
+    const double value = (double)sum / tens;
+    return places ? json_real(negative ? -value : value) : NULL;
+}
+
+static json_t *read_number(struct plain *plain)
+{
+    const bool negative = take(plain, '-');
+    const char first = plain->at < plain->end ? *plain->at : '\0';
+    json_int_t sum = 0;
+    const int digits = read_digits(plain, &sum, DIGITS_MAX);
+    if (digits == 0 || (digits > 1 && first == '0')) {
+        return NULL;
+    }
+    /* One digit more, or an exponent, is nothing that may stand behind a value:
+     * the caller gives up there. */
+    if (plain->at < plain->end && *plain->at == '.') {
+        plain->at++;
+        return read_fraction(plain, negative, sum, digits);
+    }
+    sum = negative ? -sum : sum;
+    return plain->ints == JSON_PLAIN_INTS ? json_integer(sum)
+           : negative && sum == 0         ? json_real(-0.0)
+                                          : json_real((double)sum);
 }
 
 static json_t *read_word(struct plain *plain, struct str word, json_t *value)
@@ -173,15 +208,18 @@ static json_t *read_value(struct plain *plain)
     case 'n':
         return read_word(plain, STR("null"), json_null());
     default:
-        return c == '-' || is_digit(c) ? read_integer(plain) : NULL;
+        return c == '-' || is_digit(c) ? read_number(plain) : NULL;
     }
 }
 
-json_t *json_read_plain(struct str text, int depth_max)
+json_t *json_read_plain(struct str text, int depth_max,
+                        enum json_plain_ints ints)
 {
     assert(text.at && text.len && depth_max > 0);
-    struct plain plain = {
-        .at = text.at, .end = text.at + text.len, .depth_max = depth_max};
+    struct plain plain = {.at = text.at,
+                          .end = text.at + text.len,
+                          .depth_max = depth_max,
+                          .ints = ints};
     json_t *value = read_value(&plain);
     if (value && look(&plain)) {
         json_decref(value);

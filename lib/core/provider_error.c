@@ -1,6 +1,7 @@
 #include "core/provider_error.h"
 
 #include "base/buf.h"
+#include "core/provider_json.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -405,8 +406,7 @@ void provider_error_read(const struct reply *reply, struct arena *arena,
     assert(reply && arena && error);
     *error = (struct provider_error){.status = reply->status};
     struct str body = provider_json(reply->body, arena);
-    json_t *root =
-        json_loadb(body.at ? body.at : "", body.len, PROVIDER_JSON_FLAGS, NULL);
+    json_t *root = provider_json_read(body, NULL);
     error->json = json_is_object(root);
     if (error->json) {
         read_body(root, arena, error);

@@ -11,12 +11,6 @@
 #define PROVIDER_TEXT_POINTS_MAX 2000
 #define PROVIDER_CODE_POINTS_MAX 100
 
-/* For jansson: a NUL in a text, a name that stands twice (the last counts), a
- * number too big for 64 bits, or what a gateway put behind it must not cost us
- * the reply. */
-#define PROVIDER_JSON_FLAGS                                                    \
-    (JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DISABLE_EOF_CHECK)
-
 /**
  * A body that a JSON reader will take: without a byte order mark, with U+FFFD
  * for what is not UTF-8, and null for NaN and Infinity. A paid id must not be

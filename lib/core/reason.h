@@ -38,7 +38,10 @@ enum reason_act reason_act(enum task_state from, const struct outcome *outcome,
 void reason_note(struct reason *reason, const struct outcome *outcome,
                  const struct step *step, int64_t now_ms, int64_t next_ms);
 
-/** Every word there is, for metrics; null behind the last. */
+#define REASON_WORDS_MAX 64
+
+/** Every word there is, for metrics; null behind the last. Fewer than
+ * REASON_WORDS_MAX. */
 const char *reason_word(size_t i);
 
 /** What an answer looks like in a reason: its status, its words, cut. */

@@ -1,6 +1,7 @@
 #include "core/request.h"
 
 #include "base/buf.h"
+#include "core/json_room.h"
 #include "core/request_body.h"
 #include "core/request_fields.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define PRIORITY_USUAL 5
+#define DIGESTED_BYTES 500 /* the room for most, made at once */
 
 const char *request_reject_name(enum request_reject reject)
 {
@@ -212,6 +214,7 @@ static void digest_content(struct reading *reading, const json_t *message,
     const json_t *tenant = json_object_get(message, "tenant");
     struct buf text;
     buf_init(&text, 0);
+    (void)buf_room(&text, DIGESTED_BYTES);
     buf_add_char(&text, '{');
     if (body) {
         buf_add_text(&text, "\"request\":");
@@ -281,43 +284,49 @@ read_cancel(struct arena *arena, const json_t *message, struct request *request)
     return REQUEST_BAD_CANCEL;
 }
 
+/** What stands in the message, or why nothing does. false: no memory. */
+static bool read_value(struct str value, struct arena *arena,
+                       struct request *read)
+{
+    bool no_memory = false;
+    char where[JSON_WHERE_BYTES];
+    const json_t *message = json_read_where(value, &no_memory, where);
+    if (!message && !no_memory) {
+        size_t len = strlen(where);
+        read->why = (struct str){arena_copy(arena, where, len), len};
+    }
+    if (message) {
+        read->reject = read_id(arena, message, &read->request_id);
+    }
+    if (message && read->reject == REQUEST_NAMED &&
+        json_object_get(message, "cancel")) {
+        read->reject = read_cancel(arena, message, read);
+    } else if (message && read->reject == REQUEST_NAMED) {
+        struct reading reading = {.arena = arena};
+        read_envelope(&reading, message, read);
+        digest_content(&reading, message, read->content);
+        reading_count_rest(&reading);
+        read->faults = reading.faults;
+        read->warnings = reading.warnings;
+    }
+    return !no_memory;
+}
+
 bool request_read(struct str value, struct arena *arena,
                   struct request *request)
 {
     assert(arena && request);
     struct request read = {.reject = REQUEST_NOT_JSON};
-    json_t *message = NULL;
+    bool fine = true;
     value = json_unframed(value);
     if (value.len > REQUEST_BYTES_MAX) {
         read.reject = REQUEST_TOO_LARGE;
     } else if (value.len > 0) {
-        bool no_memory = false;
-        char where[JSON_WHERE_BYTES];
-        message = json_read_where(value, &no_memory, where);
-        if (!message && !no_memory) {
-            size_t len = strlen(where);
-            read.why = (struct str){arena_copy(arena, where, len), len};
-        }
-        if (no_memory) {
-            return false;
-        }
+        json_room_begin();
+        fine = read_value(value, arena, &read);
+        fine = json_room_end() && fine;
     }
-    if (message) {
-        read.reject = read_id(arena, message, &read.request_id);
-    }
-    if (message && read.reject == REQUEST_NAMED &&
-        json_object_get(message, "cancel")) {
-        read.reject = read_cancel(arena, message, &read);
-    } else if (message && read.reject == REQUEST_NAMED) {
-        struct reading reading = {.arena = arena};
-        read_envelope(&reading, message, &read);
-        digest_content(&reading, message, read.content);
-        reading_count_rest(&reading);
-        read.faults = reading.faults;
-        read.warnings = reading.warnings;
-    }
-    json_decref(message);
-    if (arena->failed) {
+    if (!fine || arena->failed) {
         return false;
     }
     *request = read;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BODY_BYTES 500 /* the room for most, made at once */
+
 /** The members of a body by the rows of the table: each is asked for by
  * several of the judges below. */
 struct body {
@@ -191,6 +193,7 @@ static struct str write_body(struct reading *reading, const struct body *body,
     assert(mode != MODE_NONE && reading->faults_all == 0);
     struct buf out;
     buf_init(&out, 0);
+    (void)buf_room(&out, BODY_BYTES);
     buf_add_text(&out, "{\"model\":\"pixverse-v6\"");
     for (size_t i = 0; i < body_fields.len; i++) {
         const struct field *field = &body_fields.fields[i];

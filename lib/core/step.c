@@ -192,7 +192,9 @@ static void intend_replay(struct move *m)
  * A hold lets everything begin again when it is lifted. But where something
  * before the provider refused, it may be for this request's own words (a
  * firewall reads them): it steps back behind the others, beyond the next lift
- * of the hold and further each time.
+ * of the hold and further each time. And where a hold for want of money was
+ * lifted and this one is refused again, what is left may do for others: they
+ * come first, for a minute.
  */
 static int64_t put_off_until_ms(const struct move *m, int64_t wait_ms)
 {
@@ -200,6 +202,8 @@ static int64_t put_off_until_ms(const struct move *m, int64_t wait_ms)
     if (m->outcome->hold == HOLD_CHANNEL) {
         wait_ms = retry_wait_ms(m->row->tries + 1, MINUTE_MS, HOUR_MS,
                                 m->policy->jitter);
+    } else if (m->outcome->hold == HOLD_BALANCE && m->row->tries > 0) {
+        wait_ms = MINUTE_MS;
     } else if (m->outcome->hold != HOLD_THROTTLE) {
         return 0;
     }

@@ -198,7 +198,7 @@ enum failure_kind {
                                       extends: what its body lacks (source.h) */ \
     TEXT(char *, result)           /* READY: JSON [{"url":…,"expires_at":ms}…] */ \
     TEXT(char *, event)            /* settled: the event, headers and value      \
-                                      (core/event.h) */
+                                      (core/event.h); stored packed */
 
 /**
  * Those that a task has while it waits in the queue (table waiting). All others
@@ -221,6 +221,21 @@ enum failure_kind {
     X(tries)                                                                     \
     X(kind)                                                                      \
     X(source_task_id)
+
+/**
+ * Those that are 0 for most of a task's life: null in task while they are (a cost:
+ * while none is known), so that neither a claim nor a save has them written.
+ */
+#define LATER_COLUMNS(X)                                                         \
+    X(cost)                                                                      \
+    X(credits_cost)                                                              \
+    X(deadline_ms)                                                               \
+    X(submitted_ms)                                                              \
+    X(generated_ms)                                                              \
+    X(stored_ms)                                                                 \
+    X(settled_ms)                                                                \
+    X(not_before_ms)                                                             \
+    X(takeovers_since_ms)
 /* clang-format on */
 
 /**

@@ -3,9 +3,24 @@
 
 #include "core/event.h"
 #include "core/json.h"
+#include "lib/event_unpack.h"
 
 /* An end of a request, of whatever the provider and the storage said: valid
- * JSON of at most 256 KiB, and the stored form opens as it was closed. */
+ * JSON of at most 256 KiB, and the stored form opens as it was closed, and says
+ * the same out of the database. */
+
+static void check_packed(struct str stored)
+{
+    struct buf packed;
+    struct buf back;
+    buf_init(&packed, 0);
+    buf_init(&back, 0);
+    event_unpack(event_pack(stored, &packed), &back);
+    CHECK(str_eq(buf_str(&back), stored));
+    CHECK(packed.len <= stored.len);
+    buf_done(&packed);
+    buf_done(&back);
+}
 
 static void check(const char *stored, struct str request_id)
 {
@@ -13,6 +28,7 @@ static void check(const char *stored, struct str request_id)
     bool no_memory = false;
     CHECK(stored && event_open(str_of(stored), &event));
     CHECK(str_eq(event.key, request_id));
+    check_packed(str_of(stored));
     CHECK(event.value.len <= EVENT_BYTES_MAX);
     json_t *json = json_read(event.value, &no_memory);
     CHECK(json_is_object(json));
@@ -63,6 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
           facts.request_id);
     struct event event;
     (void)event_open((struct str){(const char *)data, size}, &event);
+    if (str_starts((struct str){(const char *)data, size}, STR("event/2"))) {
+        check_packed((struct str){(const char *)data, size});
+    }
     arena_done(&arena);
     return 0;
 }

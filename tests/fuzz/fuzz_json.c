@@ -17,17 +17,19 @@ static struct str text_of(struct buf *buf, const json_t *value, bool canonical)
     return buf_str(buf);
 }
 
-static void check_plain(struct str text)
+static void check_plain(struct str text, enum json_plain_ints ints)
 {
     json_t *plain =
         text.len && str_is_utf8(text) && !memchr(text.at, 0, text.len)
-            ? json_read_plain(text, JSON_DEPTH_MAX)
+            ? json_read_plain(text, JSON_DEPTH_MAX, ints)
             : NULL;
     if (plain) {
         json_error_t error;
-        json_t *whole =
-            json_loadb(text.at, text.len,
-                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+        json_t *whole = json_loadb(
+            text.at, text.len,
+            JSON_REJECT_DUPLICATES | JSON_DECODE_ANY |
+                (ints == JSON_PLAIN_REALS ? JSON_DECODE_INT_AS_REAL : 0),
+            &error);
         CHECK(whole && json_equal(plain, whole));
         struct buf one;
         struct buf other; /* in the same order, too */
@@ -44,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bool no_memory = false;
     struct str text = {(const char *)data, size};
-    check_plain(text);
+    check_plain(text, JSON_PLAIN_INTS);
+    check_plain(text, JSON_PLAIN_REALS);
     json_t *value = json_read(text, &no_memory);
     CHECK(!no_memory);
     if (!value) {

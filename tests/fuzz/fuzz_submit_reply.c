@@ -10,6 +10,35 @@ static const int statuses[] = {200, 200, 201, 202, 204, 301, 400, 401, 402,
                                403, 404, 405, 409, 411, 413, 414, 415, 422,
                                429, 431, 500, 502, 503, 504, 529, 0};
 
+/** The scanner for plain answers says the same as jansson, or nothing: a byte
+ * order mark, which means nothing, sends the same body the long way. */
+static void hold_together(const struct reply *reply,
+                          const struct outcome *outcome)
+{
+    struct arena arena;
+    struct buf marked;
+    struct outcome slow = {0};
+    struct reply other = *reply;
+    if (str_starts(reply->body, STR("\xef\xbb\xbf"))) {
+        return;
+    }
+    arena_init(&arena, 4096, 0);
+    buf_init(&marked, 0);
+    buf_add_text(&marked, "\xef\xbb\xbf");
+    buf_add_str(&marked, reply->body);
+    CHECK(!marked.failed);
+    other.body = buf_str(&marked);
+    apimart_read_submit(&other, 1795327200000, &arena, &slow);
+    CHECK(slow.kind == outcome->kind);
+    CHECK(str_eq(slow.provider_task_id, outcome->provider_task_id));
+    if (slow.kind == OUTCOME_ACCEPTED) {
+        CHECK(str_eq(slow.message, outcome->message));
+        CHECK(slow.http_status == outcome->http_status);
+    }
+    buf_done(&marked);
+    arena_done(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = input_of(data, size);
@@ -23,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     reply.retry_after = input_until(&input, '\n');
     reply.body = input_rest(&input);
     apimart_read_submit(&reply, 1795327200000, &arena, &outcome);
+    hold_together(&reply, &outcome);
     switch (outcome.kind) {
     case OUTCOME_ACCEPTED:
         CHECK(reply.status >= 200 && reply.status < 300);

@@ -17,15 +17,22 @@ TEST_CASE(burst_is_over__an_even_load__is_not)
     }
     assert_true(burst_is_over(&burst, 100)); /* and then it ends */
     assert_false(burst_is_over(&burst, 0));
+    assert_false(burst_is_over(&burst, 6000)); /* the next one */
+    assert_true(burst_is_over(&burst, 0));
 }
 
-TEST_CASE(burst_is_over__after_much__is_once)
+TEST_CASE(burst_is_over__after_much__is_twice)
 {
     struct burst burst = {0};
     assert_false(burst_is_over(&burst, 40000));
     assert_false(burst_is_over(&burst, 10001));
     assert_true(burst_is_over(&burst, 10000));
     assert_false(burst_is_over(&burst, 0));
+    assert_false(burst_is_over(&burst, 0));
+    assert_true(burst_is_over(&burst, 0)); /* what was put in order since */
+    for (int i = 0; i < 10; i++) {
+        assert_false(burst_is_over(&burst, 0));
+    }
     assert_false(burst_is_over(&burst, 2000));
     assert_true(burst_is_over(&burst, 0));
 }

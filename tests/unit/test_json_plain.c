@@ -3,22 +3,26 @@
 #include "core/json.h"
 #include "lib/check.h"
 
-static json_t *whole_of(const char *text)
+static json_t *whole_of(const char *text, size_t flags)
 {
     json_error_t error;
     return json_loadb(text, strlen(text),
-                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+                      flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 }
 
 static void check_same(const char *text)
 {
-    json_t *plain = json_read_plain(str_of(text), JSON_DEPTH_MAX);
-    json_t *whole = whole_of(text);
-    if (!plain || !whole || !json_equal(plain, whole)) {
-        fail_msg("%s: %s", text, plain ? "another value" : "not read");
+    for (int reals = 0; reals < 2; reals++) {
+        json_t *plain =
+            json_read_plain(str_of(text), JSON_DEPTH_MAX,
+                            reals ? JSON_PLAIN_REALS : JSON_PLAIN_INTS);
+        json_t *whole = whole_of(text, reals ? JSON_DECODE_INT_AS_REAL : 0);
+        if (!plain || !whole || !json_equal(plain, whole)) {
+            fail_msg("%s: %s", text, plain ? "another value" : "not read");
+        }
+        json_decref(plain);
+        json_decref(whole);
     }
-    json_decref(plain);
-    json_decref(whole);
 }
 
 TEST_CASE(plain__usual_texts__are_what_jansson_reads)
@@ -28,6 +32,8 @@ TEST_CASE(plain__usual_texts__are_what_jansson_reads)
         " [ ] ",
         "0",
         "-0",
+        "1.0",
+        "[0.24,-12.50,-0.0,0.00000000000001,99999999999999.9]",
         "\"\"",
         "true",
         "null\n",
@@ -45,7 +51,14 @@ TEST_CASE(plain__usual_texts__are_what_jansson_reads)
 TEST_CASE(plain__anything_else__is_left_to_jansson)
 {
     static const char *const texts[] = {
-        "1.0",
+        "1.",
+        "1.e3",
+        "1.5e3",
+        "-.5",
+        "01.5",
+        "1234567890.123456",
+        "1234567890123456.5",
+        "1.5.5",
         "1e3",
         "[1E3]",
         "01",
@@ -90,7 +103,8 @@ TEST_CASE(plain__anything_else__is_left_to_jansson)
         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        json_t *value = json_read_plain(str_of(texts[i]), JSON_DEPTH_MAX);
+        json_t *value =
+            json_read_plain(str_of(texts[i]), JSON_DEPTH_MAX, JSON_PLAIN_INTS);
         if (value) {
             fail_msg("%s was read", texts[i]);
         }
@@ -109,7 +123,8 @@ TEST_CASE(plain__a_byte_changed__never_reads_what_jansson_refuses)
             char text[sizeof good];
             memcpy(text, good, sizeof good);
             text[at] = *byte;
-            json_t *plain = json_read_plain(STR(text), JSON_DEPTH_MAX);
+            json_t *plain =
+                json_read_plain(STR(text), JSON_DEPTH_MAX, JSON_PLAIN_INTS);
             if (plain) {
                 check_same(text);
                 read++;

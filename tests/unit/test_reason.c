@@ -135,6 +135,7 @@ TEST_CASE(reason_word__all_of_them__differ)
 {
     size_t n = 0;
     for (; reason_word(n); n++) {
+        assert_true(n < REASON_WORDS_MAX);
         for (size_t k = 0; k < n; k++) {
             assert_string_not_equal(reason_word(n), reason_word(k));
         }

@@ -16,6 +16,14 @@ TEST_CASE(requeued__put_off__waits_as_long_as_was_asked)
     task = go(task_of(SUBMITTING, &G(.sends = 1)),
               O(PUT_OFF, .hold = HOLD_BALANCE), &policy, S);
     assert_int_equal(task.row.not_before_ms, 0); /* the hold holds it */
+    assert_int_equal(task.row.tries, 1);
+    /* What money is left does not do for it: others go first. */
+    task = go(task_of(SUBMITTING, &G(.sends = 2, .tries = 1)),
+              O(PUT_OFF, .hold = HOLD_BALANCE), &policy, S);
+    assert_int_equal(task.row.not_before_ms, T0 + S + M);
+    task = go(task_of(SUBMITTING, &G(.sends = 2, .tries = 1)),
+              O(PUT_OFF, .hold = HOLD_AUTH), &policy, S);
+    assert_int_equal(task.row.not_before_ms, 0);
 }
 
 TEST_CASE(in_doubt__all_kinds_of_no__wears_no_replay_out)

@@ -6,11 +6,12 @@
 #include "edge/loop.h"
 
 /**
- * Short exchanges with an HTTP server, each sent exactly once: a hidden second
- * send is cut off. One goes over a connection that answered less than 2 s ago
- * and isn't closed, as far as a look tells, or over a fresh one. After one that
- * closed instead of an answer all are fresh for ten minutes. Through a proxy,
- * an exchange is sent once the tunnel stands: what fails before was not.
+ * Short exchanges with an HTTP server, each sent exactly once. One goes over a
+ * connection that was made or answered less than 2 s ago and isn't closed, as
+ * far as a look tells, or over a fresh one. After one that closed instead of an
+ * answer all are fresh for ten minutes. Through a proxy, an exchange is sent
+ * once the tunnel stands: what fails before was not. HTTP/1.1 alone; no
+ * redirect, no TLS below 1.2, no proxy but the one it is given.
  */
 struct http;
 struct proxy;
@@ -36,9 +37,9 @@ struct http *http_open(struct loop *loop, const struct http_options *options,
  * @param exchange    Copied: the caller may reuse it at once.
  * @param timeout_ms  From the moment that it gets a connection slot, connecting
  *                    included; at least 1.
- * @param may_send    Asked right before the first byte would leave (libcurl's
- *                    pre-request callback); null: yes. A no ends the exchange
- *                    as not sent. Must not call http_*.
+ * @param may_send    Asked once, right before the first byte would leave: with
+ *                    a yes it is sent, whatever comes of it; null: yes. A no
+ *                    ends the exchange as not sent. Must not call http_*.
  * @param on_reply    Called exactly once, after this has returned, also when
  *                    http_close() ends the exchange early.
  * @return            false, with *err set, if nothing was started:

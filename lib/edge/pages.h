@@ -75,9 +75,6 @@ struct pages_options {
 struct pages *pages_open(const struct pages_options *options, struct err *err);
 int pages_port(const struct pages *pages);
 
-/** Whether it is about to end: endless answers look, and end too. */
-bool pages_are_closing(const struct pages *pages);
-
 /** Waits for the answers under way. */
 void pages_close(struct pages *pages);
 

@@ -14,6 +14,7 @@
  *   /garbage        with bytes that are no frame
  *   /cut            closes the connection in the middle of a body
  *   /close          closes it without a word, the first time
+ *   /dead           does so each time
  */
 
 #include "edge/tls.h"
@@ -138,7 +139,8 @@ static inline void h2_serve(struct h2_connection *c, int32_t stream,
     } else if (strstr(path, "/away") && h2_once(c)) {
         nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE, stream - 2,
                               NGHTTP2_NO_ERROR, NULL, 0);
-    } else if (strstr(path, "/close") && h2_once(c)) {
+    } else if (strstr(path, "/dead") ||
+               (strstr(path, "/close") && h2_once(c))) {
         c->cut = true;
     } else if (strstr(path, "/garbage")) {
         c->garbage = true;

@@ -21,6 +21,8 @@ struct line {
     pthread_t threads[LINE_CONNECTIONS_MAX];
     atomic_int len;       /* connections so far */
     atomic_int swallowed; /* so many of the first are dead */
+    atomic_int words;     /* bytes with which the last client began */
+    atomic_int longest;   /* whoever begins with more is cut off; 0: nobody */
     atomic_bool stopping;
 };
 
@@ -28,6 +30,7 @@ struct line_connection {
     struct line *line;
     int number;
     int fd;
+    bool began;
 };
 
 static inline int line_connect(int port)
@@ -44,12 +47,19 @@ static inline int line_connect(int port)
 }
 
 /** One side's bytes to the other, or to nowhere; false: it has closed. */
-static inline bool line_pass(const struct line_connection *c, int from, int to)
+static inline bool line_pass(struct line_connection *c, int from, int to)
 {
     char bytes[16384];
     ssize_t n = recv(from, bytes, sizeof bytes, 0);
     if (n <= 0) {
         return false;
+    }
+    if (from == c->fd && !c->began) {
+        c->began = true;
+        c->line->words = (int)n;
+        if (c->line->longest > 0 && n > c->line->longest) {
+            return false;
+        }
     }
     return c->number < c->line->swallowed || web_send(to, bytes, (size_t)n);
 }
@@ -84,7 +94,7 @@ static inline void *line_accept(void *context)
             free(c);
             continue;
         }
-        *c = (struct line_connection){line, line->len, fd};
+        *c = (struct line_connection){line, line->len, fd, false};
         pthread_create(&line->threads[line->len], NULL, line_run, c);
         line->len++;
     }

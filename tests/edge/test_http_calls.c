@@ -1,34 +1,40 @@
-/* wraps: curl_multi_init curl_easy_init curl_multi_add_handle */
-/* wraps: curl_slist_append uv_poll_init_socket uv_poll_start */
+/* wraps: calloc realloc malloc uv_poll_init_socket uv_poll_start socket */
+/* wraps: connect heap_reserve */
 #include "edge/calls.h"
 #include "edge/http_trial.h"
 
-#include <curl/curl.h>
+#include "base/heap.h"
+
+#include <errno.h>
 #include <uv.h>
 
 /*
- * Each call of libcurl's that needs memory, and those of libuv's that watch its
+ * Each call that needs memory or a descriptor, and those of libuv's that watch
  * sockets, fails at each of some times, of a POST and of a GET: a reply comes
  * once or the start says why not, `sent` is never less than the truth, and the
  * next exchange works.
  */
 
 /* clang-format off */
-WRAP(CURLM *, curl_multi_init, NULL, (void), ())
-WRAP(CURL *, curl_easy_init, NULL, (void), ())
-WRAP(CURLMcode, curl_multi_add_handle, CURLM_OUT_OF_MEMORY,
-     (CURLM *multi, CURL *easy), (multi, easy))
-WRAP(struct curl_slist *, curl_slist_append, NULL,
-     (struct curl_slist *list, const char *text), (list, text))
+WRAP(void *, calloc, NULL, (size_t n, size_t size), (n, size))
+WRAP(void *, malloc, NULL, (size_t size), (size))
+WRAP(void *, realloc, NULL, (void *old, size_t size), (old, size))
 WRAP(int, uv_poll_init_socket, UV_EMFILE,
      (uv_loop_t *l, uv_poll_t *poll, uv_os_sock_t fd), (l, poll, fd))
 WRAP(int, uv_poll_start, UV_EBADF, (uv_poll_t *poll, int events, uv_poll_cb fn),
      (poll, events, fn))
+WRAP(int, socket, (errno = EMFILE, -1), (int family, int type, int protocol),
+     (family, type, protocol))
+WRAP(int, connect, (errno = ENETUNREACH, -1),
+     (int fd, const struct sockaddr *address, socklen_t len),
+     (fd, address, len))
+WRAP(bool, heap_reserve, false, (struct heap *heap, size_t entries),
+     (heap, entries))
 /* clang-format on */
 
 static const char *const calls[] = {
-    "curl_multi_init",   "curl_easy_init",      "curl_multi_add_handle",
-    "curl_slist_append", "uv_poll_init_socket", "uv_poll_start",
+    "calloc",        "malloc", "realloc", "uv_poll_init_socket",
+    "uv_poll_start", "socket", "connect", "heap_reserve",
 };
 
 #define TIMEOUT_MS 1000
@@ -108,30 +114,6 @@ TEST(any_call_fails__one_reply_comes__and_the_next_works)
             assert_true(hits > 0);
         }
     }
-}
-
-/** Its turn comes when another ends, outside http_send(). */
-TEST(one_that_waited_fails_to_start__its_reply_comes)
-{
-    struct err err = {0};
-    const struct http_options options = {.connections_max = 1};
-    web = web_start(serve_ok, NULL);
-    const struct exchange get = {.url = str_of(url_of("/"))};
-    http = http_open(loop, &options, &err);
-    assert_non_null(http);
-    came = 0;
-    strike("curl_multi_add_handle", 2);
-    for (int i = 0; i < 2; i++) {
-        assert_true(http_send(http, &get, TIMEOUT_MS, NULL, on_reply,
-                              &answers[i], &err));
-    }
-    wait_for(2);
-    assert_true(struck());
-    assert_int_equal(answers[0].end, REPLY_WHOLE);
-    assert_int_equal(answers[1].end, REPLY_CANCELLED);
-    assert_false(answers[1].sent);
-    http_close(http);
-    http = NULL;
 }
 
 int main(void)

@@ -93,6 +93,18 @@ TEST(http_send__close_in_mid_body__is_broken)
     assert_true(answers->sent);
 }
 
+static bool serve_half_and_hold(struct web *w, int fd, const char *request,
+                                int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, "HTTP/1.1 202 OK\r\nContent-Length: 99\r\n\r\n"
+                "{\"task_id\":\"task_2\"");
+    web_hold(fd);
+    return false;
+}
+
 TEST(http_send__chunks_cut_short__is_broken)
 {
     web = web_start(serve_text,
@@ -102,6 +114,71 @@ TEST(http_send__chunks_cut_short__is_broken)
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
+}
+
+/* ---- evidence ---- */
+
+/** An id counts wherever it stands, and whatever else can't be read. */
+TEST(http_send__reply_that_cant_be_read__brings_what_there_is)
+{
+    static const char id[] = "{\"data\":[{\"task_id\":\"task_1\"}]}";
+    static const char *const heads[] = {
+        "Content-Length: x\r\n\r\n",
+        "Content-Length: 36\r\nContent-Length: 37\r\n\r\n",
+        "Content-Length: 99999999\r\n\r\n",
+        "Content-Length: 99\r\n\r\n",
+        "Transfer-Encoding: odd\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1z\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n22\r\n",
+        "no header\r\n\r\n",
+    };
+    open_http(4, NULL);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        char reply[300];
+        snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\n%s%s", heads[i], id);
+        web = web_start(serve_text, reply);
+        memset(answers, 0, sizeof answers);
+        came = 0;
+        assert_true(post(url_of("/x"), "{}", 5000, answers));
+        wait_for(1);
+        assert_true(answers->end == REPLY_BROKEN ||
+                    answers->end == REPLY_TOO_LARGE);
+        assert_true(answers->sent && answers->why[0]);
+        assert_int_equal(answers->status, 200);
+        if (!strstr(answers->body, "\"task_id\":\"task_1\"")) {
+            fail_msg("%s brings \"%s\"", heads[i], answers->body);
+        }
+        web_stop(web);
+        web = NULL;
+    }
+}
+
+/** A line that is lost in the middle of an id leaves no other id. */
+TEST(http_send__chunk_that_is_longer_than_told__brings_no_shorter_id)
+{
+    web = web_start(serve_text,
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "12\r\n{\"task_id\":\"task_123\",\n"
+                    "\"status\":\"submitted\"}\r\n0\r\n\r\n");
+    open_http(4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_string_equal(answers->body, "{\"task_id\":\"task_1\n"
+                                       "\"status\":\"submitted\"}\r\n0"
+                                       "\r\n\r\n");
+}
+
+/** It may be the one that sells: what came until then is told. */
+TEST(http_send__no_more_in_time__brings_what_there_is)
+{
+    web = web_start(serve_half_and_hold, NULL);
+    open_http(4, NULL);
+    assert_true(post(url_of("/x"), "{}", 300, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_TIMED_OUT);
+    assert_int_equal(answers->status, 202);
+    assert_string_equal(answers->body, "{\"task_id\":\"task_2\"");
 }
 
 static bool serve_garbage(struct web *w, int fd, const char *request,
@@ -120,7 +197,7 @@ static bool serve_and_reset(struct web *w, int fd, const char *request,
     (void)w;
     (void)request;
     (void)number;
-    /* It says so: one that doesn't may be asked once more (test_http_reuse). */
+    /* It says so: one that doesn't may be used again (test_http_reuse). */
     web_say(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n"
                 "Content-Length: 2\r\n\r\n{}");
     web_reset(fd);

@@ -201,7 +201,7 @@ TEST(post__over_a_connection_that_dies__is_sent_once)
         assert_string_equal(answer->retry_after, "");
         assert_string_equal(answer->content_type, "");
         assert_false(answer->replayed);
-        turn_for(50); /* what libcurl may still have in mind */
+        turn_for(50); /* what may still be in mind */
         assert_int_equal(script.paid, 1);
         assert_int_equal(http_under_way(http), 0);
         http_close(http);
@@ -223,7 +223,6 @@ TEST(post__after_one_died__has_a_connection_of_its_own)
         assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
     } while (!strstr(answers->why, "had answered before")); /* 2 s are over */
     script.way = WAY_ANSWER;
-    turn_for(50); /* what libcurl began instead has arrived */
     for (int i = 0; i < 5; i++) {
         const int before = web->connections;
         pay_well("/pay");
@@ -232,6 +231,28 @@ TEST(post__after_one_died__has_a_connection_of_its_own)
     later_ms = 601000;
     warm();
     later_ms = 0;
+}
+
+/** Also where others stand idle still. */
+TEST(post__after_half_an_answer__is_over_no_idle_one)
+{
+    static struct script script;
+    script = (struct script){.way = WAY_HALF_BODY};
+    web = web_start(serve_script, &script);
+    open_http(4, NULL);
+    int before;
+    do {
+        memset(answers, 0, sizeof answers);
+        came = 0;
+        for (int i = 0; i < 2; i++) {
+            assert_true(post(url_of("/pair"), "{}", 10000, &answers[i]));
+        }
+        wait_for(2);
+        before = web->connections;
+        assert_int_equal(pay(url_of("/pay"), may)->end, REPLY_BROKEN);
+    } while (web->connections != before); /* 2 s are over */
+    pay_well("/warm");
+    assert_int_equal(web->connections, before + 1);
 }
 
 TEST(post__over_one_that_dies_fresh__goes_on_using_others)
@@ -334,6 +355,32 @@ TEST(post__where_the_look_finds_something__is_fresh)
     }
 }
 
+/** The same where the loop has not turned since: all that tells is the look. */
+TEST(post__right_after_it_was_closed__is_fresh)
+{
+    static web_fn *const ways[] = {serve_and_close, serve_one_reset,
+                                   serve_twice};
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        print_message("way %zu\n", way);
+        twice = 0;
+        web = web_start(ways[way], NULL);
+        open_http(4, NULL);
+        for (int i = 0; i < 8; i++) {
+            pay_well("/pay");
+            assert_int_equal(web->connections, i + 1);
+            for (int k = 0; k < 1000 && !has_done(ways[way], i + 1); k++) {
+                web_sleep_ms(5);
+            }
+            assert_true(has_done(ways[way], i + 1));
+            web_sleep_ms(20); /* the loopback brings it */
+        }
+        http_close(http);
+        http = NULL;
+        web_stop(web);
+        web = NULL;
+    }
+}
+
 TEST(post__gate_shut__leaves_nothing_on_a_warm_one)
 {
     static struct script script;
@@ -380,7 +427,7 @@ TEST(connection__unused__is_closed)
     assert_int_equal(open_fds(), 0);
 }
 
-/** One of two is used all the time: the other is too old for libcurl. */
+/** One of two is used all the time: the other is too old. */
 TEST(post__beside_a_busy_one__is_over_no_old_one)
 {
     static struct script script;
@@ -437,7 +484,7 @@ TEST(connection__asked_for_ten_minutes__is_not_asked_on)
     open_http(4, NULL);
     warm();
     pay_for(570000);
-    warm(); /* no pool is left for another: this one is used again */
+    warm();
     const int before = web->connections;
     pay_for(31000);
     assert_int_equal(web->connections, before);
@@ -468,6 +515,26 @@ static int given_up_in_a_minute(int port)
     return found;
 }
 
+/** What waits for a connection shows nobody a doubt: it goes over another. */
+TEST(post__more_at_once_than_answered__have_connections_at_once)
+{
+    static struct script script;
+    script = (struct script){.way = WAY_ANSWER};
+    web = web_start(serve_script, &script);
+    open_http(8, NULL);
+    warm();
+    memset(answers, 0, sizeof answers);
+    came = 0;
+    for (int i = 0; i < 8; i++) {
+        assert_true(post(url_of("/pair"), "{}", 10000, &answers[i]));
+    }
+    wait_for(8);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(answers[i].status, 200);
+    }
+    assert_int_equal(script.pairs, 8);
+}
+
 TEST(post__nobody_acknowledges__ends_in_a_minute)
 {
     static struct script script;
@@ -483,7 +550,7 @@ TEST(post__over_tls__shakes_hands_once)
     struct tls tls = {0};
     char url[64];
     const int port = web_free_port();
-    assert_true(tls_start_nginx(&tls, port));
+    assert_true(tls_start_nginx(&tls, port, ""));
     struct line *line = line_start(port);
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
     open_http(4, tls.cert);

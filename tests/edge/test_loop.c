@@ -451,4 +451,21 @@ TEST(loop_random_bytes__twice__differ)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
+/** Short ones are drawn many at a time: none is ever given twice, also where a
+ * draw ends within it, and all are filled to their end. */
+TEST(loop_random_bytes__many_of_odd_lengths__none_twice)
+{
+    enum { MANY = 1000 };
+    static unsigned char got[MANY][8];
+    for (size_t i = 0; i < MANY; i++) {
+        unsigned char odd[61] = {0};
+        loop_random_bytes(loop, odd, 9 + i % 53);
+        memcpy(got[i], odd + 1 + i % 53, 8);
+        assert_memory_not_equal(got[i], (unsigned char[8]){0}, 8);
+        for (size_t j = 0; j < i; j++) {
+            assert_memory_not_equal(got[i], got[j], 8);
+        }
+    }
+}
+
 TESTS_RUN(NULL, NULL)

@@ -1,6 +1,7 @@
 /* tests/run: raced */
 #include "edge/coded.h"
 #include "edge/poll_trial.h"
+#include "edge/line.h"
 #include "edge/tls.h"
 
 /* What is asked, what is understood, and who may answer. */
@@ -309,6 +310,86 @@ POLL_TEST(poller_send__each_certificate__is_judged)
     assert_non_null(strstr(elsewhere.why, "localhost"));
     assert_int_equal(untrusting.end, REPLY_UNTRUSTED);
     assert_non_null(strstr(untrusting.why, "/no/such/file"));
+}
+
+/** Each reply ends its connection, and tells whether that went on with the
+ * session of an earlier one. */
+static const char once[] =
+    "keepalive_requests 1; return 200 '$ssl_session_reused';";
+
+POLL_TEST(poller_send__next_connection__goes_on_with_the_session)
+{
+    struct tls tls = {0};
+    char url[64];
+    char named[64];
+    const int port = web_free_port();
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", port);
+    snprintf(named, sizeof named, "https://localhost:%d/", port);
+    assert_true(tls_start_nginx(&tls, port, once));
+    open_poller(4, tls.cert);
+    const struct answer first = *asked(url);
+    const struct answer second = *asked(url);
+    const struct answer third = *asked(url);
+    const struct answer other = *asked(named);
+    const struct answer again = *asked(named);
+    /* Who has that address next has neither the session nor the key. */
+    tls_stop(&tls);
+    assert_true(tls_start_nginx(&tls, port, once));
+    const struct answer stranger = *asked(url);
+    close_poller();
+    open_poller(4, tls.cert);
+    const struct answer known = *asked(url);
+    tls_stop(&tls);
+    assert_string_equal(first.body, ".");
+    assert_string_equal(second.body, "r");
+    assert_string_equal(third.body, "r");
+    assert_string_equal(other.body, "."); /* each host has its own */
+    assert_string_equal(again.body, "r");
+    assert_int_equal(stranger.end, REPLY_UNTRUSTED);
+    assert_string_equal(known.body, ".");
+}
+
+POLL_TEST(poller_send__tls_1_2__goes_on_with_the_session)
+{
+    struct tls tls = {0};
+    char url[64];
+    char directives[120];
+    const int port = web_free_port();
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", port);
+    snprintf(directives, sizeof directives, "ssl_protocols TLSv1.2; %s", once);
+    assert_true(tls_start_nginx(&tls, port, directives));
+    open_poller(4, tls.cert);
+    const struct answer first = *asked(url);
+    const struct answer second = *asked(url);
+    tls_stop(&tls);
+    assert_string_equal(first.body, ".");
+    assert_string_equal(second.body, "r");
+}
+
+/** What is in its way cuts off what it doesn't know: it costs one try, and none
+ * is made so again. */
+POLL_TEST(poller_send__a_session_is_no_good__the_next_offers_none)
+{
+    struct tls tls = {0};
+    char url[64];
+    const int port = web_free_port();
+    assert_true(tls_start_nginx(&tls, port, once));
+    struct line *line = line_start(port);
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
+    open_poller(4, tls.cert);
+    const struct answer first = *asked(url);
+    line->longest = line->words + 50; /* a session is more */
+    const struct answer second = *asked(url);
+    turn_for(1100); /* no other dial for a second */
+    const struct answer third = *asked(url);
+    const struct answer fourth = *asked(url);
+    close_poller();
+    line_stop(line);
+    tls_stop(&tls);
+    assert_string_equal(first.body, ".");
+    assert_false(second.sent);
+    assert_string_equal(third.body, ".");
+    assert_string_equal(fourth.body, ".");
 }
 
 static bool serve_no_tls(struct web *w, int fd, const char *request, int number)

@@ -1,6 +1,6 @@
 /* tests/run: raced */
-/* wraps: calloc uv_poll_init_socket uv_poll_start socket connect */
-/* wraps: pthread_create SSL_CTX_new SSL_new nghttp2_session_client_new2 */
+/* wraps: calloc malloc uv_poll_init_socket uv_poll_start socket connect */
+/* wraps: pthread_create SSL_CTX_new SSL_new nghttp2_session_client_new3 */
 /* wraps: nghttp2_submit_request nghttp2_submit_settings heap_reserve */
 #include "edge/calls.h"
 #include "edge/h2_server.h"
@@ -18,6 +18,7 @@
 
 /* clang-format off */
 WRAP(void *, calloc, NULL, (size_t n, size_t size), (n, size))
+WRAP(void *, malloc, NULL, (size_t size), (size))
 WRAP(int, uv_poll_init_socket, UV_EMFILE,
      (uv_loop_t *l, uv_poll_t *poll, uv_os_sock_t fd), (l, poll, fd))
 WRAP(int, uv_poll_start, UV_EBADF, (uv_poll_t *poll, int events, uv_poll_cb fn),
@@ -32,10 +33,11 @@ WRAP(int, pthread_create, EAGAIN,
       void *(*run)(void *), void *context), (thread, attributes, run, context))
 WRAP(SSL_CTX *, SSL_CTX_new, NULL, (const SSL_METHOD *method), (method))
 WRAP(SSL *, SSL_new, NULL, (SSL_CTX *ctx), (ctx))
-WRAP(int, nghttp2_session_client_new2, NGHTTP2_ERR_NOMEM,
+WRAP(int, nghttp2_session_client_new3, NGHTTP2_ERR_NOMEM,
      (nghttp2_session **session, const nghttp2_session_callbacks *callbacks,
-      void *context, const nghttp2_option *option),
-     (session, callbacks, context, option))
+      void *context, const nghttp2_option *option,
+      nghttp2_mem *mem),
+     (session, callbacks, context, option, mem))
 WRAP(int32_t, nghttp2_submit_request, NGHTTP2_ERR_NOMEM,
      (nghttp2_session *session, const nghttp2_priority_spec *priority,
       const nghttp2_nv *headers, size_t len,
@@ -120,8 +122,8 @@ static void each(const char *const *calls, size_t len, const char *url)
 POLL_TEST(any_call_fails__one_reply_comes__and_the_next_works)
 {
     static const char *const calls[] = {
-        "calloc",  "uv_poll_init_socket", "uv_poll_start", "socket",
-        "connect", "heap_reserve",
+        "calloc", "malloc",  "uv_poll_init_socket", "uv_poll_start",
+        "socket", "connect", "heap_reserve",
     };
     web = web_start(serve_ok, NULL);
     ca = NULL;
@@ -133,7 +135,7 @@ POLL_TEST(any_call_of_tls_and_http2_fails__the_next_works)
     static const char *const calls[] = {
         "SSL_CTX_new",
         "SSL_new",
-        "nghttp2_session_client_new2",
+        "nghttp2_session_client_new3",
         "nghttp2_submit_settings",
         "nghttp2_submit_request",
     };

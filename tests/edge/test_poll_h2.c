@@ -135,6 +135,21 @@ H2_TEST(a_kept_connection_that_closes__loses_nothing)
     assert_int_equal(server->connections, 2);
 }
 
+/** The next one would die of it as well. */
+H2_TEST(a_fresh_connection_that_closes__is_asked_once)
+{
+    begin(0, 2);
+    const struct answer *answer = asked(at("/dead"));
+    assert_int_equal(answer->end, REPLY_BROKEN);
+    assert_true(answer->sent);
+    assert_int_equal(server->requests, 1);
+    assert_int_equal(server->connections, 1);
+    ask_well(at("/x"), 1);
+    assert_int_equal(asked(at("/dead"))->end, REPLY_BROKEN);
+    assert_int_equal(server->requests, 4); /* it was kept, then it was not */
+    assert_int_equal(server->connections, 3);
+}
+
 H2_TEST(a_connection_that_breaks__breaks_what_had_begun)
 {
     begin(0, 2);
@@ -190,7 +205,7 @@ H2_TEST(a_connection_that_is_swallowed__is_left_with_all_on_it)
     struct tls tls = {0};
     char url[64];
     const int port = web_free_port();
-    assert_true(tls_start_nginx(&tls, port));
+    assert_true(tls_start_nginx(&tls, port, ""));
     struct line *line = line_start(port);
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
     open_poller(4, tls.cert);
@@ -219,6 +234,21 @@ H2_TEST(a_connection_that_is_swallowed__is_left_with_all_on_it)
     tls_stop(&tls);
     assert_int_equal(before, 1); /* it is HTTP/2: one for all */
     assert_int_equal(after, 2);
+}
+
+/** One server of many behind an address takes connections and no more. */
+H2_TEST(a_handshake_that_hangs__another_connection_has_all)
+{
+    begin(0, 4);
+    struct line *line = line_start(server->port);
+    char url[64];
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
+    line->swallowed = 1; /* from its first byte on */
+    ask_well(url, 20);
+    assert_int_equal(line->len, 2);
+    assert_int_equal(server->requests, 20);
+    close_poller();
+    line_stop(line);
 }
 
 /** However often it is asked meanwhile. */

@@ -69,6 +69,34 @@ static const struct answer *posted(const char *url)
     return answers;
 }
 
+static struct wire_answer wired; /* without its body */
+
+static void on_wire(void *context, const struct wire_answer *answer)
+{
+    (void)context;
+    wired = *answer;
+    loop_stop(loop);
+}
+
+/** The door of S3, which is libcurl's. */
+static const struct wire_answer *asked_by_wire(const char *url, bool direct)
+{
+    struct err err = {0};
+    struct wire *wire = wire_open(loop, 2, &proxy, &err);
+    const struct wire_request request = {
+        .method = "GET",
+        .url = url,
+        .direct = direct,
+        .connect_ms = 5000,
+        .stall_ms = 5000,
+    };
+    assert_non_null(wire);
+    assert_non_null(wire_start(wire, &request, on_wire, NULL));
+    loop_run(loop);
+    wire_close(wire);
+    return &wired;
+}
+
 /** A server's URL under a name that only the proxy knows. */
 static const char *named(const char *scheme, int port, const char *path)
 {
@@ -138,7 +166,9 @@ PROXY_TEST(variables_of_the_environment__change_nothing)
     begin(PROXY_TUNNEL);
     assert_int_equal(posted(named("http", web->port, "/"))->status, 200);
     assert_int_equal(asked(named("http", web->port, "/"))->status, 200);
-    assert_int_equal(tunnels, 2);
+    assert_int_equal(
+        asked_by_wire(named("http", web->port, "/"), false)->status, 200);
+    assert_int_equal(tunnels, 3);
     close_poller();
     http_close(http);
     unsetenv("no_proxy");
@@ -232,6 +262,8 @@ PROXY_TEST(a_host_that_nobody_vouches_for__is_told_as_the_host)
     answer = asked(server->url);
     assert_int_equal(answer->end, REPLY_UNTRUSTED);
     assert_null(strstr(answer->why, "the proxy"));
+    assert_false(asked_by_wire(server->url, false)->whole);
+    assert_null(strstr(wired.why, "the proxy"));
     h2_server_stop(server);
 }
 
@@ -295,8 +327,10 @@ PROXY_TEST(a_proxy_that_is_away__is_named)
 PROXY_TEST(a_proxy_that_never_answers__ends_as_not_sent)
 {
     begin(PROXY_HOLD);
+    const int64_t began_us = loop_boot_us(loop);
     assert_true(post(named("http", web->port, "/"), "{}", 300, answers));
     wait_for(1);
+    assert_true(loop_boot_us(loop) - began_us < 5000000); /* of 10 s a dial */
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
     assert_false(answers->sent);
     assert_non_null(strstr(answers->why, "the proxy 127.0.0.1:"));
@@ -427,32 +461,13 @@ PROXY_TEST(a_private_address_in_a_url__is_refused_before_the_proxy)
     assert_int_equal(way->requests, 0);
 }
 
-static void on_wire(void *context, const struct wire_answer *answer)
-{
-    *(int *)context = answer->status;
-    loop_stop(loop);
-}
-
 PROXY_TEST(s3__goes_through_it__endpoints_of_this_machine_do_not)
 {
-    struct err err = {0};
     begin(PROXY_TUNNEL);
-    struct wire *wire = wire_open(loop, 2, &proxy, &err);
     for (int direct = 0; direct < 2; direct++) {
-        int status = 0;
-        const struct wire_request request = {
-            .method = "GET",
-            .url = web->url,
-            .direct = direct,
-            .connect_ms = 5000,
-            .stall_ms = 5000,
-        };
-        assert_non_null(wire_start(wire, &request, on_wire, &status));
-        loop_run(loop);
-        assert_int_equal(status, 200);
+        assert_int_equal(asked_by_wire(web->url, direct)->status, 200);
         assert_int_equal(tunnels, 1);
     }
-    wire_close(wire);
 }
 
 int main(void)

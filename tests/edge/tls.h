@@ -92,11 +92,16 @@ static inline bool tls_start(struct tls *tls, const char *host, int port,
     return true;
 }
 
-/** nginx with HTTP/2, which answers any GET with {}. */
-static inline bool tls_start_nginx(struct tls *tls, int port)
+/**
+ * nginx with HTTP/2, which answers any GET with {}.
+ *
+ * @param directives  Of its own: "return 200 'x';". "": none.
+ */
+static inline bool tls_start_nginx(struct tls *tls, int port,
+                                   const char *directives)
 {
     char path[64];
-    if (!tls_certify(tls, "127.0.0.1")) {
+    if (!tls_certify(tls, "127.0.0.1,DNS:localhost")) {
         return false;
     }
     snprintf(path, sizeof path, "%s/nginx.conf", tls->folder);
@@ -110,9 +115,9 @@ static inline bool tls_start_nginx(struct tls *tls, int port)
             "http { access_log off; client_body_temp_path t; proxy_temp_path t;"
             " fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;"
             " server { listen 127.0.0.1:%d ssl http2; ssl_certificate c.pem;"
-            " ssl_certificate_key k.pem; default_type application/json;"
+            " ssl_certificate_key k.pem; default_type application/json; %s"
             " location / { return 200 '{}'; } } }\n",
-            port);
+            port, directives);
     fclose(file);
     tls->pid = fork();
     if (tls->pid == 0) {

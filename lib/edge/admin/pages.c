@@ -362,11 +362,6 @@ int pages_port(const struct pages *pages)
     return ports_number(&pages->ports);
 }
 
-bool pages_are_closing(const struct pages *pages)
-{
-    return atomic_load(&pages->closing);
-}
-
 void pages_close(struct pages *pages)
 {
     atomic_store(&pages->closing, true);

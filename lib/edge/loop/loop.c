@@ -11,7 +11,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define RANDOMS 64
+#define RANDOM_BYTES 512 /* drawn at once: a call each would be seen */
+#define RANDOM_PIECE 64  /* longer ones are drawn by themselves */
 #define SIGNALS_MAX 8
 /* deferred calls that defer again, before the loop waits */
 #define DRAIN_ROUNDS 8
@@ -57,7 +58,7 @@ struct loop {
     uint64_t waited_ns;     /* in all, as of then */
     int64_t longest_us[2];  /* of this half minute, and the one before */
     int64_t half;           /* which one this is */
-    uint32_t randoms[RANDOMS]; /* drawn at once: a call each would be seen */
+    unsigned char randoms[RANDOM_BYTES];
     size_t randoms_left;
     bool turning; /* within loop_run() */
     bool stopping;
@@ -337,27 +338,38 @@ void loop_close(struct loop *loop)
 
 /* ---- randomness ---- */
 
-void loop_random_bytes(struct loop *loop, void *out, size_t len)
+static void draw(unsigned char *out, size_t len)
 {
-    assert(out && len > 0);
-    (void)loop;
-    unsigned char *at = out;
     while (len) {
-        ssize_t n = getrandom(at, len, 0);
+        ssize_t n = getrandom(out, len, 0);
         if (n > 0) {
-            at += n;
+            out += n;
             len -= (size_t)n;
         }
     }
 }
 
+void loop_random_bytes(struct loop *loop, void *out, size_t len)
+{
+    assert(out && len > 0);
+    if (len > RANDOM_PIECE) {
+        draw(out, len);
+        return;
+    }
+    if (loop->randoms_left < len) {
+        draw(loop->randoms, sizeof loop->randoms);
+        loop->randoms_left = sizeof loop->randoms;
+    }
+    loop->randoms_left -= len;
+    memcpy(out, loop->randoms + loop->randoms_left, len);
+    explicit_bzero(loop->randoms + loop->randoms_left, len); /* given once */
+}
+
 uint32_t loop_random(struct loop *loop)
 {
-    if (!loop->randoms_left) {
-        loop_random_bytes(loop, loop->randoms, sizeof loop->randoms);
-        loop->randoms_left = RANDOMS;
-    }
-    return loop->randoms[--loop->randoms_left];
+    uint32_t value;
+    loop_random_bytes(loop, &value, sizeof value);
+    return value;
 }
 
 /* ---- timers ---- */

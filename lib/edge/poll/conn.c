@@ -1,6 +1,7 @@
 #include "edge/poll/conn.h"
 
 #include "edge/poll/tls.h"
+#include "edge/web/decode.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,6 +12,10 @@
 #include <unistd.h>
 
 #define LOST_MAX 5 /* a server may close each connection after one reply */
+/* One that was used again, and brought no answer to what is sent once, is a
+ * server that closes sooner than it says: for so long each has a connection of
+ * its own, so that it costs one doubt, not one after the other. */
+#define FRESH_MS 600000
 
 /* ---- its bytes ---- */
 
@@ -82,11 +87,37 @@ static bool may_go_on(const struct poll_conn *conn,
 {
     const bool began = conn->streams ? call->head_bytes > 0 : conn->reply.began;
     const int most = again ? 2 : LOST_MAX;
+    if (conn->poller->once) {
+        return false; /* it was sent */
+    }
     return end == REPLY_BROKEN && !began && call->lost < most &&
            (again || conn->kept);
 }
 
-/** An answer of HTTP/1.1 that breaks off may have a status already. */
+void conn_answer(struct poll_conn *conn, struct poll_call *call,
+                 enum reply_end end, const char *why)
+{
+    assert(!call->conn && !conn->streams);
+    const struct http1 *reply = &conn->reply;
+    char coding[POLL_CODING_BYTES];
+    http1_list(reply, HTTP1_CONTENT_ENCODING, coding, sizeof coding);
+    decode_label_show(coding);
+    const struct poll_answer answer = {
+        .end = end,
+        .why = why,
+        .status = reply->status,
+        .body = buf_str(&reply->body),
+        .retry_after = http1_header(reply, HTTP1_RETRY_AFTER),
+        .content_type = http1_header(reply, HTTP1_CONTENT_TYPE),
+        .coding = coding,
+        .replayed = str_eq_nocase(
+            http1_header(reply, HTTP1_IDEMPOTENCY_REPLAYED), STR("true")),
+    };
+    poller_answer(call, &answer);
+}
+
+/** An answer that breaks off may have a status already. Of a poll the rest
+ * comes again; to what is sent once it may hold an id that was paid for. */
 static void answer_broken(struct poll_conn *conn, struct poll_call *call,
                           enum reply_end end, const char *why)
 {
@@ -95,9 +126,10 @@ static void answer_broken(struct poll_conn *conn, struct poll_call *call,
         poller_fail(call, end, why);
         return;
     }
-    const struct poll_answer answer = {
-        .end = end, .why = why, .status = conn->reply.status, .coding = ""};
-    poller_answer(call, &answer);
+    if (!conn->poller->once) {
+        buf_reset(&conn->reply.body);
+    }
+    conn_answer(conn, call, end, why);
 }
 
 /** The connections that stand idle are as old as one that was dead. */
@@ -112,6 +144,19 @@ static void drop_idle(struct poll_origin *origin)
     }
 }
 
+/** What was sent once over a connection that had been used, and not answered:
+ * whether nothing of an answer came. */
+static bool doubt_reuse(const struct poll_conn *conn, enum reply_end end)
+{
+    struct poller *poller = conn->poller;
+    if (!poller->once || !conn->kept || conn->active == 0 ||
+        (end != REPLY_BROKEN && end != REPLY_TIMED_OUT)) {
+        return false;
+    }
+    poller->fresh_until_ms = loop_boot_ms(poller->loop) + FRESH_MS;
+    return end == REPLY_BROKEN && !conn->reply.began;
+}
+
 void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
                bool again)
 {
@@ -121,7 +166,11 @@ void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
     struct poll_origin *origin = conn->origin;
     const bool dialing = conn->state != CONN_OPEN;
     const bool kept = conn->kept && !conn->reply.began;
-    snprintf(words, sizeof words, "%s", why);
+    snprintf(words, sizeof words, "%s",
+             doubt_reuse(conn, end)
+                 ? "a connection that had answered before was closed without "
+                   "an answer to this"
+                 : why);
     list_take_all(&calls, &conn->calls);
     conn->active = 0;
     if (!conn->left) {
@@ -145,7 +194,7 @@ void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
         }
     }
     if (dialing) {
-        origin->hooks->dial_failed(origin, end, words);
+        origin->hooks->dial_failed(conn, end, words);
     }
 }
 

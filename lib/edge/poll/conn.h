@@ -31,6 +31,7 @@ struct poll_conn {
     struct poll_origin *origin;
     struct poller *poller;
     enum conn_state state;
+    union lookup_address address; /* that was dialed */
     int fd;
     int watching;    /* what libuv was told */
     struct tls *tls; /* null: plain; behind a proxy it stands on that one's */
@@ -45,7 +46,6 @@ struct poll_conn {
     bool kept;      /* it has stood idle: its server may have closed it since */
     bool inside;    /* nghttp2 is at work on it: it must not be closed */
     bool left;      /* no more calls */
-    bool shut;      /* the stream of replies has ended in order */
     struct buf out; /* to be written */
     size_t out_at;
     int64_t born_ms;
@@ -80,6 +80,11 @@ void conn_give_up(struct poll_conn *conn, struct poll_call *call);
  */
 void conn_fail(struct poll_conn *conn, enum reply_end end, const char *why,
                bool again);
+
+/** What HTTP/1.1 has brought until a call ended: all of its answer, or some.
+ * The call is with it no longer. */
+void conn_answer(struct poll_conn *conn, struct poll_call *call,
+                 enum reply_end end, const char *why);
 
 /** Without a word to its calls: it has none, or they are somebody else's. */
 void conn_close(struct poll_conn *conn);

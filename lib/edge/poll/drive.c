@@ -16,11 +16,16 @@
 
 #define DIAL_MS 10000   /* the address and TLS */
 #define UNUSED_MS 50000 /* so long a connection may stand idle */
-#define LIFE_MS 600000  /* names move, and who is behind an address changes */
-#define SILENT_MS 5000  /* then HTTP/2 is asked for a sign of life */
+/* The same for what is sent once: the server may close it in the very moment
+ * that a request leaves. That is a doubt, and the longer it was idle the
+ * likelier. */
+#define ONCE_UNUSED_MS 2000
+#define LIFE_MS 600000 /* names move, and who is behind an address changes */
+#define SILENT_MS 5000 /* then HTTP/2 is asked for a sign of life */
 #define DOUBT_PAUSE_MS 5000
 #define UNACKNOWLEDGED_MS 60000u
 #define READS_MAX 8
+#define OUT_KEPT 65536 /* bytes for requests, between them */
 
 /* ---- watching ---- */
 
@@ -65,24 +70,25 @@ static void settle(struct poll_conn *conn)
 /** false: it is broken, and what may be read from it still tells more. */
 static bool write_out(struct poll_conn *conn)
 {
+    bool fine = true;
     assert(conn->out_at <= conn->out.len);
-    while (conn->out_at < conn->out.len) {
+    while (fine && conn->out_at < conn->out.len) {
         const struct str left = {conn->out.bytes + conn->out_at,
                                  conn->out.len - conn->out_at};
         const ssize_t len = conn_write(conn, left);
         if (len == IO_AGAIN) {
             return true;
         }
-        if (len <= 0) {
-            buf_reset(&conn->out);
-            conn->out_at = 0;
-            return false;
-        }
-        conn->out_at += (size_t)len;
+        fine = len > 0;
+        conn->out_at += fine ? (size_t)len : 0;
     }
-    buf_reset(&conn->out);
+    if (conn->out.size > OUT_KEPT) {
+        buf_done(&conn->out);
+    } else {
+        buf_reset(&conn->out);
+    }
     conn->out_at = 0;
-    return true;
+    return fine;
 }
 
 void drive_flush(struct poll_conn *conn)
@@ -94,32 +100,44 @@ void drive_flush(struct poll_conn *conn)
         conn_fail(conn, REPLY_BROKEN, conn->why, false);
         return;
     }
-    /* A reply may have come before the connection broke: it is read first. */
-    (void)write_out(conn);
+    /* A reply may have come before it broke: it is read first. Nothing more
+     * goes where a request may lack its end. */
+    if (!write_out(conn) && conn->active > 0) {
+        conn_leave(conn);
+    }
     watch_open(conn);
     settle(conn);
 }
 
 /* ---- calls ---- */
 
-bool drive_take(struct poll_conn *conn, struct poll_call *call)
+enum drive_taken drive_take(struct poll_conn *conn, struct poll_call *call)
 {
     assert(conn->state == CONN_OPEN);
     assert(conn_has_room(conn) && !call->conn);
-    if (!poller_start_clock(call)) {
-        return false;
-    }
-    if (!(conn->h2 ? h2_submit(conn, call) : h1_write(conn, call))) {
+    assert(!conn->poller->once || (!conn->h2 && !call->sent));
+    /* Before it is asked: a yes is as good as sent. */
+    if (!poller_start_clock(call) || (!conn->h2 && !h1_write(conn, call))) {
         poller_stop_clock(call);
-        return false;
+        return DRIVE_NO_MEMORY;
     }
-    call->conn = conn;
+    if (!call->asked && call->may_send && !call->may_send(call->context)) {
+        buf_reset(&conn->out);
+        poller_stop_clock(call);
+        return DRIVE_SHUT;
+    }
+    call->asked = true;
+    if (conn->h2 && !h2_submit(conn, call)) {
+        poller_stop_clock(call);
+        return DRIVE_NO_MEMORY;
+    }
     call->sent = true;
+    call->conn = conn;
     conn->active++;
-    conn->used_ms = call->since_ms;
+    conn->used_ms = loop_boot_ms(conn->poller->loop);
     list_add_tail(&conn->calls, &call->link);
     conn_note_room(conn);
-    return true;
+    return DRIVE_TAKEN;
 }
 
 void drive_time_out(struct poll_conn *conn, struct poll_call *call)
@@ -210,6 +228,14 @@ static bool read_all(struct poll_conn *conn)
     return true;
 }
 
+void drive_look_into(struct poll_conn *conn)
+{
+    if (conn->state == CONN_OPEN && conn->active == 0 && read_all(conn) &&
+        conn->tls && tls_holds_bytes(conn->tls)) {
+        conn_leave(conn); /* half a record that nobody asked for */
+    }
+}
+
 /* ---- the way to being open ---- */
 
 static void open_up(struct poll_conn *conn)
@@ -226,11 +252,12 @@ static void open_up(struct poll_conn *conn)
             conn_fail(conn, REPLY_BROKEN, "no memory for HTTP/2", false);
             return;
         }
+        tls_keep_buffers(conn->tls);
         conn->room = h2_room(conn->h2);
         conn->streams = true;
     }
     conn_note_room(conn);
-    conn->origin->failed = 0;
+    conn->origin->hooks->reached(conn);
     poller_turn_within(conn->poller, 0);
     drive_flush(conn);
 }
@@ -294,6 +321,11 @@ static void reach_host(struct poll_conn *conn)
     if (context) {
         tls = conn->tls ? tls_open_inside(context, conn->tls, origin->host)
                         : tls_open(context, conn->fd, origin->host);
+    }
+    if (tls && conn->poller->once && !tls_no_h2(tls)) {
+        tls_close(tls);
+        conn->tls = NULL; /* what it stood on went with it */
+        tls = NULL;
     }
     if (!tls) {
         conn_fail(conn, context ? REPLY_UNREACHED : REPLY_UNTRUSTED,
@@ -492,6 +524,7 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
     conn->origin = origin;
     conn->poller = origin->poller;
     conn->fd = fd;
+    conn->address = *address;
     conn->born_ms = loop_boot_ms(origin->poller->loop);
     list_init(&conn->ready);
     list_init(&conn->calls);
@@ -524,7 +557,8 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
 static void look_open(struct poll_conn *conn, int64_t now_ms)
 {
     assert(conn->state == CONN_OPEN);
-    if (conn->active == 0 && now_ms - conn->used_ms >= UNUSED_MS) {
+    const int64_t unused_ms = conn->poller->once ? ONCE_UNUSED_MS : UNUSED_MS;
+    if (conn->active == 0 && now_ms - conn->used_ms >= unused_ms) {
         conn_leave(conn);
         return;
     }

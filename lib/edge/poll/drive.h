@@ -11,9 +11,18 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
                              const union lookup_address *address, char *why,
                              size_t why_bytes);
 
-/** The call is with it from now on; false: no memory, it is not. drive_flush()
- * sends it. */
-MUST_CHECK bool drive_take(struct poll_conn *conn, struct poll_call *call);
+enum drive_taken {
+    DRIVE_TAKEN,     /* the call is with it; drive_flush() sends it */
+    DRIVE_SHUT,      /* may_send() said no */
+    DRIVE_NO_MEMORY, /* nor was may_send() asked, with HTTP/1.1 */
+};
+
+MUST_CHECK enum drive_taken drive_take(struct poll_conn *conn,
+                                       struct poll_call *call);
+
+/** One that stands idle is looked into: whether its server has closed it
+ * meanwhile, or said what nobody asked for. Then it is closed. */
+void drive_look_into(struct poll_conn *conn);
 
 /** What is to be written goes out, as far as the socket takes it. The
  * connection may be closed then. */

@@ -1,27 +1,47 @@
 #include "edge/poll/h1.h"
 
-#include "edge/web/decode.h"
-
 #include <assert.h>
+#include <stdio.h>
+
+void h1_head(struct poll_origin *origin)
+{
+    const int len = snprintf(origin->h1_head, sizeof origin->h1_head,
+                             " HTTP/1.1\r\nHost: %s\r\n"
+                             "User-Agent: pixverse-worker/" PROGRAM_VERSION
+                             "\r\nAccept: application/json\r\n"
+                             "Accept-Encoding: identity\r\n",
+                             origin->authority);
+    assert(len > 0 && (size_t)len < sizeof origin->h1_head);
+}
+
+/** A line of a head; absent: none. */
+static void add_line(struct buf *out, const char *name, struct str value)
+{
+    if (value.at) {
+        buf_add_text(out, name);
+        buf_add_str(out, value);
+        buf_add(out, "\r\n", 2);
+    }
+}
 
 bool h1_write(struct poll_conn *conn, const struct poll_call *call)
 {
     assert(conn->active == 0 && !call->conn);
     struct buf *out = &conn->out;
     assert(out->len == 0 && conn->out_at == 0);
-    buf_add_text(out, "GET ");
+    const bool post = call->posted.at != NULL;
+    buf_add_text(out, post ? "POST " : "GET ");
     buf_add_str(out, call->path);
-    buf_add_text(out, " HTTP/1.1\r\nHost: ");
-    buf_add_text(out, call->origin->authority);
-    buf_add_text(out, "\r\nUser-Agent: pixverse-worker/" PROGRAM_VERSION
-                      "\r\nAccept: application/json\r\n"
-                      "Accept-Encoding: identity\r\n");
-    if (call->bearer.at) {
-        buf_add_text(out, "Authorization: ");
-        buf_add_str(out, call->bearer);
-        buf_add_text(out, "\r\n");
+    buf_add_text(out, call->origin->h1_head);
+    add_line(out, "Authorization: ", call->bearer);
+    add_line(out, "Idempotency-Key: ", call->key);
+    if (post) {
+        buf_add_text(out, "Content-Type: application/json\r\nContent-Length: ");
+        buf_add_i64(out, (int64_t)call->posted.len);
+        buf_add(out, "\r\n", 2);
     }
-    buf_add_text(out, "\r\n");
+    buf_add(out, "\r\n", 2);
+    buf_add_str(out, call->posted);
     if (out->failed) {
         buf_reset(out);
         return false;
@@ -30,35 +50,19 @@ bool h1_write(struct poll_conn *conn, const struct poll_call *call)
     return true;
 }
 
-static void answer(struct poll_conn *conn, struct poll_call *call)
-{
-    assert(!call->conn);
-    char coding[POLL_CODING_BYTES];
-    http1_list(&conn->reply, "Content-Encoding", coding, sizeof coding);
-    decode_label_show(coding);
-    const struct poll_answer whole = {
-        .end = REPLY_WHOLE,
-        .status = conn->reply.status,
-        .body = buf_str(&conn->reply.body),
-        .retry_after = http1_header(&conn->reply, "Retry-After"),
-        .content_type = http1_header(&conn->reply, "Content-Type"),
-        .coding = coding,
-    };
-    poller_answer(call, &whole);
-}
-
 /** @return  false: it is closed. */
 static bool end_call(struct poll_conn *conn, struct poll_call *call, bool more)
 {
     assert(conn->active == 1 && call->conn == conn);
     /* What comes behind a reply nobody asked for, and a request of which the
      * server has read a part is none that can be followed by another. */
+    const bool alone = conn->poller->once && call->fresh;
     const bool keeps =
-        conn->reply.keeps && !more && conn->out_at == conn->out.len;
+        conn->reply.keeps && !more && conn->out_at == conn->out.len && !alone;
     conn->kept = true;
     conn->room = 0; /* not before the reply is used */
     conn_give_up(conn, call);
-    answer(conn, call);
+    conn_answer(conn, call, REPLY_WHOLE, NULL);
     conn->room = 1;
     if (!keeps || conn->left || conn->poller->closing) {
         conn_leave(conn);
@@ -66,6 +70,23 @@ static bool end_call(struct poll_conn *conn, struct poll_call *call, bool more)
     }
     conn_note_room(conn);
     return true;
+}
+
+/** What can't be read as it should may hold an id all the same, and that of
+ * what was bought counts wherever it stands. */
+static void keep_rest(struct poll_conn *conn, struct str rest, bool gap)
+{
+    struct buf *body = &conn->reply.body;
+    assert(body->len <= HTTP1_BODY_BYTES_MAX);
+    if (conn->poller->once && !body->failed) {
+        /* The line that broke it stood between: its two sides may look like
+         * one id, and that of nobody. None holds a blank. */
+        if (gap && body->len > 0 && body->len < HTTP1_BODY_BYTES_MAX) {
+            buf_add(body, "\n", 1);
+        }
+        const size_t room = HTTP1_BODY_BYTES_MAX - body->len;
+        buf_add(body, rest.at, rest.len < room ? rest.len : room);
+    }
 }
 
 bool h1_read(struct poll_conn *conn, struct str bytes)
@@ -83,9 +104,11 @@ bool h1_read(struct poll_conn *conn, struct str bytes)
     case HTTP1_WHOLE:
         return end_call(conn, call, bytes.len > 0);
     case HTTP1_BROKEN:
+        keep_rest(conn, bytes, true);
         conn_fail(conn, REPLY_BROKEN, conn->reply.why, false);
         return false;
     case HTTP1_TOO_LARGE:
+        keep_rest(conn, bytes, false);
         break;
     }
     conn_fail(conn, REPLY_TOO_LARGE, "the body is over 1 MiB", false);

@@ -5,6 +5,9 @@
 
 /** HTTP/1.1 on a connection: one exchange after the other. */
 
+/** Writes origin.h1_head; its authority is there. */
+void h1_head(struct poll_origin *origin);
+
 /** The request goes into conn.out; false: no memory. */
 MUST_CHECK bool h1_write(struct poll_conn *conn, const struct poll_call *call);
 

@@ -179,7 +179,10 @@ static bool set_callbacks(struct h2 *h2)
     int code = nghttp2_option_new(&option);
     if (code == 0) {
         nghttp2_option_set_no_closed_streams(option, 1);
-        code = nghttp2_session_client_new2(&h2->session, callbacks, h2, option);
+        nghttp2_mem mem = {&h2->conn->poller->cells, cells_take, cells_give,
+                           cells_take_zeros, cells_resize};
+        code = nghttp2_session_client_new3(&h2->session, callbacks, h2, option,
+                                           &mem);
     }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
@@ -225,14 +228,17 @@ int h2_room(const struct h2 *h2)
     return told < ROOM_MAX ? (int)told : ROOM_MAX;
 }
 
-static nghttp2_nv header(const char *name, struct str value)
+/** What is the same for all outlives the session; other values are copied: who
+ * asks may be gone before its stream begins. */
+static nghttp2_nv header(const char *name, struct str value, bool lasts)
 {
     return (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)name,
         .value = (uint8_t *)(uintptr_t)value.at,
         .namelen = strlen(name),
         .valuelen = value.len,
-        .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME,
+        .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME |
+                 (lasts ? NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0),
     };
 }
 
@@ -242,17 +248,17 @@ bool h2_submit(struct poll_conn *conn, struct poll_call *call)
     assert(conn->h2 && call->stream == 0 && !call->conn);
     size_t len = 0;
     nghttp2_nv headers[8];
-    headers[len++] = header(":method", STR("GET"));
+    const struct str scheme = origin->secure ? STR("https") : STR("http");
+    headers[len++] = header(":method", STR("GET"), true);
+    headers[len++] = header(":scheme", scheme, true);
+    headers[len++] = header(":authority", str_of(origin->authority), true);
+    headers[len++] = header(":path", call->path, false);
     headers[len++] =
-        header(":scheme", origin->secure ? STR("https") : STR("http"));
-    headers[len++] = header(":authority", str_of(origin->authority));
-    headers[len++] = header(":path", call->path);
-    headers[len++] =
-        header("user-agent", STR("pixverse-worker/" PROGRAM_VERSION));
-    headers[len++] = header("accept", STR("application/json"));
-    headers[len++] = header("accept-encoding", STR("identity"));
+        header("user-agent", STR("pixverse-worker/" PROGRAM_VERSION), true);
+    headers[len++] = header("accept", STR("application/json"), true);
+    headers[len++] = header("accept-encoding", STR("identity"), true);
     if (call->bearer.at) {
-        headers[len++] = header("authorization", call->bearer);
+        headers[len++] = header("authorization", call->bearer, false);
     }
     call->stream = nghttp2_submit_request(conn->h2->session, NULL, headers, len,
                                           NULL, call);

@@ -24,7 +24,7 @@ void poller_answer(struct poll_call *call, const struct poll_answer *answer)
 {
     struct poller *poller = call->poller;
     assert(call->poller->under_way > 0);
-    assert(!call->conn && call->clock.place == 0 && list_is_empty(&call->link));
+    assert(!call->conn && list_is_empty(&call->link));
     struct reply reply = {
         .end = answer->end,
         .sent = call->sent,
@@ -32,10 +32,18 @@ void poller_answer(struct poll_call *call, const struct poll_answer *answer)
         .body = answer->body,
         .retry_after = answer->retry_after,
         .content_type = answer->content_type,
+        .replayed = answer->replayed,
     };
-    snprintf(reply.why, sizeof reply.why, "%s", answer->why ? answer->why : "");
+    if (answer->why) {
+        snprintf(reply.why, sizeof reply.why, "%s", answer->why);
+    }
     plain_body(str_of(answer->coding), &poller->plain, &reply);
     poller->under_way--;
+    poller_stop_clock(call);
+    if (call->began) {
+        poller->begun--;
+        poller_begin_held(poller);
+    }
     call->on_reply(call->context, &reply);
     if (poller->plain.size > PLAIN_KEPT) {
         buf_done(&poller->plain);
@@ -61,6 +69,33 @@ void poller_fail(struct poll_call *call, enum reply_end end, const char *why)
     poller_answer(call, &answer);
 }
 
+/* ---- slots ---- */
+
+/** Who sends once has its whole time from here on: a row that is in doubt
+ * counts on that. */
+static void begin(struct poll_call *call)
+{
+    struct poller *poller = call->poller;
+    call->began = true;
+    poller->begun++;
+    call->since_ms = loop_boot_ms(poller->loop);
+    if (poller->once) {
+        const bool runs = poller_start_clock(call);
+        assert(runs); /* room for so many was reserved */
+        (void)runs;
+    }
+    list_add_tail(&call->origin->waiting, &call->link);
+    poller_turn_within(poller, 0);
+}
+
+void poller_begin_held(struct poller *poller)
+{
+    while (!list_is_empty(&poller->held) && !poller->closing &&
+           (!poller->once || poller->begun < poller->connections_max)) {
+        begin(LIST_OWNER(list_pop(&poller->held), struct poll_call, link));
+    }
+}
+
 /* ---- clocks of calls ---- */
 
 void poller_set_clock(struct poller *poller)
@@ -76,7 +111,10 @@ void poller_set_clock(struct poller *poller)
 bool poller_start_clock(struct poll_call *call)
 {
     struct poller *poller = call->poller;
-    assert(call->timeout_ms >= 1 && call->clock.place == 0);
+    assert(call->timeout_ms >= 1);
+    if (call->clock.place) {
+        return true;
+    }
     if (poller->clocks.len == poller->clocks_room) {
         const size_t room = 2 * poller->clocks_room;
         if (!heap_reserve(&poller->clocks, room)) {

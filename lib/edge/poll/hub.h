@@ -2,11 +2,12 @@
 #define EDGE_POLL_HUB_H
 
 #include "base/buf.h"
+#include "base/cells.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/proxy.h"
 #include "edge/poll.h"
-#include "edge/poll/lookup.h"
+#include "edge/poll/names.h"
 
 /** What the parts of the room share: the poller, and one question of it. */
 
@@ -29,8 +30,12 @@ struct poller {
     struct poll_trust hosts; /* of the provider */
     struct poll_trust proxies;
     const struct proxy *proxy; /* null: none */
+    bool once;                 /* POSTs, too; whatever leaves it leaves once */
     int connections_max;
     int under_way;
+    int begun;              /* of them, those that have a slot */
+    struct list held;       /* the others; of who sends once only */
+    int64_t fresh_until_ms; /* none goes over a connection that was used */
     struct list origins;
     struct heap clocks; /* of calls that are with a connection */
     size_t clocks_room;
@@ -40,13 +45,14 @@ struct poller {
     bool sweeps;
     int64_t turn_ms; /* when `turn` comes; 0: it isn't set */
     bool closing;
-    struct buf plain; /* a reply's body, its coding undone */
-    char *bytes;      /* POLL_READ_BYTES: what a connection has just brought */
+    struct cells cells; /* of the sessions of HTTP/2 */
+    struct buf plain;   /* a reply's body, its coding undone */
+    char *bytes; /* POLL_READ_BYTES: what a connection has just brought */
 };
 
 /** One question. It waits in its origin, then it is with a connection. */
 struct poll_call {
-    struct list link; /* origin.waiting or conn.calls */
+    struct list link; /* poller.held, origin.waiting or conn.calls */
     struct heap_entry clock;
     struct poller *poller;
     struct poll_origin *origin;
@@ -57,7 +63,8 @@ struct poll_call {
     http_reply_fn *on_reply;
     void *context;
     int lost;    /* connections that lost it */
-    bool fresh;  /* it was lost on a kept connection: no other such one */
+    bool began;  /* it has a slot */
+    bool fresh;  /* not over a connection that was used: it was lost on one */
     bool asked;  /* may_send() said yes */
     bool sent;   /* a byte may have left */
     bool looked; /* its time is over, its last look has begun */
@@ -72,8 +79,10 @@ struct poll_call {
     char retry_after[64];
     char content_type[96];
     char coding[POLL_CODING_BYTES];
-    struct str path;   /* into `text`, NUL-terminated both */
+    struct str path;   /* into `text`, NUL-terminated, as the next */
     struct str bearer; /* "Bearer …"; absent: none */
+    struct str key;    /* Idempotency-Key; absent: none */
+    struct str posted; /* a POST's body; absent: a GET */
     char text[];
 };
 
@@ -83,8 +92,10 @@ struct poll_call {
 struct origin_hooks {
     /** Somebody waits, and there may be room. It may close connections. */
     void (*turn)(struct poll_origin *origin);
+    /** One is open, and has no calls yet. */
+    void (*reached)(struct poll_conn *conn);
     /** One could not be made, and is closed. */
-    void (*dial_failed)(struct poll_origin *origin, enum reply_end end,
+    void (*dial_failed)(struct poll_conn *conn, enum reply_end end,
                         const char *why);
 };
 
@@ -98,19 +109,19 @@ struct poll_origin {
     char host[HOST_BYTES];           /* without brackets */
     char authority[HOST_BYTES + 10]; /* as Host says it */
     char behind[HOST_BYTES + 24];    /* the same with its port: of CONNECT */
-    const struct proxy *proxy;       /* leads to it; null: none */
+    char h1_head[HOST_BYTES + 160];  /* HTTP/1.1: all behind a call's path */
+    char base[HOST_BYTES + 24]; /* of a URL that led to it: up to the path */
+    size_t base_len;
+    const struct proxy *proxy; /* leads to it; null: none */
     struct list waiting;
     struct list conns;
-    struct list ready;     /* the one used last is last */
-    int conns_len;         /* that take calls, or will */
-    int dialing;           /* of them */
-    struct lookup *lookup; /* null: none under way */
-    struct lookup_answer names;
-    int64_t names_until_ms;
-    int64_t asked_ms; /* when the lookup began */
-    int name;         /* the one to dial next */
-    int failed;       /* dials in a row, since one had luck */
-    int64_t dialed_ms;
+    struct list ready;      /* the one used last is last */
+    int conns_len;          /* that take calls, or will */
+    int dialing;            /* of them */
+    struct lookup *lookup;  /* null: none under way */
+    struct names names;     /* its addresses */
+    int64_t asked_ms;       /* when the lookup began */
+    int64_t dialed_ms;      /* when the last dial began */
     int64_t alone_until_ms; /* a dial failed: those that are there have to do */
     int64_t doubted_ms;     /* when a connection was last left in doubt */
 };
@@ -124,6 +135,7 @@ struct poll_answer {
     struct str retry_after;
     struct str content_type;
     const char *coding;
+    bool replayed;
 };
 
 /** Gives the reply to who asked, and frees the call. It is with no connection
@@ -133,7 +145,10 @@ void poller_answer(struct poll_call *call, const struct poll_answer *answer);
 /** Answers without a reply; its status and body, if any came, of HTTP/2. */
 void poller_fail(struct poll_call *call, enum reply_end end, const char *why);
 
-/** Its time runs from now on; false: no memory. */
+/** Those without a slot get what there is of them. */
+void poller_begin_held(struct poller *poller);
+
+/** Its time runs from now on, or does so already; false: no memory. */
 MUST_CHECK bool poller_start_clock(struct poll_call *call);
 void poller_stop_clock(struct poll_call *call);
 

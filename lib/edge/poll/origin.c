@@ -2,6 +2,7 @@
 
 #include "edge/poll/conn.h"
 #include "edge/poll/drive.h"
+#include "edge/poll/h1.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,89 +12,23 @@
 /* Who waits longer than that shows that there are too few connections. */
 #define GROW_MS 4
 #define RACE_MS 250        /* then another address is dialed, too (RFC 8305) */
+#define HUNG_MS 1000       /* then one more, if need be to the same one */
 #define DIAL_PAUSE_MS 1000 /* after one that failed beside others */
 #define LOOKUP_MS 10000
 #define NAMES_MS 60000
 #define LOOKUP_PAUSE_MS 1000 /* while other connections serve */
 #define WAIT_MAX_MS 60000
 
-/* ---- URLs ---- */
-
-static bool read_port(struct str text, int *port)
-{
-    int64_t value = 0;
-    if (!str_to_i64(text, 1, 65535, &value)) {
-        return false;
-    }
-    *port = (int)value;
-    return true;
-}
-
-/** "host", "host:1", "[::1]:1"; no user, who would be a secret. */
-static bool read_authority(struct str text, struct poll_target *target)
-{
-    struct str host = text;
-    if (str_starts(text, STR("["))) {
-        const char *end = memchr(text.at, ']', text.len);
-        if (!end) {
-            return false;
-        }
-        host = (struct str){text.at + 1, (size_t)(end - text.at) - 1};
-        text = (struct str){end + 1, text.len - host.len - 2};
-    } else {
-        const char *colon = memchr(text.at, ':', text.len);
-        host.len = colon ? (size_t)(colon - text.at) : text.len;
-        text = (struct str){text.at + host.len, text.len - host.len};
-    }
-    if (text.len > 0 &&
-        (text.at[0] != ':' ||
-         !read_port((struct str){text.at + 1, text.len - 1}, &target->port))) {
-        return false;
-    }
-    if (host.len == 0 || host.len >= sizeof target->host ||
-        memchr(host.at, '@', host.len)) {
-        return false;
-    }
-    memcpy(target->host, host.at, host.len);
-    target->host[host.len] = '\0';
-    return true;
-}
-
-bool origin_read_url(struct str url, struct poll_target *target)
-{
-    *target = (struct poll_target){.port = 80};
-    size_t skip = 7;
-    if (str_starts(url, STR("https://"))) {
-        *target = (struct poll_target){.secure = true, .port = 443};
-        skip = 8;
-    } else if (!str_starts(url, STR("http://"))) {
-        return false;
-    }
-    for (size_t i = 0; i < url.len; i++) {
-        const unsigned char c = (unsigned char)url.at[i];
-        if (c <= 0x20 || c == 0x7f) {
-            return false;
-        }
-    }
-    url = (struct str){url.at + skip, url.len - skip};
-    const char *hash = memchr(url.at, '#', url.len);
-    url.len = hash ? (size_t)(hash - url.at) : url.len;
-    size_t host = 0;
-    while (host < url.len && url.at[host] != '/' && url.at[host] != '?') {
-        host++;
-    }
-    target->path = (struct str){url.at + host, url.len - host};
-    return read_authority((struct str){url.at, host}, target);
-}
-
 /* ---- the life of an origin ---- */
 
-static void on_dial_failed(struct poll_origin *origin, enum reply_end end,
+static void on_reached(struct poll_conn *conn);
+static void on_dial_failed(struct poll_conn *conn, enum reply_end end,
                            const char *why);
 
 /** What connections tell. */
 static const struct origin_hooks hooks = {
     .turn = origin_turn,
+    .reached = on_reached,
     .dial_failed = on_dial_failed,
 };
 
@@ -155,11 +90,49 @@ struct poll_origin *origin_of(struct poller *poller,
                         ? poller->proxy
                         : NULL;
     write_authority(origin);
+    h1_head(origin);
     list_init(&origin->waiting);
     list_init(&origin->conns);
     list_init(&origin->ready);
     list_add_tail(&poller->origins, &origin->link);
     return origin;
+}
+
+static bool is_plain_path(struct str path)
+{
+    size_t i = 0;
+    while (i < path.len && path.at[i] > ' ' && path.at[i] < 0x7f &&
+           path.at[i] != '#') {
+        i++;
+    }
+    return i == path.len;
+}
+
+struct poll_origin *origin_known(struct poller *poller, struct str url,
+                                 struct str *path)
+{
+    for (struct list *at = poller->origins.next; at != &poller->origins;
+         at = at->next) {
+        struct poll_origin *origin = LIST_OWNER(at, struct poll_origin, link);
+        const size_t len = origin->base_len;
+        if (len && url.len > len && url.at[len] == '/' &&
+            memcmp(url.at, origin->base, len) == 0) {
+            *path = (struct str){url.at + len, url.len - len};
+            return is_plain_path(*path) ? origin : NULL;
+        }
+    }
+    return NULL;
+}
+
+void origin_know(struct poll_origin *origin, struct str url,
+                 const struct poll_target *target)
+{
+    const size_t len = (size_t)(target->path.at - url.at);
+    assert(len <= url.len);
+    if (len <= sizeof origin->base) {
+        memcpy(origin->base, url.at, len);
+        origin->base_len = len;
+    }
 }
 
 void origin_free(struct poll_origin *origin)
@@ -200,30 +173,26 @@ static void on_names(void *context, const struct lookup_answer *answer)
         snprintf(why, sizeof why, "no address of %s%.70s: %.50s",
                  origin->proxy ? "the proxy " : "", dialed_host(origin),
                  answer->why);
-        origin->names.len = 0;
+        names_set(&origin->names, answer, 0);
         if (origin->conns_len == 0) {
             origin_fail_waiting(origin, REPLY_UNRESOLVED, why);
         }
         return;
     }
-    origin->names = *answer;
-    origin->name = 0;
-    origin->failed = 0;
-    origin->names_until_ms = loop_boot_ms(origin->poller->loop) + NAMES_MS;
+    names_set(&origin->names, answer,
+              loop_boot_ms(origin->poller->loop) + NAMES_MS);
     origin_turn(origin);
 }
 
 /** Whether its addresses are known; if not, they are asked for. */
 static bool know_names(struct poll_origin *origin, int64_t now_ms)
 {
-    assert(origin->names.len >= 0 && origin->names.len <= LOOKUP_ADDRESSES_MAX);
-    if (origin->names.len > 0 && now_ms < origin->names_until_ms) {
+    struct lookup_answer literal;
+    if (names_are_known(&origin->names, now_ms)) {
         return true;
     }
-    if (lookup_literal(dialed_host(origin), dialed_port(origin),
-                       &origin->names)) {
-        origin->names_until_ms = now_ms + NAMES_MS;
-        origin->name = 0;
+    if (lookup_literal(dialed_host(origin), dialed_port(origin), &literal)) {
+        names_set(&origin->names, &literal, now_ms + NAMES_MS);
         return true;
     }
     const bool again =
@@ -240,52 +209,66 @@ static bool know_names(struct poll_origin *origin, int64_t now_ms)
     return false;
 }
 
-static void dial_failed(struct poll_origin *origin)
-{
-    assert(origin->names.len > 0);
-    origin->failed++;
-    origin->name = (origin->name + 1) % origin->names.len;
-}
-
 /** As many of its addresses as it takes to begin one connection. */
-static void dial(struct poll_origin *origin, int64_t now_ms)
+static void dial(struct poll_origin *origin)
 {
-    assert(origin->names.len > 0 && origin->failed >= 0);
     char why[160] = "no memory";
-    for (; origin->failed < origin->names.len; dial_failed(origin)) {
-        const union lookup_address *address =
-            &origin->names.addresses[origin->name];
-        origin->dialed_ms = now_ms;
-        if (drive_dial(origin, address, why, sizeof why)) {
+    assert(names_left(&origin->names) > 0);
+    while (names_left(&origin->names) > 0) {
+        const union lookup_address address = *names_next(&origin->names);
+        const struct poll_conn *conn =
+            drive_dial(origin, &address, why, sizeof why);
+        if (conn) {
+            origin->dialed_ms = conn->born_ms;
+            poller_turn_within(origin->poller, RACE_MS);
             return;
         }
+        names_fail(&origin->names, &address);
     }
-    origin->failed = 0;
-    origin->names_until_ms = 0; /* they may have moved */
     if (origin->conns_len == 0) {
         origin_fail_waiting(origin, REPLY_UNREACHED, why);
     }
 }
 
-static void on_dial_failed(struct poll_origin *origin, enum reply_end end,
+/** Dials that one begun so much later has overtaken will hardly open: who waits
+ * would be counted on them, and their ends for failures. */
+static void leave_hung(struct poll_origin *origin, const struct poll_conn *open)
+{
+    for (struct list *at = origin->conns.next; at != &origin->conns;) {
+        struct poll_conn *conn = LIST_OWNER(at, struct poll_conn, link);
+        at = at->next;
+        if (conn->state != CONN_OPEN &&
+            open->born_ms - conn->born_ms >= HUNG_MS) {
+            conn_leave(conn);
+        }
+    }
+}
+
+static void on_reached(struct poll_conn *conn)
+{
+    assert(conn->state == CONN_OPEN && conn->active == 0);
+    names_reach(&conn->origin->names, &conn->address);
+    leave_hung(conn->origin, conn);
+}
+
+static void on_dial_failed(struct poll_conn *conn, enum reply_end end,
                            const char *why)
 {
-    assert(end != REPLY_WHOLE);
+    assert(conn->state == CONN_CLOSED && end != REPLY_WHOLE);
+    struct poll_origin *origin = conn->origin;
     const int64_t now_ms = loop_boot_ms(origin->poller->loop);
-    if (origin->poller->closing || origin->names.len == 0) {
+    if (origin->poller->closing || origin->names.found.len == 0) {
         return;
     }
-    dial_failed(origin);
+    names_fail(&origin->names, &conn->address);
     if (origin->conns_len > 0) { /* others are, or will be, there */
         origin->alone_until_ms = now_ms + DIAL_PAUSE_MS;
         return;
     }
-    if (origin->failed < origin->names.len) {
-        dial(origin, now_ms);
+    if (names_left(&origin->names) > 0) {
+        dial(origin);
         return;
     }
-    origin->failed = 0;
-    origin->names_until_ms = 0;
     origin_fail_waiting(origin, end, why);
 }
 
@@ -299,12 +282,19 @@ static int waiting_len(const struct poll_origin *origin, int most)
     return n;
 }
 
-/** Who waits longest was lost on a connection that was kept. */
+/** Who waits longest was lost on a connection that was kept, or must have one
+ * of its own. */
 static bool needs_fresh(const struct poll_origin *origin, int64_t now_ms)
 {
     assert(!list_is_empty(&origin->waiting));
-    return LIST_OWNER(origin->waiting.next, struct poll_call, link)->fresh &&
-           now_ms >= origin->alone_until_ms;
+    const struct poller *poller = origin->poller;
+    struct poll_call *first =
+        LIST_OWNER(origin->waiting.next, struct poll_call, link);
+    if (poller->once) {
+        first->fresh = now_ms < poller->fresh_until_ms;
+        return first->fresh;
+    }
+    return first->fresh && now_ms >= origin->alone_until_ms;
 }
 
 /** One place for a connection, if need be that of one that stands idle. */
@@ -316,6 +306,61 @@ static bool has_place(struct poll_origin *origin)
         conn_leave(LIST_OWNER(origin->ready.next, struct poll_conn, ready));
     }
     return origin->conns_len < origin->poller->connections_max;
+}
+
+/** Whether the last dial began so long ago; `*look_ms`: until it did. */
+static bool is_hung(const struct poll_origin *origin, int64_t pause_ms,
+                    int64_t now_ms, int64_t *look_ms)
+{
+    const int64_t left_ms = origin->dialed_ms + pause_ms - now_ms;
+    assert(origin->dialing > 0);
+    *look_ms = left_ms > 0 ? left_ms : 0;
+    return left_ms <= 0;
+}
+
+/** Who sends once has its time running, and an answer may take long: as many
+ * are dialed as lack one, and one more where those dials hang. The first showed
+ * which address is reached. */
+static int wanted_at_once(struct poll_origin *origin, int64_t now_ms,
+                          int64_t *look_ms)
+{
+    const int most = origin->poller->connections_max;
+    const int room = most - origin->conns_len;
+    int lack = waiting_len(origin, most) - origin->dialing;
+    if (now_ms < origin->alone_until_ms || lack < 0) {
+        return 0;
+    }
+    if (lack == 0 && !is_hung(origin, HUNG_MS, now_ms, look_ms)) {
+        return 0;
+    }
+    lack += lack == 0;
+    if (room <= 0) {
+        return has_place(origin);
+    }
+    return lack < room ? lack : room;
+}
+
+/**
+ * Beside the dials that are under way. While none is open, the first one shows
+ * what the server speaks; its address may be one that nobody reaches, and the
+ * next one is tried. Behind one address there may be many servers, one of which
+ * takes connections and no more: so there is one dial more than addresses. It
+ * is the last: where all have failed, its end tells those who wait.
+ */
+static int wanted_beside(const struct poll_origin *origin, int64_t now_ms,
+                         int64_t *look_ms)
+{
+    const bool alone = origin->conns_len == origin->dialing;
+    const int left = names_left(&origin->names);
+    if (origin->dialing > left) {
+        return 0;
+    }
+    if (!alone && (now_ms < origin->alone_until_ms ||
+                   origin->conns_len >= origin->poller->connections_max)) {
+        return 0;
+    }
+    return is_hung(origin, alone && origin->dialing < left ? RACE_MS : HUNG_MS,
+                   now_ms, look_ms);
 }
 
 /** How many to dial now; `*look_ms`: when to look again, 0: when told. */
@@ -330,14 +375,11 @@ static int wanted(struct poll_origin *origin, int64_t now_ms, int64_t *look_ms)
     if (origin->conns_len == 0) {
         return 1;
     }
+    if (origin->poller->once && origin->conns_len > origin->dialing) {
+        return wanted_at_once(origin, now_ms, look_ms);
+    }
     if (origin->dialing > 0) {
-        /* The first one shows what the server speaks. Its address may be one
-         * that nobody reaches: then the next one is tried beside it. */
-        const bool others = origin->conns_len == origin->dialing &&
-                            origin->dialing < origin->names.len;
-        const int64_t race_ms = origin->dialed_ms + RACE_MS - now_ms;
-        *look_ms = others ? (race_ms > 0 ? race_ms : 0) : 0;
-        return others && race_ms <= 0;
+        return wanted_beside(origin, now_ms, look_ms);
     }
     if (needs_fresh(origin, now_ms)) {
         return has_place(origin);
@@ -354,6 +396,28 @@ static int wanted(struct poll_origin *origin, int64_t now_ms, int64_t *look_ms)
     return waiting_len(origin, more);
 }
 
+static bool is_next_dialed(const struct poll_origin *origin)
+{
+    for (const struct list *at = origin->conns.next; at != &origin->conns;
+         at = at->next) {
+        const struct poll_conn *conn = LIST_OWNER(at, struct poll_conn, link);
+        if (conn->state != CONN_OPEN &&
+            names_next_is(&origin->names, &conn->address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** An address that has no dial is next, if one is left; the same, if not. */
+static void pass_dialed(struct poll_origin *origin)
+{
+    for (int i = names_left(&origin->names); i > 0 && is_next_dialed(origin);
+         i--) {
+        names_pass(&origin->names);
+    }
+}
+
 static void grow(struct poll_origin *origin, int64_t now_ms)
 {
     int64_t look_ms = 0;
@@ -364,12 +428,15 @@ static void grow(struct poll_origin *origin, int64_t now_ms)
     if (more <= 0 || !know_names(origin, now_ms)) {
         return;
     }
-    if (origin->dialing > 0) {
-        origin->name = (origin->name + 1) % origin->names.len;
-        poller_turn_within(origin->poller, RACE_MS);
+    /* Beside others as many go to the address that was reached as lack one,
+     * unless a dial hangs there. */
+    if (origin->dialing == origin->conns_len ||
+        now_ms - origin->dialed_ms >= HUNG_MS) {
+        pass_dialed(origin);
     }
-    while (more-- > 0 && !list_is_empty(&origin->waiting)) {
-        dial(origin, now_ms);
+    while (more-- > 0 && !list_is_empty(&origin->waiting) &&
+           names_left(&origin->names) > 0) {
+        dial(origin);
     }
 }
 
@@ -385,6 +452,9 @@ static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
             continue;
         }
         drive_look(conn, now_ms); /* it may be too old */
+        if (origin->poller->once) {
+            drive_look_into(conn);
+        }
         if (conn_has_room(conn)) {
             return conn;
         }
@@ -397,16 +467,21 @@ static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
 static bool give(struct poll_conn *conn, struct poll_call *call)
 {
     assert(!call->conn && list_is_empty(&call->link));
-    if (!call->asked && call->may_send && !call->may_send(call->context)) {
+    switch (drive_take(conn, call)) {
+    case DRIVE_TAKEN:
+        return true;
+    case DRIVE_SHUT:
         poller_fail(call, REPLY_CANCELLED, "it may not be sent any more");
         return false;
-    }
-    call->asked = true;
-    if (!drive_take(conn, call)) {
-        poller_fail(call, REPLY_UNREACHED, "no memory to send it");
+    case DRIVE_NO_MEMORY:
+        /* What a shortage of ours keeps back says nothing of the host, by
+         * which the next submissions would be paced. */
+        poller_fail(call,
+                    call->poller->once ? REPLY_CANCELLED : REPLY_UNREACHED,
+                    "no memory to send it");
         return false;
     }
-    return true;
+    return false;
 }
 
 void origin_turn(struct poll_origin *origin)
@@ -438,11 +513,28 @@ void origin_turn(struct poll_origin *origin)
     }
     for (struct list *at = origin->ready.next; at != &origin->ready;
          at = at->next) {
-        LIST_OWNER(at, struct poll_conn, ready)->kept = true;
+        /* One of HTTP/2 is ready with calls, too: it may be fresh still, and
+         * what kills it would kill the next one. */
+        conn = LIST_OWNER(at, struct poll_conn, ready);
+        conn->kept |= conn->active == 0;
     }
 }
 
 /* ---- its clocks ---- */
+
+void origin_time_out(struct poll_call *call)
+{
+    const struct poll_origin *origin = call->origin;
+    char why[160];
+    assert(!call->conn && !call->sent);
+    snprintf(why, sizeof why, "%s%.80s%s within %lld s",
+             origin->proxy ? "the proxy " : "no connection to ",
+             origin->proxy ? origin->proxy->name : origin->authority,
+             origin->proxy ? " opened no tunnel" : "",
+             (long long)(call->timeout_ms / 1000));
+    list_remove(&call->link);
+    poller_fail(call, REPLY_TIMED_OUT, why);
+}
 
 static struct poll_conn *conn_at(struct list *link)
 {

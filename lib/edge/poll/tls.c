@@ -9,16 +9,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define HOSTS_KEPT 4
+/* A host with which no handshake that offered a session came to its end is
+ * asked for all anew for so long. */
+#define UNWELL_S 600
+
+/** The last session that a host gave us: the next connection to it needs no
+ * certificate, which is most of what a handshake costs. */
+struct kept {
+    char host[256];       /* empty: nobody's */
+    SSL_SESSION *session; /* owned; null: none */
+    time_t well_s;        /* boot clock: none is kept before */
+};
 
 struct tls_context {
     SSL_CTX *ctx;
+    struct kept kept[HOSTS_KEPT];
+    size_t next; /* the one to go */
 };
 
 struct tls {
     SSL *ssl;
     struct tls *under; /* null: the socket */
     bool broken;       /* no goodbye */
-    bool named;        /* the host has a name, no address */
+    bool offered;      /* an earlier session */
+    bool ended;        /* as `end` says: the next read tells */
+    ssize_t end;
+    bool named; /* the host has a name, no address */
     char host[256];
 };
 
@@ -47,6 +66,78 @@ static bool trust(SSL_CTX *ctx, const char *ca_file, const char *ca_folder)
     return file || (!ca_file && folder);
 }
 
+static struct kept *find_kept(struct tls_context *context, const char *host)
+{
+    for (size_t i = 0; i < HOSTS_KEPT; i++) {
+        if (strcmp(context->kept[i].host, host) == 0) {
+            return &context->kept[i];
+        }
+    }
+    return NULL;
+}
+
+static time_t boot_s(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
+static void keep(struct kept *kept, SSL_SESSION *session)
+{
+    SSL_SESSION_free(kept->session); /* null: accepted */
+    kept->session = session;
+}
+
+/** Null: it was closed before this connection was. */
+static struct tls_context *context_of(const SSL *ssl)
+{
+    return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+}
+
+/** @return  1: it is ours from now on. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    const struct tls *tls = SSL_get_app_data(ssl);
+    struct tls_context *context = context_of(ssl);
+    struct kept *kept = context ? find_kept(context, tls->host) : NULL;
+    if (!context || (kept && boot_s() < kept->well_s)) {
+        return 0;
+    }
+    if (!kept) {
+        kept = &context->kept[context->next];
+        context->next = (context->next + 1) % HOSTS_KEPT;
+        *kept = (struct kept){.session = kept->session};
+        snprintf(kept->host, sizeof kept->host, "%s", tls->host);
+    }
+    keep(kept, session);
+    return 1;
+}
+
+/** Some cut off what they don't know, and each try would end so. */
+static void forget_session(const struct tls *tls)
+{
+    struct tls_context *context = context_of(tls->ssl);
+    struct kept *kept = context ? find_kept(context, tls->host) : NULL;
+    if (kept) {
+        keep(kept, NULL);
+        kept->well_s = boot_s() + UNWELL_S;
+    }
+}
+
+/**
+ * A host that doesn't know its session any more asks for all anew. Nothing is
+ * sent before the handshake is over: early data can be sent once more by
+ * whoever sees it.
+ */
+static bool offer_session(struct tls_context *context, struct tls *tls)
+{
+    const struct kept *kept = find_kept(context, tls->host);
+    tls->offered =
+        kept && kept->session && SSL_SESSION_is_resumable(kept->session) == 1;
+    return !tls->offered || SSL_set_session(tls->ssl, kept->session) == 1;
+}
+
 static bool set_up(SSL_CTX *ctx)
 {
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -54,7 +145,9 @@ static bool set_up(SSL_CTX *ctx)
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
+                                            SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_session);
     SSL_CTX_set_read_ahead(ctx, 1); /* a record is one read, not two */
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_alpn_protos(ctx, protocols, sizeof protocols - 1) == 0;
@@ -69,7 +162,8 @@ struct tls_context *tls_context_open(const char *ca_file, const char *ca_folder,
     if (context) {
         context->ctx = SSL_CTX_new(TLS_client_method());
     }
-    if (!context || !context->ctx || !set_up(context->ctx)) {
+    if (!context || !context->ctx || !set_up(context->ctx) ||
+        SSL_CTX_set_app_data(context->ctx, context) != 1) {
         snprintf(why, why_bytes, "no memory for TLS");
         tls_context_close(context);
         return NULL;
@@ -89,8 +183,13 @@ struct tls_context *tls_context_open(const char *ca_file, const char *ca_folder,
 
 void tls_context_close(struct tls_context *context)
 {
-    if (context) {
-        SSL_CTX_free(context->ctx); /* connections have shares in it */
+    if (context && context->ctx) {
+        for (size_t i = 0; i < HOSTS_KEPT; i++) {
+            keep(&context->kept[i], NULL);
+        }
+        /* Connections have shares in it, and outlive this. */
+        (void)SSL_CTX_set_app_data(context->ctx, NULL);
+        SSL_CTX_free(context->ctx);
     }
     free(context);
 }
@@ -130,7 +229,10 @@ static struct tls *tls_new(struct tls_context *context, const char *host)
     }
     snprintf(tls->host, sizeof tls->host, "%s", host);
     tls->ssl = SSL_new(context->ctx);
-    return tls->ssl && expect(tls) ? tls : give_up(tls);
+    return tls->ssl && SSL_set_app_data(tls->ssl, tls) == 1 && expect(tls) &&
+                   offer_session(context, tls)
+               ? tls
+               : give_up(tls);
 }
 
 struct tls *tls_open(struct tls_context *context, int fd, const char *host)
@@ -140,14 +242,17 @@ struct tls *tls_open(struct tls_context *context, int fd, const char *host)
     return tls && SSL_set_fd(tls->ssl, fd) == 1 ? tls : give_up(tls);
 }
 
+bool tls_no_h2(struct tls *tls)
+{
+    static const unsigned char http1[] = "\x08http/1.1";
+    return SSL_set_alpn_protos(tls->ssl, http1, sizeof http1 - 1) == 0;
+}
+
 struct tls *tls_open_proxy(struct tls_context *context, int fd,
                            const char *host)
 {
-    static const unsigned char http1[] = "\x08http/1.1";
     struct tls *tls = tls_open(context, fd, host);
-    return tls && SSL_set_alpn_protos(tls->ssl, http1, sizeof http1 - 1) == 0
-               ? tls
-               : give_up(tls);
+    return tls && tls_no_h2(tls) ? tls : give_up(tls);
 }
 
 struct tls *tls_open_inside(struct tls_context *context, struct tls *under,
@@ -170,9 +275,12 @@ void tls_close(struct tls *tls)
     if (!tls) {
         return;
     }
-    if (!tls->broken && SSL_is_init_finished(tls->ssl)) {
+    const bool shaken = tls->ssl && SSL_is_init_finished(tls->ssl);
+    if (!tls->broken && shaken) {
         ERR_clear_error();
         (void)SSL_shutdown(tls->ssl); /* nobody waits for its answer */
+    } else if (tls->offered && !shaken) {
+        forget_session(tls);
     }
     ERR_clear_error();
     SSL_free(tls->ssl);
@@ -246,6 +354,12 @@ bool tls_speaks_h2(const struct tls *tls)
     return len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
+void tls_keep_buffers(struct tls *tls)
+{
+    assert(SSL_is_init_finished(tls->ssl));
+    SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 /** What a read or write that brought no bytes means. */
 static ssize_t judge(struct tls *tls, int done, char *why, size_t why_bytes)
 {
@@ -262,14 +376,28 @@ static ssize_t judge(struct tls *tls, int done, char *why, size_t why_bytes)
     }
 }
 
+/** Small records come many at a time, and OpenSSL reads one each: all that is
+ * here is one read. */
 ssize_t tls_read(struct tls *tls, char *out, size_t room, char *why,
                  size_t why_bytes)
 {
-    size_t len = 0;
+    size_t total = 0;
+    if (tls->ended) {
+        return tls->end;
+    }
     ERR_clear_error();
     errno = 0;
-    const int done = SSL_read_ex(tls->ssl, out, room, &len);
-    return done == 1 ? (ssize_t)len : judge(tls, done, why, why_bytes);
+    do {
+        size_t len = 0;
+        const int done = SSL_read_ex(tls->ssl, out + total, room - total, &len);
+        if (done != 1) {
+            tls->end = judge(tls, done, why, why_bytes);
+            tls->ended = tls->end != IO_AGAIN;
+            return total > 0 ? (ssize_t)total : tls->end;
+        }
+        total += len;
+    } while (total < room && SSL_has_pending(tls->ssl) == 1);
+    return (ssize_t)total;
 }
 
 ssize_t tls_write(struct tls *tls, struct str bytes, char *why,
@@ -284,6 +412,6 @@ ssize_t tls_write(struct tls *tls, struct str bytes, char *why,
 
 bool tls_holds_bytes(const struct tls *tls)
 {
-    return SSL_has_pending(tls->ssl) == 1 ||
+    return tls->ended || SSL_has_pending(tls->ssl) == 1 ||
            (tls->under && SSL_has_pending(tls->under->ssl) == 1);
 }

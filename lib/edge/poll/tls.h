@@ -41,6 +41,9 @@ struct tls *tls_open(struct tls_context *context, int fd, const char *host);
 struct tls *tls_open_proxy(struct tls_context *context, int fd,
                            const char *host);
 
+/** HTTP/1.1 alone shall be spoken in it; false: no memory. */
+bool tls_no_h2(struct tls *tls);
+
 /**
  * The same inside of another's TLS.
  *
@@ -55,13 +58,18 @@ enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes);
 /** The server chose HTTP/2. */
 bool tls_speaks_h2(const struct tls *tls);
 
+/** What it reads into and writes from is kept between them: for a connection
+ * that is never idle for long. */
+void tls_keep_buffers(struct tls *tls);
+
 /** @return  Bytes; 0: an orderly end; IO_AGAIN, IO_FAILED. */
 ssize_t tls_read(struct tls *tls, char *out, size_t room, char *why,
                  size_t why_bytes);
 ssize_t tls_write(struct tls *tls, struct str bytes, char *why,
                   size_t why_bytes);
 
-/** Bytes have been taken from the socket and not been read. */
+/** Bytes have been taken from the socket and not been read, or its end has not
+ * been told. */
 bool tls_holds_bytes(const struct tls *tls);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "core/tunnel.h"
 #include "edge/web/handle.h"
-#include "edge/web/pool.h"
+#include "edge/web/multi.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -10,49 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HANDLES_KEPT 64 /* of clients with many short requests */
 #define LEAST_BYTES_PER_S 4096
 #define LAST_LOOK_MS 100 /* for what is there at the end of a time */
-/* So long a server is asked over one connection: names move, and whoever is
- * behind one address changes. */
-#define POOL_LIFE_MS 600000
-/* Who sends once uses a connection again for so long after its last answer. The
- * server may close it in the very moment that a request leaves: that is a
- * doubt, and the longer it was idle the likelier. */
-#define ONCE_UNUSED_MS 2000
-/* One that turned out dead is a server that closes sooner than it says: for so
- * long each request has a connection of its own, so that it costs one doubt,
- * not one after the other. */
-#define FRESH_MS 600000
 
 struct web_client {
     struct loop *loop;
     struct web_policy policy;
-    struct web_pools *pools;
+    struct web_multi *multi;
     struct list active;
     struct loop_timer *soon; /* goes on and cancels, outside libcurl */
-    CURL *idle[HANDLES_KEPT];
-    int idle_len;
-    int64_t fresh_until_ms; /* boot clock; 0: connections are used again */
 };
-
-/* ---- handles ---- */
-
-static CURL *take_handle(struct web_client *client)
-{
-    return client->idle_len ? client->idle[--client->idle_len]
-                            : web_handle_new(&client->policy);
-}
-
-static void give_handle(struct web_client *client, CURL *easy)
-{
-    assert(easy);
-    if (client->policy.once && client->idle_len < HANDLES_KEPT) {
-        client->idle[client->idle_len++] = easy;
-    } else {
-        curl_easy_cleanup(easy);
-    }
-}
 
 /* ---- ends ---- */
 
@@ -76,28 +43,6 @@ static enum reply_end end_of(CURLcode code)
         return REPLY_TIMED_OUT;
     default:
         return REPLY_BROKEN;
-    }
-}
-
-/** As libcurl means it: the clock for connecting is the only one it has. */
-static bool is_about_connecting(enum reply_end end)
-{
-    return end == REPLY_UNRESOLVED || end == REPLY_UNREACHED ||
-           end == REPLY_UNTRUSTED || end == REPLY_TIMED_OUT;
-}
-
-/** Sent once, over a connection that was used before, and not answered. */
-static void doubt_reuse(struct web_call *call, enum reply_end end)
-{
-    struct web_client *client = call->client;
-    long connects = 1;
-    if (!client->policy.once || call->sends == 0 || call->refused ||
-        end == REPLY_WHOLE) {
-        return;
-    }
-    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects);
-    if (call->cut || connects == 0) {
-        client->fresh_until_ms = loop_boot_ms(client->loop) + FRESH_MS;
     }
 }
 
@@ -126,19 +71,18 @@ static enum reply_end blame_proxy(struct web_call *call, enum reply_end end)
     return call->tunnel || end == REPLY_BROKEN ? REPLY_UNREACHED : end;
 }
 
-/** It is out of its pool. */
+/** libcurl has it no longer. */
 static void end_call(struct web_call *call, enum reply_end end, const char *why)
 {
-    struct web_client *client = call->client;
     CURL *easy = call->easy;
     const struct web_end told = {.end = end, .why = why};
-    assert(call->pool && easy);
-    call->pool = NULL;
+    assert(call->under_way && easy);
+    call->under_way = false;
     list_remove(&call->link);
     loop_timer_stop(call->clock);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
     call->hooks->on_end(call->context, &told);
-    give_handle(client, easy); /* the call itself may be gone */
+    curl_easy_cleanup(easy); /* the call itself may be gone */
 }
 
 static void on_done(void *context, void *easy, int code)
@@ -147,17 +91,6 @@ static void on_done(void *context, void *easy, int code)
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
     assert(call->easy == easy && call->client == context);
     enum reply_end end = call->gated ? REPLY_CANCELLED : end_of((CURLcode)code);
-    if (call->policy->once && call->sends > 0 && is_about_connecting(end)) {
-        /* It speaks of the connection that libcurl wanted for a second send. */
-        call->cut = true;
-    }
-    if (call->cut) {
-        end = REPLY_BROKEN;
-        snprintf(call->error, sizeof call->error,
-                 "a connection that had answered before was closed without an "
-                 "answer to this");
-    }
-    doubt_reuse(call, end);
     if (!call->error[0]) {
         snprintf(call->error, sizeof call->error, "%s",
                  curl_easy_strerror((CURLcode)code));
@@ -243,8 +176,7 @@ static void on_clock(void *context)
         watch_clocks(call, now_ms);
         return;
     }
-    doubt_reuse(call, REPLY_TIMED_OUT);
-    web_pool_remove(call->pool, call->easy);
+    web_multi_remove(call->client->multi, call->easy);
     end_call(call, blame_proxy(call, REPLY_TIMED_OUT), call->error);
 }
 
@@ -256,13 +188,13 @@ bool web_call_start(struct web_call *call, struct web_client *client,
 {
     assert(request->method && request->url && hooks->on_body);
     assert(!request->window_ms || request->stall_ms);
-    assert(!call->pool && request->connect_ms > 0);
+    assert(!call->under_way && request->connect_ms > 0);
     assert(request->whole_ms || request->stall_ms); /* something ends it */
     const int64_t now_ms = loop_boot_ms(client->loop);
     struct loop_timer *clock =
         call->clock ? call->clock
                     : loop_timer_new(client->loop, on_clock, call);
-    CURL *easy = clock ? take_handle(client) : NULL;
+    CURL *easy = clock ? web_handle_new(&client->policy) : NULL;
     *call = (struct web_call){
         .client = client,
         .loop = client->loop,
@@ -278,7 +210,6 @@ bool web_call_start(struct web_call *call, struct web_client *client,
         .whole_ms = request->whole_ms,
         .stall_ms = request->stall_ms,
         .has_rate = request->window_ms > 0,
-        .fresh = client->policy.once && now_ms < client->fresh_until_ms,
     };
     if (!easy) {
         return false;
@@ -286,13 +217,11 @@ bool web_call_start(struct web_call *call, struct web_client *client,
     if (call->has_rate) {
         rate_begin(&call->rate, request->window_ms, LEAST_BYTES_PER_S, now_ms);
     }
-    call->pool = web_handle_set(call, request)
-                     ? web_pools_add(client->pools, easy, client->policy.once)
-                     : NULL;
-    if (!call->pool) {
-        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    call->under_way =
+        web_handle_set(call, request) && web_multi_add(client->multi, easy);
+    if (!call->under_way) {
         call->easy = NULL;
-        give_handle(client, easy);
+        curl_easy_cleanup(easy);
         return false;
     }
     list_add_tail(&client->active, &call->link);
@@ -310,26 +239,25 @@ void web_call_go_on(struct web_call *call)
 
 void web_call_cancel(struct web_call *call)
 {
-    assert(call->pool);
+    assert(call->under_way);
     call->cancelled = true;
     loop_timer_set(call->client->soon, 0);
 }
 
 void web_call_stop(struct web_call *call, const char *why)
 {
-    assert(call->pool);
-    web_pool_remove(call->pool, call->easy);
+    assert(call->under_way);
+    web_multi_remove(call->client->multi, call->easy);
     end_call(call, REPLY_CANCELLED, why);
 }
 
 void web_call_done(struct web_call *call)
 {
-    if (call->pool) {
-        web_pool_remove(call->pool, call->easy);
-        call->pool = NULL;
+    if (call->under_way) {
+        web_multi_remove(call->client->multi, call->easy);
+        call->under_way = false;
         list_remove(&call->link);
-        curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, NULL);
-        give_handle(call->client, call->easy);
+        curl_easy_cleanup(call->easy);
     }
     loop_timer_free(call->clock);
     call->clock = NULL;
@@ -356,7 +284,7 @@ static void go_on_all(struct web_client *client)
             curl_easy_pause(call->easy, CURLPAUSE_CONT);
         }
     }
-    web_pools_look(client->pools);
+    web_multi_look(client->multi);
 }
 
 static void on_soon(void *context)
@@ -392,13 +320,9 @@ struct web_client *web_client_open(struct loop *loop,
     };
     client->policy.ca_file = policy->ca_file ? strdup(policy->ca_file) : NULL;
     list_init(&client->active);
-    const struct web_pool_times times = {
-        .life_ms = policy->once ? POOL_LIFE_MS : 0,
-        .unused_ms = policy->once ? ONCE_UNUSED_MS : 0,
-    };
-    client->pools = web_pools_open(loop, policy->connections_max, &times,
-                                   on_done, client, err);
-    if (!client->pools || !client->soon ||
+    client->multi =
+        web_multi_open(loop, policy->connections_max, on_done, client, err);
+    if (!client->multi || !client->soon ||
         (policy->ca_file && !client->policy.ca_file)) {
         err_set(err, ERR_FATAL, "no memory for HTTP");
         web_client_close(client);
@@ -413,10 +337,7 @@ void web_client_close(struct web_client *client)
         return;
     }
     assert(list_is_empty(&client->active));
-    while (client->idle_len) {
-        curl_easy_cleanup(client->idle[--client->idle_len]);
-    }
-    web_pools_close(client->pools);
+    web_multi_close(client->multi);
     loop_timer_free(client->soon);
     free((char *)client->policy.ca_file);
     free(client);

@@ -14,9 +14,6 @@
 /* A body that streams can't be sent twice: no connection is used for it that
  * the server may be about to close. */
 #define STREAM_UNUSED_S 4L
-/* What is sent once: libcurl counts whole seconds, so that one which was idle
- * for 2 s is too old. */
-#define ONCE_UNUSED_S 1L
 
 static_assert(sizeof((struct web_call){0}.error) == CURL_ERROR_SIZE,
               "libcurl's own size");
@@ -53,11 +50,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose,
                : CURL_SOCKET_BAD;
 }
 
-/**
- * Called after connecting, before each time that the request leaves. libcurl
- * sends a POST again by itself when a kept connection turns out dead (curl pull
- * request 18417: no option against it), so the second call is cut off.
- */
+/** Called after connecting, before each time that the request leaves. */
 static int on_prereq(void *context, char *remote, char *local, int remote_port,
                      int local_port)
 {
@@ -66,10 +59,6 @@ static int on_prereq(void *context, char *remote, char *local, int remote_port,
     (void)local;
     (void)remote_port;
     (void)local_port;
-    if (call->policy->once && call->sends > 0) {
-        call->cut = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
     if (call->hooks->may_send &&
         !call->hooks->may_send(call->context, call->proxied ? NULL : remote)) {
         call->gated = true;
@@ -247,19 +236,15 @@ void *web_handle_new(const struct web_policy *policy)
         return NULL;
     }
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (policy->once) {
-        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, ONCE_UNUSED_S);
-    } else {
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-        curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S);
-    }
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S);
     return easy;
 }
 
 static void set_source(struct web_call *call, const struct web_request *request)
 {
     CURL *easy = call->easy;
-    assert(call->hooks->source && !call->policy->once);
+    assert(call->hooks->source);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_source);
     curl_easy_setopt(easy, CURLOPT_READDATA, call);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_no_seek);
@@ -286,7 +271,6 @@ static bool set_method(struct web_call *call, const struct web_request *request)
     if (strcmp(request->method, "GET") == 0) {
         return true;
     }
-    assert(!call->policy->once); /* nothing below is taken back */
     if (strcmp(request->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (strcmp(request->method, "PUT") != 0) {
@@ -316,13 +300,8 @@ bool web_handle_set(struct web_call *call, const struct web_request *request)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)request->connect_ms);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, call->fresh ? 1L : 0L);
-    if (!call->policy->once) {
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
-    }
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     if (request->ca_file) {
-        assert(!call->policy->once);
         memory = set_ca(easy, request->ca_file) && memory;
     }
     if (request->receive_bytes) {

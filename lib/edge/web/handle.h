@@ -26,10 +26,6 @@ struct web_policy {
     int connections_max;
     const char *ca_file; /* instead of the system's; null: these; copied */
     const struct proxy *proxy; /* null: none; lives longer */
-    /* Short requests without end, by GET or POST, each of which leaves once:
-     * libcurl's second send is cut off. Over a connection that answered less
-     * than two seconds ago, or a fresh one. */
-    bool once;
     bool exact; /* paths go out as they are written: they are signed */
 };
 
@@ -90,8 +86,8 @@ struct web_call {
     const struct web_policy *policy;
     const struct web_hooks *hooks;
     void *context;
-    struct web_pool *pool; /* null: not under way */
-    void *easy;            /* libcurl's; readable in on_end() still */
+    bool under_way;
+    void *easy; /* libcurl's; readable in on_end() still */
     struct loop_timer *clock;
     struct str body;
     size_t body_at; /* given to libcurl */
@@ -107,8 +103,6 @@ struct web_call {
     bool proxied;    /* goes through the proxy */
     int tunnel;      /* what that answered CONNECT with; 0: nothing yet */
     bool gated;      /* may_send() said no */
-    bool fresh;      /* over a connection of its own, which is not kept */
-    bool cut;        /* libcurl was about to send it again */
     bool refused;    /* on_body() did */
     bool waits;      /* for want of ours: no clock of the peer's runs */
     bool paused;     /* libcurl was told so */

@@ -6,7 +6,6 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +16,6 @@
 #define MISSED_MAX 32 /* more than that end by their clocks */
 #define MISSED_MS 20  /* until they are tried again */
 #define UNACKNOWLEDGED_MS 60000u
-/* Sockets that wait for a request: as many as connections, at most 32. */
-#define IDLE_MAX 64
 
 /** A socket that libcurl wants watched, and for which there was no memory. */
 struct missed {
@@ -34,8 +31,6 @@ struct web_multi {
     struct loop_timer *tick;
     web_multi_fn *on_done;
     void *context;
-    struct socket_poll **kept; /* by descriptor; null: none of ours */
-    size_t kept_len;
     struct missed missed[MISSED_MAX];
     size_t missed_len;
 };
@@ -44,7 +39,7 @@ struct socket_poll {
     uv_poll_t uv;
     struct web_multi *curl;
     curl_socket_t fd;
-    int wanted;   /* UV_READABLE and the like; 0: libcurl looks away */
+    int wanted;   /* UV_READABLE and the like */
     int watching; /* what libuv was told */
 };
 
@@ -94,10 +89,6 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     if (status < 0) {
         poll->watching = 0; /* libuv has stopped by itself */
     }
-    if (!poll->wanted) {
-        watch(poll, 0); /* the server closed it; libcurl will see that */
-        return;
-    }
     /* Of a connection that was reset, too, libcurl shall read what there is: a
      * reply may have come before the reset. Told of an error, it gives up. */
     int seen = status < 0 ? poll->wanted : events;
@@ -106,7 +97,7 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     flags |= seen & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
     act(poll->curl, poll->fd, flags);
     if (!uv_is_closing((uv_handle_t *)uv)) {
-        watch(poll, poll->wanted ? poll->wanted : poll->watching);
+        watch(poll, poll->wanted);
     }
 }
 
@@ -153,25 +144,15 @@ static void poll_close(struct socket_poll *poll)
     uv_close((uv_handle_t *)&poll->uv, on_poll_closed);
 }
 
-static struct socket_poll *kept_poll(const struct web_multi *curl,
-                                     curl_socket_t fd)
-{
-    assert(fd >= 0);
-    return (size_t)fd < curl->kept_len ? curl->kept[fd] : NULL;
-}
-
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
                      void *socket_context)
 {
     struct web_multi *curl = context;
-    struct socket_poll *kept = kept_poll(curl, fd);
-    struct socket_poll *poll = kept ? kept : socket_context;
+    struct socket_poll *poll = socket_context;
     (void)easy;
     unmiss(curl, fd);
     if (what == CURL_POLL_REMOVE) {
-        if (kept) {
-            kept->wanted = 0;
-        } else if (poll) {
+        if (poll) {
             poll_close(poll);
             curl_multi_assign(curl->multi, fd, NULL);
         }
@@ -192,39 +173,6 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     return 0;
 }
 
-/* ---- sockets that are kept ---- */
-
-static void forget_kept(struct web_multi *curl, curl_socket_t fd)
-{
-    struct socket_poll *poll = kept_poll(curl, fd);
-    if (poll) {
-        unmiss(curl, fd);
-        curl->kept[fd] = NULL;
-        poll_close(poll);
-    }
-}
-
-static bool keep(struct web_multi *curl, curl_socket_t fd)
-{
-    forget_kept(curl, fd);
-    assert(!kept_poll(curl, fd));
-    if ((size_t)fd >= curl->kept_len) {
-        size_t len = (size_t)fd + 64;
-        struct socket_poll **kept =
-            realloc(curl->kept, len * sizeof(struct socket_poll *));
-        if (!kept) {
-            return false;
-        }
-        for (size_t i = curl->kept_len; i < len; i++) {
-            kept[i] = NULL;
-        }
-        curl->kept = kept;
-        curl->kept_len = len;
-    }
-    curl->kept[fd] = poll_new(curl, fd);
-    return curl->kept[fd] != NULL;
-}
-
 int web_multi_socket(int family, int type, int protocol)
 {
     assert(family && type);
@@ -235,64 +183,6 @@ int web_multi_socket(int family, int type, int protocol)
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &wait_ms, sizeof wait_ms);
     }
     return fd;
-}
-
-/** For libcurl's own look it has an end, and nothing before it. */
-static void end_socket(int fd)
-{
-    char bytes[4096];
-    int error;
-    socklen_t len = sizeof error;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len); /* and takes it */
-    shutdown(fd, SHUT_RDWR); /* more that comes is refused */
-    while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
-    }
-}
-
-void web_multi_look_at_idle(struct web_multi *curl)
-{
-    struct pollfd idle[IDLE_MAX];
-    nfds_t len = 0;
-    for (size_t i = 0; i < curl->kept_len && len < IDLE_MAX; i++) {
-        if (curl->kept[i] && !curl->kept[i]->wanted) {
-            idle[len++] = (struct pollfd){.fd = (int)i, .events = POLLIN};
-        }
-    }
-    if (len == 0 || poll(idle, len, 0) <= 0) {
-        return;
-    }
-    for (nfds_t i = 0; i < len; i++) {
-        if (idle[i].revents) {
-            end_socket(idle[i].fd);
-        }
-    }
-}
-
-static curl_socket_t on_open(void *context, curlsocktype purpose,
-                             struct curl_sockaddr *address)
-{
-    (void)purpose;
-    int fd =
-        web_multi_socket(address->family, address->socktype, address->protocol);
-    if (fd >= 0 && !keep(context, fd)) {
-        close(fd); /* it would be used again, and never looked at */
-        return CURL_SOCKET_BAD;
-    }
-    return fd;
-}
-
-static int on_close(void *context, curl_socket_t fd)
-{
-    forget_kept(context, fd);
-    return close(fd);
-}
-
-void web_multi_keep(struct web_multi *curl, void *easy)
-{
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, curl);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, curl);
 }
 
 static int on_timeout(CURLM *multi, long wait_ms, void *context)
@@ -402,7 +292,6 @@ void web_multi_close(struct web_multi *curl)
 {
     if (curl) {
         curl_multi_cleanup(curl->multi); /* closes sockets */
-        free(curl->kept);
         loop_timer_free(curl->timer);
         loop_timer_free(curl->tick);
     }

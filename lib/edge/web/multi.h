@@ -22,21 +22,6 @@ bool web_multi_add(struct web_multi *curl, void *easy);
 void web_multi_remove(struct web_multi *curl, void *easy);
 
 /**
- * For an easy handle whose connections live long: its sockets stay known to the
- * kernel between exchanges, which saves half of an exchange's system calls.
- */
-void web_multi_keep(struct web_multi *curl, void *easy);
-
-/**
- * Before a request that must not be sent twice: a connection that waits for one
- * and has been closed, was reset, or brings what nobody asked for is ended, so
- * that it isn't used again. libcurl before 8 looks too, and takes a reset and
- * bytes for life: the bytes would be read as the answer to what comes next.
- * For easy handles that web_multi_keep() has seen.
- */
-void web_multi_look_at_idle(struct web_multi *curl);
-
-/**
  * A socket for libcurl's open callbacks. What was sent and stays without an
  * acknowledgement for a minute ends the connection: the kernel alone goes on
  * for a quarter of an hour.

@@ -1,0 +1,17 @@
+#ifndef EDGE_POLL_TARGET_H
+#define EDGE_POLL_TARGET_H
+
+#include "edge/poll/hub.h"
+
+/** What a URL says. */
+struct poll_target {
+    bool secure;
+    int port;
+    char host[HOST_BYTES];
+    struct str path; /* into the URL; empty: "/" */
+};
+
+/** false: a URL that we do not accept. */
+bool target_read(struct str url, struct poll_target *target);
+
+#endif

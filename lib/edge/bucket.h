@@ -58,6 +58,12 @@ void bucket_uri(const struct bucket *bucket, struct str key, char *out,
 const char *bucket_name(const struct bucket *bucket);
 
 /**
+ * An object is expected under that key: what can be made ready by then is, if
+ * there is time to. No promise, and none is asked: it may never come.
+ */
+void bucket_expect(struct bucket *bucket, struct str key);
+
+/**
  * Begin an object.
  *
  * @param key      Relative, no "..", no empty part (it is checked). Copied.

@@ -44,21 +44,6 @@ static enum bucket_end probe(struct trial *trial, struct bucket_result *result)
     return result->end;
 }
 
-static int incoming(const struct trial *trial)
-{
-    char path[100];
-    snprintf(path, sizeof path, "%s/.incoming", trial->root);
-    DIR *folder = opendir(path);
-    int count = 0;
-    for (struct dirent *e; folder && (e = readdir(folder));) {
-        count += e->d_name[0] != '.';
-    }
-    if (folder) {
-        closedir(folder);
-    }
-    return count;
-}
-
 static void assert_content(const struct trial *trial, const char *key,
                            const char *bytes, size_t len)
 {
@@ -67,8 +52,11 @@ static void assert_content(const struct trial *trial, const char *key,
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     char *there = malloc(len + 1);
+    struct stat stat;
     assert_int_equal(fread(there, 1, len + 1, file), len);
     assert_int_equal(memcmp(there, bytes, len), 0);
+    assert_int_equal(fstat(fileno(file), &stat), 0);
+    assert_int_equal(stat.st_mode & 0777, 0644); /* others may read it */
     free(there);
     fclose(file);
 }
@@ -83,7 +71,7 @@ static bool exists(const struct trial *trial, const char *key)
 
 /* Tests */
 
-TEST_CASE(put__sizes_and_pieces__are_stored_as_given)
+static void store_as_given(void)
 {
     static const size_t sizes[] = {0,       1,       4095,        MIB - 32, MIB,
                                    MIB + 1, 2 * MIB, 5 * MIB + 3, 9 * MIB};
@@ -122,7 +110,12 @@ TEST_CASE(put__sizes_and_pieces__are_stored_as_given)
     end(&trial);
 }
 
-TEST_CASE(put__name_taken__replaces_nothing)
+TEST_CASE(put__sizes_and_pieces__are_stored_as_given)
+{
+    each_way(store_as_given);
+}
+
+static void replace_nothing(void)
 {
     struct trial trial;
     begin(&trial, 0);
@@ -136,7 +129,12 @@ TEST_CASE(put__name_taken__replaces_nothing)
     end(&trial);
 }
 
-TEST_CASE(put__two_writers_of_one_name__one_wins_whole)
+TEST_CASE(put__name_taken__replaces_nothing)
+{
+    each_way(replace_nothing);
+}
+
+static void write_twice(void)
 {
     struct trial trial;
     begin(&trial, 0);
@@ -168,6 +166,11 @@ TEST_CASE(put__two_writers_of_one_name__one_wins_whole)
     }
     assert_int_equal(incoming(&trial), 0);
     end(&trial);
+}
+
+TEST_CASE(put__two_writers_of_one_name__one_wins_whole)
+{
+    each_way(write_twice);
 }
 
 TEST_CASE(put__bad_names__are_refused)
@@ -215,7 +218,7 @@ TEST_CASE(put__link_in_the_way__leads_nowhere)
     end(&trial);
 }
 
-TEST_CASE(put__cancelled_at_any_point__leaves_nothing)
+static void cancel_anywhere(void)
 {
     struct trial trial;
     begin(&trial, 0);
@@ -251,7 +254,12 @@ TEST_CASE(put__cancelled_at_any_point__leaves_nothing)
     end(&trial);
 }
 
-TEST_CASE(put__other_length_than_announced__fails)
+TEST_CASE(put__cancelled_at_any_point__leaves_nothing)
+{
+    each_way(cancel_anywhere);
+}
+
+static void announce_another(void)
 {
     struct trial trial;
     begin(&trial, 0);
@@ -267,6 +275,11 @@ TEST_CASE(put__other_length_than_announced__fails)
     assert_int_equal(err.kind, ERR_PERMANENT);
     assert_int_equal(incoming(&trial), 0);
     end(&trial);
+}
+
+TEST_CASE(put__other_length_than_announced__fails)
+{
+    each_way(announce_another);
 }
 
 TEST_CASE(put__more_than_puts_max__is_transient)
@@ -293,7 +306,7 @@ TEST_CASE(put__more_than_puts_max__is_transient)
     end(&trial);
 }
 
-TEST_CASE(put__disk_full_at_any_level__is_unusable_and_recovers)
+static void fill_the_disk(void)
 {
     struct trial trial;
     begin(&trial, 8 * MIB);
@@ -330,6 +343,11 @@ TEST_CASE(put__disk_full_at_any_level__is_unusable_and_recovers)
         BUCKET_DONE);
     free(bytes);
     end(&trial);
+}
+
+TEST_CASE(put__disk_full_at_any_level__is_unusable_and_recovers)
+{
+    each_way(fill_the_disk);
 }
 
 TEST_CASE(put__little_room_is_left__is_stored_and_says_so)

@@ -1,253 +1,7 @@
 /* wraps: loop_work fs_journal_orders syscall */
-#include "edge/bucket_trial.h"
-
-#include "edge/bucket/fs.h"
-
-#include <dlfcn.h>
-#include <errno.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-
-/*
- * System calls that fail. The functions below stand before libc's: what
- * bucket_fs calls comes here first, and the n-th call of the chosen one ends
- * with the chosen error.
- */
-
-enum call {
-    CALL_OPEN,
-    CALL_OPENAT,
-    CALL_PWRITE,
-    CALL_FDATASYNC,
-    CALL_FSYNC,
-    CALL_RENAMEAT2,
-    CALL_MKDIRAT,
-    CALL_FALLOCATE,
-    CALL_OPENAT2,
-    CALL_SYNC_FILE_RANGE,
-    CALLS_LEN
-};
-
-static struct {
-    bool armed;
-    bool half; /* pwrite() takes half of what it is given, and nothing fails */
-    enum call call;
-    int nth; /* from 1 */
-    int code;
-    int made[CALLS_LEN];
-    bool hit;
-    bool no_direct;     /* the filesystem knows no O_DIRECT */
-    bool odd_blocks;    /* it says so only when a direct write comes */
-    int direct;         /* writes past the page cache */
-    int direct_refused; /* of those */
-    /* errno of each renameat2(): the filesystem can't; 0: it can */
-    int no_rename;
-    int no_link;
-    int no_folder_sync;
-    bool replaces; /* it renames over what is there */
-} plan;
-
-static bool ordered; /* the folder's journal orders all, whatever it is */
-
-bool __wrap_fs_journal_orders(int folder_fd);
-bool __wrap_fs_journal_orders(int folder_fd)
-{
-    (void)folder_fd;
-    return ordered;
-}
-
-/** Whether this call has to fail; sets errno. One step runs at a time. */
-static bool fails(enum call call)
-{
-    if (!plan.armed) {
-        return false;
-    }
-    plan.made[call]++;
-    if (plan.half || call != plan.call || plan.made[call] != plan.nth) {
-        return false;
-    }
-    plan.hit = true;
-    errno = plan.code;
-    return true;
-}
-
-static int works; /* steps on other threads */
-
-void __real_loop_work(struct loop *loop, loop_fn *work, loop_fn *done,
-                      void *context);
-void __wrap_loop_work(struct loop *loop, loop_fn *work, loop_fn *done,
-                      void *context);
-
-void __wrap_loop_work(struct loop *loop, loop_fn *work, loop_fn *done,
-                      void *context)
-{
-    works++;
-    __real_loop_work(loop, work, done, context);
-}
-
-#define REAL(name) ((__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
-
-static mode_t mode_of(int flags, va_list args)
-{
-    return flags & O_CREAT ? va_arg(args, mode_t) : 0;
-}
-
-int open(const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = mode_of(flags, args);
-    va_end(args);
-    return fails(CALL_OPEN) ? -1 : REAL(open)(path, flags, mode);
-}
-
-int openat(int folder_fd, const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = mode_of(flags, args);
-    va_end(args);
-    return fails(CALL_OPENAT) ? -1 : REAL(openat)(folder_fd, path, flags, mode);
-}
-
-ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
-{
-    if (fails(CALL_PWRITE)) {
-        return -1;
-    }
-    if (plan.armed && REAL(fcntl)(fd, F_GETFL) & O_DIRECT) {
-        plan.direct++;
-        if (plan.odd_blocks) {
-            plan.direct_refused++;
-            errno = EINVAL;
-            return -1;
-        }
-    }
-    len = plan.armed && plan.half && len > 1 ? len / 2 : len;
-    return REAL(pwrite)(fd, bytes, len, at);
-}
-
-int fdatasync(int fd)
-{
-    return fails(CALL_FDATASYNC) ? -1 : REAL(fdatasync)(fd);
-}
-
-int sync_file_range(int fd, off_t at, off_t len, unsigned flags)
-{
-    return fails(CALL_SYNC_FILE_RANGE)
-               ? -1
-               : REAL(sync_file_range)(fd, at, len, flags);
-}
-
-long __wrap_syscall(long number, int folder_fd, const char *path,
-                    const void *how, size_t bytes);
-long __wrap_syscall(long number, int folder_fd, const char *path,
-                    const void *how, size_t bytes)
-{
-    assert_int_equal(number, SYS_openat2);
-    return fails(CALL_OPENAT2)
-               ? -1
-               : REAL(syscall)(number, folder_fd, path, how, bytes);
-}
-
-int fsync(int fd)
-{
-    struct stat there;
-    if (plan.no_folder_sync && fstat(fd, &there) == 0 &&
-        S_ISDIR(there.st_mode)) {
-        errno = plan.no_folder_sync;
-        return -1;
-    }
-    return fails(CALL_FSYNC) ? -1 : REAL(fsync)(fd);
-}
-
-int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
-{
-    if (plan.no_link) {
-        errno = plan.no_link;
-        return -1;
-    }
-    return REAL(linkat)(from_fd, from, to_fd, to, flags);
-}
-
-int renameat2(int from_fd, const char *from, int to_fd, const char *to,
-              unsigned flags)
-{
-    if (plan.no_rename) {
-        errno = plan.no_rename;
-        return -1;
-    }
-    if (plan.replaces) {
-        return REAL(renameat2)(from_fd, from, to_fd, to, 0);
-    }
-    return fails(CALL_RENAMEAT2)
-               ? -1
-               : REAL(renameat2)(from_fd, from, to_fd, to, flags);
-}
-
-int mkdirat(int folder_fd, const char *path, mode_t mode)
-{
-    return fails(CALL_MKDIRAT) ? -1 : REAL(mkdirat)(folder_fd, path, mode);
-}
-
-int fcntl(int fd, int command, ...)
-{
-    va_list args;
-    va_start(args, command);
-    long value = va_arg(args, long); /* what bucket_fs gives is an int */
-    va_end(args);
-    if (plan.armed && plan.no_direct && command == F_SETFL &&
-        value & O_DIRECT) {
-        errno = EINVAL;
-        return -1;
-    }
-    return REAL(fcntl)(fd, command, value);
-}
-
-int fallocate(int fd, int mode, off_t at, off_t len)
-{
-    return fails(CALL_FALLOCATE) ? -1 : REAL(fallocate)(fd, mode, at, len);
-}
+#include "edge/bucket_calls.h"
 
 /* ---- what is there afterwards ---- */
-
-static int entries(const char *path)
-{
-    DIR *folder = opendir(path);
-    int count = 0;
-    for (struct dirent *e; folder && (e = readdir(folder));) {
-        count += e->d_name[0] != '.';
-    }
-    if (folder) {
-        closedir(folder);
-    }
-    return count;
-}
-
-static int incoming(const struct trial *trial)
-{
-    char path[100];
-    snprintf(path, sizeof path, "%s/.incoming", trial->root);
-    return entries(path);
-}
-
-/** Nothing, or the whole of it: false means that nothing is there. */
-static bool whole_or_nothing(const struct trial *trial, const char *key,
-                             const char *bytes, size_t len)
-{
-    char path[200];
-    snprintf(path, sizeof path, "%s/%s", trial->root, key);
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        return false;
-    }
-    char *there = malloc(len + 1);
-    assert_int_equal(fread(there, 1, len + 1, file), len);
-    assert_int_equal(memcmp(there, bytes, len), 0);
-    free(there);
-    fclose(file);
-    return true;
-}
 
 /** Faults of the store, whichever call tells them first. */
 static bool is_unusable(int code)
@@ -256,24 +10,45 @@ static bool is_unusable(int code)
            code == EACCES;
 }
 
-/** One put under the plan, judged. false: the plan's call was never made. */
+/** A store that is well, and a file that needs a name there. */
+static bool says_named(enum call call, int code)
+{
+    return call == CALL_LINKAT && code == EACCES;
+}
+
+/** What comes to nothing leaves not even its folder. */
+static void assert_no_folder(const struct trial *trial, const char *key)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", trial->root, key);
+    *strrchr(path, '/') = '\0';
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+/**
+ * One put under the plan, judged. false: the plan's call was never made.
+ *
+ * @param known  Of its folders, only the last one is new.
+ */
 static bool try_put(struct trial *trial, enum call call, int nth, int code,
-                    const char *bytes, size_t len)
+                    bool known, struct str bytes)
 {
     static int count;
     struct feeding feeding;
     char key[60];
-    snprintf(key, sizeof key, "k%d/a/0.mp4", ++count);
+    const size_t len = bytes.len;
+    snprintf(key, sizeof key, known ? "k/%d/0.mp4" : "k%d/a/0.mp4", ++count);
     int open_before = entries("/proc/self/fd");
+    fs_of(trial)->nameless = !trial_named;
     memset(&plan, 0, sizeof plan);
     plan.call = call;
     plan.nth = nth;
     plan.code = code;
     plan.armed = true;
     enum bucket_end ended =
-        put_all(trial, key, bytes, len, (int64_t)len, 100000, &feeding);
+        put_all(trial, key, bytes.at, len, (int64_t)len, 100000, &feeding);
     plan.armed = false;
-    bool there = whole_or_nothing(trial, key, bytes, len);
+    bool there = whole_or_nothing(trial, key, bytes.at, len);
     assert_int_equal(incoming(trial), 0);
     assert_int_equal(entries("/proc/self/fd"), open_before);
     /* Never tried again. */
@@ -289,17 +64,21 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
         /* Only what may be asked for again, or done another way. */
         assert_true(there);
         assert_true(code == EINTR || call == CALL_FALLOCATE ||
-                    call == CALL_OPENAT2);
+                    call == CALL_OPENAT2 ||
+                    (call == CALL_OPENAT && code == EACCES && !trial_named));
         assert_true(call != CALL_FDATASYNC && call != CALL_SYNC_FILE_RANGE);
         return true;
     }
     assert_true(ended == BUCKET_FAILED || ended == BUCKET_UNUSABLE);
-    assert_true(!is_unusable(code) || ended == BUCKET_UNUSABLE);
+    assert_true(!is_unusable(code) || says_named(call, code) ||
+                ended == BUCKET_UNUSABLE);
     assert_true(feeding.answer.result.why[0] != '\0');
     /* After it is visible, only its name is made durable; who comes next
      * finds it there, and makes up for that. */
     assert_true(!there || call == CALL_FSYNC || call == CALL_OPENAT);
-    if (there) {
+    if (!there) {
+        assert_no_folder(trial, key);
+    } else {
         struct bucket_result result;
         memset(&plan, 0, sizeof plan);
         plan.armed = true;
@@ -312,49 +91,80 @@ static bool try_put(struct trial *trial, enum call call, int nth, int code,
     return true;
 }
 
-static void fail_each(void)
+static bool is_made(enum call call, bool small)
+{
+    const bool none[CALLS_LEN] = {
+        [CALL_FDATASYNC] = ordered,      [CALL_SYNC_FILE_RANGE] = !ordered,
+        [CALL_RENAMEAT2] = !trial_named, [CALL_LINKAT] = trial_named,
+        [CALL_FALLOCATE] = small,
+    };
+    return !none[call];
+}
+
+/** On the disk, whose writes may go past its cache, or where nothing waits for
+ * one. */
+static void fail_each(bool known, bool small, size_t tmpfs_bytes)
 {
     static const int codes[] = {ENOSPC, EIO,    EDQUOT, EINTR,
                                 EROFS,  EMFILE, ENOMEM, EACCES};
     struct trial trial;
-    size_t len = 0;
-    char *bytes = video_of(2500000, &len);
-    begin(&trial, 0);
+    struct str bytes;
+    bytes.at = video_of(small ? 65536 : 2500000, &bytes.len);
+    memset(&plan, 0, sizeof plan);
+    begin(&trial, tmpfs_bytes);
     struct feeding feeding;
-    assert_int_equal(put_all(&trial, "first.mp4", bytes, len, (int64_t)len,
-                             100000, &feeding),
+    assert_int_equal(put_all(&trial, "k/first.mp4", bytes.at, bytes.len,
+                             (int64_t)bytes.len, 100000, &feeding),
                      BUCKET_DONE);
     int hits[CALLS_LEN] = {0};
     for (int call = 0; call < CALLS_LEN; call++) {
         for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
             int nth = 1;
             while (
-                try_put(&trial, (enum call)call, nth, codes[i], bytes, len)) {
+                try_put(&trial, (enum call)call, nth, codes[i], known, bytes)) {
                 assert_true(nth < 100);
                 hits[call]++;
                 nth++;
             }
         }
-        const bool is_made =
-            call != (ordered ? CALL_FDATASYNC : CALL_SYNC_FILE_RANGE);
-        assert_true((hits[call] > 0) == is_made);
+        assert_true((hits[call] > 0) == is_made((enum call)call, small));
     }
-    assert_int_equal(
-        put_all(&trial, "last.mp4", bytes, len, (int64_t)len, 100000, &feeding),
-        BUCKET_DONE);
-    free(bytes);
+    assert_int_equal(put_all(&trial, "last.mp4", bytes.at, bytes.len,
+                             (int64_t)bytes.len, 100000, &feeding),
+                     BUCKET_DONE);
+    free((char *)(uintptr_t)bytes.at);
     end(&trial);
+}
+
+static void fail_each_of_large(void)
+{
+    fail_each(false, false, ordered ? 2000 * MIB : 0);
+}
+
+static void fail_each_of_small(void)
+{
+    fail_each(true, true, 200 * MIB);
 }
 
 TEST_CASE(put__any_call_fails__nothing_half_is_visible)
 {
-    fail_each();
+    trial_named = true;
+    fail_each_of_large();
+    trial_named = false;
+}
+
+TEST_CASE(put__any_call_of_a_small_one_fails__nothing_half_is_visible)
+{
+    trial_named = true;
+    fail_each_of_small();
+    trial_named = false;
 }
 
 TEST_CASE(put__any_call_fails_in_a_journals_order__nothing_half_is_visible)
 {
     ordered = true;
-    fail_each();
+    each_way(fail_each_of_large);
+    each_way(fail_each_of_small);
     ordered = false;
 }
 
@@ -362,8 +172,8 @@ TEST_CASE(put__any_call_fails_in_a_journals_order__nothing_half_is_visible)
 TEST_CASE(put__new_calls_refused__goes_the_old_way)
 {
     struct trial trial;
-    begin(&trial, 0);
     ordered = true;
+    begin(&trial, 0);
     static const struct {
         enum call call;
         int code;
@@ -429,22 +239,6 @@ static bool takes_direct(const struct trial *trial)
     return fd >= 0;
 }
 
-static void put_whole(struct trial *trial, const char *key, size_t body,
-                      int64_t announced)
-{
-    struct feeding feeding;
-    size_t len = 0;
-    char *bytes = video_of(body, &len);
-    plan.armed = true;
-    enum bucket_end ended =
-        put_all(trial, key, bytes, len,
-                announced < 0 ? announced : (int64_t)len, 100000, &feeding);
-    plan.armed = false;
-    assert_int_equal(ended, BUCKET_DONE);
-    assert_true(whole_or_nothing(trial, key, bytes, len));
-    free(bytes);
-}
-
 TEST_CASE(put__large_or_small__only_large_ones_are_direct)
 {
     struct trial trial;
@@ -476,13 +270,71 @@ TEST_CASE(put__small_into_known_folders__is_one_step)
     assert_int_equal(plan.made[CALL_OPEN], 1);    /* the root */
     assert_int_equal(plan.made[CALL_OPENAT], 2);  /* .incoming, the file */
     assert_int_equal(plan.made[CALL_OPENAT2], 1); /* its folder */
+    assert_int_equal(plan.made[CALL_RENAMEAT2], 1);
     assert_int_equal(plan.made[CALL_FDATASYNC], 1);
     assert_int_equal(plan.made[CALL_FSYNC], 1);
     memset(&plan, 0, sizeof plan);
     put_whole(&trial, "t/2026/01/b/0.mp4", 65536, 0);
     assert_int_equal(plan.made[CALL_MKDIRAT], 1);
+    assert_int_equal(plan.made[CALL_OPENAT], 3);
     assert_int_equal(plan.made[CALL_OPENAT2], 2);
+    assert_int_equal(plan.made[CALL_FSYNC], 2);
     end(&trial);
+}
+
+TEST_CASE(put__small_in_a_journals_order__needs_no_name_and_one_sync)
+{
+    struct trial trial;
+    ordered = true;
+    begin(&trial, 100 * MIB);
+    put_whole(&trial, "t/2026/01/a/0.mp4", 65536, 0);
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/01/b/0.mp4", 65536, 0);
+    assert_int_equal(plan.made[CALL_OPEN], 1);
+    assert_int_equal(plan.made[CALL_OPENAT2], 2); /* its folder; above */
+    assert_int_equal(plan.made[CALL_MKDIRAT], 1);
+    assert_int_equal(plan.made[CALL_OPENAT], 2); /* its folder, the file */
+    assert_int_equal(plan.made[CALL_LINKAT], 1);
+    assert_int_equal(plan.made[CALL_SYNC_FILE_RANGE], 1);
+    assert_int_equal(plan.made[CALL_FDATASYNC], 0);
+    assert_int_equal(plan.made[CALL_FSYNC], 1);
+    end(&trial);
+    ordered = false;
+}
+
+/** A folder's fsync() may bring a name home there, and not that its file has
+ * one: the file would be thrown away as one without. */
+TEST_CASE(put__no_journals_order__a_file_has_a_name_from_the_start)
+{
+    struct trial trial;
+    begin(&trial, 0);
+    assert_false(fs_of(&trial)->nameless); /* the probe's word */
+    fs_of(&trial)->nameless = true;        /* another disk came meanwhile */
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/0.mp4", 65536, 0);
+    assert_int_equal(plan.made[CALL_LINKAT], 0);
+    end(&trial);
+}
+
+/** No /proc, for one. It costs one download. */
+TEST_CASE(put__a_file_needs_a_name_after_all__the_next_one_has_it)
+{
+    static const int codes[] = {ENOENT, EPERM, EACCES, EXDEV, EINVAL};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct trial trial;
+        struct feeding feeding;
+        memset(&plan, 0, sizeof plan);
+        ordered = true;
+        begin(&trial, 100 * MIB);
+        plan.no_link = codes[i];
+        assert_int_equal(put_all(&trial, "n/0.mp4", "x", 1, 1, 1, &feeding),
+                         BUCKET_FAILED);
+        assert_int_equal(put_all(&trial, "n/0.mp4", "x", 1, 1, 1, &feeding),
+                         BUCKET_DONE);
+        assert_int_equal(incoming(&trial), 0);
+        end(&trial);
+        ordered = false;
+    }
 }
 
 TEST_CASE(put__direct_writes_refused__is_whole)
@@ -505,8 +357,8 @@ TEST_CASE(put__direct_writes_refused__is_whole)
 TEST_CASE(put__a_journal_orders__costs_one_fsync)
 {
     struct trial trial;
-    begin(&trial, 0);
     ordered = true;
+    begin(&trial, 0);
     put_whole(&trial, "t/2026/01/a/0.mp4", 65536, 0);
     memset(&plan, 0, sizeof plan);
     put_whole(&trial, "t/2026/02/a/0.mp4", 65536, 0);
@@ -540,6 +392,26 @@ TEST_CASE(put__folders_known__cost_no_fsync_again)
     memset(&plan, 0, sizeof plan);
     put_whole(&trial, "t/2026/01/c/0.mp4", 1000, 0);
     assert_int_equal(plan.made[CALL_FSYNC], 5);
+    end(&trial);
+}
+
+/** Each has a folder of its own; those above are known for as long as they are
+ * used. */
+TEST_CASE(put__more_folders_than_are_remembered__those_above_stay_known)
+{
+    struct trial trial;
+    begin(&trial, 100 << 20);
+    put_whole(&trial, "t/2026/first/0.mp4", 10, 0);
+    for (int i = 0; i < 3 * FS_KEPT_MAX; i++) {
+        char key[60];
+        snprintf(key, sizeof key, "t/2026/%d/0.mp4", i);
+        memset(&plan, 0, sizeof plan);
+        put_whole(&trial, key, 10, 0);
+        assert_int_equal(plan.made[CALL_FSYNC], 2);
+    }
+    memset(&plan, 0, sizeof plan);
+    put_whole(&trial, "t/2026/first/1.mp4", 10, 0); /* forgotten since */
+    assert_int_equal(plan.made[CALL_FSYNC], 2);
     end(&trial);
 }
 

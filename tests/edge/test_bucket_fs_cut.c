@@ -170,6 +170,7 @@ static void begin_next(struct cut *cut)
     digest_of((struct str){video->bytes, len}, sum);
     str_hex(sum, sizeof sum, hex);
     mark(cut, "begins", video->key, hex);
+    bucket_expect(cut->bucket, str_of(video->key));
     struct put *put = bucket_put(cut->bucket, str_of(video->key),
                                  n % 7 == 3 ? -1 : (int64_t)len, on_ready,
                                  on_end, video, &err);
@@ -178,20 +179,34 @@ static void begin_next(struct cut *cut)
     put_finish(put, hex);
 }
 
-static void store_and_cut(const char *kind, bool ordered, const char *cuts)
+static void on_probed(void *context, const struct bucket_result *result)
+{
+    struct cut *cut = context;
+    (void)result; /* so small a disk is nearly full */
+    loop_stop(cut->loop);
+}
+
+/** @param probed  So a file needs no name where the journal orders all. */
+static void store_and_cut(const char *kind, bool ordered, bool probed,
+                          const char *cuts)
 {
     struct cut cut;
     int names = 0;
     start(&cut, kind, cuts);
     loop_timer_set(cut.limit, 60000);
+    if (probed) {
+        bucket_probe(cut.bucket, on_probed, &cut);
+        loop_run(cut.loop);
+    }
     for (int i = 0; i < AT_ONCE; i++) {
         begin_next(&cut);
     }
     loop_run(cut.loop);
     assert_int_equal(cut.ended, VIDEOS);
     const struct fs *fs = (const struct fs *)(const void *)cut.bucket;
-    assert_true(fs->judged);
-    assert_int_equal(fs->ordered, ordered);
+    assert_true(fs->kept.judged);
+    assert_int_equal(fs->kept.ordered, ordered);
+    assert_int_equal(fs->nameless, ordered && probed);
     assert_int_equal(stop(&cut, &names), 0);
     assert_true(names > 0 || !ordered);
 }
@@ -204,18 +219,25 @@ static const char *cuts(void)
 
 TEST_CASE(put__power_is_cut__on_ext4__durable_is_there_and_named_is_whole)
 {
-    store_and_cut("ext4", true, cuts());
+    store_and_cut("ext4", true, true, cuts());
 }
 
 TEST_CASE(put__power_is_cut__on_xfs__durable_is_there_and_named_is_whole)
 {
-    store_and_cut("xfs", true, cuts());
+    store_and_cut("xfs", true, true, cuts());
+}
+
+TEST_CASE(put__power_is_cut__named_from_the_start__is_there_and_whole)
+{
+    store_and_cut("ext4", true, false, cuts());
+    store_and_cut("xfs", true, false, cuts());
 }
 
 /** Nothing orders names and bytes there: they are made durable one by one. */
 TEST_CASE(put__ext4_without_a_journal__is_no_order)
 {
-    store_and_cut("bare", false, "0");
+    store_and_cut("bare", false, true, "0");
+    store_and_cut("bare", false, false, "0");
 }
 
 /** All that is mounted ends with this process. In a chroot "/" is no mount that

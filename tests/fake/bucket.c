@@ -172,6 +172,12 @@ static struct put *new_op(struct bucket *bucket, struct str key,
     return put;
 }
 
+void bucket_expect(struct bucket *bucket, struct str key)
+{
+    assert(bucket && key.len > 0);
+    world_current()->storage->expected++;
+}
+
 struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
                        loop_fn *on_ready, bucket_fn *on_end, void *context,
                        struct err *err)

@@ -18,6 +18,7 @@ struct storage {
     bool full;           /* BUCKET_UNUSABLE to all that want to write */
     bool early;          /* says what is there before it has read what comes */
     int chaos;           /* puts in a thousand that fail */
+    int expected;        /* objects that were said to come */
 };
 
 struct storage *storage_open(struct world *world);

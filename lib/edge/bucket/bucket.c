@@ -95,6 +95,13 @@ struct put *bucket_put(struct bucket *bucket, struct str key, int64_t bytes,
                              err);
 }
 
+void bucket_expect(struct bucket *bucket, struct str key)
+{
+    if (bucket->kind->expect && key_is_good(key)) {
+        bucket->kind->expect(bucket, key);
+    }
+}
+
 bool put_write(struct put *put, const char *bytes, size_t len)
 {
     assert(bytes || !len);

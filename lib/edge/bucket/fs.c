@@ -50,6 +50,17 @@ bool fs_trouble_here(struct fs_trouble *trouble, const char *what,
                           what, path, code);
 }
 
+void fs_trouble_mount(const struct fs *fs, struct fs_trouble *trouble,
+                      const char *key)
+{
+    assert(trouble->end == BUCKET_DONE);
+    trouble->end = BUCKET_FAILED;
+    snprintf(trouble->why, sizeof trouble->why,
+             "another file system is mounted where %.80s goes: all below "
+             "%.60s has to be on one",
+             key, fs->root);
+}
+
 /* Folders; on working threads */
 
 int fs_open_root(const struct fs *fs, struct fs_trouble *trouble)
@@ -73,7 +84,6 @@ int fs_open_below(int folder_fd, const char *name)
 int fs_enter(int folder_fd, const char *name, bool *made,
              struct fs_trouble *trouble)
 {
-    assert(folder_fd >= 0 && name[0]);
     assert(folder_fd >= 0 && name[0]);
     int fd = fs_open_below(folder_fd, name);
     *made = false;
@@ -103,6 +113,13 @@ static bool next_part(const char **key, char part[static 256])
     return slash != NULL;
 }
 
+/** Of the path of its folder; 0: that is the root. */
+static size_t folder_len(const char *key)
+{
+    const char *name = strrchr(key, '/');
+    return name ? (size_t)(name - key) : 0;
+}
+
 /* Publishing; on working threads */
 
 /** Whether the file under that name is the one we have open. */
@@ -123,11 +140,70 @@ static bool is_unknown(int code)
            code == EPERM || code == ENOTTY;
 }
 
-bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
-                const char *key, bool *moved, struct fs_trouble *trouble)
+bool fs_is_gone(int folder_fd)
+{
+    struct stat there;
+    assert(folder_fd >= 0);
+    return fstat(folder_fd, &there) == 0 ? there.st_nlink == 0
+                                         : errno == ESTALE;
+}
+
+/** What a file without a name may meet: no such flag, no /proc, a sandbox. In
+ * a folder that is gone any answer may come, and says nothing. */
+static void look_at_refusal(struct fs *fs, int folder_fd, int code)
+{
+    if (!fs_is_gone(folder_fd) &&
+        (is_unknown(code) || code == EISDIR || code == EACCES ||
+         code == EXDEV || code == ELOOP || code == ENOENT)) {
+        fs->nameless = false;
+    }
+}
+
+int fs_open_nameless(struct fs *fs, int folder_fd)
+{
+    assert(folder_fd >= 0);
+    const int fd =
+        openat(folder_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        const int code = errno;
+        look_at_refusal(fs, folder_fd, code);
+        errno = code;
+    }
+    return fd;
+}
+
+/** A link never replaces. By its descriptor alone a file is linked by who has
+ * a capability; by /proc, by its owner. */
+static bool publish_nameless(struct fs *fs, int fd, int folder_fd,
+                             const char *name, const char *key,
+                             struct fs_trouble *trouble)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, path, folder_fd, name, AT_SYMLINK_FOLLOW) == 0) {
+        return true;
+    }
+    const int code = errno;
+    if (code == EEXIST) {
+        return fs_trouble_set(trouble, BUCKET_EXISTS, "replace", key, code);
+    }
+    look_at_refusal(fs, folder_fd, code);
+    if (!fs->nameless) { /* the store is well: the next one has a name */
+        return fs_trouble_set(trouble, BUCKET_FAILED, "name", key, code);
+    }
+    errno = code;
+    return fs_trouble_here(trouble, "name", key);
+}
+
+bool fs_publish(struct fs *fs, const struct fs_temp *temp, int folder_fd,
+                const char *name, const char *key, bool *moved,
+                struct fs_trouble *trouble)
 {
     assert(temp->fd >= 0 && folder_fd >= 0 && name[0]);
-    assert(temp->folder_fd >= 0 && folder_fd >= 0 && name[0]);
+    if (!temp->name) {
+        *moved = publish_nameless(fs, temp->fd, folder_fd, name, key, trouble);
+        return *moved;
+    }
     *moved = renameat2(temp->folder_fd, temp->name, folder_fd, name,
                        RENAME_NOREPLACE) == 0;
     if (*moved) {
@@ -153,136 +229,14 @@ bool fs_publish(const struct fs_temp *temp, int folder_fd, const char *name,
     if (errno == EEXIST) {
         return fs_trouble_set(trouble, BUCKET_EXISTS, "replace", key, EEXIST);
     }
+    if (errno == EXDEV && trouble->end == BUCKET_DONE) {
+        fs_trouble_mount(fs, trouble, key);
+        return false;
+    }
     return fs_trouble_here(trouble, "name", key);
 }
 
 /* What stays there: folders that are durable in their own */
-
-/** The place of a path; FS_DURABLE_MAX: it has none. */
-static size_t kept_at(const struct fs *fs, const char *path, size_t len)
-{
-    assert(len > 0);
-    size_t i = 0;
-    while (i < FS_DURABLE_MAX &&
-           !(fs->durable[i] && strncmp(fs->durable[i], path, len) == 0 &&
-             fs->durable[i][len] == '\0')) {
-        i++;
-    }
-    return i;
-}
-
-static bool is_kept(struct fs *fs, const char *path, size_t len)
-{
-    pthread_mutex_lock(&fs->durable_lock);
-    bool found = kept_at(fs, path, len) < FS_DURABLE_MAX;
-    pthread_mutex_unlock(&fs->durable_lock);
-    return found;
-}
-
-static void forget_kept(struct fs *fs, const char *path, size_t len)
-{
-    pthread_mutex_lock(&fs->durable_lock);
-    size_t at = kept_at(fs, path, len);
-    if (at < FS_DURABLE_MAX) {
-        free(fs->durable[at]);
-        fs->durable[at] = NULL;
-    }
-    pthread_mutex_unlock(&fs->durable_lock);
-}
-
-static void remember_kept(struct fs *fs, const char *path, size_t len)
-{
-    char *copy = strndup(path, len);
-    pthread_mutex_lock(&fs->durable_lock);
-    if (copy) { /* else it is made durable once more */
-        free(fs->durable[fs->durable_next]);
-        fs->durable[fs->durable_next] = copy;
-        fs->durable_next = (fs->durable_next + 1) % FS_DURABLE_MAX;
-    }
-    pthread_mutex_unlock(&fs->durable_lock);
-}
-
-/** A folder that is there, in one call, no link followed; -1: go by parts. */
-static int open_at_once(int root_fd, const char *path, size_t len)
-{
-    char text[PATH_MAX];
-    const struct open_how how = {
-        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-    };
-    if (len == 0 || len >= sizeof text) {
-        return -1;
-    }
-    memcpy(text, path, len);
-    text[len] = '\0';
-    return (int)syscall(SYS_openat2, root_fd, text, &how, sizeof how);
-}
-
-/** Mostly only the last folder of a key is new, if any: a request's own. -1: go
- * by parts, which also says what is wrong. */
-static int enter_known(struct fs *fs, int root_fd, const char *key, bool make,
-                       char last[static 256])
-{
-    const char *name = strrchr(key, '/');
-    if (!name) {
-        return -1;
-    }
-    const size_t len = (size_t)(name - key);
-    assert(strlen(name + 1) < 256);
-    strcpy(last, name + 1);
-    int fd = open_at_once(root_fd, key, len);
-    if (fd >= 0 || errno != ENOENT || !make) {
-        return fd;
-    }
-    size_t above = len;
-    while (above > 0 && key[above - 1] != '/') {
-        above--;
-    }
-    const int above_fd = above ? open_at_once(root_fd, key, above - 1) : -1;
-    if (above_fd < 0) {
-        return -1;
-    }
-    char folder[256];
-    bool made = false;
-    struct fs_trouble trouble = {.end = BUCKET_DONE};
-    assert(len - above < sizeof folder);
-    memcpy(folder, key + above, len - above);
-    folder[len - above] = '\0';
-    fd = fs_enter(above_fd, folder, &made, &trouble);
-    if (made) {
-        forget_kept(fs, key, len);
-    }
-    close(above_fd);
-    return fd;
-}
-
-int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool make,
-                 char last[static 256], struct fs_trouble *trouble)
-{
-    assert(root_fd >= 0);
-    const char *at = key;
-    int fd = enter_known(fs, root_fd, key, make, last);
-    if (fd >= 0) {
-        return fd;
-    }
-    fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) {
-        fs_trouble_here(trouble, "open the folder of", key);
-    }
-    while (fd >= 0 && next_part(&at, last)) {
-        bool made = false;
-        int below =
-            make ? fs_enter(fd, last, &made, trouble) : fs_open_below(fd, last);
-        int code = errno;
-        if (made) { /* somebody had removed the one we knew */
-            forget_kept(fs, key, (size_t)(at - key) - 1);
-        }
-        close(fd);
-        errno = code;
-        fd = below;
-    }
-    return fd;
-}
 
 bool fs_keep_folder(struct fs *fs, int folder_fd)
 {
@@ -310,45 +264,165 @@ static bool keep(struct fs *fs, int folder_fd, const char *key,
            fs_trouble_here(trouble, "make durable the name of", key);
 }
 
-bool fs_is_ordered(struct fs *fs, int root_fd)
+bool fs_is_ordered(struct fs *fs, int root_fd, int folder_fd)
 {
     struct stat root;
-    if (fstat(root_fd, &root) != 0) {
+    struct stat folder;
+    if (!fs_kept_is_ordered(&fs->kept, root_fd)) {
         return false;
     }
-    pthread_mutex_lock(&fs->durable_lock);
-    const bool known = fs->judged && fs->judged_device == root.st_dev;
-    bool ordered = fs->ordered;
-    pthread_mutex_unlock(&fs->durable_lock);
-    if (!known) {
-        ordered = fs_journal_orders(root_fd);
-        pthread_mutex_lock(&fs->durable_lock);
-        fs->judged = true;
-        fs->judged_device = root.st_dev;
-        fs->ordered = ordered;
-        pthread_mutex_unlock(&fs->durable_lock);
-    }
-    return ordered;
+    return folder_fd < 0 ||
+           (fstat(root_fd, &root) == 0 && fstat(folder_fd, &folder) == 0 &&
+            root.st_dev == folder.st_dev);
 }
 
-static bool are_all_kept(struct fs *fs, const char *key)
+/** Whether each folder of that path is known to stay. */
+static bool are_kept(struct fs *fs, const char *path, size_t len)
 {
-    char part[256];
-    const char *at = key;
-    while (next_part(&at, part)) {
-        if (!is_kept(fs, key, (size_t)(at - key) - 1)) {
+    for (size_t at = 1; at <= len; at++) {
+        if ((at == len || path[at] == '/') &&
+            !fs_kept_has(&fs->kept, path, at)) {
             return false;
         }
     }
     return true;
 }
 
+/** A folder that is there, in one call, no link followed; -1: go by parts. */
+static int open_at_once(int root_fd, const char *path, size_t len)
+{
+    char text[PATH_MAX] = "."; /* the root itself */
+    const struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+    };
+    if (len >= sizeof text) {
+        return -1;
+    }
+    if (len > 0) {
+        memcpy(text, path, len);
+        text[len] = '\0';
+    }
+    return (int)syscall(SYS_openat2, root_fd, text, &how, sizeof how);
+}
+
+/** One that was made is new, whatever was known of it. Durable at once where
+ * that costs one disk's turn: it is open, and those above it are known. */
+static void was_made(struct fs *fs, int root_fd, int above_fd, const char *path,
+                     size_t above_len, size_t len, struct fs_trouble *trouble)
+{
+    fs_kept_remove(&fs->kept, path, len);
+    if (!fs_is_ordered(fs, root_fd, above_fd) &&
+        are_kept(fs, path, above_len) && keep(fs, above_fd, path, trouble)) {
+        fs_kept_add(&fs->kept, path, len);
+    }
+}
+
+/** A key's folder, in the one above it. */
+struct above {
+    size_t len;       /* of that one's path; of the key's: len + 1 + that of */
+    char folder[256]; /* the name of its own */
+    int fd;           /* of that one; -1: it can't be opened at once */
+};
+
+/** @param len  Of the path of the key's folder; 0: it is the root. */
+static void open_above(int root_fd, const char *key, size_t len,
+                       struct above *above)
+{
+    size_t at = len;
+    while (at > 0 && key[at - 1] != '/') {
+        at--;
+    }
+    assert(len - at < sizeof above->folder);
+    memcpy(above->folder, key + at, len - at);
+    above->folder[len - at] = '\0';
+    above->len = at ? at - 1 : 0;
+    above->fd = open_at_once(root_fd, key, above->len);
+}
+
+/** Mostly only the last folder of a key is new, if any: a request's own. -1: go
+ * by parts, which also says what is wrong, unless that is known. */
+static int enter_known(struct fs *fs, int root_fd, const char *key, bool *made,
+                       char last[static 256], struct fs_trouble *trouble)
+{
+    const size_t len = folder_len(key);
+    if (!len) {
+        return -1;
+    }
+    assert(strlen(key + len + 1) < 256);
+    strcpy(last, key + len + 1);
+    int fd = open_at_once(root_fd, key, len);
+    if (fd >= 0 || errno != ENOENT || !made) {
+        return fd;
+    }
+    struct above above;
+    open_above(root_fd, key, len, &above);
+    if (above.fd < 0) {
+        return -1;
+    }
+    *made = mkdirat(above.fd, above.folder, 0755) == 0;
+    if (*made) {
+        was_made(fs, root_fd, above.fd, key, above.len, len, trouble);
+    } else if (errno != EEXIST) {
+        fs_trouble_here(trouble, "make the folder", above.folder);
+    }
+    if (trouble->end == BUCKET_DONE) {
+        fd = fs_open_below(above.fd, above.folder);
+        if (fd < 0) {
+            fs_trouble_here(trouble, "open the folder", above.folder);
+        }
+    }
+    close(above.fd);
+    return fd;
+}
+
+int fs_enter_key(struct fs *fs, int root_fd, const char *key, bool *made,
+                 char last[static 256], struct fs_trouble *trouble)
+{
+    assert(root_fd >= 0);
+    const char *at = key;
+    int fd = enter_known(fs, root_fd, key, made, last, trouble);
+    if (fd >= 0 || trouble->end != BUCKET_DONE) {
+        return fd;
+    }
+    fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        fs_trouble_here(trouble, "open the folder of", key);
+    }
+    while (fd >= 0 && next_part(&at, last)) {
+        int below =
+            made ? fs_enter(fd, last, made, trouble) : fs_open_below(fd, last);
+        int code = errno;
+        if (made && *made) { /* somebody had removed the one we knew */
+            fs_kept_remove(&fs->kept, key, (size_t)(at - key) - 1);
+        }
+        close(fd);
+        errno = code;
+        fd = below;
+    }
+    return fd;
+}
+
+void fs_leave_key(struct fs *fs, int root_fd, const char *key)
+{
+    const size_t len = folder_len(key);
+    struct above above;
+    open_above(root_fd, key, len, &above);
+    if (above.fd >= 0) {
+        if (unlinkat(above.fd, above.folder, AT_REMOVEDIR) == 0) {
+            fs_kept_remove(&fs->kept, key, len);
+        }
+        close(above.fd);
+    }
+}
+
 bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
                   struct fs_trouble *trouble)
 {
     assert(root_fd >= 0);
-    if (folder_fd >= 0 &&
-        (fs_is_ordered(fs, root_fd) || are_all_kept(fs, key))) {
+    /* First: what is known may be of another disk, that was mounted there. */
+    const bool ordered = fs_is_ordered(fs, root_fd, folder_fd);
+    if (folder_fd >= 0 && (ordered || are_kept(fs, key, folder_len(key)))) {
         return keep(fs, folder_fd, key, trouble);
     }
     char part[256];
@@ -359,10 +433,10 @@ bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
      * folder which others write to as well takes the rest along. */
     while (good && next_part(&at, part)) {
         size_t len = (size_t)(at - key) - 1;
-        if (!is_kept(fs, key, len)) {
+        if (!fs_kept_has(&fs->kept, key, len)) {
             good = keep(fs, fd, key, trouble);
             if (good) {
-                remember_kept(fs, key, len);
+                fs_kept_add(&fs->kept, key, len);
             }
         }
         int below = good ? fs_open_below(fd, part) : -1;
@@ -383,7 +457,7 @@ bool fs_keep_name(struct fs *fs, int root_fd, int folder_fd, const char *key,
 
 void fs_free_if_over(struct fs *fs)
 {
-    if (!fs->closed || fs->sweeping || fs->probes > 0) {
+    if (!fs->closed || fs->sweeping || fs->expecting || fs->probes > 0) {
         return;
     }
     assert(fs->free_len == fs->buffers_len);
@@ -391,10 +465,8 @@ void fs_free_if_over(struct fs *fs)
         free(fs->free_buffers[i]);
     }
     free(fs->free_buffers);
-    for (size_t i = 0; i < FS_DURABLE_MAX; i++) {
-        free(fs->durable[i]);
-    }
-    pthread_mutex_destroy(&fs->durable_lock);
+    fs_kept_done(&fs->kept);
+    free(fs->expected);
     free(fs->root);
     free(fs->name);
     free(fs);

@@ -1,4 +1,5 @@
 #include "edge/bucket/fs.h"
+#include "edge/bucket/fs_expect.h"
 #include "edge/bucket/fs_look.h"
 #include "edge/bucket/fs_put.h"
 #include "edge/bucket/fs_sweep.h"
@@ -82,7 +83,7 @@ static struct bucket *fs_open(struct loop *loop, struct str url, int puts_max,
     }
     *fs = (struct fs){
         .base = {&bucket_fs_kind, loop}, .loop = loop, .bytes_max = bytes_max};
-    pthread_mutex_init(&fs->durable_lock, NULL);
+    fs_kept_init(&fs->kept);
     fs->root = root_of(url);
     size_t name_bytes = 3 * url.len + 1;
     fs->name = malloc(name_bytes);
@@ -121,6 +122,7 @@ const struct bucket_kind bucket_fs_kind = {
     .open = fs_open,
     .uri = fs_uri,
     .name = fs_name,
+    .expect = fs_expect,
     .put = fs_put,
     .write = fs_write,
     .finish = fs_finish,

@@ -41,7 +41,7 @@ static void check_open(struct fs_check *check)
         return;
     }
     char last[256];
-    int folder_fd = fs_enter_key(check->fs, root_fd, check->key, false, last,
+    int folder_fd = fs_enter_key(check->fs, root_fd, check->key, NULL, last,
                                  &check->trouble);
     int code = errno;
     close(root_fd);
@@ -279,8 +279,8 @@ static bool probe_refusal(struct fs_probe *probe, int incoming_fd,
     const struct fs_temp temp = {incoming_fd, fd, second};
     struct fs_trouble trouble = {.end = BUCKET_DONE};
     bool moved;
-    bool done =
-        fs_publish(&temp, folder_fd, probe->temp, "a file", &moved, &trouble);
+    bool done = fs_publish(probe->fs, &temp, folder_fd, probe->temp, "a file",
+                           &moved, &trouble);
     close(fd);
     unlinkat(incoming_fd, second, 0);
     if (done) {
@@ -296,6 +296,30 @@ static bool probe_refusal(struct fs_probe *probe, int incoming_fd,
     return true;
 }
 
+/** Whether a file needs a name before its own; done without if it does not, and
+ * the journal orders all. */
+static void probe_nameless(struct fs_probe *probe, int root_fd, int folder_fd)
+{
+    struct fs *fs = probe->fs;
+    const int fd = fs_is_ordered(fs, root_fd, folder_fd)
+                       ? fs_open_nameless(fs, folder_fd)
+                       : -1;
+    const struct fs_temp temp = {.folder_fd = -1, .fd = fd};
+    struct fs_trouble trouble = {.end = BUCKET_DONE};
+    struct fs_trouble again = {.end = BUCKET_DONE};
+    bool moved;
+    fs->nameless = fd >= 0 && pwrite(fd, "", 1, 0) == 1 &&
+                   fs_publish(fs, &temp, folder_fd, probe->temp, "a file",
+                              &moved, &trouble) &&
+                   !fs_publish(fs, &temp, folder_fd, probe->temp, "a file",
+                               &moved, &again) &&
+                   again.end == BUCKET_EXISTS;
+    if (fd >= 0) {
+        close(fd);
+        unlinkat(folder_fd, probe->temp, 0);
+    }
+}
+
 /** The way of a video: into a folder made for it, the names made durable. */
 static void probe_way(struct fs_probe *probe, int root_fd, int incoming_fd)
 {
@@ -308,8 +332,8 @@ static void probe_way(struct fs_probe *probe, int root_fd, int incoming_fd)
         good ? fs_enter(root_fd, FS_PROBES, &made, &probe->trouble) : -1;
     if (folder_fd >= 0) {
         const struct fs_temp temp = {incoming_fd, fd, probe->temp};
-        good = fs_publish(&temp, folder_fd, probe->temp, "a file", &moved,
-                          &probe->trouble) &&
+        good = fs_publish(probe->fs, &temp, folder_fd, probe->temp, "a file",
+                          &moved, &probe->trouble) &&
                probe_refusal(probe, incoming_fd, folder_fd) &&
                probe_compare(probe, folder_fd);
         if (good && (!fs_keep_folder(probe->fs, folder_fd) ||
@@ -318,6 +342,7 @@ static void probe_way(struct fs_probe *probe, int root_fd, int incoming_fd)
                             probe->fs->root);
         }
         unlinkat(folder_fd, probe->temp, 0);
+        probe_nameless(probe, root_fd, folder_fd);
         close(folder_fd);
     }
     if (fd >= 0) {

@@ -1,6 +1,7 @@
 #include "edge/bucket/fs_put.h"
 
 #include "base/crashpoint.h"
+#include "edge/bucket/fs_expect.h"
 #include "edge/bucket/fs_journal.h"
 #include "edge/bucket/fs_look.h"
 
@@ -41,10 +42,13 @@ struct fs_put {
     bool cancelled;
     bool published;
     int root_fd;
-    int incoming_fd;
+    int folder_fd;    /* of the key */
+    bool folder_made; /* for this one */
+    char name[256];   /* in that folder */
+    int incoming_fd;  /* -1: the file has no name yet */
     int fd;
     bool direct;  /* writes go past the page cache */
-    bool ordered; /* as fs_is_ordered() says */
+    bool ordered; /* as fs_kept_is_ordered() says; nameless: of its folder */
     bool temp_made;
     char temp[64];
     int64_t written;
@@ -62,15 +66,51 @@ static bool is_one_piece(const struct fs_put *put)
            put->announced < (int64_t)put->fs->buffer_bytes;
 }
 
-static void put_open(struct fs_put *put)
+static bool enter_folder(struct fs_put *put)
 {
-    struct fs *fs = put->fs;
-    assert(put->fd < 0 && !put->temp_made);
-    put->root_fd = fs_open_root(fs, &put->trouble);
-    if (put->root_fd < 0) {
-        return;
+    bool made = false;
+    put->folder_fd = fs_enter_key(put->fs, put->root_fd, put->key, &made,
+                                  put->name, &put->trouble);
+    put->folder_made = put->folder_made || made;
+    return put->folder_fd >= 0;
+}
+
+/** A folder may go while we are in it: whoever came to nothing takes the one
+ * that it has made away, if nothing has a name in it yet. */
+static bool enter_again(struct fs_put *put)
+{
+    close(put->folder_fd);
+    put->folder_fd = -1;
+    return enter_folder(put);
+}
+
+/**
+ * In the folder where it will be, without a name: no other folder has news of
+ * it, and a crash leaves nothing. Only where the journal orders all: elsewhere
+ * the folder's fsync() brings its name home, and not that the file has one.
+ */
+static void open_nameless(struct fs_put *put)
+{
+    bool entered = enter_folder(put);
+    for (int tries = 0; entered && tries < 3; tries++) {
+        if (!fs_is_ordered(put->fs, put->root_fd, put->folder_fd)) {
+            fs_trouble_mount(put->fs, &put->trouble, put->key);
+            return;
+        }
+        put->fd = fs_open_nameless(put->fs, put->folder_fd);
+        const int code = errno;
+        if (put->fd >= 0 || !fs_is_gone(put->folder_fd)) {
+            errno = code;
+            return;
+        }
+        entered = enter_again(put);
     }
-    put->ordered = fs_is_ordered(fs, put->root_fd);
+    fs_trouble_set(&put->trouble, BUCKET_FAILED, "stay in the folder of",
+                   put->key, ENOENT);
+}
+
+static void open_temp(struct fs_put *put)
+{
     bool made;
     put->incoming_fd =
         fs_enter(put->root_fd, FS_INCOMING, &made, &put->trouble);
@@ -80,11 +120,31 @@ static void put_open(struct fs_put *put)
     put->fd =
         openat(put->incoming_fd, put->temp,
                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    put->temp_made = put->fd >= 0;
+}
+
+static void put_open(struct fs_put *put)
+{
+    struct fs *fs = put->fs;
+    assert(put->fd < 0 && !put->temp_made);
+    put->root_fd = fs_open_root(fs, &put->trouble);
+    if (put->root_fd < 0) {
+        return;
+    }
+    put->ordered = fs_kept_is_ordered(&fs->kept, put->root_fd);
+    const bool nameless = put->ordered && fs->nameless;
+    if (nameless) {
+        open_nameless(put);
+    }
+    /* It may just have shown that a file needs one. */
+    if (put->fd < 0 && put->trouble.end == BUCKET_DONE &&
+        !(nameless && fs->nameless)) {
+        open_temp(put);
+    }
     if (put->fd < 0) {
         fs_trouble_here(&put->trouble, "make a file in", fs->root);
         return;
     }
-    put->temp_made = true;
     /* Copying into the page cache costs more than all the rest of a transfer.
      * A small video is one write, and done sooner with it. */
     put->direct =
@@ -154,52 +214,79 @@ static bool make_durable(struct fs_put *put)
     return fs_trouble_here(&put->trouble, "make durable", put->key);
 }
 
+static void publish(struct fs_put *put)
+{
+    const struct fs_temp temp = {put->incoming_fd, put->fd,
+                                 put->temp_made ? put->temp : NULL};
+    bool moved = false;
+    put->published = fs_publish(put->fs, &temp, put->folder_fd, put->name,
+                                put->key, &moved, &put->trouble);
+    /* A second name goes when the put ends. */
+    put->temp_made = put->temp_made && !moved;
+}
+
+static void publish_there(struct fs_put *put)
+{
+    CRASHPOINT("name_before");
+    publish(put);
+    if (!put->published && fs_is_gone(put->folder_fd)) {
+        put->trouble = (struct fs_trouble){.end = BUCKET_DONE};
+        if (enter_again(put)) {
+            publish(put);
+        }
+    }
+}
+
 static void put_finish_step(struct fs_put *put)
 {
-    assert(put->root_fd >= 0 && put->incoming_fd >= 0);
+    assert(put->root_fd >= 0 && put->fd >= 0);
     if (!write_all(put, put->writing, put->writing_len) || !make_durable(put)) {
         return;
     }
-    const int root_fd = put->root_fd;
     CRASHPOINT("bytes_durable");
-    char last[256];
-    int folder_fd =
-        fs_enter_key(put->fs, root_fd, put->key, true, last, &put->trouble);
-    if (folder_fd >= 0) {
-        CRASHPOINT("name_before");
-        const struct fs_temp temp = {put->incoming_fd, put->fd, put->temp};
-        bool moved = false;
-        put->published =
-            fs_publish(&temp, folder_fd, last, put->key, &moved, &put->trouble);
-        put->temp_made = !moved; /* a second name goes when the put ends */
+    /* Minutes may have passed: what was entered then may have been moved. */
+    const bool entered = put->folder_fd >= 0 && is_one_piece(put);
+    if (entered ||
+        (put->folder_fd >= 0 ? enter_again(put) : enter_folder(put))) {
+        publish_there(put);
     }
     if (put->published) {
         CRASHPOINT("name_after");
         /* If that fails: visible, perhaps not for long; found if it stays. */
-        fs_keep_name(put->fs, root_fd, folder_fd, put->key, &put->trouble);
+        fs_keep_name(put->fs, put->root_fd, put->folder_fd, put->key,
+                     &put->trouble);
         CRASHPOINT("name_durable");
-        put->nearly_full = put->trouble.end == BUCKET_DONE &&
-                           !fs_has_room(put->fs, root_fd, put->trouble.why);
+        put->nearly_full =
+            put->trouble.end == BUCKET_DONE &&
+            !fs_has_room(put->fs, put->root_fd, put->trouble.why);
     }
-    if (folder_fd >= 0) {
-        close(folder_fd);
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
     }
 }
 
 static void put_abort_step(struct fs_put *put)
 {
-    if (put->fd >= 0) {
-        close(put->fd);
-    }
+    close_if_open(put->fd);
     if (put->temp_made) {
         unlinkat(put->incoming_fd, put->temp, 0);
     }
-    if (put->incoming_fd >= 0) {
-        close(put->incoming_fd);
+    if (put->folder_made && !put->published) {
+        struct fs_trouble trouble = {.end = BUCKET_DONE};
+        if (put->root_fd < 0) { /* it was expected, and is not even begun */
+            put->root_fd = fs_open_root(put->fs, &trouble);
+        }
+        if (put->root_fd >= 0) {
+            fs_leave_key(put->fs, put->root_fd, put->key);
+        }
     }
-    if (put->root_fd >= 0) {
-        close(put->root_fd);
-    }
+    close_if_open(put->incoming_fd);
+    close_if_open(put->folder_fd);
+    close_if_open(put->root_fd);
 }
 
 /** What is small has had no step yet. */
@@ -433,6 +520,8 @@ struct put *fs_put(struct bucket *base, struct str key, int64_t bytes,
         .filling = fs->free_buffers[fs->free_len - 1],
         .writing = fs->free_buffers[fs->free_len - 2],
         .root_fd = -1,
+        .folder_fd = -1,
+        .folder_made = fs_expect_take(fs, copy),
         .incoming_fd = -1,
         .fd = -1,
     };

@@ -16,6 +16,7 @@ struct bucket_kind {
     void (*uri)(const struct bucket *bucket, struct str key, char *out,
                 size_t out_bytes);
     const char *(*name)(const struct bucket *bucket);
+    void (*expect)(struct bucket *bucket, struct str key); /* null: it waits */
     struct put *(*put)(struct bucket *bucket, struct str key, int64_t bytes,
                        loop_fn *on_ready, bucket_fn *on_end, void *context,
                        struct err *err);

@@ -2,7 +2,8 @@
 #
 # What more than one statement says stands once, and in the statements a word:
 #
-#   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :orphan :bare :latency :spending
+#   :ctl_found :ctl_fits :ctl_error :ctl_ours :readable :row_readable
+#   :request_readable :orphan :attempt_over :bare :latency :spending
 #   :budget_fits :budget_price :budget_used :money_cost :no_hold :claimable :claim_room
 #                       the text of that .sql file, from its first parenthesis
 #   :claimed            what claim.sql does with the rows that it picked
@@ -15,16 +16,16 @@
 #   :closed_columns     those that a closed task has too: without BRIEF
 #   :told_columns       those that closing a task tells: without BRIEF and TEXT
 #   :told_arrays        a parameter for each of these
-#   :value_columns      those of a fixed length: VALUE
+#   :value_columns      those of a fixed length, which are never null: VALUE
 #   :waiting_columns    those that a waiting task has            (WAITING_COLUMNS)
 #   :queued_columns     all columns of a task, of a row of waiting
-#   :t.whole_columns    all columns of a task t, of a bare key with its event
+#   :t.whole_columns    all columns of a task t, its event as text, of a bare key too
 #
 # Before columns may stand whose they are: :t.task_columns is t.id, t.state, …
 cmake_minimum_required(VERSION 3.25)
 file(GLOB files ${SQL_DIR}/schema/*.sql ${SQL_DIR}/query/*.sql)
 list(SORT files)
-set(parts ctl_found ctl_fits ctl_error ctl_ours bare latency orphan readable spending
+set(parts attempt_over ctl_found ctl_fits ctl_error ctl_ours bare latency orphan readable row_readable request_readable spending
     budget_fits budget_price budget_used money_cost no_hold claim_room claimable)
 foreach(part IN LISTS parts)
   file(READ ${SQL_DIR}/query/${part}.sql ${part})
@@ -94,6 +95,12 @@ foreach(column IN LISTS waits)
   string(REGEX REPLACE "\\|.*" "" column "${column}")
   list(APPEND columns_waiting ${column})
 endforeach()
+set(later "") # null in task while 0
+macro_rows(LATER_COLUMNS "^    X\\(([a-z_]+)\\)" rests)
+foreach(column IN LISTS rests)
+  string(REGEX REPLACE "\\|.*" "" column "${column}")
+  list(APPEND later ${column})
+endforeach()
 set(columns_queued "")
 set(number 0)
 foreach(row IN LISTS rows)
@@ -129,7 +136,7 @@ foreach(row IN LISTS rows)
     list(APPEND columns_told ${column})
     list(APPEND arrays_told "${array}")
   endif()
-  if(form STREQUAL "VALUE")
+  if(form STREQUAL "VALUE" AND NOT column IN_LIST later)
     list(APPEND columns_value ${column})
   endif()
   if(column IN_LIST columns_waiting)
@@ -146,6 +153,10 @@ foreach(row IN LISTS rows)
   # A save goes to where id and fence are as they were; the owner is its own.
   if(form STREQUAL "BRIEF")
     list(APPEND changes "${column} = nullif(l.${column}, '')")
+  elseif(column MATCHES "cost$" AND column IN_LIST later)
+    list(APPEND changes "${column} = CASE WHEN l.has_cost THEN l.${column} END")
+  elseif(column IN_LIST later)
+    list(APPEND changes "${column} = nullif(l.${column}, 0)")
   elseif(NOT column MATCHES "^(id|fence|owner)$")
     list(APPEND changes "${column} = l.${column}")
   endif()
@@ -157,6 +168,8 @@ function(columns_of columns alias out)
   foreach(column IN LISTS columns)
     if(alias AND column IN_LIST briefs)
       list(APPEND all "coalesce(${alias}${column}, '') AS ${column}")
+    elseif(alias AND column IN_LIST later)
+      list(APPEND all "coalesce(${alias}${column}, 0) AS ${column}")
     else()
       list(APPEND all "${alias}${column}")
     endif()
@@ -200,9 +213,9 @@ function(expand text name out)
   foreach(word IN LISTS words)
     string(REGEX REPLACE "^:|whole_columns$" "" alias "${word}")
     columns_of("${columns_task}" "${alias}" columns)
-    string(REPLACE "${alias}event" "CASE WHEN ${bare} THEN
+    string(REPLACE "${alias}event" "event_text(CASE WHEN ${bare} THEN
             (SELECT c.event FROM closed c WHERE c.id = t.id)
-            ELSE t.event END AS event" columns "${columns}")
+            ELSE t.event END) AS event" columns "${columns}")
     string(REPLACE "${word}" "${columns}" text "${text}")
   endforeach()
   string(JOIN ", " all ${changes})
@@ -248,7 +261,7 @@ endfunction()
 foreach(file ${files})
   file(RELATIVE_PATH name ${SQL_DIR} ${file})
   file(READ ${file} sql)
-  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|budget_fits|budget_price|budget_used|claim_room|claimable|ctl_error|ctl_fits|ctl_found|money_cost|no_hold|orphan|readable|spending).sql$")
+  if(name MATCHES "^query/" AND NOT name MATCHES "^query/(bare|budget_fits|budget_price|budget_used|claim_room|claimable|ctl_error|ctl_fits|ctl_found|money_cost|no_hold|orphan|readable|request_readable|row_readable|spending).sql$")
     expand("${sql}" ${name} sql)
   endif()
   if(name MATCHES "^query/claim(_share)?.sql$")

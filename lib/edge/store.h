@@ -100,7 +100,6 @@ struct intake_result {
      * what PostgreSQL answered is no weather, and somebody has to look. */
     struct err err;
     enum intake_verdict *verdicts; /* as the rows were given */
-    int64_t *ids;                  /* of NEW rows */
     size_t len;
 };
 
@@ -113,10 +112,11 @@ typedef void intake_fn(void *context, const struct intake_result *result);
  * they hold for requests of their batch, whichever stood first. INTAKE_POISON:
  * PostgreSQL refuses this one row's data, for ever.
  *
- * @param owner          Becomes the owner of FAILED rows.
+ * @param owner          Tells that they were taken in; 0: nobody yet. FAILED
+ *                       rows are nobody's.
  * @param known_from_ms  What was produced before is taken only if its id is
  *                       known (core/history.h); 0: anything.
- * @param rows           Copied.
+ * @param rows           Theirs, and all that they point to, until on_result.
  */
 void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
                   const struct intake_row *rows, size_t len,
@@ -222,6 +222,7 @@ struct turn {
     /** A pass over the table takes over what it finds, by rising ids: 0 begins
      * one; else it goes on after the last row that was seen. */
     int64_t adopt_after;
+    bool adopt_nobodys; /* the pass is about those that never had a lease */
     /** Leases that were dead before a pass which left nothing of theirs. */
     const int64_t *forget;
     size_t forget_len;

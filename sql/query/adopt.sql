@@ -4,28 +4,40 @@
 -- left alone. The first row tells, even if none was taken, how many were seen
 -- and the last of them: fewer taken than seen means that others have them locked.
 -- $5 the fleet has a limit: a row that takes a place under it (core/allot.h) brings
--- it along, from its owner's lease or from nowhere.
+-- it along, from its owner's lease or from nowhere. $6 only what is nobody's: an index
+-- of its own has that, and what others work on is not read.
 WITH seen AS MATERIALIZED (
-    SELECT t.id
-    FROM task t
-    WHERE t.id > $4::bigint AND :orphan AND :readable
-        AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
-    ORDER BY t.id
-    LIMIT $3::integer
+    SELECT id FROM (
+        SELECT t.id
+        FROM task t
+        WHERE NOT $6::boolean AND t.id > $4::bigint AND :orphan AND :readable
+        ORDER BY t.id
+        LIMIT $3::integer) every
+    WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
+    UNION ALL
+    SELECT id FROM (
+        SELECT t.id
+        FROM task t
+        WHERE $6::boolean AND t.id > $4::bigint AND t.owner <= 0 AND :readable
+        ORDER BY t.id
+        LIMIT $3::integer) nobodys
+    WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
 ), pick AS MATERIALIZED (
-    SELECT t.id, t.owner AS was -- above 0: of a worker that is gone
-    FROM seen JOIN task t ON t.id = seen.id
-    WHERE :orphan
-    FOR UPDATE OF t SKIP LOCKED
+    -- By the id of each: a join may read all there are, where nothing is known of them.
+    SELECT l.id, l.owner AS was -- above 0: of a worker that is gone
+    FROM seen CROSS JOIN LATERAL (
+        SELECT t.id, t.owner FROM task t
+        WHERE t.id = seen.id AND :orphan
+        FOR UPDATE OF t SKIP LOCKED) l
 ), t AS (
     UPDATE task u SET
         owner = $1::bigint, fence = u.fence + 1, version = u.version + 1,
         doubt = u.doubt OR u.state = :SUBMITTING,
         takeovers = CASE
-            WHEN u.takeovers_since_ms < $2::bigint - 3600000 THEN 1
+            WHEN coalesce(u.takeovers_since_ms, 0) < $2::bigint - 3600000 THEN 1
             ELSE u.takeovers + 1 END,
         takeovers_since_ms = CASE
-            WHEN u.takeovers_since_ms < $2::bigint - 3600000 THEN $2::bigint
+            WHEN coalesce(u.takeovers_since_ms, 0) < $2::bigint - 3600000 THEN $2::bigint
             ELSE u.takeovers_since_ms END
     FROM pick
     WHERE u.id = pick.id

@@ -13,13 +13,13 @@
 WITH pick AS MATERIALIZED (
     -- Priority by priority, as far down as there is room: nothing is sorted.
     -- Not an equation: the order by id alone would do then, all priorities' rows.
-    SELECT next.id
+    SELECT next.id, next.place
     FROM generate_subscripts($7::bigint[], 1, true) AS p (at),
     LATERAL (
-        SELECT w.id
+        SELECT w.id, w.place
         FROM (
             SELECT * FROM (
-                SELECT w.priority, w.id
+                SELECT w.priority, w.id, w.ctid AS place
                 FROM waiting w
                 WHERE (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
                     AND w.priority <= p.at - 1 AND w.pinned IS NULL AND :claimable
@@ -29,7 +29,7 @@ WITH pick AS MATERIALIZED (
             UNION ALL
             -- What only this account may have is a queue of its own.
             SELECT * FROM (
-                SELECT w.priority, w.id
+                SELECT w.priority, w.id, w.ctid AS place
                 FROM waiting w
                 WHERE w.pinned = split_part($4::text, ':', 1)
                     AND (w.priority, w.id) > (p.at - 1, ($7::bigint[])[p.at])
@@ -50,18 +50,24 @@ WITH pick AS MATERIALIZED (
     SELECT ($2::bigint / 86400000)::integer AS day
 ), priced AS MATERIALIZED (
     -- Of tenants that have a budget: as a rule there is none, and no row is looked at.
-    SELECT w.id, w.priority, coalesce(r.tenant, '') AS tenant,
+    -- By their ids: a join would look at every pair, where nothing is known of the
+    -- tables.
+    SELECT w.id, pick.place, w.priority, coalesce(r.tenant, '') AS tenant,
         coalesce(r.price, (SELECT max(guess) FROM budget)) AS estimate,
         :budget_price AS price
-    FROM pick JOIN waiting w ON w.id = pick.id JOIN request r ON r.id = pick.id
+    FROM pick
+    CROSS JOIN LATERAL (
+        SELECT id, priority, submission FROM waiting WHERE id = pick.id OFFSET 0) w
+    CROSS JOIN LATERAL (
+        SELECT tenant, price FROM request WHERE id = pick.id OFFSET 0) r
     WHERE (SELECT true FROM budget LIMIT 1) AND EXISTS (
         SELECT FROM budget b WHERE b.tenant = r.tenant OR b.tenant = '*')
 ), fits AS MATERIALIZED :budget_fits
 , barred AS MATERIALIZED (
-    SELECT id, tenant FROM priced WHERE id NOT IN (SELECT id FROM fits)
+    SELECT id, place, tenant FROM priced WHERE id NOT IN (SELECT id FROM fits)
 ), behind AS MATERIALIZED (
     -- What stands behind them, so that others come to their turn at once.
-    SELECT w.id, r.tenant
+    SELECT w.place, r.tenant
     FROM (
         SELECT f.id
         FROM generate_series(9, 0, -1) AS p (priority),
@@ -85,63 +91,81 @@ WITH pick AS MATERIALIZED (
         LIMIT 2000
     ) first
     -- By the id of each: a join would read all requests, for none.
-    CROSS JOIN LATERAL (SELECT tenant FROM request WHERE id = first.id OFFSET 0) r
-    JOIN waiting w ON w.id = first.id
-    WHERE w.id NOT IN (SELECT id FROM pick)
-        AND r.tenant IN (SELECT tenant FROM barred)
-    FOR UPDATE OF w SKIP LOCKED
+    CROSS JOIN LATERAL (
+        SELECT tenant FROM request
+        WHERE id = first.id AND tenant IN (SELECT tenant FROM barred)
+            AND first.id NOT IN (SELECT id FROM pick)
+        OFFSET 0) r
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM waiting WHERE id = first.id
+        FOR UPDATE SKIP LOCKED) w
 ), aside AS (
     UPDATE waiting w SET budget = a.tenant
-    FROM (SELECT id, tenant FROM barred UNION ALL
-        SELECT id, tenant FROM behind) a
-    WHERE w.id = a.id AND current_setting('pixverse.budget', true) = 'true'
+    FROM (SELECT place, tenant FROM barred UNION ALL
+        SELECT place, tenant FROM behind) a
+    WHERE w.ctid = a.place AND current_setting('pixverse.budget', true) = 'true'
     RETURNING set_config('pixverse.barred', 'true', true)
 --end
 ), gone AS (
+    -- By its place, which the lock holds. What was changed since the statement's
+    -- snapshot is not found there, and waits for the next claim.
     DELETE FROM waiting w USING pick
-    WHERE w.id = pick.id
+    WHERE w.ctid = pick.place
 --if budgets
         AND w.id NOT IN (SELECT id FROM barred)
 --end
     RETURNING
-        :w.queued_columns
+        :w.waiting_columns
 ), t AS MATERIALIZED (
-    SELECT t.*, :readable IS TRUE AS readable FROM gone t
+    SELECT t.*, r.request_id, r.tenant, r.priority, r.mode, r.metadata, r.warnings,
+        r.traceparent, r.tracestate, r.deadline_seconds, r.body, r.content,
+        (:row_readable AND :request_readable) IS TRUE AS readable
+    FROM (
+        SELECT
+            :g.queued_columns
+        FROM gone g
+    ) t LEFT JOIN request r ON r.id = t.id
 ), left_alone AS (
     INSERT INTO task (
         :closed_columns)
     SELECT
         :closed_columns
     FROM t WHERE NOT readable
+), claimed AS NOT MATERIALIZED (
+    -- Of a row as it is stored, and as it is told.
+    SELECT
+        id, :SUBMITTING::smallint AS state, $1::bigint AS owner, fence + 1 AS fence,
+        version + 1 AS version, submission, attempt, sends + 1 AS sends, doubt, late,
+        billed_open, $4::text AS account, provider_task_id, received_ms,
+        nullif(deadline_ms, 0) AS deadline_ms, CASE WHEN doubt
+            THEN least(first_sent_ms, $2::bigint) ELSE $2::bigint END AS first_sent_ms,
+        $2::bigint AS last_sent_ms, NULL::bigint AS submitted_ms,
+        NULL::bigint AS generated_ms, NULL::bigint AS stored_ms,
+        NULL::bigint AS settled_ms, nullif(not_before_ms, 0) AS not_before_ms, tries,
+        0 AS takeovers, NULL::bigint AS takeovers_since_ms, kind, has_cost,
+        NULL::double precision AS cost, NULL::double precision AS credits_cost,
+        unusable, source_task_id, result, event, request_id, tenant, priority, mode,
+        metadata, warnings, traceparent, tracestate, deadline_seconds, body, content
+    FROM t WHERE readable
 ), c AS (
     INSERT INTO task (
         :closed_columns)
     SELECT
-        id, :SUBMITTING, $1::bigint, fence + 1, version + 1, submission, attempt,
-        sends + 1, doubt, late, billed_open, $4::text, provider_task_id,
-        received_ms, deadline_ms, CASE WHEN doubt
-            THEN least(first_sent_ms, $2::bigint) ELSE $2::bigint END,
-        $2::bigint, submitted_ms,
-        generated_ms, stored_ms, settled_ms, not_before_ms, tries, 0,
-        takeovers_since_ms, kind, has_cost, cost, credits_cost, source_task_id, result, event
-    FROM t WHERE readable
-    RETURNING *
+        :closed_columns
+    FROM claimed
 --if budgets
 ), reserved AS (
     INSERT INTO money (task, submission, tenant, day, state, estimate, amount)
     SELECT t.id, t.submission, p.tenant, today.day, :spending, p.estimate, p.estimate
-    FROM c t JOIN priced p ON p.id = t.id, today
+    FROM claimed t JOIN priced p ON p.id = t.id, today
     ON CONFLICT (task, submission) DO UPDATE SET tenant = excluded.tenant,
         day = excluded.day, state = excluded.state,
         estimate = excluded.estimate, amount = excluded.amount
 --end
-), whole AS (
-    SELECT
-        :c.task_columns,
-        r.request_id, r.tenant, r.priority,
-        r.mode, r.metadata, r.warnings, r.traceparent, r.tracestate,
-        r.deadline_seconds, r.body, encode(r.content, 'hex') AS content
-    FROM c JOIN request r ON r.id = c.id
 )
-SELECT * FROM whole
-ORDER BY priority DESC, id;
+SELECT
+    :c.task_columns,
+    c.request_id, c.tenant, c.priority, c.mode, c.metadata, c.warnings, c.traceparent,
+    c.tracestate, c.deadline_seconds, c.body, encode(c.content, 'hex') AS content
+FROM claimed c
+ORDER BY c.priority DESC, c.id;

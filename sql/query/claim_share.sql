@@ -40,20 +40,20 @@ WITH RECURSIVE sure AS MATERIALIZED (
     WHERE current_setting('pixverse.shares', true) = 'true'
 ), used AS (
     INSERT INTO lease_use (lease, account, tenant, n)
-    SELECT $1::bigint, split_part($4::text, ':', 1), coalesce(r.tenant, ''),
+    SELECT $1::bigint, split_part($4::text, ':', 1), coalesce(c.tenant, ''),
         count(*)
-    FROM c JOIN request r ON r.id = c.id
-    GROUP BY r.tenant
+    FROM claimed c
+    GROUP BY c.tenant
     ON CONFLICT (tenant, lease, account)
         DO UPDATE SET n = lease_use.n + excluded.n
 ), pick AS MATERIALIZED (
-    SELECT next.id
+    SELECT next.id, next.place
     FROM plan,
     LATERAL (
-        SELECT w.id
+        SELECT w.id, w.place
         FROM (
             SELECT * FROM (
-                SELECT w.priority, w.id
+                SELECT w.priority, w.id, w.ctid AS place
                 FROM waiting w
                 WHERE w.tenant = plan.tenant AND w.pinned IS NULL AND :claimable
                 ORDER BY w.priority DESC, w.id
@@ -61,7 +61,7 @@ WITH RECURSIVE sure AS MATERIALIZED (
                 FOR UPDATE OF w SKIP LOCKED) free
             UNION ALL
             SELECT * FROM (
-                SELECT w.priority, w.id
+                SELECT w.priority, w.id, w.ctid AS place
                 FROM waiting w
                 WHERE w.pinned = split_part($4::text, ':', 1)
                     AND w.tenant = plan.tenant AND :claimable

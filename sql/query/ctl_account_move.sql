@@ -4,4 +4,5 @@ FROM account_url was
 WHERE u.name = $1::text AND was.name = u.name
 RETURNING json_build_object('account', u.name, 'url', u.url, 'was', was.url,
     'tasks', (SELECT count(*) FROM task t
-        WHERE split_part(t.account, ':', 1) = u.name AND was.url <> u.url));
+        WHERE split_part(t.account, ':', 1) = u.name AND was.url <> u.url
+            AND NOT :bare));

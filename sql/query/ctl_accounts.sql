@@ -11,7 +11,7 @@ WITH now AS MATERIALIZED (
     SELECT split_part(t.account, ':', 1) AS name, count(*) AS tasks,
         count(*) FILTER (WHERE t.owner <> 0 AND t.state IN (:SUBMITTING, :RUNNING)
             AND t.last_sent_ms > now.ms - 600000) AS occupied
-      FROM task t, now GROUP BY 1
+      FROM task t, now WHERE NOT :bare GROUP BY 1
 ), ended AS MATERIALIZED (
     SELECT split_part(e.account, ':', 1) AS name,
         sum(e.cost) FILTER (WHERE e.closed_ms >= now.ms - 60000) AS last,

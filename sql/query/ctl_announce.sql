@@ -1,7 +1,7 @@
 -- Events that were told, in the order of their ends: those that settled at $1 or
 -- later and before $2 (ms), of tenant $3 (null: all), behind the one of $4 (its
 -- time), $5 (its request) and $6 (its fence), $7 at most.
-SELECT json_build_object('request_id', r.request_id, 'event', e.event,
+SELECT json_build_object('request_id', r.request_id, 'event', event_text(e.event),
            'at_ms', e.at_ms, 'id', e.id, 'fence', e.fence)
   FROM (
     (SELECT c.closed_ms AS at_ms, c.id, c.fence, c.event

@@ -4,7 +4,8 @@ SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'pruned_ms', r.pruned_ms,
            'untold', nullif(EXISTS (SELECT FROM task k WHERE k.id = r.id
                AND k.state IN (:SUCCEEDED, :FAILED)), false),
-           'events', (SELECT json_agg(e.event ORDER BY e.settled_ms, e.fence)
+           'events', (SELECT json_agg(event_text(e.event)
+                   ORDER BY e.settled_ms, e.fence)
                FROM (
                    SELECT p.settled_ms, p.fence, p.event FROM past p
                     WHERE p.id = r.id AND p.event IS NOT NULL

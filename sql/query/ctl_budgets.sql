@@ -23,6 +23,7 @@ SELECT json_strip_nulls(json_build_object(
                THEN floor(used * 100::numeric / amount) ELSE 100 END,
            'warn_percent', warn,
            'near', used * 100 >= amount::numeric * warn,
+           'uncounted', CASE WHEN NOT counted THEN true END,
            'waiting', (SELECT count(*) FROM (
                SELECT FROM waiting w WHERE w.budget = n.tenant
                UNION ALL

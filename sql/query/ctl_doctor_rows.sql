@@ -32,13 +32,18 @@ WITH newest AS MATERIALIZED (
         EXISTS (SELECT FROM task o
             WHERE o.provider_task_id = t.provider_task_id AND o.id <> t.id)
         OR EXISTS (SELECT FROM closed c
-            WHERE c.provider_task_id = t.provider_task_id
+            WHERE hashtextextended(c.provider_task_id, 0)
+                    = hashtextextended(t.provider_task_id, 0)
+              AND c.provider_task_id = t.provider_task_id
               AND c.provider_task_id <> '' AND c.id <> t.id))
     UNION ALL
     SELECT 'same_task', n.id, n.request_id
       FROM newest n JOIN closed t USING (id)
      WHERE t.provider_task_id <> '' AND EXISTS (
-        SELECT FROM closed c WHERE c.provider_task_id = t.provider_task_id
+        SELECT FROM closed c
+         WHERE hashtextextended(c.provider_task_id, 0)
+                = hashtextextended(t.provider_task_id, 0)
+           AND c.provider_task_id = t.provider_task_id
            AND c.provider_task_id <> '' AND c.id <> t.id)
     UNION ALL
     SELECT 'no_event', n.id, n.request_id
@@ -47,9 +52,10 @@ WITH newest AS MATERIALIZED (
     -- What the event says of its end, and the row. PostgreSQL reads no \u0000.
     SELECT 'other_event', n.id, n.request_id
       FROM newest n JOIN closed c USING (id), LATERAL (
-          SELECT CASE WHEN position('\u0000' IN c.event) = 0
-              THEN substring(c.event FROM E'\nvalue [0-9]+\n(.*)')::json END
-                  AS value) e
+          SELECT CASE WHEN position('\u0000' IN t.text) = 0
+              THEN substring(t.text FROM E'\nvalue [0-9]+\n(.*)')::json END
+                  AS value
+          FROM (SELECT event_text(c.event) AS text OFFSET 0) t) e
      WHERE e.value IS NOT NULL AND (
         e.value ->> 'request_id' IS DISTINCT FROM n.request_id
         OR (e.value ->> 'status' = 'completed') <> (c.kind = 0)

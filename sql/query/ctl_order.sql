@@ -31,7 +31,7 @@ SELECT json_strip_nulls(json_build_object(
            'provider_task_id', t.provider_task_id,
            'first_sent_ms', t.first_sent_ms,
            'cost', CASE WHEN t.has_cost THEN t.cost END,
-           'event', t.event, 'closed', t.closed,
+           'event', event_text(t.event), 'closed', t.closed,
            'faulty', r.body IS NULL,
            'unreadable', nullif(EXISTS (SELECT FROM task t
                WHERE t.id = r.id AND :readable IS NOT TRUE)

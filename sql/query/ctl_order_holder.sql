@@ -5,5 +5,7 @@ SELECT json_build_object('request_id', r.request_id)
          WHERE provider_task_id = $1::text AND provider_task_id <> ''
         UNION
         SELECT id FROM closed
-         WHERE provider_task_id = $1::text AND provider_task_id <> '') t
+         WHERE hashtextextended(provider_task_id, 0)
+                = hashtextextended($1::text, 0)
+           AND provider_task_id = $1::text AND provider_task_id <> '') t
     USING (id);

@@ -38,7 +38,7 @@ WITH mark AS (
         CASE WHEN (SELECT sharing.on FROM sharing)
             THEN coalesce(r.tenant, '') END,
         s.id, s.fence + 1, s.version + 1, s.submission, s.attempt, true, s.account,
-        s.received_ms, s.deadline_ms, least(s.first_sent_ms, s.received_ms),
+        s.received_ms, coalesce(s.deadline_ms, 0), least(s.first_sent_ms, s.received_ms),
         s.last_sent_ms, 0, s.tries, 0, s.source_task_id
     FROM sent s LEFT JOIN request r ON r.id = s.id
     RETURNING id

@@ -140,7 +140,7 @@ SELECT json_strip_nulls(row_to_json(shown)) FROM (
            r.body,
            r.metadata,
            r.warnings,
-           t.event,
+           event_text(t.event) AS event,
            nullif(greatest(t.owner, 0), 0) AS owner,
            r.id AS task,
            nullif(t.billed_open, false) AS billed_open,

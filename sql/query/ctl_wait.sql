@@ -4,7 +4,7 @@ SELECT json_strip_nulls(json_build_object(
            'request_id', r.request_id, 'state', t.state, 'kind', t.kind,
            'mode', r.mode, 'content', encode(r.content, 'hex'),
            'submitted_ms', nullif(t.submitted_ms, 0),
-           'event', t.event,
+           'event', event_text(t.event),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))
   FROM request r
   JOIN (SELECT id, state, kind, submitted_ms, event FROM task t

@@ -12,6 +12,7 @@ SELECT json_strip_nulls(json_build_object(
            'counts', to_json(v.counts), 'late_ms', v.late_ms,
            'held', (SELECT json_agg(reason ORDER BY since_ms) FROM hold h
                WHERE (reason = 'operator' AND scope = '*')
+                  OR reason = 'storage'
                   OR (reason IN ('auth', 'balance', 'channel')
                       AND scope = ANY (l.accounts))),
            'shared', (SELECT json_agg(word ORDER BY since_ms)

@@ -2,4 +2,4 @@
 -- batches of requests that are on their way in, and holds others up until this
 -- transaction ends. So each request either finds the order that was kept, or is
 -- found by it.
-SELECT pg_advisory_xact_lock(726493, -1);
+SELECT pg_advisory_xact_lock(7264930523);

@@ -3,7 +3,7 @@
 -- are, nobody's.
 -- $1 owner, $2 now, $3 most rows, $4 CHAIN_WAIT_MS.
 WITH late AS MATERIALIZED (
-    SELECT w.id
+    SELECT w.ctid AS place
     FROM waiting w
     WHERE w.deadline_ms > 0 AND w.deadline_ms <= $2::bigint
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
@@ -11,13 +11,16 @@ WITH late AS MATERIALIZED (
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
 ), ordered AS MATERIALIZED (
-    SELECT w.id
-    FROM cancel o JOIN waiting w ON w.id = o.task
+    -- By the id of each order: a join would read all that waits, where nothing is
+    -- known of the tables yet.
+    SELECT w.place
+    FROM cancel o CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM waiting WHERE id = o.task
+        FOR UPDATE SKIP LOCKED) w
     WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
     LIMIT $3::integer
-    FOR UPDATE OF w SKIP LOCKED
 ), ended AS MATERIALIZED (
-    SELECT w.id
+    SELECT w.ctid AS place
     FROM waiting w
     WHERE w.kind <> 0
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
@@ -25,7 +28,7 @@ WITH late AS MATERIALIZED (
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
 ), blocked AS MATERIALIZED (
-    SELECT w.id
+    SELECT w.ctid AS place
     FROM waiting w
     WHERE w.source IS NOT NULL AND w.not_before_ms <= $2::bigint - $4::bigint
         AND EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)
@@ -33,12 +36,12 @@ WITH late AS MATERIALIZED (
     LIMIT $3::integer
     FOR UPDATE OF w SKIP LOCKED
 ), pick AS MATERIALIZED (
-    SELECT id FROM late UNION SELECT id FROM ordered
-    UNION SELECT id FROM ended UNION SELECT id FROM blocked
+    SELECT place FROM late UNION SELECT place FROM ordered
+    UNION SELECT place FROM ended UNION SELECT place FROM blocked
     LIMIT $3::integer
 ), gone AS (
     DELETE FROM waiting w USING pick
-    WHERE w.id = pick.id
+    WHERE w.ctid = pick.place -- what was changed since: the next time
     RETURNING
         :w.queued_columns, w.source
 ), seen AS MATERIALIZED (

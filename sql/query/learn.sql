@@ -11,5 +11,5 @@ UPDATE task t SET
     version = t.version + (t.state = :QUEUED)::integer
 WHERE t.id = $1::bigint AND t.submission = $2::integer
     AND t.provider_task_id = ''
-    AND NOT :bare
+    AND NOT :bare AND NOT :attempt_over
 RETURNING t.id;

@@ -4,6 +4,7 @@ WITH gone AS (
     DELETE FROM closed c
     WHERE c.id = $1::bigint AND c.submission = $2::integer
         AND c.provider_task_id = '' AND c.kind = :submit_unknown
+        AND NOT :attempt_over
     RETURNING c.*
 ), kept AS (
     INSERT INTO past (

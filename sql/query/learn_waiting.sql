@@ -3,7 +3,7 @@
 -- that can have it, under its last key, where the row names none.
 WITH gone AS (
     DELETE FROM waiting w
-    WHERE w.id = $1::bigint AND w.submission = $2::integer
+    WHERE w.id = $1::bigint AND w.submission = $2::integer AND NOT :attempt_over
     RETURNING
         :w.queued_columns, w.pinned
 )

@@ -31,15 +31,26 @@ WITH RECURSIVE pass AS (
             WHEN c.kind IN (0, :asset_expired, :asset_unusable)
             THEN nullif(c.provider_task_id, '')
         END AS task_id
-    FROM named n JOIN request r ON r.request_id = n.request_id
-    LEFT JOIN task t ON t.id = r.id AND t.state = :READY
-    LEFT JOIN closed c ON c.id = r.id
+    -- By key, each of them: joins would read all that waits, where nothing is known of
+    -- the tables, or that they were empty.
+    FROM named n
+    CROSS JOIN LATERAL (
+        SELECT id, request_id, tenant, pruned_ms FROM request
+        WHERE request_id = n.request_id
+        OFFSET 0) r
+    LEFT JOIN LATERAL (
+        SELECT id, state, account, provider_task_id FROM task
+        WHERE id = r.id AND state = :READY
+        OFFSET 0) t ON true
+    LEFT JOIN LATERAL (
+        SELECT id, kind, account, provider_task_id FROM closed WHERE id = r.id
+        OFFSET 0) c ON true
     WHERE t.id IS NOT NULL OR c.id IS NOT NULL OR r.pruned_ms IS NOT NULL
 ), pick AS MATERIALIZED (
-    SELECT w.id, s.account,
+    SELECT w.ctid AS place, s.account,
         CASE WHEN r.tenant = s.tenant THEN s.task_id END AS task_id
     FROM s JOIN waiting w ON w.source = s.request_id
-    JOIN request r ON r.id = w.id
+    CROSS JOIN LATERAL (SELECT tenant FROM request WHERE id = w.id OFFSET 0) r
     WHERE w.kind = 0
     LIMIT $5::integer
     FOR UPDATE OF w SKIP LOCKED
@@ -53,7 +64,7 @@ WITH RECURSIVE pass AS (
         not_before_ms = CASE WHEN p.task_id IS NULL THEN w.not_before_ms ELSE 0 END,
         kind = CASE WHEN p.task_id IS NULL THEN :source_failed ELSE 0 END
     FROM pick p
-    WHERE w.id = p.id
+    WHERE w.ctid = p.place -- what was changed since: at the next look
     RETURNING w.kind
 )
 SELECT (SELECT count(*) FROM looked) AS looked,

@@ -39,10 +39,10 @@ CREATE TABLE task (
     received_ms bigint NOT NULL,
     first_sent_ms bigint NOT NULL,
     last_sent_ms bigint NOT NULL,
-    not_before_ms bigint NOT NULL,
-    takeovers_since_ms bigint NOT NULL,
-    cost double precision NOT NULL,
-    credits_cost double precision NOT NULL,
+    not_before_ms bigint,              -- null: 0 (LATER_COLUMNS)
+    takeovers_since_ms bigint,         -- the same
+    cost double precision,             -- null: none is known
+    credits_cost double precision,     -- the same
     fence integer NOT NULL,
     submission integer NOT NULL,
     attempt integer NOT NULL DEFAULT 0,
@@ -55,6 +55,10 @@ CREATE TABLE task (
     has_cost boolean NOT NULL,
     account text NOT NULL,             -- of the last send: its name, ':', a hash
                                        -- of its URL, ':', one of the key
+    generated_ms bigint,               -- the same
+    stored_ms bigint,                  -- the same
+    settled_ms bigint,                 -- the same; a final end changes it and the
+                                       -- next three
     state smallint NOT NULL,           -- 0 queued 1 submitting 2 running 3 ready
                                        -- 4 succeeded 5 failed 6 late 7 closed
     kind smallint NOT NULL,            -- 0 none 1 invalid_request 2 submit_refused
@@ -62,23 +66,24 @@ CREATE TABLE task (
                                        -- 6 timed_out 7 submit_unknown 8 task_lost
                                        -- 9 asset_expired 10 asset_unusable
                                        -- 11 source_failed
-    version integer NOT NULL,
-    deadline_ms bigint NOT NULL,       -- 0: none, or not yet running
-    submitted_ms bigint NOT NULL,
-    generated_ms bigint NOT NULL,
-    stored_ms bigint NOT NULL,
-    settled_ms bigint NOT NULL,
+    version integer NOT NULL,          -- an id that came: from state to the id
+    deadline_ms bigint,                -- null: 0: none, or not yet running
+    submitted_ms bigint,               -- null: 0
     provider_task_id text NOT NULL,    -- '': none
     unusable text,                     -- ready: "times since_ms hash" of videos
                                        -- that failed the check; null: none
     source_task_id text,               -- the provider's id of the request that it
                                        -- extends; null: none
     result text,
-    event text
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
+    event text                         -- packed: event_text(event)
+) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.2);
+-- So empty because a row grows by its id and times, and both versions of all rows of a
+-- page are to fit: a batch saves them in one transaction, which can't clear its own
+-- away. Emptier ones are cleared at each look, and that is logged, too.
 CREATE INDEX task_owner ON task (owner) WHERE owner <> 0;
+CREATE INDEX task_nobodys ON task (id) WHERE owner <= 0; -- few, and soon somebody's
 
 -- The queue: one row per task that waits to be claimed, with what it keeps of
 -- earlier claims (WAITING_COLUMNS). Never updated, and never read as a whole. Of
@@ -132,6 +137,58 @@ CREATE INDEX waiting_kind ON waiting (id) WHERE kind <> 0;
 CREATE INDEX waiting_deadline ON waiting (deadline_ms) WHERE deadline_ms > 0;
 CREATE INDEX waiting_doubt ON waiting (first_sent_ms) WHERE doubt;
 
+-- The text of an event, of what its row has: of a completed one the words that most
+-- have are a code each, and so is what it says twice (lib/core/event_pack.c, which
+-- writes it). Whoever reads an event asks for this. Never changed: what is there has to
+-- read the same. What does not begin with a code stands there as it is.
+CREATE FUNCTION event_text(event text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $event$
+SELECT CASE WHEN starts_with(event, E'\x01') THEN (
+    -- Key, time, and that up to the hour, of its own third and ninth line.
+    SELECT replace(replace(replace(t,
+        E'\x1e', split_part(t, E'\n', 3)),
+        E'\u0084', split_part(t, E'\n', 9)),
+        E'\x1f', left(split_part(t, E'\n', 9), 14))
+    FROM (SELECT
+        replace(replace(replace(replace(replace(replace(replace(replace(replace(
+        replace(replace(replace(replace(replace(replace(replace(replace(replace(
+        replace(replace(replace(replace(replace(replace(replace(replace(replace(
+        replace(replace(replace(event,
+        E'\x01', E'event/2\nkey '),
+        E'\x02', E'\nce_type 26\nvideo.generation.completed\nce_id 36\n'),
+        E'\x03', E'\nce_time 24\n'),
+        E'\x04', E'\nvalue '),
+        E'\x05', E'\n{"request_id":"'),
+        E'\x06', '","tenant":"'),
+        E'\x07', '","status":"completed","mode":"'),
+        E'\x08', '","provider":"apimart","model":"pixverse-v6","account":"'),
+        E'\x0b', '","provider_task_id":"'),
+        E'\x0c', '","videos":[{"uri":"'),
+        E'\x0e', '","bytes":'),
+        E'\x0f', ',"sha256":"'),
+        E'\x10', '","content_type":"video/mp4","media":{"width":'),
+        E'\x11', ',"height":'),
+        E'\x12', ',"duration":'),
+        E'\x13', ',"frame_rate":'),
+        E'\x14', ',"codecs":["'),
+        E'\x15', '"],"audio":true}}],"cost":'),
+        E'\x16', '"],"audio":false}}],"cost":'),
+        E'\x17', ',"credits_cost":'),
+        E'\x18', ',"billed":"yes","times":{"received":"'),
+        E'\x19', 'Z","submitted":"'),
+        E'\x1a', 'Z","generated":"'),
+        E'\x1b', 'Z","stored":"'),
+        E'\x1c', 'Z","settled":"'),
+        E'\x1d', '"},"warnings":[]'),
+        E'\u0080', E'\ntraceparent 55\n00-'),
+        E'\u0081', ',"metadata":{"'),
+        E'\u0082', 'text_to_video'),
+        E'\u0083', 'image_to_video') AS t
+        OFFSET 0) AS x)
+    ELSE event END
+$event$;
+
 -- What came to its end. A final end is here from the moment it is settled, event
 -- and all, and has a bare key in task until it is told; one that leaves payment
 -- open comes here when nothing more is awaited of it.
@@ -141,7 +198,8 @@ CREATE TABLE closed (
         DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     PRIMARY KEY (id)
 );
-CREATE INDEX closed_provider_task_id ON closed (provider_task_id)
+-- By a hash of the provider's id, which is three times as long.
+CREATE INDEX closed_provider ON closed (hashtextextended(provider_task_id, 0))
     WHERE provider_task_id <> '';
 CREATE INDEX closed_order ON closed (closed_ms);
 -- For people who ask what failed, and about a span of time: of failures alone, and
@@ -233,7 +291,10 @@ SELECT t.tenant, min(p.until) * 86400000::bigint AS next_ms,
     'its requests wait for room in a budget: ' || string_agg(
         trim_scale(b.amount / 1000000.0)
             || CASE WHEN b.period = 0 THEN ' a day' ELSE ' a month' END
-            || CASE WHEN b.tenant = '*' THEN ' for all tenants' ELSE '' END, ', '
+            || CASE WHEN b.tenant = '*' THEN ' for all tenants' ELSE '' END
+            || CASE WHEN b.counted THEN '' ELSE ' (what was spent of it is not counted '
+                || 'yet, and until then nothing fits: pixverse-ctl budget set, once more)'
+                END, ', '
         ORDER BY b.tenant DESC, b.period)
         || '; the next period begins at ' || to_char(
             to_timestamp(min(p.until) * 86400) AT TIME ZONE 'UTC',

@@ -326,8 +326,6 @@ static inline void trial_on_intake(void *context,
     answer->intake.verdicts =
         trial_copy(answer->trial, result->verdicts,
                    result->len * sizeof *result->verdicts);
-    answer->intake.ids = trial_copy(answer->trial, result->ids,
-                                    result->len * sizeof *result->ids);
     trial_take_err(answer, &result->err);
 }
 
@@ -368,6 +366,14 @@ static inline struct intake_row trial_request(struct trial *trial, int number)
     return row;
 }
 
+static inline int64_t trial_id(struct trial *trial, struct str request_id)
+{
+    return strtoll(trial_sql(trial,
+                             "SELECT id FROM request WHERE request_id = '%.*s'",
+                             (int)request_id.len, request_id.at),
+                   NULL, 10);
+}
+
 /** Stores `len` good requests named r-0…; returns their ids. */
 static inline const int64_t *trial_requests(struct trial *trial, int len)
 {
@@ -378,7 +384,11 @@ static inline const int64_t *trial_requests(struct trial *trial, int len)
     }
     struct intake_result result = trial_intake(trial, rows, (size_t)len);
     assert_int_equal(result.err.kind, ERR_NONE);
-    return result.ids;
+    int64_t *ids = arena_alloc(&trial->arena, (size_t)len * sizeof *ids);
+    for (int i = 0; i < len; i++) {
+        ids[i] = trial_id(trial, rows[i].request_id);
+    }
+    return ids;
 }
 
 static inline char *trial_copy_text(struct trial *trial, const char *text)

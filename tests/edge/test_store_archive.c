@@ -105,7 +105,8 @@ static int64_t ended(struct trial *trial, int number, int64_t day, int kind,
 {
     struct intake_row row = trial_request(trial, number);
     row.tenant = STR("t");
-    int64_t id = trial_intake(trial, &row, 1).ids[0];
+    trial_intake(trial, &row, 1);
+    const int64_t id = trial_id(trial, row.request_id);
     trial_sql(
         trial,
         "WITH w AS (DELETE FROM waiting WHERE id = %lld RETURNING *) "

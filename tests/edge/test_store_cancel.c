@@ -41,7 +41,8 @@ TEST(cancel__of_what_is_there__is_an_order_like_an_operators)
     struct intake_row orders[LEN];
     for (int i = 0; i < LEN; i++) {
         const struct intake_row row = trial_request(trial, i);
-        const int64_t id = trial_intake(trial, &row, 1).ids[0];
+        trial_intake(trial, &row, 1);
+        const int64_t id = trial_id(trial, row.request_id);
         const bool of_request = strstr(rows[i].is, "request") != NULL;
         if (i > 0 && !of_request) {
             trial_sql(trial,
@@ -150,7 +151,7 @@ TEST(cancel__while_its_request_is_on_its_way__finds_it)
     struct trial_answer answer;
     const struct intake_row row = cancel_of(trial, 1);
     trial_sql(trial, "BEGIN");
-    trial_sql(trial, "SELECT pg_advisory_xact_lock_shared(726493, -1)");
+    trial_sql(trial, "SELECT pg_advisory_xact_lock_shared(7264930523)");
     trial_sql(trial,
               "WITH r AS (INSERT INTO request (request_id, content, tenant, "
               "mode, priority, warnings, received_ms) VALUES ('r-00001', '', "
@@ -169,7 +170,7 @@ TEST(intake__while_an_order_for_it_is_kept__finds_that)
     struct trial_answer answer;
     const struct intake_row row = trial_request(trial, 1);
     trial_sql(trial, "BEGIN");
-    trial_sql(trial, "SELECT pg_advisory_xact_lock(726493, -1)");
+    trial_sql(trial, "SELECT pg_advisory_xact_lock(7264930523)");
     trial_sql(trial,
               "INSERT INTO early_cancel VALUES ('r-00001', 'default', %lld)",
               (long long)TRIAL_NOW);

@@ -16,11 +16,7 @@ TEST(intake__new_rows__wait_in_the_queue)
     assert_int_equal(result.len, 3);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(result.verdicts[i], INTAKE_NEW);
-        assert_string_equal(
-            trial_sql(trial, "SELECT request_id FROM request WHERE id = %lld",
-                      (long long)result.ids[i]),
-            arena_copy(&trial->arena, rows[i].request_id.at,
-                       rows[i].request_id.len));
+        assert_true(trial_id(trial, rows[i].request_id) > 0);
     }
     assert_string_equal(
         trial_sql(trial,
@@ -208,8 +204,10 @@ TEST(intake__any_text_and_number__is_stored_as_it_is)
                                         texts[LEN - 1 - i]};
         for (int c = 0; c < 4; c++) {
             assert_string_equal(
-                trial_sql(trial, "SELECT %s FROM request WHERE id = %lld",
-                          columns[c], (long long)result.ids[i]),
+                trial_sql(trial,
+                          "SELECT %s FROM request WHERE request_id = '%.*s'",
+                          columns[c], (int)rows[i].request_id.len,
+                          rows[i].request_id.at),
                 expected[c]);
         }
     }
@@ -220,6 +218,11 @@ TEST(intake__any_text_and_number__is_stored_as_it_is)
                   "min(deadline_seconds), count(deadline_seconds), "
                   "min(octet_length(content)), max(priority)) FROM request"),
         "1 14 7 2147483654 7 32 9");
+    assert_int_equal(/* else PostgreSQL took them one by one */
+                     trial_number(
+                         trial,
+                         "SELECT count(DISTINCT xmin::text) FROM request"),
+                     1);
 }
 
 /** Who took it for a repeat would lose it. */
@@ -267,7 +270,7 @@ TEST(intake__at_fault__begins_as_failed_with_its_event)
                   "AND r.body IS NULL) || ' ' || r.warnings FROM task t JOIN "
                   "request r USING (id) JOIN closed c USING (id) WHERE id = "
                   "%lld AND t.event IS NULL",
-                  (long long)result.ids[1]),
+                  (long long)trial_id(trial, rows[1].request_id)),
         "5 1 0 1800000000000 {\"the\":\"event\"} true "
         "[{\"code\":\"no_effect\"}]");
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), 2);
@@ -301,6 +304,49 @@ TEST(intake__two_stores_at_once__each_id_is_new_once)
                     (one == INTAKE_REPEAT && other == INTAKE_NEW));
     }
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM waiting"), LEN);
+}
+
+/** They are looked for before they are there, and there, one after the other,
+ * when it comes to the insert: the others of the batch come in all the same. */
+TEST(intake__ids_that_others_bring_meanwhile__are_repeats)
+{
+    struct trial *trial = *state;
+    struct trial_answer answer = {.trial = trial};
+    PGconn *conns[] = {trial->conn, PQconnectdb(trial->url)};
+    struct intake_row rows[4];
+    for (int i = 0; i < 4; i++) {
+        rows[i] = trial_request(trial, i);
+    }
+    answer.intake.len = SIZE_MAX;
+    trial_intake(trial, &rows[1], 2);
+    trial_sql(trial, "CREATE TABLE aside AS SELECT * FROM request");
+    trial_sql(trial, "DELETE FROM request");
+    for (int i = 0; i < 2; i++) {
+        trial->conn = conns[i];
+        trial_sql(trial, "BEGIN");
+        trial_sql(trial,
+                  "INSERT INTO request OVERRIDING SYSTEM VALUE "
+                  "SELECT * FROM aside WHERE request_id = 'r-%05d'",
+                  i + 1);
+    }
+    store_intake(trial->store, 0, 0, rows, 4, trial_on_intake, &answer);
+    for (int i = 0; i < 2; i++) {
+        trial->conn = conns[i];
+        do {
+            (void)trial_count(trial, false);
+        } while (answer.intake.len == SIZE_MAX && trial_waiter(trial) == 0);
+        assert_int_equal(answer.intake.len, SIZE_MAX);
+        trial_sql(trial, "COMMIT");
+    }
+    while (answer.intake.len == SIZE_MAX) {
+        trial_wait(trial);
+    }
+    PQfinish(conns[1]);
+    trial->conn = conns[0];
+    const enum intake_verdict expected[] = {INTAKE_NEW, INTAKE_REPEAT,
+                                            INTAKE_REPEAT, INTAKE_NEW};
+    assert_int_equal(answer.intake.err.kind, ERR_NONE);
+    assert_memory_equal(answer.intake.verdicts, expected, sizeof expected);
 }
 
 /** A batch is one transaction, however many rows: its pace is printed, for
@@ -395,87 +441,6 @@ TEST_CASE(sqlstate__each_class__means_what_is_to_be_done)
         assert_int_equal(pg_unit_is_constraint(&unit), cases[i].constraint);
         assert_int_equal(pg_unit_is_strange(&unit), cases[i].strange);
     }
-}
-
-/* ---- sources ---- */
-
-struct sources_answer {
-    struct trial *trial;
-    struct err err;
-    enum source_state states[16];
-    char account[ACCOUNT_NAME_BYTES]; /* of the first */
-    size_t known;                     /* of how many it is */
-    size_t len;
-};
-
-static void on_sources(void *context, const struct source *sources, size_t len,
-                       const struct err *err)
-{
-    struct sources_answer *answer = context;
-    if (err) {
-        answer->err = *err;
-    } else {
-        snprintf(answer->account, sizeof answer->account, "%.*s",
-                 (int)sources[0].account.len, sources[0].account.at);
-    }
-    for (size_t i = 0; !err && i < len; i++) {
-        answer->states[i] = sources[i].state;
-        answer->known += sources[i].account.at != NULL;
-    }
-    answer->len = len;
-    loop_stop(answer->trial->loop);
-}
-
-TEST(sources__ours_and_others__are_told_apart)
-{
-    struct trial *trial = *state;
-    static const struct {
-        const char *id;
-        int state;
-        int kind;
-        enum source_state expected;
-    } cases[] = {
-        {"task-running", RUNNING, 0, SOURCE_UNFINISHED},
-        {"task-late", LATE, FAILURE_TIMED_OUT, SOURCE_UNFINISHED},
-        {"task-ready", READY, 0, SOURCE_FINISHED},
-        {"task-succeeded", SUCCEEDED, 0, SOURCE_FINISHED},
-        {"task-failed", FAILED, FAILURE_PROVIDER_FAILED, SOURCE_FAILED},
-        {"closed-good", CLOSED, 0, SOURCE_FINISHED},
-        {"closed-failed", CLOSED, FAILURE_MODERATION, SOURCE_FAILED},
-        {"closed-expired", CLOSED, FAILURE_ASSET_EXPIRED, SOURCE_FINISHED},
-        {"closed-unusable", CLOSED, FAILURE_ASSET_UNUSABLE, SOURCE_FINISHED},
-        {"past", CLOSED, 0, SOURCE_FOREIGN}, /* of an earlier submission */
-        {"nobody's", -1, 0, SOURCE_FOREIGN},
-    };
-    enum { LEN = sizeof cases / sizeof *cases };
-    struct str ids[LEN];
-    int64_t me = trial_join(trial);
-    const int64_t *rows = trial_requests(trial, LEN);
-    trial_good_turn(trial, (struct turn){.owner = me, .claims_max = LEN});
-    for (int i = 0; i < LEN; i++) {
-        ids[i] = str_of(cases[i].id);
-        if (cases[i].state >= 0) {
-            trial_sql(trial,
-                      "UPDATE task SET provider_task_id = '%s', state = %d, "
-                      "kind = %d, owner = 1 WHERE id = %lld",
-                      cases[i].id, cases[i].state, cases[i].kind,
-                      (long long)rows[i]);
-        }
-    }
-    trial_sql(trial, "WITH d AS (DELETE FROM task WHERE state = 7 RETURNING *) "
-                     "INSERT INTO closed SELECT * FROM d");
-    trial_sql(trial, "WITH d AS (DELETE FROM closed WHERE provider_task_id = "
-                     "'past' RETURNING *) INSERT INTO past SELECT * FROM d");
-    struct sources_answer answer = {.trial = trial};
-    store_sources(trial->store, ids, LEN, on_sources, &answer);
-    trial_wait(trial);
-    assert_int_equal(answer.err.kind, ERR_NONE);
-    assert_int_equal(answer.len, LEN);
-    for (int i = 0; i < LEN; i++) {
-        assert_int_equal(answer.states[i], cases[i].expected);
-    }
-    assert_string_equal(answer.account, "trial");
-    assert_int_equal(answer.known, LEN - 1);
 }
 
 /* ---- together with a turn ---- */

@@ -225,6 +225,45 @@ TEST(learn__beside_an_earlier_attempt__is_the_later_ones)
     assert_int_equal(learnt(trial, row.id, 0, "task_2"), LEARN_NOWHERE);
 }
 
+/** A worker that was cut off brings the id of what the others gave up. */
+TEST(learn__of_an_earlier_attempt__leaves_the_later_one_alone)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 1);
+    struct task_row row = trial_claim_one(trial, me);
+    row.state = RUNNING;
+    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    row.state = QUEUED;
+    row.attempt = 1;
+    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    /* It waits; it is on its way; it has its id; it has ended, without one and
+     * otherwise. */
+    assert_int_equal(learnt(trial, row.id, 0, "task_1"), LEARN_SAME);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task"), 0);
+    row = trial_claim_one(trial, me);
+    assert_int_equal(row.attempt, 1);
+    assert_int_equal(learnt(trial, row.id, 0, "task_1"), LEARN_SAME);
+    assert_int_equal(trial_number(trial, "SELECT count(*) FROM task WHERE "
+                                         "provider_task_id <> ''"),
+                     0);
+    trial_sql(trial, "UPDATE task SET provider_task_id = 'task_2'");
+    assert_int_equal(learnt(trial, row.id, 0, "task_1"), LEARN_SAME);
+    assert_int_equal(learnt(trial, row.id, 0, "task_3"), LEARN_OTHER);
+    static const int kinds[] = {FAILURE_SUBMIT_UNKNOWN, FAILURE_TIMED_OUT};
+    trial_sql(trial, "UPDATE task SET state = 5, event = 'e'");
+    trial_sql(trial, "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO "
+                     "closed SELECT * FROM d");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        trial_sql(trial, "UPDATE closed SET provider_task_id = '', kind = %d",
+                  kinds[i]);
+        assert_int_equal(learnt(trial, row.id, 0, "task_1"), LEARN_SAME);
+        assert_string_equal(
+            trial_sql(trial, "SELECT provider_task_id FROM closed"), "");
+    }
+}
+
 TEST(learn__while_the_row_is_closed__is_not_lost)
 {
     struct trial *trial = *state;

@@ -155,6 +155,24 @@ static void wait_for_event(struct trial *trial, int backend, const char *event)
     assert_int_equal(trial_number(trial, sql), 1);
 }
 
+/** Whatever a count takes, the beats behind it come in time. */
+TEST(count__that_takes_long__gives_way_to_a_beat)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    trial_sql(trial, "INSERT INTO cancel (task) VALUES (1)"); /* of nobody */
+    trial_sql(trial, "BEGIN");
+    trial_sql(trial, "SELECT FROM cancel FOR UPDATE");
+    struct trial_answer answer = {.trial = trial};
+    store_count(trial->store, true, trial_on_count, &answer);
+    trial_wait(trial);
+    assert_int_equal(answer.err.kind, ERR_TRANSIENT);
+    assert_false(beat(trial, me).lease_dead);
+    assert_int_equal(trial->downs, 0); /* nor was the connection given up */
+    trial_sql(trial, "COMMIT");
+    assert_true(trial_count(trial, true).counted);
+}
+
 /** PostgreSQL itself would wait for such a client for ever. */
 TEST(bury__frozen_in_mid_claim__is_ended_first)
 {

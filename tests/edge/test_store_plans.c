@@ -56,8 +56,10 @@ static void prepare(struct trial *trial, const char *query,
 #define SOURCES "'{task_2000,task_1}'"
 #define UNREADABLE "1, 5, 100, 500"
 #define UNREADABLE_WAITING "5, 100, 500"
-#define ADOPT "1, 1800000000000, 100, 0, true"
+#define ADOPT "1, 1800000000000, 100, 0, true, false"
+#define ADOPT_NOBODYS "1, 1800000000000, 100, 0, true, true"
 #define LEARN "7, 0, 'task_7'"
+#define PRUNE "1800000000000, 0, 100, 1800000000000"
 #define SHARE_OF(tenants, n)                                                   \
     "1, 1800000000000, 10, 'account:1', 'bucket', 0, '" tenants "', '" n "', " \
     "false"
@@ -72,8 +74,23 @@ static void prepare(struct trial *trial, const char *query,
 #define NOTHING ""
 #define BEHIND_NONE "0, 0"
 
-/** A lease, and so many requests that wait: each known by its id from 1. */
-static void fill(struct trial *trial)
+/** What autovacuum says of a quiet queue: an order now and then. */
+static void analyze_quiet(struct trial *trial)
+{
+    run(trial, "INSERT INTO waiting SELECT i, 5, 0, 0, 0, 0, 1, 0, 0, 0, 0, '' "
+               "FROM generate_series(1, 1000) i");
+    run(trial, "INSERT INTO cancel VALUES (1, 1)");
+    PQclear(PQexec(trial->conn, "VACUUM ANALYZE waiting, cancel"));
+    run(trial, "DELETE FROM waiting");
+    run(trial, "DELETE FROM cancel");
+}
+
+/**
+ * A lease, and so many requests that wait: each known by its id from 1.
+ *
+ * @param analyzed  Autovacuum has been there, while it was quiet.
+ */
+static void fill_as(struct trial *trial, bool analyzed)
 {
     static const char *const tables[] = {"request", "task", "waiting",
                                          "cancel"};
@@ -86,19 +103,16 @@ static void fill(struct trial *trial)
         trial_sql(trial, "ALTER TABLE %s SET (autovacuum_enabled = off)",
                   tables[i]);
     }
-    /* What autovacuum says of a quiet queue: an order now and then. */
-    run(trial, "INSERT INTO waiting SELECT i, 5, 0, 0, 0, 0, 1, 0, 0, 0, 0, '' "
-               "FROM generate_series(1, 1000) i");
-    run(trial, "INSERT INTO cancel VALUES (1, 1)");
-    PQclear(PQexec(trial->conn, "VACUUM ANALYZE waiting, cancel"));
-    run(trial, "DELETE FROM waiting");
-    run(trial, "DELETE FROM cancel");
+    if (analyzed) {
+        analyze_quiet(trial);
+    }
     prepare(trial, "claim", CLAIM);
+    prepare(trial, "claim_budgets", CLAIM);
     prepare(trial, "places", PLACES_OF("{0,0,0,0,0,0,0,0,0,0}"));
     prepare(trial, "expire", EXPIRE);
     prepare(trial, "unblock", UNBLOCK);
     prepare(trial, "mine", MINE);
-    prepare(trial, "sources_task", SOURCES);
+    prepare(trial, "sources", SOURCES);
     prepare(trial, "unreadable", UNREADABLE);
     prepare(trial, "unreadable_waiting", UNREADABLE_WAITING);
     prepare(trial, "cancels", MINE);
@@ -106,6 +120,7 @@ static void fill(struct trial *trial)
     prepare(trial, "learn", LEARN);
     prepare(trial, "learn_waiting", LEARN);
     prepare(trial, "ctl_cancel", MINE);
+    prepare(trial, "history_prune", PRUNE);
     prepare(trial, "claim_share", SHARE);
     prepare(trial, "share_look", SHARE_LOOK);
     prepare(trial, "share_use", SHARE_USE);
@@ -123,6 +138,11 @@ static void fill(struct trial *trial)
               2 * MASS);
     run(trial, "INSERT INTO waiting SELECT id, 5, 0, 0, 0, 0, 1, 0, 0, 0, 0, "
                "'' FROM request");
+}
+
+static void fill(struct trial *trial)
+{
+    fill_as(trial, true);
 }
 
 /** Of one line of a plan: rows that its node gave, or threw away. */
@@ -231,11 +251,11 @@ TEST(an_expiry__of_a_mass__takes_what_it_wants)
     assert_true(work_of(trial, "expire", EXPIRE) < 10 * MASS);
 }
 
-#define TASK_OF_REQUEST                                                        \
-    "INSERT INTO task (" TRIAL_TASK_COLUMNS ") "                               \
-    "SELECT id, 2, %d, 1, 1, 0, 1, false, false, false, '', "                  \
-    "'task_' || id, 1, 0, 1, 1799999999999, 0, 0, 0, 0, 0, 0, 0, 0, 0, "       \
-    "false, 0, 0 FROM request WHERE id %% 2000 = 0"
+#define RUNNING_OF(owner, which)                                               \
+    "INSERT INTO task (" TRIAL_TASK_COLUMNS ") SELECT id, 2, " owner           \
+    ", 1, 1, 0, 1, false, false, false, '', 'task_' || id, 1, 0, 1, "          \
+    "1799999999999, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0 FROM request "      \
+    "WHERE id " which
 
 /** Ten are ours; all others wait. */
 TEST(what_is_owned__behind_a_queue__is_found_without_it)
@@ -243,7 +263,7 @@ TEST(what_is_owned__behind_a_queue__is_found_without_it)
     struct trial *trial = *state;
     trial_join(trial);
     fill(trial);
-    trial_sql(trial, TASK_OF_REQUEST, 1);
+    run(trial, RUNNING_OF("1", "% 2000 = 0"));
     trial_sql(trial, "DELETE FROM waiting w USING task t WHERE w.id = t.id");
     assert_true(work_of(trial, "mine", MINE) < 100);
     assert_true(work_of(trial, "adopt", ADOPT) < 100);
@@ -251,11 +271,96 @@ TEST(what_is_owned__behind_a_queue__is_found_without_it)
     /* A part of 500, each with its request. */
     assert_true(work_of(trial, "unreadable_waiting", UNREADABLE_WAITING) <
                 7 * 500);
-    assert_true(work_of(trial, "sources_task", SOURCES) < 100);
+    assert_true(work_of(trial, "sources", SOURCES) < 100);
     assert_true(work_of(trial, "claim", CLAIM) < 300);
     assert_true(work_of(trial, "learn", LEARN) < 30);
     assert_true(work_of(trial, "learn_waiting", LEARN) < 30);
     assert_true(work_of(trial, "ctl_cancel", MINE) < 30);
+}
+
+/** Each has an earlier end, too: it is found by its id. */
+TEST(history__with_many_earlier_ends__is_pruned_without_the_others)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    run(trial, "DELETE FROM waiting");
+    trial_sql(trial,
+              "INSERT INTO closed (" TRIAL_TASK_COLUMNS ", event) "
+              "SELECT id, 6, 0, 9, 1, 1, 1, false, false, false, '', '', 1, 0, "
+              "1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 2, false, 0, 0, 'e' "
+              "FROM request WHERE id <= %d",
+              MASS);
+    run(trial, "INSERT INTO past SELECT * FROM closed");
+    run(trial, "UPDATE past SET submission = 0, fence = 4");
+    assert_true(work_of(trial, "history_prune", PRUNE) < 6000);
+}
+
+TEST(what_is_nobodys__among_many_tasks__is_taken_up_without_them)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    run(trial, "DELETE FROM waiting");
+    trial_sql(
+        trial,
+        RUNNING_OF("CASE WHEN id < 5 THEN -(id %% 2) ELSE 1 END", "<= %d"),
+        MASS);
+    PQclear(PQexec(trial->conn, "ANALYZE task"));
+    assert_true(work_of(trial, "adopt", ADOPT_NOBODYS) < 200);
+    assert_true(work_of(trial, "adopt", ADOPT) > MASS);
+}
+
+/** The first minutes of a database, or autovacuum came while it was empty: all
+ * that is in flight is ours, and more waits. */
+static void nobody_reads_all(struct trial *trial, bool vacuumed)
+{
+    trial_join(trial);
+    if (vacuumed) {
+        PQclear(PQexec(trial->conn, "VACUUM ANALYZE waiting, cancel, task"));
+    }
+    fill_as(trial, false);
+    assert_true(work_of(trial, "expire", EXPIRE) < 100);
+    assert_true(work_of(trial, "claim", CLAIM) < 300);
+    assert_true(work_of(trial, "claim_budgets", CLAIM) < 300);
+    assert_true(work_of(trial, "unblock", UNBLOCK) < 30);
+    assert_true(work_of(trial, "share_look", SHARE_LOOK) < 60);
+    assert_true(work_of(trial, "ctl_cancel", MINE) < 30);
+    assert_true(work_of(trial, "learn", LEARN) < 30);
+    assert_true(work_of(trial, "learn_waiting", LEARN) < 30);
+    trial_sql(trial, RUNNING_OF("1 + id %% 100", "<= %d"), MASS);
+    trial_sql(trial, "DELETE FROM waiting WHERE id <= %d", MASS);
+    assert_true(work_of(trial, "cancels", MINE) < 30);
+    assert_true(work_of(trial, "expire", EXPIRE) < 100);
+    assert_true(work_of(trial, "claim", CLAIM) < 300);
+    assert_true(work_of(trial, "sources", SOURCES) < 3 * MASS);
+    trial_sql(trial, "WITH d AS (DELETE FROM task WHERE id IN (1, 2000) "
+                     "RETURNING *) INSERT INTO closed SELECT * FROM d");
+    assert_true(work_of(trial, "sources", SOURCES) < 50);
+    trial_sql(trial, "INSERT INTO cancel (task) VALUES (1), (2), (%d)",
+              MASS + 1);
+    assert_true(work_of(trial, "cancels", MINE) < 50);
+    assert_true(work_of(trial, "expire", EXPIRE) < 100);
+    /* Many orders, of which few are ours. */
+    trial_sql(trial,
+              "INSERT INTO cancel (task) SELECT id FROM request ON CONFLICT "
+              "DO NOTHING");
+    assert_true(work_of(trial, "cancels", MINE) < 5000);
+    trial_sql(trial, "DELETE FROM cancel");
+    /* One has room for one: who is put aside is found by its id. */
+    trial_sql(trial, "INSERT INTO budget (tenant, period, amount, warn, guess) "
+                     "VALUES ('t', 0, 1, 80, 1)");
+    assert_true(work_of(trial, "claim_budgets", CLAIM) < 40000);
+}
+
+TEST(before_the_first_analyze__nobody_reads_all)
+{
+    nobody_reads_all(*state, false);
+}
+
+TEST(analyzed_while_empty__nobody_reads_all)
+{
+    nobody_reads_all(*state, true);
 }
 
 /** Nobody waits for another: an end costs a look. A mass does: what ended is
@@ -311,7 +416,7 @@ TEST(what_is_ours__beside_a_mass_of_others__is_found_alone)
     trial_join(trial);
     trial_join(trial);
     fill(trial);
-    trial_sql(trial, TASK_OF_REQUEST, 1);
+    run(trial, RUNNING_OF("1", "% 2000 = 0"));
     trial_sql(trial, "INSERT INTO task (" TRIAL_TASK_COLUMNS
                      ") SELECT t.id + i, t.state, 2, 1, 1, 0, 1, "
                      "false, false, false, '', '', 1, 0, 1, 1, 0, 0, 0, 0, 0, "
@@ -368,7 +473,7 @@ static void fill_tenants(struct trial *trial)
     trial_join(trial);
     trial_join(trial);
     fill(trial);
-    trial_sql(trial, TASK_OF_REQUEST, 2);
+    run(trial, RUNNING_OF("2", "% 2000 = 0"));
     trial_sql(trial, "DELETE FROM waiting w USING task t WHERE w.id = t.id");
     trial_sql(trial,
               "INSERT INTO request (request_id, content, tenant, mode, "

@@ -433,6 +433,10 @@ static void run_learn(struct call *call)
         call->learn.end = learn_past(call, record);
         return;
     }
+    if (record_had(record, call->small.other.at)) {
+        call->learn.end = LEARN_SAME; /* what is here is another attempt */
+        return;
+    }
     call->learn.end = compare(call, row->provider_task_id);
     if (call->learn.end != LEARN_WRITTEN) {
         return;

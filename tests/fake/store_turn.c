@@ -431,8 +431,9 @@ static void run_dead(const struct tables *tables, const struct turn *turn,
                      struct turn_result *result, struct arena *arena)
 {
     int64_t *dead = arena_alloc(arena, DEAD_MAX * sizeof *dead);
-    for (size_t i = 0; i < tables->leases_len && turn->adopts_max &&
-                       !turn->adopt_after && result->dead_len < DEAD_MAX;
+    for (size_t i = 0;
+         i < tables->leases_len && turn->adopts_max && !turn->adopt_after &&
+         !turn->adopt_nobodys && result->dead_len < DEAD_MAX;
          i++) {
         if (tables->leases[i].dead && !tables->leases[i].forgotten) {
             dead[result->dead_len++] = tables->leases[i].id;
@@ -451,7 +452,8 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
          i < tables->len && (int)result->adopted_len < turn->adopts_max; i++) {
         struct record_of *record = tables->records[i];
         struct task_row *row = &record->row;
-        if (!is_in_task(record) || lease_is_alive(tables, row->owner)) {
+        if (!is_in_task(record) || lease_is_alive(tables, row->owner) ||
+            (turn->adopt_nobodys && row->owner > 0)) {
             continue;
         }
         bool orphan = row->owner > 0;

@@ -78,8 +78,8 @@ static enum intake_verdict order(struct tables *tables,
                : INTAKE_CANCEL_LATE;
 }
 
-static int64_t insert(struct tables *tables, const struct intake_row *row,
-                      int64_t owner)
+static void insert(struct tables *tables, const struct intake_row *row,
+                   int64_t owner)
 {
     struct record_of *record = calloc(1, sizeof *record);
     tables->records =
@@ -101,7 +101,6 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
     if (row->event.at) {
         record->row.state = FAILED;
         record->row.kind = FAILURE_INVALID_REQUEST;
-        record->row.owner = owner;
         record->row.settled_ms = row->received_ms;
         record->row.event = strndup(row->event.at, row->event.len);
         record->bare = true;
@@ -120,7 +119,6 @@ static int64_t insert(struct tables *tables, const struct intake_row *row,
         record->owes_accepted = tables->accepted_events;
         record->accepted_owner = owner;
     }
-    return record->row.id;
 }
 
 static bool is_old(const struct call *call, const struct intake_row *row)
@@ -145,7 +143,7 @@ static enum intake_verdict take_in(struct call *call, size_t i)
     if (is_old(call, row)) {
         return INTAKE_TOO_OLD;
     }
-    call->intake.result.ids[i] = insert(tables, row, call->intake.owner);
+    insert(tables, row, call->intake.owner);
     run_unblock_named(tables, row->event.at ? row->request_id : row->source);
     return INTAKE_NEW;
 }
@@ -198,7 +196,6 @@ void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
     }
     call->intake.result = (struct intake_result){
         .verdicts = arena_alloc(arena, (len + 1) * sizeof(enum intake_verdict)),
-        .ids = arena_alloc(arena, (len + 1) * sizeof(int64_t)),
         .len = len,
     };
     call_go(call, LANE_DATA);

@@ -19,6 +19,7 @@ static char *add(struct pg_array *array, size_t bytes)
 {
     char *at = bytes <= INT32_MAX ? buf_room(array->buf, 4 + bytes) : NULL;
     array->len++;
+    array->tail = 0;
     if (!at) {
         array->buf->failed = true;
         return NULL;
@@ -103,11 +104,26 @@ void pg_array_bytes(struct pg_array *array, const unsigned char *bytes,
 
 void pg_array_null(struct pg_array *array)
 {
+    const size_t tail = array->tail;
     char *at = add(array, 0);
     array->nulls = true;
+    array->tail = tail + 1;
     if (at) {
         put(at - 4, UINT32_MAX, 4); /* a length of -1 */
     }
+}
+
+void pg_array_shorten(struct pg_array *array)
+{
+    struct buf *buf = array->buf;
+    if (buf->failed) {
+        return;
+    }
+    assert(array->tail <= array->len);
+    buf->len -= 4 * array->tail;
+    buf->bytes[buf->len] = '\0';
+    array->len -= array->tail;
+    array->tail = 0;
 }
 
 void pg_array_end(struct pg_array *array)

@@ -26,6 +26,7 @@ struct pg_array {
     enum pg_type type;
     size_t head; /* where it begins */
     size_t len;  /* elements */
+    size_t tail; /* those that are NULL at its end */
     bool nulls;  /* some are NULL */
 };
 
@@ -41,6 +42,10 @@ void pg_array_str(struct pg_array *array, struct str text);
 void pg_array_bytes(struct pg_array *array, const unsigned char *bytes,
                     size_t len);
 void pg_array_null(struct pg_array *array); /* of any type */
+
+/** The NULLs at its end go. Where several arrays become columns side by side,
+ * unnest() brings them back, and is quicker without. */
+void pg_array_shorten(struct pg_array *array);
 
 void pg_array_end(struct pg_array *array);
 

@@ -3,17 +3,20 @@
 #include "base/must.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+/** Where a partition changes hands, its last owner's next batch is under way as
+ * soon as the one before it is there. */
+#define MET_MAX 8
 
 /** A batch on its way. */
 struct batch {
     struct store *store;
     struct arena arena;
-    struct intake_row *rows; /* copies, as given */
-    /* of each first row: the content that stands under its id, in hex */
-    char (*stored)[2 * DIGEST_BYTES + 1];
-    size_t *firsts; /* of each row: the first one of the same id */
+    const struct intake_row *rows; /* as given */
+    struct str *stored; /* of each first row that was there: its content, in hex
+                         */
+    size_t *firsts;     /* of each row: the first one of the same id */
     /* of each first row: when the last message of its id was produced */
     int64_t *newest_ms;
     size_t rows_len;
@@ -27,12 +30,13 @@ struct batch {
     size_t from;          /* under way */
     size_t to;
     size_t known_len; /* of order, so many were there before */
+    int met;          /* so often another transaction brought an id of it */
     struct intake_result result;
     intake_fn *on_result;
     void *context;
 };
 
-/* ---- copies, and their order ---- */
+/* ---- rows, and their order ---- */
 
 /** As PostgreSQL orders them under the collation "C"; then as given. */
 static int by_id(const void *a, const void *b)
@@ -50,46 +54,26 @@ static int by_id(const void *a, const void *b)
     return order ? order : (one > other) - (one < other);
 }
 
-static struct intake_row copy_row(struct arena *arena,
-                                  const struct intake_row *row)
-{
-    struct intake_row copy = *row;
-    struct str *texts[] = {
-        &copy.request_id,  &copy.tenant,     &copy.metadata, &copy.warnings,
-        &copy.traceparent, &copy.tracestate, &copy.body,     &copy.event,
-        &copy.source,      &copy.account,
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (texts[i]->at) {
-            texts[i]->at = arena_copy(arena, texts[i]->at, texts[i]->len);
-        }
-    }
-    return copy;
-}
-
-static bool copy_rows(struct batch *batch, const struct intake_row *rows,
+/** false: no memory. */
+static bool take_rows(struct batch *batch, const struct intake_row *rows,
                       size_t len)
 {
     assert(rows && len > 0);
     struct arena *arena = &batch->arena;
+    batch->rows = rows;
     batch->rows_len = len;
-    batch->rows = arena_alloc(arena, (len + 1) * sizeof *batch->rows);
     batch->order = arena_alloc(arena, (len + 1) * sizeof *batch->order);
     batch->firsts = arena_alloc(arena, (len + 1) * sizeof *batch->firsts);
     batch->stored = arena_alloc(arena, (len + 1) * sizeof *batch->stored);
     batch->newest_ms = arena_alloc(arena, (len + 1) * sizeof(int64_t));
     batch->cancels.asked = arena_alloc(arena, (len + 1) * sizeof(size_t));
     batch->result.len = len;
-    batch->result.ids = arena_alloc(arena, (len + 1) * sizeof(int64_t));
     batch->result.verdicts =
         arena_alloc(arena, (len + 1) * sizeof(enum intake_verdict));
     for (size_t i = 0; i < len && !arena->failed; i++) {
-        batch->rows[i] = copy_row(arena, &rows[i]);
         if (!rows[i].cancel) {
-            batch->order[batch->requests_len++] = &batch->rows[i];
+            batch->order[batch->requests_len++] = &rows[i];
         }
-        str_hex(rows[i].content, DIGEST_BYTES, batch->stored[i]);
-        batch->newest_ms[i] = 0;
     }
     return !arena->failed;
 }
@@ -163,6 +147,20 @@ static enum intake_verdict met(const struct batch *batch, size_t cancel)
     return row->event.at ? INTAKE_CANCEL_LATE : INTAKE_CANCELLED;
 }
 
+/** Whether a row has the content that is stored under its id, or will be. */
+static bool is_same(const struct batch *batch, size_t row)
+{
+    const size_t first = batch->firsts[row];
+    const struct str stored = batch->stored[first];
+    char content[2 * DIGEST_BYTES + 1];
+    if (!stored.at) {
+        return memcmp(batch->rows[row].content, batch->rows[first].content,
+                      DIGEST_BYTES) == 0;
+    }
+    str_hex(batch->rows[row].content, DIGEST_BYTES, content);
+    return str_eq(stored, str_of(content));
+}
+
 static void end_batch(struct batch *batch, const struct err *err)
 {
     assert(batch->on_result);
@@ -184,11 +182,7 @@ static void end_batch(struct batch *batch, const struct err *err)
             result->verdicts[i] = verdict;
             continue;
         }
-        char content[2 * DIGEST_BYTES + 1];
-        str_hex(batch->rows[i].content, DIGEST_BYTES, content);
-        result->verdicts[i] = strcmp(content, batch->stored[first]) == 0
-                                  ? INTAKE_REPEAT
-                                  : INTAKE_REUSED;
+        result->verdicts[i] = is_same(batch, i) ? INTAKE_REPEAT : INTAKE_REUSED;
     }
     batch->on_result(batch->context, result);
     arena_done(&batch->arena);
@@ -216,17 +210,21 @@ static void on_known(void *context, struct pg_unit *unit)
         size_t at = place_of(batch, pg_str(result, i, 0));
         bool known = !PQgetisnull(result, i, 1);
         if (known) {
-            snprintf(batch->stored[at], sizeof batch->stored[at], "%s",
-                     PQgetvalue(result, i, 1));
+            const struct str content = pg_str(result, i, 1);
+            batch->stored[at] =
+                (struct str){arena_copy(&batch->arena, content.at, content.len),
+                             content.len};
         } else if (pg_bool(result, i, 2)) {
             batch->result.verdicts[at] = INTAKE_TOO_OLD;
         }
         found += known || pg_bool(result, i, 2);
     }
-    if (found != batch->known_len) {
+    if (found != batch->known_len || batch->arena.failed) {
         /* Neither inserted nor there: nobody may take it for stored. */
         struct err err;
-        err_set(&err, ERR_TRANSIENT, "a request that was there is gone");
+        err_set(&err, ERR_TRANSIENT,
+                batch->arena.failed ? "no memory for a batch of requests"
+                                    : "a request that was there is gone");
         end_batch(batch, &err);
         return;
     }
@@ -281,13 +279,14 @@ static const enum pg_type columns[] = {
 };
 
 #define COLUMNS_LEN (sizeof columns / sizeof *columns)
+#define ID_COLUMN 0
 
 static void add_column(struct pg_array *array, size_t column,
                        const struct intake_row *row)
 {
     assert(column < COLUMNS_LEN);
     switch (column) {
-    case 0:
+    case ID_COLUMN:
         pg_array_str(array, row->request_id);
         break;
     case 1:
@@ -313,7 +312,8 @@ static void add_column(struct pg_array *array, size_t column,
         pg_array_str(array, row->metadata);
         break;
     case 7:
-        pg_array_str(array, row->warnings.at ? row->warnings : STR("[]"));
+        pg_array_str(array, str_eq(row->warnings, STR("[]")) ? (struct str){0}
+                                                             : row->warnings);
         break;
     case 8:
         pg_array_str(array, row->traceparent);
@@ -355,16 +355,20 @@ static void took(struct batch *batch, const PGresult *result)
 {
     assert(batch->from < batch->to && batch->to <= batch->order_len);
     enum intake_verdict *verdicts = batch->result.verdicts;
+    const size_t asked = batch->to - batch->from;
+    const size_t stored = (size_t)pg_i64(result, 0, 0);
+    const bool all = stored == asked;
+    assert(stored <= asked &&
+           (all || !stored || stored == (size_t)PQntuples(result)));
     for (size_t i = batch->from; i < batch->to; i++) {
         /* Unless it is new, it was there; whether it is the same is asked. */
-        verdicts[batch->order[i] - batch->rows] = INTAKE_REPEAT;
+        verdicts[batch->order[i] - batch->rows] =
+            all ? INTAKE_NEW : INTAKE_REPEAT;
     }
-    for (int i = 0; i < PQntuples(result); i++) {
-        size_t at = place_of(batch, pg_str(result, i, 1));
-        verdicts[at] = INTAKE_NEW;
-        batch->result.ids[at] = pg_i64(result, i, 0);
+    for (size_t i = 0; i < stored && !all; i++) {
+        verdicts[place_of(batch, pg_str(result, (int)i, 1))] = INTAKE_NEW;
     }
-    batch->known_len += batch->to - batch->from - (size_t)PQntuples(result);
+    batch->known_len += asked - stored;
 }
 
 static void on_inserted(void *context, struct pg_unit *unit)
@@ -374,6 +378,11 @@ static void on_inserted(void *context, struct pg_unit *unit)
     assert(unit->err.kind != ERR_PERMANENT || len > 0);
     if (unit->err.kind == ERR_NONE) {
         took(batch, unit->results[1]);
+    } else if (pg_unit_is_constraint(unit) && batch->met < MET_MAX) {
+        /* Of the same id: it is there by now. Or a sequence is behind its
+         * table, and no other try helps. */
+        batch->met++;
+        ranges_push(&batch->ranges, batch->from, batch->to);
     } else if (unit->err.kind != ERR_PERMANENT) {
         end_failed(batch, unit);
         return;
@@ -428,6 +437,9 @@ static void send_next(struct batch *batch)
         for (size_t i = batch->from; i < batch->to; i++) {
             add_column(array, column, batch->order[i]);
         }
+        if (column != ID_COLUMN) { /* that one says how many rows there are */
+            pg_array_shorten(array);
+        }
         pg_unit_array_end(unit);
     }
     struct pg_array *array = pg_unit_array(unit, PG_INT8);
@@ -465,7 +477,7 @@ void store_intake(struct store *store, int64_t owner, int64_t known_from_ms,
     batch->on_result = on_result;
     batch->context = context;
     arena_init(&batch->arena, 65536, 0);
-    if (!copy_rows(batch, rows, len)) {
+    if (!take_rows(batch, rows, len)) {
         struct pg_unit *unit = pg_unit_new(on_inserted, batch);
         pg_unit_fail(unit);
         pg_lane_send(store->data, unit);

@@ -338,16 +338,16 @@ static void on_tally(void *context, struct pg_unit *unit)
 {
     struct tally *tally = context;
     struct count_result out = {.err = unit->err, .oldest_xmin = -1};
-    if (out.err.kind == ERR_NONE && PQntuples(unit->results[0]) > 0) {
+    if (out.err.kind == ERR_NONE && PQntuples(unit->results[1]) > 0) {
         out.counted = true;
-        out.queued = pg_i64(unit->results[0], 0, 0);
-        out.in_flight = pg_i64(unit->results[0], 0, 1);
-        out.blocked = pg_i64(unit->results[0], 0, 2);
-        out.oldest_ms = pg_i64(unit->results[0], 0, 3);
-        out.blocked_most = pg_str(unit->results[0], 0, 4);
+        out.queued = pg_i64(unit->results[1], 0, 0);
+        out.in_flight = pg_i64(unit->results[1], 0, 1);
+        out.blocked = pg_i64(unit->results[1], 0, 2);
+        out.oldest_ms = pg_i64(unit->results[1], 0, 3);
+        out.blocked_most = pg_str(unit->results[1], 0, 4);
     }
     if (out.err.kind == ERR_NONE && tally->xmin) {
-        out.oldest_xmin = pg_i64(unit->results[1], 0, 0);
+        out.oldest_xmin = pg_i64(unit->results[2], 0, 0);
     }
     tally->on_result(tally->context, &out);
     must_free(tally);
@@ -361,6 +361,9 @@ void store_count(struct store *store, bool xmin, count_fn *on_result,
     *tally = (struct tally){on_result, context, xmin};
     struct pg_unit *unit = pg_unit_new(on_tally, tally);
     unit->tries_max = 1; /* the next count will do */
+    /* Under an old snapshot it walks over dead rows, too. */
+    pg_unit_call(unit, "statement_timeout");
+    pg_unit_i64(unit, store->count_ms);
     pg_unit_call(unit, "count");
     if (xmin) {
         pg_unit_call(unit, "oldest_xmin");
@@ -488,11 +491,11 @@ static enum learn_end learn_end_of(const struct learning *learning,
     enum learn_end end = LEARN_NOWHERE;
     for (int i = 0; i < PQntuples(found); i++) {
         const char *there = PQgetvalue(found, i, 0);
-        if (strcmp(there, learning->provider_task_id) != 0) {
-            *other = there;
-            return LEARN_OTHER;
+        if (strcmp(there, learning->provider_task_id) == 0) {
+            return LEARN_SAME; /* beside a later attempt's, too */
         }
-        end = LEARN_SAME;
+        *other = there;
+        end = LEARN_OTHER;
     }
     return end;
 }
@@ -536,6 +539,7 @@ void store_learn(struct store *store, int64_t task, int32_t submission,
     pg_unit_call(unit, "learn_found");
     pg_unit_i64(unit, task);
     pg_unit_i64(unit, submission);
+    pg_unit_str(unit, provider_task_id);
     pg_lane_send(store->data, unit);
 }
 

@@ -16,6 +16,7 @@ struct store {
     struct store_options options; /* its texts outlive us */
     store_state_fn *on_state;
     void *context;
+    int64_t count_ms; /* the longest that a beat waits for a count */
     int64_t lease_ms;
     bool accepted_events;
     bool told_up;

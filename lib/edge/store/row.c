@@ -1,5 +1,7 @@
 #include "edge/store/own.h"
 
+#include "core/event_pack.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +71,15 @@ static enum pg_type type_of(const struct field *field)
     return PG_TEXT;
 }
 
+/** As the database keeps it: what reads it there has the text again. */
+static void add_event(struct pg_array *array, struct str event)
+{
+    struct buf packed;
+    buf_init(&packed, 0);
+    pg_array_str(array, event_pack(event, &packed));
+    buf_done(&packed);
+}
+
 static void add_value(struct pg_array *array, const struct field *field,
                       const struct task_row *row)
 {
@@ -97,7 +108,11 @@ static void add_value(struct pg_array *array, const struct field *field,
         pg_array_str(array, str_of(at));
         break;
     case FIELD_TEXT:
-        pg_array_str(array, str_of(*(char *const *)at));
+        if (field->offset == offsetof(struct task_row, event)) {
+            add_event(array, str_of(*(char *const *)at));
+        } else {
+            pg_array_str(array, str_of(*(char *const *)at));
+        }
         break;
     }
 }

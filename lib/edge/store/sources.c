@@ -70,8 +70,7 @@ static void on_sources(void *context, struct pg_unit *unit)
     struct sources *sources = context;
     struct err err = unit->err;
     if (err.kind == ERR_NONE) {
-        take_sources(sources, unit->results[1]);
-        take_sources(sources, unit->results[0]); /* what is under way counts */
+        take_sources(sources, unit->results[0]);
     }
     /* Refused data is no id of ours. */
     bool failed = err.kind == ERR_TRANSIENT;
@@ -103,18 +102,15 @@ void store_sources(struct store *store, const struct str *provider_task_ids,
         pg_lane_send(store->data, unit);
         return;
     }
-    const char *const queries[] = {"sources_task", "sources_closed"};
-    for (size_t q = 0; q < 2; q++) {
-        pg_unit_call(unit, queries[q]);
-        struct pg_array *array = pg_unit_array(unit, PG_TEXT);
-        for (size_t i = 0; i < len; i++) {
-            struct str id = provider_task_ids[i];
-            sources->ids[i] =
-                (struct str){arena_copy(arena, id.at, id.len), id.len};
-            pg_array_str(array, id);
-        }
-        pg_unit_array_end(unit);
+    pg_unit_call(unit, "sources");
+    struct pg_array *array = pg_unit_array(unit, PG_TEXT);
+    for (size_t i = 0; i < len; i++) {
+        struct str id = provider_task_ids[i];
+        sources->ids[i] =
+            (struct str){arena_copy(arena, id.at, id.len), id.len};
+        pg_array_str(array, id);
     }
+    pg_unit_array_end(unit);
     if (arena->failed) {
         pg_unit_fail(unit);
     }

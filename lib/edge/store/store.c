@@ -20,8 +20,7 @@ static const char *const data_queries[] = {
     "intake_known",
     "accepted_told",
     "accepted_owed",
-    "sources_task",
-    "sources_closed",
+    "sources",
     "save",
     "again",
     "end",
@@ -75,10 +74,11 @@ static const char *const data_queries[] = {
 };
 
 static const char *const lease_queries[] = {
-    "join",        "join_accounts", "join_urls",   "bump",    "leases",
-    "leases_some", "holds",         "fleet",       "cancels", "accounts",
-    "count",       "vitals",        "oldest_xmin", "prices",  "lock_timeout",
-    "end_frozen",  "bury",          "leave",       NULL,
+    "join",        "join_accounts", "join_urls",    "bump",
+    "leases",      "leases_some",   "holds",        "fleet",
+    "cancels",     "accounts",      "count",        "vitals",
+    "oldest_xmin", "prices",        "lock_timeout", "statement_timeout",
+    "end_frozen",  "bury",          "leave",        NULL,
 };
 
 /** Tells what is new: up or not, or another reason why not. */
@@ -175,6 +175,7 @@ struct store *store_open(struct loop *loop, const struct store_options *options,
     lane.queries = lease_queries;
     lane.silence_ms = silence_ms;
     lane.statement_ms = silence_ms;
+    store->count_ms = silence_ms / 2;
     store->lease = store->data
                        ? pg_lane_open(loop, &lane, on_lease_lane, store, err)
                        : NULL;

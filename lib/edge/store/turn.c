@@ -287,13 +287,14 @@ static void add_adopt(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
     assert(turn->adopt_after >= 0);
-    if (!turn->adopt_after) {
+    if (!turn->adopt_after && !turn->adopt_nobodys) {
         round->calls.dead = call(unit, "leases_dead");
         pg_unit_i64(unit, DEAD_MAX);
     }
     round->calls.adopt = add_taking(unit, "adopt", turn, turn->adopts_max);
     pg_unit_i64(unit, turn->adopt_after);
     pg_unit_i64(unit, turn->guarded);
+    pg_unit_i64(unit, turn->adopt_nobodys);
 }
 
 static void add_forget(struct round *round, struct pg_unit *unit)

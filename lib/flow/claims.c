@@ -146,7 +146,8 @@ void claims_want(const struct claims *claims, bool sure,
     const bool claim =
         room_for_claims(claims, false, &account) > 0 &&
         (!shares->on || shares_any(shares, claims->wanted, boot_ms));
-    const bool passes = claims->pass.wanted || claims->pass.under_way;
+    const struct pass *pass = &claims->pass;
+    const bool passes = pass->wanted || pass->nobodys_wanted || pass->under_way;
     wanted->urgent += claim && claims->more;
     wanted->riding += claim && !claims->more;
     wanted->riding += passes && room_for_adopts(claims, 0) > 0;
@@ -274,9 +275,8 @@ static void on_places(void *context, const struct places_result *result)
         return; /* of a lease that we have lost */
     }
     CRASHPOINT_IF(result->got > 0, "places_after");
-    if (claims->asked_whole &&
-        (result->waits || result->busy || result->err.kind != ERR_NONE)) {
-        queue_again(queue);
+    if (result->waits || result->busy || result->err.kind != ERR_NONE) {
+        queue_found(queue, claims->asked_whole);
     }
     if (result->err.kind != ERR_NONE) {
         allot_lost(&claims->allot);

@@ -92,11 +92,6 @@ void due_line_up_replay(struct due *due, struct job *job)
     list_add_tail(&due->replays, &job->link);
 }
 
-bool due_has_replay(const struct due *due)
-{
-    return !list_is_empty(&due->replays);
-}
-
 struct job *due_pop_replay(struct due *due,
                            bool (*fits)(void *context, const struct job *job),
                            void *context)
@@ -130,7 +125,8 @@ struct job *due_pop_long(struct due *due, int64_t boot_ms)
         return NULL;
     }
     struct job *job = LIST_OWNER(due->fresh.next, struct job, link);
-    const int64_t left_ms = job->began_ms + TRANSFER_UNSAVED_MS - boot_ms;
+    const int64_t left_ms =
+        job_desk(job)->began_ms + TRANSFER_UNSAVED_MS - boot_ms;
     assert(job->phase == JOB_ACTING);
     if (left_ms > 0) {
         loop_timer_set(due->fresh_timer, left_ms);

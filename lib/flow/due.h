@@ -48,13 +48,12 @@ bool due_has_transfer(const struct due *due);
 /** A job that waits for its time also stands in line for a replay: whichever
  * comes first. */
 void due_line_up_replay(struct due *due, struct job *job);
-bool due_has_replay(const struct due *due);
 /** The first that `fits`, out of the line; null: none. */
 struct job *due_pop_replay(struct due *due,
                            bool (*fits)(void *context, const struct job *job),
                            void *context);
 
-/** A transfer of what is READY in memory alone has begun, at job->began_ms. */
+/** A transfer of what is READY in memory alone has begun, at its began_ms. */
 void due_begun(struct due *due, struct job *job);
 
 /** One that began TRANSFER_UNSAVED_MS before boot_ms or earlier, out of the

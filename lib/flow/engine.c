@@ -40,7 +40,7 @@ static void begin(struct engine *engine, struct job *job, enum task_owes effect)
 #undef STAGE
     assert(effect < sizeof stages / sizeof *stages && stages[effect]);
     job_enter(job, JOB_ACTING);
-    job->began_ms = clock_boot_ms(&engine->clock);
+    job_desk(job)->began_ms = clock_boot_ms(&engine->clock);
     stages[effect](&engine->stage, job);
     if (job->phase == JOB_ACTING && job_task(job)->memo.unsaved) {
         due_begun(&engine->due, job);
@@ -103,9 +103,8 @@ void engine_look(void *context)
 void engine_look_long(void *context)
 {
     struct engine *engine = context;
-    int64_t boot_ms = clock_boot_ms(&engine->clock);
     struct job *job;
-    while ((job = due_pop_long(&engine->due, boot_ms))) {
+    while ((job = due_pop_long(&engine->due, clock_boot_ms(&engine->clock)))) {
         step_by(engine, job, OUTCOME_TAKES_LONG);
     }
 }
@@ -456,13 +455,14 @@ static void on_saved(void *context, struct job *job)
     if (state == READY && goes_on(engine, job)) {
         return;
     }
-    if (state != READY || job->then_ms > clock_now_ms(&engine->clock)) {
+    const bool due = job_desk(job)->then_ms <= clock_now_ms(&engine->clock);
+    if (state != READY || !due) {
         job_effect_done(job);
     }
-    if (job->then_ms <= clock_now_ms(&engine->clock)) {
+    if (due) {
         owe(engine, job);
     } else {
-        due_from(&engine->due, job, job->then_ms);
+        due_from(&engine->due, job, job_desk(job)->then_ms);
     }
 }
 

@@ -51,7 +51,7 @@ static void on_tick(void *context)
 static void on_written(void *context)
 {
     struct engine *engine = context;
-    turn_want_adopts(&engine->turns);
+    turn_want_nobodys(&engine->turns);
 }
 
 static bool turns_init(struct engine *engine)

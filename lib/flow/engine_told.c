@@ -70,6 +70,11 @@ void engine_want_adopts(struct engine *engine)
     turn_want_adopts(&engine->turns);
 }
 
+void engine_want_nobodys(struct engine *engine)
+{
+    turn_want_nobodys(&engine->turns);
+}
+
 void engine_want_expiry(struct engine *engine)
 {
     turn_want_expiry(&engine->turns);

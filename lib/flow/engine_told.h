@@ -18,6 +18,8 @@ void engine_lost(struct engine *engine);
 
 void engine_want_claims(struct engine *engine);
 void engine_want_adopts(struct engine *engine);
+/** Of rows that never had an owner. */
+void engine_want_nobodys(struct engine *engine);
 void engine_want_expiry(struct engine *engine);
 void engine_want_chains(struct engine *engine);
 

@@ -179,7 +179,7 @@ void gate_lend_submit(struct gate *gate, struct lane *lane, struct job *job)
     gate_enter(gate, SLOT_SUBMIT);
     lane->submits++;
     job->takes = SLOT_SUBMIT;
-    job->lane = lane;
+    job_desk(job)->lane = lane;
 }
 
 void gate_lend_transfer(struct gate *gate, struct job *job)
@@ -201,14 +201,14 @@ void gate_take_back(struct gate *gate, struct lane *lane, struct job *job)
     assert(job->takes == SLOT_NONE);
     assert(gate->under_way[SLOT_SUBMIT] > 0 && lane->submits > 0);
     job->takes = SLOT_SUBMIT;
-    job->lane = lane;
+    job_desk(job)->lane = lane;
 }
 
 void gate_returns(struct gate *gate, const struct job *job)
 {
-    assert(job->takes == SLOT_SUBMIT && job->lane);
+    assert(job->takes == SLOT_SUBMIT && job_desk(job)->lane);
     gate->returning++;
-    job->lane->returning++;
+    job_desk(job)->lane->returning++;
 }
 
 void gate_give_back(struct gate *gate, struct job *job)
@@ -216,7 +216,7 @@ void gate_give_back(struct gate *gate, struct job *job)
     assert(job->takes == SLOT_NONE || job->takes == SLOT_SUBMIT ||
            job->takes == SLOT_TRANSFER);
     if (job->takes == SLOT_SUBMIT) {
-        gate_leave_submit(gate, job->lane);
+        gate_leave_submit(gate, job_desk(job)->lane);
     } else if (job->takes != SLOT_NONE) {
         gate_leave(gate, job->takes);
     }

@@ -419,7 +419,7 @@ static void on_stored(void *context, const struct intake_result *result)
         engine_want_expiry(intake->engine); /* its source may have failed */
     }
     if (faulty) {
-        engine_want_adopts(intake->engine); /* their events are to be told */
+        engine_want_nobodys(intake->engine); /* their events are to be told */
     }
     if (good && intake->on_new) {
         intake->on_new(intake->new_context);

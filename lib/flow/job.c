@@ -1,7 +1,6 @@
 #include "flow/job.h"
 
 #include "base/must.h"
-#include "base/sparse.h"
 #include "core/allot.h"
 #include "core/apimart.h"
 #include "edge/store.h"
@@ -32,9 +31,9 @@ bool jobs_init(struct jobs *jobs, size_t slots_max)
     *jobs = (struct jobs){.slots_max = slots_max};
     list_init(&jobs->free);
     list_init(&jobs->to_fold);
-    pool_init(&jobs->tasks, sizeof(struct task));
+    pool_init(&jobs->desks, sizeof(struct desk));
     jobs->table_size = 64;
-    while (jobs->table_size < slots_max * 2) {
+    while (jobs->table_size < slots_max + slots_max / 4) {
         jobs->table_size *= 2;
     }
     jobs->pages_len = (slots_max + JOBS_PAGE - 1) / JOBS_PAGE;
@@ -60,7 +59,8 @@ void jobs_done(struct jobs *jobs)
             free(jobs->pages[i]);
         }
     }
-    pool_done(&jobs->tasks);
+    pool_done(&jobs->desks);
+    models_done(&jobs->models);
     free(jobs->pages);
     free(jobs->table);
     *jobs = (struct jobs){0};
@@ -153,28 +153,64 @@ static const unsigned followers[JOB_PHASES_LEN] = {
                    TO(READING) | TO(SAVING) | TO(REREADING),
 };
 
+/* ---- names ---- */
+
+bool job_name(struct job *job, const struct str names[SHEET_NAMES])
+{
+    assert(job->phase != JOB_FREE && !job->sheet && job->desk);
+    job->sheet = sheet_new(&jobs_of(job)->models, names);
+    return job->sheet != NULL;
+}
+
+static const char *name_of(const struct job *job, enum sheet_name name)
+{
+    return job->sheet ? sheet_name(job->sheet, name) : "";
+}
+
+const char *job_request_id(const struct job *job)
+{
+    assert(job->sheet);
+    return name_of(job, NAME_REQUEST_ID);
+}
+
+const char *job_tenant(const struct job *job)
+{
+    return name_of(job, NAME_TENANT);
+}
+
+const char *job_traceparent(const struct job *job)
+{
+    return name_of(job, NAME_TRACEPARENT);
+}
+
+const char *job_tracestate(const struct job *job)
+{
+    return name_of(job, NAME_TRACESTATE);
+}
+
 /* ---- folded tasks ---- */
 
-static void give_back_task(struct jobs *jobs, struct job *job)
+static void give_back_desk(struct jobs *jobs, struct job *job)
 {
     if (job->lone) {
-        must_free(job->task);
+        must_free(job->desk);
         job->lone = false;
     } else {
-        pool_put(&jobs->tasks, job->task);
+        pool_put(&jobs->desks, job->desk);
     }
-    job->task = NULL;
+    job->desk = NULL;
 }
 
 static bool may_fold(const struct job *job)
 {
-    return job->phase == JOB_WAITING && job->task->row.state == RUNNING &&
-           job->task->row.takeovers <= SUSPECT_TAKEOVERS;
+    return job->phase == JOB_WAITING && job->sheet && !job->effect &&
+           job->takes == SLOT_NONE && job->desk->task.row.state == RUNNING &&
+           job->desk->task.row.takeovers <= SUSPECT_TAKEOVERS;
 }
 
 static void fold_next(struct job *job)
 {
-    if (job->task && may_fold(job)) {
+    if (job->desk && may_fold(job)) {
         job->folds = true;
         list_add_tail(&jobs_of(job)->to_fold, &job->link);
     }
@@ -182,44 +218,34 @@ static void fold_next(struct job *job)
 
 void jobs_fold(struct jobs *jobs)
 {
-    unsigned char packed[SPARSE_MOST(sizeof(struct task))];
     struct list *link;
     while ((link = list_pop(&jobs->to_fold))) {
         struct job *job = LIST_OWNER(link, struct job, link);
-        assert(job->task && !job->folded && job->folds);
+        assert(job->desk && job->folds);
         job->folds = false;
-        const size_t bytes =
-            may_fold(job) ? sparse_pack(job->task, sizeof *job->task, packed)
-                          : 0;
-        job->folded = bytes ? malloc(bytes) : NULL;
-        if (job->folded) {
-            memcpy(job->folded, packed, bytes);
-            give_back_task(jobs, job);
+        if (may_fold(job) &&
+            sheet_fold(&job->sheet, &jobs->models, &job->desk->task)) {
+            give_back_desk(jobs, job);
         }
     }
 }
 
-struct task *job_task(const struct job *of)
+struct desk *job_unfold(const struct job *of)
 {
-    if (!of->folded) {
-        assert(of->task && of->task->row.id == of->id);
-        return of->task;
-    }
-    struct job *job = job_at(jobs_of(of), of->slot);
-    assert(job == of && job->phase == JOB_WAITING && !job->task);
-    job->task = pool_get(&jobs_of(job)->tasks);
-    if (!job->task) {
-        job->task = MUST_NEW(struct task);
+    struct jobs *jobs = jobs_of(of);
+    struct job *job = job_at(jobs, of->slot);
+    assert(job == of && job->phase == JOB_WAITING && !job->desk);
+    job->desk = pool_get(&jobs->desks);
+    if (!job->desk) {
+        job->desk = MUST_NEW(struct desk);
         job->lone = true;
     }
-    sparse_unpack(job->folded, job->task, sizeof *job->task);
-    free(job->folded);
-    job->folded = NULL;
-    assert(job->task->row.id == job->id);
+    sheet_unfold(job->sheet, &jobs->models, &job->desk->task);
+    assert(job->desk->task.row.id == job->id);
     if (job->due.place != 0) { /* else it is about to go on */
         fold_next(job);
     }
-    return job->task;
+    return job->desk;
 }
 
 /* ---- the phase ---- */
@@ -249,15 +275,15 @@ struct job *jobs_add(struct jobs *jobs, int64_t task_id)
     if (list_is_empty(&jobs->free) && !grow(jobs)) {
         return NULL;
     }
-    struct task *task = pool_get(&jobs->tasks);
-    if (!task) {
+    struct desk *desk = pool_get(&jobs->desks);
+    if (!desk) {
         return NULL;
     }
-    *task = (struct task){.row.id = task_id, .memo.progress = -1};
+    desk->task = (struct task){.row.id = task_id, .memo.progress = -1};
     struct job *job = LIST_OWNER(list_pop(&jobs->free), struct job, link);
     *job = (struct job){
         .id = task_id,
-        .task = task,
+        .desk = desk,
         .slot = job->slot,
         .generation = job->generation + 1,
     };
@@ -313,9 +339,9 @@ void jobs_remove(struct jobs *jobs, struct job *job)
     jobs_drop_facts(jobs, job);
     task_row_done(&job_task(job)->row);
     list_remove(&job->link);
-    give_back_task(jobs, job);
-    free(job->names);
-    job->names = NULL;
+    give_back_desk(jobs, job);
+    free(job->sheet);
+    job->sheet = NULL;
     job_enter(job, JOB_FREE);
     job->generation++;
     list_add_tail(&jobs->free, &job->link);
@@ -370,37 +396,6 @@ void jobs_each(struct jobs *jobs, void (*fn)(void *context, struct job *job),
     }
 }
 
-static const char *name_at(const struct job *job, int index)
-{
-    assert(index < JOB_NAMES);
-    const char *name = job->names ? job->names : "";
-    for (int i = 0; job->names && i < index; i++) {
-        name += strlen(name) + 1;
-    }
-    return name;
-}
-
-const char *job_request_id(const struct job *job)
-{
-    assert(job->names);
-    return name_at(job, 0);
-}
-
-const char *job_tenant(const struct job *job)
-{
-    return name_at(job, 1);
-}
-
-const char *job_traceparent(const struct job *job)
-{
-    return name_at(job, 2);
-}
-
-const char *job_tracestate(const struct job *job)
-{
-    return name_at(job, 3);
-}
-
 struct effect *job_effect(struct job *job)
 {
     assert(job->phase != JOB_FREE);
@@ -425,69 +420,119 @@ void job_effect_done(struct job *job)
 
 /* ---- kept facts ---- */
 
+#define KEPT_TEXTS 3
+
 struct kept {
-    struct facts_row row; /* its texts: behind it, and the job's names */
-    size_t bytes;
-    char texts[];
+    int64_t deadline_seconds;
+    int64_t received_ms;
+    uint32_t lens[KEPT_TEXTS];
+    uint16_t there; /* a bit for each text, then for each name */
+    uint16_t mode;
+    char texts[]; /* the names are the job's */
 };
 
-static struct str move_text(char **at, struct str text)
+static void texts_of(struct facts_row *row, struct str *texts[KEPT_TEXTS])
 {
-    if (!text.at) {
-        return text;
+    texts[0] = &row->body;
+    texts[1] = &row->facts.metadata;
+    texts[2] = &row->facts.warnings;
+}
+
+static void names_of(struct facts *facts, struct str *names[SHEET_NAMES])
+{
+    names[NAME_REQUEST_ID] = &facts->request_id;
+    names[NAME_TENANT] = &facts->tenant;
+    names[NAME_TRACEPARENT] = &facts->traceparent;
+    names[NAME_TRACESTATE] = &facts->tracestate;
+}
+
+static size_t kept_bytes(const struct kept *kept)
+{
+    size_t bytes = offsetof(struct kept, texts);
+    for (int i = 0; i < KEPT_TEXTS; i++) {
+        bytes += kept->lens[i];
     }
-    char *copy = *at;
-    memcpy(copy, text.at, text.len);
-    *at += text.len;
-    return (struct str){copy, text.len};
+    return bytes;
 }
 
-/** A name that a fact has, too. */
-static struct str named(const char *name, struct str text)
-{
-    return text.at ? str_of(name) : text;
-}
-
+/** Nothing of a key: it is not sent again. */
 void jobs_keep_facts(struct jobs *jobs, struct job *job)
 {
     assert(job->effect && job->effect->facts);
-    const struct facts_row *row = job->effect->facts;
-    const size_t bytes = sizeof(struct kept) + row->body.len +
-                         row->facts.metadata.len + row->facts.warnings.len;
+    struct facts_row row = *job->effect->facts;
+    struct str *texts[KEPT_TEXTS];
+    struct str *names[SHEET_NAMES];
+    texts_of(&row, texts);
+    names_of(&row.facts, names);
+    struct kept head = {
+        .deadline_seconds = row.facts.deadline_seconds,
+        .received_ms = row.facts.received_ms,
+        .mode = (uint16_t)row.facts.mode,
+    };
+    for (int i = 0; i < KEPT_TEXTS; i++) {
+        head.lens[i] = (uint32_t)texts[i]->len;
+        head.there |= (uint16_t)(texts[i]->at ? 1u << i : 0);
+    }
+    for (int i = 0; i < SHEET_NAMES; i++) {
+        head.there |= (uint16_t)(names[i]->at ? 1u << (KEPT_TEXTS + i) : 0);
+    }
+    const size_t bytes = kept_bytes(&head);
     if (job->kept || bytes > KEPT_EACH_MAX ||
         bytes > KEPT_BYTES_MAX - jobs->kept_bytes) {
         return;
     }
-    struct kept *kept = malloc(bytes);
+    struct kept *kept = malloc(bytes < sizeof *kept ? sizeof *kept : bytes);
     if (!kept) {
         return;
     }
+    *kept = head;
     char *at = kept->texts;
-    kept->bytes = bytes;
-    kept->row = *row;
-    kept->row.body = move_text(&at, row->body);
-    kept->row.facts.metadata = move_text(&at, row->facts.metadata);
-    kept->row.facts.warnings = move_text(&at, row->facts.warnings);
-    kept->row.facts.request_id =
-        named(job_request_id(job), row->facts.request_id);
-    kept->row.facts.tenant = named(job_tenant(job), row->facts.tenant);
-    kept->row.facts.traceparent =
-        named(job_traceparent(job), row->facts.traceparent);
-    kept->row.facts.tracestate =
-        named(job_tracestate(job), row->facts.tracestate);
-    /* Nothing of a key: it is not sent again. */
-    kept->row.content = (struct str){0};
-    kept->row.salt = (struct str){0};
+    for (int i = 0; i < KEPT_TEXTS; i++) {
+        if (head.lens[i]) {
+            memcpy(at, texts[i]->at, head.lens[i]);
+        }
+        at += head.lens[i];
+    }
     job->kept = kept;
     jobs->kept_bytes += bytes;
+}
+
+/** In the arena of the job's effect; its texts are where they are kept. null:
+ * no memory. */
+static struct facts_row *unpack_facts(const struct job *job)
+{
+    const struct kept *kept = job->kept;
+    struct str *texts[KEPT_TEXTS];
+    struct str *names[SHEET_NAMES];
+    struct facts_row *row = arena_alloc(&job->effect->arena, sizeof *row);
+    if (!row) {
+        return NULL;
+    }
+    row->id = job->id;
+    row->facts.mode = (enum request_mode)kept->mode;
+    row->facts.deadline_seconds = kept->deadline_seconds;
+    row->facts.received_ms = kept->received_ms;
+    texts_of(row, texts);
+    names_of(&row->facts, names);
+    const char *at = kept->texts;
+    for (int i = 0; i < KEPT_TEXTS; i++) {
+        const bool there = kept->there & 1u << i;
+        *texts[i] = (struct str){there ? at : NULL, kept->lens[i]};
+        at += kept->lens[i];
+    }
+    for (int i = 0; i < SHEET_NAMES; i++) {
+        const bool there = kept->there & 1u << (KEPT_TEXTS + i);
+        *names[i] = str_of(there ? name_of(job, (enum sheet_name)i) : NULL);
+    }
+    return row;
 }
 
 void jobs_drop_facts(struct jobs *jobs, struct job *job)
 {
     assert(!job->effect);
     if (job->kept) {
-        assert(jobs->kept_bytes >= job->kept->bytes);
-        jobs->kept_bytes -= job->kept->bytes;
+        assert(jobs->kept_bytes >= kept_bytes(job->kept));
+        jobs->kept_bytes -= kept_bytes(job->kept);
         free(job->kept);
         job->kept = NULL;
     }
@@ -498,7 +543,7 @@ bool job_has_facts(struct job *job)
     if (job->kept && (!job->effect || !job->effect->facts)) {
         struct effect *effect = job_effect(job);
         if (effect) {
-            effect->facts = &job->kept->row;
+            effect->facts = unpack_facts(job);
         }
     }
     return job->effect && job->effect->facts;

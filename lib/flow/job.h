@@ -2,12 +2,15 @@
 #define FLOW_JOB_H
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "core/step.h"
+#include "flow/sheet.h"
 #include "flow/uses.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,45 +56,47 @@ enum job_slot {
     SLOTS_LEN,
 };
 
-#define JOB_NAMES 4
-
 struct trouble;
 struct lane;
 
+/** A task that isn't folded, and what its job has only meanwhile. */
+struct desk {
+    struct task task;
+    struct lane *lane; /* SLOT_SUBMIT: whose (gate.h) */
+    int64_t began_ms;  /* JOB_ACTING: boot clock, for latencies */
+    int64_t then_ms;   /* JOB_SAVING: when the next effect is due */
+};
+
+/** Tens of thousands wait at once: what a job needs in few of its hours hangs
+ * off it. */
 struct job {
     int64_t id; /* of its task */
-    /* Owned, one of them: job_task() is the way to it. Folded is what is
-     * RUNNING and waits for its poll, as nearly all are. */
-    struct task *task;
-    unsigned char *folded; /* base/sparse.h */
-    enum job_phase phase;
-    uint32_t slot;
-    uint32_t generation; /* grows when the slot is given to another task */
+    /* Owned; null: it is folded, being RUNNING and waiting for its poll, as
+     * nearly all are. job_task() is the way to it. */
+    struct desk *desk;
+    struct sheet *sheet; /* owned; null: it has no names yet */
     /* JOB_WAITING: due time; JOB_LINED_UP: its urgency */
     struct heap_entry due;
     struct list link; /* in the engine's lists of things to do in a turn; of
                        * what may be folded: in that of jobs */
-    /* JOB_NAMES texts, a NUL behind each: request id, tenant, traceparent,
-     * tracestate; owned */
-    char *names;
-    struct effect *effect; /* owned; null while waiting */
-    struct kept *kept;     /* owned; null: the store has its facts */
-    int64_t began_ms;      /* JOB_ACTING: boot clock, for latencies */
-    enum job_slot takes;   /* a slot that comes back if the job goes */
-    struct lane *lane;     /* SLOT_SUBMIT: whose (gate.h) */
-    enum hold_reason hold; /* why it waits; HOLD_NONE: by its own clock */
-    bool lone;             /* `task` is a must_calloc(): there was no memory */
-    bool folds;            /* JOB_WAITING: in the line of jobs to be folded */
-    bool in_flush;         /* JOB_SAVING: its row is under way to the store */
-    bool unsure;           /* JOB_SAVING: nobody knows whether it was written */
-    bool rides;      /* JOB_SAVING: nothing waits for it, and it may be lost */
-    bool send_next;  /* SUBMITTING: the intent is stored, the send is owed */
-    bool seen;       /* during a resync: the store knows it as ours */
-    bool counts;     /* its stored row takes a place (core/allot.h) */
-    int64_t sent_ms; /* last_sent_ms of that row */
-    struct use *use; /* where that is counted; null: nowhere */
+    struct effect *effect;   /* owned; null while waiting */
+    struct kept *kept;       /* owned; null: the store has its facts */
     struct trouble *trouble; /* flow/reason.h; null: all goes well */
-    int64_t then_ms;         /* JOB_SAVING: when the next effect is due */
+    struct use *use;         /* where its place is counted; null: nowhere */
+    int64_t sent_ms;         /* last_sent_ms of its stored row */
+    uint32_t slot;
+    uint32_t generation; /* grows when the slot is given to another task */
+    enum job_phase phase : 8;
+    enum job_slot takes : 8;   /* a slot that comes back if the job goes */
+    enum hold_reason hold : 8; /* why it waits; HOLD_NONE: by its own clock */
+    bool lone : 1;      /* `desk` is a must_calloc(): there was no memory */
+    bool folds : 1;     /* JOB_WAITING: in the line of jobs to be folded */
+    bool in_flush : 1;  /* JOB_SAVING: its row is under way to the store */
+    bool unsure : 1;    /* JOB_SAVING: nobody knows whether it was written */
+    bool rides : 1;     /* JOB_SAVING: nothing waits for it, it may be lost */
+    bool send_next : 1; /* SUBMITTING: the intent is stored, the send is owed */
+    bool seen : 1;      /* during a resync: the store knows it as ours */
+    bool counts : 1;    /* its stored row takes a place (core/allot.h) */
 };
 
 /** A job as it is remembered across a wait: stale if the slot was reused. */
@@ -109,15 +114,16 @@ struct jobs {
     size_t slots_max;
     struct list free;
     struct list to_fold;
-    struct pool tasks; /* those that are not folded */
-    uint32_t *table;   /* open addressing by task id: 1 + slot; 0: free */
+    struct pool desks; /* of those that are not folded */
+    struct models models;
+    uint32_t *table; /* open addressing by task id: 1 + slot; 0: free */
     size_t table_size;
     size_t kept_bytes; /* of all jobs' kept facts */
 };
 
 /** Of all kept facts: some thousand tasks'. Those of the others are read when
  * they are needed again, many at a time, since there are many. */
-#define KEPT_BYTES_MAX ((size_t)2 << 20)
+#define KEPT_BYTES_MAX ((size_t)1 << 20)
 #define KEPT_EACH_MAX ((size_t)8 << 10) /* of one task's, or they are read */
 
 bool jobs_init(struct jobs *jobs, size_t slots_max);
@@ -126,12 +132,33 @@ void jobs_done(struct jobs *jobs);
 /** A fresh job for that task id; null: no slot or memory, or it is there. */
 struct job *jobs_add(struct jobs *jobs, int64_t task_id);
 
+/**
+ * Once in a job's life, before all that asks for names.
+ *
+ * @param names  Copied; the first one is there.
+ * @return       false: no memory
+ */
+MUST_CHECK bool job_name(struct job *job, const struct str names[SHEET_NAMES]);
+
 /** Gives the slot back, with all that hangs off it. */
 void jobs_remove(struct jobs *jobs, struct job *job);
 
+/** Unfolds its task, which is folded. */
+struct desk *job_unfold(const struct job *job);
+
 /** The job's task, unfolded: it stays where it is until the next jobs_fold().
  */
-struct task *job_task(const struct job *job);
+static inline struct task *job_task(const struct job *job)
+{
+    assert(!job->desk || job->desk->task.row.id == job->id);
+    return &(job->desk ? job->desk : job_unfold(job))->task;
+}
+
+/** The same for what lies beside it. */
+static inline struct desk *job_desk(const struct job *job)
+{
+    return job->desk ? job->desk : job_unfold(job);
+}
 
 /** By which account it is or was last sent: as its row says. */
 static inline const char *job_account(const struct job *job)
@@ -139,15 +166,15 @@ static inline const char *job_account(const struct job *job)
     return job_task(job)->row.account;
 }
 
-/** Folds what waits for its poll. Only where nobody holds a job_task(): between
- * the callbacks of the loop, and from one job to the next of a walk over all.
- */
+/** Folds what waits for its poll. Only where nobody holds a job_task() or a
+ * name of a job: between the callbacks of the loop, and from one job to the
+ * next of a walk over all. */
 void jobs_fold(struct jobs *jobs);
 
 /** Its task is RUNNING and not suspect; it needn't be unfolded to know that. */
 static inline bool job_is_folded(const struct job *job)
 {
-    return job->folded;
+    return !job->desk;
 }
 
 /** The job's row as it is now is stored: does it take a place? */

@@ -18,7 +18,7 @@ static void was_saved(struct turns *turns, struct job *job,
     if (row->version == job_task(job)->row.version) {
         turns->ties.hooks->on_saved(turns->ties.context, job);
     } else {
-        turn_save(turns, job, job->then_ms, false);
+        turn_save(turns, job, job_desk(job)->then_ms, false);
     }
 }
 

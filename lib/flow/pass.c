@@ -24,14 +24,16 @@ void pass_gather(struct pass *pass, struct turn *turn, int room,
     if (pass->forget_wanted) {
         gather_forget(pass, turn, arena);
     }
-    if (!pass->wanted && !pass->under_way) {
+    if (!pass->wanted && !pass->nobodys_wanted && !pass->under_way) {
         room = 0;
     }
     turn->adopts_max = room;
     if (room > 0 && !pass->under_way) {
-        *pass = (struct pass){.under_way = true, .clean = true};
+        *pass = (struct pass){
+            .under_way = true, .clean = true, .nobodys = !pass->wanted};
     }
     turn->adopt_after = pass->after;
+    turn->adopt_nobodys = pass->nobodys;
 }
 
 void pass_came(struct pass *pass, const struct turn_result *result, int asked)
@@ -40,8 +42,8 @@ void pass_came(struct pass *pass, const struct turn_result *result, int asked)
         return;
     }
     if (result->lease_dead) {
-        *pass =
-            (struct pass){.wanted = pass->wanted}; /* nothing was looked for */
+        *pass = (struct pass){.wanted = pass->wanted, /* none were looked for */
+                              .nobodys_wanted = pass->nobodys_wanted};
         return;
     }
     assert(result->dead_len <= DEAD_MAX);

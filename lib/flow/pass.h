@@ -10,9 +10,11 @@
  * be forgotten.
  */
 struct pass {
-    bool wanted; /* orphans may be there */
+    bool wanted;         /* orphans may be there */
+    bool nobodys_wanted; /* such as never had an owner may be */
     bool under_way;
-    bool clean; /* all that was seen was taken: nobody else locked some */
+    bool nobodys; /* it looks for no others */
+    bool clean;   /* all that was seen was taken: nobody else locked some */
     bool forget_wanted;     /* it is over and clean: its dead own nothing */
     int64_t after;          /* the walk goes on behind that id */
     int64_t dead[DEAD_MAX]; /* leases that were dead before it began */

@@ -22,6 +22,10 @@ static void tell_progress(struct stage *stage, struct job *job,
 {
     assert(outcome->kind == OUTCOME_STILL_RUNNING);
     struct task_memo *memo = &job_task(job)->memo;
+    if (outcome->progress == memo->progress &&
+        str_eq(outcome->status, str_of(memo->status))) {
+        return; /* nearly always */
+    }
     char status[sizeof memo->status];
     snprintf(status, sizeof status, "%.*s", (int)outcome->status.len,
              outcome->status.at ? outcome->status.at : "");

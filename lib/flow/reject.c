@@ -6,9 +6,10 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define REJECT_RETRY_MS 1000
-#define HEADERS_MAX 64
+#define OWN_HEADERS 7 /* at most, of ours */
 
 static void send_rejection(struct item *item);
 
@@ -72,6 +73,18 @@ static void try_later(struct item *item)
     loop_timer_set(item->retry, REJECT_RETRY_MS);
 }
 
+/** What the broker takes from nobody may be too large. false: there is nothing
+ * more to leave out. */
+static bool send_less(struct item *item, const struct err *err)
+{
+    if (err->kind != ERR_PERMANENT || item->cut >= CUT_KEY) {
+        return false;
+    }
+    item->cut++;
+    send_rejection(item);
+    return true;
+}
+
 static void on_rejected(void *context, const struct err *err)
 {
     struct item *item = context;
@@ -84,10 +97,7 @@ static void on_rejected(void *context, const struct err *err)
         end(item);
         return;
     }
-    if (!rejects->stopped && err->kind == ERR_PERMANENT &&
-        item->cut < CUT_KEY) {
-        item->cut++;
-        send_rejection(item);
+    if (!rejects->stopped && send_less(item, err)) {
         return;
     }
     log_at(LOG_WARN, "a rejection was not taken by the broker; again later",
@@ -95,22 +105,34 @@ static void on_rejected(void *context, const struct err *err)
     try_later(item);
 }
 
+/** The message's and room for ours, to be freed. null: no memory. */
+static struct event_header *headers_of(const struct item *item, size_t *len)
+{
+    const struct message *message = item->message;
+    *len = item->cut >= CUT_KEY ? 0 : message->headers_len;
+    struct event_header *headers = calloc(*len + OWN_HEADERS, sizeof *headers);
+    for (size_t i = 0; headers && i < *len; i++) {
+        headers[i] = (struct event_header){message->headers[i].name,
+                                           message->headers[i].value};
+    }
+    return headers;
+}
+
 static void send_rejection(struct item *item)
 {
     const struct rejects_options *options = &item->rejects->options;
     const struct message *message = item->message;
-    struct event_header headers[HEADERS_MAX + 7];
-    size_t n = 0;
     char partition[24];
     char offset[24];
     char value_bytes[24];
     char key_bytes[24];
     snprintf(partition, sizeof partition, "%d", (int)message->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)message->offset);
-    size_t own = item->cut >= CUT_KEY ? 0 : message->headers_len;
-    for (size_t i = 0; i < own && n < HEADERS_MAX; i++) {
-        headers[n++] = (struct event_header){message->headers[i].name,
-                                             message->headers[i].value};
+    size_t n;
+    struct event_header *headers = headers_of(item, &n);
+    if (!headers) {
+        try_later(item);
+        return;
     }
     headers[n++] = (struct event_header){STR("error"), str_of(item->error)};
     headers[n] = (struct event_header){STR("error_detail"), item->request.why};
@@ -139,16 +161,16 @@ static void send_rejection(struct item *item)
     };
     struct err err = {0};
     CRASHPOINT("reject_before");
-    if (producer_send(options->producer, &outgoing, on_rejected, item, &err)) {
+    const bool sent =
+        producer_send(options->producer, &outgoing, on_rejected, item, &err);
+    free(headers);
+    if (sent) {
         CRASHPOINT("reject_sent");
         return;
     }
-    if (err.kind == ERR_PERMANENT && item->cut < CUT_KEY) {
-        item->cut++;
-        send_rejection(item);
-        return;
+    if (!send_less(item, &err)) {
+        try_later(item);
     }
-    try_later(item);
 }
 
 static void on_retry(void *context)

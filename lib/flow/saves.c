@@ -52,7 +52,7 @@ void saves_add(struct saves *saves, struct job *job, int64_t then_ms,
     job->in_flush = false;
     job->unsure = false;
     job->rides = rides;
-    job->then_ms = then_ms;
+    job_desk(job)->then_ms = then_ms;
     list_add_tail(&saves->dirty, &job->link);
 }
 

@@ -21,12 +21,14 @@ static double since(int64_t now_ms, int64_t then_ms)
 static void tell_waits(const struct engine *engine, struct metrics *m)
 {
     char labels[64];
+    struct lasting all[REASON_WORDS_MAX];
+    survey_reasons(engine, all);
     for (size_t i = 0; reason_word(i); i++) {
         snprintf(labels, sizeof labels, "reason=\"%s\"", reason_word(i));
         gauge(m, "pixverse_tasks_waiting", labels,
               "Tasks whose tries have come to nothing for half a minute, by "
               "what came of the last.",
-              (double)lasting_of(engine, reason_word(i)).tasks);
+              (double)all[i].tasks);
     }
     for (int i = 0; i < SHARED_REASONS_LEN; i++) {
         snprintf(labels, sizeof labels, "reason=\"%s\"",

@@ -105,14 +105,15 @@ static void list_reason(struct buf *out, const char *word, const char *whose,
 
 static void list_reasons(const struct status *s, struct buf *out)
 {
+    struct lasting all[REASON_WORDS_MAX];
+    survey_reasons(s->engine, all);
     for (size_t i = 0; reason_word(i); i++) {
-        const struct lasting all = lasting_of(s->engine, reason_word(i));
-        if (all.tasks) {
+        if (all[i].tasks) {
             char whose[40];
-            snprintf(whose, sizeof whose, "%zu task%s", all.tasks,
-                     all.tasks == 1 ? "" : "s");
-            list_reason(out, reason_word(i), whose, all.since_ms, all.tries,
-                        all.next_ms, all.answer);
+            snprintf(whose, sizeof whose, "%zu task%s", all[i].tasks,
+                     all[i].tasks == 1 ? "" : "s");
+            list_reason(out, reason_word(i), whose, all[i].since_ms,
+                        all[i].tries, all[i].next_ms, all[i].answer);
         }
     }
     for (int i = 0; i < SHARED_REASONS_LEN; i++) {

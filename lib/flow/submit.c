@@ -41,7 +41,7 @@ static void free_send(struct send *send, struct job *job)
     free(send);
 }
 
-/** libcurl asks right before the first byte would leave. */
+/** Asked right before the first byte would leave. */
 static bool may_send(void *context)
 {
     const struct send *send = context;
@@ -146,7 +146,7 @@ static void on_reply(void *context, const struct reply *reply)
         judge_pace(send, &outcome);
     }
     if (job && !gate) {
-        slots_heard(&send->account->slots, &job->task->row, &outcome,
+        slots_heard(&send->account->slots, &job_task(job)->row, &outcome,
                     clock_now_ms(stage->clock));
     }
     if (reply->replayed && outcome.kind == OUTCOME_ACCEPTED) {

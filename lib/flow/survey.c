@@ -53,26 +53,41 @@ void survey_tasks(struct engine *engine, struct survey *survey)
     jobs_each(&engine->jobs, look_at, survey);
 }
 
-struct lasting lasting_of(const struct engine *engine, const char *word)
+static void add(struct lasting *all, const struct reason *reason)
 {
-    struct lasting all = {.since_ms = INT64_MAX, .next_ms = INT64_MAX};
+    all->tasks++;
+    all->tries = reason->tries > all->tries ? reason->tries : all->tries;
+    all->next_ms = earlier(all->next_ms, reason->next_ms);
+    if (reason->since_ms < all->since_ms) {
+        all->since_ms = reason->since_ms;
+        all->answer = reason->answer;
+    }
+}
+
+void survey_reasons(const struct engine *engine,
+                    struct lasting all[static REASON_WORDS_MAX])
+{
+    const char *words[REASON_WORDS_MAX];
+    size_t len = 0;
+    for (const char *word; (word = reason_word(len)); len++) {
+        assert(len < REASON_WORDS_MAX);
+        words[len] = word;
+        all[len] =
+            (struct lasting){.since_ms = INT64_MAX, .next_ms = INT64_MAX};
+    }
     const struct list *head = &engine->reasons.troubled;
-    int64_t now_ms = engine_now_ms(engine);
+    const int64_t now_ms = engine_now_ms(engine);
     for (const struct list *at = head->next; at != head; at = at->next) {
         const struct reason *reason =
             &LIST_OWNER(at, struct trouble, link)->reason;
-        if (reason->word != word ||
-            now_ms - reason->since_ms < REASON_AFTER_MS) {
+        if (now_ms - reason->since_ms < REASON_AFTER_MS) {
             continue;
         }
-        all.tasks++;
-        all.tries = reason->tries > all.tries ? reason->tries : all.tries;
-        all.next_ms =
-            reason->next_ms < all.next_ms ? reason->next_ms : all.next_ms;
-        if (reason->since_ms < all.since_ms) {
-            all.since_ms = reason->since_ms;
-            all.answer = reason->answer;
+        for (size_t i = 0; i < len; i++) {
+            if (reason->word == words[i]) {
+                add(&all[i], reason);
+                break;
+            }
         }
     }
-    return all;
 }

@@ -30,7 +30,9 @@ struct lasting {
     const char *answer; /* of the first */
 };
 
-/** word: one of reason_word(), by its address. */
-struct lasting lasting_of(const struct engine *engine, const char *word);
+/** By reason, in the order of reason_word(). One walk for all: in an outage
+ * each task that is polled has one. */
+void survey_reasons(const struct engine *engine,
+                    struct lasting all[static REASON_WORDS_MAX]);
 
 #endif

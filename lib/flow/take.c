@@ -32,27 +32,6 @@ bool take_row(struct job *job, const struct task_row *row)
     return true;
 }
 
-static char *names_of(const struct task_read *read)
-{
-    assert(!read->unreadable);
-    const struct str texts[JOB_NAMES] = {read->request_id, read->tenant,
-                                         read->traceparent, read->tracestate};
-    size_t bytes = 0;
-    for (size_t i = 0; i < JOB_NAMES; i++) {
-        bytes += texts[i].len + 1;
-    }
-    char *names = malloc(bytes);
-    char *at = names;
-    for (size_t i = 0; names && i < JOB_NAMES; i++) {
-        if (texts[i].len) {
-            memcpy(at, texts[i].at, texts[i].len);
-        }
-        at[texts[i].len] = '\0';
-        at += texts[i].len + 1;
-    }
-    return names;
-}
-
 int64_t take_suspect_ms(const struct job *job, struct loop *loop)
 {
     assert(job->phase == JOB_WAITING);
@@ -85,8 +64,13 @@ struct job *take_in(struct jobs *jobs, const struct task_read *read)
     if (!job) {
         return NULL;
     }
-    job->names = names_of(read);
-    if (!job->names || !take_row(job, &read->row)) {
+    const struct str names[SHEET_NAMES] = {
+        [NAME_REQUEST_ID] = read->request_id,
+        [NAME_TENANT] = read->tenant,
+        [NAME_TRACEPARENT] = read->traceparent,
+        [NAME_TRACESTATE] = read->tracestate,
+    };
+    if (!job_name(job, names) || !take_row(job, &read->row)) {
         jobs_remove(jobs, job);
         return NULL;
     }

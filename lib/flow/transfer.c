@@ -434,6 +434,9 @@ static void next_video(void *context)
     t->again = false;
     t->whole = false;
     video_check_done(&t->check);
+    if (t->key.at) {
+        bucket_expect(stage->edges->bucket, t->key);
+    }
     fetch_one(t);
 }
 

@@ -88,12 +88,12 @@ static void ask_intake(struct turns *turns)
         store_sources(store, batch.sources, batch.sources_len,
                       turns->intake->on_sources, batch.context);
     } else if (batch.rows_len) {
-        /* Owner 0: faulty rows are orphans at once, so that whoever has room
-         * tells their end, even if this process dies now. */
+        /* Faulty rows are orphans at once, so that whoever has room tells their
+         * end, even if this process dies now. */
         turns->moved += batch.rows_len;
         CRASHPOINT("intake_before");
-        store_intake(store, 0, batch.known_from_ms, batch.rows, batch.rows_len,
-                     turns->intake->on_stored, batch.context);
+        store_intake(store, turns->owner, batch.known_from_ms, batch.rows,
+                     batch.rows_len, turns->intake->on_stored, batch.context);
         CRASHPOINT("intake_sent");
     }
 }
@@ -343,6 +343,12 @@ void turn_want_claims(struct turns *turns)
 void turn_want_adopts(struct turns *turns)
 {
     turns->claims.pass.wanted = true;
+    turn_soon(turns);
+}
+
+void turn_want_nobodys(struct turns *turns)
+{
+    turns->claims.pass.nobodys_wanted = true;
     turn_soon(turns);
 }
 

@@ -114,6 +114,8 @@ void turn_reread(struct turns *turns, struct job *job);
 
 void turn_want_claims(struct turns *turns);
 void turn_want_adopts(struct turns *turns);
+/** The same of rows that never had an owner. */
+void turn_want_nobodys(struct turns *turns);
 /** A worker whose last sign of life was then (boot clock; 0: unknown) is gone.
  */
 void turn_worker_gone(struct turns *turns, int64_t moved_ms);

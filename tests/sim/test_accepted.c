@@ -30,6 +30,20 @@ TEST_CASE(a_request__that_is_taken_in__is_told_once_before_its_end)
     close_world(world);
 }
 
+/** Its row is nobody's from the first moment on; it does not stay so. */
+TEST_CASE(a_faulty_request__is_told_at_once)
+{
+    struct world *world = world_open(57);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 5000);
+    kafka_request(world,
+                  "{\"request_id\":\"b\",\"request\":{\"prompt\":\"\"}}");
+    world_run_for(world, 1000);
+    assert_int_equal(times_told(world, "event b"), 1);
+    node_free(w1);
+    close_world(world);
+}
+
 TEST_CASE(accepted__where_it_is_off__is_told_of_nothing)
 {
     struct world *world = world_open(52);
@@ -38,6 +52,30 @@ TEST_CASE(accepted__where_it_is_off__is_told_of_nothing)
     until_closed(world, MINUTE_MS);
     assert_int_equal(times_told(world, " accepted\n"), 0);
     node_free(w1);
+    close_world(world);
+}
+
+/** Not by the one that counts, which looks at what others left now and then. */
+TEST_CASE(accepted__of_any_worker__is_told_by_that_one_at_once)
+{
+    struct world *world = world_that_tells(56);
+    struct node *w1 = node_start(world, "w1", NULL);
+    world_run_for(world, 5000);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 5000);
+    assert_true(w1->worker.fleet.counts && !w2->worker.fleet.counts);
+    int partition = 0;
+    while (world->kafka->partitions[partition].owner != w2->worker.consumer) {
+        partition++;
+        assert_in_range(partition, 0, PARTITIONS - 1);
+    }
+    kafka_request_to(world, partition,
+                     "{\"request_id\":\"a\",\"request\":{\"prompt\":\"x\"}}");
+    world_run_for(world, 500);
+    assert_int_equal(times_told(world, "event a accepted"), 1);
+    until_closed(world, MINUTE_MS);
+    node_free(w1);
+    node_free(w2);
     close_world(world);
 }
 

@@ -59,6 +59,7 @@ TEST_CASE(five_requests__one_of_each_mode__are_made)
     assert_int_equal(times_told(world, " completed\n"), 5);
     assert_int_equal(world->provider->sales_len, 5);
     assert_int_equal(world->storage->len, 5);
+    assert_int_equal(world->storage->expected, 5);
     node_free(w1);
     close_world(world);
 }

@@ -32,7 +32,8 @@ static void add_row(struct table *table, const json_t *row)
 {
     static const char *const amounts[] = {"limit", "spent", "reserved",
                                           "doubtful", "forecast"};
-    const bool near = json_is_true(json_object_get(row, "near"));
+    const bool uncounted = json_is_true(json_object_get(row, "uncounted"));
+    const bool near = json_is_true(json_object_get(row, "near")) || uncounted;
     char cells[5][CELL_BYTES];
     char used[CELL_BYTES];
     char waiting[CELL_BYTES];
@@ -41,7 +42,10 @@ static void add_row(struct table *table, const json_t *row)
         amount_of(row, amounts[i], cells[i]);
     }
     snprintf(used, sizeof used, "%" PRId64 " %%%s",
-             row_number(row, "used_percent"), near ? ", near" : "");
+             row_number(row, "used_percent"),
+             uncounted ? ", uncounted"
+             : near    ? ", near"
+                       : "");
     snprintf(waiting, sizeof waiting, "%" PRId64, row_number(row, "waiting"));
     str_time(row_number(row, "resets_ms"), resets);
     const char *all[] = {row_text(row, "tenant"),

@@ -13,7 +13,7 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_LEFT = 3, /* of an order about many: some were left out */
+    EXIT_LEFT = 3, /* some were left out: of an order about many, or cells */
 };
 
 /** One of several databases: cells.h. */

@@ -1,5 +1,6 @@
 #include "ctl.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
  * A man page, made of the tables and texts that --help is made of.
  */
 
-#define PAGE_DATE "2026-11-28" /* of the last change of what follows */
+#define PAGE_DATE "2026-11-29" /* of the last change of what follows */
 
 /* clang-format off */
 static const struct option options[] = {
@@ -115,9 +116,9 @@ static void put_command(const struct command *command)
     fputs("\\fR ", stdout);
     put_string(command->usage);
     puts("\n.PP");
-    fputs("To ", stdout);
-    put_string(command->help);
-    puts(".");
+    putchar(toupper((unsigned char)command->help[0]));
+    put_string(command->help + 1);
+    puts(strchr(".?", command->help[strlen(command->help) - 1]) ? "" : ".");
     put_body(command->text);
     for (const struct option *o = command->options; o->name; o++) {
         put_option(o);
@@ -148,15 +149,19 @@ static int run(struct ctl *ctl, const struct options *given)
     for (const struct command *const *c = commands; *c; c++) {
         put_command(*c);
     }
-    puts(".SH EXIT STATUS\n"
-         "0 done; 1 failed, or findings of \\fBdoctor\\fR; 2 settings, usage "
-         "or a faulty request;\n"
-         "3 of an order about many: some were left out, and why is said.\n"
-         ".SH ENVIRONMENT\n"
-         "The settings are those of pixverse\\-worker: \\fBDATABASE_URL\\fR, "
-         "\\fBKAFKA_BROKERS\\fR and\n"
-         "others, which \\fBpixverse\\-worker \\-\\-help\\fR prints. "
-         "\\fBNO_COLOR\\fR: tables without colours.");
+    puts(
+        ".SH EXIT STATUS\n"
+        "0 done; 1 failed, or findings of \\fBdoctor\\fR; 2 settings, usage "
+        "or a faulty request;\n"
+        "3 some were left out, of an order about many or of the cells, and why "
+        "is said.\n"
+        ".SH ENVIRONMENT\n"
+        "The settings are those of pixverse\\-worker: \\fBDATABASE_URL\\fR, "
+        "\\fBKAFKA_BROKERS\\fR and\n"
+        "others, which \\fBpixverse\\-worker \\-\\-help\\fR prints.\n"
+        "\\fBDATABASE_URLS\\fR: several databases, a cell each, for list, "
+        "show, stats and top.\n"
+        "\\fBNO_COLOR\\fR: tables without colours.");
     return ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 

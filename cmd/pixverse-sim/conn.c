@@ -21,7 +21,6 @@ static void on_conn_closed(uv_handle_t *handle)
     if (conn->next) {
         conn->next->prev = conn->prev;
     }
-    server->conns_count--;
     reply_done(&conn->reply);
     buf_done(&conn->in);
     buf_done(&conn->out);

@@ -23,7 +23,6 @@ struct server {
     void (*on_ready)(struct conn *conn);
     void (*on_gone)(struct server *server); /* a connection was freed */
     struct conn *conns;
-    size_t conns_count;
     bool closing;
     bool tcp_closed;
     struct http_request request; /* the one being answered */

@@ -207,7 +207,6 @@ static void on_connection(uv_stream_t *stream, int status)
         conn->next->prev = conn;
     }
     server->conns = conn;
-    server->conns_count++;
     if (uv_accept(stream, (uv_stream_t *)&conn->tcp) != 0 ||
         !server->calls.on_accept(server->calls.context)) {
         conn_close(conn, false);
@@ -273,11 +272,6 @@ int server_port(const struct server *server)
     return address.ss_family == AF_INET6
                ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
                : ntohs(((struct sockaddr_in *)&address)->sin_port);
-}
-
-size_t server_connections(const struct server *server)
-{
-    return server->conns_count;
 }
 
 void server_close(struct server *server)

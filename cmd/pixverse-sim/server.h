@@ -22,7 +22,6 @@ MUST_CHECK bool server_open(struct server **server, uv_loop_t *loop,
                             const char *host, int port,
                             const struct server_calls *calls, struct err *err);
 int server_port(const struct server *server);
-size_t server_connections(const struct server *server);
 /** Ends every connection; freed once the loop has run out. */
 void server_close(struct server *server);
 

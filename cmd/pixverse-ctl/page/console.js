@@ -238,8 +238,8 @@ function todayCard(rows) {
 
 // Those of `pixverse-ctl budget list`; what is near its limit first.
 function budgetsCard(rows) {
-  const near = (row) => h("span", { class: `state ${row.near ? "wait" : "good"}` },
-    `${row.used_percent} %${row.near ? ", near its limit" : ""}`);
+  const near = (row) => h("span", { class: `state ${row.near || row.uncounted ? "wait" : "good"}` },
+    `${row.used_percent} %${row.uncounted ? ", uncounted: nothing fits" : row.near ? ", near its limit" : ""}`);
   return card("Budgets", rows.length === 0 ? empty("Nobody has a budget: ", h("code", {}, "pixverse-ctl budget set TENANT --day AMOUNT"), " sets one.")
     : table("Budgets", [{ name: "Tenant" }, { name: "Used" }, { name: "Limit", number: true }, { name: "Spent", number: true },
       { name: "Reserved", number: true }, { name: "Doubtful", number: true }, { name: "Forecast", number: true },

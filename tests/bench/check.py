@@ -21,11 +21,11 @@ FAULTS = [
 ]
 
 
-def check(subject, quick, seed=1):
+def check(subject, quick, arena=Arena, seed=1):
     """Faults found, in words; none is as it should be."""
     n, kills, rng = (600, 2, random.Random(seed)) if quick else (3000, 8, random.Random(seed))
     faults, before = [], len(RECORD.violations)
-    with Arena(subject, "check", latency="0.5..2", sim=("--video-bytes", "65536"),
+    with arena(subject, "check", latency="0.5..2", sim=("--video-bytes", "65536"),
                settings={"POLL_INTERVAL_MS": "300", "LEASE_MS": "1000"}) as w:
         w.faults(FAULTS)
         worker = w.start()

@@ -4,6 +4,7 @@ own with the same servers; every measurement is a raw line in results/raw.jsonl,
 report.py makes the table and the plots of them. peers/README.md says what is equal."""
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import report
 from check import check
+from fronted import Fronted
 from rows import ROWS
-from subjects import BUILT, SUBJECTS
+from subjects import BUILT, SUBJECTS, Arena
 from world import ROOT, Late
 
 RAW = report.RESULTS / "raw.jsonl"
@@ -74,6 +76,8 @@ def machine():
         "gcc": text_of("gcc", "-dumpfullversion"),
         "librdkafka": text_of("pkg-config", "--modversion", "rdkafka"),
         "libcurl": text_of("pkg-config", "--modversion", "libcurl"),
+        "nghttp2": text_of("pkg-config", "--modversion", "libnghttp2"),
+        "openssl": text_of("pkg-config", "--modversion", "openssl"),
     }
     for name in ("go", "rust"):
         file = BUILT / name / "version"
@@ -83,7 +87,8 @@ def machine():
     versions |= locked(peers / "go/go.mod", r"{} v(\S+)",
                        ("github.com/twmb/franz-go", "github.com/jackc/pgx/v5"))
     versions |= locked(peers / "rust/Cargo.lock", 'name = "{}"\nversion = "([^"]+)"',
-                       ("hyper", "rdkafka", "rdkafka-sys", "tokio", "tokio-postgres"))
+                       ("h2", "hyper", "rdkafka", "rdkafka-sys", "rustls", "tokio",
+                        "tokio-postgres"))
     return {"cpu": cpu[0] if cpu else platform.machine(), "cores": len(cpu),
             "memory_gb": memory, "versions": versions}
 
@@ -141,13 +146,14 @@ def main():
     if not asked.check:
         return compare(asked, subjects)
     bad = 0
-    for subject in subjects:
-        faults = check(subject, asked.quick)
+    for subject, (arena, way) in itertools.product(subjects, ((Arena, "plainly"),
+                                                              (Fronted, "over TLS"))):
+        faults = check(subject, asked.quick, arena)
         bad += bool(faults)
         for fault in faults[:20]:
             print(f"{subject.name}: {fault}", flush=True)
-        print(f"{'not ok' if faults else 'ok'} - {subject.label}: each bought once, one event"
-              " each, kill -9 included", flush=True)
+        print(f"{'not ok' if faults else 'ok'} - {subject.label}, {way}: each bought once,"
+              " one event each, kill -9 included", flush=True)
     sys.exit(1 if bad else 0)
 
 

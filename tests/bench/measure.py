@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import confluent_kafka
 import psycopg
 
 import world
@@ -19,7 +20,8 @@ HARNESS_MAX = 0.85  # of core 1, by simulator, servers and load
 STRANGERS_MAX = (0.05, 0.30)  # of core 0 and core 1, by what is no part of the run
 
 # The tables that change because a worker lives, not because of a task.
-BEATS = "('lease', 'fleet', 'meta')"
+# `vitals` is what a worker says of itself for people, every 10 s.
+BEATS = "('lease', 'fleet', 'meta', 'vitals')"
 
 
 # --- the table ---------------------------------------------------------------
@@ -135,6 +137,11 @@ class Pinned(World):
             self.db.close()
         super().__exit__(*args)
 
+    def environment(self, **more):
+        """Settings as they are where nobody asks for more: no messages of progress,
+        which the peers don't send either."""
+        return super().environment(**{"KAFKA_PROGRESS_TOPIC": "", **more})
+
     def start_pinned(self, **settings):
         port = world.free_port()
         worker = Program(
@@ -151,6 +158,10 @@ class Pinned(World):
     def ask(self, sql, *values):
         """One row of a query, over a connection that is kept."""
         return self.db.execute(sql, values).fetchone()
+
+    def provider(self):
+        """The processes that are it."""
+        return [self.sim]
 
     def summary(self):
         """The totals of the simulator's ledger."""
@@ -190,7 +201,50 @@ class Ends(threading.Thread):
         return sum(began_ms <= at < ended_ms for at in self.at_ms.values())
 
 
+def send_boats(w, prefix, n):
+    """Requests as they are taken in by the hundred thousand."""
+    for i in range(n):
+        w.send({"request_id": f"{prefix}-{i}", "tenant": "bench", "request": {
+            "prompt": "a paper boat on a river of light, slow dolly shot, " * 3,
+            "resolution": "720p", "duration": 8, "seed": i}})
+
+
+class Sealed:
+    """What a World sends inside of `with` is in its topic, and no consumer sees it
+    before open(): then all at once. It is one transaction of Kafka's, so a worker may
+    be ready and idle for as long as the sending takes."""
+
+    def __init__(self, w):
+        self.w, self.usual = w, w.producer
+        self.producer = confluent_kafka.Producer({
+            "bootstrap.servers": w.brokers, "transactional.id": w.prefix + os.urandom(3).hex(),
+            "transaction.timeout.ms": 600000, "linger.ms": 20, "message.max.bytes": 2097152})
+
+    def __enter__(self):
+        self.producer.init_transactions(60)
+        self.producer.begin_transaction()
+        self.w.producer = self.producer
+        return self
+
+    def __exit__(self, *_):
+        self.w.flush(120)
+        self.w.producer = self.usual
+
+    def open(self):
+        self.producer.commit_transaction(60)
+
+
 # --- what happened meanwhile -------------------------------------------------
+
+
+def written(w):
+    """Rows of a task's tables and bytes of WAL so far. A backend tells its counts once
+    a second, one that has gone idle up to 10 s late: a short window is off by a second's
+    rows, and by what is begun in it and not ended."""
+    return w.ask(f"""
+        SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
+        FROM pg_stat_user_tables WHERE relname NOT IN {BEATS}""")
 
 
 class Window:
@@ -218,7 +272,7 @@ class Window:
             FROM pg_stat_user_tables""")
         return {"s": time.monotonic(), "cpu": cpu_s(self.worker.pid),
                 "postgres": children_cpu_s(postgres_pid()), "kafka": cpu_s(kafka_pid()),
-                "sim": cpu_s(self.w.sim.pid), "load": cpu_s(os.getpid()),
+                "sim": sum(cpu_s(one.pid) for one in self.w.provider()), "load": cpu_s(os.getpid()),
                 "core0": core_busy_s(0), "core1": core_busy_s(1),
                 "commits": commits, "rows": rows, "beats": beats, "wal": wal,
                 "polls": self.w.metric(self.worker, "pixverse_polls_total") or 0}

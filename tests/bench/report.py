@@ -34,6 +34,13 @@ METRICS = {
         ("late_p99_ms", "50,000 in flight: poll lateness p99, at most: ms", 1, False,
          ((None, 15),)),
         ("rss_mb", "50,000 in flight: resident: MB", 0, False, ((None, 36),))],
+    "flight_tls": [
+        ("us_per_poll", "50,000 in flight at 5 s over TLS: CPU a poll: us", 1, False,
+         (("rust", 0.5), ("go", 0.25))),
+        ("core", "50,000 in flight over TLS: share of the core", 3, False, ()),
+        ("late_p99_ms", "50,000 in flight over TLS: poll lateness p99, at most: ms", 1,
+         False, ()),
+        ("rss_mb", "50,000 in flight over TLS: resident: MB", 0, False, ())],
     "flight300": [
         ("core", "300,000 in flight at 30 s: share of the core", 3, False, ((None, 0.15),)),
         ("late_p99_ms", "300,000 in flight: poll lateness p99, at most: ms", 1, False,
@@ -43,6 +50,10 @@ METRICS = {
         ("seconds", "all 50,000 submitted: s", 1, False, (("rust", 1),)),
         ("cpu_s_per_1000", "worker's CPU for 1,000 submissions: s", 3, False,
          (("rust", 1.5),))],
+    "submitted_tls": [
+        ("seconds", "all 50,000 submitted over TLS: s", 1, False, (("rust", 1),)),
+        ("cpu_s_per_1000", "worker's CPU for 1,000 submissions over TLS: s", 3, False,
+         (("rust", 1),))],
     "ingest": [
         ("rows_per_s", "intake, nothing submitted: rows/s", 0, True, (("go", 1),)),
         ("share_of_limit", "that beside the unnest limit of the run", 2, True,
@@ -76,6 +87,10 @@ for name, words in (("history_1k", "1,000"), ("history_1m", "1,000,000")):
     METRICS[name] = [("cpu_s_per_1000", f"CPU for 1,000 tasks beside {words} of the past: s",
                       2, False, ()),
                      ("postgres_cpu_s_per_1000", "PostgreSQL's beside it: s", 2, False, ())]
+METRICS["progress"] = [
+    ("cpu_s_per_1000", "CPU for 1,000 tasks of `control` with messages of progress: s", 2,
+     False, ()),
+    ("kafka_cpu_s_per_1000", "Kafka's CPU for 1,000 of them: s", 2, False, ())]
 METRICS["pruning"] = [
     ("cpu_s_per_1000", "CPU for 1,000 tasks while 1,000,000 of the past are pruned: s", 2,
      False, ()),

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from measure import Ends, Histogram, Window, cpu_s, memory_mb, quantile
+from fronted import Fronted
+from measure import (Ends, Histogram, Sealed, Window, cpu_s, memory_mb, quantile,
+                     send_boats, written)
 from storage import Eater, status_mb, store
 from subjects import Arena, wait_stored
 from world import Late, fetch, wait_for
@@ -89,7 +91,7 @@ def steady(w, worker, rate, seconds, warm_s=12):
     """One window of a steady load, and what each of its tasks cost."""
     ends = Ends(w)
     try:
-        Arrivals(w, "warm", rate).run(warm_s)
+        warm = Arrivals(w, "warm", rate).run(warm_s)
         lateness = Histogram(worker, "pixverse_poll_lateness_seconds")
         window, arrivals = Window(w, worker), Arrivals(w, "r", rate)
         ids = arrivals.run(seconds)
@@ -112,16 +114,31 @@ def steady(w, worker, rate, seconds, warm_s=12):
             "wal_bytes": t["wal"] / done, "polls": t["polls"] / done,
             "event_p50_ms": quantile(took, 0.5), "event_p99_ms": quantile(took, 0.99),
             "late_p99_ms": lateness.within_ms(0.99),
-            "rss_mb": memory_mb(worker.pid, "Rss")}, slow, window.why_void(), arrivals.why_void()
+            "rss_mb": memory_mb(worker.pid, "Rss"),
+            "tasks": len(warm) + len(ids)}, slow, window.why_void(), arrivals.why_void()
 
 
 def control(subject, quick):
     """200 tasks a second with 15 polls each, videos of 64 KiB."""
     with Arena(subject, "control", latency="7..8", sim=SMALL,
                settings={"POLL_INTERVAL_MS": "500"}) as w:
-        metrics, *whys = steady(w, w.start(), 200, 15 if quick else 60)
+        worker, before = w.start(), written(w)
+        metrics, *whys = steady(w, worker, 200, 15 if quick else 60)
+        time.sleep(12)  # all have ended, and all counts are told
+        tasks = metrics.pop("tasks")
+        metrics["rows"], metrics["wal_bytes"] = (
+            (now - then) / tasks for now, then in zip(written(w), before))
         limit = poll_limit(w, 3000, 5)
         return result(metrics, *whys, limit=limit)
+
+
+def progress(subject, quick):
+    """The same, and each change of progress goes to Kafka: nearly every poll's here."""
+    with Arena(subject, "progress", latency="7..8", sim=SMALL,
+               settings={"POLL_INTERVAL_MS": "500"}) as w:
+        worker = w.start(KAFKA_PROGRESS_TOPIC=w.topic("progress"))
+        metrics, *whys = steady(w, worker, 200, 15 if quick else 60)
+        return result(metrics, *whys)
 
 
 def latency(subject, quick):
@@ -155,39 +172,43 @@ def poll_limit(w, rate, seconds):
 
 
 def fill(w, n):
-    """n requests wait in Kafka; a worker starts; until all are submitted."""
-    send_all(w, "f", n)
+    """A worker is ready; n requests are in its topic at once; until all are submitted."""
     worker = w.start()
+    with Sealed(w) as backlog:
+        send_all(w, "f", n)
     window = Window(w, worker)
+    backlog.open()
 
     def running():
-        time.sleep(0.1)
+        time.sleep(0.05)
         return w.running(worker) >= n
     wait_for(running, 240, f"{n} submitted")
     return worker, window, window.end()
 
 
-def submitted(subject, quick):
+def submitted(arena=Arena):
     """From a full topic to the last id stored."""
-    n = 10000 if quick else 50000
-    with Arena(subject, "submitted", latency="3000..4000",
-               settings={"POLL_INTERVAL_MS": "60000", "TASKS_MAX": str(n + 1000),
-                         "SUBMITS_MAX": "256", "BACKLOG_MAX": "1000000"}) as w:
-        worker, window, t = fill(w, n)
-        worker.kill()
-        # Here the servers are as busy as they like; whose wall it was is told.
-        return result({"seconds": t["s"], "cpu_s_per_1000": t["cpu"] / n * 1e3,
-                       "core": t["cpu"] / t["s"], "harness_core": window.harness(),
-                       "postgres_cpu_s_per_1000": t["postgres"] / n * 1e3,
-                       "wal_bytes": t["wal"] / n}, window.why_void(alone=False))
+    def run(subject, quick):
+        n = 20000 if quick else 50000
+        with arena(subject, "submitted", latency="3000..4000",
+                   settings={"POLL_INTERVAL_MS": "60000", "TASKS_MAX": str(n + 1000),
+                             "SUBMITS_MAX": "256", "BACKLOG_MAX": "1000000"}) as w:
+            worker, window, t = fill(w, n)
+            worker.kill()
+            # Here the servers are as busy as they like; whose wall it was is told.
+            return result({"seconds": t["s"], "cpu_s_per_1000": t["cpu"] / n * 1e3,
+                           "core": t["cpu"] / t["s"], "harness_core": window.harness(),
+                           "postgres_cpu_s_per_1000": t["postgres"] / n * 1e3,
+                           "wal_bytes": t["wal"] / n}, window.why_void(alone=False))
+    return run
 
 
-def flight(n, interval_s):
+def flight(n, interval_s, arena=Arena):
     def run(subject, quick):
         many, seconds = n, 15 if quick else 60
         if quick and n > 50000:
             many = n // 10
-        with Arena(subject, f"flight{many}", latency="3000..4000",
+        with arena(subject, f"flight{many}", latency="3000..4000",
                    sim=("--poll-interval-ms", str(interval_s * 1000)),
                    settings={"POLL_INTERVAL_MS": str(interval_s * 1000),
                              "TASKS_MAX": str(many + 1000), "SUBMITS_MAX": "256",
@@ -245,7 +266,7 @@ def ingest(throttled):
     """From a full topic to committed rows: with nothing to submit, or while every
     submission is answered with 429."""
     def run(subject, quick):
-        n = 30000 if quick else 100000
+        n, warm = (50000, 5000) if quick else (100000, 5000)
         with Arena(subject, "ingest", settings={"BACKLOG_MAX": "1000000"}) as w:
             settings = {}
             if throttled:
@@ -253,29 +274,27 @@ def ingest(throttled):
                            "retry_after": "1"}])
             else:
                 settings = subject.hold(w)
-            for i in range(n):
-                w.send({"request_id": f"i-{i}", "tenant": "bench", "request": {
-                    "prompt": "a paper boat on a river of light, slow dolly shot, " * 3,
-                    "resolution": "720p", "duration": 8, "seed": i}})
-            w.flush(120)
-            worker = w.start(wait=False, **settings)
-            w.wait_ready(worker, 60)
-            wait_stored(w, n // 20, 60)
-            first, window = w.ask(subject.stored)[0], Window(w, worker)
-            wait_stored(w, n, 300)
-            t = window.end()
-            totals, cpu = w.summary(), cpu_s(worker.pid)  # what was read ahead, too
+            worker = w.start(**settings)
+            send_boats(w, "warm", warm)
+            w.flush()
+            wait_stored(w, warm, 60)
+            with Sealed(w) as backlog:
+                send_boats(w, "i", n)
+            window = Window(w, worker)
+            backlog.open()
+            wait_stored(w, warm + n, 300)
+            t, totals = window.end(), w.summary()
             worker.kill()
             limit = unnest_limit(w, n)
-            count = n - first
             if throttled and not totals["refused"]:
                 raise RuntimeError("no submission was refused")
             if not throttled and totals["posts"]:
                 raise RuntimeError("the provider was asked")
             return result({
-                "rows_per_s": count / t["s"], "share_of_limit": count / t["s"] / limit,
-                "cpu_us_per_row": cpu / n * 1e6,
-                "postgres_cpu_us_per_row": t["postgres"] / count * 1e6,
+                "rows_per_s": n / t["s"], "share_of_limit": n / t["s"] / limit,
+                "cpu_us_per_row": t["cpu"] / n * 1e6,
+                "postgres_cpu_us_per_row": t["postgres"] / n * 1e6,
+                "kafka_cpu_us_per_row": t["kafka"] / n * 1e6,
                 "refused": totals["refused"] or None}, window.why_void(alone=False),
                 limit={"unnest_rows_per_s": limit})
     return run
@@ -454,7 +473,9 @@ def workers(n):
 ROWS = {
     "control": Row(control, minutes=2.2),
     "flight": Row(flight(50000, 5), minutes=3),
-    "submitted": Row(submitted, minutes=1),
+    "flight_tls": Row(flight(50000, 5, Fronted), minutes=3),
+    "submitted": Row(submitted(), minutes=1),
+    "submitted_tls": Row(submitted(Fronted), minutes=1.2),
     "ingest": Row(ingest(False), minutes=0.7),
     "ingest429": Row(ingest(True), minutes=1),
     "latency": Row(latency, minutes=1.8),
@@ -468,6 +489,7 @@ ROWS = {
     "idle": Row(idle, rounds=3, minutes=1.3),
     "history_1k": Row(history(1000), rounds=3, minutes=1),
     "history_1m": Row(history(1000000), rounds=3, minutes=1.5),
+    "progress": Row(progress, rounds=3, minutes=1.5, ours_only=True),
     "pruning": Row(pruning, rounds=3, minutes=1.5, ours_only=True),
     "workers_1": Row(workers(1), rounds=3, minutes=1.5, ours_only=True),
     "workers_2": Row(workers(2), rounds=3, minutes=1.5, ours_only=True),

@@ -65,7 +65,8 @@ func startIntake(w *worker, ctx context.Context) *sync.WaitGroup {
 	kafka, err := kgo.NewClient(kgo.SeedBrokers(w.brokers), kgo.ConsumerGroup(w.group),
 		kgo.ConsumeTopics(w.requests), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(time.Second), kgo.SessionTimeout(6*time.Second),
-		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20), kgo.FetchMaxWait(time.Second))
+		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20), kgo.FetchMaxWait(time.Second),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	check("KAFKA_BROKERS", err)
 	done, over := &sync.WaitGroup{}, &sync.WaitGroup{}
 	all := make([]*lane, lanes)

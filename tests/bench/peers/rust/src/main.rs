@@ -15,6 +15,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use hyper::header::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -139,6 +140,8 @@ pub struct App {
     pub submits: Queue<Box<Task>>,
     pub transfers: Queue<Box<Task>>,
     pub due: Queue<Box<Task>>,
+    pub provider: Rc<http::Host>,
+    pub bearer: HeaderValue,
     pub wheel: provider::Wheel,
     pub out: event::Announcer,
     pub submit_gate: provider::Gate,
@@ -174,11 +177,16 @@ fn main() {
 
 async fn run() {
     let set = settings();
+    let provider = url::Url::parse(&set.provider).map_err(Into::into);
+    let provider = provider.and_then(|url| http::Host::of(&url));
+    let bearer = format!("Bearer {}", set.api_key).try_into();
     let app = Rc::new(App {
         orders: Queue::new(),
         submits: Queue::new(),
         transfers: Queue::new(),
         due: Queue::new(),
+        provider: provider.unwrap_or_else(|e| die("APIMART_BASE_URL", e)),
+        bearer: bearer.unwrap_or_else(|e| die("APIMART_API_KEY", e)),
         wheel: provider::Wheel::new(set.poll_interval),
         out: event::Announcer::new(&set),
         submit_gate: Default::default(),

@@ -34,17 +34,8 @@ impl Gate {
     }
 }
 
-/// A URL's host with its port, and its path.
-pub fn parts(url: &str) -> Result<(String, String), Failed> {
-    let url = url::Url::parse(url)?;
-    let host = url.host_str().ok_or("no host")?;
-    let port = url.port_or_known_default().ok_or("no port")?;
-    Ok((format!("{host}:{port}"), url[url::Position::BeforePath..].to_string()))
-}
-
 fn connection(app: &App) -> Connection {
-    let (host, _) = parts(&app.set.provider).unwrap_or_else(|e| die("APIMART_BASE_URL", e));
-    Connection::new(host, 8192)
+    Connection::new(app.provider.clone(), 8192)
 }
 
 #[derive(Deserialize)]
@@ -100,8 +91,7 @@ async fn submit(app: &App, to: &mut Connection, task: &mut Task) -> Result<bool,
     let request = Request::builder()
         .method(Method::POST)
         .uri("/v1/videos/generations")
-        .header("host", &to.host)
-        .header("authorization", format!("Bearer {}", app.set.api_key))
+        .header("authorization", &app.bearer)
         .header("content-type", "application/json")
         .header("idempotency-key", &*task.key)
         .body(Full::new(task.body.clone()));
@@ -244,7 +234,6 @@ struct Video {
 
 pub async fn poll_loop(app: Rc<App>) {
     let mut connection = connection(&app);
-    let bearer = format!("Bearer {}", app.set.api_key);
     loop {
         let mut task = app.due.pop().await;
         app.poll_gate.pass().await;
@@ -252,8 +241,7 @@ pub async fn poll_loop(app: Rc<App>) {
         app.polls.set(app.polls.get() + 1);
         let request = Request::builder()
             .uri(format!("/v1/tasks/{}", task.provider_id))
-            .header("host", &connection.host)
-            .header("authorization", &bearer)
+            .header("authorization", &app.bearer)
             .body(Full::default());
         let request = request.unwrap_or_else(|e| die("a poll", e));
         match exchange(&mut connection, request, &app.poll_gate).await {

@@ -14,10 +14,10 @@ use hyper::Request;
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
+use url::{Position, Url};
 
 use crate::event::{self, Video};
-use crate::http::{Connection, Failed};
-use crate::provider::parts;
+use crate::http::{Connection, Failed, Host};
 use crate::{App, Settings, Task, add, die, text};
 
 const BUFFER: usize = 256 << 10;
@@ -29,7 +29,7 @@ pub enum Sink {
 }
 
 pub struct Bucket {
-    host: String,
+    host: Rc<Host<Upload>>,
     name: String,
     prefix: String,
     region: String,
@@ -39,7 +39,7 @@ pub struct Bucket {
 
 impl Sink {
     pub fn new(set: &Settings) -> Rc<Sink> {
-        let at = url::Url::parse(&set.storage).unwrap_or_else(|e| die("STORAGE_URL", e));
+        let at = Url::parse(&set.storage).unwrap_or_else(|e| die("STORAGE_URL", e));
         if at.scheme() == "file" {
             let path = PathBuf::from(at.path());
             std::fs::create_dir_all(&path).unwrap_or_else(|e| die("STORAGE_URL", e));
@@ -47,9 +47,9 @@ impl Sink {
         }
         let endpoint = at.query_pairs().find(|(name, _)| name == "endpoint");
         let endpoint = endpoint.map(|(_, value)| value.into_owned()).unwrap_or_default();
-        let (host, _) = parts(&endpoint).unwrap_or_else(|e| die("STORAGE_URL", e));
+        let host = Url::parse(&endpoint).map_err(Into::into).and_then(|url| Host::of(&url));
         Rc::new(Sink::Bucket(Bucket {
-            host,
+            host: host.unwrap_or_else(|e| die("STORAGE_URL", e)),
             name: at.host_str().unwrap_or_default().into(),
             prefix: at.path().trim_matches('/').into(),
             region: text("AWS_REGION", "us-east-1"),
@@ -78,8 +78,11 @@ fn key(template: &str, task: &Task, index: usize) -> String {
 }
 
 pub async fn transfer_loop(app: Rc<App>, sink: Rc<Sink>) {
-    let mut from = Connection::new(String::new(), BUFFER);
-    let mut to = Connection::new(String::new(), 64 << 10);
+    let mut from = None;
+    let mut to = match &*sink {
+        Sink::Folder(_) => None,
+        Sink::Bucket(bucket) => Some(Connection::new(bucket.host.clone(), 64 << 10)),
+    };
     loop {
         let mut task = app.transfers.pop().await;
         let urls = task.end.as_mut().map(|e| std::mem::take(&mut e.urls)).unwrap_or_default();
@@ -105,17 +108,18 @@ pub async fn transfer_loop(app: Rc<App>, sink: Rc<Sink>) {
 }
 
 async fn transfer(
-    from: &mut Connection,
-    to: &mut Connection<Upload>,
+    from: &mut Option<Connection>,
+    to: &mut Option<Connection<Upload>>,
     url: &str,
     sink: &Sink,
     key: &str,
 ) -> Result<Video, Failed> {
-    let (host, path) = parts(url)?;
-    if from.host != host {
-        *from = Connection::new(host, BUFFER);
-    }
-    let get = Request::get(path).header("host", &from.host).body(Full::default())?;
+    let url = Url::parse(url)?;
+    let from = match from {
+        Some(from) if from.host.is_at(&url) => from,
+        _ => from.insert(Connection::new(Host::of(&url)?, BUFFER)),
+    };
+    let get = Request::get(&url[Position::BeforePath..]).body(Full::default())?;
     let reply = from.send(get).await?;
     let length = reply.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
     let length: u64 = length.ok_or("no length")?;
@@ -124,7 +128,10 @@ async fn transfer(
     }
     let sum = match sink {
         Sink::Folder(root) => save(reply.into_body(), root.join(key), length).await?,
-        Sink::Bucket(bucket) => bucket.put(to, reply.into_body(), key, length).await?,
+        Sink::Bucket(bucket) => {
+            let to = to.as_mut().ok_or("no bucket")?;
+            bucket.put(to, reply.into_body(), key, length).await?
+        }
     };
     Ok(Video {
         uri: sink.uri(key),
@@ -229,9 +236,6 @@ impl Bucket {
         key: &str,
         length: u64,
     ) -> Result<[u8; 32], Failed> {
-        if to.host != self.host {
-            *to = Connection::new(self.host.clone(), 64 << 10);
-        }
         let hash = std::sync::Arc::new(std::sync::Mutex::new(Sha256::new()));
         let pieces = stream::unfold((body, hash.clone()), |(mut body, hash)| async move {
             let piece = body.frame().await?.map_err(Failed::from);
@@ -242,7 +246,6 @@ impl Bucket {
         });
         let (date, signed) = self.sign(&self.path(key));
         let put = Request::put(self.path(key))
-            .header("host", &self.host)
             .header("content-length", length)
             .header("x-amz-date", date)
             .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
@@ -265,7 +268,7 @@ impl Bucket {
         let canonical = format!(
             "PUT\n{path}\n\nhost:{}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:{date}\n\n\
              {names}\nUNSIGNED-PAYLOAD",
-            self.host
+            self.host.name
         );
         let sum = hex::encode(Sha256::digest(canonical));
         let mut sign = format!("AWS4{}", self.secret).into_bytes();

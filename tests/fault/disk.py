@@ -101,17 +101,21 @@ def heals(world, name):
 
 
 def error_once(world, disk, call, times):
-    """Some calls end with EIO, then the disk is well again."""
+    """Some calls end with EIO, then the disk is well again. -1: all, until that has been
+    seen; a folder that is made early bears some of fsync()."""
     name = f"{call}-eio"
     disk.order((call, 0, errno.EIO, times))
     ids = send(world, name)
     wait_for(lambda: held(world), 30, f"{name}: the hold storage")
+    if times < 0:
+        disk.order()
     check_home(world, name, ids)
     heals(world, name)
     asked = disk.asked()
     struck = disk.struck(call)
     world.injected(f"EIO from {call}", len(struck))
-    tap.equal(len(struck), times, f"{name}: {times} calls are struck")
+    if times > 0:
+        tap.equal(len(struck), times, f"{name}: {times} calls are struck")
     again = [path for path in struck
              if len([a for a in asked if a[0] == call and a[2] == path]) > 1]
     if call == "fdatasync":
@@ -188,7 +192,7 @@ def main():
     settings = {"TRANSFERS_MAX": "4", **disk.environment()}
     with World(workers=1, latency="0.1..0.3", sim=["--schema", "yes"],
                settings=settings) as world:
-        for call, times in (("fdatasync", 3), ("pwrite", 2), ("fsync", 2),
+        for call, times in (("fdatasync", 3), ("pwrite", 2), ("fsync", -1),
                             ("renameat2", 2)):
             error_once(world, disk, call, times)
         read_only(world, disk)

@@ -179,8 +179,8 @@ def never_replayed(world, what):
 
 
 def warm(world):
-    """A reply is lost on a connection that answered others a moment ago: libcurl's
-    own second send never leaves, and the doubt is one like any other. Each kind meets
+    """A reply is lost on a connection that answered others a moment ago: nothing
+    leaves a second time, and the doubt is one like any other. Each kind meets
     a worker of its own, which still uses its connections again."""
     for kind, lost in LOST.items():
         world.query("INSERT INTO hold VALUES ('operator', '*', 1, 1, 'a test')"

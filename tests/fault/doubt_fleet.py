@@ -12,7 +12,7 @@ import tap
 from scenes import Scene, came, passed, until
 from world import CONTINUE, STOP, Postgres, fetch
 
-LATE_MS = 4000  # how long the provider takes to answer
+LATE_MS = 8000  # how long the provider takes to answer; a busy test sees it in that
 LEASE = {"LEASE_MS": "1000", "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
 PATIENT = {**LEASE, "SUBMIT_TIMEOUT_MS": "30000"}
 HASTY = {**LEASE, "SUBMIT_TIMEOUT_MS": "3000"}
@@ -58,7 +58,7 @@ def on_its_way(world, request_id):
 
 
 def taken_over(world, request_id, lease):
-    return until(lambda: row(world, request_id, "owner")[0] not in (0, lease), 20,
+    return until(lambda: row(world, request_id, "owner")[0] not in (0, lease), 60,
                  f"{request_id} has another owner")
 
 

@@ -59,7 +59,7 @@ timeout_of() { # ITEM FILE
     local own
     own=$(head -n 20 "$2" | sed -nE 's/.*tests\/run:.*timeout=([0-9]+).*/\1/p')
     [[ $1 != fuzz/* ]] || own=$((60 + 2 * ${FUZZ_SECONDS:-12}))
-    echo "${own:-$(column_of "${1%%/*}" 2)}"
+    echo $((${own:-$(column_of "${1%%/*}" 2)} * ${LIMITS:-1}))
 }
 
 is_wanted() { # ITEM FILE

@@ -97,7 +97,7 @@ run_item() { # ITEM FILE LOG RC
         $((item_passed + item_failed)) "$(since "$began")" "$cpu_s"
     echo "$item_passed $item_failed $item" >>"$run_folder/ends"
     if [ "$item_failed" -gt 0 ]; then
-        [ "$rc" -ne 124 ] || echo "  ended after its limit of $limit_s s"
+        [ "$rc" -ne 124 ] || echo "  ended after its limit of $limit_s s (LIMITS=3: three times that)"
         [ "$rc" -eq 0 ] || echo "  exit status $rc"
         show_log "$log"
     else

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import tap
@@ -22,6 +23,7 @@ TREE = HOME / "tree"
 BUILD = HOME / "build"
 CAUGHT = ROOT / "tests/fault/caught"
 LIMIT_S = 60  # a test that hangs has noticed, too
+HANGS_S = 15  # one test alone: that, or ten times as long as it takes unchanged
 WHOLE_S = 300  # unchanged, on a busy machine
 
 
@@ -105,9 +107,9 @@ class Caught:
             "\t".join((name, *self.by[name])) + "\n" for name in names if name in self.by))
 
 
-def changed(mutant):
-    """Whether the copy has the mutant in it and its programs are built."""
-    name, file, before, after, programs = mutant
+def changed(mutant, programs):
+    """Whether the copy has the mutant in it and these of its programs are built."""
+    name, file, before, after, _ = mutant
     path = TREE / file
     text = path.read_text()
     if not tap.check(text.count(before) == 1, f"{name}: its place is there",
@@ -126,17 +128,21 @@ def restore(mutant):
 def by_one_test(mutants, caught):
     """Tries each that a test caught before; those that are left. A test that does not
     pass by itself says nothing: its program, whole, has to."""
+    limits = {}
     hints = {caught.of(one) for one in mutants if caught.of(one)}
-    sound = {hint for hint in hints if fails(*hint) is None}
-    tap.note(f"{len(sound)} of {len(hints)} tests that caught a mutant pass unchanged")
+    for hint in hints:
+        began = time.monotonic()
+        if fails(*hint) is None:
+            limits[hint] = max(HANGS_S, 10 * (time.monotonic() - began))
+    tap.note(f"{len(limits)} of {len(hints)} tests that caught a mutant pass unchanged")
     left = []
     for mutant in mutants:
         hint = caught.of(mutant)
-        if hint not in sound:
+        if hint not in limits:
             left.append(mutant)
             continue
-        if changed(mutant):
-            if fails(*hint) is None:
+        if changed(mutant, [hint[0]]):
+            if fails(*hint, limits[hint]) is None:
                 left.append(mutant)
             else:
                 tap.check(True, f"{mutant[0]}: is caught by {' '.join(hint)}")
@@ -146,6 +152,8 @@ def by_one_test(mutants, caught):
 
 def by_programs(mutants, caught):
     """Tries each against its programs, whole."""
+    if not mutants:
+        return
     programs = sorted({program for one in mutants for program in one[4]})
     said = build(programs)
     if not tap.check(not said, "the sources as they are build", said):
@@ -153,7 +161,7 @@ def by_programs(mutants, caught):
     sound = [program for program in programs
              if tap.check(fails(program, None, WHOLE_S) is None, f"unchanged, {program} passes")]
     for mutant in mutants if sound == programs else ():
-        if changed(mutant):
+        if changed(mutant, mutant[4]):
             ends = ((program, fails(program)) for program in mutant[4])
             program, test = next((end for end in ends if end[1] is not None),
                                  (None, None))

@@ -53,6 +53,20 @@ named_twice() {
         xargs -r grep -nE 'cmocka_unit_test|include <cmocka\.h>'
 }
 
+tables() {
+    sed -n 's/^CREATE TABLE \([a-z_]*\).*/\1/p' sql/schema/*.sql | sort
+}
+
+doctors_tables() {
+    grep -o "'[a-z_]*'" sql/query/ctl_ours.sql | tr -d "'" | sort
+}
+
+untold_tables() {
+    tables | while read -r table; do
+        grep -qE "^\|.*\`$table\`.*\|" sql/README.md || echo "$table"
+    done
+}
+
 tap_check "nothing is left unfinished" tap_empty "$(says "$unfinished")"
 tap_check "no path of one machine is named" tap_empty "$(says "$machine")"
 tap_check "no registry host is named" tap_empty "$(says "$registry")"
@@ -61,4 +75,6 @@ tap_check "no function is over 70 lines" tap_empty "$(long_functions)"
 tap_check "the top level holds what the design names" tap_empty "$(odd_top_level)"
 tap_check "no assert does any work" tap_empty "$(assert_with_effect)"
 tap_check "a test is named once" tap_empty "$(named_twice)"
+tap_check "doctor looks at every table" tap_empty "$(comm -3 <(tables) <(doctors_tables))"
+tap_check "sql/README.md tells of every table" tap_empty "$(untold_tables)"
 tap_end

@@ -118,7 +118,7 @@ def check_live(console):
 def tell_at(world, request_id, uri):
     """The stored event of a request names that URI; its other bytes stay."""
     where = "id = (SELECT id FROM request WHERE request_id = %s)"
-    stored = world.query(f"SELECT event FROM closed WHERE {where}", request_id)[0][0]
+    stored = world.query(f"SELECT event_text(event) FROM closed WHERE {where}", request_id)[0][0]
     head, value = stored.rsplit("\nvalue ", 1)
     value = re.sub(r'"uri":"[^"]*"', f'"uri":"{uri}"', value.split("\n", 1)[1].rstrip("\n"))
     world.query(f"UPDATE closed SET event = %s WHERE {where} RETURNING id",

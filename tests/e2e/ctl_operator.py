@@ -275,6 +275,13 @@ def check_budgets(world, top, text):
     for words in (("top", "--once"), ("stats",), ("budget", "list")):
         text = world.ctl(*words).stdout
         tap.check("90 %, near" in text and "RESERVED" in text, f"{words[0]}: people read it", text)
+    world.query("UPDATE budget SET counted = false WHERE tenant = '*' RETURNING 1")
+    one = {b["tenant"]: b.get("uncounted") for b in lines(world.ctl("budget", "list", "--json"))}
+    tap.equal(one, {"*": True, "many-f": None}, "what was not counted yet says so")
+    text = world.ctl("budget", "list").stdout
+    why = world.query("SELECT message FROM budget_words WHERE tenant = 'many-f'")[0][0]
+    tap.check("0 %, uncounted" in text and why.count("not counted yet") == 1,
+              "to people, and to who waits for it", (text, why))
     world.ctl("budget", "unset", "many-f", check=True)
     world.ctl("budget", "unset", "*", check=True)
 

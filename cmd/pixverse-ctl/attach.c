@@ -55,8 +55,14 @@ static bool is_taken(struct ctl *ctl, const char *request_id,
     json_array_foreach(rows, i, row)
     {
         const char *holder = row_text(row, "request_id");
-        if (strcmp(holder, request_id) == 0) {
+        if (strcmp(holder, request_id) == 0 &&
+            !json_is_true(json_object_get(row, "over"))) {
             *same = true;
+        } else if (strcmp(holder, request_id) == 0) {
+            order_refuse("attach",
+                         "%s was an earlier submission of %s, which is over",
+                         provider_id, request_id);
+            taken = true;
         } else {
             order_refuse("attach", "%s belongs to %s", provider_id, holder);
             taken = true;

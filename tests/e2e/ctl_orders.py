@@ -247,6 +247,9 @@ def check_retry(world):
     tap.equal(len(kept), 3, "how the first ones ended is kept, too", kept)
     until(world, "good.1", "closed")
     tap.equal(shown(world, "good.1")["submission"], 1, "show tells the submission")
+    first = bought(world, "good.1")[0]
+    refused(world, ("attach", "good.1", first), "an earlier submission")
+    refused(world, ("attach", "doubt.now", first), "belongs to good.1")
 
 
 def main():

@@ -35,6 +35,7 @@ parts_random() { # COUNT bytes, as hex
 # Ports are taken below the range from which the kernel gives ports to outgoing
 # connections, so that none of those can be in the way. A file per port holds
 # the process that has asked for it: several runs at once take different ones.
+# PARTS_PORT_OWNER: another process, which outlives the shell that asks.
 parts_port_folder=${TMPDIR:-/tmp}/pixverse-ports-$(id -u)
 
 parts_port_listens() {
@@ -51,7 +52,7 @@ parts_port_reserve() {
     if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
         rm -f "$file"
     fi
-    (set -o noclobber && echo "$$" >"$file") 2>/dev/null
+    (set -o noclobber && echo "${PARTS_PORT_OWNER:-$$}" >"$file") 2>/dev/null
 }
 
 # Prints a port of the loopback that nobody listens on.

@@ -174,8 +174,8 @@ class Program:
 def parts(script, *values):
     """Run a script over deploy/lib/parts.sh; what it prints."""
     done = subprocess.run(
-        ["bash", "-c", '. "$TEST_ROOT/deploy/lib/parts.sh"; ' + script, "parts",
-         *map(str, values)], capture_output=True, text=True, timeout=180)
+        ["bash", "-c", f'PARTS_PORT_OWNER={os.getpid()}; . "$TEST_ROOT/deploy/lib/parts.sh"; '
+         + script, "parts", *map(str, values)], capture_output=True, text=True, timeout=180)
     if done.returncode != 0:
         raise RuntimeError(f"{script}: {done.stdout}{done.stderr}")
     return done.stdout.strip()
@@ -433,7 +433,7 @@ class World:
                 self.producer.poll(0.1)
 
     def flush(self, limit_s=30):
-        if self.producer.flush(limit_s):
+        if self.producer.flush(limit_s * PATIENCE):
             raise Late("Kafka did not take every request")
 
     def reader(self, topic):

@@ -230,6 +230,7 @@ def silent(world):
         waiting.append(Case(f"silent_{kind}", LOST["reset" if n else "closed"]))
         ask(world, waiting[-1:])
         yield until(about_keys, 60, f"{kind}: it was asked")
+        yield until(lambda n=n: posts(world) > n, 60, f"{kind}: it was sent")
         yield passed(TIMEOUT_MS / 1000 + 1)
         states = world.query("SELECT state, sends, doubt FROM task ORDER BY id")
         tap.equal(sorted({s[:2] for s in states}), [(1, 1)],

@@ -249,7 +249,7 @@ def liar(world):
     """It says that it honours keys and sells each send: no worker can tell before two
     ids are known for one key. Then nothing is replayed any more, by nobody."""
     first = world.workers[0]
-    ask(world, "liar.1", {**SLOW, "delay_ms": 2700})
+    ask(world, "liar.1", {**SLOW, "delay_ms": 5000})
     yield on_its_way(world, "liar.1")
     lease = row(world, "liar.1", "owner")[0]
     first.signal(STOP)
@@ -268,7 +268,7 @@ def liar(world):
     tap.check(all(i in line for i in (*sold(world, "liar.1"), "liar.1")),
               "with the request and both ids", line)
     tap.equal(len(world.events["liar.1"]), 1, "it has one end")
-    yield passed(1.5)  # the other worker hears of it with a beat
+    yield passed(3)  # the other worker hears of it with a beat
     before = posts(world)
     for name in ("liar.2", "liar.3"):
         ask(world, name, LOST)
@@ -311,7 +311,7 @@ def main():
             Scene(takeover_while_awake, "both", sim=honours,
                   settings={"SUBMIT_DOUBT": "auto", **PATIENT}),
             Scene(liar, "liar", sim=["--schema", "lie"], outside=True,
-                  settings={"SUBMIT_DOUBT": "auto", **HASTY}),
+                  settings={"SUBMIT_DOUBT": "auto", **HASTY, "SUBMIT_TIMEOUT_MS": "6000"}),
         ])
     finally:
         postgres.stop()

@@ -16,7 +16,7 @@ import time
 import traceback
 
 import tap
-from world import Database, Late, World, fetch
+from world import PATIENCE, Database, Late, World, fetch
 
 
 class Scene:
@@ -84,9 +84,9 @@ class until:  # noqa: N801  reads as a word
     def __init__(self, condition, limit_s, what, missing=None):
         self.condition = condition
         self.missing = missing
-        self.limit_s = limit_s
+        self.limit_s = limit_s * PATIENCE
         self.what = what
-        self.end = time.monotonic() + limit_s
+        self.end = time.monotonic() + self.limit_s
 
     def late(self):
         missing = f"\n{self.missing()}" if self.missing else ""

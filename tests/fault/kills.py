@@ -13,7 +13,7 @@ import time
 import tap
 from load import Load, joined_ms, lease_of, seed_of_run
 import world as worlds
-from world import World, fetch, is_on_s3
+from world import World, fetch, is_on_s3, wait_for
 
 KILLS = int(os.environ.get("KILLS") or (5 if is_on_s3() else 20))
 SEATS = 3
@@ -37,6 +37,7 @@ class Fleet:
         self.world = world
         self.seats = [self.start(n) for n in range(SEATS)]
         self.fate = {}  # worker -> when it was killed
+        self.thawed_ms = {}  # number of a kill -> when the look behind it was over
 
     def start(self, seat):
         return self.world.start_worker(
@@ -50,6 +51,7 @@ class Fleet:
         killed_ms = time.time() * 1000
         self.fate[victim] = killed_ms
         load.offsets.look(others)
+        self.thawed_ms[number] = load.offsets.thawed_ms
         lease = lease_of(victim)
         if lease:
             load.takeovers.died(number, killed_ms, lease, survivors)
@@ -70,9 +72,11 @@ def check_takeovers(load, fleet):
 
     def waited_s(orphan, seconds):
         """How long some survivor that was there throughout could have had it: who has
-        just joined declares nobody dead for two leases. None: there was none."""
+        just joined declares nobody dead for two leases, and whom we look at stands still.
+        None: there was none."""
         polled_ms = orphan.killed_ms + seconds * 1000
-        began = [max(orphan.killed_ms, joined_ms(w) + LEASE_MS) for w in orphan.survivors
+        thawed_ms = fleet.thawed_ms[orphan.kill]
+        began = [max(thawed_ms, joined_ms(w) + LEASE_MS) for w in orphan.survivors
                  if fleet.fate.get(w, math.inf) > polled_ms]
         return (polled_ms - min(began)) / 1000 if began else None
     waits = [waited_s(orphan, seconds) for orphan, seconds in took]
@@ -106,6 +110,11 @@ def main():
         load.finish()
         load.judge()
         check_takeovers(load, fleet)
+        for worker in fleet.seats:
+            world.wait_ready(worker)
+        # A new one may have died without a task, so that nothing has waited for its burial.
+        living = "SELECT count(*) FROM lease WHERE NOT dead"
+        wait_for(lambda: world.query(living)[0][0] == SEATS, 30, "the dead are buried")
         for worker in fleet.seats:
             tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",
                       worker.text()[-2000:])

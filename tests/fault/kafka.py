@@ -372,6 +372,7 @@ def main():
                 scene(world)
                 tap.note(f"{scene.__name__}: {time.monotonic() - began:.1f} s")
             for worker in world.workers:
+                world.wait_ready(worker)
                 tap.equal(fetch(worker.admin + "/readyz")[0], 200, "ready at the end")
                 tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",
                           worker.text()[-2000:])

@@ -111,6 +111,7 @@ def forgotten(world, worker):
     world.send({"request_id": "new-1", "request": {"prompt": "new-1"}})
     world.flush()
     world.event("new-1")
+    wait_for(lambda: world.query("SELECT count(*) FROM waiting")[0][0] == 2, 30, "both wait")
     wait_for(lambda: b"hold: operator" in fetch(worker.admin + "/readyz")[1], 20, "the hold")
     told = fetch(worker.admin + "/readyz")
     tap.check(told[0] == 200 and b"the database was set back" in told[1], "readyz says why",

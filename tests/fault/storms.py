@@ -10,6 +10,7 @@ import signal
 import time
 
 import psycopg
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry,
                                    ConfigResource, ResourceType)
 
@@ -124,6 +125,16 @@ def comings_and_goings(world):
     check_once(world, "group", ids)
 
 
+def refuses_large(world, topic):
+    """Whether every partition of a topic finds a message of ours too large."""
+    errors = []
+    for p in range(world.partitions):
+        world.producer.produce(world.topic(topic), os.urandom(20000), b"trial", partition=p,
+                               on_delivery=lambda error, _: errors.append(error))
+        world.flush()  # each by itself: a batch is refused as one
+    return all(error and error.code() == KafkaError.MSG_SIZE_TOO_LARGE for error in errors)
+
+
 def small_topic(world):
     """A rejection larger than the topic takes keeps its headers, and says how large
     its value was."""
@@ -134,13 +145,13 @@ def small_topic(world):
     admin = AdminClient({"bootstrap.servers": world.brokers})
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(20)
-    time.sleep(1)  # until the broker goes by it
+    wait_for(lambda: refuses_large(world, "rejected"), 20, "the broker goes by it")
     reader = world.reader("rejected")
     came = {}
 
     def rejected(key):
         for message in reader.consume(10, 0.2):
-            came[message.key()] = (message.value(), dict(message.headers()))
+            came[message.key()] = (message.value(), dict(message.headers() or []))
         return key in came
     try:
         # One after the other: what shares a batch with a large one is refused with it.
@@ -170,6 +181,7 @@ def main():
             crashes(world, postgres)
             comings_and_goings(world)
             small_topic(world)
+            world.wait_ready(world.workers[0])
             tap.equal(fetch(world.workers[0].admin + "/readyz")[0], 200, "ready at the end")
             for worker in world.workers[:2]:
                 tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",

@@ -76,7 +76,10 @@ FAULTS = {
     "unfetched": {"on": "download", "kind": "status", "status": 503, "count": REQUESTS},
     "fetched_slowly": {"on": "download", "kind": "delay", "delay_ms": 3000,
                        "count": REQUESTS},
-    "late": {"on": "submit", "kind": "slow_job", "delay_ms": 6000, "count": -1},
+    # Some run on when their peer has died.
+    "dead_peer": {"on": "submit", "kind": "slow_job", "delay_ms": 3000, "count": -1},
+    # Not finished when an heir that starts slowly asks for those whose time was not up yet.
+    "late": {"on": "submit", "kind": "slow_job", "delay_ms": 30000, "count": -1},
     "learn": {"on": "submit", "kind": "delay", "delay_ms": 6000, "count": -1},
     "in_parts": {"on": "download", "kind": "chunked", "count": -1},
     "abandoned": {"on": "download", "kind": "chunked", "count": -1},
@@ -170,7 +173,7 @@ class Try:
             for i in self.ids:
                 day = time.strftime("%Y/%m/%d", time.gmtime())
                 s3_server.begin_upload(f"{self.world.videos.name}/default/{day}/{i}/0.mp4")
-        more = {"deadline_seconds": 2} if self.scene == "late" else {}
+        more = {"deadline_seconds": 4} if self.scene == "late" else {}
         for i in self.ids if self.scene == "cancelled" else []:
             self.world.send({"request_id": i, "cancel": True})
         for n, i in reversed(list(enumerate(self.ids))):

@@ -199,7 +199,7 @@ def main():
         tap.equal(world.workers[0].stop(), 0, "the worker drains with status 0",
                   world.workers[0].text()[-2000:])
     with World(workers=2, latency="0.1..0.3", sim=["--schema", "yes"],
-               settings={**settings, "LEASE_MS": "1000"}) as world:
+               settings={**settings, "LEASE_MS": "3000"}) as world:
         slow(world, disk)
         for worker in world.workers:
             tap.equal(worker.stop(), 0, f"{worker.name} drains with status 0",

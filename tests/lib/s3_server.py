@@ -127,7 +127,7 @@ class Server:
         self.process = self.program("s3", [
             gateway, "--quiet", "--port", f"127.0.0.1:{self.port}", "posix", self.home],
             env=dict(os.environ))
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:
             try:
                 return call("GET", f"/{bucket()}", {"uploads": ""})

@@ -30,7 +30,7 @@ class Sim:
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
-        self.status = self.process.wait(10)
+        self.status = self.process.wait(30)
 
     def call(self, method, path, body=None, headers=KEY, timeout=10):
         """(status, headers, body) of one exchange on a connection of its own."""

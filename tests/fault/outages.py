@@ -13,7 +13,7 @@ import time
 
 import psycopg
 import tap
-from world import World, wait_for
+from world import World, free_port, wait_for
 
 WORKERS = 12
 LEASE_MS = 3000
@@ -30,12 +30,11 @@ class Line:
         self.open.set()
         self.pairs = []
         self.server = None
-        self.port = 0
+        self.port = free_port()  # none that a connection out may take while it refuses
         self.listen()
 
     def listen(self):
         self.server = socket.create_server(("127.0.0.1", self.port), backlog=1)
-        self.port = self.server.getsockname()[1]
         threading.Thread(target=self.accept, args=(self.server,), daemon=True).start()
 
     def upstream(self):

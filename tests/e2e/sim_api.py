@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 import tap  # noqa: E402
-from sim import GENERATIONS, IMAGE, KEY, SIM, Sim, boxes  # noqa: E402
+from sim import GENERATIONS, IMAGE, KEY, SIM, STATUSES, Sim, boxes  # noqa: E402
 
 def commands():
     def refused(*args):
@@ -100,7 +100,7 @@ def rules(sim):
         got = struct.unpack(">HH", video[avc1 + 24:avc1 + 28])
         tap.check(got == size and data["cost"] == cost and data["credits_cost"] == cost * 10,
                   f"takes {str(body)[:50]}", got, data)
-    source = sim.made()
+    source = sim.slow()
     status, told = sim.submit(extend_from_task_id=source)
     tap.check(status == 400 and "not completed" in told["error"]["message"],
               "a source must be completed", told)
@@ -122,7 +122,6 @@ def keys_and_polls(sim):
     status, told = sim.poll(task, {"Authorization": "Bearer sk-two"})
     tap.equal((status, told["error"]["message"]), (400, "无效的任务ID"), "another key's id: 400")
     tap.equal(sim.poll("task_nope")[0], 400, "an unknown id: 400")
-    order = ["submitted", "pending", "processing", "completed"]
     for _ in range(20):  # a busy machine may ask too late to see them all
         seen = []
         while not seen or seen[-1] != "completed":
@@ -130,17 +129,17 @@ def keys_and_polls(sim):
             if not seen or seen[-1] != data["status"]:
                 seen.append(data["status"])
             time.sleep(0.005)
-        if seen != [status for status in order if status in seen] or seen == order:
+        if seen != [status for status in STATUSES if status in seen] or seen == STATUSES:
             break
         task = sim.made()
-    tap.equal(seen, order, "the statuses in order")
+    tap.equal(seen, STATUSES, "the statuses in order")
     tap.equal(set(data), {"id", "status", "progress", "cost", "credits_cost", "created", "completed",
                           "estimated_time", "actual_time", "result"}, "the documented fields")
     tap.check(isinstance(data["result"]["videos"][0]["url"], list)
               and data["result"]["videos"][0]["expires_at"] == data["completed"] + 86400,
               "url is an array, expires_at a day later", data)
     row = [t for t in sim.ledger()["tasks"] if t["task_id"] == task][0]
-    tap.check(row["at_ms"] < row["first_completed_at_ms"] < row["at_ms"] + 5000 and row["polls"] > 3,
+    tap.check(row["at_ms"] < row["first_completed_at_ms"] <= row["last_poll_ms"] and row["polls"] > 3,
               "the ledger has the moment of the first `completed`", row)
     for since, there in ((int(row["last_poll_ms"]), True), (int(row["last_poll_ms"]) + 1, False)):
         told = sim.json("GET", f"/sim/ledger?sha256=0&polled_since={since}")[1]
@@ -177,12 +176,13 @@ def idempotency(sim):
     for key in ("a b", "x" * 192):
         tap.equal(sim.json("POST", GENERATIONS, body, {**KEY, "Idempotency-Key": key})[0], 400,
                   f"the key {key[:5]!r}… is refused")
-    sim.order(on="submit", kind="delay", delay_ms=400)
+    sim.order(on="submit", kind="delay", delay_ms=3000)
     with socket.create_connection(("127.0.0.1", sim.port)) as slow:
         slow.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-one\r\n"
                      b"Idempotency-Key: key-2\r\nContent-Length: %d\r\n\r\n%s"
                      % (GENERATIONS.encode(), len(body), body))
-        time.sleep(0.1)
+        while not sim.json("GET", "/sim/faults")[1][0]["hits"]:
+            time.sleep(0.01)  # until it is being answered
         status, fields, told = sim.call("POST", GENERATIONS, body,
                                         {**KEY, "Idempotency-Key": "key-2"})
         tap.check(status == 409 and json.loads(told)["error"]["code"] == "idempotency_in_progress"
@@ -217,7 +217,7 @@ def videos(sim):
     tap.equal(sim.call("GET", path, headers={"Range": f"bytes={len(video)}-"})[0], 416, "past its end")
     status, fields, none = sim.call("HEAD", path)
     tap.equal((status, int(fields["Content-Length"]), none), (200, len(video), b""), "HEAD")
-    running = sim.made()
+    running = sim.slow()
     tap.equal(sim.call("GET", f"/f/video/{running[5:]}-0.mp4")[0], 404, "not made yet: 404")
     tap.equal(sim.call("GET", path.replace("-0.mp4", "-1.mp4"))[0], 404, "no such file: 404")
 
@@ -259,7 +259,7 @@ def transport_faults(sim):
                                ("stall", 1, "open")):
         before = billed()
         sim.order(on="submit", kind=kind)
-        got, end = sim.raw_submit(1 if kind == "stall" else 5)
+        got, end = sim.raw_submit(first=1 if kind == "stall" else 10)
         tap.check(got == b"" and end == ending and billed() == before + paid,
                   f"{kind}: {ending}, billed {paid}", got, end)
     sim.order(kind="accept_close")
@@ -371,7 +371,7 @@ def poll_faults(sim):
     sim.order(on="poll", kind="invalid_id", count=2)
     tap.equal([sim.poll(task)[0] for _ in range(3)], [400, 400, 200], "invalid_id twice, then OK")
     sim.order(on="poll", kind="url_string")
-    tap.equal(sim.poll(sim.made())[1]["data"]["status"], "submitted",
+    tap.check(sim.poll(sim.slow())[1]["data"]["status"] in STATUSES[:3],
               "a fault of results lets running tasks pass")
     sim.clear()
 
@@ -542,7 +542,7 @@ def options():
                   "--video-bytes: hashed before and while it is served")
         tap.equal(sim.call("GET", path, headers={"Range": "bytes=2999990-"})[2], video[2999990:],
                   "a range of the padding")
-    with Sim("--latency", "0.3", "--concurrency", "2") as sim:
+    with Sim("--latency", "2", "--concurrency", "2") as sim:
         tasks = [sim.made() for _ in range(3)]
         ends = [sim.over(task) for task in tasks]
         tap.equal([e["status"] for e in ends], ["completed", "completed", "failed"],

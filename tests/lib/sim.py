@@ -14,6 +14,8 @@ SIM = Path(os.environ.get("TEST_BIN") or os.environ["PIXVERSE_BIN"]) / "pixverse
 KEY = {"Authorization": "Bearer sk-one"}
 GENERATIONS = "/v1/videos/generations"
 IMAGE = "https://example.com/a.jpg"
+STATUSES = ["submitted", "pending", "processing", "completed"]
+FIRST_BYTE_S = 10  # for what begins to answer at once, on a busy machine
 
 
 class Sim:
@@ -56,6 +58,11 @@ class Sim:
     def made(self, **body):
         return self.submit(**body)[1]["data"][0]["task_id"]
 
+    def slow(self):
+        """A task that still runs when a busy machine asks for it."""
+        self.order(on="submit", kind="slow_job", delay_ms=2000)
+        return self.made()
+
     def poll(self, task, headers=KEY):
         return self.json("GET", f"/v1/tasks/{task}", headers=headers)
 
@@ -79,14 +86,16 @@ class Sim:
     def clear(self):
         self.json("DELETE", "/sim/faults")
 
-    def raw(self, data, timeout=5):
-        """All bytes that come for these, and how it ended."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as conn:
+    def raw(self, data, timeout=5, first=FIRST_BYTE_S):
+        """All bytes that come for these, and how it ended: the first within so many
+        seconds, each other within the timeout after the one before."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=first) as conn:
             conn.sendall(data)
             got = b""
             try:
                 while True:
                     part = conn.recv(65536)
+                    conn.settimeout(timeout)
                     if not part:
                         return got, "closed"
                     got += part
@@ -95,11 +104,11 @@ class Sim:
             except TimeoutError:
                 return got, "open"
 
-    def raw_submit(self, timeout=5):
+    def raw_submit(self, timeout=5, first=FIRST_BYTE_S):
         body = json.dumps({"model": "pixverse-v6", "prompt": "raw"}).encode()
         return self.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-one\r\n"
                         b"Content-Length: %d\r\n\r\n%s"
-                        % (GENERATIONS.encode(), len(body), body), timeout)
+                        % (GENERATIONS.encode(), len(body), body), timeout, first)
 
 
 def boxes(data):

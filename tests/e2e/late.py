@@ -10,12 +10,12 @@ from world import World, file_of, sha256_of, wait_for
 def main():
     with World(workers=1, latency="0.2..0.4") as world:
         world.faults([
-            {"on": "poll", "kind": "slow_job", "delay_ms": 6000, "match": "late one"},
-            {"on": "poll", "kind": "slow_job", "delay_ms": 6000, "match": "late failure"},
+            {"on": "poll", "kind": "slow_job", "delay_ms": 14000, "match": "late one"},
+            {"on": "poll", "kind": "slow_job", "delay_ms": 14000, "match": "late failure"},
             {"on": "poll", "kind": "fail", "match": "late failure"},
         ])
         for name in ("late one", "late failure"):
-            world.send({"request_id": name.replace(" ", "-"), "deadline_seconds": 2,
+            world.send({"request_id": name.replace(" ", "-"), "deadline_seconds": 8,
                         "request": {"prompt": name}})
         world.flush()
         first = world.event("late-one", 30)

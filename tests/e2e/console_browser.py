@@ -110,6 +110,7 @@ def check_budget(page, world):
     world.ctl("budget", "set", "studio-a", "--day", f"{spent * 1.1:.6f}", check=True)
     world.ctl("budget", "set", "*", "--month", "1000", check=True)
     page.wait_text("90 %, near its limit")
+    page.wait_text("all together")  # the look before may have come between the two orders
     rows = page.driver.execute_script(
         "return [...document.querySelectorAll('[aria-label=Budgets] tbody tr')].map(r =>"
         " [...r.cells].map(c => c.innerText))")
@@ -220,7 +221,7 @@ def check_pause(page):
 
 def check_drain(page, world):
     """A worker that drains is seen to, while it waits for an answer."""
-    world.faults([{"on": "submit", "kind": "delay", "delay_ms": 8000, "match": "slow.1", "count": 1}])
+    world.faults([{"on": "submit", "kind": "delay", "delay_ms": 20000, "match": "slow.1", "count": 1}])
     world.send({"request_id": "slow.1", "request": {"prompt": "slow.1"}})
     world.flush()
     wait_for(lambda: world.query("SELECT 1 FROM task t JOIN request r USING (id) WHERE t.state = 1"

@@ -9,7 +9,7 @@ import json
 
 import psycopg
 import tap
-from world import Database, World
+from world import Database, World, wait_for
 
 REQUESTS = 24
 AWAY = "c=postgresql://u:CANARY@127.0.0.1:1/x"
@@ -141,6 +141,8 @@ def main():
         for key, world in worlds.items():
             world.flush()
             world.wait_events([name for name in names if cell_of(name) == key], 60)
+            wait_for(lambda w=world: w.query("SELECT count(*) FROM task")[0][0] == 0, 20,
+                     "what was told is closed")
         cells = Cells(a, [f"{key}={uri(world.database_url)}" for key, world in worlds.items()])
         watched(cells)
         listed(cells, names)

@@ -61,6 +61,7 @@ def check_rejected(world):
     world.send(bad, key="nameless")
     world.send({"request_id": "whole.1", "request": {"prompt": "x"}})
     world.flush()
+    world.event("whole.1")  # it waits for nothing when the others are paused
     found = wait_for(lambda: lines(world.ctl("rejected", "list", "--json"))
                      if len(messages(world, "rejected", 2)) == 2 else None, 30, "two are listed")
     by = {row["error"]: row for row in found}
@@ -192,6 +193,12 @@ def check_cancel_many(world):
     tap.equal(told(world, "many.b", 1)[0]["status"], "completed", "then the others go on")
 
 
+def all_closed(world):
+    """An end is told before its row is closed."""
+    wait_for(lambda: len(lines(world.ctl("list", "--tenant", "many-f", "--state", "closed",
+                                         "--json"))) == 5, 20, "all are closed")
+
+
 def check_retry_many(world):
     world.faults([{"on": "submit", "kind": "fail", "count": 3, "match": "mf."},
                   {"on": "submit", "kind": "fail", "count": 1, "match": "moderated", "text":
@@ -203,8 +210,7 @@ def check_retry_many(world):
     world.flush()
     tap.equal([told(world, i, 1)[0]["status"] for i in ids], ["failed"] * 4 + ["completed"],
               "four fail")
-    wait_for(lambda: len(lines(world.ctl("list", "--tenant", "many-f", "--state", "closed",
-                                         "--json"))) == 5, 20, "all are told")
+    all_closed(world)
     refused(world, ("retry",), "one request id, or a filter", 2)
     refused(world, ("retry", "mf.0", "mf.1"), "one request id", 2)
     refused(world, ("retry", "--tenant", "many-f"), "--yes")
@@ -218,6 +224,7 @@ def check_retry_many(world):
               "those that may be are ordered", done.stderr)
     tap.equal([told(world, f"mf.{n}", 2)[1]["status"] for n in range(3)], ["completed"] * 3,
               "and completed")
+    all_closed(world)
     again = world.ctl("retry", "--tenant", "many-f", "--kind", "provider_failed", "--yes")
     tap.check(again.returncode == 0 and "0 requests" in again.stderr,
               "the same again orders nothing twice", again)

@@ -51,7 +51,7 @@ def trouble(world):
                     "text": f"the key {API_KEY} is not allowed to do this"}],
         "unauthorized": [{"on": "submit", "kind": "unauthorized",
                           "text": f"Incorrect API key provided: {API_KEY}"}],
-        "unreachable": [{"on": "poll", "kind": "bad_url", "url": SIGNED, "count": 2}],
+        "unreachable": [{"on": "poll", "kind": "bad_url", "url": SIGNED, "count": -1}],
         "redirected": [{"on": "download", "kind": "redirect", "url": SIGNED, "count": 2}],
         "refused": [{"on": "download", "kind": "status", "status": 403}],
         "failed": [{"on": "submit", "kind": "fail",

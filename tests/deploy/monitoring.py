@@ -7,14 +7,13 @@ and what a worker tells is in the form that promtool asks for."""
 import json
 import os
 import re
-import socket
 import subprocess
 import urllib.parse
 from pathlib import Path
 
 import tap
 import yaml
-from world import World, fetch, wait_for
+from world import World, fetch, free_port, wait_for
 
 ROOT = Path(os.environ["TEST_ROOT"])
 TMP = Path(os.environ["TEST_TMP"])
@@ -210,9 +209,7 @@ class Prometheus:
     """A server of our own that scrapes one worker every second."""
 
     def __init__(self, target):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         config = TMP / "prometheus.yaml"
         config.write_text(yaml.safe_dump({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},

@@ -407,6 +407,8 @@ def main():
         world.send(b"not json")
         world.flush()
         world.wait_events(["console.1", "console.2", "console.bad"])
+        wait_for(lambda: world.query("SELECT count(*) FROM task")[0][0] == 0, 20,
+                 "what was told is closed")
         console = Console(world)
         check_pages(console)
         check_questions(world, console)

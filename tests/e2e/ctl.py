@@ -208,6 +208,8 @@ def check_tables(world):
     plain = re.compile("\x1b\\[[0-9;]*m")
     long = "table." + "x" * 60
     world.ctl("submit", "--id", long, "--prompt", "x", "--wait", timeout=60)
+    wait_for(lambda: json.loads(world.ctl("show", long, "--json").stdout)["state"] == "closed",
+             20, "what was told is closed")
     narrow = plain.sub("", on_terminal(world, 50, "list"))
     task = world.event(long)["provider_task_id"]
     tap.check(long in narrow and task in narrow, "ids are whole however narrow", narrow)

@@ -115,6 +115,7 @@ def migrate(world):
              "migrate may make all")
     done = world.worker("migrate", **shape)
     tap.equal(done.returncode, 0, "migrate makes the topics", done.stdout + done.stderr)
+    wait_for(lambda: len(world.there()) == 4, 20, "the broker tells of four")
     tap.equal(world.there(), {world.topic("requests"): 5, world.topic("events"): 5,
                                    world.topic("rejected"): 5, world.topic("progress"): 3},
               "with the partitions asked for; one that was there is left alone")

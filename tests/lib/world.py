@@ -346,7 +346,7 @@ class World:
         made = admin.create_topics([NewTopic(self.topic(name), self.partitions, 1,
                                              config=self.topic_config) for name in TOPICS])
         for future in made.values():
-            future.result(20)
+            future.result(60)
 
     def topic(self, name):
         return self.prefix + name

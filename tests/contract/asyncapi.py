@@ -1,3 +1,4 @@
+# tests/run: timeout=600
 """AsyncAPI's own parser has nothing to say against deploy/contract/asyncapi.yaml, and
 would have."""
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """pixverse-ctl console in a real browser: a day's story, clicked through."""
-# tests/run: postgres kafka timeout=300
+# tests/run: postgres kafka timeout=600
 
 import json
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka timeout=300
+# tests/run: postgres kafka timeout=500
 """Limits and orders: GENERATIONS_MAX over a fleet, priority before age, deadlines in
 the queue and in flight, a late success, progress, a drain that hands over at once."""
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/run: long kafka s3 timeout=1200
+# tests/run: long kafka s3 timeout=2400
 # What depends on the versions of libraries, with those of Debian 13: the
 # programs of unit and edge; and by the Debian package of that release, installed in a
 # bare root of its own, the five modes, videos into S3, and OIDC. They are built and
@@ -138,7 +138,7 @@ script_there() { # NAME
     local -x TEST_PREFIX=$TEST_PREFIX$1- TEST_TMP=$TEST_TMP/$1
     mkdir -p "$TEST_TMP"
     TEST_DATABASE_URL=$(parts_postgres_database "t13_$1") &&
-        timeout --kill-after=20 400 "$TEST_PYTHON" -u "tests/e2e/$1.py" </dev/null
+        timeout --kill-after=20 600 "$TEST_PYTHON" -u "tests/e2e/$1.py" </dev/null
 }
 
 pack_there() {

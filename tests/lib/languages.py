@@ -112,7 +112,7 @@ def go():
 def go_program(name, folder):
     """The program that a module's folder makes, below build/parts."""
     out = PARTS / f"go-{name}"
-    run(go(), "build", "-trimpath", "-o", out, ".", folder=folder,
+    run(go(), "build", "-trimpath", "-o", out, ".", folder=folder, limit_s=500,
         env={**os.environ, "GOFLAGS": "-modcacherw -mod=readonly"})
     return out
 
@@ -125,6 +125,6 @@ def java_program(name, folder, main):
     if not there.exists() or there.read_text() != wanted:
         shutil.rmtree(jars, ignore_errors=True)
         run("mvn", "-B", "-q", "-f", folder / "pom.xml", "dependency:copy-dependencies",
-            f"-DoutputDirectory={jars}")
+            f"-DoutputDirectory={jars}", limit_s=500)
         there.write_text(wanted)
     return ["java", "-cp", f"{jars}/*", folder / main]

@@ -14,6 +14,9 @@ BACK_S = 45  # so soon the polls go on
 
 
 def check_protocols(world):
+    # nginx writes a line when it has sent all: soon after whoever asked has it.
+    wait_for(lambda: sum(path.startswith("/f/") for _, _, path, _ in world.asked()) >= 5, 20,
+             "five videos in nginx's log")
     asked = world.asked()
     polls = {(p, s) for p, m, path, s in asked if path.startswith("/v1/tasks/")}
     tap.equal(polls, {("HTTP/2.0", "200")}, "polls go over HTTP/2")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """pixverse-ctl console: what it answers, and to whom."""
-# tests/run: postgres kafka s3 sanitized timeout=240
+# tests/run: postgres kafka s3 sanitized timeout=500
 
 import http.client
 import json

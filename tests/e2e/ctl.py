@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """pixverse-ctl: what a developer types, against the whole service."""
-# tests/run: postgres kafka sanitized timeout=240
+# tests/run: postgres kafka sanitized timeout=500
 
 import fcntl
 import json

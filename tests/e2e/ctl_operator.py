@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What an operator does with pixverse-ctl about many at once: messages that were
 rejected, requests that failed or aren't wanted any more, events that were lost."""
-# tests/run: postgres kafka sanitized timeout=240
+# tests/run: postgres kafka sanitized timeout=500
 
 import json
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What an operator orders with pixverse-ctl, against the whole service."""
-# tests/run: postgres kafka sanitized timeout=300
+# tests/run: postgres kafka sanitized timeout=400
 
 import json
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka timeout=240
+# tests/run: postgres kafka timeout=400
 """Topics that are missing, and rights that are: on a Kafka that makes no topic by
 itself and asks who may. `migrate` makes them, `check` tries them, `run` names them."""
 

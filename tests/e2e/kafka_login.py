@@ -372,7 +372,7 @@ def check_msk(world):
 def main():
     with secured.Secured() as kafka, World(workers=0, kafka=kafka) as world, \
             World(workers=0, kafka=kafka, name="tokens", postgres=Database("tokens")) as other, \
-            concurrent.futures.ThreadPoolExecutor(8) as pool:
+            concurrent.futures.ThreadPoolExecutor(5) as pool:
         tokens = pool.submit(check_tokens, other, kafka)  # it mostly waits
         check_ways_in(world, kafka, pool)
         check_failures(world, kafka, pool)

@@ -114,7 +114,7 @@ def main():
         tap.equal(core.split()[4:6], ["0", "0"], "its core may have no byte")
         worker.injures = ""
         worker.signal(signal.SIGABRT)
-        worker.process.wait(20)
+        worker.process.wait(60)
         told["log"] = worker.text()
         tap.check(len(told["log"]) > 2000, "the log says something", told["log"])
         for name, text in told.items():

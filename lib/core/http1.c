@@ -326,12 +326,13 @@ static enum http1_got take_line(struct http1 *reply)
         return broken(reply, "a NUL in a header");
     }
     if (reply->part == HTTP1_HEAD) {
-        if (len == 0 && reply->status) {
+        if (len == 0) {
+            /* Before a status line: the end of what came before. */
             reply->head.len = reply->line_at;
-            return end_head(reply);
+            return reply->status ? end_head(reply) : HTTP1_MORE;
         }
         const enum http1_got got = head_line(reply, line);
-        reply->line_at = reply->head.len;
+        reply->line_at = got == HTTP1_BROKEN ? reply->line_at : reply->head.len;
         return got;
     }
     /* What else comes in lines is not kept. */
@@ -346,7 +347,9 @@ static enum http1_got take_line(struct http1 *reply)
         reply->part = HTTP1_DONE;
         got = HTTP1_WHOLE;
     }
-    reply->head.len = reply->line_at;
+    if (got != HTTP1_BROKEN) {
+        reply->head.len = reply->line_at;
+    }
     return got;
 }
 
@@ -422,6 +425,36 @@ enum http1_got http1_read(struct http1 *reply, struct str *bytes)
         got = body ? read_body(reply, bytes) : read_line(reply, bytes);
     }
     return got;
+}
+
+bool http1_is_full(const struct http1 *reply)
+{
+    return reply->body.failed || reply->body.len >= HTTP1_BODY_BYTES_MAX;
+}
+
+static void keep(struct http1 *reply, struct str bytes)
+{
+    if (bytes.len > 0 && !http1_is_full(reply)) {
+        const size_t room = HTTP1_BODY_BYTES_MAX - reply->body.len;
+        buf_add(&reply->body, bytes.at, bytes.len < room ? bytes.len : room);
+    }
+}
+
+void http1_keep(struct http1 *reply, struct str rest)
+{
+    struct buf *head = &reply->head;
+    assert(head->len >= reply->line_at);
+    size_t len = head->len - reply->line_at;
+    if (len > 0 && !head->failed) {
+        const char *line = head->bytes + reply->line_at;
+        const bool ended = line[len - 1] == '\0'; /* in its end's place */
+        len -= ended;
+        keep(reply, reply->body.len ? STR("\n") : STR(""));
+        keep(reply, (struct str){line, len});
+        keep(reply, ended ? STR("\n") : STR(""));
+    }
+    head->len = reply->line_at;
+    keep(reply, rest);
 }
 
 enum http1_got http1_end(struct http1 *reply)

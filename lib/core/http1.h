@@ -73,6 +73,17 @@ enum http1_got http1_read(struct http1 *reply, struct str *bytes);
 /** No more bytes come. */
 enum http1_got http1_end(struct http1 *reply);
 
+/**
+ * For who looks for something in what can't be read as it should: the line that
+ * broke it, or has begun, goes behind the body, then `rest`, as far as there is
+ * room. Where a line stood between two parts of a body, a line's end does: its
+ * two sides may look like one word, and that of nobody. May be called again.
+ */
+void http1_keep(struct http1 *reply, struct str rest);
+
+/** Its body is as long as one may be, or there is no memory for more. */
+bool http1_is_full(const struct http1 *reply);
+
 /** The first header of that name in the last head; absent: none. */
 struct str http1_header(const struct http1 *reply, enum http1_name name);
 

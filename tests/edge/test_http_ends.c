@@ -118,25 +118,45 @@ TEST(http_send__chunks_cut_short__is_broken)
 
 /* ---- evidence ---- */
 
-/** An id counts wherever it stands, and whatever else can't be read. */
+#define ID_JSON "{\"data\":[{\"task_id\":\"task_1\"}]}"
+
+/** A head, what ends it, and behind a while, which parts the reads, what is in
+ * the server's context. */
+static bool serve_in_two(struct web *w, int fd, const char *request, int number)
+{
+    (void)request;
+    (void)number;
+    web_say(fd, "HTTP/1.1 200 OK\r\n");
+    web_say(fd, w->context);
+    web_sleep_ms(100);
+    web_say(fd, ID_JSON);
+    return false;
+}
+
+/** An id counts wherever it stands, and whatever else can't be read: in what
+ * has come with it, and in what comes later. */
 TEST(http_send__reply_that_cant_be_read__brings_what_there_is)
 {
-    static const char id[] = "{\"data\":[{\"task_id\":\"task_1\"}]}";
     static const char *const heads[] = {
         "Content-Length: x\r\n\r\n",
         "Content-Length: 36\r\nContent-Length: 37\r\n\r\n",
         "Content-Length: 99999999\r\n\r\n",
         "Content-Length: 99\r\n\r\n",
         "Transfer-Encoding: odd\r\n\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n1z\r\n",
         "Transfer-Encoding: chunked\r\n\r\n22\r\n",
         "no header\r\n\r\n",
     };
     open_http(4, NULL);
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+    for (size_t i = 0; i < 2 * (sizeof heads / sizeof *heads); i++) {
         char reply[300];
-        snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\n%s%s", heads[i], id);
-        web = web_start(serve_text, reply);
+        const char *head = heads[i / 2];
+        snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\n%s%s", head, ID_JSON);
+        web = i % 2 ? web_start(serve_in_two, (void *)(uintptr_t)head)
+                    : web_start(serve_text, reply);
         memset(answers, 0, sizeof answers);
         came = 0;
         assert_true(post(url_of("/x"), "{}", 5000, answers));
@@ -146,7 +166,7 @@ TEST(http_send__reply_that_cant_be_read__brings_what_there_is)
         assert_true(answers->sent && answers->why[0]);
         assert_int_equal(answers->status, 200);
         if (!strstr(answers->body, "\"task_id\":\"task_1\"")) {
-            fail_msg("%s brings \"%s\"", heads[i], answers->body);
+            fail_msg("%s brings \"%s\"", head, answers->body);
         }
         web_stop(web);
         web = NULL;
@@ -164,9 +184,70 @@ TEST(http_send__chunk_that_is_longer_than_told__brings_no_shorter_id)
     assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
-    assert_string_equal(answers->body, "{\"task_id\":\"task_1\n"
+    assert_string_equal(answers->body, "{\"task_id\":\"task_1\n23\",\n"
                                        "\"status\":\"submitted\"}\r\n0"
                                        "\r\n\r\n");
+}
+
+/** Of a line that has no end, either: a relay said that there would be chunks.
+ */
+static bool serve_no_chunk(struct web *w, int fd, const char *request,
+                           int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    web_say(fd, ID_JSON);
+    web_hold(fd);
+    return false;
+}
+
+TEST(http_send__no_chunk_and_no_end__brings_what_there_is)
+{
+    web = web_start(serve_no_chunk, NULL);
+    open_http(4, NULL);
+    assert_true(post(url_of("/x"), "{}", 300, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_TIMED_OUT);
+    assert_int_equal(answers->status, 200);
+    assert_string_equal(answers->body, ID_JSON);
+}
+
+static bool serve_broken_and_hold(struct web *w, int fd, const char *request,
+                                  int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n");
+    web_sleep_ms(50);
+    web_say(fd, ID_JSON);
+    web_hold(fd);
+    return false;
+}
+
+/** What else comes is not waited for as long as a reply is. */
+TEST(http_send__what_cant_be_read_has_no_end__is_over_soon)
+{
+    web = web_start(serve_broken_and_hold, NULL);
+    open_http(4, NULL);
+    assert_true(post(url_of("/x"), "{}", 60000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_string_equal(answers->body, ID_JSON);
+}
+
+/** Characters were counted, not bytes. */
+TEST(http_send__length_is_too_short__brings_the_rest)
+{
+    web = web_start(serve_text,
+                    "HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n" ID_JSON);
+    open_http(4, NULL);
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_WHOLE);
+    assert_string_equal(answers->body, ID_JSON);
 }
 
 /** It may be the one that sells: what came until then is told. */

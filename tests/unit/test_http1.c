@@ -44,6 +44,8 @@ static const struct row {
      0},
     {OK "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", HTTP1_WHOLE, 200,
      "{}", true, 0},
+    {"\r\n\r\n" OK "Content-Length: 2\r\n\r\n{}", HTTP1_WHOLE, 200, "{}", true,
+     0},
     {OK "Connection: keep-alive, Close\r\nContent-Length: 2\r\n\r\n{}",
      HTTP1_WHOLE, 200, "{}", false, 0},
     {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", HTTP1_WHOLE, 200, "{}",
@@ -102,7 +104,7 @@ static const struct row {
     {OK "Content-Length: 3\r\n", HTTP1_BROKEN, 200, "", true, 0},
     /* no HTTP/1 */
     {"no TLS here\r\n\r\n", HTTP1_BROKEN, 0, "", false, 0},
-    {"\r\n" OK, HTTP1_BROKEN, 0, "", false, 0},
+    {"\r\n", HTTP1_BROKEN, 0, "", false, 0},
     {"HTTP/2 200 OK\r\n\r\n", HTTP1_BROKEN, 0, "", false, 0},
     {"HTTP/1.1 099 No\r\n\r\n", HTTP1_BROKEN, 0, "", false, 0},
     {"HTTP/1.1 2000 OK\r\n\r\n", HTTP1_BROKEN, 0, "", false, 0},

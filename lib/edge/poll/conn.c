@@ -126,7 +126,9 @@ static void answer_broken(struct poll_conn *conn, struct poll_call *call,
         poller_fail(call, end, why);
         return;
     }
-    if (!conn->poller->once) {
+    if (conn->poller->once) {
+        http1_keep(&conn->reply, STR(""));
+    } else {
         buf_reset(&conn->reply.body);
     }
     conn_answer(conn, call, end, why);

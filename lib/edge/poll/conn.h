@@ -40,6 +40,9 @@ struct poll_conn {
     void (*h2_close)(struct h2 *h2); /* frees it */
     bool streams;                    /* it is, or was, HTTP/2 */
     struct http1 reply;
+    const char *spoiled; /* why it can't be read; null: it can. What else comes
+                            is kept, for the id that may stand in it */
+    enum reply_end spoiled_end;
     struct list calls; /* with it */
     int active;        /* their number */
     int room;          /* for so many at once */

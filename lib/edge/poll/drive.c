@@ -20,8 +20,9 @@
  * that a request leaves. That is a doubt, and the longer it was idle the
  * likelier. */
 #define ONCE_UNUSED_MS 2000
-#define LIFE_MS 600000 /* names move, and who is behind an address changes */
-#define SILENT_MS 5000 /* then HTTP/2 is asked for a sign of life */
+#define LIFE_MS 600000  /* names move, and who is behind an address changes */
+#define SILENT_MS 5000  /* then HTTP/2 is asked for a sign of life */
+#define SPOILED_MS 2000 /* the rest of what can't be read is waited for */
 #define DOUBT_PAUSE_MS 5000
 #define UNACKNOWLEDGED_MS 60000u
 #define READS_MAX 8
@@ -558,12 +559,13 @@ static void look_open(struct poll_conn *conn, int64_t now_ms)
 {
     assert(conn->state == CONN_OPEN);
     const int64_t unused_ms = conn->poller->once ? ONCE_UNUSED_MS : UNUSED_MS;
-    if (conn->active == 0 && now_ms - conn->used_ms >= unused_ms) {
+    if ((conn->active == 0 && now_ms - conn->used_ms >= unused_ms) ||
+        (!conn->left && now_ms - conn->born_ms >= LIFE_MS)) {
         conn_leave(conn);
         return;
     }
-    if (!conn->left && now_ms - conn->born_ms >= LIFE_MS) {
-        conn_leave(conn);
+    if (conn->spoiled && now_ms - conn->heard_ms >= SPOILED_MS) {
+        conn_fail(conn, conn->spoiled_end, conn->spoiled, false);
         return;
     }
     if (!conn->h2 || conn->active == 0) {

@@ -73,19 +73,35 @@ static bool end_call(struct poll_conn *conn, struct poll_call *call, bool more)
 }
 
 /** What can't be read as it should may hold an id all the same, and that of
- * what was bought counts wherever it stands. */
-static void keep_rest(struct poll_conn *conn, struct str rest, bool gap)
+ * what was bought counts wherever it stands, in this read or in the next one.
+ * @return  false: it is closed. */
+static bool spoil(struct poll_conn *conn, enum reply_end end, const char *why,
+                  struct str rest)
 {
-    struct buf *body = &conn->reply.body;
-    assert(body->len <= HTTP1_BODY_BYTES_MAX);
-    if (conn->poller->once && !body->failed) {
-        /* The line that broke it stood between: its two sides may look like
-         * one id, and that of nobody. None holds a blank. */
-        if (gap && body->len > 0 && body->len < HTTP1_BODY_BYTES_MAX) {
-            buf_add(body, "\n", 1);
-        }
-        const size_t room = HTTP1_BODY_BYTES_MAX - body->len;
-        buf_add(body, rest.at, rest.len < room ? rest.len : room);
+    struct http1 *reply = &conn->reply;
+    assert(end != REPLY_WHOLE && why);
+    const bool looks = conn->poller->once && reply->status / 100 == 2;
+    if (looks) {
+        http1_keep(reply, rest);
+        conn->spoiled = why;
+        conn->spoiled_end = end;
+    }
+    if (!looks || http1_is_full(reply)) {
+        conn_fail(conn, end, why, false);
+        return false;
+    }
+    return true;
+}
+
+/** A length that counts characters, where some are of several bytes, leaves the
+ * last ones out: an id may end in them. Nobody else's reply can stand there. */
+static void keep_behind(struct poll_conn *conn, struct str rest)
+{
+    struct http1 *reply = &conn->reply;
+    if (conn->poller->once && reply->status / 100 == 2 && reply->body.len > 0 &&
+        !http1_header(reply, HTTP1_TRANSFER_ENCODING).at &&
+        !http1_header(reply, HTTP1_CONTENT_ENCODING).at) {
+        http1_keep(reply, rest);
     }
 }
 
@@ -98,21 +114,21 @@ bool h1_read(struct poll_conn *conn, struct str bytes)
     }
     struct poll_call *call =
         LIST_OWNER(conn->calls.next, struct poll_call, link);
+    if (conn->spoiled) {
+        return spoil(conn, conn->spoiled_end, conn->spoiled, bytes);
+    }
     switch (http1_read(&conn->reply, &bytes)) {
     case HTTP1_MORE:
         return true;
     case HTTP1_WHOLE:
+        keep_behind(conn, bytes);
         return end_call(conn, call, bytes.len > 0);
     case HTTP1_BROKEN:
-        keep_rest(conn, bytes, true);
-        conn_fail(conn, REPLY_BROKEN, conn->reply.why, false);
-        return false;
+        return spoil(conn, REPLY_BROKEN, conn->reply.why, bytes);
     case HTTP1_TOO_LARGE:
-        keep_rest(conn, bytes, false);
         break;
     }
-    conn_fail(conn, REPLY_TOO_LARGE, "the body is over 1 MiB", false);
-    return false;
+    return spoil(conn, REPLY_TOO_LARGE, "the body is over 1 MiB", bytes);
 }
 
 void h1_end(struct poll_conn *conn)
@@ -121,7 +137,9 @@ void h1_end(struct poll_conn *conn)
     struct poll_call *call =
         LIST_OWNER(conn->calls.next, struct poll_call, link);
     assert(conn->active == 1);
-    if (http1_end(&conn->reply) == HTTP1_WHOLE) {
+    if (conn->spoiled) {
+        conn_fail(conn, conn->spoiled_end, conn->spoiled, false);
+    } else if (http1_end(&conn->reply) == HTTP1_WHOLE) {
         (void)end_call(conn, call, true);
     } else {
         conn_fail(conn, REPLY_BROKEN, conn->reply.why, false);

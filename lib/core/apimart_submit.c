@@ -91,6 +91,7 @@ struct ids {
     int rank;         /* of the best; 0: none yet */
     struct str other; /* one more; absent: none */
     bool several;     /* two of the same rank: no rule chooses between them */
+    bool strayed;     /* found only by looking everywhere */
 };
 
 /* `task_id` beats `id`; what is documented beats what is not. */
@@ -110,6 +111,7 @@ static void note_id(struct ids *ids, struct str id, int rank)
         return;
     }
     if (str_eq(id, ids->best)) {
+        ids->several = ids->several && rank <= ids->rank;
         ids->rank = rank > ids->rank ? rank : ids->rank;
     } else if (rank > ids->rank) {
         ids->other = ids->rank ? ids->best : ids->other;
@@ -184,8 +186,8 @@ static struct str quoted_behind(struct str rest)
                                               : (struct str){0};
 }
 
-/** In an answer that is cut, or in which something stands beside its JSON: an
- * id that is there whole is there. */
+/** In an answer that is cut, or in which something stands beside its JSON, or
+ * that has it where nobody looks: an id that is there whole is there. */
 static void scan_ids(struct ids *ids, struct str body)
 {
     for (size_t i = 0; i < sizeof id_names / sizeof *id_names; i++) {
@@ -226,7 +228,9 @@ static void read_ids(const struct reply *reply, struct arena *arena,
     size_t parsed = 0;
     json_t *root = provider_json_read(body, &parsed);
     const json_t *data = json_object_get(root, "data");
-    if (parsed < body.len) {
+    if (parsed == 0) {
+        scan_ids(ids, reply->body); /* not as it was made fit to be read */
+    } else if (parsed < body.len) {
         scan_ids(ids, (struct str){body.at + parsed, body.len - parsed});
     }
     gather_all(ids, data, PLACE_DATA);
@@ -237,6 +241,10 @@ static void read_ids(const struct reply *reply, struct arena *arena,
             gather_all(ids, inside, PLACE_ELSE);
         }
         gather_all(ids, json_object_get(data, containers[i]), PLACE_ELSE);
+    }
+    if (root && !ids->rank) {
+        scan_ids(ids, reply->body);
+        ids->strayed = ids->rank > 0;
     }
     ids->best = copy_id(ids->best, arena);
     ids->other = copy_id(ids->other, arena);
@@ -286,7 +294,12 @@ static struct str why_unread(const struct reply *reply, const struct ids *ids,
 {
     assert(reply->status / 100 == 2);
     const char *text = NULL;
-    if (ids->several) {
+    if (ids->strayed && !ids->several) {
+        text = arena_printf(arena,
+                            "the provider's answer tells an error, and names "
+                            "%.*s somewhere in it",
+                            (int)ids->best.len, ids->best.at);
+    } else if (ids->several) {
         text = arena_printf(arena,
                             "the provider accepted, but its answer names "
                             "several tasks: %.*s, %.*s",
@@ -309,7 +322,8 @@ static void answered(const struct reply *reply, const struct ids *ids,
     assert(reply->sent && reply->end == REPLY_WHOLE);
     struct provider_error error;
     provider_error_read(reply, arena, &error);
-    const struct verdict *verdict = ids->several ? &in_doubt : judge(&error);
+    const bool doubtful = ids->several || ids->strayed;
+    const struct verdict *verdict = doubtful ? &in_doubt : judge(&error);
     outcome->kind = verdict->kind;
     outcome->hold = verdict->hold;
     outcome->failure = verdict->failure;
@@ -327,7 +341,7 @@ static void answered(const struct reply *reply, const struct ids *ids,
         provider_error_is_moderation(&error)) {
         outcome->failure = FAILURE_MODERATION;
     }
-    if (reply->status / 100 == 2 && (!error.told || ids->several)) {
+    if (reply->status / 100 == 2 && (!error.told || doubtful)) {
         outcome->unread = true;
         outcome->message = why_unread(reply, ids, arena);
     }
@@ -343,12 +357,20 @@ static void answered(const struct reply *reply, const struct ids *ids,
 }
 
 /** An id is evidence, whatever stands beside it and even if the connection
- * broke after it: a paid video hangs on it. */
-static bool accepted(const struct ids *ids, struct arena *arena,
-                     struct outcome *outcome)
+ * broke after it: a paid video hangs on it. One in an odd place beside an error
+ * may be of another task: that is for people to say. */
+static bool accepted(const struct reply *reply, const struct ids *ids,
+                     struct arena *arena, struct outcome *outcome)
 {
     if (!ids->best.len || ids->several) {
         return false;
+    }
+    if (ids->strayed) {
+        struct provider_error error;
+        provider_error_read(reply, arena, &error);
+        if (error.told) {
+            return false;
+        }
     }
     outcome->kind = OUTCOME_ACCEPTED;
     outcome->provider_task_id = ids->best;
@@ -375,7 +397,7 @@ void apimart_read_submit(const struct reply *reply, int64_t now_ms,
     if (good) {
         read_ids(reply, arena, &ids);
     }
-    if (good && accepted(&ids, arena, outcome)) {
+    if (good && accepted(reply, &ids, arena, outcome)) {
         return;
     }
     if (!reply->sent || reply->end != REPLY_WHOLE) {

@@ -7,8 +7,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#define DEPTH_MAX 5  /* of errors inside errors */
-#define ITEMS_MAX 10 /* of a list of faults */
+#define DEPTH_MAX 5    /* of errors inside errors */
+#define ITEMS_MAX 10   /* of a list of faults */
+#define PIECES_MAX 100 /* each is looked for in those before it */
 /* more than 2,000 points of what comes of it */
 #define GATHERED_BYTES_MAX 9000
 
@@ -88,6 +89,7 @@ static struct str code_of(const json_t *object, struct arena *arena)
 /** What is gathered of a reply's words. */
 struct words {
     struct buf text;
+    int pieces;       /* looked at */
     struct str inner; /* the first code inside */
     struct arena *arena;
 };
@@ -99,6 +101,7 @@ static void add_piece(struct words *words, struct str piece)
 {
     piece = str_trim(str_cut_points(str_trim(piece), PROVIDER_TEXT_POINTS_MAX));
     if (!piece.len || words->text.len > GATHERED_BYTES_MAX ||
+        ++words->pieces > PIECES_MAX ||
         str_find_nocase(buf_str(&words->text), piece) >= 0) {
         return;
     }

@@ -55,7 +55,12 @@ static void tell_end(struct learnt *learnt, enum learn_end end,
         if (learnt->keys) {
             keys_caught(learnt->keys, learnt->request_id,
                         learnt->provider_task_id, other);
+            return;
         }
+        log_at(LOG_ERROR, "its request has another provider id",
+               LOG_TEXT("request_id", learnt->request_id),
+               LOG_TEXT("provider_task_id", learnt->provider_task_id),
+               LOG_TEXT("other", other));
         return;
     case LEARN_NOWHERE:
         log_at(LOG_ERROR,

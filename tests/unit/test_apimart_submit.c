@@ -225,6 +225,15 @@ static const struct submit_row {
     {"S10 model", 404, "{\"error\":{\"message\":\"The model does not exist\",\"type\":\"invalid_request_error\",\"code\":\"model_not_found\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
     {"S10 flat", 404, "{\"code\":\"model_not_found\",\"message\":\"no such model\"}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_SUBMIT_REFUSED},
     {"S9 405 of the provider", 405, "{\"error\":{\"type\":\"api_error\",\"code\":405,\"message\":\"Method Not Allowed\"}}", OUTCOME_REFUSED, HOLD_NONE, FAILURE_INVALID_REQUEST},
+    {"S5 an array deeper inside", 200, "{\"code\":200,\"data\":[{\"task\":{\"task_id\":\"task_1\"}}]}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 two containers", 200, "{\"result\":{\"data\":{\"task_id\":\"task_1\"}}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 the same name again, without it", 200, "{\"task_id\":\"task_1\",\"task_id\":null}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 again behind, beside another", 200, "{\"code\":200,\"data\":[{\"task_id\":\"task_1\"}]}{\"task_id\":\"task_1\"}{\"task_id\":\"task_2\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 the other way round", 200, "{\"code\":200,\"data\":[{\"task_id\":\"task_1\"}]}{\"task_id\":\"task_2\"}{\"task_id\":\"task_1\"}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S5 one of two in a better place", 200, "{\"id\":\"task_1\",\"status\":\"q\",\"output\":{\"id\":\"b\",\"status\":\"q\"},\"task\":{\"task_id\":\"task_1\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
+    {"S7 somewhere beside a refusal", 200, "{\"code\":429,\"message\":\"busy\",\"data\":{\"detail\":{\"task_id\":\"task_1\"}}}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 two somewhere", 200, "{\"data\":[{\"task\":{\"task_id\":\"task_1\"}},{\"task\":{\"task_id\":\"task_2\"}}]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
+    {"S7 our own source again", 200, "{\"code\":200,\"data\":[{\"request\":{\"extend_from_task_id\":\"task_1\"}}]}", OUTCOME_UNANSWERED, HOLD_NONE, FAILURE_NONE},
     {"S5 data in data", 200, "{\"data\":{\"data\":{\"task_id\":\"task_1\"}}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
     {"S5 a list of one", 200, "{\"task_ids\":[\"task_1\"]}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
     {"S5 video", 200, "{\"video\":{\"id\":\"task_1\",\"status\":\"queued\"}}", OUTCOME_ACCEPTED, HOLD_NONE, FAILURE_NONE},
@@ -392,6 +401,29 @@ TEST_CASE_WITH(apimart_read_submit__other_peoples_shapes__tell_their_words,
         assert_text(outcome.message, rows[i].message);
         assert_text(outcome.provider_code, rows[i].code);
     }
+}
+
+/** Each is looked for in what was gathered before it: a hostile one could ask
+ * for seconds of that. */
+TEST_CASE_WITH(apimart_read_submit__hundreds_of_faults__some_are_told, set_up,
+               tear_down)
+{
+    char body[8000] = "{\"error\":[";
+    for (int i = 0; i < 10; i++) {
+        for (int k = 0; k < 100; k++) {
+            sprintf(body + strlen(body), "%s\"p%03d\"%s",
+                    k % 10   ? ","
+                    : k || i ? ",["
+                             : "[",
+                    100 * i + k, k % 10 == 9 ? "]" : "");
+        }
+    }
+    strcat(body, "]}");
+    const struct reply reply = whole(400, body);
+    const struct outcome outcome = read_submit(&reply);
+    assert_true(str_find_nocase(outcome.message, STR("p000; p001")) >= 0);
+    assert_true(str_find_nocase(outcome.message, STR("p099")) >= 0);
+    assert_true(str_find_nocase(outcome.message, STR("p100")) < 0);
 }
 
 /** Nothing that could be evidence is given up in silence. */

@@ -38,11 +38,20 @@ int tunnel_status(struct str line)
                : 0;
 }
 
-/** Bytes of a head with the empty line behind it; 0: not whole. */
+/** Bytes of a head with the empty line behind it; 0: not whole. Lines may end
+ * in LF alone. */
 static size_t head_bytes(struct str bytes)
 {
-    const ptrdiff_t at = str_find_nocase(bytes, STR("\r\n\r\n"));
-    return at < 0 ? 0 : (size_t)at + 4;
+    for (size_t i = 0; i + 1 < bytes.len; i++) {
+        const struct str rest = {bytes.at + i, bytes.len - i};
+        if (str_starts(rest, STR("\n\n"))) {
+            return i + 2;
+        }
+        if (str_starts(rest, STR("\n\r\n"))) {
+            return i + 3;
+        }
+    }
+    return 0;
 }
 
 enum tunnel_read tunnel_read(struct str bytes, int *status)

@@ -16,6 +16,7 @@
 #define A "127.0.0.2"
 #define B "127.0.0.1" /* where every server of web.h is */
 
+static int places = 8;     /* connections */
 static int64_t later_ms;   /* the clock of the door goes ahead by so much */
 static atomic_bool moved;  /* the name is B's alone */
 static atomic_int lookups; /* of that name */
@@ -42,6 +43,15 @@ int __wrap_getaddrinfo(const char *name, const char *service,
                        const struct addrinfo *hints, struct addrinfo **found)
 {
     struct addrinfo *second = NULL;
+    if (strcmp(name, "nine.test") == 0) {
+        *found = NULL;
+        for (int i = 0, rc = 0; i < 9 && rc == 0; i++) {
+            struct addrinfo *behind = *found;
+            rc = __real_getaddrinfo(i ? "::1" : B, service, hints, found);
+            (*found)->ai_next = behind;
+        }
+        return 0;
+    }
     if (strcmp(name, "two.test") != 0) {
         return __real_getaddrinfo(name, service, hints, found);
     }
@@ -123,8 +133,10 @@ static void begin(const char *name, int from, int to)
     web = web_start(serve_tunnels, NULL);
     snprintf(text, sizeof text, "http://%s:%d", name, web->port);
     assert_ptr_equal(proxy_of(&proxy, text, "", ""), &proxy);
-    const struct http_options once = {.connections_max = 8, .proxy = &proxy};
-    const struct poller_options polls = {.connections_max = 8, .proxy = &proxy};
+    const struct http_options once = {.connections_max = places,
+                                      .proxy = &proxy};
+    const struct poller_options polls = {.connections_max = places,
+                                         .proxy = &proxy};
     http = http_open(loop, &once, &err);
     poller = poller_open(loop, &polls, &err);
     assert_true(http && poller);
@@ -154,6 +166,7 @@ static void until(atomic_int *n, int most)
 
 static int dials_setup(void **state)
 {
+    places = 8;
     later_ms = 0;
     moved = false;
     lookups = 0;
@@ -219,6 +232,39 @@ TEST_CASE(names__one_is_reached__it_is_next_and_all_are_left)
     names_fail(&names, &b);
     assert_int_equal(names_left(&names), 1);
     assert_true(names_next_is(&names, &a));
+}
+
+/** The way to one family may swallow what is sent: who was reached by the other
+ * begins there. */
+TEST_CASE(names__they_are_new__the_family_that_was_reached_is_next)
+{
+    const union lookup_address six = address_of("::1");
+    const union lookup_address a = address_of(A);
+    const union lookup_address b = address_of(B);
+    const struct lookup_answer all = {.addresses = {six, a, b}, .len = 3};
+    const struct lookup_answer one = {.addresses = {six}, .len = 1};
+    struct names names = {0};
+    names_set(&names, &all, 1000);
+    assert_true(names_next_is(&names, &six));
+    names_reach(&names, &b);
+    names_set(&names, &all, 2000);
+    assert_true(names_next_is(&names, &a));
+    names_set(&names, &one, 3000);
+    assert_true(names_next_is(&names, &six));
+    assert_int_equal(names_left(&names), 1);
+}
+
+/** Eight of another family stand before it, and nobody is there. */
+DIALS_TEST(the_ninth_address_is_of_another_family__it_is_reached)
+{
+    char url[64];
+    web = web_start(serve_tunnels, NULL);
+    open_http(8, NULL);
+    snprintf(url, sizeof url, "http://nine.test:%d/x", web->port);
+    assert_true(post(url, "{}", 8000, &answers[0]));
+    wait_for(1);
+    assert_string_equal(answers[0].why, "");
+    assert_int_equal(answers[0].status, 200);
 }
 
 /** B is the second of two when it is dialed, and the only one when that opens:
@@ -348,6 +394,47 @@ DIALS_TEST(three_dials_hang_beside_another__one_more_serves_all)
         assert_int_equal(answers[i].status, 200);
     }
     assert_in_range(tunnels, 5, 7);
+}
+
+/** The same where that leaves no place for one more. */
+DIALS_TEST(dials_that_hang_take_all_places__one_of_them_gives_its_own)
+{
+    places = 4;
+    begin(B, 2, 4);
+    pay("/long", &answers[0]);
+    until(&longs, 1);
+    for (int i = 1; i < 4; i++) {
+        pay_within("/x", 8000, &answers[i]);
+    }
+    until(&tunnels, 4);
+    later_ms = 5000;
+    wait_for(3);
+    for (int i = 1; i < 4; i++) {
+        assert_string_equal(answers[i].why, "");
+        assert_int_equal(answers[i].status, 200);
+    }
+}
+
+/** Each that comes has its own dial, so that none is ever the last for long. */
+DIALS_TEST(an_address_hangs_while_others_come__the_other_one_is_tried)
+{
+    places = 40;
+    begin("two.test", 0, 0);
+    const int listener = listen_at(A, web->port);
+    pay("/long", &answers[0]); /* B, after A */
+    until(&longs, 1);
+    later_ms = 60000; /* the names are asked for again: A is next */
+    for (int i = 1; i < 20; i++) {
+        pay_within("/x", 8000, &answers[i]);
+        turn_for(50);
+        later_ms += 300;
+    }
+    wait_for(19);
+    close(listener);
+    for (int i = 1; i < 20; i++) {
+        assert_string_equal(answers[i].why, "");
+        assert_int_equal(answers[i].status, 200);
+    }
 }
 
 DIALS_TEST(all_dials_hang_beside_another__there_is_one_more)

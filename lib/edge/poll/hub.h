@@ -122,6 +122,7 @@ struct poll_origin {
     struct names names;     /* its addresses */
     int64_t asked_ms;       /* when the lookup began */
     int64_t dialed_ms;      /* when the last dial began */
+    int64_t reached_ms;     /* when the last one opened */
     int64_t alone_until_ms; /* a dial failed: those that are there have to do */
     int64_t doubted_ms;     /* when a connection was last left in doubt */
 };

@@ -58,21 +58,46 @@ bool lookup_literal(const char *host, int port, struct lookup_answer *answer)
     return true;
 }
 
+/** The next from there on that is of that family, or is not. */
+static const struct addrinfo *of_family(const struct addrinfo *at, int family,
+                                        bool is)
+{
+    while (at && ((at->ai_family != AF_INET && at->ai_family != AF_INET6) ||
+                  at->ai_addrlen > sizeof(union lookup_address) ||
+                  (at->ai_family == family) != is)) {
+        at = at->ai_next;
+    }
+    return at;
+}
+
+/** In turn of both families (RFC 8305 4): a name may have more addresses of one
+ * than we take, and no way leads to them. */
+static void take_in_turn(const struct addrinfo *found, int port,
+                         struct lookup_answer *answer)
+{
+    const int family = found->ai_family;
+    const struct addrinfo *next[] = {of_family(found, family, false),
+                                     of_family(found, family, true)};
+    bool first = true;
+    while (answer->len < LOOKUP_ADDRESSES_MAX && (next[0] || next[1])) {
+        const bool is = next[first] ? first : !first;
+        union lookup_address address = {0};
+        memcpy(&address, next[is]->ai_addr, next[is]->ai_addrlen);
+        set_port(&address, port);
+        answer->addresses[answer->len++] = address;
+        next[is] = of_family(next[is]->ai_next, family, is);
+        first = !is;
+    }
+}
+
 static void ask(const char *host, int port, struct lookup_answer *answer)
 {
     struct addrinfo *found = NULL;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC,
                                    .ai_socktype = SOCK_STREAM};
     const int code = getaddrinfo(host, NULL, &hints, &found);
-    for (struct addrinfo *at = code ? NULL : found;
-         at && answer->len < LOOKUP_ADDRESSES_MAX; at = at->ai_next) {
-        union lookup_address address = {0};
-        if ((at->ai_family == AF_INET || at->ai_family == AF_INET6) &&
-            at->ai_addrlen <= sizeof address) {
-            memcpy(&address, at->ai_addr, at->ai_addrlen);
-            set_port(&address, port);
-            answer->addresses[answer->len++] = address;
-        }
+    if (!code && found) {
+        take_in_turn(found, port, answer);
     }
     if (code) {
         snprintf(answer->why, sizeof answer->why, "%s", gai_strerror(code));

@@ -24,7 +24,15 @@ void names_set(struct names *names, const struct lookup_answer *found,
                int64_t until_ms)
 {
     assert(found->len >= 0 && found->len <= LOOKUP_ADDRESSES_MAX);
-    *names = (struct names){.found = *found, .until_ms = until_ms};
+    int next = 0;
+    while (next < found->len &&
+           found->addresses[next].any.sa_family != names->family) {
+        next++;
+    }
+    *names = (struct names){.found = *found,
+                            .until_ms = until_ms,
+                            .family = names->family,
+                            .next = next < found->len ? next : 0};
 }
 
 bool names_are_known(const struct names *names, int64_t now_ms)
@@ -77,6 +85,7 @@ void names_fail(struct names *names, const union lookup_address *address)
 void names_reach(struct names *names, const union lookup_address *address)
 {
     memset(names->failed, 0, sizeof names->failed);
+    names->family = address->any.sa_family;
     for (int i = 0; i < names->found.len; i++) {
         if (is_same(&names->found.addresses[i], address)) {
             names->next = i;

@@ -13,11 +13,13 @@ struct names {
     struct lookup_answer found; /* len 0: not known, or there are none */
     int64_t until_ms;           /* from then on they are asked for again */
     int next;                   /* the one to dial */
+    sa_family_t family;         /* of the last that was reached; 0: none */
     /* Which of them could not be dialed since one was reached. */
     bool failed[LOOKUP_ADDRESSES_MAX];
 };
 
-/** The first of these is next; none of them has failed. */
+/** The first of these is next, of the family that was reached last if there is
+ * one: the way to another may swallow what is sent. None of them has failed. */
 void names_set(struct names *names, const struct lookup_answer *found,
                int64_t until_ms);
 

@@ -11,8 +11,11 @@
 
 /* Who waits longer than that shows that there are too few connections. */
 #define GROW_MS 4
-#define RACE_MS 250        /* then another address is dialed, too (RFC 8305) */
-#define HUNG_MS 1000       /* then one more, if need be to the same one */
+#define RACE_MS 250  /* then another address is dialed, too (RFC 8305) */
+#define HUNG_MS 1000 /* then one more, if need be to the same one */
+#define HOPELESS_MS                                                            \
+    5000                   /* then its place is another's, where all are taken \
+                            */
 #define DIAL_PAUSE_MS 1000 /* after one that failed beside others */
 #define LOOKUP_MS 10000
 #define NAMES_MS 60000
@@ -98,16 +101,6 @@ struct poll_origin *origin_of(struct poller *poller,
     return origin;
 }
 
-static bool is_plain_path(struct str path)
-{
-    size_t i = 0;
-    while (i < path.len && path.at[i] > ' ' && path.at[i] < 0x7f &&
-           path.at[i] != '#') {
-        i++;
-    }
-    return i == path.len;
-}
-
 struct poll_origin *origin_known(struct poller *poller, struct str url,
                                  struct str *path)
 {
@@ -118,7 +111,7 @@ struct poll_origin *origin_known(struct poller *poller, struct str url,
         if (len && url.len > len && url.at[len] == '/' &&
             memcmp(url.at, origin->base, len) == 0) {
             *path = (struct str){url.at + len, url.len - len};
-            return is_plain_path(*path) ? origin : NULL;
+            return target_is_path(*path) ? origin : NULL;
         }
     }
     return NULL;
@@ -230,6 +223,19 @@ static void dial(struct poll_origin *origin)
     }
 }
 
+/** The dial that was begun first; null: none is under way. */
+static struct poll_conn *oldest_dial(const struct poll_origin *origin)
+{
+    for (struct list *at = origin->conns.next; at != &origin->conns;
+         at = at->next) {
+        struct poll_conn *conn = LIST_OWNER(at, struct poll_conn, link);
+        if (conn->state != CONN_OPEN && !conn->left) {
+            return conn;
+        }
+    }
+    return NULL;
+}
+
 /** Dials that one begun so much later has overtaken will hardly open: who waits
  * would be counted on them, and their ends for failures. */
 static void leave_hung(struct poll_origin *origin, const struct poll_conn *open)
@@ -247,6 +253,7 @@ static void leave_hung(struct poll_origin *origin, const struct poll_conn *open)
 static void on_reached(struct poll_conn *conn)
 {
     assert(conn->state == CONN_OPEN && conn->active == 0);
+    conn->origin->reached_ms = loop_boot_ms(conn->poller->loop);
     names_reach(&conn->origin->names, &conn->address);
     leave_hung(conn->origin, conn);
 }
@@ -308,6 +315,18 @@ static bool has_place(struct poll_origin *origin)
     return origin->conns_len < origin->poller->connections_max;
 }
 
+/** Where every place is taken: that of a dial which will hardly open. */
+static bool take_place(struct poll_origin *origin, int64_t now_ms)
+{
+    struct poll_conn *dial = oldest_dial(origin);
+    if (!dial || now_ms - dial->born_ms < HOPELESS_MS ||
+        now_ms - origin->dialed_ms < HUNG_MS) {
+        return false;
+    }
+    conn_leave(dial);
+    return true;
+}
+
 /** Whether the last dial began so long ago; `*look_ms`: until it did. */
 static bool is_hung(const struct poll_origin *origin, int64_t pause_ms,
                     int64_t now_ms, int64_t *look_ms)
@@ -335,7 +354,7 @@ static int wanted_at_once(struct poll_origin *origin, int64_t now_ms,
     }
     lack += lack == 0;
     if (room <= 0) {
-        return has_place(origin);
+        return has_place(origin) || take_place(origin, now_ms);
     }
     return lack < room ? lack : room;
 }
@@ -418,6 +437,14 @@ static void pass_dialed(struct poll_origin *origin)
     }
 }
 
+/** Dials are under way, and none has opened for so long. */
+static bool is_stuck(const struct poll_origin *origin, int64_t now_ms)
+{
+    const struct poll_conn *dial = oldest_dial(origin);
+    return dial && now_ms - dial->born_ms >= HUNG_MS &&
+           now_ms - origin->reached_ms >= HUNG_MS;
+}
+
 static void grow(struct poll_origin *origin, int64_t now_ms)
 {
     int64_t look_ms = 0;
@@ -430,8 +457,7 @@ static void grow(struct poll_origin *origin, int64_t now_ms)
     }
     /* Beside others as many go to the address that was reached as lack one,
      * unless a dial hangs there. */
-    if (origin->dialing == origin->conns_len ||
-        now_ms - origin->dialed_ms >= HUNG_MS) {
+    if (origin->dialing == origin->conns_len || is_stuck(origin, now_ms)) {
         pass_dialed(origin);
     }
     while (more-- > 0 && !list_is_empty(&origin->waiting) &&
@@ -536,15 +562,10 @@ void origin_time_out(struct poll_call *call)
     poller_fail(call, REPLY_TIMED_OUT, why);
 }
 
-static struct poll_conn *conn_at(struct list *link)
-{
-    return LIST_OWNER(link, struct poll_conn, link);
-}
-
 bool origin_look(struct poll_origin *origin, int64_t now_ms)
 {
     for (struct list *at = origin->conns.next; at != &origin->conns;) {
-        struct poll_conn *conn = conn_at(at);
+        struct poll_conn *conn = LIST_OWNER(at, struct poll_conn, link);
         at = at->next;
         drive_look(conn, now_ms);
         if (conn->state == CONN_CLOSED) {

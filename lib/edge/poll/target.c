@@ -68,3 +68,13 @@ bool target_read(struct str url, struct poll_target *target)
     target->path = (struct str){url.at + host, url.len - host};
     return read_authority((struct str){url.at, host}, target);
 }
+
+bool target_is_path(struct str path)
+{
+    size_t i = 0;
+    while (i < path.len && path.at[i] > ' ' && path.at[i] < 0x7f &&
+           path.at[i] != '#') {
+        i++;
+    }
+    return i == path.len;
+}

@@ -14,4 +14,7 @@ struct poll_target {
 /** false: a URL that we do not accept. */
 bool target_read(struct str url, struct poll_target *target);
 
+/** It can be asked for as it stands: nothing in it is to be left out. */
+bool target_is_path(struct str path);
+
 #endif

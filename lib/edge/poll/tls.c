@@ -38,6 +38,7 @@ struct tls {
     bool ended;        /* as `end` says: the next read tells */
     ssize_t end;
     bool named; /* the host has a name, no address */
+    bool no_h2; /* it was not offered */
     char host[256];
 };
 
@@ -245,6 +246,7 @@ struct tls *tls_open(struct tls_context *context, int fd, const char *host)
 bool tls_no_h2(struct tls *tls)
 {
     static const unsigned char http1[] = "\x08http/1.1";
+    tls->no_h2 = true;
     return SSL_set_alpn_protos(tls->ssl, http1, sizeof http1 - 1) == 0;
 }
 
@@ -313,6 +315,14 @@ static bool is_named(const struct tls *tls)
                                     NULL) == 1;
 }
 
+bool tls_speaks_h2(const struct tls *tls)
+{
+    const unsigned char *name = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(tls->ssl, &name, &len);
+    return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes)
 {
     ERR_clear_error();
@@ -326,6 +336,11 @@ enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes)
                      "SSL certificate problem: none of its names is %.100s",
                      tls->host);
             return TLS_UNTRUSTED;
+        }
+        if (tls->no_h2 && tls_speaks_h2(tls)) { /* OpenSSL 3.0.14 lets it */
+            tls->broken = true;
+            snprintf(why, why_bytes, "it chose HTTP/2, which was not offered");
+            return TLS_FAILED;
         }
         return TLS_DONE;
     case SSL_ERROR_WANT_READ:
@@ -344,14 +359,6 @@ enum tls_shaken tls_shake(struct tls *tls, char *why, size_t why_bytes)
     }
     say_why(why, why_bytes, "no TLS with it");
     return TLS_FAILED;
-}
-
-bool tls_speaks_h2(const struct tls *tls)
-{
-    const unsigned char *name = NULL;
-    unsigned len = 0;
-    SSL_get0_alpn_selected(tls->ssl, &name, &len);
-    return len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
 void tls_keep_buffers(struct tls *tls)

@@ -199,16 +199,24 @@ static inline void *web_accept(void *context)
     return NULL;
 }
 
-/** A port of the loopback on which nothing listens. */
+/**
+ * A port of the loopback on which nothing listens. It stays bound while this
+ * process lives, so that nobody on the machine is given it meanwhile; who sets
+ * SO_REUSEADDR, as servers do, can listen there.
+ */
 static inline int web_free_port(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(fd, (struct sockaddr *)&address, len);
-    getsockname(fd, (struct sockaddr *)&address, &len);
-    close(fd);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, (struct sockaddr *)&address, len) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        perror("a free port for the test");
+        abort();
+    }
     return ntohs(address.sin_port);
 }
 

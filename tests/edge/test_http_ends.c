@@ -8,7 +8,7 @@ TEST(http_send__no_reply_in_time__is_timed_out_and_sent)
 {
     web = web_start(serve_never, NULL);
     open_http(4, NULL);
-    assert_true(post(url_of("/x"), "{}", 200, answers));
+    assert_true(post(url_of("/x"), "{}", 2000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
     assert_true(answers->sent);
@@ -22,14 +22,14 @@ static bool serve_while_stopped(struct web *w, int fd, const char *request,
     (void)w;
     (void)request;
     (void)number;
-    return web_say_while_stopped(fd, OK_JSON, 1200);
+    return web_say_while_stopped(fd, OK_JSON, 1200, 4500);
 }
 
 TEST(http_send__the_process_stands_still__the_reply_is_read)
 {
     web = web_start(serve_while_stopped, NULL);
     open_http(4, NULL);
-    assert_true(post(url_of("/x"), "{}", 1500, answers));
+    assert_true(post(url_of("/x"), "{}", 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
     assert_int_equal(answers->status, 200);
@@ -40,7 +40,7 @@ TEST(http_send__a_get_stands_still__the_reply_is_read)
 {
     web = web_start(serve_while_stopped, NULL);
     open_http(4, NULL);
-    assert_true(get(url_of("/x"), 1500, answers));
+    assert_true(get(url_of("/x"), 5000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
     assert_int_equal(answers->status, 200);
@@ -59,8 +59,8 @@ TEST(http_send__several_in_time_and_not__each_ends_once)
     web = web_start(serve_first_never, NULL);
     open_http(2, NULL);
     for (int i = 0; i < 6; i++) {
-        assert_true(
-            post(url_of(i ? "/quick" : "/never"), "{}", 400, &answers[i]));
+        assert_true(i ? post(url_of("/quick"), "{}", 5000, &answers[i])
+                      : post(url_of("/never"), "{}", 400, &answers[i]));
     }
     wait_for(6);
     assert_int_equal(answers[0].end, REPLY_TIMED_OUT);
@@ -255,7 +255,7 @@ TEST(http_send__no_more_in_time__brings_what_there_is)
 {
     web = web_start(serve_half_and_hold, NULL);
     open_http(4, NULL);
-    assert_true(post(url_of("/x"), "{}", 300, answers));
+    assert_true(post(url_of("/x"), "{}", 2000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
     assert_int_equal(answers->status, 202);
@@ -446,7 +446,7 @@ static bool serve_first_late(struct web *w, int fd, const char *request,
     (void)w;
     (void)request;
     if (number == 1) {
-        web_sleep_ms(400);
+        web_sleep_ms(3000);
     }
     return web_say(fd, OK_JSON);
 }
@@ -455,8 +455,8 @@ TEST(http_send__waits_for_a_slot__its_time_does_not_run)
 {
     web = web_start(serve_first_late, NULL);
     open_http(1, NULL);
-    assert_true(get(url_of("/slow"), 5000, &answers[0]));
-    assert_true(get(url_of("/quick"), 200, &answers[1]));
+    assert_true(get(url_of("/slow"), 20000, &answers[0]));
+    assert_true(get(url_of("/quick"), 2000, &answers[1]));
     wait_for(2);
     assert_int_equal(answers[1].end, REPLY_WHOLE);
 }

@@ -82,7 +82,7 @@ ENDS_TEST(kept_too_long__is_not_used)
     web = web_start(serve_ok, NULL);
     open_poller(4, NULL);
     ask_well(url_of("/x"), 1);
-    later_ms += 49000;
+    later_ms += 45000;
     ask_well(url_of("/x"), 1);
     assert_int_equal(web->connections, 1);
     later_ms += 51000;
@@ -152,7 +152,7 @@ static bool serve_first_late(struct web *w, int fd, const char *request,
     (void)w;
     (void)request;
     if (number == 1) {
-        web_sleep_ms(400);
+        web_sleep_ms(3000);
     }
     return web_say(fd, OK_JSON);
 }
@@ -161,8 +161,8 @@ ENDS_TEST(waits_for_a_connection__its_time_does_not_run)
 {
     web = web_start(serve_first_late, NULL);
     open_poller(1, NULL);
-    assert_true(ask(url_of("/slow"), 5000, &answers[0]));
-    assert_true(ask(url_of("/quick"), 200, &answers[1]));
+    assert_true(ask(url_of("/slow"), 20000, &answers[0]));
+    assert_true(ask(url_of("/quick"), 2000, &answers[1]));
     wait_for(2);
     assert_int_equal(answers[1].end, REPLY_WHOLE);
     assert_int_equal(web->connections, 1);
@@ -218,7 +218,7 @@ static bool serve_stopped(struct web *w, int fd, const char *request,
     (void)w;
     (void)request;
     return number == 1 ? web_say(fd, OK_JSON)
-                       : web_say_while_stopped(fd, OK_JSON, 50);
+                       : web_say_while_stopped(fd, OK_JSON, 50, 3500);
 }
 
 ENDS_TEST(the_process_stands_still__the_reply_is_read)
@@ -228,7 +228,7 @@ ENDS_TEST(the_process_stands_still__the_reply_is_read)
     ask_well(url_of("/x"), 1);
     memset(answers, 0, sizeof answers);
     came = 0;
-    assert_true(ask(url_of("/x"), 400, answers));
+    assert_true(ask(url_of("/x"), 3000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_WHOLE);
 }

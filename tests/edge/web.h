@@ -87,11 +87,14 @@ static inline bool web_say(int fd, const char *text)
 }
 
 /**
- * Says it while this process stands still, for half a second from `after_ms`
- * on. A child does both, the server being a thread of this process. By then
- * libcurl has no timer left that would look into the socket by chance.
+ * Says it while this process stands still, for `for_ms` and a little more from
+ * `after_ms` on. A child does both, the server being a thread of this process.
+ * After 1.2 s libcurl has no timer left that would look into the socket by
+ * chance. A busy machine may begin late: what is to end meanwhile should have
+ * seconds left by then.
  */
-static inline bool web_say_while_stopped(int fd, const char *text, int after_ms)
+static inline bool web_say_while_stopped(int fd, const char *text, int after_ms,
+                                         int for_ms)
 {
     const pid_t us = getpid();
     const pid_t child = fork();
@@ -100,7 +103,7 @@ static inline bool web_say_while_stopped(int fd, const char *text, int after_ms)
         kill(us, SIGSTOP);
         web_sleep_ms(100);
         web_say(fd, text);
-        web_sleep_ms(500);
+        web_sleep_ms(for_ms);
         kill(us, SIGCONT);
         _exit(0);
     }

@@ -275,7 +275,7 @@ TEST(fetch_start__server_says_nothing__times_out)
                                 "some");
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", web->port);
     open_fetcher(true, MIB, NULL);
-    start_with(&seen[0], url_of("/"), 5000, 300);
+    start_with(&seen[0], url_of("/"), 5000, 2000);
     /* The server waits for a request, we for its hello. */
     start_with(&seen[1], url, 300, 5000);
     wait_for(2);
@@ -293,7 +293,7 @@ static bool serve_drip(struct web *w, int fd, const char *request, int number)
     (void)number;
     web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
     for (int i = 0; i < 10; i++) {
-        web_sleep_ms(100);
+        web_sleep_ms(300);
         web_say(fd, "x");
     }
     return true;
@@ -304,7 +304,7 @@ TEST(fetch_start__slow_but_steady__comes_whole)
     struct seen seen = {0};
     web = web_start(serve_drip, NULL);
     open_fetcher(true, MIB, NULL);
-    start_with(&seen, url_of("/"), 5000, 500);
+    start_with(&seen, url_of("/"), 5000, 2000); /* it takes three */
     wait_for(1);
     assert_int_equal(seen.end.end, REPLY_WHOLE);
     assert_int_equal(seen.end.bytes, 10);
@@ -336,8 +336,11 @@ TEST(fetch_resume__long_pause__holds_the_server_back)
     served = 0;
     open_fetcher(true, 512 * MIB, NULL);
     seen.resume = loop_timer_new(loop, resume, &seen);
-    start_with(&seen, url_of("/v"), 5000, 200);
-    turn_for(800); /* four times what a stall may last */
+    start_with(&seen, url_of("/v"), 5000, 2000);
+    while (!seen.pauses && !seen.ends) {
+        turn_for(5);
+    }
+    turn_for(4000); /* twice what a stall may last */
     assert_int_equal(seen.pauses, 1);
     assert_int_equal(seen.ends, 0);
     assert_true(seen.bytes < 2 * MIB);

@@ -325,8 +325,8 @@ TEST(fetch_start__private_allowed__goes_there)
     open_fetcher(true, MIB, tls.cert);
     visits();
     struct seen seen[2] = {0};
-    start_with(&seen[0], "https://10.1.2.3/", 200, 5000);
-    start_with(&seen[1], "https://127.66.0.1/", 200, 5000);
+    start_with(&seen[0], "https://10.1.2.3/", 1000, 5000);
+    start_with(&seen[1], "https://127.66.0.1/", 1000, 5000);
     wait_for(2);
     /* They listen and say nothing: the first has shown that visits show. */
     assert_int_equal(visits(), 2);

@@ -92,17 +92,16 @@ static void analyze_quiet(struct trial *trial)
  */
 static void fill_as(struct trial *trial, bool analyzed)
 {
-    static const char *const tables[] = {"request", "task", "waiting",
-                                         "cancel"};
     const char *const params[] = {"1000", "30000"};
     PGresult *result = PQexecParams(trial->conn, pg_sql("query", "session"), 2,
                                     NULL, params, NULL, NULL, 0);
     assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
     PQclear(result);
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        trial_sql(trial, "ALTER TABLE %s SET (autovacuum_enabled = off)",
-                  tables[i]);
-    }
+    trial_sql(trial,
+              "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM "
+              "pg_class WHERE relkind = 'r' AND relnamespace = "
+              "current_schema()::regnamespace LOOP EXECUTE format('ALTER TABLE "
+              "%%s SET (autovacuum_enabled = off)', t); END LOOP; END $$");
     if (analyzed) {
         analyze_quiet(trial);
     }

@@ -62,13 +62,28 @@ static inline void trial_conninfo(const char *name, char *out, size_t bytes)
     PQconninfoFree(options);
 }
 
+/** PostgreSQL gives sessions that it has ended 5 s to go, and then refuses. */
+static inline PGresult *trial_admin_tried(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    for (int i = 0; i < 10; i++) {
+        const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        if (!state || strcmp(state, "55006") != 0) {
+            break;
+        }
+        PQclear(result);
+        result = PQexec(conn, sql);
+    }
+    return result;
+}
+
 static inline void trial_admin(const char *verb, const char *name,
                                const char *rest)
 {
     char sql[300];
     snprintf(sql, sizeof sql, "%s DATABASE %s%s", verb, name, rest);
     PGconn *conn = PQconnectdb(getenv("TEST_DATABASE_URL"));
-    PGresult *result = PQexec(conn, sql);
+    PGresult *result = trial_admin_tried(conn, sql);
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
         fail_msg("%s: %s", sql, PQerrorMessage(conn));
     }

@@ -149,7 +149,7 @@ static void wait_for_event(struct trial *trial, int backend, const char *event)
              "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = "
              "'active' AND wait_event = '%s'",
              backend, event);
-    for (int i = 0; i < 500 && trial_number(trial, sql) == 0; i++) {
+    for (int i = 0; i < 6000 && trial_number(trial, sql) == 0; i++) {
         usleep(10000);
     }
     assert_int_equal(trial_number(trial, sql), 1);
@@ -163,12 +163,13 @@ TEST(count__that_takes_long__gives_way_to_a_beat)
     trial_sql(trial, "INSERT INTO cancel (task) VALUES (1)"); /* of nobody */
     trial_sql(trial, "BEGIN");
     trial_sql(trial, "SELECT FROM cancel FOR UPDATE");
+    const int downs = trial->downs; /* it may have come up a second time */
     struct trial_answer answer = {.trial = trial};
     store_count(trial->store, true, trial_on_count, &answer);
     trial_wait(trial);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     assert_false(beat(trial, me).lease_dead);
-    assert_int_equal(trial->downs, 0); /* nor was the connection given up */
+    assert_int_equal(trial->downs, downs); /* nor was the connection given up */
     trial_sql(trial, "COMMIT");
     assert_true(trial_count(trial, true).counted);
 }
@@ -189,8 +190,10 @@ TEST(bury__frozen_in_mid_claim__is_ended_first)
     };
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
+    const int downs = trial->downs;
     for (size_t i = 0; i < 2; i++) {
         int64_t other = trial_join(trial);
+        const int64_t frozen_us = loop_boot_us(trial->loop);
         int frozen_backend;
         int stranger_backend;
         PGconn *frozen =
@@ -199,17 +202,20 @@ TEST(bury__frozen_in_mid_claim__is_ended_first)
             freeze(trial, false, "SELECT 1", false, &stranger_backend);
         wait_for_event(trial, frozen_backend, cases[i].event);
         wait_for_event(trial, stranger_backend, "ClientRead");
-        assert_false(trial_bury(trial, other)); /* it may just be slow */
+        bool buried = trial_bury(trial, other);
         int64_t began_us = loop_boot_us(trial->loop);
-        while (!trial_bury(trial, other)) {
+        /* It may just be slow, for half a lease. */
+        assert_true(!buried || began_us - frozen_us > 2500000);
+        while (!buried) {
             assert_false(beat(trial, me).lease_dead);
             assert_true(loop_boot_us(trial->loop) - began_us < 20000000);
+            buried = trial_bury(trial, other);
         }
         wait_for_event(trial, stranger_backend, "ClientRead");
         PQfinish(frozen);
         PQfinish(stranger);
     }
-    assert_int_equal(trial->downs, 0); /* our own sessions live on */
+    assert_int_equal(trial->downs, downs); /* our own sessions live on */
 }
 
 TEST(leave__our_own__makes_orphans)
@@ -473,7 +479,7 @@ static void wait_for_end(struct trial *trial, int backend)
     snprintf(sql, sizeof sql,
              "SELECT count(*) FROM pg_stat_activity WHERE pid = %d", backend);
     bool lives = true;
-    for (int i = 0; i < 1000 && lives; i++) {
+    for (int i = 0; i < 6000 && lives; i++) {
         /* A transaction keeps the first list that it saw. */
         trial_sql(trial, "SELECT pg_stat_clear_snapshot()");
         lives = trial_number(trial, sql) > 0;

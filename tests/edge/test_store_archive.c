@@ -142,7 +142,7 @@ TEST(archive__one_pass_at_a_time__and_the_next_after_it)
     assert_int_equal(other.err.kind, ERR_NONE);
     archive_end(other.archive);
     archive_end(one.archive);
-    for (int i = 0; i < 200 && !begin(&other); i++) {
+    for (int i = 0; i < 3000 && !begin(&other); i++) {
         archive_end(other.archive); /* its backend may live on for a moment */
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }

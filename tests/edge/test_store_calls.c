@@ -72,7 +72,7 @@ static void stop(void *context)
 
 static void wait_up(struct trial *trial)
 {
-    for (int i = 0; i < 1000 && !store_is_up(trial->store); i++) {
+    for (int i = 0; i < 6000 && !store_is_up(trial->store); i++) {
         struct loop_timer *timer =
             loop_timer_new(trial->loop, stop, trial->loop);
         loop_timer_set(timer, 10);

@@ -128,7 +128,7 @@ static void rewind_all(struct trial *trial)
 {
     store_close(trial->store);
     PGresult *result = NULL;
-    for (int i = 0; i < 500; i++) { /* a session ends after its connection */
+    for (int i = 0; i < 6000; i++) { /* a session ends after its connection */
         PQclear(result);
         result = PQexec(trial->conn, pg_sql("query", "ctl_rewind"));
         assert_string_equal(PQresultErrorMessage(result), "");

@@ -63,7 +63,7 @@ static inline void open_bucket(struct trial *trial)
 
 static inline void wait_for(struct trial *trial, struct answer *answer)
 {
-    loop_timer_set(trial->limit, 30000);
+    loop_timer_set(trial->limit, 60000);
     while (!answer->came) {
         loop_run(trial->loop);
     }

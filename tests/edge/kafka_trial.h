@@ -127,7 +127,7 @@ static inline void trial_topic(char *name, size_t name_bytes, int partitions)
     rd_kafka_NewTopic_t *topic =
         rd_kafka_NewTopic_new(name, partitions, 1, text, sizeof text);
     rd_kafka_CreateTopics(client, &topic, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 60000);
     assert_non_null(event);
     assert_int_equal(rd_kafka_event_error(event), 0);
     rd_kafka_event_destroy(event);

@@ -113,4 +113,19 @@ static inline bool is_told(void *context)
     return ((struct reader *)context)->told;
 }
 
+static inline bool is_connected(void *context)
+{
+    return ((struct reader *)context)->connected;
+}
+
+static inline bool has_some(void *context)
+{
+    return ((struct reader *)context)->messages > 0;
+}
+
+static inline bool lag_is_0(void *context)
+{
+    return consumer_lag(((struct reader *)context)->consumer) == 0;
+}
+
 #endif

@@ -25,7 +25,7 @@ TEST_CASE(state__more_members_than_partitions__all_are_connected)
     trial_topic(topic, sizeof topic, 1);
     struct pair pair = {.one = reader_new(&trial, topic, topic)};
     pair.two = reader_new(&trial, topic, topic);
-    assert_true(trial_wait(&trial, both_connected, &pair, 30000));
+    assert_true(trial_wait(&trial, both_connected, &pair, 60000));
     reader_end(pair.one, &trial);
     reader_end(pair.two, &trial);
     trial_end(&trial);
@@ -59,7 +59,7 @@ TEST_CASE(rebalance__members_come_and_go__loses_nothing)
     }
     one->want = 500;
     one->keep = true; /* under way while the partitions move */
-    assert_true(trial_wait(&trial, has_all, one, 30000));
+    assert_true(trial_wait(&trial, has_all, one, 60000));
 
     struct reader *two = reader_new(&trial, topic, topic);
     struct pair pair = {one, two, 500, true};
@@ -75,14 +75,14 @@ TEST_CASE(rebalance__members_come_and_go__loses_nothing)
         produce(producer, topic, i, &sent);
     }
     pair.want = 1000;
-    assert_true(trial_wait(&trial, pair_has_all, &pair, 30000));
+    assert_true(trial_wait(&trial, pair_has_all, &pair, 60000));
     trial_close_consumer(&trial, one->consumer);
     for (int i = 1000; i < 1500; i++) {
         produce(producer, topic, i, &sent);
     }
     pair.want = 1500;
     pair.both = false;
-    assert_true(trial_wait(&trial, pair_has_all, &pair, 30000));
+    assert_true(trial_wait(&trial, pair_has_all, &pair, 60000));
     assert_true(trial_wait(&trial, all_sent, &sent, 60000));
     assert_int_equal(sent.good, 1500);
     /* What the first member did after the move was committed when it left. */
@@ -105,7 +105,7 @@ TEST_CASE(late_done__of_a_revoked_partition__is_ignored)
     struct reader *one = reader_new(&trial, topic, topic);
     one->keep = true;
     one->want = 5;
-    assert_true(trial_wait(&trial, has_all, one, 30000));
+    assert_true(trial_wait(&trial, has_all, one, 60000));
     /* Others come until the only partition has moved. */
     struct reader *others[6] = {0};
     size_t len = 0;
@@ -138,7 +138,7 @@ TEST_CASE(late_done__of_a_revoked_partition__is_ignored)
     }
     struct reader *last = reader_new(&trial, topic, topic);
     last->want = 5;
-    assert_true(trial_wait(&trial, has_all, last, 30000));
+    assert_true(trial_wait(&trial, has_all, last, 60000));
     reader_end(last, &trial);
     trial_end(&trial);
 }

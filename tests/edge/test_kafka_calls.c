@@ -1,4 +1,3 @@
-/* tests/run: timeout=60 */
 /* wraps: rd_kafka_new rd_kafka_subscribe rd_kafka_offsets_store */
 /* wraps: eventfd uv_poll_init rd_kafka_destroy_flags */
 /* wraps: rd_kafka_queue_poll rd_kafka_event_destroy pthread_create */

@@ -169,13 +169,24 @@ static void set_request(struct asker *asker, const char *method,
              method, path);
 }
 
+/** Each loop has a second for its answer: on a busy machine one that turns may
+ * need more, and is asked again. */
+#define TRIES 10
+
+static bool came_late(const struct asker *asker)
+{
+    return strstr(asker->reply, "the loop does not answer") != NULL;
+}
+
 /** The whole reply, from a loop that turns. */
 static const char *reply_to(const char *method, const char *path)
 {
     static struct asker asker;
     set_request(&asker, method, path);
-    ask_all(&asker, 1);
-    turn_until_answered(&asker, 1);
+    for (int i = 0; i == 0 || (i < TRIES && came_late(&asker)); i++) {
+        ask_all(&asker, 1);
+        turn_until_answered(&asker, 1);
+    }
     return asker.reply;
 }
 
@@ -302,8 +313,16 @@ TEST(admin_open__many_at_once__answers_all)
     for (int i = 0; i < ASKERS; i++) {
         set_request(&askers[i], "GET", paths[i % 4]);
     }
-    ask_all(askers, ASKERS);
-    turn_until_answered(askers, ASKERS);
+    int late = ASKERS;
+    for (int i = 0; i < TRIES && late > 0; i++) {
+        answered = 0;
+        ask_all(askers, ASKERS);
+        turn_until_answered(askers, ASKERS);
+        late = 0;
+        for (int k = 0; k < ASKERS; k++) {
+            late += came_late(&askers[k]);
+        }
+    }
     for (int i = 0; i < ASKERS; i++) {
         assert_starts(askers[i].reply,
                       i % 4 == 1 ? "HTTP/1.1 503 " : "HTTP/1.1 200 ");

@@ -29,12 +29,13 @@ TEST(turn__nothing_new_to_watch__tells_epoll_nothing)
 }
 
 /** Until the session of the turns has reported what it changed in `task`, and
- * so all that it did before: every second at most, at the end of some turn. */
+ * so all that it did before: every second at most, at the end of some
+ * transaction; one that stands idle, ten seconds later. */
 static int64_t changes_reported(struct trial *trial, int64_t me, int64_t least)
 {
     int64_t reported = 0;
     for (int i = 0; i < 600 && reported < least; i++) {
-        trial_good_turn(trial, (struct turn){.owner = me});
+        trial_good_turn(trial, (struct turn){.owner = me, .mine = true});
         reported = trial_number(
             trial,
             "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM "

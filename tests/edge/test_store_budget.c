@@ -5,6 +5,8 @@
 
 /* Budgets: what claims let through, and how the money moves with the rows. */
 
+#undef TEST
+#define TEST(name) TEST_CASE_WITH(name, trial_setup_in_a_day, trial_teardown)
 #define PRICE INT64_C(400000)
 
 static void ask_for(struct trial *trial, int from, int len, const char *tenant)

@@ -115,7 +115,7 @@ TEST_CASE(late_done__of_a_revoked_partition__is_ignored)
         others[len]->keep = true;
         others[len]->want = 5;
         len++;
-        for (int i = 0; i < 40 && !moved; i++) {
+        for (int i = 0; i < 100 && !moved; i++) {
             (void)trial_wait(&trial, trial_never, NULL, 100);
             for (size_t k = 0; k < len; k++) {
                 moved = moved || others[k]->distinct == 5;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 static const struct option options[] = {
+    {"--account", "NAME", "whose list has it, of one that waits in doubt",
+     false},
     {"--json", NULL, "one JSON object", false},
     {"--help", NULL, "this text", false},
     {0},
@@ -70,6 +72,67 @@ static bool is_taken(struct ctl *ctl, const char *request_id,
     }
     json_decref(rows);
     return taken;
+}
+
+/** The names of all, for people; *pinned: it waits for one of them alone. */
+static bool knows_account(const json_t *accounts, const char *name,
+                          bool *pinned, struct buf *all)
+{
+    size_t i;
+    const json_t *row;
+    bool known = false;
+    json_array_foreach((json_t *)(uintptr_t)accounts, i, row)
+    {
+        const char *one = row_text(row, "name");
+        buf_printf(all, "%s%s", i ? ", " : "", one);
+        known = known || (name && strcmp(one, name) == 0);
+        *pinned = *pinned || json_is_true(json_object_get(row, "pinned"));
+    }
+    buf_add_char(all, '\0');
+    return known;
+}
+
+/** What waits in doubt may have been sent by any account, where the database
+ * was set back: whoever polls it has to be the one that has it. */
+static bool choose_account(struct ctl *ctl, const json_t *row,
+                           const char *account)
+{
+    const char *id = row_text(row, "request_id");
+    if (row_state(row) != QUEUED) {
+        return !account ||
+               (order_refuse("attach",
+                             "--account is for what waits in doubt: which "
+                             "account %s was sent by is stored",
+                             id),
+                false);
+    }
+    char task[24];
+    char submission[24];
+    snprintf(task, sizeof task, "%" PRId64, row_number(row, "id"));
+    snprintf(submission, sizeof submission, "%" PRId64,
+             row_number(row, "submission"));
+    const char *const params[] = {task, submission, account};
+    json_t *accounts = ctl_rows(ctl, "ctl_attach_accounts", params, 1);
+    bool pinned = false;
+    struct buf all;
+    buf_init(&all, 0);
+    const bool known = knows_account(accounts, account, &pinned, &all);
+    bool fine = accounts != NULL;
+    if (fine && account && !known) {
+        order_refuse("attach", "--account %s: allowed: %s", account, all.bytes);
+        fine = false;
+    } else if (fine && !account && !pinned && json_array_size(accounts) > 1) {
+        order_refuse("attach",
+                     "any account may have sent %s: say whose list has it, "
+                     "with --account, one of %s",
+                     id, all.bytes);
+        fine = false;
+    }
+    fine = fine &&
+           (!account || order_write(ctl, "ctl_attach_account", params, 3) >= 0);
+    buf_done(&all);
+    json_decref(accounts);
+    return fine;
 }
 
 /** The same write as a worker's that learnt it; what lay still is woken. */
@@ -141,8 +204,9 @@ static int run(struct ctl *ctl, const struct options *given)
     bool same = false;
     int status = EXIT_FAILED;
     if (row && !is_taken(ctl, given->words[0], provider_id, &same) &&
-        (same ||
-         (may_attach(row, provider_id) && attach(ctl, row, provider_id)))) {
+        (same || (may_attach(row, provider_id) &&
+                  choose_account(ctl, row, options_get(given, "--account")) &&
+                  attach(ctl, row, provider_id)))) {
         tell(ctl, row, provider_id, same);
         status = EXIT_DONE;
     }
@@ -159,7 +223,8 @@ const struct command command_attach = {
         "both, as does\nthe provider's own list of what was bought. One in "
         "doubt is polled from then on;\none that was told as submit_unknown "
         "is opened again, and its video is told as\nlate. All else is refused, "
-        "with the reason.\n\n"
+        "with the reason. Where\nthe database was set back, and several accounts "
+        "are known, --account says whose\nlist has it.\n\n"
         "Example:\n"
         "  pixverse-ctl attach order-1234.clip-1 task_01H8\n",
     .options = options,

@@ -3,6 +3,7 @@
 # tests/run: postgres kafka sanitized timeout=400
 
 import json
+import urllib.request
 
 import tap
 from world import World, fetch, wait_for
@@ -40,6 +41,16 @@ def bought(world, request_id):
     """The provider ids under that prompt, in the order of their purchase."""
     return [t["task_id"] for t in world.ledger()["tasks"]
             if t["request"]["prompt"] == request_id]
+
+
+def buy(world, prompt):
+    """What somebody sent whom nobody remembers; its provider id."""
+    order = urllib.request.Request(
+        world.sim_url + "/v1/videos/generations", method="POST",
+        data=json.dumps({"model": "pixverse-v6", "prompt": prompt}).encode(),
+        headers={"Authorization": "Bearer sk-test", "Content-Type": "application/json"})
+    with urllib.request.urlopen(order, timeout=20) as reply:
+        return json.load(reply)["data"][0]["task_id"]
 
 
 def check_attach(world):
@@ -254,6 +265,28 @@ def check_retry(world):
     refused(world, ("attach", "doubt.now", first), "belongs to good.1")
 
 
+def check_attach_of_one(world):
+    """The database was set back: any account may have bought what waits."""
+    held(world, True)
+    ask(world, "back.1")
+    until(world, "back.1", "queued")
+    mine = world.query("SELECT account FROM account")[0][0]
+    world.query("INSERT INTO account VALUES ('other:0:1', 0, 0, 0, 1) RETURNING 1")
+    world.query("UPDATE waiting SET doubt = true, first_sent_ms = received_ms, account = ''"
+                " RETURNING 1")
+    task = buy(world, "back.1")
+    refused(world, ("attach", "back.1", task), "with --account, one of default, other")
+    refused(world, ("attach", "back.1", task, "--account", "nobody"), "allowed: default, other")
+    tap.equal(world.query("SELECT count(*) FROM waiting"), [(1,)], "nothing was written")
+    done = world.ctl("attach", "back.1", task, "--account", "default")
+    tap.equal(done.returncode, 0, "with an account it is attached", done.stderr)
+    tap.equal(world.event("back.1")["status"], "completed", "which polls it to its end")
+    tap.equal(world.query("SELECT account FROM closed JOIN request USING (id)"
+                          " WHERE request_id = 'back.1'"), [(mine,)], "under its newest key")
+    refused(world, ("attach", "doubt.now", "task_x", "--account", "default"), "another id")
+    held(world, False)
+
+
 def main():
     # So long a doubt is open to orders, however slowly commands start.
     with World(settings={"SUBMIT_DOUBT": "settle", "SUBMIT_TIMEOUT_MS": "15000"}) as world:
@@ -261,6 +294,7 @@ def main():
         check_cancel(world)
         check_cancel_by_message(world)
         check_retry(world)
+        check_attach_of_one(world)
 
 
 tap.run(main)

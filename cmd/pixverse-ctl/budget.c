@@ -121,6 +121,22 @@ static bool settle(struct ctl *ctl, const char *tenant, int64_t *gone)
     return fine;
 }
 
+/** Until every claim sees the budget. Who joins from now on sees it, too. */
+static bool wait_for_claims(struct ctl *ctl)
+{
+    json_t *leases = ctl_rows(ctl, "ctl_budget_leases", NULL, 0);
+    bool fine = leases != NULL;
+    for (size_t i = 0; fine && i < json_array_size(leases); i++) {
+        char id[CELL_BYTES];
+        snprintf(id, sizeof id, "%" PRId64,
+                 row_number(json_array_get(leases, i), "id"));
+        const char *const param = id;
+        fine = asks(ctl, "ctl_budget_wait", &param, 1, "workers", NULL);
+    }
+    json_decref(leases);
+    return fine;
+}
+
 static bool set_one(struct ctl *ctl, const char *tenant,
                     enum budget_period period, money amount, const char *warn,
                     money guess)
@@ -132,8 +148,7 @@ static bool set_one(struct ctl *ctl, const char *tenant,
     snprintf(texts[2], CELL_BYTES, "%" PRId64, guess);
     const char *const params[] = {tenant, texts[0], texts[1], warn, texts[2]};
     return asks(ctl, "ctl_budget_set", params, 5, "kept", &kept) &&
-           (kept || (asks(ctl, "ctl_budget_wait", NULL, 0, "workers", NULL) &&
-                     settle(ctl, tenant, NULL)));
+           (kept || (wait_for_claims(ctl) && settle(ctl, tenant, NULL)));
 }
 
 /** "80" or "80%"; *warn: as a number. */

@@ -278,7 +278,8 @@ static bool order_batch(struct many *many, struct many_item *items, size_t len,
         param && order_write(many->ctl, "ctl_many_lock", &param, 1) >= 0;
     json_t *rows = good ? order_rows(many->ctl, names, len) : NULL;
     good = rows != NULL;
-    for (size_t i = 0; good && i < len; i++) {
+    /* The newest is the first: by rising ids, as workers write orders too. */
+    for (size_t i = len; good && i-- > 0;) {
         const json_t *row = json_object_get(rows, names[i]);
         came[i].verdict = judge(many, row, came[i].why);
         int written =

@@ -317,6 +317,8 @@ void shares_claimed(struct shares *shares, size_t account,
 void shares_lost(struct shares *shares)
 {
     shares->anew = true;
+    /* That we occupy nothing by tenants any more may be what was lost. */
+    shares->leaving = shares->leaving || !shares->on;
     for (size_t i = 0; i < shares->len; i++) {
         shares->heads[i].asked = 0;
     }

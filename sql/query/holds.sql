@@ -17,9 +17,12 @@ FROM meta m, (
         WHERE l.id = $1::bigint AND a.since_ms <= meta.rewound_ms
             AND (SELECT count(*) FROM account) = 1) AS known
 ) k
-WHERE m.rewound_ms > 0 AND EXISTS (
-    SELECT FROM waiting w
-    WHERE w.doubt AND (w.first_sent_ms <= $2::bigint OR NOT k.known))
+-- By the oldest alone: after a rewind all that waits may be in doubt, and this is
+-- asked in each beat.
+WHERE m.rewound_ms > 0 AND (
+    SELECT NOT k.known OR w.first_sent_ms <= $2::bigint
+    FROM waiting w WHERE w.doubt
+    ORDER BY w.first_sent_ms LIMIT 1)
 UNION ALL
 (SELECT 'account', p.account, first.since_ms, 0,
     'requests that extend its tasks wait for it: no live worker has account '

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import tap
@@ -293,6 +294,32 @@ def check_budgets(world, top, text):
     world.ctl("budget", "unset", "*", check=True)
 
 
+def check_budget_waits(world):
+    """For each worker's claims by themselves: one that is frozen in the midst of a claim
+    keeps no other from its beats."""
+    beats = "SELECT max(counter) FROM lease WHERE name <> 'frozen'"
+    with psycopg.connect(world.database_url) as frozen, \
+            ThreadPoolExecutor(1) as pool:
+        # The last of all, so that those before it are through.
+        frozen.execute("SET idle_in_transaction_session_timeout = 0")
+        frozen.execute("INSERT INTO lease (id, name, tasks_max, accounts) OVERRIDING SYSTEM"
+                       " VALUE SELECT max(id) + 1000, 'frozen', 1, '{}' FROM lease")
+        frozen.commit()
+        frozen.execute("SELECT id FROM lease WHERE name = 'frozen' FOR KEY SHARE")
+        order = pool.submit(world.ctl, "budget", "set", "*", "--month", "1000000")
+        waits = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                 " AND query LIKE '%%''workers''%%FOR UPDATE%%' AND datname = current_database()")
+        wait_for(lambda: world.query(waits)[0][0], 20, "the order waits")
+        before = world.query(beats)[0][0]
+        wait_for(lambda: world.query(beats)[0][0] > before + 2, 30, "a worker goes on")
+        tap.check(not order.done(), "the order waits for who is frozen")
+        frozen.rollback()
+        frozen.execute("DELETE FROM lease WHERE name = 'frozen'")
+        frozen.commit()
+        tap.equal(order.result(60).returncode, 0, "then it is done", order.result())
+    world.ctl("budget", "unset", "*", check=True)
+
+
 def check_workers(world):
     rows = wait_for(lambda: [r for r in lines(world.ctl("workers", "--json"))
                              if "said" in r], 20, "the worker says what it does")
@@ -326,6 +353,7 @@ def check_workers(world):
     tap.check("a minute:" in text and "HELD BY" in text and "\x1b" not in text,
               "in plain lines where there is no terminal", text)
     check_budgets(world, top, text)
+    check_budget_waits(world)
     refused(world, ("top", "--interval", "0"), "1..3600", 2)
     refused(world, ("workers", "all"), "one word too many", 2)
     world.ctl("resume", check=True)

@@ -179,4 +179,28 @@ TEST_CASE(sharing__that_begins_and_ends__loses_nothing)
     end_scene(world, w1, w2);
 }
 
+/** That a worker occupies nothing by tenants any more is told again where that
+ * was lost: what stands there would count when somebody shares again. */
+TEST_CASE(sharing__ends_while_units_are_lost__leaves_nothing)
+{
+    struct world *world = world_open(10);
+    const struct stage_options options = of_slots(6);
+    struct node *w1 = node_start(world, "w1", &options);
+    struct node *w2 = node_start(world, "w2", &options);
+    tables_tenant(world, "a", 1, 2);
+    world_run_for(world, 4000);
+    ask_of(world, "a", 0, 30, 9);
+    ask_of(world, "b", 0, 30, 0);
+    world_run_for(world, 20000);
+    assert_true(world->tables->uses_len > 0);
+    world->tables->refusals = 1000;
+    tables_tenant_unset(world, "a");
+    world_run_for(world, 10000);
+    world->tables->refusals = 0;
+    world_run_for(world, 30000);
+    assert_int_equal(world->tables->uses_len, 0);
+    until_closed(world, HOUR_MS);
+    end_scene(world, w1, w2);
+}
+
 TESTS_RUN(NULL, NULL)

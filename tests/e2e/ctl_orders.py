@@ -44,11 +44,12 @@ def bought(world, request_id):
 
 
 def buy(world, prompt):
-    """What somebody sent whom nobody remembers; its provider id."""
+    """What somebody sent whom the database doesn't remember; its provider id."""
     order = urllib.request.Request(
         world.sim_url + "/v1/videos/generations", method="POST",
         data=json.dumps({"model": "pixverse-v6", "prompt": prompt}).encode(),
-        headers={"Authorization": "Bearer sk-test", "Content-Type": "application/json"})
+        headers={"Authorization": "Bearer sk-test", "Content-Type": "application/json",
+                 "Idempotency-Key": next(iter(world.keys(prompt, submissions=(0,))))})
     with urllib.request.urlopen(order, timeout=20) as reply:
         return json.load(reply)["data"][0]["task_id"]
 
@@ -281,7 +282,7 @@ def check_attach_of_one(world):
     done = world.ctl("attach", "back.1", task, "--account", "default")
     tap.equal(done.returncode, 0, "with an account it is attached", done.stderr)
     tap.equal(world.event("back.1")["status"], "completed", "which polls it to its end")
-    tap.equal(world.query("SELECT account FROM closed JOIN request USING (id)"
+    tap.equal(world.query("SELECT c.account FROM closed c JOIN request USING (id)"
                           " WHERE request_id = 'back.1'"), [(mine,)], "under its newest key")
     refused(world, ("attach", "doubt.now", "task_x", "--account", "default"), "another id")
     held(world, False)

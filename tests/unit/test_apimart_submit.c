@@ -408,15 +408,16 @@ TEST_CASE_WITH(apimart_read_submit__other_peoples_shapes__tell_their_words,
 TEST_CASE_WITH(apimart_read_submit__hundreds_of_faults__some_are_told, set_up,
                tear_down)
 {
-    char body[8000] = "{\"error\":[";
-    for (int i = 0; i < 10; i++) {
-        for (int k = 0; k < 100; k++) {
-            sprintf(body + strlen(body), "%s\"p%03d\"%s",
-                    k % 10   ? ","
-                    : k || i ? ",["
-                             : "[",
-                    100 * i + k, k % 10 == 9 ? "]" : "");
-        }
+    char body[16000] = "{\"error\":[";
+    for (int i = 0; i < 1000; i++) {
+        sprintf(body + strlen(body), "%s%s\"p%03d\"%s", i ? "," : "",
+                i % 100 == 0  ? "[["
+                : i % 10 == 0 ? "["
+                              : "",
+                i,
+                i % 100 == 99 ? "]]"
+                : i % 10 == 9 ? "]"
+                              : "");
     }
     strcat(body, "]}");
     const struct reply reply = whole(400, body);

@@ -423,7 +423,9 @@ DIALS_TEST(an_address_hangs_while_others_come__the_other_one_is_tried)
     const int listener = listen_at(A, web->port);
     pay("/long", &answers[0]); /* B, after A */
     until(&longs, 1);
-    later_ms = 60000; /* the names are asked for again: A is next */
+    later_ms = 11000;
+    turn_for(1500);   /* the first dial is over */
+    later_ms = 71000; /* the names are asked for again: A is next */
     for (int i = 1; i < 60; i++) { /* for longer than one has */
         pay_within("/x", 2500, &answers[i]);
         turn_for(50);

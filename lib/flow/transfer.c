@@ -428,6 +428,8 @@ static void next_video(void *context)
     }
     t->key = asset_key(stage->options->key_template, &job->effect->facts->facts,
                        job_task(job)->row.submission, t->at, &t->arena);
+    unsigned char left[DIGEST_BYTES];
+    digest_end(t->digest, left); /* what one that was found had fed it */
     t->sha256[0] = '\0';
     t->resume_later = false;
     t->found = false;

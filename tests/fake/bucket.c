@@ -248,10 +248,14 @@ static void show(struct op *op)
 void put_finish(struct put *put, const char *sha256)
 {
     assert(!put->cancelled);
-    (void)sha256;
     if (put->finishing) {
         return; /* its end is on the way */
     }
+    unsigned char sum[DIGEST_BYTES];
+    char whole[DIGEST_HEX_BYTES];
+    digest_of(buf_str(&put->bytes), sum);
+    str_hex(sum, sizeof sum, whole);
+    assert(strcmp(whole, sha256) == 0);
     put->finishing = true;
     op_in_world(&put->op, 1 + world_pick(put->op.world, 20), show);
 }

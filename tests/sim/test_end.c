@@ -305,6 +305,29 @@ static void stored_already(bool early)
     end_scene(world, w1, NULL);
 }
 
+/** The first of two is there, which shows when some of it has come. */
+TEST_CASE(one_of_two_is_stored_already__the_other_has_its_own_hash)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct node *w1;
+        struct plan plan = provider_usual_plan();
+        plan.videos = 2;
+        struct world *world = scene_of_one(seed, plan, "", &w1);
+        world->storage->early = true;
+        until_state(world, "a", RUNNING, MINUTE_MS);
+        while (world->storage->len == 0) {
+            assert_true(world_turn(world));
+        }
+        node_kill(w1);
+        struct node *w2 = node_start(world, "w2", NULL);
+        until_closed(world, 2 * MINUTE_MS);
+        assert_int_equal(world->storage->len, 2);
+        assert_int_equal(times_told(world, "event a completed\n"), 1);
+        node_free(w2);
+        end_scene(world, w1, NULL);
+    }
+}
+
 TEST_CASE(what_is_stored_already__is_adopted__not_replaced)
 {
     stored_already(false);

@@ -173,4 +173,38 @@ static inline void faulty_stop(struct faulty *faulty)
     close(faulty->fd);
 }
 
+/** Keys of the environment and none elsewhere; or none at all. */
+static inline int static_keys(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONFIG_FILE",
+        "AWS_REGION",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        unsetenv(names[i]);
+    }
+    setenv("HOME", "/nonexistent", 1);
+    setenv("AWS_ACCESS_KEY_ID", "AKIA", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    return 0;
+}
+
+static inline int no_keys(void **state)
+{
+    static_keys(state);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    return 0;
+}
+
 #endif

@@ -25,39 +25,6 @@ static void end_faulty(struct trial *trial, struct faulty *faulty)
     free(faulty);
 }
 
-static int static_keys(void **state)
-{
-    (void)state;
-    static const char *const names[] = {
-        "AWS_SESSION_TOKEN",
-        "AWS_PROFILE",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_ROLE_ARN",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "AWS_ENDPOINT_URL_STS",
-        "AWS_SHARED_CREDENTIALS_FILE",
-        "AWS_CONFIG_FILE",
-        "AWS_REGION",
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        unsetenv(names[i]);
-    }
-    setenv("HOME", "/nonexistent", 1);
-    setenv("AWS_ACCESS_KEY_ID", "AKIA", 1);
-    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
-    return 0;
-}
-
-static int no_keys(void **state)
-{
-    static_keys(state);
-    unsetenv("AWS_ACCESS_KEY_ID");
-    unsetenv("AWS_SECRET_ACCESS_KEY");
-    return 0;
-}
-
 /** Puts a small video of known length. */
 static struct bucket_result put_small(struct trial *trial)
 {
@@ -77,32 +44,57 @@ static void on_room(void *context)
 
 #define WITH_KEYS(test) TEST_CASE_WITH(test, static_keys, NULL)
 
+/** So many of 8 begin at once, and no more. */
+static void begins(struct trial *trial, size_t n)
+{
+    struct answer answers[8];
+    struct put *puts[8];
+    struct err err = {0};
+    for (size_t i = 0; i < n; i++) {
+        answers[i] = (struct answer){.trial = trial};
+        puts[i] = bucket_put(trial->bucket, STR("a.mp4"), -1, on_room,
+                             on_result, &answers[i], &err);
+        assert_non_null(puts[i]);
+    }
+    if (n < 8) {
+        assert_null(bucket_put(trial->bucket, STR("a.mp4"), -1, on_room,
+                               on_result, &answers[0], &err));
+        assert_int_equal(err.kind, ERR_TRANSIENT);
+    }
+    for (size_t i = 0; i < n; i++) {
+        put_cancel(puts[i]);
+        wait_for(trial, &answers[i]);
+        assert_end(&answers[i].result, BUCKET_CANCELLED);
+    }
+}
+
+#define WELL                                                                   \
+    {                                                                          \
+        "PUT /videos/p-", FAULTY_ANSWER, 200, NULL, NULL                       \
+    }
+
+/** And all of it again, also by videos whose length nobody tells. */
 WITH_KEYS(put__slow_down__failed_and_half_the_pace)
 {
     const struct faulty_step steps[] = {
-        {"PUT /videos/p-", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")}};
+        {"PUT /videos/p-", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")},
+        WELL,
+        WELL,
+        WELL,
+        WELL};
     struct trial trial;
-    struct err err = {0};
-    struct answer answers[4];
-    struct put *puts[4];
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
     struct bucket_result result = put_small(&trial);
     assert_end(&result, BUCKET_FAILED);
     assert_non_null(strstr(result.why, "SlowDown"));
-    for (size_t i = 0; i < 4; i++) { /* of 8 */
-        answers[i] = (struct answer){.trial = &trial};
-        puts[i] = bucket_put(trial.bucket, STR("a.mp4"), -1, on_room, on_result,
-                             &answers[i], &err);
-        assert_non_null(puts[i]);
+    begins(&trial, 4);
+    char *bytes = video_of(100000);
+    for (int i = 0; i < 4; i++) {
+        result = put_whole(&trial, "a.mp4", bytes, 100000, false);
+        assert_end(&result, BUCKET_DONE);
     }
-    assert_null(bucket_put(trial.bucket, STR("a.mp4"), -1, on_room, on_result,
-                           &answers[0], &err));
-    assert_int_equal(err.kind, ERR_TRANSIENT);
-    for (size_t i = 0; i < 4; i++) {
-        put_cancel(puts[i]);
-        wait_for(&trial, &answers[i]);
-        assert_end(&answers[i].result, BUCKET_CANCELLED);
-    }
+    free(bytes);
+    begins(&trial, 8);
     end_faulty(&trial, faulty);
 }
 

@@ -165,6 +165,9 @@ static void on_small(void *context, const struct s3_end *end)
         return;
     }
     CRASHPOINT_IF(end->verdict == S3_DONE && !put->how, "s3_small_after");
+    if (end->verdict == S3_DONE) {
+        s3_speed_up(put->s3);
+    }
     s3_put_end(put, s3_bucket_end(end->verdict), end->why);
 }
 

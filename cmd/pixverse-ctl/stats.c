@@ -51,7 +51,7 @@ static bool day_of(const struct options *given, const char *name, char *out)
     }
     const char *rest = strptime(text, "%Y-%m-%d", &utc);
     if (rest && !*rest) {
-        ms = (int64_t)timegm(&utc) * 1000;
+        ms = when_utc(&utc, &ms) ? ms : 0;
     } else if (!when_read(text, &ms)) {
         ms = 0;
     }

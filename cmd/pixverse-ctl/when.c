@@ -39,6 +39,13 @@ static const char *read_fraction(const char *text, int64_t *ms)
     return text;
 }
 
+bool when_utc(const struct tm *given, int64_t *time_ms)
+{
+    struct tm at = *given;
+    *time_ms = (int64_t)timegm(&at) * 1000;
+    return at.tm_mday == given->tm_mday && at.tm_mon == given->tm_mon;
+}
+
 bool when_read(const char *text, int64_t *time_ms)
 {
     struct tm at = {0};
@@ -48,10 +55,11 @@ bool when_read(const char *text, int64_t *time_ms)
         return true;
     }
     const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &at);
-    if (!end || !read_zone(read_fraction(end, &ms), &ahead_ms)) {
+    if (!end || !read_zone(read_fraction(end, &ms), &ahead_ms) ||
+        !when_utc(&at, time_ms)) {
         return false;
     }
-    *time_ms = (int64_t)timegm(&at) * 1000 + ms - ahead_ms;
+    *time_ms += ms - ahead_ms;
     return *time_ms > 0;
 }
 
@@ -85,8 +93,7 @@ bool when_read_ago(const char *text, int64_t *time_ms)
     struct tm day = {0};
     const char *end = strptime(text, "%Y-%m-%d", &day);
     if (end && *end == '\0') {
-        *time_ms = (int64_t)timegm(&day) * 1000;
-        return *time_ms > 0;
+        return when_utc(&day, time_ms) && *time_ms > 0;
     }
     /* Without a zone it is UTC, as all times that are printed. */
     char zoned[64];

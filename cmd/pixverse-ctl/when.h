@@ -3,6 +3,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
+
+/** As UTC; false: there is no such day, as the 31st of November. */
+bool when_utc(const struct tm *at, int64_t *time_ms);
 
 /** A time that a person wrote: RFC 3339 with a zone, or milliseconds of Unix
  * time; after 1970. */

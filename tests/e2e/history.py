@@ -94,6 +94,11 @@ def check_prune(world):
         tap.check(done.returncode == 2 and words in done.stderr, f"prune {flags}: refused", done)
     before = by_kind(world)
     left = world.query("SELECT count(*) FROM closed")[0][0]
+    for words in (("prune", "--before", "2026-02-30", "--yes"),
+                  ("prune", "--before", "2026-11-31T03:00:00", "--yes"),
+                  ("rewind", "--to", "2026-11-31T03:00:00Z"), ("stats", "--since", "2026-02-30")):
+        done = world.ctl(*words)
+        tap.equal(done.returncode, 2, f"{words[0]}: {words[2]} is no day", done.stdout, done.stderr)
     dry = world.ctl("prune", "--before", "1s", "--dry-run")
     tap.check(f"would prune the history of {left} request" in dry.stdout
               and world.query("SELECT count(*) FROM closed")[0][0] == left,

@@ -158,6 +158,13 @@ def copy(world, postgres):
     with psycopg.connect(postgres.url.rsplit("/", 1)[0] + "/postgres",
                          autocommit=True) as connection:
         connection.execute("CREATE DATABASE trial TEMPLATE pixverse")
+        connection.execute("CREATE DATABASE void")
+    void = postgres.url.rsplit("/", 1)[0] + "/void"
+    done = migrate(void)
+    with psycopg.connect(void) as connection:
+        made = connection.execute("SELECT to_regclass('meta')").fetchone()[0]
+    tap.check(done.returncode == 1 and not made, "what has no schema gets none",
+              (done.stderr, made))
     url = postgres.url.rsplit("/", 1)[0] + "/trial"
     for words in ((), ("--confirm=pixverse",)):
         done = migrate(url, *words)

@@ -70,6 +70,7 @@ static inline void prepare(struct trial *trial, const char *query,
 #define SHARE_USE "1, '{account,\"\"}', '{t1,\"\"}', '{3,0}', false"
 #define SLOTS "'account', 100, 1800000000000, '{0,0,0,0,0,0,0,0,0,0}'"
 #define HOLDS "1, 1799999000000"
+#define RARE "3" /* a mode that none has */
 #define NOTHING ""
 #define BEHIND_NONE "0, 0"
 
@@ -125,6 +126,8 @@ static inline void fill_as(struct trial *trial, bool analyzed)
     prepare(trial, "slots", SLOTS);
     prepare(trial, "places_free", "1, '{2}'");
     prepare(trial, "holds", HOLDS);
+    prepare(trial, "ctl_price", RARE);
+    prepare(trial, "ctl_estimate", RARE);
     prepare(trial, "budget_free", NOTHING);
     prepare(trial, "budgets", NOTHING);
     prepare(trial, "money_again", BEHIND_NONE);

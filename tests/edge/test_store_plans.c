@@ -366,6 +366,19 @@ TEST(shares__of_many_tenants__beside_all_that_waits__are_found_by_their_names)
     tell_time(trial, "claim", CLAIM);
 }
 
+/** An operator is told before an order what it may cost. */
+TEST(what_a_rare_mode_costs__is_told_by_the_latest_ends)
+{
+    struct trial *trial = *state;
+    fill(trial);
+    run(trial, "DELETE FROM waiting");
+    run(trial, RUNNING_OF("7", "> 0"));
+    run(trial, "WITH d AS (DELETE FROM task RETURNING *) INSERT INTO closed "
+               "SELECT * FROM d");
+    assert_true(work_of(trial, "ctl_price", RARE) < 4 * 5000);
+    assert_true(work_of(trial, "ctl_estimate", RARE) < 4 * 5000);
+}
+
 static int rows_given(struct trial *trial, const char *sql)
 {
     PGresult *result = PQexec(trial->conn, sql);

@@ -68,20 +68,17 @@ static void begins(struct trial *trial, size_t n)
     }
 }
 
-#define WELL                                                                   \
-    {                                                                          \
-        "PUT /videos/p-", FAULTY_ANSWER, 200, NULL, NULL                       \
-    }
-
 /** And all of it again, also by videos whose length nobody tells. */
 WITH_KEYS(put__slow_down__failed_and_half_the_pace)
 {
+    const struct faulty_step well = {"PUT /videos/p-", FAULTY_ANSWER, 200, NULL,
+                                     NULL};
     const struct faulty_step steps[] = {
         {"PUT /videos/p-", FAULTY_ANSWER, 503, NULL, ERROR("SlowDown")},
-        WELL,
-        WELL,
-        WELL,
-        WELL};
+        well,
+        well,
+        well,
+        well};
     struct trial trial;
     struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
     struct bucket_result result = put_small(&trial);
@@ -345,6 +342,27 @@ WITH_KEYS(check__skewed_clock__signed_with_the_stores)
     assert_null(strstr(faulty->heads[0], "x-amz-date: 20991122T06"));
     assert_non_null(strstr(faulty->heads[1], "x-amz-date: 20991122T06"));
     assert_non_null(strstr(faulty->heads[1], "/20991122/eu-1/s3/"));
+    end_faulty(&trial, faulty);
+}
+
+WITH_KEYS(check__two_by_a_skewed_clock__both_are_signed_anew)
+{
+    const struct faulty_step late = {LOOK, FAULTY_ANSWER, 403,
+                                     "Date: Sun, 22 Nov 2099 06:00:00 GMT\r\n",
+                                     ERROR("RequestTimeTooSkewed")};
+    const struct faulty_step missing = {LOOK, FAULTY_ANSWER, 404, NULL, NULL};
+    const struct faulty_step steps[] = {late, late, missing, missing};
+    struct trial trial;
+    struct answer answers[2];
+    struct faulty *faulty = begin_faulty(&trial, STEPS(steps));
+    for (int i = 0; i < 2; i++) {
+        answers[i] = (struct answer){.trial = &trial};
+        bucket_check(trial.bucket, STR("a.mp4"), on_result, &answers[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        wait_for(&trial, &answers[i]);
+        assert_end(&answers[i].result, BUCKET_MISSING);
+    }
     end_faulty(&trial, faulty);
 }
 

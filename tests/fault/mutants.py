@@ -1039,6 +1039,8 @@ MUTANTS = [
     ("small videos don't bring a store's pace back", "lib/edge/s3/parts.c",
      "    if (end->verdict == S3_DONE) {\n        s3_speed_up(put->s3);\n    }\n    s3_put_end(",
      "    s3_put_end(", ["edge/bucket_s3_faults"]),
+    ("one call alone hears of the store's clock", "lib/edge/s3/call.c",
+     "skew_ms - call->skew_ms;", "skew_ms - s3->skew_ms;", ["edge/bucket_s3_faults"]),
     ("that we share no more is told once", "lib/flow/shares.c",
      "shares->leaving = shares->leaving || !shares->on;", "(void)0;", ["sim/shares"]),
     ("dialing has all the time there is", "lib/edge/poll/hub.c",

@@ -32,6 +32,7 @@ struct s3_call {
     void *context;
     struct credentials_wait wait; /* for credentials */
     struct wire_call *wire;       /* null: not sent yet */
+    int64_t skew_ms;              /* that it was signed with */
     bool again;                   /* this is its second time */
 };
 
@@ -262,6 +263,7 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
         return false;
     }
     int64_t now_ms = s3_wall_ms(s3);
+    call->skew_ms = s3->skew_ms;
     sigv4_date(now_ms, letter->date);
     if (!path_of(call, &letter->request.path)) {
         return false;
@@ -319,26 +321,29 @@ static void on_credentials(void *context, const char *why)
     try_send(call);
 }
 
-/** The store's clock decides. False: that isn't it. */
-static bool learn_skew(struct s3 *s3, const char *date)
+/** The store's clock decides. False: that isn't it. Of several calls that were
+ * signed by a clock that is wrong, each is well again once one has told. */
+static bool learn_skew(const struct s3_call *call, const char *date)
 {
+    struct s3 *s3 = call->s3;
     int64_t theirs_ms = s3_http_date(str_of(date));
     if (theirs_ms < 0) {
         return false;
     }
     int64_t skew_ms = theirs_ms - (s3_wall_ms(s3) - s3->skew_ms);
-    int64_t change_ms = skew_ms - s3->skew_ms;
+    int64_t change_ms = skew_ms - call->skew_ms;
     s3->skew_ms = skew_ms;
     return change_ms > SKEW_LEAST_MS || change_ms < -SKEW_LEAST_MS;
 }
 
 /** Whether what was wrong is mended now. */
-static bool is_mended(struct s3 *s3, enum s3_verdict verdict, const char *date)
+static bool is_mended(const struct s3_call *call, enum s3_verdict verdict,
+                      const char *date)
 {
     if (verdict == S3_SKEWED) {
-        return learn_skew(s3, date);
+        return learn_skew(call, date);
     }
-    return verdict == S3_EXPIRED && credentials_renew(s3->credentials);
+    return verdict == S3_EXPIRED && credentials_renew(call->s3->credentials);
 }
 
 static void on_answer(void *context, const struct wire_answer *answer)
@@ -371,7 +376,7 @@ static void on_answer(void *context, const struct wire_answer *answer)
                  s3->region);
     }
     if (reply.verdict == S3_SKEWED || reply.verdict == S3_EXPIRED) {
-        bool mended = is_mended(s3, reply.verdict, answer->date);
+        bool mended = is_mended(call, reply.verdict, answer->date);
         if (mended && !call->again && !call->ask.source) {
             call->again = true;
             try_send(call);

@@ -3,6 +3,8 @@
 #include "edge/database.h"
 #include "edge/properties.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,13 +206,8 @@ static bool are_texts(int argc, char **argv)
     return true;
 }
 
-int main(int argc, char **argv)
+static int act(int argc, char **argv)
 {
-    const struct rlimit none = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &none); /* DATABASE_URL may hold a password */
-    (void)prctl(PR_SET_DUMPABLE, 0);
-    signal(SIGPIPE, SIG_IGN);
-    terminal_init();
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
@@ -231,4 +228,36 @@ int main(int argc, char **argv)
     }
     const struct command *command = find(name);
     return command ? run(command, argc - 2, argv + 2) : unknown(name);
+}
+
+/** Whoever read our output has enough of it, as head. */
+static bool is_reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
+}
+
+/** A script that keeps what we print has to hear that some of it is lost. */
+static int judge_output(int status)
+{
+    errno = 0;
+    const bool lost = fflush(stdout) != 0;
+    const int why = errno; /* 0: it was lost earlier, and nobody noted why */
+    if ((!lost && !ferror(stdout)) || why == EPIPE || is_reader_gone()) {
+        return status;
+    }
+    fprintf(stderr,
+            "pixverse-ctl: not all of the output could be written%s%s\n",
+            lost ? ": " : "", lost ? strerror(why) : "");
+    return status == EXIT_DONE ? EXIT_FAILED : status;
+}
+
+int main(int argc, char **argv)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none); /* DATABASE_URL may hold a password */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    signal(SIGPIPE, SIG_IGN);
+    terminal_init();
+    return judge_output(act(argc, argv));
 }

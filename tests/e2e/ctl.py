@@ -42,6 +42,23 @@ def check_faults(world):
               "--dry-run prints the message")
 
 
+def check_output(world):
+    """What nobody could read was not told."""
+    for args in (("list", "--json"), ("list", "--help"), ("--help",), ("--version",), ("man",)):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([str(BIN / "pixverse-ctl"), *args], env=world.environment(),
+                                  stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        tap.check(done.returncode == 1 and "could be written" in done.stderr,
+                  f"{' '.join(args)}: output that can't be written is said: status 1", done)
+        ours, theirs = os.pipe()
+        os.close(ours)
+        done = subprocess.run([str(BIN / "pixverse-ctl"), *args], env=world.environment(),
+                              stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(theirs)
+        tap.check("could be written" not in done.stderr and (args == ("man",) or done.returncode == 0),
+                  f"{' '.join(args)}: a reader that has enough is no fault", done)
+
+
 def check_wait(world):
     done = world.ctl("submit", "--id", "one.1", "--prompt", "a kite", "--duration", "5",
                      "--tenant", "studio-a", "--metadata",
@@ -326,6 +343,7 @@ def main():
         check_faults(world)
         check_wait(world)
         check_looks(world)
+        check_output(world)
         check_tables(world)
         check_words(world)
         check_reasons(world)

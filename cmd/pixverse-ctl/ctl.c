@@ -54,17 +54,73 @@ bool ctl_database(struct ctl *ctl)
     return ctl->inspect != NULL;
 }
 
+/** Rows as they come. */
+struct taken {
+    json_t *rows;
+    bool failed; /* one can't be read */
+};
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: a double holds each up to it */
+
+/** The whole number that a real is; else null. */
+static json_t *whole_of(const json_t *value)
+{
+    const double real = json_real_value(value);
+    const bool small = json_is_real(value) && real > -EXACT_MAX &&
+                       real < EXACT_MAX && real == (double)(int64_t)real;
+    return small ? json_integer((int64_t)real) : NULL;
+}
+
+/** Whole numbers become integers again, at any depth. */
+static void make_whole(json_t *value)
+{
+    const char *name;
+    size_t i;
+    json_t *one;
+    json_object_foreach(value, name, one)
+    {
+        json_t *whole = whole_of(one);
+        if (whole) {
+            (void)json_object_set_new(value, name, whole);
+        } else {
+            make_whole(one);
+        }
+    }
+    json_array_foreach(value, i, one)
+    {
+        json_t *whole = whole_of(one);
+        if (whole) {
+            (void)json_array_set_new(value, i, whole);
+        } else {
+            make_whole(one);
+        }
+    }
+}
+
+/** jansson refuses integers beyond 64 bits, which a sum may be: such a row is
+ * read as reals, and what a real holds exactly made whole again. */
+static json_t *read_row(struct str text)
+{
+    json_t *row = json_loadb(text.at, text.len, JSON_ALLOW_NUL, NULL);
+    if (!row) {
+        row = json_loadb(text.at, text.len,
+                         JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+        make_whole(row);
+    }
+    return row;
+}
+
 static void on_row(void *context, const char *const *names,
                    const struct str *values, size_t len)
 {
     (void)names;
-    json_t *rows = context;
-    json_t *row =
-        len > 0 && values[0].at
-            ? json_loadb(values[0].at, values[0].len, JSON_ALLOW_NUL, NULL)
-            : NULL;
-    if (row) {
-        json_array_append_new(rows, row);
+    struct taken *taken = context;
+    if (len == 0 || !values[0].at) {
+        return; /* an order that gives nothing back */
+    }
+    json_t *row = read_row(values[0]);
+    if (!row || json_array_append_new(taken->rows, row) != 0) {
+        taken->failed = true;
     }
 }
 
@@ -75,17 +131,23 @@ json_t *ctl_rows(struct ctl *ctl, const char *query, const char *const *params,
         return NULL;
     }
     struct err err = {0};
-    json_t *rows = json_array();
+    struct taken taken = {.rows = json_array()};
     struct inspect *inspect = ctl->cell ? ctl->cell->inspect : ctl->inspect;
-    if (inspect_rows(inspect, query, params, params_len, on_row, rows, &err)) {
-        return rows;
+    bool good =
+        inspect_rows(inspect, query, params, params_len, on_row, &taken, &err);
+    if (good && taken.failed) { /* left out without a word it would be lost */
+        err_set(&err, ERR_PERMANENT, "%s: a row can't be read", query);
+        good = false;
+    }
+    if (good) {
+        return taken.rows;
     }
     if (ctl->cell) {
         cell_fails(ctl, err.text);
     } else {
         fprintf(stderr, "pixverse-ctl: %s\n", err.text);
     }
-    json_decref(rows);
+    json_decref(taken.rows);
     return NULL;
 }
 
@@ -121,8 +183,13 @@ const char *row_text(const json_t *row, const char *name)
 int64_t row_number(const json_t *row, const char *name)
 {
     const json_t *value = json_object_get(row, name);
-    return json_is_real(value) ? (int64_t)json_real_value(value)
-                               : json_integer_value(value);
+    const double real = json_real_value(value);
+    if (!json_is_real(value)) {
+        return json_integer_value(value);
+    }
+    return real >= 0x1p63   ? INT64_MAX
+           : real < -0x1p63 ? INT64_MIN
+                            : (int64_t)real;
 }
 
 const char *format_duration(int64_t duration_ms, char *out, size_t out_bytes)

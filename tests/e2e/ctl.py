@@ -59,6 +59,20 @@ def check_output(world):
                   f"{' '.join(args)}: a reader that has enough is no fault", done)
 
 
+def check_large_sum(world):
+    """A whole sum beyond 64 bits, that of a tenant: its row is there all the same."""
+    before = lines(world.ctl("stats", "--json", "--by", "day,tenant,kind"))
+    cost = world.query("SELECT c.cost FROM closed c JOIN request r USING (id) "
+                       "WHERE r.request_id = 'one.1'")[0][0]
+    for other in (1e19, cost):
+        world.query("UPDATE closed SET cost = %s WHERE id = (SELECT id FROM request WHERE "
+                    "request_id = 'one.1') RETURNING id", other)
+        done = world.ctl("stats", "--json", "--by", "day,tenant,kind")
+        tap.equal([{**row, "cost": 0} for row in lines(done)], [{**row, "cost": 0} for row in before],
+                  f"a cost of {other}: stats has each day, and all else as before", done.stderr)
+        tap.equal(max(row["cost"] for row in lines(done)) >= 1e19, other == 1e19, "and the sum")
+
+
 def check_wait(world):
     done = world.ctl("submit", "--id", "one.1", "--prompt", "a kite", "--duration", "5",
                      "--tenant", "studio-a", "--metadata",
@@ -344,6 +358,7 @@ def main():
         check_wait(world)
         check_looks(world)
         check_output(world)
+        check_large_sum(world)
         check_tables(world)
         check_words(world)
         check_reasons(world)

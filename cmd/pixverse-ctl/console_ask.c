@@ -180,9 +180,27 @@ static const struct order *find_order(const char *name)
     return NULL;
 }
 
+/** What came of an order, for the log, which is what one has when the page is
+ * gone: "not done" is said only where nothing can have been. */
+static const char *end_of(int status, bool many)
+{
+    switch (status) {
+    case EXIT_DONE:
+        return "done";
+    case EXIT_LEFT:
+        return "done, some left out";
+    case EXIT_FAILED: /* after some batches, perhaps */
+        return many ? "failed: part of it may be done" : "not done";
+    case -1:
+        return "interrupted: part of it may be done";
+    default:
+        return "not done";
+    }
+}
+
 /** Who ordered what, and what came of it. */
 static void log_order(const struct page_ask *ask,
-                      const struct console_args *args, int status)
+                      const struct console_args *args, const char *end)
 {
     struct buf line;
     buf_init(&line, 0);
@@ -190,7 +208,7 @@ static void log_order(const struct page_ask *ask,
     /* A line break in what was asked for would make a line of its own. */
     char *shown = text_for_people(line.bytes ? line.bytes : "");
     fprintf(stderr, "pixverse-ctl console: %s ordered: %s: %s\n", ask->from,
-            shown ? shown : "", status == EXIT_DONE ? "done" : "not done");
+            shown ? shown : "", end);
     free(shown);
     buf_done(&line);
 }
@@ -212,7 +230,7 @@ static void carry_out(struct console *console, const struct page_ask *ask,
         console_args_add(&args, row_text(body, order->wants[i]));
     }
     console_run(&run, &args, console->ctl->environment);
-    log_order(ask, &args, run.status);
+    log_order(ask, &args, end_of(run.status, false));
     tell(answer, &args, &run);
     console_run_done(&run);
     console_args_done(&args);
@@ -282,7 +300,7 @@ static void order_many(struct console *console, const struct page_ask *ask,
     } else {
         console_run(&run, &args, console->ctl->environment);
         if (!dry) {
-            log_order(ask, &args, run.status);
+            log_order(ask, &args, end_of(run.status, true));
         }
         tell_many(answer, &args, &run);
         console_run_done(&run);

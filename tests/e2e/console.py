@@ -11,6 +11,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import s3_server
@@ -292,6 +294,50 @@ def check_many(world, console):
               "all are cancelled")
     tap.check("127.0.0.1 ordered: pixverse-ctl cancel --yes --limit=2 --tenant=many: done"
               in console.program.text(), "and logged", console.program.text())
+    check_many_in_part(world, console)
+
+
+def logged(console, words):
+    return any(f"ordered: pixverse-ctl {words}" in line for line in console.program.text().splitlines())
+
+
+def check_many_in_part(world, console):
+    """The log says of an order that was carried out in part that it was."""
+    world.faults([{"on": "submit", "kind": "fail", "count": 1, "match": "part.fails"},
+                  {"on": "submit", "kind": "fail", "count": 1, "match": "part.moderated", "text":
+                   "sensitive content in the prompt, please adjust: moderation"}])
+    for name in ("part.fails", "part.moderated"):
+        world.send({"request_id": name, "tenant": "part", "request": {"prompt": name}})
+    world.flush()
+    wait_for(lambda: len(console.json("/api/list?tenant=part&state=failed")[1]["rows"]) == 2, 30, "both fail")
+    about = {"filter": {"tenant": "part"}, "limit": 2}
+    status, told = console.json("/api/order", {**about, "order": "retry"})
+    tap.check(status == 200 and told["said"].startswith("1 are in the queue"), "one of two is ordered", told)
+    tap.check(logged(console, "retry --yes --limit=2 --tenant=part: done, some left out"),
+              "and logged as done in part", console.program.text())
+    wait_for(lambda: world.pump() or len(world.events["part.fails"]) == 2, 30, "it ends again")
+    world.send({"request_id": "part.waits", "tenant": "part", "deadline_seconds": 100000,
+                "request": {"prompt": "x", "extend_from_request_id": "never.comes"}})
+    world.flush()
+    wait_for(lambda: console.json("/api/show?id=part.waits")[0] == 200, 30, "it is stored")
+    with psycopg.connect(world.database_url) as holds, ThreadPoolExecutor(1) as pool:
+        holds.execute("SELECT FROM request WHERE request_id = 'part.waits' FOR UPDATE")
+        asked = pool.submit(console.json, "/api/order", {**about, "order": "cancel"})
+        subprocess.run(["kill", "-KILL", wait_for(lambda: child(console, b"cancel"), 15, "its process")],
+                       check=True)
+        tap.equal(asked.result()[0], 503, "an order that is ended from outside")
+    tap.check(logged(console, "cancel --yes --limit=2 --tenant=part: interrupted: part of it may be done"),
+              "is logged as one that may be done in part", console.program.text())
+    tap.equal(console.json("/api/order", {**about, "order": "cancel"})[0], 200, "the same again")
+
+
+def child(console, word):
+    """The process in which the console runs that command."""
+    for task in Path(f"/proc/{console.program.pid}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+    return None
 
 
 def check_token(world):

@@ -78,6 +78,7 @@ static int http_status(const struct console_run *run)
 {
     switch (run->status) {
     case EXIT_DONE:
+    case EXIT_LEFT: /* of several cells, those that answered */
         return 200;
     case EXIT_USAGE:
         return 400;
@@ -108,6 +109,10 @@ static void tell(struct page_answer *answer, const struct console_args *args,
         buf_add_text(answer->body, "\"rows\":[");
         console_add_rows(answer->body, buf_str(&run->out));
         buf_add_char(answer->body, ']');
+        if (run->status == EXIT_LEFT) {
+            buf_add_text(answer->body, ",\"left\":");
+            buf_add_json(answer->body, str_trim(buf_str(&run->err)));
+        }
     }
     buf_add_char(answer->body, '}');
 }

@@ -42,6 +42,24 @@ static struct timespec after_s(int seconds)
 
 /* ---- a look at the fleet ---- */
 
+/** It has answered, though some cells may have been left out: what the others
+ * say is of more use than nothing. */
+static bool is_answer(const struct console_run *run)
+{
+    return run->status == EXIT_DONE || run->status == EXIT_LEFT;
+}
+
+/** Why there is none. `top` says on its output which cells are away. */
+static struct str fault_of(const struct console_run *run,
+                           const struct console_run *top)
+{
+    if (!is_answer(run)) {
+        return str_trim(buf_str(&run->err));
+    }
+    const struct str said = str_trim(buf_str(&top->err));
+    return said.len ? said : str_trim(buf_str(&top->out));
+}
+
 static void ask_today(struct console *console)
 {
     struct console_args args = {0};
@@ -54,7 +72,7 @@ static void ask_today(struct console *console)
     console_args_flag(&args, "by", "tenant");
     console_args_add(&args, "--json");
     console_run(&run, &args, console->ctl->environment);
-    if (run.status == EXIT_DONE) {
+    if (is_answer(&run)) {
         pthread_mutex_lock(&console->live_lock);
         buf_reset(&console->today);
         console_add_rows(&console->today, buf_str(&run.out));
@@ -134,8 +152,8 @@ static void look(struct console *console)
     pthread_mutex_lock(&console->live_lock);
     const struct str watch = str_trim(buf_str(&run.out));
     const struct str fleet = str_trim(buf_str(&top.out));
-    const bool fine = run.status == EXIT_DONE && watch.len &&
-                      top.status == EXIT_DONE && fleet.len;
+    const bool fine =
+        is_answer(&run) && watch.len && is_answer(&top) && fleet.len;
     buf_reset(&console->look);
     if (fine) {
         add_point(console, watch);
@@ -148,9 +166,7 @@ static void look(struct console *console)
         buf_add_text(&console->look, "]");
     } else {
         buf_add_text(&console->look, "{\"fault\":");
-        buf_add_json(
-            &console->look,
-            str_trim(buf_str(run.status == EXIT_DONE ? &top.err : &run.err)));
+        buf_add_json(&console->look, fault_of(&run, &top));
     }
     buf_printf(&console->look, ",\"orders\":%s,\"version\":\"%s\"}",
                console->orders ? "true" : "false", PROGRAM_VERSION);

@@ -9,7 +9,7 @@ import json
 
 import psycopg
 import tap
-from world import Database, World, wait_for
+from world import BIN, Database, Program, World, fetch, wait_for
 
 REQUESTS = 24
 AWAY = "c=postgresql://u:CANARY@127.0.0.1:1/x"
@@ -121,6 +121,35 @@ def away(cells):
         none.ask(*words, status=1)
 
 
+def console_of(world, *urls):
+    """The program, and where its API is."""
+    program = Program("console", [BIN / "pixverse-ctl", "console", "--listen", "127.0.0.1:0", "--json"],
+                      world.environment(DATABASE_URLS=" ".join(urls)), log="console")
+    world.programs.append(program)
+    port = json.loads(program.line('{"address"'))["port"]
+    return program, f"http://127.0.0.1:{port}/api/"
+
+
+def consoled(cells, names):
+    """The console shows what the others have, and says who is away."""
+    program, at = console_of(cells.world, *cells.urls, AWAY)
+    for path, rows in (("list", len(names)), (f"show?id={names[0]}", 1), ("stats?by=cell", 2)):
+        status, text = fetch(at + path, timeout=60)
+        told = json.loads(text)
+        tap.equal((status, len(told.get("rows", []))), (200, rows), f"console: {path} of those that answer", text)
+        tap.check("cell c is left out: " in told.get("left", ""), "and who is left out", text)
+        tap.check("CANARY" not in text.decode(), "without a password", text)
+    look = json.loads(fetch(at + "overview", timeout=60)[1])["look"]
+    tap.check("refused" in look.get("top", {}).get("cells", [{}] * 3)[2].get("away", ""),
+              "the overview, too", look)
+    tap.equal(sum(row["count"] for row in look.get("today", [])), len(names), "with what ended today", look)
+    program.stop()
+    program, at = console_of(cells.world, AWAY)
+    fault = json.loads(fetch(at + "overview", timeout=60)[1])["look"].get("fault", "")
+    tap.check("cell c is left out: " in fault, "where none answers the overview says so", fault)
+    program.stop()
+
+
 def refused(cells):
     for value in ("postgresql://u:CANARY@h/d", "a=b", "a=postgresql://u:CANARY@h:x/d",
                   "a=postgresql://h/d a=postgresql://h/CANARY", "a/b=postgresql://h/d"):
@@ -149,6 +178,7 @@ def main():
         shown(cells, names)
         counted(cells, names)
         away(cells)
+        consoled(cells, names)
         refused(cells)
 
 

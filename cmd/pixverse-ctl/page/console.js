@@ -129,6 +129,7 @@ async function ask(path, parameters, body) {
     said = { error: `The console answered ${answer.status} without a word.` };
   }
   if (!answer.ok) throw new Refused(answer.status, said.error || `status ${answer.status}`, said.command);
+  if (said.left) showFault(said.left); // some cells were left out: the rest is shown
   return said;
 }
 
@@ -287,8 +288,8 @@ async function overview(mine) {
       showFault(look.fault);
       return;
     }
-    showFault("");
     const { watch, top } = look;
+    showFault((top.cells || []).filter((cell) => cell.away).map((cell) => `Cell ${cell.cell} is left out: ${cell.away}`).join("\n"));
     const ends = watch.ends || [];
     const rates = top.a_minute || {};
     const focused = document.activeElement && document.activeElement.getAttribute("data-key");

@@ -51,15 +51,21 @@ static bool find_link(struct console *console, const char *id, int64_t number,
     return found;
 }
 
+/** Where that leads without links and dots; false: nowhere. */
+static bool find_path(const char *uri, char out[PATH_MAX])
+{
+    char *path = stored_path(uri);
+    const bool there = path && realpath(path, out);
+    free(path);
+    return there;
+}
+
 /** Opened where storage is, nowhere else, whatever the row says. */
 static int open_stored(const char *storage, const char *uri)
 {
     char root[PATH_MAX];
     char path[PATH_MAX];
-    if (strncmp(uri, FILE_SCHEME, strlen(FILE_SCHEME)) != 0 ||
-        strncmp(storage, FILE_SCHEME, strlen(FILE_SCHEME)) != 0 ||
-        !realpath(storage + strlen(FILE_SCHEME), root) ||
-        !realpath(uri + strlen(FILE_SCHEME), path)) {
+    if (!find_path(storage, root) || !find_path(uri, path)) {
         return -1;
     }
     const size_t len = strlen(root);

@@ -16,6 +16,10 @@ struct bucket *stored_open(struct loop *loop, const struct settings *settings,
 /** What URIs of this bucket begin with. */
 void stored_base(const struct bucket *bucket, char *out, size_t out_bytes);
 
+/** The path that a file: URI or a STORAGE_URL names, %XX decoded, the caller's;
+ * null: it names none, or holds a NUL, or no memory. */
+char *stored_path(const char *uri);
+
 /** The key of a URI with that base, the caller's; null: it is another
  * bucket's, or no memory. */
 char *stored_key(const char *base, const char *uri);

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import s3_server
@@ -151,6 +152,26 @@ def check_video(world, console):
               f"file://{secret}", "a row that names a file elsewhere")
     tap.equal(console.ask("/api/video?id=console.2")[0], 404, "nothing outside of storage")
     return whole
+
+
+def check_video_by_name(world, whole):
+    """Folders and names that a URI writes as %XX."""
+    folder = TMP / "a folder, 50%25"
+    video = folder / "dt=2026-11-29" / "a film.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(whole)
+    (TMP / "beside.mp4").write_bytes(whole)
+    storage = f"file://{quote(str(folder))}"
+    console = Console(world, STORAGE_URL=storage)
+    for uri, status in ((f"{storage}/dt%3D2026-11-29/a%20film.mp4", 200),
+                        (f"{storage}/dt=2026-11-29/a%20film.mp4", 200),
+                        (f"{storage}/dt%3D2026-11-29/a%20film.mp4%00.mp4", 404),
+                        (f"{storage}/%2e%2e/beside.mp4", 404), (f"{storage}/..%2Fbeside.mp4", 404),
+                        (f"{storage}/dt%3D2026-11-29/a%2520film.mp4", 404)):
+        tell_at(world, "console.2", uri)
+        got, _, text = console.ask("/api/video?id=console.2")
+        tap.check(got == status and (text == whole) == (status == 200), f"the video {uri}: {status}", got, text[:300])
+    console.program.stop()
 
 
 def check_video_on_s3(world, whole):
@@ -445,7 +466,8 @@ def check_no_database(world):
 
 
 def main():
-    with World(1, partitions=1) as world:
+    template = "dt={yyyy}-{mm}-{dd}/{request_id}/{index}.mp4"  # its = is %3D in a URI
+    with World(1, partitions=1, settings={"KEY_TEMPLATE": template}) as world:
         for i, prompt in ((1, HOSTILE), (2, "a kite")):
             world.send({"request_id": f"console.{i}", "tenant": "studio-a",
                         "request": {"prompt": prompt}})
@@ -460,6 +482,7 @@ def main():
         check_questions(world, console)
         check_live(console)
         whole = check_video(world, console)
+        check_video_by_name(world, whole)
         check_video_on_s3(world, whole)
         check_strangers(console)
         tap.equal(console.program.stop(), 0, "it ends with 0")

@@ -1,7 +1,10 @@
 #include "ctl.h"
 
+#include "table.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define REASON_BYTES_MAX 300 /* workers keep 399 */
@@ -19,7 +22,11 @@ static bool is_reason(const char *text)
 {
     size_t len = strlen(text);
     for (const char *at = text; *at; at++) {
-        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+        const unsigned char c = (unsigned char)*at;
+        const unsigned char next = (unsigned char)at[1];
+        /* C1 controls come as C2 80..9F: terminals obey them, too. */
+        if (c < ' ' || c == 0x7f ||
+            (c == 0xc2 && next >= 0x80 && next < 0xa0)) {
             return false;
         }
     }
@@ -40,8 +47,13 @@ static int say_pause(const struct ctl *ctl, const json_t *row)
         return EXIT_DONE;
     }
     if (json_object_get(row, "before")) {
+        /* What is stored may come from elsewhere. */
+        char *before = text_for_people(row_text(row, "before"));
+        char *reason = text_for_people(row_text(row, "reason"));
         printf("it was paused since %s: \"%s\"; the reason is now \"%s\"\n",
-               since, row_text(row, "before"), row_text(row, "reason"));
+               since, before ? before : "", reason ? reason : "");
+        free(before);
+        free(reason);
     } else {
         printf("paused: %" PRId64 " worker%s submit nothing more, once they "
                "have heard of it (a second); what is accepted is polled, "
@@ -81,9 +93,11 @@ static int say_resume(const struct ctl *ctl, json_t *row)
         return EXIT_DONE;
     }
     if (paused) {
+        char *reason = text_for_people(row_text(row, "reason"));
         printf("resumed after %s: \"%s\"\n",
                format_duration(paused_ms, span, sizeof span),
-               row_text(row, "reason"));
+               reason ? reason : "");
+        free(reason);
     } else {
         puts("it was not paused");
     }

@@ -175,11 +175,15 @@ static int show(const struct ctl *ctl, const struct rejecteds *found)
         const json_t *field;
         json_object_foreach(about, name, field)
         {
-            char *text = json_is_string(field)
-                             ? text_for_people(json_string_value(field))
-                             : json_dumps(field, JSON_ENCODE_ANY);
+            char *dumped = json_is_string(field)
+                               ? NULL
+                               : json_dumps(field, JSON_ENCODE_ANY);
+            /* Of the controls jansson escapes those of ASCII only. */
+            char *text =
+                text_for_people(dumped ? dumped : json_string_value(field));
             printf("  %-17s %s\n", name, text ? text : "");
             free(text);
+            free(dumped);
         }
     }
     return EXIT_DONE;

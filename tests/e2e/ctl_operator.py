@@ -59,7 +59,7 @@ def messages(world, topic, number):
 def check_rejected(world):
     bad = {"prompt": "no id", "url": "https://files.example/a.png?sig=s3cret"}
     world.send(b"{", key="broken", headers=[("trace", b"1"), ("error", b"its own")])
-    world.send(bad, key="nameless")
+    world.send(bad, key="nameless", headers=[("x", "\u009b31m".encode())])
     world.send({"request_id": "whole.1", "request": {"prompt": "x"}})
     world.flush()
     world.event("whole.1")  # it waits for nothing when the others are paused
@@ -88,6 +88,8 @@ def check_rejected(world):
               "show has the value, without what may sign a URL", shown)
     shown = lines(world.ctl("rejected", "show", broken["id"], "--json"))[0]
     tap.equal(shown["headers"], {"trace": "1", "error": "its own"}, "and its own headers")
+    text = world.ctl("rejected", "show", nameless["id"]).stdout
+    tap.check("31m" in text and "\u009b" not in text, "no control of a header gets to a terminal", text)
 
     refused(world, ("rejected", "replay", broken["id"]), "--yes")
     dry = world.ctl("rejected", "replay", "--dry-run")
@@ -137,7 +139,7 @@ def told(world, request_id, number):
 
 
 def check_pause(world):
-    for reason in ((), ("",), (" ",), ("two\nlines",), ("x" * 301,), ("two", "words")):
+    for reason in ((), ("",), (" ",), ("two\nlines",), ("a\u009bb",), ("x" * 301,), ("two", "words")):
         refused(world, ("pause", *reason), "reason", 2)
     refused(world, ("resume", "now"), "one word too many", 2)
     tap.check("not paused" in world.ctl("resume").stdout, "resume of what goes on says so")
@@ -145,6 +147,10 @@ def check_pause(world):
     again = world.ctl("pause", "budget, ask Kim", "--json", check=True)
     tap.equal((lines(again)[0]["paused"], lines(again)[0]["reason"]), (True, "budget, ask Kim"),
               "pause once more changes the reason")
+    world.query("UPDATE hold SET message = %s WHERE reason = 'operator' RETURNING scope", "C1 \u009b31m")
+    done = world.ctl("pause", "budget, ask Kim", check=True)
+    tap.check("C1" in done.stdout and "\u009b" not in done.stdout, "a stored reason is shown without controls",
+              done.stdout)
     readyz = wait_for(lambda: (lambda a: a if b"ask Kim" in a[1] else None)(
         fetch(world.workers[0].admin + "/readyz")), 20, "/readyz has the reason")
     tap.check(readyz[0] == 200 and b"hold: operator" in readyz[1], "under the hold operator",
@@ -189,6 +195,11 @@ def check_cancel_many(world):
     none = world.ctl("cancel", "--tenant", "many-a", "--yes")
     tap.check(none.returncode == 0 and "0 requests" in none.stderr, "once more: nothing is left",
               none)
+    world.query("UPDATE hold SET message = %s WHERE reason = 'operator' RETURNING scope", "C1 \u009b31m")
+    done = world.ctl("resume", check=True)
+    tap.check("resumed after" in done.stdout and "C1" in done.stdout and "\u009b" not in done.stdout,
+              "resume shows it without controls, too", done.stdout)
+    world.ctl("pause", "once more", check=True)
     resumed = world.ctl("resume", "--json", check=True)
     tap.equal(lines(resumed)[0]["resumed"], True, "resume")
     tap.equal(told(world, "many.b", 1)[0]["status"], "completed", "then the others go on")

@@ -285,6 +285,7 @@ static int run(struct ctl *ctl, const struct options *given)
         row_why(row, why, sizeof why);
         tenant_why(ctl, row, why, sizeof why);
         account_why(ctl, row, why, sizeof why);
+        row_why_end(why);
         json_t *event = row_event(row);
         if (ctl->json) {
             print_json(row, event, why);

@@ -403,6 +403,17 @@ void row_why(const json_t *row, char *out, size_t out_bytes)
     }
 }
 
+void row_why_end(char *why)
+{
+    size_t at = strlen(why);
+    while (at > 0 && ((unsigned char)why[at - 1] & 0xc0) == 0x80) {
+        at--;
+    }
+    if (at > 0 && !str_is_utf8(str_of(why + at - 1))) {
+        why[at - 1] = '\0';
+    }
+}
+
 int rows_print(const struct ctl *ctl, json_t *rows,
                const struct column *columns,
                void (*add_row)(struct table *table, const json_t *row),

@@ -44,6 +44,10 @@ json_t *row_event(const json_t *row);
  */
 void row_why(const json_t *row, char *out, size_t out_bytes);
 
+/** What was cut to fit may end within a character, which JSON can't hold: that
+ * is taken off. For the whole text, when all is added to it. */
+void row_why_end(char *why);
+
 /**
  * A whole list: a table, `none` where there is no row, or JSON lines.
  *

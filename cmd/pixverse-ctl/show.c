@@ -216,6 +216,7 @@ static void print_one(const struct ctl *ctl, json_t *row)
     }
     char why[2000];
     row_why(row, why, sizeof why);
+    row_why_end(why);
     json_t *event = row_event(row);
     dress(row, event, why);
     if (ctl->json) {

@@ -163,6 +163,13 @@ def check_pause(world):
     wait_for(lambda: len(lines(world.ctl("list", "--state", "queued", "--json"))) == 6, 20,
              "all wait")
     tap.check("ask Kim" in world.ctl("explain", "many.b").stdout, "explain has it")
+    for before in ("", "x", "xx"):  # two of them are cut within a character
+        world.query("UPDATE hold SET message = %s WHERE reason = 'operator' RETURNING scope",
+                    before + "\u4e2d" * 1000)
+        for command in ("explain", "show"):
+            why = lines(world.ctl(command, "many.b", "--json", check=True))[0].get("why", "")
+            tap.check("\u4e2d" * 300 in why, f"{command}: a long reason is cut, not lost", len(why))
+    world.ctl("pause", "budget, ask Kim", check=True)
 
 
 def check_cancel_many(world):

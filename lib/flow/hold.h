@@ -9,7 +9,9 @@
  * probes whether its reason is gone, and lifts it.
  */
 
-#define HOLDS_READ_MAX 32
+/** The first that a beat has read are kept: what stops most comes first
+ * (sql/query/holds.sql), and this is room for all that can be ours. */
+#define HOLDS_READ_MAX (3 * ACCOUNTS_MAX + 32)
 
 /** As last read, kept for /readyz and /metrics. */
 struct hold {

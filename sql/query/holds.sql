@@ -1,7 +1,10 @@
 -- Why submissions stop; and whether requests wait that may have been bought before
 -- the database was set back, and whose key protects them no longer (claim.sql); and
 -- who waits for room in a budget; and for an account that no live worker has.
--- $1 our lease, $2 one in doubt has to be first sent after that.
+-- What stops most comes first, since a worker reads so many and no more
+-- (HOLDS_READ_MAX): whatever the others are, a pause is seen, and what is ours is
+-- probed. $1 our lease, $2 one in doubt has to be first sent after that.
+SELECT reason, scope, since_ms, next_try_ms, message FROM (
 SELECT reason, scope, since_ms, next_try_ms, message FROM hold
 UNION ALL
 SELECT 'operator', 'rewound', m.rewound_ms, 0,
@@ -50,4 +53,12 @@ FROM budget_words b, (
 WHERE b.tenant = '*'
     AND NOT EXISTS (SELECT FROM budget o WHERE o.tenant = w.budget)
 LIMIT 1)
-ORDER BY since_ms, reason, scope;
+) h
+ORDER BY CASE
+    WHEN reason = 'operator' AND scope = '*' THEN 0
+    WHEN reason = 'storage' THEN 1
+    WHEN scope = ANY ((SELECT accounts FROM lease WHERE id = $1::bigint)::text[])
+    THEN 2
+    WHEN reason = 'operator' AND scope = 'rewound' THEN 3
+    WHEN reason NOT IN ('account', 'budget') THEN 4
+    ELSE 5 END, since_ms, reason, scope;

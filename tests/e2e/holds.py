@@ -41,6 +41,24 @@ def held_and_healed(world, name, faults, reason):
     wait_for(lambda: b"hold:" not in readyz(world)[1], 30, "no hold")
 
 
+def check_many(world):
+    """However many there are of scopes that nobody has here, an operator's is seen."""
+    world.query("INSERT INTO hold SELECT 'auth', 'x' || n || ':u:k', n, 0, 'old' "
+                "FROM generate_series(1, 200) n RETURNING 1")
+    world.ctl("pause", "ask Kim", check=True)
+    wait_hold(world, "operator")
+    told = [line for line in readyz(world)[1].decode().splitlines() if line.startswith("hold:")]
+    tap.check(told[0].startswith("hold: operator"), "many: it comes first", told[:3])
+    world.send({"request_id": "many", "request": {"prompt": "many"}})
+    world.flush()
+    world.pump(1)
+    tap.check("many" not in world.events, "many: nothing is bought")
+    world.ctl("resume", check=True)
+    world.wait_events(["many"], 60)
+    tap.equal(world.events["many"][0]["status"], "completed", "many: others' holds stop nobody")
+    world.query("DELETE FROM hold RETURNING 1")
+
+
 def main():
     with World(sim=["--schema", "yes"]) as world:
         forever = {"count": -1}
@@ -52,6 +70,8 @@ def main():
         held_and_healed(world, "auth", [
             {"on": "submit", "kind": "status", "status": 401, **forever},
             {"on": "balance", "kind": "status", "status": 401, **forever}], "auth")
+
+        check_many(world)
 
         # Storage: READY tasks wait, no new one is bought, all come home later.
         shutil.rmtree(world.videos)

@@ -408,6 +408,28 @@ TEST(holds__of_a_mass_in_doubt__are_told_by_the_oldest)
     assert_int_equal(rows_given(trial, "EXECUTE holds(" HOLDS ")"), 1);
 }
 
+/** A worker keeps so many (HOLDS_READ_MAX), and is stopped by the last three
+ * that came. */
+TEST(holds__beside_many_of_others__what_stops_us_is_first)
+{
+    static const char *const first[] = {"*", "bucket", "account", "x1:u:k"};
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    trial_sql(trial, "UPDATE lease SET accounts = '{account}'");
+    run(trial, "INSERT INTO hold SELECT 'auth', 'x' || n || ':u:k', n, 0, '' "
+               "FROM generate_series(1, 40) n");
+    run(trial,
+        "INSERT INTO hold VALUES ('auth', 'account', 97, 0, ''), "
+        "('storage', 'bucket', 98, 0, ''), ('operator', '*', 99, 0, '')");
+    PGresult *rows = PQexec(trial->conn, "EXECUTE holds(" HOLDS ")");
+    assert_int_equal(PQntuples(rows), 43);
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(PQgetvalue(rows, i, 1), first[i]);
+    }
+    PQclear(rows);
+}
+
 /** Looks at budgets pass by what waits for no budget. */
 TEST(budgets__beside_all_that_waits__look_at_what_was_put_aside)
 {

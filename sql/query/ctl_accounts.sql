@@ -34,7 +34,7 @@ SELECT json_strip_nulls(json_build_object(
            'cost', coalesce(ended.last, 0),
            'cost_of_five', coalesce(ended.cost, 0) / 5,
            'holds', (SELECT coalesce(json_agg(DISTINCT h.reason), '[]')
-                       FROM hold h
+                       FROM standing_hold h
                       WHERE h.reason IN ('auth', 'balance', 'channel')
                         AND split_part(h.scope, ':', 1) = u.name)))
   FROM account_url u

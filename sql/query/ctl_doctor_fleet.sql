@@ -51,7 +51,7 @@ WITH now AS MATERIALIZED (
     HAVING count(DISTINCT v.version) > 1
     UNION ALL
     SELECT 'hold', 0, since_ms, reason || ' (' || scope || '): ' || message
-      FROM hold
+      FROM standing_hold
     UNION ALL
     SELECT 'expiry', t.id, e.ms, NULL
       FROM task t, now, LATERAL (

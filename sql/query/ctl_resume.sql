@@ -9,7 +9,7 @@ SELECT json_strip_nulls(json_build_object(
            'holds', (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope, 'message', message)
                          ORDER BY since_ms)
-                       FROM hold
+                       FROM standing_hold
                       WHERE NOT (reason = 'operator' AND scope = '*')),
            'workers', (SELECT count(*) FROM lease WHERE NOT dead),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint));

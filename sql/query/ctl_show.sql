@@ -78,7 +78,7 @@ pinned AS (
       JOIN pinned_held p ON p.account = w.pinned
      WHERE w.source IS NULL AND w.budget IS NULL),
 holding AS (
-    SELECT reason, scope, since_ms, next_try_ms, message FROM hold
+    SELECT reason, scope, since_ms, next_try_ms, message FROM standing_hold
     UNION ALL SELECT * FROM alien
     UNION ALL SELECT * FROM set_back
     UNION ALL SELECT * FROM broke

@@ -45,5 +45,5 @@ SELECT json_strip_nulls(json_build_object(
            'holds', (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope,
                          'since_ms', since_ms, 'message', message)
-                         ORDER BY since_ms) FROM hold)))
+                         ORDER BY since_ms) FROM standing_hold)))
   FROM now;

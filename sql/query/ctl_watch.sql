@@ -14,7 +14,7 @@ SELECT json_strip_nulls(json_build_object(
            'holds', (SELECT json_agg(json_build_object(
                          'reason', reason, 'scope', scope, 'since_ms', since_ms,
                          'next_try_ms', next_try_ms, 'message', message)
-                         ORDER BY since_ms) FROM hold),
+                         ORDER BY since_ms) FROM standing_hold),
            'ends', (SELECT json_agg(e.row ORDER BY e.closed_ms DESC) FROM
                        (SELECT t.closed_ms, json_strip_nulls(json_build_object(
                                    'request_id', r.request_id,

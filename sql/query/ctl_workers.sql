@@ -14,7 +14,8 @@ SELECT json_strip_nulls(json_build_object(
                WHERE (reason = 'operator' AND scope = '*')
                   OR reason = 'storage'
                   OR (reason IN ('auth', 'balance', 'channel')
-                      AND scope = ANY (l.accounts))),
+                      AND scope IN (SELECT account FROM buyer b
+                                     WHERE b.lease = l.id))),
            'shared', (SELECT json_agg(word ORDER BY since_ms)
                         FROM shared_reason s WHERE s.owner = l.id),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))

@@ -471,6 +471,28 @@ CREATE TABLE fleet (
 ) WITH (fillfactor = 20);
 INSERT INTO fleet DEFAULT VALUES;
 
+-- As live workers buy: each by the first key that it has of a name. What is held of
+-- it is held for all workers.
+CREATE VIEW buyer AS
+SELECT a.lease, a.account, a.name, EXISTS (
+        SELECT FROM hold h WHERE h.scope = a.account
+            AND h.reason IN ('auth', 'balance', 'channel')) AS held
+FROM (
+    SELECT DISTINCT ON (l.id, split_part(o.account, ':', 1))
+        l.id AS lease, o.account, split_part(o.account, ':', 1) AS name
+    FROM lease l, unnest(l.accounts) WITH ORDINALITY AS o (account, at)
+    WHERE NOT l.dead
+    ORDER BY l.id, split_part(o.account, ':', 1), o.at
+) a;
+
+-- Holds for people: without those of a key or URL by which nobody buys any more.
+-- Nobody probes these either, so their rows stay until somebody has that key again.
+CREATE VIEW standing_hold AS
+SELECT h.reason, h.scope, h.since_ms, h.next_try_ms, h.message
+FROM hold h
+WHERE h.reason NOT IN ('auth', 'balance', 'channel')
+    OR h.scope IN (SELECT account FROM buyer);
+
 -- Accounts that have requests of their own waiting (waiting.pinned), and may not be
 -- sent them now, in words.
 CREATE VIEW pinned_held AS
@@ -483,13 +505,8 @@ WITH RECURSIVE who AS (
         WHERE w.pinned > who.pinned AND w.source IS NULL AND w.budget IS NULL
         ORDER BY w.pinned LIMIT 1)
     FROM who WHERE who.pinned IS NOT NULL
-), live AS MATERIALIZED ( -- as it buys: the first key that a worker has of a name
-    SELECT DISTINCT account, name FROM (
-        SELECT DISTINCT ON (l.id, split_part(a.account, ':', 1))
-            a.account, split_part(a.account, ':', 1) AS name
-        FROM lease l, unnest(l.accounts) WITH ORDINALITY AS a (account, at)
-        WHERE NOT l.dead
-        ORDER BY l.id, split_part(a.account, ':', 1), a.at) first
+), live AS MATERIALIZED (
+    SELECT DISTINCT account, name, held FROM buyer
 )
 SELECT who.pinned AS account, h.reason, h.since_ms,
     'waits for account ' || who.pinned || ', which has what it extends: '
@@ -500,9 +517,7 @@ FROM who LEFT JOIN LATERAL (
     FROM hold o JOIN live ON live.account = o.scope
     WHERE o.reason IN ('auth', 'balance', 'channel') AND live.name = who.pinned
         AND NOT EXISTS ( -- of whom it may still be bought
-            SELECT FROM live v WHERE v.name = who.pinned AND NOT EXISTS (
-                SELECT FROM hold p WHERE p.scope = v.account
-                    AND p.reason IN ('auth', 'balance', 'channel')))
+            SELECT FROM live v WHERE v.name = who.pinned AND NOT v.held)
     ORDER BY o.since_ms, o.reason LIMIT 1
 ) h ON true
 WHERE who.pinned IS NOT NULL AND (h.reason IS NOT NULL

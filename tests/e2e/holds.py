@@ -3,6 +3,7 @@
 """Submissions stop for a stated reason, nothing is lost meanwhile, and they go on by
 themselves: an empty balance, a refused key, a storage that is away; and a throttle."""
 
+import json
 import shutil
 
 import tap
@@ -59,6 +60,35 @@ def check_many(world):
     world.query("DELETE FROM hold RETURNING 1")
 
 
+def rows_of(world, *args):
+    return [json.loads(line) for line in world.ctl(*args, "--json").stdout.splitlines()]
+
+
+def check_old(world):
+    """A key that was replaced is nobody's: what it is held by is told of nobody."""
+    own = world.query("SELECT accounts[1] FROM lease WHERE NOT dead")[0][0]
+    old = own[:-1] + ("0" if own[-1] != "0" else "1")
+    world.query("INSERT INTO hold VALUES ('auth', %s, 1, 9e15, 'old') RETURNING 1", old)
+    finds = {row["finding"] for row in rows_of(world, "doctor")}
+    tap.check("hold" not in finds, "old: doctor finds nothing", finds)
+    tap.equal(rows_of(world, "account", "list")[0]["holds"], [], "old: nor has the account one")
+    tap.equal(rows_of(world, "watch", "--count", "1")[0].get("holds", []), [], "old: nor has watch")
+    tap.equal(rows_of(world, "workers")[0].get("held", []), [], "old: nor is the worker held")
+    world.ctl("pause", "ask Kim", check=True)
+    world.send({"request_id": "old", "request": {"prompt": "old"}})
+    world.flush()
+    told = wait_for(lambda: rows_of(world, "explain", "old"), 30, "it waits")[0]
+    tap.equal([h["reason"] for h in told["holds"]], ["operator"], "old: nor explain", told)
+    tap.equal([h["reason"] for h in rows_of(world, "top", "--once")[0]["holds"]], ["operator"],
+              "old: nor top")
+    tap.equal(rows_of(world, "resume")[0]["holds"], [], "old: nor resume")
+    world.wait_events(["old"], 60)
+    world.query("UPDATE hold SET scope = %s RETURNING 1", own)
+    finds = {row["finding"]: row["of"] for row in rows_of(world, "doctor")}
+    tap.check(own in str(finds.get("hold")), "old: that of the key that is used is found", finds)
+    world.query("DELETE FROM hold RETURNING 1")
+
+
 def main():
     with World(sim=["--schema", "yes"]) as world:
         forever = {"count": -1}
@@ -71,6 +101,7 @@ def main():
             {"on": "submit", "kind": "status", "status": 401, **forever},
             {"on": "balance", "kind": "status", "status": 401, **forever}], "auth")
 
+        check_old(world)
         check_many(world)
 
         # Storage: READY tasks wait, no new one is bought, all come home later.

@@ -120,22 +120,8 @@ json_t *row_event(const json_t *row)
 
 /* Why it isn't done */
 
-/** Whether that hold of one account is of another one than the only one that
- * may be sent this request. */
-static bool is_of_another(const json_t *row, const json_t *hold)
-{
-    static const char *const reasons[] = {"auth", "balance", "channel"};
-    const char *name = row_text(row, "pinned");
-    const char *scope = row_text(hold, "scope");
-    const size_t len = strlen(name);
-    bool is = false;
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        is = is || strcmp(row_text(hold, "reason"), reasons[i]) == 0;
-    }
-    return is && len && (strncmp(scope, name, len) != 0 || scope[len] != ':');
-}
-
-/** The hold that stops submissions or, for READY, storing. */
+/** The hold that stops submissions or, for READY, storing. Those of accounts
+ * are there only if they stop this one (ctl_show.sql). */
 static const json_t *hold_for(const json_t *row, enum task_state state)
 {
     size_t i;
@@ -145,7 +131,7 @@ static const json_t *hold_for(const json_t *row, enum task_state state)
         const char *reason = row_text(hold, "reason");
         bool storage = strcmp(reason, "storage") == 0;
         bool task = strcmp(reason, "account") == 0;
-        if (state == READY ? storage : !task && !is_of_another(row, hold)) {
+        if (state == READY ? storage : !task) {
             return hold;
         }
     }

@@ -77,8 +77,17 @@ pinned AS (
       FROM t JOIN waiting w ON w.id = t.id
       JOIN pinned_held p ON p.account = w.pinned
      WHERE w.source IS NULL AND w.budget IS NULL),
+-- An account's hold stops a replay to that account; and what is to be sent first, only
+-- while no other account may have it. What is pinned to one has its own words, above.
 holding AS (
     SELECT reason, scope, since_ms, next_try_ms, message FROM standing_hold
+     WHERE reason NOT IN ('auth', 'balance', 'channel')
+        OR CASE WHEN EXISTS (SELECT FROM t WHERE t.state = :SUBMITTING)
+           THEN EXISTS (SELECT FROM t WHERE split_part(t.account, ':', 1)
+                   = split_part(scope, ':', 1))
+           ELSE NOT EXISTS (SELECT FROM buyer WHERE NOT held)
+               AND NOT EXISTS (SELECT FROM t JOIN waiting w ON w.id = t.id
+                                WHERE w.pinned IS NOT NULL) END
     UNION ALL SELECT * FROM alien
     UNION ALL SELECT * FROM set_back
     UNION ALL SELECT * FROM broke

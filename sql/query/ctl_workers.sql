@@ -15,7 +15,10 @@ SELECT json_strip_nulls(json_build_object(
                   OR reason = 'storage'
                   OR (reason IN ('auth', 'balance', 'channel')
                       AND scope IN (SELECT account FROM buyer b
-                                     WHERE b.lease = l.id))),
+                                     WHERE b.lease = l.id)
+                      -- It buys on by another one.
+                      AND NOT EXISTS (SELECT FROM buyer b
+                                       WHERE b.lease = l.id AND NOT b.held))),
            'shared', (SELECT json_agg(word ORDER BY since_ms)
                         FROM shared_reason s WHERE s.owner = l.id),
            'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint))

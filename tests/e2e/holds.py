@@ -89,7 +89,51 @@ def check_old(world):
     world.query("DELETE FROM hold RETURNING 1")
 
 
+def check_two_accounts():
+    """One account's hold is no reason while another buys."""
+    accounts = [{"name": name, "key": f"sk-{name}", "slots": 1} for name in "ab"]
+    with World(latency="8..8", sim=["--key", "sk-a", "--key", "sk-b"], settings={
+            "APIMART_API_KEY": "", "APIMART_ACCOUNTS": json.dumps(accounts)}) as world:
+        scopes = {scope.split(":")[0]: scope for scope in
+                  world.query("SELECT accounts FROM lease WHERE NOT dead")[0][0]}
+
+        def hold(name):
+            world.query("INSERT INTO hold VALUES ('auth', %s, 1, 9e15, 'refused') RETURNING 1",
+                        scopes[name])
+            wait_for(lambda: f"auth (account {name})" in readyz(world)[1].decode(), 30, "a hold")
+        hold("a")
+        wait_for(lambda: rows_of(world, "workers")[0]["is"] != "starts", 30, "the worker says more")
+        for identity in ("two-0", "two-1"):
+            world.send({"request_id": identity, "request": {"prompt": identity}})
+        world.flush()
+
+        def waits():
+            rows = rows_of(world, "list", "--state", "queued")
+            return len(rows) == 1 and world.query("SELECT 1 FROM task") and rows[0]["request_id"]
+        one = wait_for(waits, 30, "one of them waits for the other's slot")
+        told = rows_of(world, "explain", one)[0]
+        tap.check("held" not in told["why"] and not told.get("holds"),
+                  "two accounts: that one is held is no reason", told)
+        tap.equal(rows_of(world, "workers")[0]["is"], "works", "two accounts: the worker works")
+        # A replay has no other one: as if what runs had been sent by that account, in doubt.
+        runs = world.query("SELECT id, state, account FROM task")[0]
+        name = world.query("UPDATE task t SET state = 1, account = %s FROM request r WHERE "
+                           "r.id = t.id RETURNING request_id", scopes["a"])[0][0]
+        told = rows_of(world, "explain", name)[0]
+        world.query("UPDATE task SET state = %s, account = %s WHERE id = %s RETURNING 1",
+                    *runs[1:], runs[0])
+        tap.equal([h["scope"] for h in told["holds"]], [scopes["a"]],
+                  "two accounts: what may go to that one alone is held", told)
+        hold("b")
+        told = rows_of(world, "explain", one)[0]
+        tap.check("held: auth" in told["why"], "two accounts: that both are is one", told)
+        tap.equal(rows_of(world, "workers")[0]["is"], "held", "two accounts: then it is held")
+        world.query("DELETE FROM hold RETURNING 1")
+        world.wait_events(["two-0", "two-1"], 60)
+
+
 def main():
+    check_two_accounts()
     with World(sim=["--schema", "yes"]) as world:
         forever = {"count": -1}
         held_and_healed(world, "balance", [

@@ -45,11 +45,16 @@ struct wait {
     bool broken;
 };
 
-static struct waited *find(const struct wait *wait, struct str id)
+/** The next behind that one (null: the first) that waits under this id: a file
+ * may name one twice. */
+static struct waited *find(const struct wait *wait, struct str id,
+                           const struct waited *behind)
 {
-    for (size_t i = 0; i < wait->len; i++) {
-        if (str_eq(wait->all[i].request->request_id, id)) {
-            return &wait->all[i];
+    for (size_t i = behind ? (size_t)(behind - wait->all) + 1 : 0;
+         i < wait->len; i++) {
+        struct waited *waited = &wait->all[i];
+        if (!waited->over && str_eq(waited->request->request_id, id)) {
+            return waited;
         }
     }
     return NULL;
@@ -268,8 +273,7 @@ static void on_reused(struct wait *wait, struct waited *waited)
 }
 
 /** It ended long ago, and nobody knows how. */
-static void on_pruned(struct wait *wait, struct waited *waited,
-                      const json_t *row)
+static void on_pruned(struct wait *wait, const json_t *row)
 {
     char words[200];
     wipe_bar(wait);
@@ -279,15 +283,12 @@ static void on_pruned(struct wait *wait, struct waited *waited,
         fprintf(stderr, "%s: %s\n", row_text(row, "request_id"),
                 pruned_words(row, words, sizeof words));
     }
-    mark_over(wait, waited, true);
 }
 
-static void on_row(struct wait *wait, const json_t *row)
+/** @param told  Its end was printed for another under the same id. */
+static void see(struct wait *wait, struct waited *waited, const json_t *row,
+                bool *told)
 {
-    struct waited *waited = find(wait, str_of(row_text(row, "request_id")));
-    if (!waited || waited->over) {
-        return;
-    }
     char content[DIGEST_HEX_BYTES];
     str_hex(waited->request->content, DIGEST_BYTES, content);
     wait->now_ms = row_number(row, "now_ms");
@@ -297,7 +298,11 @@ static void on_row(struct wait *wait, const json_t *row)
     }
     waited->stored = true;
     if (pruned_at_ms(row)) {
-        on_pruned(wait, waited, row);
+        if (!*told) {
+            on_pruned(wait, row);
+        }
+        *told = true;
+        mark_over(wait, waited, true);
         return;
     }
     waited->state = row_state(row);
@@ -307,9 +312,22 @@ static void on_row(struct wait *wait, const json_t *row)
                         : NULL;
     if (event) {
         bool completed = strcmp(row_text(event, "status"), "completed") == 0;
-        print_end(wait, waited, event);
+        if (!*told) {
+            print_end(wait, waited, event);
+        }
+        *told = true;
         mark_over(wait, waited, !completed);
         json_decref(event);
+    }
+}
+
+static void on_row(struct wait *wait, const json_t *row)
+{
+    struct str id = str_of(row_text(row, "request_id"));
+    struct waited *waited = NULL;
+    bool told = false;
+    while ((waited = find(wait, id, waited))) {
+        see(wait, waited, row, &told);
     }
 }
 
@@ -349,9 +367,9 @@ static void on_progress(void *context, struct message *message)
     struct wait *wait = context;
     const struct str value = json_unframed(message->value);
     json_t *progress = json_loadb(value.at ? value.at : "", value.len, 0, NULL);
-    struct waited *waited =
-        find(wait, str_of(row_text(progress, "request_id")));
-    if (waited && !waited->over) {
+    struct str id = str_of(row_text(progress, "request_id"));
+    struct waited *waited = NULL;
+    while ((waited = find(wait, id, waited))) {
         waited->progress = (int)row_number(progress, "progress");
         char *status = text_for_people(row_text(progress, "status"));
         snprintf(waited->status, sizeof waited->status, "%s",

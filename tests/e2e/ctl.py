@@ -272,6 +272,23 @@ def check_tables(world):
     world.query("DELETE FROM hold RETURNING reason")
 
 
+def check_twice(world):
+    """A file that names one id twice: one request, and an end of both."""
+    same = {"request_id": "twice.1", "request": {"prompt": "x"}}
+    twice = TMP / "twice.jsonl"
+    twice.write_text(json.dumps(same) + "\n" + json.dumps(same) + "\n")
+    done = world.ctl("submit", "--file", twice, "--wait", "--json", timeout=60)
+    tap.equal((done.returncode, [(e["request_id"], e["status"]) for e in lines(done)]),
+              (0, [("twice.1", "completed")]), "the same twice ends with the end of one",
+              done.stderr)
+    twice.write_text(json.dumps(same) + "\n"
+                     + json.dumps({**same, "request": {"prompt": "another"}}) + "\n")
+    done = world.ctl("submit", "--file", twice, "--wait", timeout=60)
+    tap.check(done.returncode == 1 and done.stdout.count("twice.1: completed") == 1
+              and done.stderr.count("request_id_reused") == 1,
+              "of two that differ one is rejected", done.stdout, done.stderr)
+
+
 def check_words(world):
     """Arguments that are no text, and a database without a schema."""
     done = subprocess.run([str(BIN / "pixverse-ctl"), "submit", "--prompt", b"caf\xe9",
@@ -360,6 +377,7 @@ def main():
         check_output(world)
         check_large_sum(world)
         check_tables(world)
+        check_twice(world)
         check_words(world)
         check_reasons(world)
         check_waiting(world)

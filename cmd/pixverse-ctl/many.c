@@ -173,7 +173,10 @@ static enum verdict judge(struct many *many, const json_t *row,
                : many->judge(many->context, row, why);
 }
 
-static bool look_at(struct many *many, const json_t *found)
+/** Those beyond --limit are neither kept nor counted, nor left out: *more says
+ * that there is one. */
+static bool look_at(struct many *many, const json_t *found, int64_t limit,
+                    bool *more)
 {
     const char *ids[LOOK_ROWS];
     size_t len = json_array_size(found);
@@ -183,11 +186,15 @@ static bool look_at(struct many *many, const json_t *found)
     }
     json_t *rows = order_rows(many->ctl, ids, len);
     bool good = rows != NULL;
-    for (size_t i = 0; good && i < len; i++) {
+    for (size_t i = 0; good && !*more && i < len; i++) {
         char why[WHY_BYTES] = "";
         const json_t *row = json_object_get(rows, ids[i]);
         switch (judge(many, row, why)) {
         case VERDICT_DO:
+            *more = (int64_t)many->len == limit;
+            if (*more) {
+                break;
+            }
             good =
                 keep(many, row_number(json_array_get(found, i), "id"), ids[i]);
             if (good && many->count) {
@@ -236,20 +243,16 @@ static bool look(struct many *many, const struct filter *filter, int64_t limit,
     }
     snprintf(page, sizeof page, "%d", LOOK_ROWS);
     bool good = true;
-    while (good && found == LOOK_ROWS && !interrupted &&
-           (int64_t)many->len <= limit) {
+    *more = false;
+    while (good && found == LOOK_ROWS && !interrupted && !*more) {
         filter_params(filter, below, page, params);
         json_t *rows =
             ctl_rows(many->ctl, "ctl_many", params, FILTER_PARAMS_LEN);
         found = (int64_t)json_array_size(rows);
         const json_t *last = json_array_get(rows, (size_t)(found - 1));
         snprintf(below, sizeof below, "%" PRId64, row_number(last, "id"));
-        good = rows && look_at(many, rows);
+        good = rows && look_at(many, rows, limit, more);
         json_decref(rows);
-    }
-    *more = (int64_t)many->len > limit;
-    while ((int64_t)many->len > limit) {
-        free(many->all[--many->len].request_id);
     }
     return good && !interrupted;
 }

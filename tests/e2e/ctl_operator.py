@@ -218,14 +218,27 @@ def all_closed(world):
                                          "--json"))) == 5, 20, "all are closed")
 
 
+def check_limit(world, dry):
+    """Nothing of those beyond --limit is in what is said of those within."""
+    price = lambda done: float(re.search(r"may cost about ([0-9.e-]+)", done.stdout)[1])
+    one = world.ctl("retry", "--tenant", "many-f", "--limit", "1", "--dry-run")
+    tap.check("would retry 1 request" in one.stdout and "more fit" in one.stdout
+              and abs(3 * price(one) - price(dry)) < price(dry) / 100,
+              "one of three costs a third of them", dry, one)
+    tap.check(one.returncode == 0 and "left out" not in one.stdout,
+              "who comes behind the limit isn't left out", one)
+
+
 def check_retry_many(world):
     world.faults([{"on": "submit", "kind": "fail", "count": 3, "match": "mf."},
                   {"on": "submit", "kind": "fail", "count": 1, "match": "moderated", "text":
                    "sensitive content in the prompt, please adjust: moderation"}])
     ids = ["mf.0", "mf.1", "mf.2", "moderated", "fine"]
-    for request_id in ids:
+    for request_id in sorted(ids, key="moderated".__ne__):
         world.send({"request_id": request_id, "tenant": "many-f",
                     "request": {"prompt": request_id}})
+        if request_id == "moderated":  # the oldest of them
+            told(world, request_id, 1)
     world.flush()
     tap.equal([told(world, i, 1)[0]["status"] for i in ids], ["failed"] * 4 + ["completed"],
               "four fail")
@@ -237,6 +250,7 @@ def check_retry_many(world):
     tap.check(dry.returncode == 3 and "would retry 3 requests" in dry.stdout
               and "may cost about" in dry.stdout and "1 left out" in dry.stdout
               and "moderation" in dry.stdout, "what is left out is said, and why", dry)
+    check_limit(world, dry)
     done = world.ctl("retry", "--tenant", "many-f", "--yes", "--json")
     tap.equal((done.returncode, {r["request_id"]: r["ordered"] for r in lines(done)}),
               (3, {"mf.0": True, "mf.1": True, "mf.2": True, "moderated": False}),

@@ -142,7 +142,8 @@ static const char *end_of(const struct target *target, bool *good, char *out,
     bool over = task.state == FAILED || task.state == CLOSED;
     char state[80];
     *good = true;
-    if (over && target->was_late) {
+    /* Unless it came home before. */
+    if (over && target->was_late && task.kind != FAILURE_NONE) {
         return "no longer looked for; what was told of it stays";
     }
     if (over && task.kind == FAILURE_CANCELLED) {
@@ -274,8 +275,10 @@ static int write_many(void *context, const json_t *row)
     return write_one(cancels->ctl, row);
 }
 
-/** What becomes of those that were ordered, by what came of them. */
-static bool follow(struct ctl *ctl, const struct many *many, int64_t wait_s)
+/** What becomes of those that were ordered, by what came of them; *too_late:
+ * whether an order came so for any. */
+static bool follow(struct ctl *ctl, const struct many *many, int64_t wait_s,
+                   bool *too_late)
 {
     struct target *targets = calloc(many->len + 1, sizeof *targets);
     const char *ids[LOOK_ROWS];
@@ -285,7 +288,10 @@ static bool follow(struct ctl *ctl, const struct many *many, int64_t wait_s)
     for (size_t i = 0; good && i < many->len; i++) {
         if (many->all[i].ordered) {
             targets[n++] = (struct target){
-                .request_id = many->all[i].request_id, .ordered = true};
+                .request_id = many->all[i].request_id,
+                .ordered = true,
+                .was_late = many->all[i].state == LATE,
+            };
         }
     }
     for (size_t i = 0; good && i < n;) {
@@ -304,13 +310,14 @@ static bool follow(struct ctl *ctl, const struct many *many, int64_t wait_s)
     wait_for_all(ctl, targets, good ? n : 0, wait_s);
     for (size_t i = 0; targets && i < n; i++) {
         char text[200];
-        bool one = false;
+        bool one = true;
         if (good && ctl->json) {
-            (void)tell(ctl, &targets[i]);
+            one = tell(ctl, &targets[i]);
         } else if (good) {
             groups_add(ends, end_of(&targets[i], &one, text, sizeof text),
                        targets[i].request_id);
         }
+        *too_late = *too_late || !one;
         json_decref(targets[i].row);
     }
     groups_print(stdout, ends, "");
@@ -343,8 +350,12 @@ static int cancel_many(struct ctl *ctl, const struct options *given,
         filter.told = filter.told && options_has(given, "--state");
         status = many_run(&many, &filter);
     }
-    if (many.ordered_len > 0 && !follow(ctl, &many, wait_s)) {
+    bool too_late = false;
+    if (many.ordered_len > 0 && !follow(ctl, &many, wait_s, &too_late)) {
         status = EXIT_FAILED;
+    }
+    if (too_late && status == EXIT_DONE) {
+        status = EXIT_LEFT;
     }
     many_done(&many);
     filter_done(&filter);
@@ -384,7 +395,8 @@ const struct command command_cancel = {
         "what may be\nbilled all the same, is said and asked for first; a "
         "script says --yes. Each is locked\nand looked at again before it is "
         "ordered, a hundred at a time. A run that ended early\nsays how to "
-        "go on. Exit status 3: some were left out, and why is said.\n\n"
+        "go on. Exit status 3: some were left out, and why is said, or the "
+        "order came too\nlate for them.\n\n"
         "Examples:\n"
         "  pixverse-ctl cancel order-1234.clip-1\n"
         "  pixverse-ctl cancel --state queued --tenant studio-a --dry-run\n"

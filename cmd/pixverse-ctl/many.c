@@ -1,6 +1,7 @@
 #include "many.h"
 
 #include "order.h"
+#include "row.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -285,6 +286,7 @@ static bool order_batch(struct many *many, struct many_item *items, size_t len,
     for (size_t i = len; good && i-- > 0;) {
         const json_t *row = json_object_get(rows, names[i]);
         came[i].verdict = judge(many, row, came[i].why);
+        items[i].state = row_state(row);
         int written =
             came[i].verdict == VERDICT_DO ? many->write(many->context, row) : 1;
         if (written == 0) {

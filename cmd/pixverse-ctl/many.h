@@ -2,6 +2,7 @@
 #define PIXVERSE_CTL_MANY_H
 
 #include "confirm.h"
+#include "core/task.h"
 #include "filter.h"
 
 /**
@@ -37,6 +38,7 @@ struct many_item {
     int64_t id;
     char *request_id;
     bool ordered;
+    enum task_state state; /* of one that is ordered: which the order met */
 };
 
 struct many {

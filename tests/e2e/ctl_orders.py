@@ -4,9 +4,14 @@
 
 import json
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import tap
 from world import World, fetch, wait_for
+
+
+def lines(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def shown(world, request_id):
@@ -288,6 +293,28 @@ def check_attach_of_one(world):
     held(world, False)
 
 
+def check_too_late(world):
+    """Nobody works: what an order meets when a video is finished before it is carried out."""
+    world.workers[-1].stop()
+    number = world.query(
+        "INSERT INTO request (request_id, content, tenant, mode, priority, warnings, body,"
+        " received_ms) VALUES ('quick.1', '', 'quick', 1, 5, '[]', '{}', 1) RETURNING id")[0][0]
+    world.query("INSERT INTO task SELECT (jsonb_populate_record(null::task, to_jsonb(c) || "
+                "%s::jsonb)).* FROM closed c LIMIT 1 RETURNING id",
+                json.dumps({"id": number, "event": None, "provider_task_id": "quick", "owner": 0,
+                            "state": 2}))
+    with ThreadPoolExecutor(1) as pool:
+        order = pool.submit(world.ctl, "cancel", "--tenant", "quick", "--yes", "--json", "--wait",
+                            "60", timeout=90)
+        wait_for(lambda: world.query(f"SELECT 1 FROM cancel WHERE task = {number}"), 30,
+                 "it is ordered")
+        world.query(f"UPDATE task SET state = 3 WHERE id = {number} RETURNING id")
+        done = order.result(90)
+    tap.equal((done.returncode, [(r["request_id"], r["cancelled"]) for r in lines(done)]),
+              (3, [("quick.1", False)]), "an order by filter that came too late ends with 3",
+              done.stdout, done.stderr)
+
+
 def main():
     # So long a doubt is open to orders, however slowly commands start.
     with World(settings={"SUBMIT_DOUBT": "settle", "SUBMIT_TIMEOUT_MS": "15000"}) as world:
@@ -296,6 +323,7 @@ def main():
         check_cancel_by_message(world)
         check_retry(world)
         check_attach_of_one(world)
+        check_too_late(world)
 
 
 tap.run(main)

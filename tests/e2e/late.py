@@ -3,8 +3,25 @@
 """A paid video is not thrown away: told as timed out, it is polled on, comes home, and
 one late `completed` follows, never a second failure."""
 
+import json
+
 import tap
 from world import World, file_of, sha256_of, wait_for
+
+
+def check_cancel(world):
+    """By filter, what is late is no longer looked for, and that is what was ordered."""
+    found = lambda: world.ctl("list", "--tenant", "studio-c", "--state", "late", "--json").stdout
+    world.event("late-order", 30)
+    wait_for(found, 20, "it is late")
+    done = world.ctl("cancel", "--state", "late", "--tenant", "studio-c", "--yes", "--json",
+                     "--wait", "30", timeout=60)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    tap.equal((done.returncode, [(r["request_id"], r["cancelled"]) for r in told]),
+              (0, [("late-order", True)]), "a late one is cancelled by filter", done.stdout,
+              done.stderr)
+    tap.check(told and "no longer looked for" in told[0]["words"], "and it says what that means",
+              told)
 
 
 def main():
@@ -13,7 +30,10 @@ def main():
             {"on": "poll", "kind": "slow_job", "delay_ms": 14000, "match": "late one"},
             {"on": "poll", "kind": "slow_job", "delay_ms": 14000, "match": "late failure"},
             {"on": "poll", "kind": "fail", "match": "late failure"},
+            {"on": "poll", "kind": "slow_job", "delay_ms": 300000, "match": "late order"},
         ])
+        world.send({"request_id": "late-order", "deadline_seconds": 8, "tenant": "studio-c",
+                    "request": {"prompt": "late order"}})
         for name in ("late one", "late failure"):
             world.send({"request_id": name.replace(" ", "-"), "deadline_seconds": 8,
                         "request": {"prompt": name}})
@@ -21,6 +41,7 @@ def main():
         first = world.event("late-one", 30)
         tap.equal([first["status"], first["error"]["kind"], first["billed"]],
                   ["failed", "timed_out", "unknown"], "the deadline is told")
+        check_cancel(world)
 
         def late():
             world.pump(0.5)
@@ -36,13 +57,13 @@ def main():
                   "its video is stored")
         wait_for(lambda: world.query("SELECT (SELECT count(*) FROM task)"
                                      " + (SELECT count(*) FROM waiting)")[0][0] == 0, 150,
-                 "both closed")
+                 "all closed")
         world.pump(1)
         kinds = {e["error"]["kind"] for e in world.events.get("late-failure", [])
                  if "error" in e.value}
         tap.equal(len(world.events.get("late-failure", [])), 1,
                   "a second failure is never told", kinds)
-        tap.equal(world.ledger()["totals"]["posts"], 2, "each was bought once")
+        tap.equal(world.ledger()["totals"]["posts"], 3, "each was bought once")
         tap.equal(world.workers[0].stop(), 0, "the worker drains with status 0")
 
 

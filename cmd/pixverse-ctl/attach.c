@@ -199,7 +199,7 @@ static int run(struct ctl *ctl, const struct options *given)
     }
     /* Two operators can't give one id to two requests. */
     json_t *row = order_write(ctl, "ctl_order_lock", NULL, 0) >= 0
-                      ? order_look(ctl, "attach", given->words[0])
+                      ? order_look(ctl, "attach", given->words[0], NULL, 0)
                       : NULL;
     bool same = false;
     int status = EXIT_FAILED;

@@ -32,6 +32,7 @@ struct target {
     json_t *row;  /* as last seen */
     bool ordered; /* written */
     bool was_late;
+    char why[WHY_BYTES]; /* it is not ordered: behind its id */
 };
 
 /** Whether it may be cancelled; else why not, in words behind its id. */
@@ -70,23 +71,23 @@ static int write_one(struct ctl *ctl, const json_t *row)
 
 static void order(struct ctl *ctl, struct target *target)
 {
-    char why[WHY_BYTES];
-    target->row = order_look(ctl, "cancel", target->request_id);
+    snprintf(target->why, WHY_BYTES, "could not be looked at, or ordered");
+    target->row =
+        order_look(ctl, "cancel", target->request_id, target->why, WHY_BYTES);
     if (!target->row) {
         return;
     }
-    if (!may_cancel(target->row, why)) {
-        order_refuse("cancel", "%s %s", target->request_id, why);
+    if (!may_cancel(target->row, target->why)) {
+        order_refuse("cancel", "%s %s", target->request_id, target->why);
         return;
     }
     int written = write_one(ctl, target->row);
     target->was_late = row_state(target->row) == LATE;
     target->ordered = written > 0;
     if (written == 0) {
-        order_refuse("cancel",
-                     "%s came too far at this moment: pixverse-ctl "
-                     "show tells how",
-                     target->request_id);
+        snprintf(target->why, WHY_BYTES,
+                 "came too far at this moment: pixverse-ctl show tells how");
+        order_refuse("cancel", "%s %s", target->request_id, target->why);
     }
 }
 
@@ -166,11 +167,26 @@ static const char *end_of(const struct target *target, bool *good, char *out,
                : "ordered; not carried out yet";
 }
 
+/** People were told when it was refused. */
+static void tell_refused(const struct ctl *ctl, const struct target *target)
+{
+    if (!ctl->json) {
+        return;
+    }
+    json_t *line =
+        json_pack("{s:s, s:b, s:s}", "request_id", target->request_id,
+                  "cancelled", 0, "why", target->why);
+    ctl_print_json(line);
+    json_decref(line);
+}
+
+/** @return  Whether it is as ordered, as far as it went. */
 static bool tell(const struct ctl *ctl, const struct target *target)
 {
     char text[200];
     bool good = false;
     if (!target->ordered) {
+        tell_refused(ctl, target);
         return false;
     }
     const char *words = end_of(target, &good, text, sizeof text);
@@ -210,18 +226,18 @@ static int cancel_each(struct ctl *ctl, const struct options *given,
 {
     size_t len = given->words_len;
     struct target *targets = calloc(len, sizeof *targets);
-    bool good = targets != NULL;
+    size_t obeyed = 0;
     for (size_t i = 0; targets && i < len; i++) {
         targets[i].request_id = given->words[i];
         order(ctl, &targets[i]);
     }
-    wait_for_all(ctl, targets, good ? len : 0, wait_s);
+    wait_for_all(ctl, targets, targets ? len : 0, wait_s);
     for (size_t i = 0; targets && i < len; i++) {
-        good = tell(ctl, &targets[i]) && good;
+        obeyed += tell(ctl, &targets[i]);
         json_decref(targets[i].row);
     }
     free(targets);
-    return good ? EXIT_DONE : EXIT_FAILED;
+    return obeyed == len ? EXIT_DONE : obeyed > 0 ? EXIT_LEFT : EXIT_FAILED;
 }
 
 /* ---- Many ---- */

@@ -65,9 +65,10 @@ bool order_is_odd(const json_t *row, char *why, size_t why_bytes)
     return false;
 }
 
-json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
+json_t *order_look(struct ctl *ctl, const char *command, const char *request_id,
+                   char *why, size_t why_bytes)
 {
-    char why[300];
+    char odd[300];
     json_t *rows = order_rows(ctl, &request_id, 1);
     json_t *row = json_incref(json_object_get(rows, request_id));
     if (rows && !row) {
@@ -75,9 +76,11 @@ json_t *order_look(struct ctl *ctl, const char *command, const char *request_id)
                      "no request \"%s\" is stored (pixverse-ctl list shows "
                      "those that are)",
                      request_id);
+        snprintf(why, why_bytes, "is not stored");
     }
-    if (row && order_is_odd(row, why, sizeof why)) {
-        order_refuse(command, "%s %s", request_id, why);
+    if (row && order_is_odd(row, odd, sizeof odd)) {
+        order_refuse(command, "%s %s", request_id, odd);
+        snprintf(why, why_bytes, "%s", odd);
         json_decref(row);
         row = NULL;
     }

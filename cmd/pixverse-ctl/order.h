@@ -12,10 +12,12 @@
 /**
  * The request's row (sql/query/ctl_order.sql).
  *
- * @return  The caller's; null after saying why not.
+ * @param why  Why not, behind its id, for who tells it elsewhere too: left
+ *             alone where it can't be asked; null with 0 bytes: nobody.
+ * @return     The caller's; null after saying why not.
  */
-json_t *order_look(struct ctl *ctl, const char *command,
-                   const char *request_id);
+json_t *order_look(struct ctl *ctl, const char *command, const char *request_id,
+                   char *why, size_t why_bytes);
 
 /** An array literal of texts, whatever is in them; buf_done() is due. Without
  * memory it holds no bytes. */

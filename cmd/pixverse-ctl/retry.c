@@ -180,7 +180,7 @@ static void tell(const struct ctl *ctl, const json_t *row)
 static int retry_one(struct ctl *ctl, const char *request_id, bool pays)
 {
     char why[WHY_BYTES];
-    json_t *row = order_look(ctl, "retry", request_id);
+    json_t *row = order_look(ctl, "retry", request_id, NULL, 0);
     bool good = row != NULL;
     if (good && !may_retry(row, pays, why)) {
         order_refuse("retry", "%s %s", request_id, why);

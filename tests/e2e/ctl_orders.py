@@ -121,6 +121,23 @@ def cancelled(world, request_id, billed):
               ("cancelled", billed, billed == "no"), f"{request_id} is told as cancelled")
 
 
+def check_refused_lines(world):
+    """Each id has its line, also where nothing is ordered."""
+    ask(world, "queue.3")
+    until(world, "queue.3", "queued")
+    said = lambda done: [(row["request_id"], row["cancelled"], row.get("why", "").split(" ")[0])
+                         for row in lines(done)]
+    until(world, "queue.1", "closed")
+    done = world.ctl("cancel", "queue.1", "queue.3", "nobody", "--json")
+    tap.equal((done.returncode, said(done)),
+              (3, [("queue.1", False, "has"), ("queue.3", True, ""), ("nobody", False, "is")]),
+              "a line for each id; some were refused: status 3", done.stderr)
+    done = world.ctl("cancel", "queue.1", "nobody", "--json")
+    tap.equal((done.returncode, said(done)),
+              (1, [("queue.1", False, "has"), ("nobody", False, "is")]),
+              "all were refused: status 1", done.stderr)
+
+
 def check_cancel(world):
     world.faults([
         {"on": "submit", "kind": "slow_job", "delay_ms": 60000, "match": "run."},
@@ -137,6 +154,7 @@ def check_cancel(world):
     tap.equal((done.returncode, done.stdout), (0, "queue.2: cancelled, billed: no\n"),
               "cancel says what came of it")
     cancelled(world, "queue.1", "no")
+    check_refused_lines(world)
     held(world, False)
 
     ask(world, "run.1", "cancel.doubt")

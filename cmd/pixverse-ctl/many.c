@@ -382,8 +382,12 @@ static int end(struct many *many, size_t gone_through)
             many->command, interrupted ? "interrupted" : "failed", left,
             left == 1 ? "was" : "were");
     if (gone_through > 0) {
-        fprintf(stderr, ": the same with --after %s goes on there",
+        fprintf(stderr, ": the same with --after %s",
                 many->all[gone_through - 1].request_id);
+        if (options_has(many->given, "--limit")) { /* of all runs together */
+            fprintf(stderr, " --limit %zu", left);
+        }
+        fputs(" goes on there", stderr);
     }
     fputc('\n', stderr);
     return EXIT_FAILED;

@@ -3,11 +3,14 @@
 # tests/run: postgres kafka sanitized timeout=400
 
 import json
+import signal
+import subprocess
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import tap
-from world import World, fetch, wait_for
+from world import BIN, World, fetch, wait_for
 
 
 def lines(done):
@@ -311,6 +314,37 @@ def check_attach_of_one(world):
     held(world, False)
 
 
+def check_interrupted(world):
+    """Between two batches of a hundred: what goes on there keeps to the same limit."""
+    held(world, True)
+    ask(world, *(f"more.{n}" for n in range(103)), tenant="many-m")
+    queued = lambda: [r["request_id"] for r in lines(world.ctl(
+        "list", "--tenant", "many-m", "--state", "queued", "--limit", "200", "--json"))]
+    newest = wait_for(lambda: len(queued()) == 103 and queued(), 20, "all of many-m wait")
+    with psycopg.connect(world.database_url) as holder:
+        holder.execute("SET idle_in_transaction_session_timeout = 0")
+        holder.execute("SELECT id FROM request WHERE request_id = %s FOR UPDATE", [newest[0]])
+        process = subprocess.Popen(
+            [str(BIN / "pixverse-ctl"), "cancel", "--tenant", "many-m", "--limit", "101", "--yes",
+             "--wait", "0"], env=world.environment(), text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        waits = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                 " AND query LIKE '%%FOR NO KEY UPDATE%%' AND datname = current_database()")
+        wait_for(lambda: world.query(waits)[0][0], 20, "the first batch waits")
+        process.send_signal(signal.SIGINT)
+        holder.rollback()
+    said, why = process.communicate(timeout=60)
+    tap.check(process.returncode == 1 and "100 ordered" in said and "1 was not gone through" in why
+              and f"--after {newest[99]} --limit 1 goes on there" in why,
+              "interrupted, it says how to go on within its limit", said, why)
+    done = world.ctl("cancel", "--tenant", "many-m", "--after", newest[99], "--limit", "1", "--yes",
+                     "--json")
+    tap.equal((done.returncode, [r["request_id"] for r in lines(done)]), (0, [newest[100]]),
+              "which is the rest of it", done.stderr)
+    world.ctl("cancel", "--tenant", "many-m", "--yes", check=True)
+    held(world, False)
+
+
 def check_too_late(world):
     """Nobody works: what an order meets when a video is finished before it is carried out."""
     world.workers[-1].stop()
@@ -341,6 +375,7 @@ def main():
         check_cancel_by_message(world)
         check_retry(world)
         check_attach_of_one(world)
+        check_interrupted(world)
         check_too_late(world)
 
 

@@ -92,7 +92,8 @@ def check_old(world):
 def check_two_accounts():
     """One account's hold is no reason while another buys."""
     accounts = [{"name": name, "key": f"sk-{name}", "slots": 1} for name in "ab"]
-    with World(latency="8..8", sim=["--key", "sk-a", "--key", "sk-b"], settings={
+    # So long that both are as they are to the end.
+    with World(latency="60..60", sim=["--key", "sk-a", "--key", "sk-b"], settings={
             "APIMART_API_KEY": "", "APIMART_ACCOUNTS": json.dumps(accounts)}) as world:
         scopes = {scope.split(":")[0]: scope for scope in
                   world.query("SELECT accounts FROM lease WHERE NOT dead")[0][0]}
@@ -129,6 +130,7 @@ def check_two_accounts():
         tap.check("held: auth" in told["why"], "two accounts: that both are is one", told)
         tap.equal(rows_of(world, "workers")[0]["is"], "held", "two accounts: then it is held")
         world.query("DELETE FROM hold RETURNING 1")
+        world.ctl("cancel", "two-0", "two-1", "--wait", "60", check=True)
         world.wait_events(["two-0", "two-1"], 60)
 
 

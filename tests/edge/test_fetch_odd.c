@@ -440,7 +440,7 @@ TEST(fetch_start__the_process_stands_still__is_no_stall)
     web = web_start(serve_while_stopped, NULL);
     fetcher = fetcher_open(loop, &options, &err);
     seen.fetch =
-        fetch_start(fetcher, str_of(web->url), 5000, 4000, &hooks, &seen, &err);
+        fetch_start(fetcher, str_of(web->url), 5000, 3000, &hooks, &seen, &err);
     assert_non_null(seen.fetch);
     wait_for(1);
     assert_int_equal(seen.end.end, REPLY_WHOLE);

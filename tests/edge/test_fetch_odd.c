@@ -426,7 +426,7 @@ static bool serve_while_stopped(struct web *w, int fd, const char *request,
     (void)request;
     (void)number;
     return web_say_while_stopped(
-        fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfilm", 1200, 1500);
+        fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfilm", 1100, 1500);
 }
 
 TEST(fetch_start__the_process_stands_still__is_no_stall)
@@ -440,7 +440,7 @@ TEST(fetch_start__the_process_stands_still__is_no_stall)
     web = web_start(serve_while_stopped, NULL);
     fetcher = fetcher_open(loop, &options, &err);
     seen.fetch =
-        fetch_start(fetcher, str_of(web->url), 5000, 1900, &hooks, &seen, &err);
+        fetch_start(fetcher, str_of(web->url), 5000, 1950, &hooks, &seen, &err);
     assert_non_null(seen.fetch);
     wait_for(1);
     assert_int_equal(seen.end.end, REPLY_WHOLE);

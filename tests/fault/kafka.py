@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=300
+# tests/run: postgres kafka long timeout=500
 """What Apache Kafka does to those who write to it: leaders that move, too few
 replicas, topics deleted and forbidden, answers that are wrong or never come, producers
 that it ends, messages larger than a topic takes. Nothing is lost or bought twice; ends

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long on_s3 timeout=240
+# tests/run: postgres kafka long on_s3 timeout=400
 """What may be served for a video: only the whole one is stored, byte for byte."""
 
 import matrix

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=240
+# tests/run: postgres kafka long timeout=400
 """What the provider may do to a poll: nothing but its own word ends a task, and
 whatever else it says, the task is polled on and its video comes home."""
 

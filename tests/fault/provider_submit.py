@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=240
+# tests/run: postgres kafka long timeout=400
 """What the provider may do to a submission, beyond replies.py: a doubt is replayed
 under its key and finds what was bought; a refusal settles; nothing is paid twice."""
 

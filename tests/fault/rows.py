@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long crashpoints timeout=300
+# tests/run: postgres kafka long crashpoints timeout=500
 """Rows that hurt stop nobody else: rows that this program can't read, at every place
 where rows come in, are told of and left as they are for a later one; a row on which the
 worker dies is tried again and again, then rarely, and ends when the program is mended.

@@ -203,12 +203,9 @@ TEST(learn__of_a_final_end__is_written_to_it)
     }
 }
 
-/** What the provider had no room for stays in past: no answer to that is
- * awaited any more, and the next attempt's id is another's. */
-TEST(learn__beside_an_earlier_attempt__is_the_later_ones)
+/** The provider had no room for it: task_1 is over, and it waits again. */
+static struct task_row given_up(struct trial *trial, int64_t me)
 {
-    struct trial *trial = *state;
-    int64_t me = trial_join(trial);
     trial_requests(trial, 1);
     struct task_row row = trial_claim_one(trial, me);
     row.state = RUNNING;
@@ -217,6 +214,16 @@ TEST(learn__beside_an_earlier_attempt__is_the_later_ones)
     row.state = QUEUED;
     row.attempt = 1;
     assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    return row;
+}
+
+/** What the provider had no room for stays in past: no answer to that is
+ * awaited any more, and the next attempt's id is another's. */
+TEST(learn__beside_an_earlier_attempt__is_the_later_ones)
+{
+    struct trial *trial = *state;
+    int64_t me = trial_join(trial);
+    struct task_row row = given_up(trial, me);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM past"), 1);
     assert_int_equal(trial_claim_one(trial, me).attempt, 1);
     trial_sql(trial, "UPDATE task SET provider_task_id = 'task_2'");
@@ -230,14 +237,7 @@ TEST(learn__of_an_earlier_attempt__leaves_the_later_one_alone)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
-    trial_requests(trial, 1);
-    struct task_row row = trial_claim_one(trial, me);
-    row.state = RUNNING;
-    snprintf(row.provider_task_id, sizeof row.provider_task_id, "task_1");
-    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
-    row.state = QUEUED;
-    row.attempt = 1;
-    assert_int_equal(trial_save(trial, me, &row), SAVE_DONE);
+    struct task_row row = given_up(trial, me);
     /* It waits; it is on its way; it has its id; it has ended, without one and
      * otherwise. */
     assert_int_equal(learnt(trial, row.id, 0, "task_1"), LEARN_SAME);

@@ -155,6 +155,15 @@ static void pay(const char *path, struct answer *answer)
     pay_within(path, 60000, answer);
 }
 
+/** Those of the answers from the one up to the other. */
+static void are_well(int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        assert_string_equal(answers[i].why, "");
+        assert_int_equal(answers[i].status, 200);
+    }
+}
+
 /** Until it is so much. */
 static void until(atomic_int *n, int most)
 {
@@ -308,10 +317,7 @@ DIALS_TEST(two_dials_fail_at_one_address__the_other_one_is_next)
     }
     wait_for(2);
     close(busy);
-    for (int i = 1; i < 3; i++) {
-        assert_string_equal(answers[i].why, "");
-        assert_int_equal(answers[i].status, 200);
-    }
+    are_well(1, 3);
 }
 
 /** What it means for those that were there is over with them. */
@@ -354,10 +360,7 @@ DIALS_TEST(the_first_dial_hangs__another_one_serves_all)
         pay("/x", &answers[i]);
     }
     wait_for(3);
-    for (int i = 0; i < 3; i++) {
-        assert_string_equal(answers[i].why, "");
-        assert_int_equal(answers[i].status, 200);
-    }
+    are_well(0, 3);
     assert_in_range(tunnels, 2, 4);
 }
 
@@ -389,10 +392,7 @@ DIALS_TEST(three_dials_hang_beside_another__one_more_serves_all)
         pay_within("/x", 8000, &answers[i]);
     }
     wait_for(3);
-    for (int i = 1; i < 4; i++) {
-        assert_string_equal(answers[i].why, "");
-        assert_int_equal(answers[i].status, 200);
-    }
+    are_well(1, 4);
     assert_in_range(tunnels, 5, 7);
 }
 
@@ -409,10 +409,7 @@ DIALS_TEST(dials_that_hang_take_all_places__one_of_them_gives_its_own)
     until(&tunnels, 4);
     later_ms = 5000;
     wait_for(3);
-    for (int i = 1; i < 4; i++) {
-        assert_string_equal(answers[i].why, "");
-        assert_int_equal(answers[i].status, 200);
-    }
+    are_well(1, 4);
 }
 
 /** Each that comes has its own dial, so that none is ever the last for long. */
@@ -432,10 +429,7 @@ DIALS_TEST(an_address_hangs_while_others_come__the_other_one_is_tried)
     }
     wait_for(19);
     close(listener);
-    for (int i = 1; i < 20; i++) {
-        assert_string_equal(answers[i].why, "");
-        assert_int_equal(answers[i].status, 200);
-    }
+    are_well(1, 20);
 }
 
 DIALS_TEST(all_dials_hang_beside_another__there_is_one_more)

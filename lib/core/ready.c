@@ -1,12 +1,14 @@
 #include "core/ready.h"
 
 #include "core/retry.h"
+#include "core/until.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define OVER_TIMES 3 /* refusals of URLs that are over by their own word */
 #define UNUSABLE_TIMES 3
 #define UNUSABLE_OVER_MS HOUR_MS
 #define UNUSABLE_BASE_MS (2 * SECOND_MS)
@@ -22,10 +24,27 @@ static void transfer_again(struct move *m)
                             m->outcome->retry_after_ms));
 }
 
+static void fail_expired(struct move *m)
+{
+    assert(m->memo->refusals > 0);
+    move_fail(m, FAILURE_ASSET_EXPIRED,
+              STR("the video's URL has expired and the provider gives no "
+                  "other"));
+}
+
+/** The URLs stay as they are. */
+static void same_again(struct move *m)
+{
+    if (m->row->unusable[0] && m->memo->refusals == 0) {
+        move_wait_for(m, 0); /* it has waited before it was polled afresh */
+        return;
+    }
+    transfer_again(m);
+}
+
 /** A fresh poll brought nothing better than what was refused. */
 void ready_no_better_url(struct move *m)
 {
-    assert(m->row->state == READY);
     assert(m->row->state == READY);
     m->memo->wants_refresh = m->row->result == NULL;
     if (!m->row->result) {
@@ -35,15 +54,32 @@ void ready_no_better_url(struct move *m)
             return;
         }
     } else if (m->memo->refusals > 0 && m->now_ms >= task_expires_ms(m->row)) {
-        move_fail(
-            m, FAILURE_ASSET_EXPIRED,
-            STR("the video's URL has expired and the provider gives no other"));
-        return;
-    } else if (m->row->unusable[0] && m->memo->refusals == 0) {
-        move_wait_for(m, 0); /* it has waited before it was polled afresh */
+        fail_expired(m);
         return;
     }
-    transfer_again(m);
+    same_again(m);
+}
+
+/** Something else than before came. A provider may set a new end with each
+ * poll, and sign a URL anew, long after the video is gone. */
+static void take_result(struct move *m, struct str fresh)
+{
+    const struct str old = str_of(m->row->result);
+    const bool other = !old.at || !result_has_same_urls(old, fresh);
+    const bool over = m->now_ms >= task_result_expires_ms(m->row, fresh);
+    if (over && m->memo->refusals >= (other ? OVER_TIMES : 1)) {
+        fail_expired(m);
+        return;
+    }
+    m->result = fresh;
+    m->memo->wants_refresh = false;
+    m->step->save = true; /* the URLs are part of the state */
+    if (!other) {
+        same_again(m);
+        return;
+    }
+    m->memo->refusals = over ? m->memo->refusals : 0;
+    move_wait_for(m, 0);
 }
 
 void ready_refreshed(struct move *m)
@@ -51,16 +87,12 @@ void ready_refreshed(struct move *m)
     assert(m->row->state == READY);
     assert(m->outcome->kind == OUTCOME_FINISHED);
     move_take_cost(m);
-    struct str old = str_of(m->row->result);
-    if (!m->outcome->result.at || str_eq(old, m->outcome->result)) {
+    const struct str fresh = m->outcome->result;
+    if (!fresh.at || str_eq(str_of(m->row->result), fresh)) {
         ready_no_better_url(m);
         return;
     }
-    m->result = m->outcome->result;
-    m->memo->wants_refresh = false;
-    m->memo->refusals = 0;
-    m->step->save = true; /* the URLs are part of the state */
-    move_wait_for(m, 0);
+    take_result(m, fresh);
 }
 
 void ready_denied(struct move *m)

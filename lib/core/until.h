@@ -23,4 +23,11 @@ bool task_is_strange(const struct task *task, int64_t now_ms);
  * unnamed. */
 int64_t task_expires_ms(const struct task_row *row);
 
+/** The same for a result that isn't the row's yet, as in task_row.result. */
+int64_t task_result_expires_ms(const struct task_row *row, struct str result);
+
+/** Whether two results name the same URLs in the same order; when they end may
+ * differ. */
+bool result_has_same_urls(struct str a, struct str b);
+
 #endif

@@ -29,6 +29,8 @@ struct spec {
     {__LINE__, from, given, outcome, at, to, what, kind, wait, sends, doubt, hold},
 
 #define ID      .provider_task_id = {"task_1", 6}
+#define URLS(n, end) "[{\"url\":\"https://a/" n "\",\"expires_at\":" end "}]"
+#define URL_OF(n, end) .result = {URLS(n, end), sizeof URLS(n, end) - 1}
 #define REPLAY  .policy = DOUBT_REPLAY
 #define CANCELLED .policy = DOUBT_REPLAY, .memo = {.cancel = true}
 #define NOW     0
@@ -173,6 +175,13 @@ static const struct spec specs[] = {
     ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, .result = {URL, sizeof URL - 1}),        M,          READY,      0,      NO,                      S,       1, false, NONE)
     ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, .result = {URL, sizeof URL - 1}),        H,          FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
     ROW(READY,      G(0),                                     O(FINISHED, .result = {URL, sizeof URL - 1}),        H,          READY,      0,      NO,                      S / 2,   1, false, NONE)
+    /* the same one with another end; other ones, over by their own word */
+    ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, URL_OF("0", "1795330799000")),           H,          FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 1, .memo.misses = 1),  O(FINISHED, URL_OF("0", "1795330801000")),           H,          READY,      SAVE,   NO,                      S,       1, false, NONE)
+    ROW(READY,      G(.memo.misses = 1),                      O(FINISHED, URL_OF("0", "1795330799000")),           H,          READY,      SAVE,   NO,                      S,       1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 2, .memo.misses = 1),  O(FINISHED, URL_OF("1", "1795330799000")),           H,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 3, .memo.misses = 1),  O(FINISHED, URL_OF("1", "1795330799000")),           H,          FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
+    ROW(READY,      G(.memo.refusals = 3, .memo.misses = 1),  O(FINISHED, URL_OF("1", "1795330801000")),           H,          READY,      SAVE,   NO,                      NOW,     1, false, NONE)
     ROW(READY,      G(.memo.refusals = 1),                    O(UPSTREAM_FAILED, .failure = FAILURE_PROVIDER_FAILED), H,       FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)
     ROW(READY,      G(.memo.refusals = 1),                    O(STILL_RUNNING),                                 M,          READY,      0,      NO,                      S / 2,   1, false, NONE)
     ROW(READY,      G(.memo.refusals = 1),                    O(DENIED, .same_key = true),                         H,          FAILED,     END,    FAILURE_ASSET_EXPIRED,   NOW,     1, false, NONE)

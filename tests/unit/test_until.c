@@ -32,6 +32,36 @@ TEST_CASE(task_expires_ms__no_time_named__a_day_after_completion)
     assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":"), T0 + 24 * H);
 }
 
+static bool same(const char *a, const char *b)
+{
+    const bool same = result_has_same_urls(str_of(a), str_of(b));
+    assert_int_equal(result_has_same_urls(str_of(b), str_of(a)), same);
+    return same;
+}
+
+TEST_CASE(result_has_same_urls__whatever_their_ends)
+{
+    assert_true(same("[{\"url\":\"a\"}]", "[{\"url\":\"a\"}]"));
+    assert_true(same("[{\"url\":\"a\",\"expires_at\":1}]",
+                     "[{\"url\":\"a\",\"expires_at\":20}]"));
+    assert_true(same("[{\"url\":\"a\",\"expires_at\":1},"
+                     "{\"url\":\"b\",\"expires_at\":2}]",
+                     "[{\"url\":\"a\",\"expires_at\":3},"
+                     "{\"url\":\"b\",\"expires_at\":44}]"));
+    assert_false(same("[{\"url\":\"a\",\"expires_at\":1}]",
+                      "[{\"url\":\"b\",\"expires_at\":1}]"));
+    assert_false(same("[{\"url\":\"a\",\"expires_at\":1}]",
+                      "[{\"url\":\"a\",\"expires_at\":1},"
+                      "{\"url\":\"b\",\"expires_at\":1}]"));
+    assert_false(same("[{\"url\":\"a\",\"expires_at\":1},{\"url\":\"b\"}]",
+                      "[{\"url\":\"a\",\"expires_at\":1},{\"url\":\"c\"}]"));
+    assert_false(
+        same("[{\"url\":\"a\"}]", "[{\"url\":\"a\",\"expires_at\":1}]"));
+    /* What looks like it in a URL is escaped, and counts as its text. */
+    assert_false(same("[{\"url\":\"\\\"expires_at\\\":1\"}]",
+                      "[{\"url\":\"\\\"expires_at\\\":2\"}]"));
+}
+
 TEST_CASE(task_time_is_up__running__at_the_deadline)
 {
     const struct task task = {.row = {.state = RUNNING, .deadline_ms = T0}};

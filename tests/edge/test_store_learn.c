@@ -96,6 +96,39 @@ TEST(learn__a_row_that_waits__runs_instead)
     assert_string_equal(result.adopted[0].row.provider_task_id, "task_1");
 }
 
+/** "tenant:state:amount" of all that counts. */
+static const char *money_is(struct trial *trial)
+{
+    return trial_sql(trial,
+                     "SELECT string_agg(concat_ws(':', tenant, state, amount), "
+                     "' ' ORDER BY task) FROM money");
+}
+
+TEST(learn__a_row_that_waits__counts_against_its_budget)
+{
+    struct trial *trial = *state;
+    struct intake_row rows[3];
+    for (int i = 0; i < 3; i++) {
+        rows[i] = trial_request(trial, i);
+        rows[i].tenant = STR("acme");
+        rows[i].price = 400000;
+    }
+    assert_int_equal(trial_intake(trial, rows, 3).err.kind, ERR_NONE);
+    const int64_t first = trial_number(trial, "SELECT min(id) FROM waiting");
+    assert_true(learn(trial, first, 0, "task_1"));
+    assert_string_equal(money_is(trial), ""); /* nobody has a budget */
+    trial_sql(trial, "INSERT INTO budget VALUES ('acme', 0, 600000, 80, 1)");
+    assert_true(learn(trial, first + 1, 0, "task_2"));
+    assert_string_equal(money_is(trial), "acme:2:400000");
+    /* It was sent before, and refused. */
+    trial_sql(trial,
+              "INSERT INTO money (task, submission, tenant, day, state, "
+              "estimate, amount) VALUES (%lld, 0, 'acme', 20000, 0, 300000, 0)",
+              (long long)first + 2);
+    assert_true(learn(trial, first + 2, 0, "task_3"));
+    assert_string_equal(money_is(trial), "acme:2:400000 acme:2:300000");
+}
+
 TEST(learn__of_an_earlier_submission__is_kept_with_it)
 {
     struct trial *trial = *state;

@@ -1267,6 +1267,8 @@ MUTANTS = [
      "!old.at || !result_has_same_urls(old, fresh)", "!str_eq(old, fresh)", ["unit/step", "unit/ready"]),
     ("URLs that are over are taken for ever", "lib/core/ready.c",
      "over ? m->memo->refusals : 0", "0", ["unit/step", "unit/ready"]),
+    ("an attached id counts against no budget", "sql/query/learn_waiting.sql",
+     "WHERE r.tenant IS NOT NULL AND EXISTS (", "WHERE false AND EXISTS (", ["edge/store_learn"]),
     ("the hour begins anew with each owner", "lib/core/ready.c",
      "write_unusable(m, &u);", "(void)write_unusable;", ["unit/step", "unit/step_more"]),
     ("a turned picture is told as it lies", "lib/core/media.c",

@@ -8,6 +8,10 @@ WITH since AS MATERIALIZED (
         :money_cost AS cost
       FROM task t WHERE NOT :bare AND t.first_sent_ms > 0
     UNION ALL
+    -- Sent before the database was set back.
+    SELECT w.id, w.submission, w.first_sent_ms, 2 AS state, NULL AS cost
+      FROM waiting w WHERE w.doubt AND w.first_sent_ms > 0
+    UNION ALL
     SELECT t.id, t.submission, t.first_sent_ms, :spending AS state,
         :money_cost AS cost
       FROM closed t, since

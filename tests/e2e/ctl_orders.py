@@ -295,7 +295,7 @@ def check_retry(world):
 def check_attach_of_one(world):
     """The database was set back: any account may have bought what waits."""
     held(world, True)
-    ask(world, "back.1")
+    ask(world, "back.1", tenant="back")
     until(world, "back.1", "queued")
     mine = world.query("SELECT account FROM account")[0][0]
     world.query("INSERT INTO account VALUES ('other:0:1', 0, 0, 0, 1) RETURNING 1")
@@ -305,6 +305,10 @@ def check_attach_of_one(world):
     refused(world, ("attach", "back.1", task), "with --account, one of default, other")
     refused(world, ("attach", "back.1", task, "--account", "nobody"), "allowed: default, other")
     tap.equal(world.query("SELECT count(*) FROM waiting"), [(1,)], "nothing was written")
+    world.ctl("budget", "set", "back", "--day", "1000", check=True)
+    budget = lines(world.ctl("budget", "list", "--json"))[0]
+    tap.check(budget["doubtful"] > 0, "what waits in doubt counts for a budget set later", budget)
+    world.ctl("budget", "unset", "back", check=True)
     done = world.ctl("attach", "back.1", task, "--account", "default")
     tap.equal(done.returncode, 0, "with an account it is attached", done.stderr)
     tap.equal(world.event("back.1")["status"], "completed", "which polls it to its end")

@@ -492,8 +492,9 @@ static void fill(struct tables *tables, const char *tenant)
         const int32_t day = budget_day(record->row.first_sent_ms);
         const bool open =
             state == SPENDING_RESERVED || state == SPENDING_DOUBTFUL;
-        if (record->waiting || record->row.first_sent_ms == 0 ||
-            state == SPENDING_NONE || (!open && day < since) ||
+        if ((record->waiting && !record->row.doubt) ||
+            record->row.first_sent_ms == 0 || state == SPENDING_NONE ||
+            (!open && day < since) ||
             !counts_for(tenant, record->request.tenant)) {
             continue;
         }

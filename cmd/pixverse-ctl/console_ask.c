@@ -46,6 +46,7 @@ static const struct question questions[] = {
 struct order {
     const char *name;
     const char *wants[3]; /* "id", "task", "reason"; null ends them */
+    const char *takes;    /* a flag's value, which may be missing; null: none */
     bool may_pay_again;
     bool by_filter; /* it may be about all that fit one, instead */
 };
@@ -53,12 +54,12 @@ struct order {
 #define MANY_AT_ONCE 1000 /* that are done within a run's time */
 
 static const struct order orders[] = {
-    {"retry", {"id"}, true, true},
-    {"cancel", {"id"}, false, true},
-    {"attach", {"id", "task"}, false, false},
-    {"announce", {"id"}, false, false},
-    {"pause", {"reason"}, false, false},
-    {"resume", {NULL}, false, false},
+    {"retry", {"id"}, NULL, true, true},
+    {"cancel", {"id"}, NULL, false, true},
+    {"attach", {"id", "task"}, "account", false, false},
+    {"announce", {"id"}, NULL, false, false},
+    {"pause", {"reason"}, NULL, false, false},
+    {"resume", {NULL}, NULL, false, false},
 };
 #define ORDERS "retry, cancel, attach, announce, pause, resume"
 
@@ -229,6 +230,9 @@ static void carry_out(struct console *console, const struct page_ask *ask,
     if (order->may_pay_again &&
         json_is_true(json_object_get(body, "pay_again"))) {
         console_args_add(&args, "--pay-again");
+    }
+    if (order->takes && row_text(body, order->takes)[0]) {
+        console_args_flag(&args, order->takes, row_text(body, order->takes));
     }
     console_args_add(&args, "--"); /* what follows is never a flag */
     for (size_t i = 0; order->wants[i]; i++) {

@@ -260,6 +260,11 @@ def check_orders(world):
                        ({"order": "attach", "id": "x"}, "task"), ({"order": "pause"}, "reason")):
         status, told = console.json("/api/order", body)
         tap.check(status == 400 and word in told["error"], f"{body}: {status}", told)
+    order = {"order": "attach", "id": "console.1", "task": "task_x", "account": "studio"}
+    status, told = console.json("/api/order", order)
+    tap.equal((status, told["command"]),
+              (409, "pixverse-ctl attach --account=studio -- console.1 task_x"),
+              "attach takes the account, too", told)
     world.faults([{"on": "submit", "kind": "status", "status": 402, "count": -1}])
     world.send({"request_id": "waits.1", "request": {"prompt": "x"}})
     world.flush()

@@ -183,6 +183,24 @@ def check_hostile(page):
     page.shoot("video")
 
 
+def check_doubt(page, world):
+    """What waits in doubt, since a restore, takes the id that the provider's list has."""
+    change = ("UPDATE waiting w SET doubt = {}, first_sent_ms = r.received_ms FROM request r"
+              " WHERE r.id = w.id AND r.request_id = 'many.0' RETURNING 1")
+    world.query(change.format("true"))
+    page.go("/request?id=many.0", "many.0")
+    page.click("Attach a task…")
+    dialog = page.driver.find_element(By.TAG_NAME, "dialog")
+    wait_for(dialog.is_displayed, 30, "an attach asks for the id")
+    page.check_axe("an attach")
+    dialog.find_element(By.NAME, "task").send_keys("task_x")
+    dialog.find_element(By.NAME, "account").send_keys("nobody")
+    dialog.find_elements(By.TAG_NAME, "button")[-1].click()
+    page.wait_text("--account nobody: allowed:")
+    tap.check(True, "an attach names the account, and says why it was refused")
+    world.query(change.format("false"))
+
+
 def check_many(page, world):
     """All that fit a filter, counted and confirmed, from the list."""
     page.go("/list?tenant=many", "Requests")
@@ -317,6 +335,7 @@ def main():
             check_hostile(page)
             check_retry_after_hold(page, world)
             check_keys(page)
+            check_doubt(page, world)
             check_many(page, world)
             check_pause(page)
             check_drain(page, world)

@@ -511,7 +511,8 @@ function orderButtons(row, why) {
   const failed = row.event && row.event.error;
   return h("div", { class: "orders" },
     failed ? one("retry", "Retry…") : null,
-    failed && (!done || row.kind === "submit_unknown") ? one("attach", "Attach a task…") : null,
+    (failed && (!done || row.kind === "submit_unknown")) || (row.doubt && !row.provider_task_id && !done)
+      ? one("attach", "Attach a task…") : null,
     row.event && done ? one("announce", "Tell it again…") : null,
     !done ? one("cancel", "Cancel…", true) : null);
 }
@@ -526,12 +527,16 @@ function confirmOrder(name, row, why) {
     announce: "Its event is told on Kafka once more, the same, under the same ce_id. Nothing is sent to the provider.",
   }[name];
   const task = name === "attach" ? h("input", { name: "task", required: true, autocomplete: "off" }) : null;
+  // Of what waits in doubt, since a restore, no account is stored.
+  const account = task && row.state === "queued" ? h("input", { name: "account", autocomplete: "off" }) : null;
   const agree = name === "retry" && !unpaid ? h("input", { type: "checkbox", name: "pay_again", required: true }) : null;
   confirmWith(`${name}: ${row.request_id}`,
     [h("p", {}, risk), task ? h("label", {}, "The provider's task id", task) : null,
+      account ? h("label", {}, "The account whose list has it, where there are several", account) : null,
       agree ? h("label", {}, h("span", {}, agree, " It may be paid for a second time.")) : null],
     `pixverse-ctl ${name} ${row.request_id}${agree ? " --pay-again" : ""}`, name === "cancel",
-    () => ({ order: name, id: row.request_id, task: task ? task.value.trim() : "", pay_again: !!agree && agree.checked }));
+    () => ({ order: name, id: row.request_id, task: task ? task.value.trim() : "",
+      account: account ? account.value.trim() : "", pay_again: !!agree && agree.checked }));
 }
 
 async function request(mine, query) {

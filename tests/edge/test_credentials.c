@@ -291,12 +291,18 @@ TEST_CASE_WITH(credentials_renew__they_have_run_out__none_until_newer_come,
     const struct endpoint endpoint = {.date_s = 0, .expires_s = 7200};
     begin(&endpoint);
     assert_string_equal(want().why, "");
-    assert_false(credentials_renew(credentials)); /* only just fetched */
+    const uint32_t first = credentials_issue(credentials);
+    assert_false(credentials_renew(credentials, first)); /* only just fetched */
     ahead_ms = 11000;
-    assert_true(credentials_renew(credentials));
+    assert_true(credentials_renew(credentials, first));
     assert_null(credentials_now(credentials));
+    /* So say others that were signed with them, before and after. */
+    assert_true(credentials_renew(credentials, first));
     assert_string_equal(want().why, "");
     assert_true(has("ASIA2"));
+    assert_true(credentials_renew(credentials, first));
+    assert_true(has("ASIA2"));
+    assert_false(credentials_renew(credentials, first + 1));
 }
 
 /* ---- files ---- */

@@ -33,6 +33,7 @@ struct s3_call {
     struct credentials_wait wait; /* for credentials */
     struct wire_call *wire;       /* null: not sent yet */
     int64_t skew_ms;              /* that it was signed with */
+    uint32_t issue;               /* of the keys that it was signed with */
     bool again;                   /* this is its second time */
 };
 
@@ -264,6 +265,7 @@ static bool send_now(struct s3_call *call, const struct sigv4_key *key)
     }
     int64_t now_ms = s3_wall_ms(s3);
     call->skew_ms = s3->skew_ms;
+    call->issue = credentials_issue(s3->credentials);
     sigv4_date(now_ms, letter->date);
     if (!path_of(call, &letter->request.path)) {
         return false;
@@ -343,7 +345,8 @@ static bool is_mended(const struct s3_call *call, enum s3_verdict verdict,
     if (verdict == S3_SKEWED) {
         return learn_skew(call, date);
     }
-    return verdict == S3_EXPIRED && credentials_renew(call->s3->credentials);
+    return verdict == S3_EXPIRED &&
+           credentials_renew(call->s3->credentials, call->issue);
 }
 
 static void on_answer(void *context, const struct wire_answer *answer)

@@ -175,11 +175,22 @@ void credentials_forget(struct credentials_wait *wait)
     list_remove(&wait->link);
 }
 
-bool credentials_renew(struct credentials *c)
+uint32_t credentials_issue(const struct credentials *c)
 {
-    assert(c->wire);
-    if (!c->have || loop_boot_ms(c->loop) - c->fetched_ms < RENEW_MIN_MS) {
-        return is_fetching(c); /* newer ones are under way, or there are none */
+    return c->issue;
+}
+
+bool credentials_renew(struct credentials *c, uint32_t issue)
+{
+    assert(c->wire && issue <= c->issue);
+    if (!c->have) { /* whoever wants them has them fetched */
+        return is_fetching(c) || c->failed_ms == 0;
+    }
+    if (issue != c->issue) {
+        return true;
+    }
+    if (loop_boot_ms(c->loop) - c->fetched_ms < RENEW_MIN_MS) {
+        return is_fetching(c);
     }
     c->have = false;
     c->failed_ms = 0;

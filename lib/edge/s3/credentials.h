@@ -42,12 +42,16 @@ void credentials_want(struct credentials *credentials,
                       struct credentials_wait *wait);
 void credentials_forget(struct credentials_wait *wait);
 
+/** The number of those of credentials_now(): another one with each fetch. */
+uint32_t credentials_issue(const struct credentials *credentials);
+
 /**
- * The store says that they have run out or are wrong.
+ * The store says that those of this issue have run out or are wrong. Of several
+ * calls that were signed with them, each may say so.
  *
- * @return  false: these have only just been fetched; there are no better ones.
+ * @return  true: newer ones are there or on their way; false: there are none.
  */
-bool credentials_renew(struct credentials *credentials);
+bool credentials_renew(struct credentials *credentials, uint32_t issue);
 
 /**
  * The store refused one call, and may be right about that call alone (a policy

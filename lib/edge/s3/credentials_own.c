@@ -47,6 +47,7 @@ static void take_keys(struct credentials *c, struct aws_keys *keys)
         .token = c->keys.token[0] ? str_of(c->keys.token) : (struct str){0},
     };
     c->have = true;
+    c->issue++;
 }
 
 void source_found(struct credentials *c, struct aws_keys *keys,

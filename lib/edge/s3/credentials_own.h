@@ -68,6 +68,7 @@ struct credentials {
     struct aws_keys keys;
     struct sigv4_key key; /* slices of keys */
     bool have;
+    uint32_t issue; /* one more with each keys that come */
     /* Times of the loop's clock: the wall clock may be wrong, and jump. */
     int64_t expires_ms; /* of the keys; 0: never */
     int64_t fetched_ms; /* 0: not yet */

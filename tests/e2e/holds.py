@@ -116,7 +116,12 @@ def check_two_accounts():
         tap.check("held" not in told["why"] and not told.get("holds"),
                   "two accounts: that one is held is no reason", told)
         tap.equal(rows_of(world, "workers")[0]["is"], "works", "two accounts: the worker works")
+        hold("b")
+        told = rows_of(world, "explain", one)[0]
+        tap.check("held: auth" in told["why"], "two accounts: that both are is one", told)
+        tap.equal(rows_of(world, "workers")[0]["is"], "held", "two accounts: then it is held")
         # A replay has no other one: as if what runs had been sent by that account, in doubt.
+        # Not before both are held: the other's slot is free meanwhile.
         runs = world.query("SELECT id, state, account FROM task")[0]
         name = world.query("UPDATE task t SET state = 1, account = %s FROM request r WHERE "
                            "r.id = t.id RETURNING request_id", scopes["a"])[0][0]
@@ -125,10 +130,6 @@ def check_two_accounts():
                     *runs[1:], runs[0])
         tap.equal([h["scope"] for h in told["holds"]], [scopes["a"]],
                   "two accounts: what may go to that one alone is held", told)
-        hold("b")
-        told = rows_of(world, "explain", one)[0]
-        tap.check("held: auth" in told["why"], "two accounts: that both are is one", told)
-        tap.equal(rows_of(world, "workers")[0]["is"], "held", "two accounts: then it is held")
         world.query("DELETE FROM hold RETURNING 1")
         world.ctl("cancel", "two-0", "two-1", "--wait", "60", check=True)
         world.wait_events(["two-0", "two-1"], 60)

@@ -277,9 +277,9 @@ def check_ledger(world, names):
 
 
 def away_from_midnight():
-    """Budgets of a day begin anew then."""
+    """Budgets of a day begin anew then; no machine is so busy that this takes longer."""
     left_s = 86400 - time.time() % 86400
-    if left_s < 180:
+    if left_s < 600:
         time.sleep(left_s + 1)
 
 

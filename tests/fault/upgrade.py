@@ -12,6 +12,7 @@ import tap
 from world import BIN, ROOT, TMP, World, wait_for
 
 BATCH = 120
+BUILD_S = 900  # beside other items, on a machine with few cores
 
 # What a release adds: to tables that are read with every turn, too.
 EXPAND = """
@@ -59,7 +60,7 @@ def next_release(number):
                      "-DCMAKE_BUILD_TYPE=Debug"],
                     ["ninja", "-C", build, "pixverse-worker"]):
         done = subprocess.run([str(c) for c in command], capture_output=True,
-                              text=True, timeout=240)
+                              text=True, timeout=BUILD_S)
         if done.returncode != 0:
             raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
     return build

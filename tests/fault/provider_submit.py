@@ -19,7 +19,7 @@ CASES = [
     Case("reply_then_closed", {"kind": "reply_then_close"}),
     Case("stalled", {"kind": "stall"}),
     Case("delayed", {"kind": "delay", "delay_ms": 1500}),
-    Case("delayed_beyond_limit", {"kind": "delay", "delay_ms": 6000}),
+    Case("delayed_beyond_limit", {"kind": "delay", "delay_ms": matrix.SUBMIT_MS + 2000}),
     Case("slow_headers", {"kind": "slow_headers"}),
     Case("slow_body", {"kind": "slow_body"}),
     Case("header_flood", {"kind": "header_flood"}),

@@ -7,6 +7,10 @@ strikes, and what must come of it. The simulator's ledger is the judge.
 import tap
 from world import World, file_of, sha256_of, wait_for
 
+# Of an answer to a submission. The simulator makes its largest ones while others wait:
+# that is no doubt, after which a refusal would be none, on a busy machine either.
+SUBMIT_MS = 8000
+
 
 class Case:
     """One request, its fault and its end.
@@ -81,7 +85,7 @@ def faults_of_files(case, event, tasks):
 
 def run(cases, on, limit_s=120, **world):
     """Every case in one world; the worker must end well and as it began."""
-    settings = {"SUBMIT_TIMEOUT_MS": "4000", **world.pop("settings", {})}
+    settings = {"SUBMIT_TIMEOUT_MS": str(SUBMIT_MS), **world.pop("settings", {})}
     with World(workers=1, sim=["--schema", "yes"], settings=settings, **world) as w:
         w.faults([order for case in cases for order in case.orders(on)])
         for case in cases:

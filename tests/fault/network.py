@@ -4,7 +4,7 @@
 that nobody resolves; a line that is slow and breaks. The worker lives in a network
 namespace that the test makes, as root, and all goes on when the line is back."""
 
-import json
+import os
 import random
 import re
 import socket
@@ -17,7 +17,10 @@ from mounts import bound
 from world import HELD_UP_S, TMP, World, free_port, wait_for
 
 BATCH = 120
-HOST, GUEST = "10.213.77.1", "10.213.77.2"
+# Of this process alone: another run may be on the same machine.
+NET = f"10.213.{os.getpid() % 256}"
+HOST, GUEST = f"{NET}.1", f"{NET}.2"
+WIRE = f"pxv-{os.getpid()}"  # 15 characters with its end
 
 
 def call(*args):
@@ -91,16 +94,16 @@ class Namespace:
             raise
 
     def wire(self, ports):
-        call("ip", "link", "add", "pxv-host", "type", "veth", "peer", "name", "pxv-guest",
+        call("ip", "link", "add", f"{WIRE}-h", "type", "veth", "peer", "name", f"{WIRE}-g",
              "netns", self.name)
-        call("ip", "addr", "add", f"{HOST}/24", "dev", "pxv-host")
-        call("ip", "link", "set", "pxv-host", "up")
-        for words in (f"ip addr add {GUEST}/24 dev pxv-guest", "ip link set pxv-guest up",
+        call("ip", "addr", "add", f"{HOST}/24", "dev", f"{WIRE}-h")
+        call("ip", "link", "set", f"{WIRE}-h", "up")
+        for words in (f"ip addr add {GUEST}/24 dev {WIRE}-g", f"ip link set {WIRE}-g up",
                       "ip link set lo up",
                       "sysctl -qw net.ipv4.conf.all.route_localnet=1",
                       f"iptables -t nat -A OUTPUT -d 127.0.0.1 -p tcp -m multiport "
                       f"--dports {self.ports} -j DNAT --to-destination {HOST}",
-                      "iptables -t nat -A POSTROUTING -o pxv-guest -j MASQUERADE"):
+                      f"iptables -t nat -A POSTROUTING -o {WIRE}-g -j MASQUERADE"):
             self.inside(*words.split())
         self.lines = {port: Line((HOST, port), ("127.0.0.1", port)) for port in ports}
 
@@ -118,7 +121,7 @@ class Namespace:
         for line in getattr(self, "lines", {}).values():
             line.server.close()
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, timeout=30)
-        subprocess.run(["ip", "link", "del", "pxv-host"], capture_output=True, timeout=30)
+        subprocess.run(["ip", "link", "del", f"{WIRE}-h"], capture_output=True, timeout=30)
 
 
 def send(world, name):
@@ -191,7 +194,7 @@ def names(world, resolv):
     hosts = TMP / "hosts"
     hosts.write_text("127.0.0.1 localhost\n")
     port = ports_of(world)[2]
-    resolv.write_text("nameserver 10.213.77.99\noptions timeout:5 attempts:2\n")
+    resolv.write_text(f"nameserver {NET}.99\noptions timeout:5 attempts:2\n")
     for worker in world.workers:
         worker.stop()
     before = bound({"/etc/resolv.conf": resolv, "/etc/hosts": hosts})

@@ -93,6 +93,7 @@ def main():
             sent = load.sent
             wait_for(lambda: load.sent > sent + RATE * HELD_S, HELD_S + 60, "its time")
             after = window(world, load)
+            over = load.sent - sent  # what a takeover may read over, once
             age = world.query("SELECT max(age(backend_xmin)) FROM pg_stat_activity")[0][0]
             tap.check(age > HELD_S, "the snapshot is old", age)
             load.end()
@@ -104,9 +105,12 @@ def main():
                     tap.check(0 < m and ms_after * m < 5000, "takeovers read over the dead"
                               " versions within seconds", ms_after * m)
                     continue
-                tap.check(n and m and pages_after <= 2 * pages + 4,
+                # A takeover reads once over what came since; on a busy machine few rows
+                # share that.
+                more = over / max(1, m) if name == "adopt" else 0
+                tap.check(n and m and pages_after <= 2 * pages + 4 + more,
                           f"{name} reads no more than twice the pages",
-                          (pages, pages_after))
+                          (pages, pages_after, more))
                 if LONG:
                     tap.check(ms_after <= 2 * ms + 0.2, f"{name} takes no more than twice",
                               (ms, ms_after))

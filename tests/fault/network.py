@@ -233,7 +233,7 @@ def main():
             cut(world, space, guest, "cut-out", ("out",))
             cut(world, space, guest, "cut-in", ("in",))
             bad_line(world, space, guest, "slow", delay_s=0.15)
-            bad_line(world, space, guest, "lossy", loss=0.03)
+            bad_line(world, space, guest, "lossy", loss=0.02)
             tap.equal(guest.stop(), 0, "the cut worker drains with status 0",
                       guest.text()[-2000:])
         finally:

@@ -21,7 +21,8 @@ struct schema_state {
 /** Fails too where the database's encoding can't keep every text. */
 bool schema_read(const char *url, struct schema_state *state, struct err *err);
 
-/** Apply what is missing, each in a transaction, under an advisory lock. */
+/** Apply what is missing, each in a transaction, under an advisory lock. Tables
+ * that are in use are waited for, two minutes at most, in nobody's way. */
 bool schema_migrate(const char *url,
                     void (*on_step)(void *context, int number,
                                     const char *name),

@@ -60,6 +60,34 @@ TEST_CASE_WITH(migrate__a_step_that_fails__leaves_nothing, create,
     assert_true(schema_migrate(trial->url, NULL, NULL, &err));
 }
 
+/** What others do goes on: neither is ended for the other's sake. */
+TEST_CASE_WITH(migrate__tables_in_use__gives_way_and_tries_again, create,
+               trial_teardown)
+{
+    struct trial *trial = *state;
+    struct schema_state schema = {0};
+    struct err err = {0};
+    PGconn *other = PQconnectdb(trial->url);
+    PQclear(PQexec(other, "SET deadlock_timeout = '60s'; BEGIN; CREATE TABLE "
+                          "waiting (in_the_way int)"));
+    /* Once it is waited for, it wants what the migration has made. */
+    assert_int_equal(
+        PQsendQuery(other,
+                    "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE "
+                    "NOT granted AND transactionid = "
+                    "pg_current_xact_id()::xid) LOOP PERFORM pg_sleep(0.01); "
+                    "END LOOP; END $$; CREATE TABLE request (in_the_way int); "
+                    "ROLLBACK"),
+        1);
+    assert_true(schema_migrate(trial->url, NULL, NULL, &err));
+    for (PGresult *each; (each = PQgetResult(other)); PQclear(each)) {
+        assert_int_equal(PQresultStatus(each), PGRES_COMMAND_OK);
+    }
+    PQfinish(other);
+    assert_true(schema_read(trial->url, &schema, &err));
+    assert_int_equal(schema.number, SCHEMA_NUMBER);
+}
+
 TEST_CASE_WITH(migrate__a_schema_from_before__is_refused_in_words, create,
                trial_teardown)
 {

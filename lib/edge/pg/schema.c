@@ -7,14 +7,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Workers go on meanwhile. Behind one that waits to change a table (a long dump
+ * reads it) all others wait, too: so it waits for less than a lease bears,
+ * gives back what it has, and tries again. For more than deadlock_timeout (1
+ * s), since an autovacuum gives way only then. */
+#define LOCK_WAIT_SQL "SET LOCAL lock_timeout = '1500ms'"
+#define APPLY_TRIES 60
+#define APPLY_PAUSE_MS 500
 
 #define LOCK_SQL "SELECT pg_advisory_lock(7264930518)"
 #define POSTGRES_MIN 150000 /* pg_terminate_backend with a limit is from 14 */
 
-static bool run(PGconn *conn, const char *sql, struct err *err)
+/** A lock was not to be had, or two waited for each other. */
+static bool is_in_use(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state &&
+           (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0);
+}
+
+/** *in_use, unless null: whether that was why. */
+static bool run_tried(PGconn *conn, const char *sql, bool *in_use,
+                      struct err *err)
 {
     PGresult *result = PQexec(conn, sql);
     ExecStatusType status = PQresultStatus(result);
+    if (in_use) {
+        *in_use = is_in_use(result);
+    }
     PQclear(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         return pg_err(err,
@@ -23,6 +45,11 @@ static bool run(PGconn *conn, const char *sql, struct err *err)
                       conn);
     }
     return true;
+}
+
+static bool run(PGconn *conn, const char *sql, struct err *err)
+{
+    return run_tried(conn, sql, NULL, err);
 }
 
 static bool read_state(PGconn *conn, struct schema_state *state,
@@ -63,11 +90,12 @@ bool schema_read(const char *url, struct schema_state *state, struct err *err)
     return done;
 }
 
-static bool apply(PGconn *conn, const struct sql_text *file, int number,
-                  struct err *err)
+static bool apply_once(PGconn *conn, const struct sql_text *file, int number,
+                       bool *in_use, struct err *err)
 {
     struct schema_state state = {0};
-    bool done = run(conn, "BEGIN", err) && run(conn, file->text, err) &&
+    bool done = run(conn, "BEGIN", err) && run(conn, LOCK_WAIT_SQL, err) &&
+                run_tried(conn, file->text, in_use, err) &&
                 read_state(conn, &state, err);
     if (done && state.number != number) {
         done =
@@ -77,7 +105,25 @@ static bool apply(PGconn *conn, const struct sql_text *file, int number,
         return true;
     }
     run(conn, "ROLLBACK", NULL);
-    return err_wrap(err, "%s", file->name);
+    return false;
+}
+
+static bool apply(PGconn *conn, const struct sql_text *file, int number,
+                  struct err *err)
+{
+    for (int tries = 1;; tries++) {
+        bool in_use = false;
+        if (apply_once(conn, file, number, &in_use, err)) {
+            return true;
+        }
+        if (!in_use || tries == APPLY_TRIES) {
+            return err_wrap(err, in_use ? "%s: its tables are in use" : "%s",
+                            file->name);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = APPLY_PAUSE_MS * 1000000L},
+                  NULL);
+        *err = (struct err){0};
+    }
 }
 
 /** Made before the first release: nothing leads from there to here. */

@@ -173,7 +173,7 @@ class Try:
             for i in self.ids:
                 day = time.strftime("%Y/%m/%d", time.gmtime())
                 s3_server.begin_upload(f"{self.world.videos.name}/default/{day}/{i}/0.mp4")
-        more = {"deadline_seconds": 4} if self.scene == "late" else {}
+        more = {"deadline_seconds": 8} if self.scene == "late" else {}
         for i in self.ids if self.scene == "cancelled" else []:
             self.world.send({"request_id": i, "cancel": True})
         for n, i in reversed(list(enumerate(self.ids))):

@@ -4,7 +4,7 @@
 #include "edge/loop.h"
 
 /**
- * PostgreSQL's clock: what it said last, and CLOCK_BOOTTIME since. Every stored
+ * PostgreSQL's clock: what it said, and CLOCK_BOOTTIME since. Every stored
  * time, deadline and expiry is of it; no wall clock of this machine takes part.
  */
 struct clock {
@@ -15,8 +15,9 @@ struct clock {
 
 void clock_init(struct clock *clock, struct loop *loop);
 
-/** PostgreSQL said now_ms, about now. */
-void clock_told(struct clock *clock, int64_t now_ms);
+/** PostgreSQL said now_ms, when it was asked at asked_ms (boot clock). It goes
+ * back only where PostgreSQL's clock is surely behind. */
+void clock_told(struct clock *clock, int64_t asked_ms, int64_t now_ms);
 
 /** Milliseconds of Unix time; before clock_told(), of the boot clock. */
 int64_t clock_now_ms(const struct clock *clock);

@@ -47,7 +47,7 @@ void engine_bumped(struct engine *engine, int64_t bump_started_ms,
                    int64_t now_ms)
 {
     assert(now_ms > 0);
-    clock_told(&engine->clock, now_ms);
+    clock_told(&engine->clock, bump_started_ms, now_ms);
     gate_bumped(&engine->gate, bump_started_ms);
     turn_soon(&engine->turns);
 }

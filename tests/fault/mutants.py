@@ -1208,6 +1208,8 @@ MUTANTS = [
     ("a send goes by the turn's time", "lib/flow/gate.c",
      "loop_boot_us(gate->clock->loop) / 1000", "loop_boot_ms(gate->clock->loop)",
      ["sim/fleet", "sim/answers"]),
+    ("a slow answer sets the clock back", "lib/flow/clock.c",
+     "clock->offset_ms < least_ms) {", "clock->offset_ms != least_ms) {", ["sim/clock"]),
     ("a turn's claims need no slots", "lib/flow/claims.c",
      "size_t claimed = (size_t)turn->claims_max;", "size_t claimed = 0;",
      ["sim/fleet", "sim/answers"]),

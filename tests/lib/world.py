@@ -581,7 +581,7 @@ class Event:
         self.raw = message.value()
         self.headers = {k: (v or b"").decode() for k, v in message.headers() or []}
         self.value = json.loads(self.raw)
-        self.at_ms = message.timestamp()[1]
+        self.at_ms, self.offset = message.timestamp()[1], message.offset()
 
     def __getitem__(self, name):
         return self.value[name]

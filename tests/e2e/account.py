@@ -35,8 +35,8 @@ def main():
         world.workers[0].kill()
         other = world.start_worker(**OTHER)
         explained, ready, tasks = wait_for(
-            lambda: (lambda t: t if t[2] == 2 and t[0].get("holds") else None)(
-                told(world, other)), 30, "the hold is told")
+            lambda: (lambda t: t if t[2] == 2 and t[0].get("holds") and "2 tasks" in t[1]
+                     else None)(told(world, other)), 30, "the hold of both is told")
         tap.equal([h["reason"] for h in explained["holds"]], ["account"],
                   "explain names the hold", explained)
         tap.check("another key or base URL" in explained["why"], "and says why", explained)

@@ -358,11 +358,15 @@ def check_many_in_part(world, console):
 
 
 def child(console, word):
-    """The process in which the console runs that command."""
+    """The process in which the console runs that command. Others, and its threads, may
+    end while they are looked at."""
     for task in Path(f"/proc/{console.program.pid}/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                return pid
+        try:
+            for pid in (task / "children").read_text().split():
+                if word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
+        except (FileNotFoundError, ProcessLookupError):
+            continue
     return None
 
 

@@ -5,6 +5,7 @@ itself and asks who may. `migrate` makes them, `check` tries them, `run` names t
 
 import os
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation,
                                    AclPermissionType, AdminClient, ConfigResource,
                                    NewTopic, ResourcePatternType, ResourceType)
@@ -53,6 +54,19 @@ class Bare(World):
                                       AclPermissionType.ANY)
         wait_for(lambda: len(self.admin.describe_acls(everything).result(20))
                  == len(set(map(str, self.acls))), 20, "the rules hold")
+
+    def await_refusal(self, name):
+        """Until the controller, which makes topics and hears of rules after the others,
+        would not make this one."""
+        def refused():
+            asked = self.admin.create_topics([NewTopic(name, 1, 1)], validate_only=True)
+            try:
+                asked[name].result(20)
+            except KafkaException as error:
+                return error.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED,
+                                                KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+            return False
+        wait_for(refused, 20, f"the controller refuses {name}")
 
     def worker(self, *args, **settings):
         return self.command("pixverse-worker", *args, timeout=120,
@@ -104,6 +118,7 @@ def migrate(world):
     shape = {"TOPIC_PARTITIONS": "5", "TOPIC_RETENTION_MS": "86400000"}
     world.deny(ResourceType.TOPIC, world.topic("events"), AclOperation.CREATE)
     world.deny(ResourceType.BROKER, "kafka-cluster", AclOperation.CREATE)
+    world.await_refusal(world.topic("events"))
     done = world.worker("migrate", **shape)
     tap.equal(done.returncode, 1, "migrate without the right fails", done.stdout)
     tap.check(lines_of(done, "migrate:", world.topic("events"), "uthorization"),
@@ -200,6 +215,7 @@ def main():
             wait_for(lambda: world.topic("events") not in world.there(), 20,
                      "the topic is gone")
             tap.equal(world.worker("migrate").returncode, 0, "migrate makes it again")
+            wait_for(lambda: len(world.there()) == 4, 20, "the broker tells of it again")
             world.events.clear()
             world.event_reader.close()
             world.event_reader = world.reader("events")

@@ -9,6 +9,7 @@ import json
 
 import psycopg
 import tap
+from clock import clear_of_midnight
 from world import BIN, Database, Program, World, fetch, wait_for
 
 REQUESTS = 24
@@ -161,6 +162,7 @@ def refused(cells):
 
 
 def main():
+    clear_of_midnight(60)
     names = [f"{tenant}.{n}" for n in range(REQUESTS // 2) for tenant in ("blue", "red")]
     with World(name="a") as a, World(name="b", postgres=Database("b")) as b:
         worlds = {"a": a, "b": b}

@@ -6,6 +6,7 @@ import json
 
 import tap
 from axe_selenium_python import Axe
+from clock import clear_of_midnight
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -310,6 +311,7 @@ def check_stopped_worker(page):
 
 
 def main():
+    clear_of_midnight(90)
     with World(1) as world:
         world.send({"request_id": "hostile.1", "tenant": "studio-a",
                     "metadata": {"<b>": HOSTILE}, "request": {"prompt": HOSTILE}})

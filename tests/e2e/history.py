@@ -6,6 +6,7 @@ import json
 import time
 
 import tap
+from clock import clear_of_midnight
 from world import World, wait_for
 
 DAY_MS = 86400000
@@ -114,6 +115,7 @@ def check_prune(world):
 
 
 def main():
+    clear_of_midnight(60)
     with World(workers=0, latency="0.1") as world:
         reader = world.reader("rejected")
         worker = world.start_worker()

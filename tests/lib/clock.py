@@ -1,14 +1,22 @@
 """Clocks that are wrong, or jump on, for the processes that are started with
-Clock().environment() (tests/lib/jump_clock.c)."""
+Clock().environment() (tests/lib/jump_clock.c); and the day's end."""
 
 import shutil
 import struct
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from record import RECORD
 from world import ROOT
+
+
+def clear_of_midnight(seconds):
+    """Where days are counted, in UTC: what takes so long begins and ends in one."""
+    left = 86400 - time.time() % 86400
+    if left < seconds:
+        time.sleep(left + 1)
 
 
 class Clock:

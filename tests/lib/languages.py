@@ -10,16 +10,22 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(os.environ.get("TEST_ROOT") or Path(__file__).parents[2])
 PARTS = ROOT / "build" / "parts"
+FETCHES = 3  # tries where something comes over the network
 
 
-def run(*command, folder=None, env=None, limit_s=280):
-    """Standard output of a command that has to end well."""
-    done = subprocess.run([str(c) for c in command], cwd=folder, timeout=limit_s, check=False,
-                          env=env, capture_output=True, text=True)
+def run(*command, folder=None, env=None, limit_s=280, tries=1):
+    """Standard output of a command that has to end well, at the last try."""
+    for left in reversed(range(tries)):
+        done = subprocess.run([str(c) for c in command], cwd=folder, timeout=limit_s, check=False,
+                              env=env, capture_output=True, text=True)
+        if not done.returncode:
+            break
+        time.sleep(5 if left else 0)
     if done.returncode:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n"
                            f"{(done.stdout + done.stderr)[-3000:]}")
@@ -50,7 +56,8 @@ def from_pypi(name, package):
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)
             run(sys.executable, "-m", "venv", folder)
-            run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", package)
+            run(folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", package,
+                tries=FETCHES)
             (folder / "done").touch()
     return folder / "bin"
 
@@ -73,14 +80,15 @@ def go_command(name, package):
     with one_at_a_time(name):
         if not (folder / name).exists():
             run(go(), "install", "-trimpath", "-ldflags=-s -w", package, limit_s=1500,
-                env=dict(GO, GOBIN=str(folder / "new")))
+                env=dict(GO, GOBIN=str(folder / "new")), tries=FETCHES)
             (folder / "new" / name).rename(folder / name)
     return folder / name
 
 
 def go_module(module):
     """The folder of a Go module's sources, "path@version"."""
-    told = json.loads(run(go(), "mod", "download", "-json", module, folder=PARTS, env=GO))
+    told = json.loads(run(go(), "mod", "download", "-json", module, folder=PARTS, env=GO,
+                          tries=FETCHES))
     return Path(told["Dir"])
 
 
@@ -97,7 +105,7 @@ def node_modules(name, package_json):
             folder.mkdir(parents=True)
             (folder / "package.json").write_text(wanted)
             run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent",
-                folder=folder, env=env)
+                folder=folder, env=env, tries=FETCHES)
             there.write_text(wanted)
     return folder, env
 
@@ -113,7 +121,7 @@ def go_program(name, folder):
     """The program that a module's folder makes, below build/parts."""
     out = PARTS / f"go-{name}"
     run(go(), "build", "-trimpath", "-o", out, ".", folder=folder, limit_s=500,
-        env={**os.environ, "GOFLAGS": "-modcacherw -mod=readonly"})
+        env={**os.environ, "GOFLAGS": "-modcacherw -mod=readonly"}, tries=FETCHES)
     return out
 
 
@@ -125,6 +133,6 @@ def java_program(name, folder, main):
     if not there.exists() or there.read_text() != wanted:
         shutil.rmtree(jars, ignore_errors=True)
         run("mvn", "-B", "-q", "-f", folder / "pom.xml", "dependency:copy-dependencies",
-            f"-DoutputDirectory={jars}", limit_s=500)
+            f"-DoutputDirectory={jars}", limit_s=500, tries=FETCHES)
         there.write_text(wanted)
     return ["java", "-cp", f"{jars}/*", folder / main]

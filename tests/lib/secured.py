@@ -19,6 +19,7 @@ import time
 from confluent_kafka.admin import (AdminClient, ScramCredentialInfo, ScramMechanism,
                                    UserScramCredentialUpsertion)
 
+from languages import one_at_a_time
 from world import BIN, ROOT, TMP, Kafka, free_port, parts
 
 USER, PASSWORD = "worker", "canary-password"
@@ -73,7 +74,8 @@ class Secured(Kafka):
         if version >= (2, 6, 1):
             return ROOT / "build/parts/kafka/lib"
         folder = ROOT / "build/parts/kafka-3.9"
-        parts('parts_kafka_fetch "$@"', folder, "3.9.1")
+        with one_at_a_time("kafka-3.9"):  # its first step takes away what is there
+            parts('parts_kafka_fetch "$@"', folder, "3.9.1")
         return folder / "lib"
 
     # --- what the node has ----------------------------------------------------

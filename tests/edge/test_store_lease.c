@@ -393,6 +393,7 @@ TEST(join__the_admin_address__is_in_the_lease)
 
 /* ---- a connection that is lost ---- */
 
+/** Two lanes', and any that was given up while the store came up. */
 static const char *const kill_ours =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
     "application_name = 'trial' AND datname = current_database()";
@@ -401,7 +402,7 @@ TEST(connection__killed_while_idle__comes_back)
 {
     struct trial *trial = *state;
     int64_t me = trial_join(trial);
-    assert_int_equal(trial_number(trial, kill_ours), 2);
+    assert_true(trial_number(trial, kill_ours) >= 2);
     trial_wait(trial);
     assert_false(trial->up);
     assert_false(trial->misfit);
@@ -438,7 +439,7 @@ TEST(connection__killed_in_mid_turn__is_transient)
         store_beat(trial->store, &ask, trial_on_beat, &other);
         trial_wait(trial);
     } while (trial_waiter(trial) == 0);
-    assert_int_equal(trial_number(trial, kill_ours), 2);
+    assert_true(trial_number(trial, kill_ours) >= 2);
     while (answer.turn.err.kind == ERR_NONE) {
         trial_wait(trial);
     }
@@ -456,7 +457,7 @@ TEST(connection__killed_in_mid_turn__is_transient)
 TEST(connection__away__calls_end_in_transient)
 {
     struct trial *trial = *state;
-    assert_int_equal(trial_number(trial, kill_ours), 2);
+    assert_true(trial_number(trial, kill_ours) >= 2);
     while (trial->up) {
         trial_wait(trial);
     }

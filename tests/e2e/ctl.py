@@ -323,13 +323,16 @@ def begin_reasons(world):
 
 def check_reasons(world):
     """Why it isn't done: from the table, and from the worker itself."""
-    wait_for(lambda: explained(world, "long.1").get("progress") is not None, 30,
-             "progress, as its owner knows it")
-    told = explained(world, "long.1")
+    def asked_owner(tell, has):
+        """What was told when its owner answered: its loop may come too late."""
+        return wait_for(lambda: (lambda t: t if has(t) else None)(tell()), 30,
+                        "progress, as its owner knows it")
+    told = asked_owner(lambda: explained(world, "long.1"),
+                       lambda t: t.get("progress") is not None)
     tap.equal((told["state"], told["done"]), ("running", False), "explain of a running one")
     for name in ("progress", "next", "deadline", "money", "worker"):
         tap.check(told.get(name) not in (None, ""), f"it has {name}", told)
-    text = world.ctl("explain", "long.1").stdout
+    text = asked_owner(lambda: world.ctl("explain", "long.1").stdout, lambda t: "progress" in t)
     for word in ("progress", "next poll", "deadline", "money"):
         tap.check(word in text, f"and in words: {word}", text)
     world.query("UPDATE lease SET admin = '127.0.0.1:1' RETURNING id")

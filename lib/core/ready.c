@@ -202,6 +202,12 @@ void ready_unusable(struct move *m)
         return;
     }
     write_unusable(m, &u);
+    if (m->memo->misses >= UNUSABLE_TIMES &&
+        m->now_ms >= task_expires_ms(m->row) + UNUSABLE_OVER_MS) {
+        /* Where the video was is a page, and another one each time. */
+        ready_fetch_refused(m);
+        return;
+    }
     m->memo->wants_refresh = true;
     m->memo->misses += 1;
     /* It may be a page that somebody on the way served in the video's place:

@@ -1275,6 +1275,8 @@ MUTANTS = [
      "return is_fetching(c) || c->failed_ms == 0;", "return is_fetching(c);", ["edge/credentials"]),
     ("keys that ran out are told of newer ones", "lib/edge/s3/credentials.c",
      "if (issue != c->issue) {", "if (false) {", ["edge/credentials"]),
+    ("pages that differ are fetched for ever", "lib/core/ready.c",
+     "if (m->memo->misses >= UNUSABLE_TIMES &&", "if (false &&", ["unit/ready"]),
     ("the hour begins anew with each owner", "lib/core/ready.c",
      "write_unusable(m, &u);", "(void)write_unusable;", ["unit/step", "unit/step_more"]),
     ("a turned picture is told as it lies", "lib/core/media.c",

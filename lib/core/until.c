@@ -54,15 +54,17 @@ static size_t digits_of(struct str text)
     return len;
 }
 
-/** The earliest `expires_at` in a result, 0 where it names none. */
-static int64_t first_expires_ms(struct str result)
+/** The earliest `expires_at` in a result, 0 where it names none. What lies a
+ * day before it was accepted is no time: a relay may tell how long a URL lasts.
+ */
+static int64_t first_expires_ms(struct str result, int64_t submitted_ms)
 {
     int64_t first_ms = 0;
     for (struct str at = next_expires(result); at.at; at = next_expires(at)) {
         int64_t ms = 0;
         const struct str digits = {at.at, digits_of(at)};
         if (str_to_i64(digits, 1, INT64_MAX, &ms) &&
-            (!first_ms || ms < first_ms)) {
+            ms > submitted_ms - ASSET_LIFE_MS && (!first_ms || ms < first_ms)) {
             first_ms = ms;
         }
     }
@@ -71,8 +73,14 @@ static int64_t first_expires_ms(struct str result)
 
 int64_t task_result_expires_ms(const struct task_row *row, struct str result)
 {
-    const int64_t expires_ms = first_expires_ms(result);
-    return expires_ms ? expires_ms : row->generated_ms + ASSET_LIFE_MS;
+    const int64_t expires_ms = first_expires_ms(result, row->submitted_ms);
+    if (expires_ms) {
+        return expires_ms;
+    }
+    /* A provider's clock may be wrong: nothing is finished before it began. */
+    return (row->generated_ms > row->submitted_ms ? row->generated_ms
+                                                  : row->submitted_ms) +
+           ASSET_LIFE_MS;
 }
 
 int64_t task_expires_ms(const struct task_row *row)

@@ -19,8 +19,8 @@ bool task_time_is_up(const struct task *task, int64_t late_ms, int64_t now_ms);
  * it may have known that it is finished, and brought its videos home. */
 bool task_is_strange(const struct task *task, int64_t now_ms);
 
-/** READY: when the first of the URLs ends, 24 h after `completed` if
- * unnamed. */
+/** READY: when the first of the URLs ends; if unnamed, 24 h after `completed`,
+ * or after it was accepted if that is later. */
 int64_t task_expires_ms(const struct task_row *row);
 
 /** The same for a result that isn't the row's yet, as in task_row.result. */

@@ -30,6 +30,13 @@ TEST_CASE(task_expires_ms__no_time_named__a_day_after_completion)
     assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":-5}]"),
                      T0 + 24 * H);
     assert_int_equal(expires("[{\"url\":\"a\",\"expires_at\":"), T0 + 24 * H);
+    const struct task_row wrong = {.submitted_ms = T0, .generated_ms = 1000};
+    assert_int_equal(task_expires_ms(&wrong), T0 + 24 * H);
+    struct task_row lasts = {
+        .submitted_ms = T0,
+        .generated_ms = T0 + M,
+        .result = (char[]){"[{\"url\":\"a\",\"expires_at\":86400000}]"}};
+    assert_int_equal(task_expires_ms(&lasts), T0 + M + 24 * H);
 }
 
 static bool same(const char *a, const char *b)

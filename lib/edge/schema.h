@@ -22,7 +22,8 @@ struct schema_state {
 bool schema_read(const char *url, struct schema_state *state, struct err *err);
 
 /** Apply what is missing, each in a transaction, under an advisory lock. Tables
- * that are in use are waited for, two minutes at most, in nobody's way. */
+ * that are in use are waited for, each a second and a half at a time, some two
+ * minutes at most. */
 bool schema_migrate(const char *url,
                     void (*on_step)(void *context, int number,
                                     const char *name),

@@ -23,10 +23,12 @@ WITH gone AS (
     FROM gone
     RETURNING *
 ), reserved AS (
-    -- No claim did, where it was never sent.
+    -- No claim did, where it was sent before there was a budget, or before the database
+    -- was set back. Of the day of its send, as in ctl_budget_fill.sql.
     INSERT INTO money (task, submission, tenant, day, state, estimate, amount)
     SELECT t.id, t.submission, r.tenant,
-        (clock_timestamp() AT TIME ZONE 'UTC')::date - DATE '1970-01-01',
+        (coalesce(nullif(t.first_sent_ms, 0), floor(extract(epoch FROM
+            clock_timestamp()) * 1000)::bigint) / 86400000)::integer,
         :spending, price.estimate, price.estimate
     FROM t JOIN request r ON r.id = t.id
     CROSS JOIN LATERAL (

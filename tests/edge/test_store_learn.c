@@ -118,8 +118,13 @@ TEST(learn__a_row_that_waits__counts_against_its_budget)
     assert_true(learn(trial, first, 0, "task_1"));
     assert_string_equal(money_is(trial), ""); /* nobody has a budget */
     trial_sql(trial, "INSERT INTO budget VALUES ('acme', 0, 600000, 80, 1)");
+    trial_sql(trial,
+              "UPDATE waiting SET doubt = true, first_sent_ms = 1728000000001 "
+              "WHERE id = %lld",
+              (long long)first + 1);
     assert_true(learn(trial, first + 1, 0, "task_2"));
     assert_string_equal(money_is(trial), "acme:2:400000");
+    assert_int_equal(trial_number(trial, "SELECT day FROM money"), 20000);
     /* It was sent before, and refused. */
     trial_sql(trial,
               "INSERT INTO money (task, submission, tenant, day, state, "

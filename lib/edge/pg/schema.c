@@ -117,8 +117,13 @@ static bool apply(PGconn *conn, const struct sql_text *file, int number,
             return true;
         }
         if (!in_use || tries == APPLY_TRIES) {
-            return err_wrap(err, in_use ? "%s: its tables are in use" : "%s",
-                            file->name);
+            return err_wrap(
+                err,
+                in_use ? "%s: its tables are in use: end what holds them "
+                         "(a dump, an old transaction: pg_stat_activity "
+                         "has it), then migrate again"
+                       : "%s",
+                file->name);
         }
         nanosleep(&(struct timespec){.tv_nsec = APPLY_PAUSE_MS * 1000000L},
                   NULL);

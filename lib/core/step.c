@@ -21,6 +21,8 @@
 #define LOST_AFTER_MS (10 * MINUTE_MS)
 #define LOST_FROM_MS (2 * MINUTE_MS) /* after acceptance; before it is lag */
 #define ANSWER_MS (10 * MINUTE_MS)   /* what was taken over waits for one */
+#define APART_MS (4 * SECOND_MS)     /* between doubts taken over again */
+#define APART_MAX_MS (30 * SECOND_MS)
 
 /* ---- any state ---- */
 
@@ -136,6 +138,16 @@ static void run(struct move *m)
     move_wait_within_deadline(m, move_poll_due_ms(m));
 }
 
+/** One whose sending kills its worker must not spend the replays of those that
+ * are sent beside it: from the second takeover on they go one after another. */
+static int64_t apart_ms(const struct move *m)
+{
+    const int again = m->row->takeovers - 1;
+    return again > 0
+               ? retry_wait_ms(again, APART_MS, APART_MAX_MS, m->policy->jitter)
+               : 0;
+}
+
 static void submit_taken_over(struct move *m)
 {
     if (m->row->provider_task_id[0]) {
@@ -144,7 +156,7 @@ static void submit_taken_over(struct move *m)
     }
     m->row->doubt = true;
     m->memo->strange_until_ms = m->now_ms + STRANGE_MS;
-    wait_in_doubt(m, m->now_ms);
+    wait_in_doubt(m, m->now_ms + apart_ms(m));
 }
 
 static void accept(struct move *m)

@@ -788,6 +788,8 @@ MUTANTS = [
     ("another attempt is sent under the key of before", "lib/flow/submit.c",
      "        .attempt = row->attempt,", "        .attempt = 0 * row->attempt,",
      ["sim/attempts"]),
+    ("those sent beside a killer leave with it again", "lib/core/step.c",
+     "return again > 0\n", "return again > 99\n", ["unit/step_more"]),
     ("another attempt after a doubtful send", "lib/core/step.c",
      "m->row->sends == 1 &&", "m->row->sends >= 1 &&", ["unit/step_more"]),
     ("another attempt of what was billed", "lib/core/step.c",

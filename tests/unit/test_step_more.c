@@ -145,6 +145,36 @@ TEST_CASE(in_doubt__taken_over__settles_after_another_look_15_s_later)
     }
 }
 
+/** One of those that were sent together may be what killed their workers. */
+TEST_CASE(in_doubt__taken_over_again__is_replayed_apart_from_the_others)
+{
+    static const struct {
+        int takeovers;
+        uint32_t jitter;
+        int64_t wait_ms;
+    } cases[] = {
+        {1, 0, 0},       {1, UINT32_MAX, 0},
+        {2, 0, 2 * S},   {2, UINT32_MAX, 4 * S},
+        {3, 0, 4 * S},   {3, UINT32_MAX, 8 * S},
+        {20, 0, 15 * S}, {20, UINT32_MAX, 30 * S},
+    };
+    const struct given given = {.sends = 2};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct policy policy = usual(DOUBT_REPLAY);
+        policy.jitter = cases[i].jitter;
+        struct task task = task_of(SUBMITTING, &given);
+        task.row.takeovers = cases[i].takeovers;
+        int64_t due_ms = 0;
+        task = go(task, O(TAKEN_OVER), &policy, M);
+        const int64_t at_ms = T0 + M + cases[i].wait_ms;
+        assert_int_equal(task_doubt_act(&task, &policy, at_ms - 1, &due_ms),
+                         DOUBT_ACT_WAIT);
+        assert_int_equal(task_doubt_act(&task, &policy, at_ms, &due_ms),
+                         DOUBT_ACT_REPLAY);
+        task_row_done(&task.row);
+    }
+}
+
 TEST_CASE(denied__with_a_miss_between__is_lost_all_the_same)
 {
     const struct policy policy = usual(DOUBT_REPLAY);

@@ -185,16 +185,18 @@ def check_cancel_many(world):
     tap.equal(len(lines(world.ctl("list", "--state", "queued", "--json"))), 6,
               "nothing was done so far")
     newest = [r["request_id"] for r in lines(world.ctl("list", "--tenant", "many-a", "--json"))]
-    some = world.ctl("cancel", "--tenant", "many-a", "--limit", "2", "--yes", "--json")
+    some = world.ctl("cancel", "--tenant", "many-a", "--limit", "2", "--yes", "--json",
+                     "--wait", "60", timeout=90)
     tap.equal((some.returncode, [(r["request_id"], r["cancelled"], r["billed"])
                                  for r in lines(some)]),
               (0, [(i, True, "no") for i in newest[:2]]), "the newest two",
               some.stderr)
-    behind = world.ctl("cancel", "--tenant", "many-a", "--after", newest[3], "--yes")
+    behind = world.ctl("cancel", "--tenant", "many-a", "--after", newest[3], "--yes",
+                       "--wait", "60", timeout=90)
     tap.check(behind.returncode == 0
               and f"1 cancelled, billed: no: {newest[4]}" in behind.stdout,
               "behind one, where a run ended", behind)
-    code, said, text = asked(world, "y", "cancel", "--tenant", "many-a")
+    code, said, text = asked(world, "y", "cancel", "--tenant", "many-a", "--wait", "60")
     tap.check(code == 0 and "cancel 2 requests?" in text and "2 cancelled" in said,
               "at a terminal it asks", code, said, text)
     tap.equal({told(world, f"many.a{n}", 1)[0]["error"]["kind"] for n in range(5)},

@@ -8,6 +8,11 @@ import json
 import tap
 from world import World, file_of, sha256_of, wait_for
 
+# Within it all must have been accepted, on a machine that stands still for some seconds,
+# too; and as long behind it the provider is done.
+DEADLINE_S = 20
+SLOW_MS = 36000
+
 
 def check_cancel(world):
     """By filter, what is late is no longer looked for, and that is what was ordered."""
@@ -27,15 +32,15 @@ def check_cancel(world):
 def main():
     with World(workers=1, latency="0.2..0.4") as world:
         world.faults([
-            {"on": "poll", "kind": "slow_job", "delay_ms": 14000, "match": "late one"},
-            {"on": "poll", "kind": "slow_job", "delay_ms": 14000, "match": "late failure"},
+            {"on": "poll", "kind": "slow_job", "delay_ms": SLOW_MS, "match": "late one"},
+            {"on": "poll", "kind": "slow_job", "delay_ms": SLOW_MS, "match": "late failure"},
             {"on": "poll", "kind": "fail", "match": "late failure"},
             {"on": "poll", "kind": "slow_job", "delay_ms": 300000, "match": "late order"},
         ])
-        world.send({"request_id": "late-order", "deadline_seconds": 8, "tenant": "studio-c",
-                    "request": {"prompt": "late order"}})
+        world.send({"request_id": "late-order", "deadline_seconds": DEADLINE_S,
+                    "tenant": "studio-c", "request": {"prompt": "late order"}})
         for name in ("late one", "late failure"):
-            world.send({"request_id": name.replace(" ", "-"), "deadline_seconds": 8,
+            world.send({"request_id": name.replace(" ", "-"), "deadline_seconds": DEADLINE_S,
                         "request": {"prompt": name}})
         world.flush()
         first = world.event("late-one", 30)

@@ -16,6 +16,7 @@ GENERATIONS = "/v1/videos/generations"
 IMAGE = "https://example.com/a.jpg"
 STATUSES = ["submitted", "pending", "processing", "completed"]
 FIRST_BYTE_S = 10  # for what begins to answer at once, on a busy machine
+OVER_S = 30
 
 
 class Sim:
@@ -60,7 +61,7 @@ class Sim:
 
     def slow(self):
         """A task that still runs when a busy machine asks for it."""
-        self.order(on="submit", kind="slow_job", delay_ms=2000)
+        self.order(on="submit", kind="slow_job", delay_ms=6000)
         return self.made()
 
     def poll(self, task, headers=KEY):
@@ -68,7 +69,8 @@ class Sim:
 
     def over(self, task, headers=KEY):
         """The task's data once it is over."""
-        for _ in range(500):
+        end = time.monotonic() + OVER_S
+        while time.monotonic() < end:
             data = self.poll(task, headers)[1]["data"]
             if data["status"] in ("completed", "failed", "cancelled"):
                 return data
@@ -88,21 +90,29 @@ class Sim:
 
     def raw(self, data, timeout=5, first=FIRST_BYTE_S):
         """All bytes that come for these, and how it ended: the first within so many
-        seconds, each other within the timeout after the one before."""
+        seconds, each other within the timeout after the one before; and not one more
+        before it has answered something else, which a machine that stands still delays."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=first) as conn:
             conn.sendall(data)
             got = b""
-            try:
-                while True:
+            alive = False
+            while True:
+                try:
                     part = conn.recv(65536)
-                    conn.settimeout(timeout)
-                    if not part:
-                        return got, "closed"
-                    got += part
-            except ConnectionResetError:
-                return got, "reset"
-            except TimeoutError:
-                return got, "open"
+                except ConnectionResetError:
+                    return got, "reset"
+                except TimeoutError:
+                    if alive:
+                        return got, "open"
+                    self.call("GET", "/sim/stats", timeout=FIRST_BYTE_S)
+                    alive = True
+                    conn.settimeout(0.3)
+                    continue
+                if not part:
+                    return got, "closed"
+                got += part
+                alive = False
+                conn.settimeout(timeout)
 
     def raw_submit(self, timeout=5, first=FIRST_BYTE_S):
         body = json.dumps({"model": "pixverse-v6", "prompt": "raw"}).encode()

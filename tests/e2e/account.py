@@ -19,7 +19,8 @@ def told(world, worker, name="doubt"):
 
 
 def main():
-    with World(workers=1, latency="4..5", sim=["--schema", "yes"],
+    # So long that what is accepted still runs when its worker is killed.
+    with World(workers=1, latency="10..11", sim=["--schema", "yes"],
                settings={"LEASE_MS": "1000", "SUBMIT_DOUBT": "replay"}) as world:
         world.faults([{"on": "submit", "kind": "rst_after_body", "match": "clip doubt",
                        "count": 1},

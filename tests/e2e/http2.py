@@ -29,7 +29,7 @@ def check_protocols(world):
 def swallow(world):
     """A paid task runs while the connection of its polls is dead."""
     world.faults([{"on": "submit", "kind": "slow_job", "match": "long", "count": 4,
-                   "delay_ms": 10000}])
+                   "delay_ms": 20000}])
     ids = [f"long-{n}" for n in range(4)]
     for identity in ids:
         world.send({"request_id": identity, "request": {"prompt": identity}})

@@ -40,6 +40,8 @@ class Node:
     def kill(self):
         """As its machine would go: the server and all its sessions at once."""
         if self.program and self.program.alive():
+            # Standing still it begins no session that would not be among those.
+            self.program.process.send_signal(signal.SIGSTOP)
             pids = [self.program.pid, *children(self.program.pid)]
             for pid in pids:
                 try:

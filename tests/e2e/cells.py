@@ -162,7 +162,7 @@ def refused(cells):
 
 
 def main():
-    clear_of_midnight(60)
+    clear_of_midnight(90)
     names = [f"{tenant}.{n}" for n in range(REQUESTS // 2) for tenant in ("blue", "red")]
     with World(name="a") as a, World(name="b", postgres=Database("b")) as b:
         worlds = {"a": a, "b": b}

@@ -8,7 +8,7 @@ from world import World, wait_for
 
 EACH = 4
 READY = 3
-HOLD_UP_MS = 20000  # meanwhile all others get ready
+HOLD_UP_MS = 30000  # meanwhile all others get ready
 
 
 def ready(world, ids):

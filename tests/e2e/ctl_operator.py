@@ -576,7 +576,7 @@ def main():
         check_rejected(world)
         check_pause(world)
         check_cancel_many(world)
-        clear_of_midnight(120)  # what this buys is in a day's budget later
+        clear_of_midnight(180)  # what this buys is in a day's budget later
         check_retry_many(world)
         check_announce(world)
         check_workers(world)

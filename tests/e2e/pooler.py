@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka timeout=240
+# tests/run: postgres kafka timeout=300
 """PgBouncer before PostgreSQL. In session mode all works, also where connections
 break and backends come second-hand; in transaction and statement mode every
 command says what is wrong, and nothing runs. A bystander that shares the pool loses
@@ -41,6 +41,16 @@ def check_other_modes(world):
                     f"{name}: migrate")
             check_run(world, pooler)
         pooler.stop()
+
+
+def check_slow(world):
+    """Where PostgreSQL answers late, what both clients have had is proof enough."""
+    line = Relay(DIRECT, late_s=0.4)
+    pooler = PgBouncer(line.url, "slow", pool_mode="transaction", default_pool_size=1)
+    refused(world.command("pixverse-worker", "check", env=world.environment(
+        DATABASE_URL=pooler.url)), "transaction, slow answers: check")
+    pooler.stop()
+    line.end()
 
 
 def check_run(world, pooler):
@@ -114,6 +124,7 @@ def main():
     check_session("")
     with World(workers=0) as world:
         check_other_modes(world)
+        check_slow(world)
 
 
 tap.run(main)

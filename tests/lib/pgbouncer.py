@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -59,9 +60,10 @@ class PgBouncer:
 
 class Relay:
     """A line to a server whose connections can be cut, both halves at once; `url` is
-    the way over it."""
+    the way over it. What the server says comes so many seconds late."""
 
-    def __init__(self, target):
+    def __init__(self, target, late_s=0):
+        self.late_s = late_s
         to = psycopg.conninfo.conninfo_to_dict(target)
         self.to = (to["host"], int(to["port"]))
         self.server = socket.create_server(("127.0.0.1", free_port()))
@@ -83,13 +85,14 @@ class Relay:
                 near.close()  # nobody is there now
                 continue
             self.pairs.append((near, far))
-            for ends in ((near, far), (far, near)):
+            for ends in ((near, far, 0), (far, near, self.late_s)):
                 threading.Thread(target=self.pipe, args=ends, daemon=True).start()
 
     @staticmethod
-    def pipe(source, sink):
+    def pipe(source, sink, late_s):
         try:
             while block := source.recv(65536):
+                time.sleep(late_s)
                 sink.sendall(block)
         except OSError:
             pass

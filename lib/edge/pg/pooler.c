@@ -1,5 +1,6 @@
 #include "edge/pg/pooler.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #define ANSWER_MS 5000 /* where the address has no patience of its own */
 #define SECOND_MS 300  /* for a second backend, before the first is asked */
+#define SECOND_TRIES 4 /* so often: that it comes slowly is no sign */
 #define ROUNDS 12      /* who else uses the pool may come between, in some */
 
 const char pg_pooler_words[] =
@@ -22,7 +24,8 @@ static int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/** The last result of what was sent; null: none within the time, or lost. */
+/** The last result of what was sent; null: none within the time, or lost. What
+ * came while we stood still is read, however late. */
 static PGresult *wait_result(PGconn *conn, int64_t wait_ms)
 {
     int64_t until_ms = clock_ms() + wait_ms;
@@ -38,8 +41,9 @@ static PGresult *wait_result(PGconn *conn, int64_t wait_ms)
         }
         int64_t left_ms = until_ms - clock_ms();
         struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
-        if (left_ms <= 0 || poll(&fd, 1, (int)left_ms) < 0 ||
-            (fd.revents && !PQconsumeInput(conn))) {
+        int n = poll(&fd, 1, left_ms > 0 ? (int)left_ms : 0);
+        if ((n < 0 && errno != EINTR) || (n == 0 && left_ms <= 0) ||
+            (n > 0 && !PQconsumeInput(conn))) {
             PQclear(last);
             return NULL;
         }
@@ -75,8 +79,9 @@ enum mode { MODE_SESSION, MODE_OTHER, MODE_UNKNOWN };
 
 /**
  * Whether two clients can have one backend: the second one asks for a backend
- * and keeps it in a transaction. Who waits longer than the first one, which was
- * there before, waits for a backend that the first one keeps.
+ * and keeps it in a transaction. Who waits while the first one, which was there
+ * before, is answered again and again waits for a backend that the first one
+ * keeps. That both had one says all, whatever else is not answered.
  */
 static enum mode try_both(PGconn *first, PGconn *second, int64_t backend,
                           int64_t wait_ms)
@@ -84,16 +89,23 @@ static enum mode try_both(PGconn *first, PGconn *second, int64_t backend,
     if (PQsendQuery(second, "BEGIN; SELECT pg_backend_pid()") != 1) {
         return MODE_UNKNOWN;
     }
-    int64_t other = take_number(second, SECOND_MS);
-    int64_t again = other == backend ? backend : backend_of(first, wait_ms);
+    int64_t other = 0;
+    int64_t again = backend;
+    for (int i = 0; i < SECOND_TRIES && other == 0 && again == backend; i++) {
+        other = take_number(second, SECOND_MS);
+        again = other == backend ? backend : backend_of(first, wait_ms);
+    }
     other = other == 0 ? take_number(second, 0) : other;
     if (other > 0 && PQsendQuery(second, "ROLLBACK") == 1) {
         PQclear(wait_result(second, wait_ms));
     }
+    if (other == backend) {
+        return MODE_OTHER;
+    }
     if (again <= 0 || other < 0) {
         return MODE_UNKNOWN;
     }
-    return again != backend || other == backend ? MODE_OTHER : MODE_SESSION;
+    return again != backend ? MODE_OTHER : MODE_SESSION;
 }
 
 /** A pooler that lends a backend for one statement says so. */

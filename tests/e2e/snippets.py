@@ -76,6 +76,8 @@ def check(world, snippet):
     snippet.run("send", snippet.send(first))
     world.sent_ids.update(snippet.ids)
     world.event(first)
+    # It is told once more only when it is known to have been told.
+    wait_for(lambda: not world.query("SELECT 1 FROM task"), 30, f"{language}: it is closed")
     world.ctl("announce", first, "--yes", check=True)  # a repeated delivery
     snippet.run("send", snippet.send(second))
     wait_for(lambda: world.pump() or {first, second} <= set(world.accepted)

@@ -95,8 +95,10 @@ def check_two_accounts():
     # So long that both are as they are to the end.
     with World(latency="60..60", sim=["--key", "sk-a", "--key", "sk-b"], settings={
             "APIMART_API_KEY": "", "APIMART_ACCOUNTS": json.dumps(accounts)}) as world:
-        scopes = {scope.split(":")[0]: scope for scope in
-                  world.query("SELECT accounts FROM lease WHERE NOT dead")[0][0]}
+        # Ready is who has all that it needs; it joins the fleet a moment later.
+        joined = wait_for(lambda: world.query("SELECT accounts FROM lease WHERE NOT dead"), 20,
+                          "a lease")
+        scopes = {scope.split(":")[0]: scope for scope in joined[0][0]}
 
         def hold(name):
             world.query("INSERT INTO hold VALUES ('auth', %s, 1, 9e15, 'refused') RETURNING 1",

@@ -151,7 +151,7 @@ def check_waiting(world):
     def held():
         done = world.ctl("explain", "held.1", "--json")
         told = json.loads(done.stdout or "{}")
-        return told if told.get("state") == "queued" and "balance" in told["why"] else None
+        return told if told.get("state") == "queued" and "balance" in told.get("why", "") else None
     told = wait_for(held, 30, "the hold shows")
     tap.equal((told["state"], told["done"]), ("queued", False), "explain: not done", told)
     tap.check("balance" in told["why"], "explain: because of the balance", told)

@@ -12,10 +12,17 @@ import tap
 from scenes import Scene, came, passed, until
 from world import CONTINUE, STOP, Postgres, fetch
 
-LATE_MS = 8000  # how long the provider takes to answer; a busy test sees it in that
+# How long the provider takes to answer. Whatever is done before that comes in that time,
+# though each scene waits for what the others do meanwhile: servers that start and end.
+LATE_MS = 20000
 LEASE = {"LEASE_MS": "1000", "KAFKA_CONF_SESSION_TIMEOUT_MS": "6000"}
-PATIENT = {**LEASE, "SUBMIT_TIMEOUT_MS": "30000"}
+# Nobody gives up, or settles, while a busy machine starts another worker.
+PATIENT = {**LEASE, "SUBMIT_TIMEOUT_MS": "120000"}
 HASTY = {**LEASE, "SUBMIT_TIMEOUT_MS": "3000"}
+# A late refusal is no second doubt, and all is over before the key's time is.
+ROTATED = {**LEASE, "SUBMIT_TIMEOUT_MS": "10000"}
+LIAR_LATE_MS = 15000
+LIAR = {**LEASE, "SUBMIT_TIMEOUT_MS": "20000"}
 SLOW = {"on": "submit", "kind": "delay", "delay_ms": LATE_MS}
 LOST = {"on": "submit", "kind": "rst_after_body"}
 
@@ -72,6 +79,11 @@ def completed(world, request_id, text, sends):
     tap.equal(posts(world), sends, f"{text}: {sends} POSTs")
 
 
+def one_end(world, request_id):
+    """Told again by who took its row over from one that stood still, it is no other."""
+    tap.equal(len({event.raw for event in world.events[request_id]}), 1, "it has one end")
+
+
 # --- ids that come late ------------------------------------------------------------
 
 
@@ -90,7 +102,9 @@ def without_lease(world):
     first.signal(CONTINUE)
     yield until(lambda: came(world, "late.1"), 40, "its end")
     completed(world, "late.1", "an id learnt without a lease", 1)
-    tap.check("provider id was written after all" in first.text(),
+    # Nobody else knew it: where the database's word was lost, it finds its own.
+    said = ("provider id was written after all", "provider id was there already")
+    tap.check(any(words in first.text() for words in said),
               "it says that it wrote the id", first.text()[-1500:])
 
 
@@ -188,7 +202,7 @@ def takeover_while_awake(world):
     yield passed(LATE_MS / 1000)
     completed(world, "both.1", "both have an answer", posts(world))
     world.pump(0.3)
-    tap.equal(len(world.events["both.1"]), 1, "it has one end")
+    one_end(world, "both.1")
 
 
 # --- other accounts ----------------------------------------------------------------
@@ -264,7 +278,7 @@ def liar(world):
     """It says that it honours keys and sells each send: no worker can tell before two
     ids are known for one key. Then nothing is replayed any more, by nobody."""
     first = world.workers[0]
-    ask(world, "liar.1", {**SLOW, "delay_ms": 5000})
+    ask(world, "liar.1", {**SLOW, "delay_ms": LIAR_LATE_MS})
     yield on_its_way(world, "liar.1")
     lease = row(world, "liar.1", "owner")[0]
     first.signal(STOP)
@@ -282,7 +296,7 @@ def liar(world):
                 if "bought two videos" in line)
     tap.check(all(i in line for i in (*sold(world, "liar.1"), "liar.1")),
               "with the request and both ids", line)
-    tap.equal(len(world.events["liar.1"]), 1, "it has one end")
+    one_end(world, "liar.1")
     yield heard_of_it(world)
     before = posts(world)
     for name in ("liar.2", "liar.3"):
@@ -312,10 +326,10 @@ def main():
     try:
         scenes.play([
             Scene(rotated, "key", lifetime_s, "key", sim=short,
-                  settings={**replay, **HASTY}),
+                  settings={**replay, **ROTATED}),
             Scene(rotated, "url", lifetime_s, "url", sim=short,
-                  settings={**replay, **HASTY}),
-            Scene(rotated_back, "back", sim=honours, settings={**replay, **HASTY}),
+                  settings={**replay, **ROTATED}),
+            Scene(rotated_back, "back", sim=honours, settings={**replay, **ROTATED}),
             Scene(without_lease, "late", sim=honours,
                   settings={"SUBMIT_DOUBT": "settle", **PATIENT}),
             Scene(after_submit_unknown, "unknown", sim=honours,
@@ -326,7 +340,7 @@ def main():
             Scene(takeover_while_awake, "both", sim=honours,
                   settings={"SUBMIT_DOUBT": "auto", **PATIENT}),
             Scene(liar, "liar", sim=["--schema", "lie"], outside=True,
-                  settings={"SUBMIT_DOUBT": "auto", **HASTY, "SUBMIT_TIMEOUT_MS": "6000"}),
+                  settings={"SUBMIT_DOUBT": "auto", **LIAR}),
         ])
     finally:
         postgres.stop()

@@ -12,7 +12,7 @@ import matrix
 import tap
 from clock import Clock
 from matrix import end_of
-from world import Postgres, World, fetch, wait_for
+from world import CONTINUE, STOP, Postgres, World, fetch, wait_for
 
 MINUTE, HOUR = 60, 3600
 
@@ -49,6 +49,19 @@ def more_hits(world, kind, name, n):
     before = hits(world, kind, name)
     wait_for(lambda: hits(world, kind, name) >= before + n, 30,
              f"{name}: {kind} strikes {n} times more")
+
+
+def without(world, name):
+    """Take the faults of one back. The worker stands still until those of the others are
+    there again: what it asked in between would be answered well."""
+    worker = world.workers[0].process
+    worker.send_signal(STOP)
+    try:
+        orders = [f["order"] for f in matrix.struck(world)]  # behind what it had asked
+        fetch(world.sim_url + "/sim/faults", "DELETE")
+        world.faults([order for order in orders if order["match"] != name])
+    finally:
+        worker.send_signal(CONTINUE)
 
 
 def told(world, name, kind, billed, safe, text):
@@ -125,9 +138,7 @@ def play(world, clock):
     told(world, "found", "task_lost", "unknown", False, "so is this one")
 
     # The provider knows one of them again.
-    orders = [f["order"] for f in matrix.struck(world)]
-    fetch(world.sim_url + "/sim/faults", "DELETE")
-    world.faults([order for order in orders if order["match"] != "found"])
+    without(world, "found")
     clock.jump(2 * MINUTE)
     told_late(world, "found", "lost, and found again")
 

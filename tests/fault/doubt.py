@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=300
+# tests/run: postgres kafka long timeout=500
 """What a doubt is told, under each SUBMIT_DOUBT: a reply that was lost is never
 unsaid by a refusal, replays are bounded by count and by the key's lifetime, and
 nothing is bought twice. The simulator's ledger is the judge."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=300
+# tests/run: postgres kafka long timeout=500
 """Who learns of a purchase late, and who may not ask for it: ids that come to a worker
 without a lease or while the database is away, takeovers with a POST on its way, keys
 and URLs that were changed meanwhile, a provider that lies about keys. Each is bought

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import threading
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry,
                                    ConfigResource, ResourceType)
 
@@ -208,8 +209,12 @@ class Cluster:
     # --- topics -------------------------------------------------------------
 
     def partitions(self, prefix):
-        """(topic, partition) -> its metadata, of topics with that prefix."""
-        topics = self.admin().list_topics(timeout=20).topics
+        """(topic, partition) -> its metadata, of topics with that prefix; none, where a
+        busy node doesn't say."""
+        try:
+            topics = self.admin().list_topics(timeout=20).topics
+        except KafkaException:
+            return {}
         return {(name, p): topic.partitions[p] for name, topic in topics.items()
                 if name.startswith(prefix) for p in topic.partitions}
 

@@ -32,8 +32,9 @@ def check_once(world, ids):
 
 
 def live_workers(worker):
-    """How many workers this one knows to be alive."""
-    return json.loads(fetch(worker.admin + "/scale")[1])["workers"]
+    """How many workers this one knows to be alive; None where its loop comes late."""
+    status, body = fetch(worker.admin + "/scale")
+    return json.loads(body)["workers"] if status == 200 else None
 
 
 def freeze(world, load, rng, victims):

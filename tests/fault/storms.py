@@ -5,6 +5,7 @@ the server standing still for longer than a lease, crashing again and again; wor
 that come and go; a rejection that the broker does not take. Nothing is lost or bought
 twice, and nobody is robbed."""
 
+import contextlib
 import os
 import signal
 import time
@@ -42,11 +43,11 @@ def check_once(world, name, ids):
 
 
 def kill_sessions(postgres, which, seconds, pause_s):
-    """End the commands' sessions again and again; how many there were."""
+    """End the commands' sessions again and again, ten at least; how many there were."""
     killed = 0
     with psycopg.connect(postgres.url, autocommit=True, application_name="") as connection:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or (killed < 10 and time.monotonic() < end + 30):
             killed += connection.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND application_name <> '' "
@@ -64,9 +65,17 @@ def storm(world, postgres, name, which, seconds, pause_s):
     tap.check(all(w.alive() for w in world.workers), f"{name}: the workers stay")
 
 
-def server_processes(postgres):
-    """The server and all that it has started."""
+def signal_all(pids, number):
+    """A session may end meanwhile."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def stop_server(postgres):
+    """The server, then all that it has started: it starts no more. Their ids."""
     first = int((postgres.folder / "data/postmaster.pid").read_text().split()[0])
+    os.kill(first, signal.SIGSTOP)
     children = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -76,6 +85,7 @@ def server_processes(postgres):
                         children.append(int(entry))
             except OSError:
                 pass
+    signal_all(children, signal.SIGSTOP)
     return [first, *children]
 
 
@@ -87,14 +97,11 @@ def standstill(world, postgres):
     ids = send(world, "still")
     wait_for(lambda: world.pump() or world.ledger()["totals"]["accepted"] >= 2 * BATCH + 20,
              60, "still: some are accepted")
-    still = server_processes(postgres)
-    for pid in still:
-        os.kill(pid, signal.SIGSTOP)
+    still = stop_server(postgres)
     try:
         world.pump(8)
     finally:
-        for pid in still:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(still, signal.SIGCONT)
     check_once(world, "still", ids)
     # Not by the fence: what was claimed before a late bump, and so never sent, waits
     # again and is claimed a second time. Nor by the takeovers: they are those of one state.

@@ -34,7 +34,8 @@ CASES = [
 
 
 def main():
-    settings = {"SUBMIT_TIMEOUT_MS": "5000"}
+    # No answer here is late: a refusal that is waited for in vain would be a doubt.
+    settings = {"SUBMIT_TIMEOUT_MS": "30000"}
     with World(workers=1, sim=["--schema", "yes"], settings=settings) as world:
         world.faults([{"on": "submit", "match": f"case {name} ends", **fault}
                       for name, fault, _, _ in CASES])

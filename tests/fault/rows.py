@@ -256,7 +256,7 @@ def at_claim(world):
 def at_adopt(world, worker):
     """Rows whose worker was killed, and then another, and another."""
     world.faults([{"match": "adopt-", "on": "submit", "kind": "slow_job",
-                   "delay_ms": 5000, "count": -1}])
+                   "delay_ms": BREAK_MS, "count": -1}])
     rows = Broken(world, "adopt", requests=False)
     rows.send()
     wait_for(lambda: running(world, rows.ids + rows.good), 30, "all run")

@@ -213,9 +213,9 @@ def of_three_accounts(postgres):
         wait_for(lambda: world.query("SELECT count(*) FROM waiting WHERE doubt")
                  == [(2 * FEW - known,)], 30, "all else is back, and waits")
         tasks = world.ledger()["tasks"]
-        told = fetch(worker.admin + "/readyz")[1]
-        tap.check(b"hold: operator" in told, "three accounts: it waits for the operator",
-                  told.decode())
+        tap.check(wait_for(lambda: b"hold: operator" in fetch(worker.admin + "/readyz")[1], 20,
+                           "three accounts: the hold"),
+                  "three accounts: it waits for the operator")
         tap.equal(sorted(t["request"]["prompt"] for t in tasks),
                   sorted(f"{part}-{i:03d}" for part in ("before", "beside", "after")
                          for i in range(FEW)), "three accounts: each is bought once")

@@ -15,7 +15,10 @@ IN_FLIGHT = int(os.environ.get("IN_FLIGHT", "10000"))
 WAITING = int(os.environ.get("WAITING", "100000"))
 DOOMED = 3
 LIMIT_S = 10
-LOOK_EVERY_S = 2  # well below the interval: no task is polled twice between looks
+LOOK_EVERY_S = 2
+# A task's next poll comes half of that later, or more: well beyond a look that comes late,
+# or it would be taken for the first.
+INTERVAL_MS = 20000
 
 
 def tasks(world):
@@ -55,7 +58,7 @@ def fill_queue(world):
 
 
 def main():
-    settings = {"POLL_INTERVAL_MS": "5000", "TASKS_MAX": str(IN_FLIGHT),
+    settings = {"POLL_INTERVAL_MS": str(INTERVAL_MS), "TASKS_MAX": str(IN_FLIGHT),
                 "SUBMITS_MAX": "64", "DRAIN_MS": "10000", "BACKLOG_MAX": "100000000"}
     with World(workers=0, latency="600..700", settings=settings) as world:
         fill_queue(world)

@@ -18,6 +18,7 @@ import tap
 from world import Database, Late, World, fetch, seat, wait_for
 
 BREAK_MS = 8000  # of a job, in which its row is broken
+LOOKS_MS = 3000  # of what is looked at while a suspect waits
 TAKEOVERS = int(os.environ.get("TAKEOVERS", "4"))
 SUSPECT_FROM = 21
 SETTINGS = {"LEASE_MS": "1000", "SUBMIT_DOUBT": "replay", "SUBMIT_TIMEOUT_MS": "20000",
@@ -340,6 +341,10 @@ def at_reread(world, worker):
     with contextlib.suppress(Late):  # one worker looks now and then
         wait_for(lambda: not unnamed(), 30, "each is named")
     tap.equal(unnamed(), [], "reread: the log names each that can't be read")
+    # Who looks at all rows names them, and the one without its request: before the log
+    # is to be calm.
+    wait_for(lambda: world.metric(worker, "pixverse_tasks_unreadable")
+             == len(rows.ids) + 1, 45, "reread: the metric counts them")
     calm(world, worker, "reread")
     rows.check_left("after saves that were not theirs")
     rows.mend()
@@ -460,8 +465,10 @@ def made_beside(world, run):
         later += more
         send(world, more)
         run.until(lambda more=more: set(more) <= set(world.events), 60, "others beside it")
-        if run.deaths == dead or time.time() * 1000 < due:
+        left_ms = due - time.time() * 1000
+        if left_ms > (LOOKS_MS if run.deaths == dead else 0):
             break
+        run.until(lambda dead=dead: run.deaths > dead, 60, "it is tried")
     tap.check(run.worker.alive() and run.deaths == dead,
               "nobody dies while it waits, and others are made")
     return later

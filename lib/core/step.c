@@ -21,8 +21,7 @@
 #define LOST_AFTER_MS (10 * MINUTE_MS)
 #define LOST_FROM_MS (2 * MINUTE_MS) /* after acceptance; before it is lag */
 #define ANSWER_MS (10 * MINUTE_MS)   /* what was taken over waits for one */
-#define APART_MS (4 * SECOND_MS)     /* between doubts taken over again */
-#define APART_MAX_MS (30 * SECOND_MS)
+#define APART_MS (4 * SECOND_MS)     /* replays of what was taken over again */
 
 /* ---- any state ---- */
 
@@ -139,13 +138,11 @@ static void run(struct move *m)
 }
 
 /** One whose sending kills its worker must not spend the replays of those that
- * are sent beside it: from the second takeover on they go one after another. */
+ * are sent beside it: from the second takeover on each has a time of its own.
+ * It stays short: who kills often would else leave no time for the others. */
 static int64_t apart_ms(const struct move *m)
 {
-    const int again = m->row->takeovers - 1;
-    return again > 0
-               ? retry_wait_ms(again, APART_MS, APART_MAX_MS, m->policy->jitter)
-               : 0;
+    return m->row->takeovers > 1 ? m->policy->jitter % APART_MS : 0;
 }
 
 static void submit_taken_over(struct move *m)

@@ -789,7 +789,7 @@ MUTANTS = [
      "        .attempt = row->attempt,", "        .attempt = 0 * row->attempt,",
      ["sim/attempts"]),
     ("those sent beside a killer leave with it again", "lib/core/step.c",
-     "return again > 0\n", "return again > 99\n", ["unit/step_more"]),
+     "row->takeovers > 1 ?", "row->takeovers > 99 ?", ["unit/step_more"]),
     ("another attempt after a doubtful send", "lib/core/step.c",
      "m->row->sends == 1 &&", "m->row->sends >= 1 &&", ["unit/step_more"]),
     ("another attempt of what was billed", "lib/core/step.c",

@@ -340,7 +340,7 @@ HOSTS(hosts__wait_for_a_standby_is_cancelled__outcome_is_unknown)
     const struct join join = trial_lease("trial");
     store_join(trial->store, &join, trial_on_id, &answer);
     admin("SELECT pg_cancel_backend(%d)", wait_for_commit(trial));
-    trial_wait(trial);
+    trial_wait_for(&answer);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     assert_int_equal(answer.id, 0);
     assert_int_equal(leases_there(trial), 1); /* it was one */

@@ -12,7 +12,7 @@ static struct beat_result beat(struct trial *trial, int64_t owner)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, trial_on_beat, &answer);
-    trial_wait(trial);
+    trial_wait_for(&answer);
     return answer.beat;
 }
 

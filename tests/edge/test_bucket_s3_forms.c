@@ -279,6 +279,7 @@ static void sweep_whole(struct trial *trial, const struct strict *strict)
         const size_t now = count(log, "\n") - count(log, "nothing.mp4");
         quiet = now == before ? quiet + 1 : 0;
         before = now;
+        (void)usleep(20000); /* what it asks may be answered late */
     }
 }
 

@@ -1,3 +1,4 @@
+/* tests/run: timeout=400 */
 #include "edge/store_plans.h"
 
 #include <time.h>

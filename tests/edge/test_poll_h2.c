@@ -23,10 +23,21 @@ static const char *at(const char *path)
     return url;
 }
 
+static int64_t begun_us;
+
 static void begin(uint32_t streams_max, int connections)
 {
     server = h2_server_start(streams_max);
     open_poller(connections, server->tls.cert);
+    begun_us = loop_boot_us(loop);
+}
+
+/** So many; where the machine stood still for a second, which is when a dial
+ * has another one beside it, one more. */
+static void assert_connections(int n)
+{
+    const bool stood = loop_boot_us(loop) - begun_us >= 1000000;
+    assert_in_range(server->connections, n, n + stood);
 }
 
 static int h2_teardown(void **state)
@@ -47,7 +58,7 @@ H2_TEST(many__over_http2__share_a_connection)
     begin(0, 8);
     ask_well(at("/v1/tasks/t1?x=y"), 50);
     ask_well(at("/v1/tasks/t1?x=y"), 50);
-    assert_int_equal(server->connections, 1);
+    assert_connections(1);
     assert_true(server->at_once > 1);
     pthread_mutex_lock(&server->lock);
     assert_non_null(strstr(server->last, ":path=/v1/tasks/t1?x=y\n"));
@@ -66,7 +77,7 @@ H2_TEST(a_host_by_name__is_trusted_by_its_name)
     begin(0, 2);
     snprintf(url, sizeof url, "https://localhost:%d/x", server->port);
     ask_well(url, 3);
-    assert_int_equal(server->connections, 1);
+    assert_connections(1);
 }
 
 /** More than it allows wait, or go over another connection. */
@@ -105,7 +116,7 @@ H2_TEST(what_is_over_a_bound__ends_its_stream_alone)
     assert_int_equal(answers[3].end, REPLY_WHOLE);
     assert_true(answers[0].sent && answers[1].sent && answers[2].sent);
     ask_well(at("/x"), 1);
-    assert_int_equal(server->connections, 1);
+    assert_connections(1);
 }
 
 /** It was not served: it is asked again. */
@@ -122,9 +133,9 @@ H2_TEST(goaway__the_rest_goes_over_another_connection)
     begin(0, 2);
     ask_well(at("/x"), 1);
     assert_int_equal(asked(at("/away"))->end, REPLY_WHOLE);
-    assert_int_equal(server->connections, 2);
+    assert_connections(2);
     ask_well(at("/x"), 5);
-    assert_int_equal(server->connections, 2);
+    assert_connections(2);
 }
 
 H2_TEST(a_kept_connection_that_closes__loses_nothing)
@@ -132,7 +143,7 @@ H2_TEST(a_kept_connection_that_closes__loses_nothing)
     begin(0, 2);
     ask_well(at("/x"), 1);
     assert_int_equal(asked(at("/close"))->end, REPLY_WHOLE);
-    assert_int_equal(server->connections, 2);
+    assert_connections(2);
 }
 
 /** The next one would die of it as well. */
@@ -143,11 +154,11 @@ H2_TEST(a_fresh_connection_that_closes__is_asked_once)
     assert_int_equal(answer->end, REPLY_BROKEN);
     assert_true(answer->sent);
     assert_int_equal(server->requests, 1);
-    assert_int_equal(server->connections, 1);
+    assert_connections(1);
     ask_well(at("/x"), 1);
     assert_int_equal(asked(at("/dead"))->end, REPLY_BROKEN);
     assert_int_equal(server->requests, 4); /* it was kept, then it was not */
-    assert_int_equal(server->connections, 3);
+    assert_connections(3);
 }
 
 H2_TEST(a_connection_that_breaks__breaks_what_had_begun)
@@ -187,6 +198,7 @@ H2_TEST(a_long_silence__of_a_server_that_lives__is_borne)
 {
     begin(0, 1);
     ask_well(at("/x"), 1);
+    const int before = server->connections;
     memset(answers, 0, sizeof answers);
     came = 0;
     assert_true(ask(at("/never"), 20000, answers));
@@ -196,7 +208,7 @@ H2_TEST(a_long_silence__of_a_server_that_lives__is_borne)
     }
     assert_int_equal(answers->calls, 0);
     ask_well(at("/x"), 1);
-    assert_int_equal(server->connections, 1);
+    assert_int_equal(server->connections, before);
     close_poller();
 }
 
@@ -286,10 +298,10 @@ H2_TEST(kept_for_ten_minutes__is_not_kept_on)
         later_ms += 42000; /* in use all the time */
     }
     ask_well(at("/x"), 1);
-    assert_int_equal(server->connections, 2);
+    assert_connections(2);
     later_ms += 51000; /* and no idle one */
     ask_well(at("/x"), 1);
-    assert_int_equal(server->connections, 3);
+    assert_connections(3);
 }
 
 int main(void)

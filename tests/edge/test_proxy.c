@@ -194,14 +194,24 @@ static struct h2_server *begin_secure(void)
     return server;
 }
 
+/** Many at once, which share a connection; returns how many connections that
+ * may take: a dial has another one beside it when it has not come to its end
+ * within a second. */
+static int ask_of_one(const char *url)
+{
+    const int64_t began_us = loop_boot_us(loop);
+    ask_well(url, 20);
+    return loop_boot_us(loop) - began_us < 1000000 ? 1 : 2;
+}
+
 PROXY_TEST(https__is_between_us_and_the_host__http2_too)
 {
     struct h2_server *server = begin_secure();
     use("http", "", way->port, "", "");
     open_doors(secure_ca);
-    ask_well(server->url, 20);
-    assert_int_equal(server->connections, 1);
-    assert_int_equal(tunnels, 1);
+    const int most = ask_of_one(server->url);
+    assert_in_range(server->connections, 1, most);
+    assert_in_range(tunnels, 1, most);
     h2_server_stop(server);
 }
 
@@ -211,8 +221,8 @@ PROXY_TEST(a_proxy_over_tls__carries_tls_within)
     struct front *front = front_start(way->port);
     use("https", "u:p@", front->port, "", front->tls.cert);
     open_doors(secure_ca);
-    ask_well(server->url, 20);
-    assert_int_equal(tunnels, 1);
+    const int most = ask_of_one(server->url);
+    assert_in_range(tunnels, 1, most);
     web = web_start(serve_ok, NULL);
     assert_int_equal(asked(named("http", web->port, "/"))->status, 200);
     assert_int_equal(posted(named("http", web->port, "/"))->status, 200);

@@ -17,6 +17,7 @@
 #include "lib/check.h"
 
 #define TRIAL_LIMIT_MS 60000
+#define TRIAL_LEASE_MS 20000 /* a machine may stand still for some seconds */
 #define TRIAL_ACCOUNT "trial:0123456789abcdef:fedcba9876543210"
 #define TRIAL_URL "https://trial.example"
 #define TRIAL_NOW INT64_C(1800000000000)
@@ -171,15 +172,21 @@ static inline void trial_create(struct trial *trial)
     arena_init(&trial->arena, 65536, 0);
 }
 
-static inline struct store *trial_open_store(struct trial *trial)
+static inline struct store *trial_open_store_for(struct trial *trial,
+                                                 int64_t lease_ms)
 {
     struct err err = {0};
     const struct store_options options = {
-        .url = trial->url, .name = "trial", .lease_ms = 5000};
+        .url = trial->url, .name = "trial", .lease_ms = lease_ms};
     struct store *store =
         store_open(trial->loop, &options, trial_on_state, trial, &err);
     assert_non_null(store);
     return store;
+}
+
+static inline struct store *trial_open_store(struct trial *trial)
+{
+    return trial_open_store_for(trial, TRIAL_LEASE_MS);
 }
 
 static inline void trial_wait_up(struct trial *trial)

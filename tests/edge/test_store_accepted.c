@@ -10,7 +10,7 @@ static int setup(void **state)
     struct err err = {0};
     const struct store_options options = {.url = trial->url,
                                           .name = "trial",
-                                          .lease_ms = 5000,
+                                          .lease_ms = TRIAL_LEASE_MS,
                                           .accepted_events = true};
     store_close(trial->store);
     trial->store =

@@ -70,7 +70,7 @@ static struct pass pass_open(struct trial *trial)
 {
     struct err err = {0};
     const struct store_options options = {
-        .url = trial->url, .name = "archive", .lease_ms = 5000};
+        .url = trial->url, .name = "archive", .lease_ms = TRIAL_LEASE_MS};
     struct pass pass = {
         .trial = trial,
         .archive = archive_open(trial->loop, &options, &err),

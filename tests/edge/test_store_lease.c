@@ -188,6 +188,10 @@ TEST(bury__frozen_in_mid_claim__is_ended_first)
          true, "ClientWrite"},
     };
     struct trial *trial = *state;
+    store_close(trial->store);
+    trial->store = trial_open_store_for(trial, 5000);
+    trial_wait_up(trial);
+    trial->downs = 0;
     int64_t me = trial_join(trial);
     for (size_t i = 0; i < 2; i++) {
         int64_t other = trial_join(trial);

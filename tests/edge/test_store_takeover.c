@@ -222,14 +222,15 @@ TEST(count__a_held_snapshot__is_told_in_transactions)
 
 /* ---- connections ---- */
 
-static int listen_at(uint16_t *port)
+/** Nobody accepts: one more than `waiting` may be connected at once. */
+static int listen_at(uint16_t *port, int waiting)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(listen(fd, waiting), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
     *port = ntohs(at.sin_port);
     return fd;
@@ -283,7 +284,9 @@ TEST(connect__silent_and_swallowing_hosts__the_next_one_is_tried)
     uint16_t silent;
     uint16_t full;
     int fds[FULL];
-    int listening[] = {listen_at(&silent), listen_at(&full)};
+    /* Each try leaves a connection at the silent one, where the next must find
+     * room: else that one would swallow, too. */
+    int listening[] = {listen_at(&silent, SOMAXCONN), listen_at(&full, 0)};
     fill_queue(full, fds, FULL);
     const char *port = trial_sql(trial, "SHOW port");
     const char *folder = PQhost(trial->conn);
@@ -324,7 +327,7 @@ TEST(connect__two_addresses_swallow__each_has_its_time)
     struct trial *trial = *state;
     uint16_t full;
     int fds[FULL];
-    int listening = listen_at(&full);
+    int listening = listen_at(&full, 0);
     fill_queue(full, fds, FULL);
     char url[200];
     snprintf(url, sizeof url, "host=" TWICE " port=%d dbname=x", full);
@@ -349,7 +352,7 @@ TEST_CASE(connect__nobody_there__says_why_for_each_kind)
     char url[200];
     struct err err = {0};
     const struct pg_address address = {.url = url, .patience = {100, 100}};
-    int listening = listen_at(&port);
+    int listening = listen_at(&port, 0);
     snprintf(url, sizeof url, "host=127.0.0.1 port=%d dbname=x", port);
     assert_null(pg_connect(&address, &err));
     assert_non_null(strstr(err.text, "did not answer within 100 ms"));

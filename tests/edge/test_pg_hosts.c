@@ -94,6 +94,14 @@ static void set(const struct trial *trial, const char *name, const char *value)
     }
 }
 
+/** Whom commits wait for. They begin to once the checkpointer has heard of it,
+ * which may be later than a session does. */
+static void set_standby(const struct trial *trial, const char *name)
+{
+    set(trial, "synchronous_standby_names", name);
+    admin("CHECKPOINT");
+}
+
 static int setup(void **state)
 {
     struct trial *trial = malloc(sizeof *trial);
@@ -119,7 +127,7 @@ static int teardown(void **state)
     store_close(trial->store);
     trial->store = NULL;
     set(trial, "default_transaction_read_only", "off");
-    set(trial, "synchronous_standby_names", "");
+    set_standby(trial, "");
     return trial_teardown(state);
 }
 
@@ -302,7 +310,7 @@ HOSTS(hosts__server_becomes_read_only__is_left_by_both_lanes)
 HOSTS(hosts__commits_wait_for_a_standby__next_host_is_tried)
 {
     struct trial *trial = *state;
-    set(trial, "synchronous_standby_names", "nobody");
+    set_standby(trial, "nobody");
     open_both(trial);
     wait_here(trial);
     trial_join(trial);
@@ -336,7 +344,7 @@ HOSTS(hosts__wait_for_a_standby_is_cancelled__outcome_is_unknown)
     struct trial *trial = *state;
     struct trial_answer answer = {.trial = trial};
     open_there(trial);
-    set(trial, "synchronous_standby_names", "nobody");
+    set_standby(trial, "nobody");
     const struct join join = trial_lease("trial");
     store_join(trial->store, &join, trial_on_id, &answer);
     admin("SELECT pg_cancel_backend(%d)", wait_for_commit(trial));
@@ -355,7 +363,7 @@ HOSTS(session_end__commit_waits_for_a_standby__is_left_alone)
     url_of(trial, false, url, sizeof url);
     PGconn *before = PQconnectdb(url);
     PGconn *after = PQconnectdb(url);
-    set(trial, "synchronous_standby_names", "nobody");
+    set_standby(trial, "nobody");
     PQclear(PQexec(before, "SELECT pg_try_advisory_lock(726493, 8)"));
     assert_int_equal(
         PQsendQuery(before, "INSERT INTO early_cancel (request_id, tenant, "

@@ -412,7 +412,7 @@ TEST(intake__the_database_is_at_fault__no_request_is)
     assert_int_equal(trial->downs, 0); /* a new connection would not help */
     comes_again(trial, "ALTER TABLE waiting RENAME TO elsewhere",
                 "ALTER TABLE elsewhere RENAME TO waiting");
-    assert_int_equal(trial->downs, 1);
+    assert_true(trial->downs > 0); /* once more, if it is hard to be had */
 }
 
 TEST_CASE(sqlstate__each_class__means_what_is_to_be_done)

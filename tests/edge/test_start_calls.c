@@ -105,13 +105,21 @@ static void asked(void *context)
     loop_stop(probe->loop);
 }
 
+static bool says(const struct probe *probe, const char *status)
+{
+    return probe->got > 12 && memcmp(probe->reply, "HTTP/1.", 7) == 0 &&
+           memcmp(probe->reply + 8, status, 4) == 0;
+}
+
+/** Each loop has a second for its answer: one that came late is asked again. */
 static bool is_answered(struct loop *loop, struct admin *admin)
 {
     struct probe probe = {.loop = loop, .port = admin_port(admin)};
-    loop_work(loop, ask, asked, &probe);
-    loop_run(loop);
-    return probe.got > 12 && memcmp(probe.reply, "HTTP/1.", 7) == 0 &&
-           memcmp(probe.reply + 8, " 200", 4) == 0;
+    for (int i = 0; i == 0 || (i < 10 && says(&probe, " 503")); i++) {
+        loop_work(loop, ask, asked, &probe);
+        loop_run(loop);
+    }
+    return says(&probe, " 200");
 }
 
 TEST_CASE(admin__a_call_fails__the_next_probe_is_answered)

@@ -92,7 +92,8 @@ static inline void analyze_quiet(struct trial *trial)
  */
 static inline void fill_as(struct trial *trial, bool analyzed)
 {
-    const char *const params[] = {"1000", "30000"};
+    /* Nothing here is too slow, nor idle for too long. */
+    const char *const params[] = {"600000", "600000"};
     PGresult *result = PQexecParams(trial->conn, pg_sql("query", "session"), 2,
                                     NULL, params, NULL, NULL, 0);
     assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);

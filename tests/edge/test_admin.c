@@ -489,16 +489,20 @@ TEST(admin_open__every_address__is_every_family)
     struct err err = {0};
     const char *listens[] = {"[::]:0", "localhost:0"};
     for (size_t i = 0; i < 2; i++) {
-        struct admin *other =
-            admin_open(loop, listens[i], answer, "context", &err);
-        if (!other) {
-            fail_msg("%s: %s", listens[i], err.text);
+        bool all = false;
+        /* What is free in one family may be taken in the other. */
+        for (int tries = 0; tries < 10 && !all; tries++) {
+            struct admin *other =
+                admin_open(loop, listens[i], answer, "context", &err);
+            if (!other) {
+                fail_msg("%s: %s", listens[i], err.text);
+            }
+            all = answers("127.0.0.1", admin_port(other)) &&
+                  (i > 0 || !exists("[::1]") ||
+                   answers("::1", admin_port(other)));
+            admin_close(other);
         }
-        assert_true(answers("127.0.0.1", admin_port(other)));
-        if (i == 0 && exists("[::1]")) {
-            assert_true(answers("::1", admin_port(other)));
-        }
-        admin_close(other);
+        assert_true(all);
     }
 }
 

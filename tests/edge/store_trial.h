@@ -247,7 +247,6 @@ struct trial_answer {
     struct trial *trial;
     struct err err;
     int64_t id;
-    bool came;
     bool done;
     struct intake_result intake;
     struct turn_result turn;
@@ -255,7 +254,17 @@ struct trial_answer {
     struct count_result count;
     enum learn_end learnt;
     char other[PROVIDER_TASK_ID_BYTES];
+    bool came; /* it was, since somebody waited for it */
 };
+
+/** A connection that is lost, or back, stops the loop, too. */
+static inline void trial_await(struct trial_answer *answer)
+{
+    while (!answer->came) {
+        trial_wait(answer->trial);
+    }
+    answer->came = false;
+}
 
 static inline void trial_take_err(struct trial_answer *answer,
                                   const struct err *err)
@@ -265,17 +274,6 @@ static inline void trial_take_err(struct trial_answer *answer,
     }
     answer->came = true;
     loop_stop(answer->trial->loop);
-}
-
-/** Until what has just been asked is answered: a connection that is lost or
- * comes back stops the loop, too, and a session that was told to end may do so
- * at any time after that. */
-static inline void trial_wait_for(struct trial_answer *answer)
-{
-    answer->came = false;
-    while (!answer->came) {
-        trial_wait(answer->trial);
-    }
 }
 
 static inline void trial_on_id(void *context, int64_t id, const struct err *err)
@@ -322,7 +320,7 @@ static inline int64_t trial_join(struct trial *trial)
     struct trial_answer answer = {.trial = trial};
     const struct join join = trial_lease("trial");
     store_join(trial->store, &join, trial_on_id, &answer);
-    trial_wait_for(&answer);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     assert_true(answer.id > 0);
     return answer.id;
@@ -333,7 +331,7 @@ static inline bool trial_bury_at(struct trial *trial, int64_t lease,
 {
     struct trial_answer answer = {.trial = trial};
     store_bury(trial->store, lease, counter, trial_on_done, &answer);
-    trial_wait_for(&answer);
+    trial_await(&answer);
     return answer.done;
 }
 
@@ -349,7 +347,7 @@ static inline struct count_result trial_count(struct trial *trial, bool xmin)
 {
     struct trial_answer answer = {.trial = trial};
     store_count(trial->store, xmin, trial_on_count, &answer);
-    trial_wait_for(&answer);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.count;
 }
@@ -388,7 +386,7 @@ trial_intake_from(struct trial *trial, int64_t known_from_ms,
     struct trial_answer answer = {.trial = trial};
     store_intake(trial->store, 0, known_from_ms, rows, len, trial_on_intake,
                  &answer);
-    trial_wait_for(&answer);
+    trial_await(&answer);
     return answer.intake;
 }
 
@@ -533,7 +531,7 @@ static inline struct turn_result trial_turn(struct trial *trial,
     turn.account = turn.account ? turn.account : TRIAL_ACCOUNT;
     turn.bucket = turn.bucket ? turn.bucket : "bucket";
     store_turn(trial->store, &turn, trial_on_turn, &answer);
-    trial_wait_for(&answer);
+    trial_await(&answer);
     return answer.turn;
 }
 

@@ -348,7 +348,7 @@ HOSTS(hosts__wait_for_a_standby_is_cancelled__outcome_is_unknown)
     const struct join join = trial_lease("trial");
     store_join(trial->store, &join, trial_on_id, &answer);
     admin("SELECT pg_cancel_backend(%d)", wait_for_commit(trial));
-    trial_wait_for(&answer);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     assert_int_equal(answer.id, 0);
     int64_t there = 0; /* it was one; its backend tells of it before it is */

@@ -50,7 +50,7 @@ static void take_in(struct trial *trial, int64_t owner,
 {
     struct trial_answer answer = {.trial = trial};
     store_intake(trial->store, owner, 0, rows, len, trial_on_intake, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.intake.err.kind, ERR_NONE);
 }
 

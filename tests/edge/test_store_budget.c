@@ -76,7 +76,7 @@ static int64_t look(struct trial *trial)
 {
     struct trial_answer answer = {.trial = trial};
     store_budgets(trial->store, on_budgets, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_string_equal(answer.err.text, "");
     return answer.id;
 }
@@ -518,7 +518,7 @@ static void beat(struct trial *trial, int64_t owner)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, trial_on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_string_equal(answer.err.text, "");
 }
 

@@ -159,7 +159,7 @@ TEST(cancel__while_its_request_is_on_its_way__finds_it)
               "SELECT id, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, '' FROM r");
     begin_to_wait(trial, &row, &answer);
     trial_sql(trial, "COMMIT");
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.intake.verdicts[0], INTAKE_CANCELLED);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
 }
@@ -176,7 +176,7 @@ TEST(intake__while_an_order_for_it_is_kept__finds_that)
               (long long)TRIAL_NOW);
     begin_to_wait(trial, &row, &answer);
     trial_sql(trial, "COMMIT");
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.intake.verdicts[0], INTAKE_NEW);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM cancel"), 1);
 }

@@ -322,7 +322,7 @@ TEST(an_id_that_is_attached__ends_the_wait)
     struct trial_answer answer = {.trial = trial};
     store_learn(trial->store, trial_number(trial, "SELECT id FROM waiting"), 0,
                 STR("task_9"), trial_on_learnt, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.learnt, LEARN_WRITTEN);
     assert_string_equal(waits(trial), "");
     struct turn_result result =

@@ -338,7 +338,7 @@ static struct limit stored_limit(struct trial *trial, int64_t owner)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, trial_on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.beat.err.kind, ERR_NONE);
     return answer.beat.accounts_len ? answer.beat.accounts[0].limit
                                     : (struct limit){0};
@@ -359,7 +359,7 @@ static bool write_limit(struct trial *trial, int slots, int64_t was_ms)
     struct trial_answer answer = {.trial = trial};
     const struct limit_write write = limit_of(slots, was_ms);
     store_limit(trial->store, &write, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.done;
 }
@@ -383,7 +383,7 @@ TEST(limit__follows_what_was_read__and_nothing_else)
     struct trial_answer answer = {.trial = trial};
     other.name = STR("other");
     store_limit(trial->store, &other, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_false(answer.done);
 }
 
@@ -402,7 +402,7 @@ TEST(limit__written_by_two_at_once__is_the_first_ones)
         (void)stored_limit(trial, me);
     } while (trial_waiter(trial) == 0);
     trial_sql(trial, "COMMIT");
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     assert_false(answer.done);
     assert_int_equal(stored_limit(trial, me).changed_ms, 5);

@@ -10,7 +10,7 @@ static struct trial_answer learn_as(struct trial *trial, int64_t task,
     struct trial_answer answer = {.trial = trial};
     store_learn(trial->store, task, submission, str_of(id), trial_on_learnt,
                 &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     return answer;
 }
 
@@ -321,10 +321,10 @@ TEST(learn__while_the_row_is_closed__is_not_lost)
     const struct beat ask = {.owner = me};
     do {
         store_beat(trial->store, &ask, trial_on_beat, &other);
-        trial_wait(trial);
+        trial_await(&other);
     } while (trial_waiter(trial) == 0);
     trial_sql(trial, "COMMIT");
-    trial_wait(trial);
+    trial_await(&answer);
     assert_true(answer.done);
     assert_int_equal(trial_number(trial, "SELECT state FROM task"), LATE);
 }

@@ -12,7 +12,7 @@ static struct beat_result beat(struct trial *trial, int64_t owner)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, trial_on_beat, &answer);
-    trial_wait_for(&answer);
+    trial_await(&answer);
     return answer.beat;
 }
 
@@ -53,7 +53,7 @@ static bool say(struct trial *trial, const struct vitals_row *row)
 {
     struct trial_answer answer = {.trial = trial};
     store_vitals(trial->store, row, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.done;
 }
@@ -94,7 +94,7 @@ TEST(vitals__of_the_dead__are_not_written_and_go_with_the_lease)
     assert_true(say(trial, &row));
     trial_sql(trial, "DELETE FROM lease WHERE dead");
     store_reasons_sweep(trial->store, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(trial_number(trial, "SELECT count(*) FROM vitals"), 1);
     assert_int_equal(trial_number(trial, "SELECT lease FROM vitals"), me);
 }
@@ -165,7 +165,7 @@ TEST(count__that_takes_long__gives_way_to_a_beat)
     trial_sql(trial, "SELECT FROM cancel FOR UPDATE");
     struct trial_answer answer = {.trial = trial};
     store_count(trial->store, true, trial_on_count, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_TRANSIENT);
     assert_false(beat(trial, me).lease_dead);
     assert_int_equal(trial->downs, 0); /* nor was the connection given up */
@@ -229,7 +229,7 @@ TEST(leave__our_own__makes_orphans)
     trial_claim_one(trial, one);
     struct trial_answer answer = {.trial = trial};
     store_leave(trial->store, one, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_true(answer.done);
     struct turn_result result =
         trial_good_turn(trial, (struct turn){.owner = me, .adopts_max = 5});
@@ -247,7 +247,7 @@ TEST(holds__set_probed_lifted__are_seen_by_all)
         store_hold_set(trial->store, HOLD_BALANCE, STR(TRIAL_ACCOUNT),
                        i ? STR("again") : STR("empty"), 1000, trial_on_done,
                        &answer);
-        trial_wait(trial);
+        trial_await(&answer);
         assert_true(answer.done);
     }
     trial_sql(trial, "INSERT INTO hold VALUES ('of a later program', '', 1, 1, "
@@ -264,12 +264,12 @@ TEST(holds__set_probed_lifted__are_seen_by_all)
         answer = (struct trial_answer){.trial = trial};
         store_hold_probe(trial->store, HOLD_BALANCE, STR(TRIAL_ACCOUNT),
                          999 + i, 30000, trial_on_done, &answer);
-        trial_wait(trial);
+        trial_await(&answer);
         assert_int_equal(answer.done, expected[i]);
     }
     store_hold_lift(trial->store, HOLD_BALANCE, STR(TRIAL_ACCOUNT),
                     trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_true(answer.done);
     assert_int_equal(beat(trial, me).holds_len, 0);
 }
@@ -284,7 +284,7 @@ TEST(keys_answer__the_accounts__comes_with_the_beat)
     for (int i = 2; i > 0; i--) {
         store_keys_answer(trial->store, TRIAL_ACCOUNT, i, 1000 * i,
                           trial_on_done, &answer);
-        trial_wait(trial);
+        trial_await(&answer);
         assert_true(answer.done);
     }
     struct beat_result result = beat(trial, me);
@@ -308,7 +308,7 @@ TEST(join__several_accounts__keep_the_url_of_the_first)
     join.accounts = accounts;
     join.accounts_len = 3;
     store_join(trial->store, &join, trial_on_id, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     const struct beat_result result = beat(trial, answer.id);
     assert_int_equal(result.accounts_len, 3);
@@ -330,7 +330,7 @@ static bool say_of_keys(struct trial *trial, enum keys_answer said)
     struct trial_answer answer = {.trial = trial};
     store_keys_answer(trial->store, TRIAL_ACCOUNT, (int)said, 1000,
                       trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.done;
 }
@@ -441,7 +441,7 @@ TEST(connection__killed_in_mid_turn__is_transient)
     const struct beat ask = {.owner = me};
     do {
         store_beat(trial->store, &ask, trial_on_beat, &other);
-        trial_wait(trial);
+        trial_await(&other);
     } while (trial_waiter(trial) == 0);
     assert_true(trial_number(trial, kill_ours) >= 2);
     while (answer.turn.err.kind == ERR_NONE) {
@@ -516,7 +516,7 @@ TEST(connection__broken_on_one_side__the_backend_is_ended)
     const struct beat ask = {.owner = me};
     do {
         store_beat(trial->store, &ask, trial_on_beat, &other);
-        trial_wait(trial);
+        trial_await(&other);
     } while (trial_waiter(trial) == 0);
     int64_t backend = trial_waiter(trial);
     /* Our sockets to PostgreSQL, but for that of the looking connection. */

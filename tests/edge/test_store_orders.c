@@ -19,7 +19,7 @@ static struct beat_result beat(struct trial *trial, int64_t owner)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = owner};
     store_beat(trial->store, &ask, on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.beat.err.kind, ERR_NONE);
     return answer.beat;
 }

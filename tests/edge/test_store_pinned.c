@@ -175,7 +175,7 @@ TEST(pinned__that_gets_an_id__is_polled_by_its_account)
         store_learn(
             trial->store, trial_number(trial, "SELECT min(id) FROM waiting"), 0,
             i ? STR("task_1") : STR("task_0"), trial_on_learnt, &answer);
-        trial_wait(trial);
+        trial_await(&answer);
         assert_int_equal(answer.learnt, LEARN_WRITTEN);
     }
     assert_string_equal(
@@ -204,7 +204,7 @@ static bool waits_for(struct trial *trial, int64_t me, const char *account)
                                .accounts = &name,
                                .accounts_len = 1};
     store_places(trial->store, &ask, on_places, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
     return answer.done;
 }
@@ -229,7 +229,7 @@ static int64_t look(struct trial *trial, int64_t me, const char *account)
                                    .accounts = &name,
                                    .accounts_len = 1};
     store_share_look(trial->store, &ask, on_look, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     return answer.id;
 }
 

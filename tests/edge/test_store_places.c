@@ -27,7 +27,7 @@ static struct places_result take(struct trial *trial, int64_t owner, int more,
     const struct places ask = {
         .owner = owner, .more = more, .most = most, .claim_after = after};
     store_places(trial->store, &ask, on_places, &taken);
-    trial_wait(trial);
+    trial_await(&taken.answer);
     assert_string_equal(taken.answer.err.text, "");
     assert_int_equal(taken.result.owner, owner);
     return taken.result;
@@ -45,7 +45,7 @@ static struct beat_result bump(struct trial *trial, int64_t owner, int back)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = owner, .places_back = back, .tasks = 3};
     store_beat(trial->store, &ask, on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.beat.err.kind, ERR_NONE);
     return answer.beat;
 }

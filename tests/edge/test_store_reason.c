@@ -102,7 +102,7 @@ static void sweep(struct trial *trial)
 {
     struct trial_answer answer = {.trial = trial};
     store_reasons_sweep(trial->store, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.err.kind, ERR_NONE);
 }
 

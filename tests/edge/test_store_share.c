@@ -34,7 +34,7 @@ static const char *look(struct trial *trial, int64_t owner)
     const struct share_look ask = {.owner = owner, .now_ms = TRIAL_NOW + 1000};
     struct buf text;
     store_share_look(trial->store, &ask, on_look, &looked);
-    trial_wait(trial);
+    trial_await(&looked.answer);
     assert_string_equal(looked.answer.err.text, "");
     buf_init(&text, 0);
     for (size_t i = 0; i < looked.len; i++) {
@@ -119,11 +119,11 @@ TEST(tenants__that_nobody_set__are_in_no_index)
     struct trial_answer answer = {.trial = trial};
     const struct beat ask = {.owner = me};
     store_beat(trial->store, &ask, trial_on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_false(answer.beat.shares);
     set(trial, "a", 2, "NULL");
     store_beat(trial->store, &ask, trial_on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_true(answer.beat.shares);
 }
 
@@ -134,20 +134,20 @@ TEST(tenants__that_came_before__are_told_apart)
     int64_t me = trial_join(trial);
     ask_in(trial, "ab", 0);
     store_share_tag(trial->store, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_false(answer.done);
     assert_string_equal(look(trial, me), ""); /* not yet */
     set(trial, "a", 2, "5");
     ask_in(trial, "c", 2);
     assert_string_equal(look(trial, me), "c waits held=0 weight=1 slots=0\n");
     store_share_tag(trial->store, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_true(answer.done);
     assert_string_equal(look(trial, me), "a waits held=0 weight=2 slots=5\n"
                                          "b waits held=0 weight=1 slots=0\n"
                                          "c waits held=0 weight=1 slots=0\n");
     store_share_tag(trial->store, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_false(answer.done);
 }
 

@@ -35,14 +35,14 @@ TEST(bury__a_bump_under_way__it_lives)
     store_bury(trial->store, other, 0, trial_on_done, &answer);
     while (trial_waiter(trial) == 0) {
         if (answer.err.kind != ERR_NONE) { /* it waits for 200 ms: unseen */
-            answer.err = (struct err){0};
+            answer = (struct trial_answer){.trial = trial};
             store_bury(trial->store, other, 0, trial_on_done, &answer);
         }
         loop_timer_set(trial->limit, TRIAL_LIMIT_MS);
         (void)uv_run(loop_uv(trial->loop), UV_RUN_NOWAIT);
     }
     trial_sql(trial, "COMMIT");
-    trial_wait(trial);
+    trial_await(&answer);
     assert_false(answer.done);
     assert_int_equal(
         trial_number(trial, "SELECT count(*) FROM lease WHERE dead"), 0);
@@ -55,7 +55,7 @@ TEST(leave__our_own__needs_no_counter)
     struct trial_answer answer = {.trial = trial};
     trial_sql(trial, "UPDATE lease SET counter = 7");
     store_leave(trial->store, me, trial_on_done, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_true(answer.done);
     assert_int_equal(
         trial_number(trial, "SELECT count(*) FROM lease WHERE dead"), 1);
@@ -149,7 +149,7 @@ static struct beat_result beat(struct trial *trial, const struct beat *ask)
 {
     struct trial_answer answer = {.trial = trial};
     store_beat(trial->store, ask, on_beat, &answer);
-    trial_wait(trial);
+    trial_await(&answer);
     assert_int_equal(answer.beat.err.kind, ERR_NONE);
     return answer.beat;
 }

@@ -20,6 +20,7 @@ struct asker {
 
 static struct loop *loop;
 static struct admin *admin;
+static int asked; /* by reply_to() */
 static int port;
 static atomic_int left; /* askers that have no reply yet */
 static atomic_int answered;
@@ -62,6 +63,7 @@ static int setup(void **state)
     struct err err = {0};
     hangs = false;
     answered = 0;
+    asked = 0;
     loop = loop_open(&err);
     admin = admin_open(loop, "127.0.0.1:0", answer, "context", &err);
     if (!admin) {
@@ -184,6 +186,7 @@ static const char *reply_to(const char *method, const char *path)
     static struct asker asker;
     set_request(&asker, method, path);
     for (int i = 0; i == 0 || (i < TRIES && came_late(&asker)); i++) {
+        asked++;
         ask_all(&asker, 1);
         turn_until_answered(&asker, 1);
     }
@@ -389,7 +392,7 @@ TEST(admin_open__loop_does_not_turn__all_are_503_in_a_second)
     }
     /* The loop turns again: nobody waits for those, a new one is answered. */
     assert_starts(reply_to("GET", "/healthz"), "HTTP/1.1 200 ");
-    assert_int_equal(answered, 1);
+    assert_in_range(answered, 1, asked);
 }
 
 TEST(admin_open__answer_comes_late__is_503_and_no_harm)

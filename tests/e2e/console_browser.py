@@ -328,7 +328,12 @@ def main():
         world.send({"request_id": "fails.1", "tenant": "studio-b", "request": {"prompt": "fails.1"}})
         world.flush()
         world.wait_events(["fails.1"])
-        world.faults([{"on": "submit", "kind": "status", "status": 402, "count": -1}])
+        # The balance is empty, too: else the hold is lifted every half minute, and for a
+        # moment the request is being submitted again.
+        world.faults([{"on": "submit", "kind": "status", "status": 402, "count": -1},
+                      {"on": "balance", "kind": "status", "status": 200, "count": -1, "body":
+                       '{"success":true,"remain_balance":0,"used_balance":9,'
+                       '"unlimited_quota":false}'}])
         world.send({"request_id": "held.1", "request": {"prompt": "x"}})
         world.flush()
         page = Page(world)

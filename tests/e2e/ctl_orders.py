@@ -203,7 +203,8 @@ def told_cancelled(world, request_id, billed):
 
 
 def check_cancel_by_message(world):
-    world.faults([{"on": "submit", "kind": "slow_job", "delay_ms": 60000, "match": "way."}])
+    world.faults([{"on": "submit", "kind": "slow_job", "delay_ms": 60000, "match": match}
+                  for match in ("way.", "with.")])
     early = [f"early.{n}" for n in range(8)]
     for request_id in early:
         cancel(world, request_id, tenant="studio-a")

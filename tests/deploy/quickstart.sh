@@ -61,7 +61,8 @@ console_answers() {
     local url
     url=$(grep -oE 'http://127\.0\.0\.1:[0-9]+/$' "$TEST_TMP/embedded.out" | tail -n 1)
     url=${url#http://}
-    parts_http_ok "${url%/}" /api/overview
+    # Its first look may take longer than one try waits.
+    parts_wait 30 parts_http_ok "${url%/}" /api/overview
 }
 tap_check "its console answers where it says" console_answers
 tap_check "a second run takes under a minute" under_a_minute $((SECONDS - began))

@@ -113,10 +113,14 @@ def check_budget(page, world):
     world.ctl("budget", "set", "studio-a", "--day", f"{spent * 1.1:.6f}", check=True)
     world.ctl("budget", "set", "*", "--month", "1000", check=True)
     page.wait_text("90 %, near its limit")
-    page.wait_text("all together")  # the look before may have come between the two orders
-    rows = page.driver.execute_script(
-        "return [...document.querySelectorAll('[aria-label=Budgets] tbody tr')].map(r =>"
-        " [...r.cells].map(c => c.innerText))")
+
+    def both():
+        """A look may have come between the two orders, or before the second was counted."""
+        rows = page.driver.execute_script(
+            "return [...document.querySelectorAll('[aria-label=Budgets] tbody tr')].map(r =>"
+            " [...r.cells].map(c => c.innerText))")
+        return len(rows) == 2 and "uncounted" not in str(rows) and rows
+    rows = wait_for(both, 30, "both budgets, counted")
     tap.equal([(row[0], row[1]) for row in rows],
               [("studio-a", "90 %, near its limit"), ("all together", "0 %")],
               "a budget nearly spent is told, first", rows)

@@ -236,6 +236,8 @@ def check_pause(page):
     dialog.find_element(By.NAME, "reason").send_keys("a look at the bill")
     dialog.find_elements(By.TAG_NAME, "button")[-1].click()
     page.wait_text("a look at the bill")
+    # A look may have come before the order's answer, which closes the dialog.
+    wait_for(lambda: not dialog.is_displayed(), 30, "the order is taken")
     page.shoot("paused")
     page.click("Resume…")
     wait_for(dialog.is_displayed, 10, "it is confirmed")

@@ -99,12 +99,20 @@ class Link:
             if how == "before":
                 self.did("rolled back")
                 return
+            if how not in ("ended", "killed"):
+                self.far.sendall(whole)
+            elif self.arrives(whole) and self.proxy.strike(how, self.pid):
+                self.did("who knows")
+            else:
+                self.proxy.ask(*self.order)  # the last one's crash was first
+
+    def arrives(self, whole):
+        """False: the server is gone, and nobody has told the client yet."""
+        try:
             self.far.sendall(whole)
-            if how in ("ended", "killed"):
-                if self.proxy.strike(how, self.pid):
-                    self.did("who knows")
-                else:
-                    self.proxy.ask(*self.order)  # the last one's crash was first
+            return True
+        except OSError:
+            return False
 
     def did(self, what):
         self.over = True

@@ -42,13 +42,22 @@ class Pair(World):
         self.replicas = replicas
 
     def make_topics(self, names=worlds.TOPICS):
-        admin = self.cluster.admin()
-        made = admin.create_topics(
-            [NewTopic(self.topic(name), self.partitions, self.replicas,
-                      config=self.topic_config)
-             for name in names])
-        for future in made.values():
-            future.result(60)
+        missing = {self.topic(name) for name in names}
+
+        def made():
+            """A node that has stood still for two seconds is none, for a moment."""
+            admin = self.cluster.admin()
+            for topic, future in admin.create_topics(
+                    [NewTopic(topic, self.partitions, self.replicas,
+                              config=self.topic_config) for topic in missing]).items():
+                try:
+                    future.result(60)
+                    missing.discard(topic)
+                except KafkaException as refused:
+                    if refused.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
+                        raise
+            return not missing
+        wait_for(made, 30, "there are nodes enough for the topics")
         self.cluster.await_leaders(self.prefix, lambda p: len(p.isrs) == self.replicas,
                                    "the topics are there")
 

@@ -13,6 +13,7 @@ import collections
 import contextlib
 import datetime
 import json
+import math
 import os
 import re
 import signal
@@ -40,9 +41,12 @@ def lease_of(worker):
 
 
 def joined_ms(worker):
-    """Since when it lives under that lease: milliseconds since 1970."""
-    said = re.findall(r"^(\S+Z) .*joined the fleet", worker.text(), re.MULTILINE)[-1]
-    return datetime.datetime.fromisoformat(said.replace("Z", "+00:00")).timestamp() * 1000
+    """Since when it lives under that lease: milliseconds since 1970. One that was ready,
+    and killed before it had joined, never did."""
+    said = re.findall(r"^(\S+Z) .*joined the fleet", worker.text(), re.MULTILINE)
+    if not said:
+        return math.inf
+    return datetime.datetime.fromisoformat(said[-1].replace("Z", "+00:00")).timestamp() * 1000
 
 
 class Offsets:

@@ -164,7 +164,10 @@ def read_only(world, disk):
 def slow(world, disk):
     """Only transfers wait for a slow disk: the loop turns, leases live."""
     name = "slow"
-    leases = sorted(world.query("SELECT id FROM lease WHERE NOT dead"))
+    living = "SELECT id FROM lease WHERE NOT dead ORDER BY id"
+    # Who is ready joins the fleet a moment later.
+    leases = wait_for(lambda: len(found := world.query(living)) == len(world.workers) and found,
+                      20, f"{name}: each has its lease")
     disk.order(*((call, SLOW_MS, 0, -1)
                  for call in ("openat", "pwrite", "fdatasync", "fsync", "renameat2")))
     ids = send(world, name, SLOW_BATCH)
@@ -186,8 +189,7 @@ def slow(world, disk):
     tap.equal(disk.by_loops(), [], f"{name}: no loop waits for the disk itself")
     tap.note(f"{name}: the longest turn of a loop took {longest * 1000:.0f} ms")
     tap.check(slowest < HELD_UP_S, f"{name}: the workers answered all the while", slowest)
-    tap.equal(sorted(world.query("SELECT id FROM lease WHERE NOT dead")), leases,
-              f"{name}: every lease lives on")
+    tap.equal(world.query(living), leases, f"{name}: every lease lives on")
     tap.equal([w.name for w in world.workers if "is dead" in w.text()], [],
               f"{name}: nobody is taken for dead")
 

@@ -94,9 +94,11 @@ static inline void *line_accept(void *context)
             free(c);
             continue;
         }
-        *c = (struct line_connection){line, line->len, fd, false};
-        pthread_create(&line->threads[line->len], NULL, line_run, c);
-        line->len++;
+        /* Counted before its thread may serve it: who has an answer finds it
+         * counted, and line_swallow() has it. */
+        const int number = line->len++;
+        *c = (struct line_connection){line, number, fd, false};
+        pthread_create(&line->threads[number], NULL, line_run, c);
     }
     return NULL;
 }

@@ -8,7 +8,7 @@ TEST(http_send__no_reply_in_time__is_timed_out_and_sent)
 {
     web = web_start(serve_never, NULL);
     open_http(4, NULL);
-    assert_true(post(url_of("/x"), "{}", 2000, answers));
+    assert_true(post(url_of("/x"), "{}", 3000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
     assert_true(answers->sent);
@@ -256,7 +256,7 @@ TEST(http_send__no_more_in_time__brings_what_there_is)
 {
     web = web_start(serve_half_and_hold, NULL);
     open_http(4, NULL);
-    assert_true(post(url_of("/x"), "{}", 2000, answers));
+    assert_true(post(url_of("/x"), "{}", 3000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
     assert_int_equal(answers->status, 202);

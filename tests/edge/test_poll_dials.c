@@ -404,7 +404,7 @@ DIALS_TEST(dials_that_hang_take_all_places__one_of_them_gives_its_own)
     pay("/long", &answers[0]);
     until(&longs, 1);
     for (int i = 1; i < 4; i++) {
-        pay_within("/x", 4000, &answers[i]); /* before the dials are over */
+        pay_within("/x", 4800, &answers[i]); /* before the dials are over */
     }
     until(&tunnels, 4);
     later_ms = 5000;
@@ -423,13 +423,13 @@ DIALS_TEST(an_address_hangs_while_others_come__the_other_one_is_tried)
     later_ms = 11000;
     turn_for(1500);   /* the first dial is over */
     later_ms = 71000; /* the names are asked for again: A is next */
-    for (int i = 1; i < 20; i++) { /* for longer than one has */
-        pay_within("/x", 4000, &answers[i]);
+    for (int i = 1; i < 31; i++) { /* for longer than one has */
+        pay_within("/x", 8000, &answers[i]);
         turn_for(300);
     }
-    wait_for(19);
+    wait_for(30);
     close(listener);
-    are_well(1, 20);
+    are_well(1, 31);
 }
 
 DIALS_TEST(all_dials_hang_beside_another__there_is_one_more)

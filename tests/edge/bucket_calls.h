@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 
 /*
@@ -53,6 +54,7 @@ static struct {
 } plan;
 
 static bool ordered; /* the folder's journal orders all, whatever it is */
+static atomic_int opened_nameless; /* files without a name, so far */
 
 bool __wrap_fs_journal_orders(int folder_fd);
 bool __wrap_fs_journal_orders(int folder_fd)
@@ -120,7 +122,10 @@ int openat(int folder_fd, const char *path, int flags, ...)
         errno = EPERM; /* as ext4 has it; some have no answer to that */
         return -1;
     }
-    return fails(CALL_OPENAT) ? -1 : REAL(openat)(folder_fd, path, flags, mode);
+    const int fd =
+        fails(CALL_OPENAT) ? -1 : REAL(openat)(folder_fd, path, flags, mode);
+    opened_nameless += fd >= 0 && (flags & O_TMPFILE) == O_TMPFILE;
+    return fd;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)

@@ -60,10 +60,11 @@ TEST_CASE(put__its_folder_is_removed_at_once__is_made_again)
     ordered = false;
 }
 
-/** Made when it begins. */
-static void await_folder(const char *path)
+/** The put has made its folder and is in it: in between, it would come to
+ * nothing without it, rightly. */
+static void await_file(void)
 {
-    for (int i = 0; access(path, F_OK) != 0; i++) {
+    for (int i = 0; opened_nameless == 0; i++) {
         assert_true(i < 60000);
         (void)usleep(1000);
     }
@@ -87,10 +88,11 @@ static void lose_folder_of_put(bool moved)
     snprintf(away, sizeof away, "%s/away", trial.root);
     struct answer answer = {.trial = &trial};
     struct err err;
+    opened_nameless = 0; /* the probe's */
     struct put *put = bucket_put(trial.bucket, STR("t/r/0.mp4"), (int64_t)len,
                                  NULL, on_result, &answer, &err);
     assert_non_null(put);
-    await_folder(path);
+    await_file();
     assert_int_equal(moved ? rename(path, away) : rmdir(path), 0);
     (void)put_write(put, bytes, len);
     put_finish(put, "");

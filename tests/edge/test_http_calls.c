@@ -37,6 +37,21 @@ static const char *const calls[] = {
     "uv_poll_start", "socket", "connect", "heap_reserve",
 };
 
+/* Each of the times asks for a path of its own: a request that was given up may
+ * be counted when the next time has begun. */
+#define TIMES_MAX 256
+static int time_now;
+static atomic_int arrived[TIMES_MAX];
+
+static bool serve_counted(struct web *w, int fd, const char *request,
+                          int number)
+{
+    (void)w;
+    (void)number;
+    arrived[atoi(strchr(request, '/') + 1) % TIMES_MAX]++;
+    return web_say(fd, OK_JSON);
+}
+
 /* While something fails, and when all must work: on a busy machine, too. */
 #define STRUCK_MS 1000
 #define WELL_MS 10000
@@ -54,9 +69,11 @@ static bool open_struck(void)
 static bool exchange(bool post, int64_t timeout_ms, struct answer *answer)
 {
     struct err err = {0};
+    char path[16];
+    snprintf(path, sizeof path, "/%d", time_now);
     const struct exchange exchange = {
         .method = post ? EXCHANGE_POST : EXCHANGE_GET,
-        .url = str_of(url_of("/")),
+        .url = str_of(url_of(path)),
         .idempotency_key = post ? STR("key-1") : (struct str){0},
         .body = STR("{}"),
         .bearer = STR("secret"),
@@ -79,7 +96,7 @@ static bool exchange(bool post, int64_t timeout_ms, struct answer *answer)
 static bool one(const char *call, int nth, bool post)
 {
     struct answer answer;
-    int before = atomic_load(&web->requests);
+    assert_true(++time_now < TIMES_MAX);
     strike(call, nth);
     if (!open_struck()) {
         assert_true(struck());
@@ -87,9 +104,8 @@ static bool one(const char *call, int nth, bool post)
     }
     for (int i = 0; i < 2; i++) {
         if (exchange(post, STRUCK_MS, &answer) && answer.end != REPLY_WHOLE) {
-            int arrived = atomic_load(&web->requests) - before - i;
             assert_true(answer.why[0]);
-            assert_true(answer.sent || arrived <= 0);
+            assert_true(answer.sent || arrived[time_now] - i <= 0);
         }
     }
     bool hit = struck();
@@ -97,7 +113,7 @@ static bool one(const char *call, int nth, bool post)
         assert_true(exchange(post, WELL_MS, &answer));
         assert_int_equal(answer.end, REPLY_WHOLE);
     }
-    assert_true(atomic_load(&web->requests) - before <= 4);
+    assert_true(arrived[time_now] <= 4);
     http_close(http);
     http = NULL;
     return hit;
@@ -105,7 +121,7 @@ static bool one(const char *call, int nth, bool post)
 
 TEST(any_call_fails__one_reply_comes__and_the_next_works)
 {
-    web = web_start(serve_ok, NULL);
+    web = web_start(serve_counted, NULL);
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
         for (int post = 0; post < 2; post++) {
             int hits = 0;

@@ -138,6 +138,8 @@ def main():
             world.start_worker(wait=False)
         for worker in world.workers:
             world.wait_ready(worker, 60)
+        # Ready is who has all that it needs; it joins the fleet a moment later.
+        wait_for(lambda: len(leases(world) or []) == WORKERS, 60, "all are in the fleet")
         # Each answer takes a while, so that some come while the database is away.
         world.faults([{"on": "submit", "kind": "delay", "delay_ms": 1500, "count": -1}])
         rounds = ([(kind, float(s)) for s in OUTAGES.split(",") for kind in

@@ -9,6 +9,7 @@ import os
 import time
 
 import tap
+from load import lease_of
 from world import World, fetch, wait_for
 
 IN_FLIGHT = int(os.environ.get("IN_FLIGHT", "10000"))
@@ -70,8 +71,10 @@ def main():
         rows = "SELECT count(*) FROM task WHERE state = 2 AND owner <> 0"
         wait_for(lambda: world.query(rows)[0][0] >= IN_FLIGHT, 30, "all ids are stored")
         heir = world.start_worker()
-        counter = "SELECT max(counter) FROM lease WHERE id = (SELECT max(id) FROM lease)"
-        wait_for(lambda: world.query(counter)[0][0] > 12, 60, "the heir is no newcomer")
+        # Ready is who has all that it needs; it joins the fleet a moment later.
+        lease = wait_for(lambda: lease_of(heir), 60, "the heir is in the fleet")
+        counter = "SELECT counter FROM lease WHERE id = %s"
+        wait_for(lambda: world.query(counter, lease)[0][0] > 12, 60, "the heir is no newcomer")
         for worker in doomed:
             worker.kill()
         killed_ms = time.time() * 1000

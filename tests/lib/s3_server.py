@@ -81,15 +81,25 @@ def begin_upload(key):
         raise RuntimeError(f"{key}: {status} {body[:300]}")
 
 
+def list_uploads(query, limit_s=20):
+    """One page. The server looks once more at each upload that it has found: one that ends
+    in between is an error of its own, and it is asked again."""
+    end = time.monotonic() + limit_s
+    while True:
+        status, body = call("GET", f"/{bucket()}", query)
+        if status == 200:
+            return ElementTree.fromstring(body)
+        if time.monotonic() > end:
+            raise RuntimeError(f"list of uploads: {status} {body[:300]}")
+        time.sleep(0.05)
+
+
 def uploads_of(prefix):
     """The keys of all uploads below a prefix that were neither completed nor aborted."""
     found = []
     query = {"uploads": "", "prefix": prefix}
     while True:
-        status, body = call("GET", f"/{bucket()}", query)
-        if status != 200:
-            raise RuntimeError(f"list of uploads: {status} {body[:300]}")
-        page = ElementTree.fromstring(body)
+        page = list_uploads(query)
         space = SPACE if page.tag.startswith("{") else ""
         found += [u.findtext(space + "Key") for u in page.iter(space + "Upload")]
         if page.findtext(space + "IsTruncated") != "true":

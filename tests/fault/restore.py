@@ -246,7 +246,8 @@ def main():
             ask(world, "beside", first=REQUESTS // 2)  # the backup has none of these
             tap.check((postgres.folder / "backup/PG_VERSION").exists(),
                       "a base backup under load")
-            wait_for(lambda: ended(world, "beside", REQUESTS), 60, "all have ended")
+            wait_for(lambda: ended(world, "beside", REQUESTS)
+                     and ended(world, "before", REQUESTS), 60, "all have ended")
             refusals(world, began_s)
             tap.equal(world.workers[0].stop(), 0, "the worker is stopped")
             bought = world.ledger()["totals"]["accepted"]

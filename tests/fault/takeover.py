@@ -6,7 +6,10 @@ IN_FLIGHT=n and WAITING=n take other numbers."""
 
 import json
 import os
+import threading
 import time
+
+import psycopg
 
 import tap
 from load import lease_of
@@ -20,6 +23,31 @@ LOOK_EVERY_S = 2
 # A task's next poll comes half of that later, or more: well beyond a look that comes late,
 # or it would be taken for the first.
 INTERVAL_MS = 20000
+PROMPT_S = 0.5  # a bystander's commit, and the pause behind it
+
+
+class Bystander:
+    """Commits beside the workers, and knows by how much a busy machine was late with that."""
+
+    def __init__(self, url):
+        self.url = url
+        self.late_s = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            while not self.over.is_set():
+                began = time.monotonic()
+                connection.execute("SELECT pg_current_xact_id()")
+                time.sleep(0.05)
+                self.late_s += max(0, time.monotonic() - began - PROMPT_S)
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+        return self.late_s
 
 
 def tasks(world):
@@ -75,17 +103,20 @@ def main():
         lease = wait_for(lambda: lease_of(heir), 60, "the heir is in the fleet")
         counter = "SELECT counter FROM lease WHERE id = %s"
         wait_for(lambda: world.query(counter, lease)[0][0] > 12, 60, "the heir is no newcomer")
+        bystander = Bystander(world.database_url)
         for worker in doomed:
             worker.kill()
         killed_ms = time.time() * 1000
         after = first_polls(world, killed_ms)
+        late_s = bystander.end()
         for seconds in after:
             world.took_over(seconds)
         tap.equal(len(after), IN_FLIGHT, "every task is polled again")
         if after:
             tap.note(f"first {after[0]:.1f} s, p50 {after[len(after) // 2]:.1f} s, "
                      f"p99 {after[int(len(after) * 0.99)]:.1f} s, last {after[-1]:.1f} s")
-            tap.check(after[-1] <= LIMIT_S, f"the last within {LIMIT_S} s", after[-1])
+            tap.check(after[-1] <= LIMIT_S + late_s, f"the last within {LIMIT_S} s", after[-1],
+                      f"a bystander's commits were late by {late_s:.1f} s")
         tap.equal(totals(world)["accepted"], IN_FLIGHT, "nothing is bought twice")
         heir.kill()  # a drain of so many is no part of this
 

@@ -47,6 +47,11 @@ class Case:
         """Whether it strikes whom it meets."""
         return any(fault.get("match") == "" for fault in self.faults)
 
+    def leaves_a_trap(self):
+        """Its connection dies a moment after a whole answer: whose request has gone over it
+        by then is in doubt, and has a replay less."""
+        return any(fault["kind"] == "reply_then_rst" for fault in self.faults)
+
     def is_refused(self):
         """By a word that would be none after a doubt: one of another's making, too."""
         return self.bought == 0 and self.ends != "submit_unknown"
@@ -91,13 +96,16 @@ def faults_of_files(case, event, tasks):
     return faults
 
 
-def waves(cases):
+def waves(cases, on):
     """Who would strike others goes first and by itself; then, on connections that nobody
-    ends for them and before there are large answers, those that must not be in doubt."""
+    ends for them and before there are large answers, those that must not be in doubt. Last,
+    when nobody needs his replays any more, who leaves a connection that dies; a poll is
+    just asked again."""
     any_ = [case for case in cases if case.strikes_any()]
     refused = [case for case in cases if case.is_refused()]
-    others = [case for case in cases if case not in any_ + refused]
-    return [wave for wave in (any_, refused, others) if wave]
+    last = [case for case in cases if on == "submit" and case.leaves_a_trap()]
+    others = [case for case in cases if case not in any_ + refused + last]
+    return [wave for wave in (any_, refused, others, last) if wave]
 
 
 def play(world, cases, on, limit_s):
@@ -116,7 +124,7 @@ def run(cases, on, limit_s=120, **world):
     """Every case in one world; the worker must end well and as it began."""
     settings = {"SUBMIT_TIMEOUT_MS": str(SUBMIT_MS), **world.pop("settings", {})}
     with World(workers=1, sim=["--schema", "yes"], settings=settings, **world) as w:
-        for wave in waves(cases):
+        for wave in waves(cases, on):
             play(w, wave, on, limit_s)
         judge(w, cases)
         tap.check(w.workers[0].alive(), "the worker lives")

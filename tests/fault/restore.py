@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: kafka timeout=300
+# tests/run: kafka timeout=600
 """The database is restored from a base backup that was made under load, hours of
 work are lost, and pixverse-ctl rewind has the topic read again: nothing is bought
 twice, nothing is lost. What the provider has forgotten, or may have, waits for the

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=240
+# tests/run: postgres kafka long timeout=600
 """A storage that is full to several levels, nearly full, read-only, or hangs: what is
 visible is whole, nothing new is bought meanwhile, and all comes home when there is room
 again. Mounts what it needs in a mount namespace of its own, as root."""

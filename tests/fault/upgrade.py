@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long timeout=400
+# tests/run: postgres kafka long timeout=1200
 """Two releases on one database: the newer one's migration runs while the older one
 works, both work side by side and take over from each other, and a schema that has
 been contracted keeps the older one out. Nothing is lost, nothing is bought twice."""

@@ -201,7 +201,7 @@ H2_TEST(a_long_silence__of_a_server_that_lives__is_borne)
     const int before = server->connections;
     memset(answers, 0, sizeof answers);
     came = 0;
-    assert_true(ask(at("/never"), 20000, answers));
+    assert_true(ask(at("/never"), 60000, answers));
     for (int i = 0; i < 3; i++) {
         later_ms += 4500;
         turn_for(1100); /* the door looks each second */
@@ -221,8 +221,10 @@ H2_TEST(a_connection_that_is_swallowed__is_left_with_all_on_it)
     struct line *line = line_start(port);
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", line->port);
     open_poller(4, tls.cert);
+    begun_us = loop_boot_us(loop);
     ask_well(url, 1);
     ask_well(url, 20);
+    const bool stood = loop_boot_us(loop) - begun_us >= 1000000;
     const int before = line->len;
     line_swallow(line);
     memset(answers, 0, sizeof answers);
@@ -246,8 +248,9 @@ H2_TEST(a_connection_that_is_swallowed__is_left_with_all_on_it)
     close_poller();
     line_stop(line);
     tls_stop(&tls);
-    assert_int_equal(before, 1);  /* it is HTTP/2: one for all */
-    assert_in_range(after, 2, 4); /* if the next was slow to open */
+    assert_in_range(before, 1, 1 + stood); /* it is HTTP/2: one for all */
+    /* If the next was slow to open, more. */
+    assert_in_range(after, before + 1, before + 3);
 }
 
 /** One server of many behind an address takes connections and no more. */

@@ -120,15 +120,16 @@ TEST(http_send__chunks_cut_short__is_broken)
 
 #define ID_JSON "{\"data\":[{\"task_id\":\"task_1\"}]}"
 
-/** A head, what ends it, and behind a while, which parts the reads, what is in
- * the server's context. */
+/** A head with what is in the server's context, and behind a while, which parts
+ * the reads, an id. The while is short: a machine that stands still in it for
+ * as long as the rest is waited for ends it without. */
 static bool serve_in_two(struct web *w, int fd, const char *request, int number)
 {
     (void)request;
     (void)number;
     web_say(fd, "HTTP/1.1 200 OK\r\n");
     web_say(fd, w->context);
-    web_sleep_ms(100);
+    web_sleep_ms(20);
     web_say(fd, ID_JSON);
     return false;
 }
@@ -222,7 +223,7 @@ static bool serve_broken_and_hold(struct web *w, int fd, const char *request,
     (void)request;
     (void)number;
     web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n");
-    web_sleep_ms(50);
+    web_sleep_ms(20);
     web_say(fd, ID_JSON);
     web_hold(fd);
     return false;
@@ -237,6 +238,28 @@ TEST(http_send__what_cant_be_read_has_no_end__is_over_soon)
     wait_for(1);
     assert_int_equal(answers->end, REPLY_BROKEN);
     assert_string_equal(answers->body, ID_JSON);
+}
+
+static bool serve_the_rest_while_stopped(struct web *w, int fd,
+                                         const char *request, int number)
+{
+    (void)w;
+    (void)request;
+    (void)number;
+    web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n");
+    web_say_while_stopped(fd, ID_JSON, 300, 2500);
+    return false;
+}
+
+/** Where the process stood still, what is there is read before it is over. */
+TEST(http_send__the_rest_comes_while_it_stands_still__is_read)
+{
+    web = web_start(serve_the_rest_while_stopped, NULL);
+    open_http(4, NULL);
+    assert_true(post(url_of("/x"), "{}", 60000, answers));
+    wait_for(1);
+    assert_int_equal(answers->end, REPLY_BROKEN);
+    assert_non_null(strstr(answers->body, "\"task_id\":\"task_1\""));
 }
 
 /** Characters were counted, not bytes. */

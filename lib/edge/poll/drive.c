@@ -16,9 +16,8 @@
 
 #define DIAL_MS 10000   /* the address and TLS */
 #define UNUSED_MS 50000 /* so long a connection may stand idle */
-/* The same for what is sent once: the server may close it in the very moment
- * that a request leaves. That is a doubt, and the longer it was idle the
- * likelier. */
+/* The same for what is sent once: the server may close it just as a request
+ * leaves. That is a doubt, and the longer it was idle the likelier. */
 #define ONCE_UNUSED_MS 2000
 #define LIFE_MS 600000  /* names move, and who is behind an address changes */
 #define SILENT_MS 5000  /* then HTTP/2 is asked for a sign of life */
@@ -37,9 +36,8 @@ static void watch(struct poll_conn *conn, int events)
     if (conn->state == CONN_CLOSED || events == conn->watching) {
         return;
     }
-    if (uv_poll_start(&conn->uv, events, on_poll) == 0) {
-        conn->watching = events;
-    } else {
+    conn->watching = events;
+    if (uv_poll_start(&conn->uv, events, on_poll) != 0) {
         conn->watching = 0;
         conn_fail(conn, REPLY_BROKEN, "its socket can't be watched", false);
     }
@@ -564,7 +562,9 @@ static void look_open(struct poll_conn *conn, int64_t now_ms)
         conn_leave(conn);
         return;
     }
-    if (conn->spoiled && now_ms - conn->heard_ms >= SPOILED_MS) {
+    /* After one more look: where the process stood still, more may be there. */
+    if (conn->spoiled && now_ms - conn->heard_ms >= SPOILED_MS &&
+        read_all(conn) && now_ms - conn->heard_ms >= SPOILED_MS) {
         conn_fail(conn, conn->spoiled_end, conn->spoiled, false);
         return;
     }

@@ -164,13 +164,14 @@ static void are_well(int from, int to)
     }
 }
 
-/** Until it is so much. */
-static void until(atomic_int *n, int most)
+/** Until it is so much: or more, where a machine stands still for so long that
+ * another dial is right. */
+static void until(atomic_int *n, int least)
 {
-    for (int i = 0; i < LIMIT_MS / 5 && *n < most; i++) {
+    for (int i = 0; i < LIMIT_MS / 5 && *n < least; i++) {
         turn_for(5);
     }
-    assert_int_equal(*n, most);
+    assert_true(*n >= least);
 }
 
 static int dials_setup(void **state)

@@ -275,7 +275,7 @@ TEST(fetch_start__server_says_nothing__times_out)
                                 "some");
     snprintf(url, sizeof url, "https://127.0.0.1:%d/", web->port);
     open_fetcher(true, MIB, NULL);
-    start_with(&seen[0], url_of("/"), 5000, 2000);
+    start_with(&seen[0], url_of("/"), 5000, 4000);
     /* The server waits for a request, we for its hello. */
     start_with(&seen[1], url, 300, 5000);
     wait_for(2);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka long crashpoints timeout=500
+# tests/run: postgres kafka long crashpoints timeout=1000
 """Rows that hurt stop nobody else: rows that this program can't read, at every place
 where rows come in, are told of and left as they are for a later one; a row on which the
 worker dies is tried again and again, then rarely, and ends when the program is mended.
@@ -19,6 +19,9 @@ from world import Database, Late, World, fetch, seat, wait_for
 
 BREAK_MS = 8000  # of a job, in which its row is broken
 LOOKS_MS = 3000  # of what is looked at while a suspect waits
+# Who looks for rows that can't be read rests for 200 times as long as that took: for
+# minutes, where a busy machine made it wait for a second.
+LOOKED_S = 150
 TAKEOVERS = int(os.environ.get("TAKEOVERS", "4"))
 SUSPECT_FROM = 21
 SETTINGS = {"LEASE_MS": "1000", "SUBMIT_DOUBT": "replay", "SUBMIT_TIMEOUT_MS": "20000",
@@ -150,7 +153,7 @@ class Broken:
     def check_told(self, worker):
         count = len(self.ids)
         wait_for(lambda: self.world.metric(worker, "pixverse_tasks_unreadable") == count,
-                 45, f"{self.place}: the metric counts {count}")
+                 LOOKED_S, f"{self.place}: the metric counts {count}")
         status, body = fetch(worker.admin + "/readyz")
         tap.check(status == 200 and f"unreadable: {count} rows".encode() in body,
                   f"{self.place}: /readyz tells of them, and is ready", body)
@@ -339,12 +342,12 @@ def at_reread(world, worker):
         said = [line.split() for line in worker.text().splitlines() if "unreadable: " in line]
         return [t for t in rows.tasks if not any(f"task={t}" in words for words in said)]
     with contextlib.suppress(Late):  # one worker looks now and then
-        wait_for(lambda: not unnamed(), 30, "each is named")
+        wait_for(lambda: not unnamed(), LOOKED_S, "each is named")
     tap.equal(unnamed(), [], "reread: the log names each that can't be read")
     # Who looks at all rows names them, and the one without its request: before the log
     # is to be calm.
     wait_for(lambda: world.metric(worker, "pixverse_tasks_unreadable")
-             == len(rows.ids) + 1, 45, "reread: the metric counts them")
+             == len(rows.ids) + 1, LOOKED_S, "reread: the metric counts them")
     calm(world, worker, "reread")
     rows.check_left("after saves that were not theirs")
     rows.mend()

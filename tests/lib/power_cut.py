@@ -241,7 +241,7 @@ def main(folder, kind, count, seed):
     judge = Judge(disk, kind, there, base)
     for at in judge.places(int(count), draw):
         judge.cut(at, draw)
-    run("umount", files)
+    run("umount", "-l", files)  # whoever looks at new loop devices may hold the last one still
     for fault in judge.faults:
         print(fault)
     print(f"{judge.cuts} cuts, {judge.names} names, {len(judge.faults)} faults", flush=True)

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import tap
+from leftovers import half_files
 from world import HELD_UP_S, ROOT, TMP, World, fetch, file_of, sha256_of, wait_for
 
 BATCH = 6
@@ -132,7 +133,7 @@ def error_once(world, disk, call, times):
         tap.equal(len(named), BATCH + lost, f"{name}: each is fetched afresh and synced once")
         fetched = sum(v["downloads"] for t in purchases(world, ids) for v in t["videos"])
         tap.check(fetched >= BATCH + lost, f"{name}: that many are downloaded", fetched)
-    half = [p for p in world.videos.rglob("*") if p.is_file() and p.suffix == ".part"]
+    half = half_files(world.videos, lambda path: path.suffix == ".part")
     tap.equal(half, [], f"{name}: no half file is left")
 
 

@@ -5,6 +5,7 @@ strikes, and what must come of it. The simulator's ledger is the judge.
 """
 
 import tap
+from leftovers import half_files
 from world import World, file_of, sha256_of, wait_for
 
 # Of an answer to a submission. The simulator makes its largest ones while others wait:
@@ -148,8 +149,7 @@ def judge(world, cases):
               "each request has one event")
     idle = [f for f in struck(world) if not f["hits"]]
     tap.equal(idle, [], "every fault struck")
-    half = [str(p) for p in world.videos.rglob("*") if p.is_file() and p.suffix != ".mp4"]
-    tap.equal(half, [], "no half file is left")
+    tap.equal(half_files(world.videos), [], "no half file is left")
 
 
 def struck(world):

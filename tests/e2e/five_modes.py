@@ -15,6 +15,7 @@ import jsonschema
 
 import secured
 import tap
+from leftovers import half_files
 from world import ROOT, World, fetch, file_of, sha256_of, wait_for
 
 MODES = {
@@ -195,9 +196,7 @@ def main():
         tap.note(json.dumps(ledger)[:2000])
         hashes = [sha256_of(p) for p in world.videos.rglob("*.mp4")]
         tap.equal(len(set(hashes)), 5, "five files, each another video")
-        left = [p for p in world.videos.rglob("*")
-                if p.is_file() and p.suffix != ".mp4"]
-        tap.equal(left, [], "no half file is left")
+        tap.equal(half_files(world.videos), [], "no half file is left")
 
         # The same again changes nothing, framed or not; other content under the same id
         # does not either.

@@ -285,6 +285,12 @@ static bool has_worked(void *context)
     return *(int *)context > 0;
 }
 
+static bool is_struck(void *context)
+{
+    (void)context;
+    return order.hit;
+}
+
 TEST_CASE(destroy__hangs__is_in_nobodys_way)
 {
     struct trial trial;
@@ -300,6 +306,8 @@ TEST_CASE(destroy__hangs__is_in_nobodys_way)
     send_one(&trial, producer, topic, &seen);
     strike("rd_kafka_destroy_flags", 1);
     producer_make_fatal(producer);
+    /* On a thread of its own, which may begin late. */
+    assert_true(trial_wait(&trial, is_struck, NULL, 60000));
     send_one(&trial, producer, topic, &seen); /* by the next one */
     send_one(&trial, producer, topic, &seen);
     /* The loop has one thread for its work: it is free. */

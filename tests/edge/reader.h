@@ -21,7 +21,6 @@ struct reader {
     int pause_each; /* pause after so many; 0: never */
     bool paused;
     int while_paused; /* handed out although paused */
-    bool told;
     bool connected;
     char why[256];
 };
@@ -65,7 +64,6 @@ static inline void on_message(void *context, struct message *message)
 static inline void on_state(void *context, bool connected, const char *why)
 {
     struct reader *reader = context;
-    reader->told = true;
     reader->connected = connected;
     snprintf(reader->why, sizeof reader->why, "%s", why);
 }
@@ -106,11 +104,6 @@ static inline bool has_all(void *context)
 {
     struct reader *reader = context;
     return reader->distinct >= reader->want;
-}
-
-static inline bool is_told(void *context)
-{
-    return ((struct reader *)context)->told;
 }
 
 static inline bool is_connected(void *context)

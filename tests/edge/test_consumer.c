@@ -287,6 +287,12 @@ TEST_CASE(tail__only_what_comes_later__is_read)
     trial_end(&trial);
 }
 
+/** Who stood still before the first try has another reason at first. */
+static bool says_where(void *context)
+{
+    return strstr(((struct reader *)context)->why, "127.0.0.1:1") != NULL;
+}
+
 TEST_CASE(state__brokers_away__is_told_with_a_reason)
 {
     struct trial trial;
@@ -298,9 +304,8 @@ TEST_CASE(state__brokers_away__is_told_with_a_reason)
     reader->consumer =
         consumer_open(trial.loop, &options, on_message, on_state, reader, &err);
     assert_non_null(reader->consumer);
-    assert_true(trial_wait(&trial, is_told, reader, 60000));
+    assert_true(trial_wait(&trial, says_where, reader, 60000));
     assert_false(reader->connected);
-    assert_non_null(strstr(reader->why, "127.0.0.1:1"));
     reader_end(reader, &trial);
     trial_end(&trial);
 }

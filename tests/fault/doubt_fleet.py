@@ -161,7 +161,9 @@ def store_away(world, postgres):
     ask(world, "away.2", SLOW)
     yield on_its_way(world, "away.2")
     postgres.halt()
-    yield until(lambda: "away.2" in worker.text().split("ctl attach")[-1],
+    # By that warning: other lines behind the first one name this request, too.
+    yield until(lambda: any("ctl attach" in line and "away.2" in line
+                            for line in worker.text().splitlines()),
                 LATE_MS / 1000 + 10, "it warns of the second id")
     worker.kill()
     postgres.again()

@@ -89,8 +89,9 @@ class Link:
                 continue
             names, self.names = self.names, set()
             with self.lock:
-                self.order = None if self.over else self.proxy.wanted(names)
-                how = self.order and self.order[0]
+                order = None if self.over or self.order else self.proxy.wanted(names)
+                self.order = self.order or order  # it stays, whatever comes behind it
+                how = order and order[0]
                 if how == "after":
                     self.withhold = self.unanswered
                 elif how:

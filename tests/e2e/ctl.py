@@ -325,15 +325,17 @@ def begin_reasons(world):
 def check_reasons(world):
     """Why it isn't done: from the table, and from the worker itself."""
     def asked_owner(tell, has):
-        """What was told when its owner answered: its loop may come too late."""
+        """What was told when its owner answered, whose loop may come too late; between two
+        polls: while one is under way the next has no time."""
         return wait_for(lambda: (lambda t: t if has(t) else None)(tell()), 30,
-                        "progress, as its owner knows it")
+                        "progress and the next poll, as its owner knows them")
     told = asked_owner(lambda: explained(world, "long.1"),
-                       lambda t: t.get("progress") is not None)
+                       lambda t: t.get("progress") is not None and t.get("next"))
     tap.equal((told["state"], told["done"]), ("running", False), "explain of a running one")
     for name in ("progress", "next", "deadline", "money", "worker"):
         tap.check(told.get(name) not in (None, ""), f"it has {name}", told)
-    text = asked_owner(lambda: world.ctl("explain", "long.1").stdout, lambda t: "progress" in t)
+    text = asked_owner(lambda: world.ctl("explain", "long.1").stdout,
+                       lambda t: "progress" in t and "next poll" in t)
     for word in ("progress", "next poll", "deadline", "money"):
         tap.check(word in text, f"and in words: {word}", text)
     world.query("UPDATE lease SET admin = '127.0.0.1:1' RETURNING id")

@@ -110,6 +110,9 @@ def main():
         for name in ("traced", "unsampled"):
             world.event(name)
         tap.equal(worker.stop(), 0, "a drain sends what is left")
+        # Two seconds it waits for the answer of a collector that is slow to read them.
+        wait_for(lambda: any(s["traceId"] == TRACE for s in collector.spans()), 20,
+                 "what it sent")
         # First: reading them as protobuf changes the ids.
         tap.equal({s["traceId"] for s in collector.spans()} & {"12" * 16}, set(),
                   "what its producer doesn't sample is not traced")

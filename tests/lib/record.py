@@ -127,5 +127,7 @@ def judge_events(events, where, same_bytes=True, accepted=None):
 @atexit.register
 def tell():
     if RECORD.counts or RECORD.faults:
-        print(RECORD.line(), flush=True)
+        # In one piece: librdkafka, which writes to the same log when its broker is gone,
+        # would come between print()'s two.
+        sys.stdout.write(RECORD.line() + "\n")
         sys.stdout.flush()

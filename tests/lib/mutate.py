@@ -143,6 +143,7 @@ def by_one_test(mutants, caught):
             continue
         if changed(mutant, [hint[0]]):
             if fails(*hint, limits[hint]) is None:
+                tap.note(f"{mutant[0]}: is not caught by {' '.join(hint)}")
                 left.append(mutant)
             else:
                 tap.check(True, f"{mutant[0]}: is caught by {' '.join(hint)}")

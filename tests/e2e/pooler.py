@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tests/run: postgres kafka timeout=300
+# tests/run: postgres kafka timeout=500
 """PgBouncer before PostgreSQL. In session mode all works, also where connections
 break and backends come second-hand; in transaction and statement mode every
 command says what is wrong, and nothing runs. A bystander that shares the pool loses

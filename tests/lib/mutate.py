@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -65,9 +66,9 @@ def build(programs):
 def fails(program, test=None, limit_s=LIMIT_S):
     """None: it passes; else which test failed first, "" if it is not known."""
     part, name = program.split("/")
-    where = Path(os.environ.get("TEST_TMP", HOME)) / "work"
-    shutil.rmtree(where, ignore_errors=True)
-    where.mkdir(parents=True)
+    # A new one each time: what a test that was ended has left may still write into its.
+    where = Path(tempfile.mkdtemp(prefix="work-", dir=os.environ.get("TEST_TMP", HOME)))
+    where.chmod(0o755)
     more = {"TESTS_ONLY": test} if test else {"UNTIL_FAILED": "yes"}
     try:
         done = subprocess.run(
@@ -81,6 +82,8 @@ def fails(program, test=None, limit_s=LIMIT_S):
             return None
     except subprocess.TimeoutExpired as end:
         said = end.stderr or b""
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
     names = re.findall(rb"^running (.*)$", said, re.MULTILINE)
     return names[-1].decode() if names else ""
 

@@ -286,12 +286,15 @@ static void check_storage(struct check *c)
 static void on_kafka(void *context, bool connected, const char *why)
 {
     struct check *c = context;
-    snprintf(c->kafka_why, sizeof c->kafka_why, "%s", why ? why : "");
+    const bool lasting = why && login_step_of(str_of(why)).lasting;
+    /* What passes, as another address that refuses, doesn't hide what lasts. */
+    if (lasting || !c->kafka_lasting) {
+        snprintf(c->kafka_why, sizeof c->kafka_why, "%s", why ? why : "");
+    }
     if (connected) {
         c->kafka_up = true;
         loop_stop(c->loop);
-    } else if (!c->kafka_lasting && c->kafka_timer &&
-               login_step_of(str_of(c->kafka_why)).lasting) {
+    } else if (lasting && !c->kafka_lasting && c->kafka_timer) {
         c->kafka_lasting = true;
         loop_timer_set(c->kafka_timer, KAFKA_LASTING_MS);
     }

@@ -197,6 +197,8 @@ def move_leaders(world):
     try:
         wait_for(lambda: world.pump() or any(i in world.events for i in ids), 30,
                  "move: the first ends")
+        # Nobody may lead for the second one who had been too slow to follow it.
+        cluster.await_both(world.prefix)
         cluster.second.kill()
         cluster.await_leaders(world.prefix, lambda p: p.leader == 1,
                               "the first node leads")

@@ -89,6 +89,11 @@ class Page:
         tap.equal(said, [], "the browser's log is clean")
 
 
+def is_held(world, request_id):
+    told = json.loads(world.ctl("explain", request_id, "--json").stdout or "{}")
+    return told.get("state") == "queued" and "balance" in told.get("why", "")
+
+
 def check_overview(page):
     page.go("/", "Overview")
     page.wait_text("Held: balance")
@@ -342,6 +347,8 @@ def main():
                        '"unlimited_quota":false}'}])
         world.send({"request_id": "held.1", "request": {"prompt": "x"}})
         world.flush()
+        # The hold stands before what was refused is back in the queue, and a list isn't live.
+        wait_for(lambda: is_held(world, "held.1"), 30, "it is held")
         page = Page(world)
         try:
             check_overview(page)

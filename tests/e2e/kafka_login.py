@@ -11,6 +11,7 @@ import http.server
 import json
 import socket
 import struct
+import subprocess
 import threading
 import time
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -20,7 +21,8 @@ from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType,
 
 import secured
 import tap
-from world import TMP, Database, World, fetch, free_port, wait_for
+from mounts import bound
+from world import BIN, TMP, Database, World, fetch, free_port, wait_for
 
 CANARY = secured.PASSWORD
 KEY_ID, KEY, SESSION = "AKIATESTTESTTEST", "test/secret+of/nobody", "session/of+nobody="
@@ -123,7 +125,23 @@ def ways_to_fail(world, kafka):
     }
 
 
+def check_name_of_two(world, kafka):
+    """A name with two addresses, of which one refuses again and again: what lasts is told
+    all the same."""
+    hosts = TMP / "hosts"
+    hosts.write_text("::1 localhost\n127.0.0.1 localhost\n")
+    done = subprocess.run(
+        [*bound({"/etc/hosts": hosts}), BIN / "pixverse-worker", "check"],
+        env=world.environment(**kafka.login(
+            "PLAIN", KAFKA_BROKERS=f"localhost:{kafka.login_port}")),
+        capture_output=True, text=True, timeout=90)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("fault ")]
+    tap.check(done.returncode == 1 and len(lines) == 1 and "broker's certificate: " in lines[0],
+              "another name of two addresses: check says broker's certificate", done)
+
+
 def check_failures(world, kafka, pool):
+    check_name_of_two(world, kafka)
     deny(kafka, world.topic("events"))
     ways = ways_to_fail(world, kafka)
     runs = {name: pool.submit(run, world, way[0], "pixverse-worker", "check")

@@ -14,14 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DIAL_MS 10000   /* the address and TLS */
-#define UNUSED_MS 50000 /* so long a connection may stand idle */
-/* The same for what is sent once: the server may close it just as a request
- * leaves. That is a doubt, and the longer it was idle the likelier. */
-#define ONCE_UNUSED_MS 2000
-#define LIFE_MS 600000  /* names move, and who is behind an address changes */
-#define SILENT_MS 5000  /* then HTTP/2 is asked for a sign of life */
-#define SPOILED_MS 2000 /* the rest of what can't be read is waited for */
 #define DOUBT_PAUSE_MS 5000
 #define UNACKNOWLEDGED_MS 60000u
 #define READS_MAX 8
@@ -36,8 +28,9 @@ static void watch(struct poll_conn *conn, int events)
     if (conn->state == CONN_CLOSED || events == conn->watching) {
         return;
     }
-    conn->watching = events;
-    if (uv_poll_start(&conn->uv, events, on_poll) != 0) {
+    if (uv_poll_start(&conn->uv, events, on_poll) == 0) {
+        conn->watching = events;
+    } else {
         conn->watching = 0;
         conn_fail(conn, REPLY_BROKEN, "its socket can't be watched", false);
     }
@@ -196,8 +189,7 @@ static void end_of_bytes(struct poll_conn *conn)
     }
 }
 
-/** @return  false: it is closed. */
-static bool read_all(struct poll_conn *conn)
+bool drive_read(struct poll_conn *conn)
 {
     assert(conn->state == CONN_OPEN);
     for (int i = 0; i < READS_MAX || (conn->tls && tls_holds_bytes(conn->tls));
@@ -229,7 +221,7 @@ static bool read_all(struct poll_conn *conn)
 
 void drive_look_into(struct poll_conn *conn)
 {
-    if (conn->state == CONN_OPEN && conn->active == 0 && read_all(conn) &&
+    if (conn->state == CONN_OPEN && conn->active == 0 && drive_read(conn) &&
         conn->tls && tls_holds_bytes(conn->tls)) {
         conn_leave(conn); /* half a record that nobody asked for */
     }
@@ -473,7 +465,7 @@ static void on_poll(uv_poll_t *uv, int status, int events)
         shake(conn);
         break;
     case CONN_OPEN:
-        if (!(events & UV_READABLE) || read_all(conn)) {
+        if (!(events & UV_READABLE) || drive_read(conn)) {
             drive_flush(conn);
         }
         break;
@@ -549,52 +541,4 @@ struct poll_conn *drive_dial(struct poll_origin *origin,
         return NULL;
     }
     return conn;
-}
-
-/* ---- its clocks ---- */
-
-static void look_open(struct poll_conn *conn, int64_t now_ms)
-{
-    assert(conn->state == CONN_OPEN);
-    const int64_t unused_ms = conn->poller->once ? ONCE_UNUSED_MS : UNUSED_MS;
-    if ((conn->active == 0 && now_ms - conn->used_ms >= unused_ms) ||
-        (!conn->left && now_ms - conn->born_ms >= LIFE_MS)) {
-        conn_leave(conn);
-        return;
-    }
-    /* After one more look: where the process stood still, more may be there. */
-    if (conn->spoiled && now_ms - conn->heard_ms >= SPOILED_MS &&
-        read_all(conn) && now_ms - conn->heard_ms >= SPOILED_MS) {
-        conn_fail(conn, conn->spoiled_end, conn->spoiled, false);
-        return;
-    }
-    if (!conn->h2 || conn->active == 0) {
-        return;
-    }
-    const struct poll_call *first =
-        LIST_OWNER(conn->calls.next, struct poll_call, link);
-    const int64_t since_ms =
-        conn->heard_ms > first->since_ms ? conn->heard_ms : first->since_ms;
-    const bool asked = conn->pinged_ms > conn->heard_ms;
-    if (asked && now_ms - conn->pinged_ms >= SILENT_MS) {
-        conn_fail(conn, REPLY_BROKEN, "the connection fell silent", true);
-    } else if (!asked && now_ms - since_ms >= SILENT_MS) {
-        conn->pinged_ms = now_ms;
-        h2_ping(conn);
-        drive_flush(conn);
-    }
-}
-
-void drive_look(struct poll_conn *conn, int64_t now_ms)
-{
-    if (conn->state == CONN_OPEN) {
-        look_open(conn, now_ms);
-    } else if (now_ms - conn->born_ms >= DIAL_MS) {
-        const bool proxied =
-            conn->state == CONN_GREETING || conn->state == CONN_ASKING;
-        conn_fail(conn, REPLY_TIMED_OUT,
-                  proxied ? "the proxy opened no tunnel within 10 s"
-                          : "no connection within 10 s",
-                  false);
-    }
 }

@@ -31,7 +31,7 @@ void drive_flush(struct poll_conn *conn);
 /** A call's time is over: it is taken away, and answered. */
 void drive_time_out(struct poll_conn *conn, struct poll_call *call);
 
-/** What its clocks say, each second. */
-void drive_look(struct poll_conn *conn, int64_t now_ms);
+/** What there is is read. @return  false: the connection is closed. */
+MUST_CHECK bool drive_read(struct poll_conn *conn);
 
 #endif

@@ -1,6 +1,7 @@
 #include "edge/poll/origin.h"
 
 #include "edge/poll/conn.h"
+#include "edge/poll/clocks.h"
 #include "edge/poll/drive.h"
 #include "edge/poll/h1.h"
 
@@ -477,7 +478,7 @@ static struct poll_conn *pick(struct poll_origin *origin, int64_t now_ms)
         if (fresh && conn->kept) {
             continue;
         }
-        drive_look(conn, now_ms); /* it may be too old */
+        clocks_look(conn, now_ms); /* it may be too old */
         if (origin->poller->once) {
             drive_look_into(conn);
         }
@@ -567,7 +568,7 @@ bool origin_look(struct poll_origin *origin, int64_t now_ms)
     for (struct list *at = origin->conns.next; at != &origin->conns;) {
         struct poll_conn *conn = LIST_OWNER(at, struct poll_conn, link);
         at = at->next;
-        drive_look(conn, now_ms);
+        clocks_look(conn, now_ms);
         if (conn->state == CONN_CLOSED) {
             at = origin->conns.next; /* its end may have closed others */
         }

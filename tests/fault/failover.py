@@ -11,9 +11,8 @@ import os
 import threading
 import time
 
-import psycopg
-
 import tap
+from lateness import Bystander
 from standby import Pair
 from world import World, fetch, wait_for
 
@@ -21,34 +20,6 @@ FAILOVERS = int(os.environ.get("FAILOVERS", "1"))
 LIMIT_S = 10
 BATCH = 40
 SUBMITS = 4
-PROMPT_S = 0.5  # a bystander's commit, and the pause behind it
-
-
-class Bystander:
-    """Commits to the new primary beside the workers, and knows by how much a busy
-    machine was late with that."""
-
-    def __init__(self, pair):
-        self.pair = pair
-        self.late_s = 0
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        while not self.over.is_set():
-            began = time.monotonic()
-            try:
-                self.pair.ask(self.pair.primary, "SELECT pg_current_xact_id()")
-            except psycopg.OperationalError:
-                pass
-            time.sleep(0.05)
-            self.late_s += max(0, time.monotonic() - began - PROMPT_S)
-
-    def end(self):
-        self.over.set()
-        self.thread.join()
-        return self.late_s
 
 
 def send(world, names):
@@ -137,7 +108,7 @@ def killed(world, pair, turn):
         world.injected("PostgreSQL's primary killed")
         promote(world, pair)
         promoted_ms = time.time() * 1000
-        bystander = Bystander(pair)
+        bystander = Bystander(pair.url)
         mark = f"kill{turn}-{len(names) + 1}"
         wait_for(lambda: mark in bought(world), 60, "a request of afterwards is bought")
     finally:

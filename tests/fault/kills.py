@@ -26,6 +26,7 @@ IN_FLIGHT = 300
 TAKEOVER_MAX_S = 10
 LEASE_MS = 5000
 BEAT_MS = LEASE_MS // 5
+LATE_MAX_MS = 3000  # of beats that don't count anew: a loop that stands still is no excuse
 OFFSETS_EVERY_S = 1  # the workers' auto.commit.interval.ms
 
 
@@ -76,7 +77,7 @@ class Beats:
                 since_ms, late_ms = at, 0
             else:
                 late_ms += gap_ms - BEAT_MS
-        return since_ms + late_ms
+        return since_ms + min(late_ms, LATE_MAX_MS)
 
 
 class Fleet:

@@ -6,12 +6,10 @@ IN_FLIGHT=n and WAITING=n take other numbers."""
 
 import json
 import os
-import threading
 import time
 
-import psycopg
-
 import tap
+from lateness import Bystander
 from load import lease_of
 from world import World, fetch, wait_for
 
@@ -23,31 +21,6 @@ LOOK_EVERY_S = 2
 # A task's next poll comes half of that later, or more: well beyond a look that comes late,
 # or it would be taken for the first.
 INTERVAL_MS = 20000
-PROMPT_S = 0.5  # a bystander's commit, and the pause behind it
-
-
-class Bystander:
-    """Commits beside the workers, and knows by how much a busy machine was late with that."""
-
-    def __init__(self, url):
-        self.url = url
-        self.late_s = 0
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            while not self.over.is_set():
-                began = time.monotonic()
-                connection.execute("SELECT pg_current_xact_id()")
-                time.sleep(0.05)
-                self.late_s += max(0, time.monotonic() - began - PROMPT_S)
-
-    def end(self):
-        self.over.set()
-        self.thread.join()
-        return self.late_s
 
 
 def tasks(world):

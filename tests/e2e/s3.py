@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tap
 from five_modes import MODES, boxes, request
+from leftovers import files_below
 from world import World, fetch, sha256_of, wait_for
 
 REQUESTS = 200
@@ -54,11 +55,6 @@ def uploads_open(part):
             if key.startswith(mine):
                 found += [Path(folder) / name for name in names]
     return found
-
-
-def files_below(folder):
-    """os.walk passes by what vanishes under it, where rglob would raise."""
-    return [Path(at) / name for at, _, names in os.walk(folder) for name in names]
 
 
 def served(world):

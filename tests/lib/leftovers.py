@@ -5,18 +5,17 @@ import time
 from pathlib import Path
 
 
-def files_of(folder, is_half):
+def files_below(folder):
     """os.walk passes by what vanishes under it, where rglob would raise."""
-    paths = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
-    return {str(path) for path in paths if is_half(path)}
+    return [Path(at) / name for at, _, names in os.walk(folder) for name in names]
 
 
 def half_files(folder, is_half=lambda path: path.suffix != ".mp4", limit_s=20):
     """Those that stay. Each half a minute a worker's sweep makes one for a moment, which
     shows it what time it is there, and waits for the disk with it."""
     end = time.monotonic() + limit_s
-    left = files_of(folder, is_half)
+    left = set(filter(is_half, files_below(folder)))
     while left and time.monotonic() < end:
         time.sleep(0.2)
-        left &= files_of(folder, is_half)
-    return sorted(left)
+        left &= set(files_below(folder))
+    return sorted(map(str, left))

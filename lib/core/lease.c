@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LOWEST 3 /* live ones that every reading has */
-
 void lease_watch_init(struct lease_watch *watch, int64_t lease_ms)
 {
     assert(lease_ms >= 1);
@@ -47,7 +45,7 @@ size_t lease_watch_pick(struct lease_watch *watch, int64_t boot_ms,
         bool still = lease->dead || lease->still_since_ms < lease->read_ms;
         live += !lease->dead;
         lease->picked =
-            !all && len < LEASE_PICKS_MAX && (still || live <= LOWEST);
+            !all && len < LEASE_PICKS_MAX && (still || live <= LEASE_LOWEST);
         if (lease->picked) {
             ids[len++] = lease->id;
         }

@@ -45,6 +45,10 @@ struct lease_watch {
 /** Leases of one reading that is not of all. */
 #define LEASE_PICKS_MAX 64
 
+/** Live ones that every reading has: all of them in most fleets, where a death
+ * is noticed a beat earlier by that. */
+#define LEASE_LOWEST 16
+
 void lease_watch_init(struct lease_watch *watch, int64_t lease_ms);
 void lease_watch_done(struct lease_watch *watch);
 

@@ -246,11 +246,31 @@ TEST_CASE(lease_watch_pick__all_live__the_lowest_and_all_by_turns)
     lease_watch_init(&watch, LEASE_MS);
     for (int64_t ms = 1000; ms <= 30000; ms += 1000) {
         size_t picked = read_picked(&watch, ms, 0, 0);
-        assert_int_equal(picked, (ms / 1000) % 2 ? 0 : 3);
+        assert_int_equal(picked, (ms / 1000) % 2 ? 0 : LEASE_LOWEST);
         assert_int_equal(lease_watch_alive(&watch), MANY);
         assert_int_equal(lease_watch_lowest(&watch), 1);
     }
     lease_watch_done(&watch);
+}
+
+/** Whichever reading it is that sees it move for the last time. */
+TEST_CASE(lease_watch_pick__the_last_of_sixteen__a_death_is_found_a_lease_later)
+{
+    for (int64_t died_ms = 20000; died_ms <= 21000; died_ms += 1000) {
+        struct lease_watch watch;
+        lease_watch_init(&watch, LEASE_MS);
+        int64_t ms = 1000;
+        for (; ms <= died_ms; ms += 1000) {
+            read_picked(&watch, ms, 0, 0);
+        }
+        while (!suspect(&watch, ms - 1000)) {
+            read_picked(&watch, ms, 16, 17);
+            ms += 1000;
+        }
+        assert_int_equal(suspect(&watch, ms - 1000), 16);
+        assert_int_equal(ms - 1000, died_ms + 1000 + LEASE_MS);
+        lease_watch_done(&watch);
+    }
 }
 
 TEST_CASE(lease_watch_pick__many_dead__all_are_found_at_once)
@@ -291,13 +311,14 @@ TEST_CASE(lease_watch_pick__not_read__is_not_suspected)
     assert_true(lease_watch_read(&watch, rows, MANY, true, ms));
     for (ms = 2000; ms < 40000; ms += 1000) {
         (void)lease_watch_pick(&watch, ms, ids);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < LEASE_LOWEST; i++) {
             rows[i].counter = ms;
         }
-        assert_true(lease_watch_read(&watch, rows, 3, false, ms));
+        assert_true(lease_watch_read(&watch, rows, LEASE_LOWEST, false, ms));
         assert_int_equal(suspect(&watch, ms), 0);
     }
-    assert_true(lease_watch_read(&watch, rows, 3, false, ms + 30000));
+    assert_true(
+        lease_watch_read(&watch, rows, LEASE_LOWEST, false, ms + 30000));
     assert_true(lease_watch_read(&watch, rows, MANY, true, ms + 31000));
     assert_int_equal(suspect(&watch, ms + 31000), 0);
     lease_watch_done(&watch);
@@ -309,11 +330,11 @@ TEST_CASE(lease_watch_read__a_picked_one_is_missing__it_is_gone)
     lease_watch_init(&watch, LEASE_MS);
     read_picked(&watch, 1000, 0, 0);
     int64_t ids[LEASE_PICKS_MAX];
-    assert_int_equal(lease_watch_pick(&watch, 2000, ids), 3);
+    assert_int_equal(lease_watch_pick(&watch, 2000, ids), LEASE_LOWEST);
     const struct lease_row rows[] = {{.id = 2, .counter = 9}};
     assert_true(lease_watch_read(&watch, rows, 1, false, 2000));
     assert_int_equal(lease_watch_lowest(&watch), 2);
-    assert_int_equal(lease_watch_alive(&watch), MANY - 2);
+    assert_int_equal(lease_watch_alive(&watch), MANY - (LEASE_LOWEST - 1));
     lease_watch_done(&watch);
 }
 

@@ -262,9 +262,9 @@ static void note_poll(struct site *site)
     world->counts.gaps[gap]++;
     world->counts.polls_late += late;
     sale->polls_late += late;
+    sale->polled_us[sale->polls % SALE_POLLS_KEPT] = world->now_us;
     sale->polls++;
     sale->last_poll_ms = world->now_ms;
-    sale->last_poll_us = world->now_us;
     if (sale->first_poll_us == 0) {
         sale->first_poll_us = world->now_us;
     }

@@ -3,6 +3,12 @@
 #include "fault.h"
 #include "video.h"
 
+static void write_ms(struct buf *out, int64_t us)
+{
+    buf_printf(out, "%lld.%03lld", (long long)(us / 1000),
+               (long long)(us % 1000));
+}
+
 static void add_ms(struct buf *out, const char *name, int64_t us)
 {
     buf_printf(out, ",\"%s\":", name);
@@ -10,8 +16,7 @@ static void add_ms(struct buf *out, const char *name, int64_t us)
         buf_add_text(out, "null");
         return;
     }
-    buf_printf(out, "%lld.%03lld", (long long)(us / 1000),
-               (long long)(us % 1000));
+    write_ms(out, us);
 }
 
 static void add_count(struct buf *out, const char *name, uint64_t count)
@@ -128,6 +133,19 @@ static void write_key(const struct world *world, const struct sale *sale,
     add_count(out, "sends", replay->sends);
 }
 
+/** Of the latest ones, in order. */
+static void write_polls(const struct sale *sale, struct buf *out)
+{
+    const uint32_t kept =
+        sale->polls < SALE_POLLS_KEPT ? sale->polls : SALE_POLLS_KEPT;
+    buf_add_text(out, ",\"polled_ms\":[");
+    for (uint32_t n = sale->polls - kept; n < sale->polls; n++) {
+        buf_add_text(out, n > sale->polls - kept ? "," : "");
+        write_ms(out, sale->polled_us[n % SALE_POLLS_KEPT]);
+    }
+    buf_add_char(out, ']');
+}
+
 static void write_sale(struct world *world, struct sale *sale, bool with_hash,
                        struct buf *out)
 {
@@ -153,7 +171,8 @@ static void write_sale(struct world *world, struct sale *sale, bool with_hash,
     add_count(out, "polls", sale->polls);
     add_count(out, "polls_late", sale->polls_late);
     add_ms(out, "first_poll_ms", sale->first_poll_us);
-    add_ms(out, "last_poll_ms", sale->last_poll_us);
+    add_ms(out, "last_poll_ms", sale_last_poll_us(sale));
+    write_polls(sale, out);
     add_ms(out, "first_completed_at_ms", sale->first_completed_us);
     buf_add_text(out, ",\"videos\":[");
     if (view.with_videos) {
@@ -189,7 +208,7 @@ static void write_sales(struct world *world, int64_t since_ms, bool with_hash,
     const char *comma = "";
     buf_add_text(out, ",\"tasks\":[");
     for (uint32_t i = 0; i < world->sales_count; i++) {
-        if (world->sales[i]->last_poll_us >= since_ms * 1000) {
+        if (sale_last_poll_us(world->sales[i]) >= since_ms * 1000) {
             buf_add_text(out, comma);
             buf_add_char(out, '\n');
             write_sale(world, world->sales[i], with_hash, out);

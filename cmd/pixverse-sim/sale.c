@@ -7,6 +7,13 @@ enum {
     PROCESSING_PERCENT = 15, /* `pending` until then */
 };
 
+int64_t sale_last_poll_us(const struct sale *sale)
+{
+    return sale->polls == 0
+               ? 0
+               : sale->polled_us[(sale->polls - 1) % SALE_POLLS_KEPT];
+}
+
 bool sale_is_over(const struct sale *sale, int64_t now_ms)
 {
     return now_ms - sale->start_ms >= sale->latency_ms;

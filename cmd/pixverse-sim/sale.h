@@ -11,6 +11,7 @@ enum {
     SALE_ID_BYTES = 48,
     SALE_ID_TAIL = 26, /* characters after "task_" */
     SALE_FILES_MAX = 64,
+    SALE_POLLS_KEPT = 4, /* times of the latest ones */
 };
 
 /** How a sale ends. */
@@ -55,8 +56,9 @@ struct sale {
     bool refunded;
     uint32_t videos, urls; /* of the result; URLs in each video */
     uint32_t polls, polls_late;
-    int64_t last_poll_ms; /* monotonic; start_ms before the first */
-    int64_t first_poll_us, last_poll_us; /* Unix time; 0: none */
+    int64_t last_poll_ms;  /* monotonic; start_ms before the first */
+    int64_t first_poll_us; /* Unix time; 0: none */
+    int64_t polled_us[SALE_POLLS_KEPT]; /* poll n, from 0, at n modulo that */
     int64_t first_completed_us; /* when `completed` was first answered */
     struct sale_file *files;    /* videos * urls of them, or null */
 };
@@ -105,6 +107,9 @@ struct sale_view {
     int64_t expires_s; /* 0: left out */
     const char *base;  /* before the path: http://host:port */
 };
+
+/** When it was last polled, Unix time; 0: never. */
+int64_t sale_last_poll_us(const struct sale *sale);
 
 /** Whether its latency has passed: it has ended, whatever way. */
 bool sale_is_over(const struct sale *sale, int64_t now_ms);

@@ -141,6 +141,11 @@ def keys_and_polls(sim):
     row = [t for t in sim.ledger()["tasks"] if t["task_id"] == task][0]
     tap.check(row["at_ms"] < row["first_completed_at_ms"] <= row["last_poll_ms"] and row["polls"] > 3,
               "the ledger has the moment of the first `completed`", row)
+    kept = row["polled_ms"]
+    tap.check(len(kept) == min(row["polls"], 4) and kept == sorted(set(kept))
+              and kept[-1] == row["last_poll_ms"]
+              and (row["polls"] > 4) == (row["first_poll_ms"] < kept[0]),
+              "and of its last polls", row)
     for since, there in ((int(row["last_poll_ms"]), True), (int(row["last_poll_ms"]) + 1, False)):
         told = sim.json("GET", f"/sim/ledger?sha256=0&polled_since={since}")[1]
         tap.equal(task in [t["task_id"] for t in told["tasks"]], there,

@@ -65,8 +65,7 @@ class Offsets:
         self.passed = collections.Counter()  # partition -> offset that was looked at
         self.stored = set()
         self.ahead = []
-        self.longest_s = 0.0  # that the workers stood still
-        self.thawed_ms = 0  # when they went on
+        self.frozen_ms = []  # since when and until when the workers stood still
 
     def close(self):
         self.group.close()
@@ -107,7 +106,7 @@ class Offsets:
         """With every living worker standing still: none can mend it meanwhile."""
         # What a worker may have read already is known by its offset once Kafka has said so.
         self.world.flush()
-        began = time.monotonic()
+        began_ms = time.time() * 1000
         for worker in living:
             worker.frozen = True  # its loop's turns are no measure from here on
             worker.process.send_signal(signal.SIGSTOP)
@@ -121,8 +120,7 @@ class Offsets:
         finally:
             for worker in living:
                 worker.process.send_signal(signal.SIGCONT)
-        self.thawed_ms = time.time() * 1000
-        self.longest_s = max(self.longest_s, time.monotonic() - began)
+        self.frozen_ms.append((began_ms, time.time() * 1000))
         self.read_rejections(end)
         for partition, offset in committed.items():
             for at in range(self.passed[partition], offset):
@@ -134,13 +132,17 @@ class Offsets:
             self.passed[partition] = max(offset, self.passed[partition])
 
 
-class Orphan:
-    """A running task whose worker was killed."""
-
-    def __init__(self, kill, killed_ms, survivors):
-        self.kill = kill
-        self.killed_ms = killed_ms
-        self.survivors = survivors  # ready when it was killed
+Death = collections.namedtuple("Death", [
+    "kill",  # its number
+    "killed_ms",
+    "lease",
+    "survivors",  # workers that were ready then
+])
+# The locks by which a lease's sessions are known: lib/edge/store/lease.c.
+SESSIONS = """
+SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+WHERE locktype = 'advisory' AND objsubid = 1 AND d.datname = current_database()
+    AND (classid::bigint << 32 | objid::bigint) / 2 = %s"""
 
 
 class Takeovers:
@@ -148,16 +150,23 @@ class Takeovers:
 
     def __init__(self, world):
         self.world = world
-        self.waiting = {}  # provider's task id -> Orphan
-        self.took = []  # (Orphan, seconds)
+        self.waiting = {}  # provider's task id -> the Death of its worker
+        self.took = []  # (Death, seconds)
         self.needless = 0  # orphans whose last poll the dead one still had saved
         self.looked = 0.0
 
-    def died(self, kill, killed_ms, lease, survivors):
-        """Kill number so and so. A task that dies with its heir begins again."""
+    def died(self, death):
+        """A task that dies with its heir begins again."""
         for (task,) in self.world.query(
-                "SELECT provider_task_id FROM task WHERE state = 2 AND owner = %s", lease):
-            self.waiting[task] = Orphan(kill, killed_ms, survivors)
+                "SELECT provider_task_id FROM task WHERE state = 2 AND owner = %s", death.lease):
+            self.waiting[task] = death
+
+    def settle(self, death):
+        """What the dead one had sent to PostgreSQL is carried out to its end, where it
+        waited behind a lock, too: that may have taken over what others had left."""
+        wait_for(lambda: not self.world.query(SESSIONS, death.lease)[0][0], 60,
+                 "the sessions of the dead are over")
+        self.died(death)
 
     def over(self, ended):
         """PostgreSQL may carry out what the dead one had sent: a task that is finished
@@ -172,13 +181,16 @@ class Takeovers:
         if not self.waiting or time.monotonic() < self.looked + LOOK_EVERY_S:
             return
         self.looked = time.monotonic()
-        since = min(orphan.killed_ms for orphan in self.waiting.values())
+        since = min(death.killed_ms for death in self.waiting.values())
         for task in json.loads(fetch(
                 f"{self.world.sim_url}/sim/ledger?sha256=0&polled_since={int(since)}",
                 timeout=30)[1])["tasks"]:
-            orphan = self.waiting.get(task["task_id"])
-            if orphan and task["last_poll_ms"] > orphan.killed_ms + UNDER_WAY_MS:
-                seconds = (task["last_poll_ms"] - orphan.killed_ms) / 1000
+            death = self.waiting.get(task["task_id"])
+            # The first one, however late this look is.
+            polled_ms = next((ms for ms in task["polled_ms"]
+                              if death and ms > death.killed_ms + UNDER_WAY_MS), None)
+            if polled_ms:
+                seconds = (polled_ms - death.killed_ms) / 1000
                 self.took.append((self.waiting.pop(task["task_id"]), seconds))
                 self.world.took_over(seconds)
 
@@ -194,6 +206,7 @@ class Load:
         self.ids = []
         self.ended = 0
         self.nameless = 0
+        self.locked_ms = []  # since when and until when nothing could be stored
         self.offsets = Offsets(world)
         self.takeovers = Takeovers(world)
 
@@ -246,9 +259,11 @@ class Load:
         next commit of offsets finds it unstored."""
         self.world.injected("the table of requests locked")
         with psycopg.connect(self.world.database_url) as connection:
+            began_ms = time.time() * 1000
             connection.execute("LOCK TABLE request IN EXCLUSIVE MODE")
             yield
             connection.rollback()
+            self.locked_ms.append((began_ms, time.time() * 1000))
 
     def fill(self):
         self.until(lambda: len(self.ids) - self.ended >= self.in_flight and self.ended >= 5,
@@ -270,8 +285,9 @@ class Load:
 
     def judge(self):
         ids, events = self.ids, self.world.events
+        longest_ms = max((until - since for since, until in self.offsets.frozen_ms), default=0)
         tap.note(f"{len(ids)} requests; the longest look at the offsets took "
-                 f"{self.offsets.longest_s:.2f} s")
+                 f"{longest_ms / 1000:.2f} s")
         tap.equal([i for i in ids if i not in events], [], "every request ends")
         tap.equal([i for i in ids if len({e.raw for e in events.get(i, [])}) > 1], [],
                   "each end has the same bytes, however often it is told")

@@ -181,6 +181,8 @@ def main():
         for worker in fleet.seats:
             world.wait_ready(worker)
         load.fill()
+        load.until(lambda: all(load.takeovers.can_settle(lease_of(w)) for w in fleet.seats),
+                   30, "the sessions of each are known")
         for number in range(KILLS):
             load.turn(rng.uniform(0.3, 3.4))
             with load.intake_waits() if rng.random() < 0.5 else contextlib.nullcontext():

@@ -138,11 +138,13 @@ Death = collections.namedtuple("Death", [
     "lease",
     "survivors",  # workers that were ready then
 ])
-# The locks by which a lease's sessions are known: lib/edge/store/lease.c.
+# The locks by which a lease's sessions are known: sql/query/session_lock.sql, of the
+# numbers in lib/edge/store/lease.c.
 SESSIONS = """
 SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
-WHERE locktype = 'advisory' AND objsubid = 1 AND d.datname = current_database()
-    AND (classid::bigint << 32 | objid::bigint) / 2 = %s"""
+WHERE locktype = 'advisory' AND objsubid = 2 AND d.datname = current_database()
+    AND classid = 726493 AND objid > 0 AND (objid::bigint - 1) / 2 = %s"""
+LANES = 2  # sessions of a worker that has joined
 
 
 class Takeovers:
@@ -157,9 +159,13 @@ class Takeovers:
 
     def died(self, death):
         """A task that dies with its heir begins again."""
-        for (task,) in self.world.query(
-                "SELECT provider_task_id FROM task WHERE state = 2 AND owner = %s", death.lease):
+        running = "SELECT provider_task_id FROM task WHERE state = 2 AND owner = %s"
+        for (task,) in self.world.query(running, death.lease):
             self.waiting[task] = death
+
+    def can_settle(self, lease):
+        """Whether the sessions of a worker that is alive are found, both of them."""
+        return bool(lease) and self.world.query(SESSIONS, lease)[0][0] == LANES
 
     def settle(self, death):
         """What the dead one had sent to PostgreSQL is carried out to its end, where it

@@ -314,11 +314,14 @@ class Load:
 
     def spent(self):
         """Those whose every send was cut off by the end of a worker, the last replay's, too:
-        nobody may send them again, and submit_unknown is their right end."""
-        sends = {t["request"]["prompt"]: t["sends"] for t in self.world.ledger()["tasks"]}
-        return {i for i in self.ids for event in self.world.events.get(i, [])[:1]
-                if event.value.get("error", {}).get("kind") == "submit_unknown"
-                and sends.get(i, 0) > REPLAYS_MAX}
+        nobody may send them again, and submit_unknown is their right end. What is stored
+        counts: PostgreSQL may carry out an intent whose worker is gone, and nothing leaves."""
+        unknown = {i for i in self.ids for event in self.world.events.get(i, [])[:1]
+                   if event.value.get("error", {}).get("kind") == "submit_unknown"}
+        rows = ("SELECT request_id FROM (SELECT id, sends FROM task UNION ALL"
+                " SELECT id, sends FROM closed) t JOIN request USING (id)"
+                " WHERE sends > %s AND request_id = ANY(%s)")
+        return {i for (i,) in self.world.query(rows, REPLAYS_MAX, list(unknown))}
 
     def judge_ledger(self, spent):
         tasks = self.world.ledger()["tasks"]

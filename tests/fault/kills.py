@@ -4,18 +4,14 @@
 in its place; then everything is awaited. KILLS=n kills so many, SEED=n those of an
 earlier run."""
 
-import collections
 import contextlib
-import itertools
 import math
 import os
 import random
-import threading
 import time
 
-import psycopg
-
 import tap
+from lateness import LEASE_MS, Beats
 from load import Death, Load, joined_ms, lease_of, seed_of_run
 import world as worlds
 from world import World, fetch, is_on_s3, wait_for
@@ -24,9 +20,6 @@ KILLS = int(os.environ.get("KILLS") or (5 if is_on_s3() else 20))
 SEATS = 3
 IN_FLIGHT = 300
 TAKEOVER_MAX_S = 10
-LEASE_MS = 5000
-BEAT_MS = LEASE_MS // 5
-LATE_MAX_MS = 3000  # of beats that don't count anew: a loop that stands still is no excuse
 OFFSETS_EVERY_S = 1  # the workers' auto.commit.interval.ms
 
 
@@ -35,49 +28,6 @@ def ready(worker):
         return fetch(worker.admin + "/readyz", timeout=1)[0] == 200
     except OSError:
         return False
-
-
-class Beats:
-    """When each lease was seen to be renewed: by how much a busy machine was late."""
-
-    def __init__(self, url):
-        self.url = url
-        self.seen = collections.defaultdict(list)  # lease -> milliseconds since 1970
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        counters = {}
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            while not self.over.wait(0.1):
-                rows = connection.execute("SELECT id, counter FROM lease").fetchall()
-                for lease, counter in rows:
-                    if counters.get(lease) != counter:
-                        self.seen[lease].append(time.time() * 1000)
-                counters = dict(rows)
-
-    def close(self):
-        self.over.set()
-        self.thread.join()
-
-    def counts_from(self, lease, since_ms, until_ms):
-        """Since when that worker could count the stillness of others without a break, and
-        by how much it was late from there on: the product's own rules for late beats."""
-        late_ms = 0
-        for before, at in itertools.pairwise(self.seen[lease]):
-            gap_ms = at - before
-            if before >= until_ms:
-                break
-            if gap_ms > LEASE_MS and at + LEASE_MS > since_ms:  # a newcomer again
-                since_ms, late_ms = at + LEASE_MS, 0
-            elif at <= since_ms or gap_ms < BEAT_MS * 1.25:
-                continue
-            elif gap_ms > LEASE_MS / 2:
-                since_ms, late_ms = at, 0
-            else:
-                late_ms += gap_ms - BEAT_MS
-        return since_ms + min(late_ms, LATE_MAX_MS)
 
 
 class Fleet:

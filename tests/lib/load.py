@@ -42,13 +42,17 @@ def lease_of(worker):
     return int(found[-1]) if found else None
 
 
+def said_ms(worker, words):
+    """When it said so, each time: milliseconds since 1970."""
+    said = re.findall(rf"^(\S+Z) .*{words}", worker.text(), re.MULTILINE)
+    return [datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() * 1000
+            for at in said]
+
+
 def joined_ms(worker):
-    """Since when it lives under that lease: milliseconds since 1970. One that was ready,
-    and killed before it had joined, never did."""
-    said = re.findall(r"^(\S+Z) .*joined the fleet", worker.text(), re.MULTILINE)
-    if not said:
-        return math.inf
-    return datetime.datetime.fromisoformat(said[-1].replace("Z", "+00:00")).timestamp() * 1000
+    """Since when it lives under that lease. One that was ready, and killed before it had
+    joined, never did."""
+    return max(said_ms(worker, "joined the fleet"), default=math.inf)
 
 
 class Offsets:

@@ -105,9 +105,9 @@ def check_takeovers(load, fleet, beats):
         return (polled_ms - min(began) - held_ms) / 1000
     waits = [waited_s(death, seconds) for death, seconds in took]
     fair = [(wait, *one) for wait, one in zip(waits, took, strict=True) if wait is not None]
-    tap.note(f"{len(took)} orphans, {len(fair)} of them with a survivor throughout; "
-             f"{load.takeovers.needless} more needed no poll")
     wait, death, seconds = max(fair, default=(math.inf, None, None), key=lambda one: one[0])
+    tap.note(f"{len(took)} orphans, {len(fair)} of them with a survivor throughout, who had "
+             f"{wait:.1f} s at most; {load.takeovers.needless} more needed no poll")
     tap.check(wait <= TAKEOVER_MAX_S,
               f"each is polled again within {TAKEOVER_MAX_S} s of the death of its "
               "worker, where another one lives on that is no newcomer",

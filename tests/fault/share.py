@@ -159,16 +159,15 @@ def requests():
 
 
 def send_all(world):
-    """Those that fail are known before the others: these fill a budget, where a rebalance
-    or a refusal keeps such a one back, and then it never has room."""
+    """Those that fail are bought before the others come: these fill a budget, where a
+    rebalance or a refusal keeps such a one back, and then it never has room."""
     messages = list(requests())
     bad = [m for m in messages if "priority" in m]
     for message in bad:
         world.send(message)
     world.flush()
-    stored = "SELECT count(*) FROM request WHERE request_id = ANY(%s)"
-    wait_for(lambda: world.query(stored, [m["request_id"] for m in bad])[0][0] == len(BAD),
-             60, "those that fail are stored")
+    wait_for(lambda: len(world.ledger()["tasks"]) == 1 + len(BAD), 60,
+             "those that fail are bought")
     for message in messages:
         if message not in bad:
             world.send(message)

@@ -168,6 +168,9 @@ def main():
         world.send({"request_id": "stored-0", "request": {"prompt": "stored-0"}})
         world.flush()
         wait_hold(world, "storage")
+        # Claims go by what is stored, which comes a moment after the worker says it.
+        wait_for(lambda: world.query("SELECT 1 FROM hold WHERE reason = 'storage'"), 20,
+                 "the hold is stored")
         world.send({"request_id": "stored-1", "request": {"prompt": "stored-1"}})
         world.flush()
         world.pump(2)

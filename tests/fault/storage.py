@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import tap
+from leftovers import files_below
 from world import HELD_UP_S, TMP, World, fetch, file_of, sha256_of, wait_for
 
 BATCH = 6
@@ -40,7 +41,8 @@ def call(*args):
 
 
 def visible(world):
-    return [p for p in world.videos.rglob("*.mp4") if p.is_file()]
+    """Beside tries that come to nothing, and take their folder away again."""
+    return [p for p in files_below(world.videos) if p.suffix == ".mp4"]
 
 
 def send(world, name):

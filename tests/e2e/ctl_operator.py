@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import tap
 from clock import Clock, clear_of_midnight
+from leftovers import files_below
 from world import BIN, World, fetch, wait_for
 
 
@@ -404,7 +405,7 @@ def found(world, *flags):
 
 def check_storage(world):
     """Videos and rows that don't agree, both ways."""
-    films = sorted(world.videos.rglob("*.mp4"))
+    films = sorted(p for p in files_below(world.videos) if p.suffix == ".mp4")
     films[0].write_bytes(films[0].read_bytes()[:-1])
     films[1].unlink()
     stray = films[2].parent.parent / "stray.1" / "0.mp4"

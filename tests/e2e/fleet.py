@@ -7,6 +7,7 @@ import collections
 import random
 
 import tap
+from leftovers import files_below
 from world import World, file_of, sha256_of, wait_for
 
 REQUESTS = 2000
@@ -44,7 +45,7 @@ def check_files(world, ids, ledger):
         if not stored == told == served[event["provider_task_id"]]:
             wrong.append((identity, stored, told, served[event["provider_task_id"]]))
     tap.equal(wrong, [], "every file's SHA-256 is that of what was served")
-    files = [p for p in world.videos.rglob("*") if p.is_file()]
+    files = files_below(world.videos)
     whole = [p for p in files if p.suffix == ".mp4"]
     tap.equal(len(whole), REQUESTS, "one file a request")
 

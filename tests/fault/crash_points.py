@@ -14,6 +14,7 @@ from pathlib import Path
 import s3_server
 import tap
 from clock import clear_of_midnight
+from leftovers import files_below
 from world import (BIN, CONTINUE, PROBES, STOP, Database, World, file_of, is_on_s3, seat,
                    sha256_of, wait_for)
 
@@ -113,8 +114,7 @@ def untold(world):
     ours = INNER | {PROBES.strip("/")}
     told = {file_of(v["uri"]) for ends in world.events.values() for e in ends
             for v in e.value.get("videos", [])}
-    there = {path for path in world.videos.rglob("*")
-             if path.is_file() and not ours & set(path.parts)}
+    there = {path for path in files_below(world.videos) if not ours & set(path.parts)}
     return told ^ there
 
 

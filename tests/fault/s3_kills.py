@@ -10,6 +10,7 @@ import random
 import time
 
 import tap
+from leftovers import files_below
 from load import seed_of_run
 import world as worlds
 from world import PROBES, World, file_of, sha256_of, wait_for
@@ -112,7 +113,7 @@ def judge(world, ids):
     tap.equal(missing, [], "no object is missing")
     tap.equal(torn, [], "each object's SHA-256 is what was served and what its event says")
     probes = world.videos / PROBES  # of those killed in one: swept when they are old
-    there = {p for p in world.videos.rglob("*") if p.is_file() and probes not in p.parents}
+    there = {p for p in files_below(world.videos) if probes not in p.parents}
     tap.equal(sorted(map(str, there ^ told)), [], "there are no other objects")
     tap.equal([i for i in ids if len({e.headers["ce_id"] for e in world.events[i]}) != 1],
               [], "each has one end")

@@ -176,7 +176,7 @@ def check_left(world):
     """What a world leaves behind is whole files, and a worker that ends well."""
     tap.equal(world.workers[0].stop(), 0, "the worker drains with status 0",
               world.workers[0].text()[-2000:])
-    half = [str(p) for p in world.videos.rglob("*") if p.is_file() and p.suffix != ".mp4"]
+    half = [str(p) for p in files_below(world.videos) if p.suffix != ".mp4"]
     tap.equal(half, [], "no half file is left")
 
 

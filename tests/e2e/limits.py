@@ -140,12 +140,16 @@ def check_learnt():
         metric = "pixverse_account_slots_learnt"
         wait_for(lambda: [world.metric(w, metric) for w in world.workers] == [stored()] * 2, 20,
                  "both workers have what is stored")
+        resumed = world.query("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC',"
+                              " 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")[0][0]
         world.ctl("resume", check=True)
         world.wait_events(ids, 60)
         order = sorted((world.events[i][0]["times"]["submitted"], world.events[i][0]["status"])
                        for i in ids)
-        tap.check(sum(status == "failed" for _, status in order[-16:]) <= 2,
-                  "learnt: hardly any fails any more", order)
+        # One that had not heard yet may have sent many by then, on a slow machine.
+        later = [status for at, status in order if at >= resumed]
+        tap.check(later and later.count("failed") <= 2, "learnt: hardly any fails any more",
+                  resumed, order)
 
         # Those that come have it; the provider takes more, and some time is over.
         for worker in world.workers[:2]:
@@ -214,12 +218,15 @@ def check_tenants():
         world.wait_events(ids, 60)
         tap.check(peaks.get("capped") == 1, "tenants: a cap is not exceeded", peaks)
         tap.check(told, "tenants: explain tells of the cap")
-        order = sorted(ids, key=lambda i: world.events[i][0]["times"]["submitted"])
-        place = {i: n for n, i in enumerate(order)}
-        last = max(place[i] for i in ids if i.startswith("few"))
-        # By priority alone they would begin behind the 60 of the many. A worker that stands
-        # still holds back those that it has claimed, while the other goes on with the many.
-        tap.check(last < 60, "tenants: the few are done long before the many", last)
+        # In the order of their claims: a worker that stands still holds back those that it
+        # has claimed, while the other goes on with the many.
+        order = [i for (i,) in world.query(
+            "SELECT request_id FROM closed JOIN request USING (id)"
+            " WHERE request_id = ANY(%s) ORDER BY first_sent_ms", ids)]
+        last = max(n for n, i in enumerate(order) if i.startswith("few"))
+        # By priority alone they would begin behind the 60 of the many.
+        tap.check(len(order) == len(ids) and last < 60,
+                  "tenants: the few are done long before the many", order)
         for name in ("few", "capped"):
             world.ctl("tenant", "unset", name)
         wait_for(lambda: tenants() == {}, 20, "that nobody shares any more")

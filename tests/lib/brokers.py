@@ -218,10 +218,10 @@ class Cluster:
         return {(name, p): topic.partitions[p] for name, topic in topics.items()
                 if name.startswith(prefix) for p in topic.partitions}
 
-    def await_leaders(self, prefix, holds, what):
+    def await_leaders(self, prefix, holds, what, limit_s=40):
         """Until it holds for every partition."""
         return wait_for(lambda: (found := self.partitions(prefix)) and
-                        all(map(holds, found.values())), 40, what)
+                        all(map(holds, found.values())), limit_s, what)
 
     def await_both(self, prefix):
         """Until both nodes have everything, and each leads its half."""

@@ -207,7 +207,8 @@ ENDS_TEST(no_end_in_time__is_timed_out)
 {
     web = web_start(serve_slow_head, NULL);
     open_poller(4, NULL);
-    assert_true(ask(url_of("/x"), 300, answers));
+    /* On a busy machine it is sent late. */
+    assert_true(ask(url_of("/x"), 3000, answers));
     wait_for(1);
     assert_int_equal(answers->end, REPLY_TIMED_OUT);
     assert_true(answers->sent);

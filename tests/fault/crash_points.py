@@ -105,7 +105,7 @@ def points_of(program):
 def half_stored(world):
     """Files that a kill left before they had their names, of videos and of probes."""
     folders = [PROBES] if is_on_s3() else INNER
-    return [path for folder in folders for path in (world.videos / folder).glob("*")]
+    return [path for folder in folders for path in files_below(world.videos / folder)]
 
 
 def untold(world):

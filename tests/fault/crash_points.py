@@ -250,11 +250,15 @@ class Try:
         if status != 0:
             self.faults.append(f"the heir drains with {status}:\n{heir.text()[-1500:]}")
 
-    def sent_twice(self):
-        """Those whose id died with the worker, and for which there was no room: what was
-        sent more than once gets no other attempt, and fails."""
-        return {t["request"]["prompt"].removeprefix("clip ") for t in self.purchases()
-                if t["refunded"] and t["sends"] > 1}
+    def given_up(self):
+        """Those for which there was no room, and that were sent more than once, or may have
+        been: they get no other attempt, and fail. What is stored counts: where the worker
+        died between an intent and its first byte, the provider saw one send alone."""
+        had_room = {t["request"]["prompt"] for t in self.purchases() if not t["refunded"]}
+        rows = ("SELECT request_id FROM (SELECT id, sends FROM task UNION ALL"
+                " SELECT id, sends FROM closed) t JOIN request USING (id)"
+                " WHERE sends > 1 AND request_id = ANY(%s)")
+        return {i for (i,) in self.world.query(rows, self.ids) if f"clip {i}" not in had_room}
 
     def judge(self):
         bought = collections.Counter(t["key"] for t in self.purchases())
@@ -264,7 +268,7 @@ class Try:
             buys = 0
         given_up = set()
         if self.scene == "no_room":  # those that it had no room for cost nothing
-            given_up = self.sent_twice()
+            given_up = self.given_up()
             bought = {t["key"]: bought[t["key"]] for t in self.purchases() if not t["refunded"]}
         if len(bought) != buys - len(given_up) or len(prompts) != buys or \
                 set(bought.values()) - {1}:

@@ -45,8 +45,8 @@ struct lease_watch {
 /** Leases of one reading that is not of all. */
 #define LEASE_PICKS_MAX 64
 
-/** Live ones that every reading has: all of them in most fleets, where a death
- * is noticed a beat earlier by that. */
+/** Live ones that every reading has. In a fleet of so many a death is noticed a
+ * beat earlier than by readings of all by turns. */
 #define LEASE_LOWEST 16
 
 void lease_watch_init(struct lease_watch *watch, int64_t lease_ms);

@@ -37,7 +37,6 @@ class Fleet:
         self.world = world
         self.seats = [self.start(n) for n in range(SEATS)]
         self.fate = {}  # worker -> when it was killed
-        self.thawed_ms = {}  # number of a kill -> when the look behind it was over
 
     def start(self, seat):
         return self.world.start_worker(
@@ -52,9 +51,9 @@ class Fleet:
         killed_ms = time.time() * 1000
         self.fate[victim] = killed_ms
         load.offsets.look(others)
-        self.thawed_ms[number] = load.offsets.frozen_ms[-1][1]
         lease = lease_of(victim)
-        death = Death(number, killed_ms, lease, survivors) if lease else None
+        thawed_ms = load.offsets.frozen_ms[-1][1]
+        death = Death(number, killed_ms, thawed_ms, lease, survivors) if lease else None
         if death:
             load.takeovers.died(death)
         self.seats[seat] = self.start(seat)
@@ -95,8 +94,7 @@ def check_takeovers(load, fleet, beats):
         was late itself counts anew, and who takes over waits behind the intake that our
         lock keeps waiting. None: there was none."""
         polled_ms = death.killed_ms + seconds * 1000
-        thawed_ms = fleet.thawed_ms[death.kill]
-        began = [beats.counts_from(lease, max(thawed_ms, joined + LEASE_MS), polled_ms)
+        began = [beats.counts_from(lease, max(death.thawed_ms, joined + LEASE_MS), polled_ms)
                  for lease, joined in (lives[w] for w in death.survivors
                                        if fleet.fate.get(w, math.inf) > polled_ms)]
         if not began:
@@ -155,5 +153,4 @@ def main():
                   "no lease lives on when all workers are gone")
 
 
-if __name__ == "__main__":
-    tap.run(main)
+tap.run(main)

@@ -139,6 +139,7 @@ class Offsets:
 Death = collections.namedtuple("Death", [
     "kill",  # its number
     "killed_ms",
+    "thawed_ms",  # when the look behind it was over
     "lease",
     "survivors",  # workers that were ready then
 ])

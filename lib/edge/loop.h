@@ -72,8 +72,8 @@ void loop_threads(int64_t threads);
 /** Run `work` on another thread, then `done` on the loop thread. */
 void loop_work(struct loop *loop, loop_fn *work, loop_fn *done, void *context);
 
-/** Longest turn of the last half minute to minute, in microseconds: a blocking
- * call shows. */
+/** Longest turn of the last half minute to minute, in microseconds, but
+ * to the millisecond: a blocking call shows. */
 int64_t loop_longest_turn_us(const struct loop *loop);
 
 #endif

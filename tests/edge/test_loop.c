@@ -336,6 +336,30 @@ TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it)
     assert_true(loop_longest_turn_us(loop) >= 59000);
 }
 
+static void block_and_set_timer(void *ms)
+{
+    struct loop_timer *timer = loop_timer_new(loop, stop, NULL);
+    block_and_stop(ms);
+    loop_timer_set(timer, 1); /* libuv looks at the clock for it */
+    loop_timer_free(timer);
+}
+
+static void *post_block_and_set_timer(void *ms)
+{
+    loop_post(loop, block_and_set_timer, ms);
+    return NULL;
+}
+
+TEST(loop_longest_turn_us__a_timer_is_set_behind_what_blocks__shows_it)
+{
+    static long ms = 60;
+    pthread_t thread;
+    pthread_create(&thread, NULL, post_block_and_set_timer, &ms);
+    turn();
+    pthread_join(thread, NULL);
+    assert_true(loop_longest_turn_us(loop) >= 59000);
+}
+
 TEST(loop_longest_turn_us__only_waiting__stays_short)
 {
     int64_t longest_us = INT64_MAX;

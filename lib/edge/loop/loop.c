@@ -42,6 +42,7 @@ struct watched_signal {
 struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare; /* runs what was deferred, right before the wait */
+    uv_check_t check;     /* behind the wait, and what it called */
     uv_idle_t idle;       /* keeps the loop from waiting while calls are left */
     uv_async_t async;     /* wakes it for posts */
     uv_mutex_t posts_lock;
@@ -51,13 +52,12 @@ struct loop {
     struct list running; /* those of them that are being called */
     struct watched_signal signals[SIGNALS_MAX];
     size_t signals_len;
-    size_t timers;   /* alive: must be none at the end */
-    size_t works;    /* under way: must be none at the end */
-    int64_t boot_ms; /* of this turn, once somebody has asked; 0: not yet */
-    uint64_t turn_ended_ns; /* libuv's clock: when the loop last went to wait */
-    uint64_t waited_ns;     /* in all, as of then */
-    int64_t longest_us[2];  /* of this half minute, and the one before */
-    int64_t half;           /* which one this is */
+    size_t timers;     /* alive: must be none at the end */
+    size_t works;      /* under way: must be none at the end */
+    int64_t boot_ms;   /* of this turn, once somebody has asked; 0: not yet */
+    uint64_t began_ms; /* of this turn, by libuv's clock; 0: not yet noted */
+    int64_t longest_us[2]; /* of this half minute, and the one before */
+    int64_t half;          /* which one this is */
     unsigned char randoms[RANDOM_BYTES];
     size_t randoms_left;
     bool turning; /* within loop_run() */
@@ -121,16 +121,32 @@ static void look_at_turn(struct loop *loop, int64_t half, int64_t turn_us)
     }
 }
 
+/**
+ * libuv's clock stands at the end of its wait until somebody sets it anew: to
+ * be called before. libuv would tell how long it waits to the nanosecond, and
+ * asks the kernel twice for each wait then.
+ */
+static void note_began(struct loop *loop)
+{
+    if (loop->began_ms == 0) {
+        loop->began_ms = uv_now(&loop->uv);
+    }
+}
+
+static void on_check(uv_check_t *check)
+{
+    note_began(check->data);
+}
+
+/** A wait that ended within a millisecond began it at the end of that. */
 static void end_turn(struct loop *loop)
 {
-    uint64_t now_ns = uv_hrtime();
-    uint64_t waited_ns = uv_metrics_idle_time(&loop->uv);
-    int64_t turn_us = ((int64_t)(now_ns - loop->turn_ended_ns) -
-                       (int64_t)(waited_ns - loop->waited_ns)) /
-                      1000;
-    look_at_turn(loop, (int64_t)(now_ns / LONGEST_NS), turn_us);
-    loop->turn_ended_ns = now_ns;
-    loop->waited_ns = waited_ns;
+    const uint64_t now_ns = uv_hrtime();
+    const int64_t turn_us =
+        (int64_t)(now_ns / 1000) - ((int64_t)loop->began_ms + 1) * 1000;
+    look_at_turn(loop, (int64_t)(now_ns / LONGEST_NS),
+                 loop->began_ms > 0 && turn_us > 0 ? turn_us : 0);
+    loop->began_ms = 0;
     loop->boot_ms = 0;
 }
 
@@ -265,16 +281,19 @@ struct loop *loop_open(struct err *err)
         uv_loop_close(&loop->uv);
         goto no_uv;
     }
-    uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     list_init(&loop->defers);
     list_init(&loop->running);
     loop->posts_last = &loop->posts;
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_idle_init(&loop->uv, &loop->idle);
+    uv_check_init(&loop->uv, &loop->check);
     loop->prepare.data = loop;
+    loop->check.data = loop;
     loop->async.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_unref((uv_handle_t *)&loop->prepare);
+    uv_check_start(&loop->check, on_check);
+    uv_unref((uv_handle_t *)&loop->check);
     return loop;
 no_uv:
     uv_mutex_destroy(&loop->posts_lock);
@@ -290,9 +309,8 @@ void loop_run(struct loop *loop)
     loop->stopping = false;
     loop->turning = true;
     loop->boot_ms = 0;
-    loop->turn_ended_ns = uv_hrtime();
-    loop->waited_ns = uv_metrics_idle_time(&loop->uv);
     uv_update_time(&loop->uv);
+    loop->began_ms = uv_now(&loop->uv);
     while (!loop->stopping) {
         uv_run(&loop->uv, UV_RUN_ONCE);
     }
@@ -400,6 +418,7 @@ void loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
     assert(!uv_is_closing((uv_handle_t *)&timer->uv));
     /* libuv counts from the start of the turn; a long turn must not make the
      * timer early. */
+    note_began(timer->loop);
     uv_update_time(&timer->loop->uv);
     uv_timer_start(&timer->uv, on_uv_timer,
                    delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);

@@ -69,6 +69,15 @@ struct str pg_str(const PGresult *result, int row, int column)
                         (size_t)PQgetlength(result, row, column)};
 }
 
+int pg_column(const PGresult *result, const char *name, int guess)
+{
+    assert(name && guess >= 0);
+    return guess < PQnfields(result) &&
+                   strcmp(PQfname(result, guess), name) == 0
+               ? guess
+               : PQfnumber(result, name);
+}
+
 int64_t pg_i64(const PGresult *result, int row, int column)
 {
     assert(row >= 0 && row < PQntuples(result));

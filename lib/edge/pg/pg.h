@@ -71,6 +71,13 @@ bool pg_is_unwaited(const PGresult *notice);
 /** Text of sql/<folder>/<name>.sql; asserts that it is there. */
 const char *pg_sql(const char *folder, const char *name);
 
+/**
+ * A column by its name; -1: there is none. `guess` is where it is as a rule:
+ * such as come in the order in which they are asked for cost no search, and
+ * libpq's makes a copy of the name each time.
+ */
+int pg_column(const PGresult *result, const char *name, int guess);
+
 /** One row's values of a result. */
 struct str pg_str(const PGresult *result, int row,
                   int column);                               /* absent: NULL */

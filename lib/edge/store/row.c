@@ -153,15 +153,26 @@ void row_columns_find(struct row_columns *columns, const PGresult *result)
     static_assert(FIELDS_LEN <=
                       sizeof columns->fields / sizeof *columns->fields,
                   "a place for each");
+    const struct {
+        const char *name;
+        int *column;
+    } others[] = {
+        {"request_id", &columns->request_id},
+        {"tenant", &columns->tenant},
+        {"traceparent", &columns->traceparent},
+        {"tracestate", &columns->tracestate},
+        {"cancel", &columns->cancel},
+        {"orphan", &columns->orphan},
+    };
+    int last = -1;
     for (size_t f = 0; f < FIELDS_LEN; f++) {
-        columns->fields[f] = PQfnumber(result, fields[f].name);
+        last = columns->fields[f] = pg_column(result, fields[f].name, last + 1);
     }
-    columns->request_id = PQfnumber(result, "request_id");
-    columns->tenant = PQfnumber(result, "tenant");
-    columns->traceparent = PQfnumber(result, "traceparent");
-    columns->tracestate = PQfnumber(result, "tracestate");
-    columns->cancel = PQfnumber(result, "cancel");
-    columns->orphan = PQfnumber(result, "orphan");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const int column = pg_column(result, others[i].name, last + 1);
+        *others[i].column = column;
+        last = column < 0 ? last : column;
+    }
 }
 
 static bool read_enum(const PGresult *result, int row, int column, int len,
@@ -322,7 +333,7 @@ struct facts_row *facts_read_rows(const struct store *store,
         return NULL;
     }
     for (int i = 0; i < FACTS_LEN; i++) {
-        at[i] = PQfnumber(result, facts_names[i]);
+        at[i] = pg_column(result, facts_names[i], i == 0 ? 0 : at[i - 1] + 1);
     }
     for (int r = 0; r < rows; r++) {
         facts[r] = (struct facts_row){

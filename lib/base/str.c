@@ -58,8 +58,12 @@ struct str str_trim(struct str text)
 
 ptrdiff_t str_find_nocase(struct str text, struct str part)
 {
+    if (part.len == 0) {
+        return 0;
+    }
+    const int first = lower((unsigned char)part.at[0]);
     for (size_t i = 0; i + part.len <= text.len; i++) {
-        if (part.len == 0 ||
+        if (lower((unsigned char)text.at[i]) == first &&
             str_eq_nocase((struct str){text.at + i, part.len}, part)) {
             return (ptrdiff_t)i;
         }

@@ -4,7 +4,8 @@
 
 /* Frozen with the schema's event_text(): a row that is there has to read the
  * same for ever. Other words are another first code. The commonest have one
- * byte, what few events have is from U+0080 on. */
+ * byte, what few events have is from U+0080 on. By what they begin with:
+ * words_with(). */
 #define WORD(code, text)                                                       \
     {                                                                          \
         code, text, sizeof code - 1, sizeof text - 1                           \
@@ -12,10 +13,6 @@
 
 const struct event_word event_words[EVENT_WORDS_LEN] = {
     WORD("\x01", "event/2\nkey "),
-    WORD("\x02", "\nce_type 26\nvideo.generation.completed\nce_id 36\n"),
-    WORD("\x03", "\nce_time 24\n"),
-    WORD("\x04", "\nvalue "),
-    WORD("\x05", "\n{\"request_id\":\""),
     WORD("\x06", "\",\"tenant\":\""),
     WORD("\x07", "\",\"status\":\"completed\",\"mode\":\""),
     WORD("\x08", "\",\"provider\":\"apimart\",\"model\":\"pixverse-v6\","
@@ -23,23 +20,27 @@ const struct event_word event_words[EVENT_WORDS_LEN] = {
     WORD("\x0b", "\",\"provider_task_id\":\""),
     WORD("\x0c", "\",\"videos\":[{\"uri\":\""),
     WORD("\x0e", "\",\"bytes\":"),
-    WORD("\x0f", ",\"sha256\":\""),
     WORD("\x10", "\",\"content_type\":\"video/mp4\",\"media\":{\"width\":"),
+    WORD("\x15", "\"],\"audio\":true}}],\"cost\":"),
+    WORD("\x16", "\"],\"audio\":false}}],\"cost\":"),
+    WORD("\x1d", "\"},\"warnings\":[]"),
+    WORD("\x0f", ",\"sha256\":\""),
     WORD("\x11", ",\"height\":"),
     WORD("\x12", ",\"duration\":"),
     WORD("\x13", ",\"frame_rate\":"),
     WORD("\x14", ",\"codecs\":[\""),
-    WORD("\x15", "\"],\"audio\":true}}],\"cost\":"),
-    WORD("\x16", "\"],\"audio\":false}}],\"cost\":"),
     WORD("\x17", ",\"credits_cost\":"),
     WORD("\x18", ",\"billed\":\"yes\",\"times\":{\"received\":\""),
+    WORD("\xc2\x81", ",\"metadata\":{\""),
+    WORD("\x02", "\nce_type 26\nvideo.generation.completed\nce_id 36\n"),
+    WORD("\x03", "\nce_time 24\n"),
+    WORD("\x04", "\nvalue "),
+    WORD("\x05", "\n{\"request_id\":\""),
+    WORD("\xc2\x80", "\ntraceparent 55\n00-"),
     WORD("\x19", "Z\",\"submitted\":\""),
     WORD("\x1a", "Z\",\"generated\":\""),
     WORD("\x1b", "Z\",\"stored\":\""),
     WORD("\x1c", "Z\",\"settled\":\""),
-    WORD("\x1d", "\"},\"warnings\":[]"),
-    WORD("\xc2\x80", "\ntraceparent 55\n00-"),
-    WORD("\xc2\x81", ",\"metadata\":{\""),
     WORD("\xc2\x82", "text_to_video"),
     WORD("\xc2\x83", "image_to_video"),
 };
@@ -104,16 +105,45 @@ static bool is_plain(struct str text)
     return true;
 }
 
+/** Those of event_words from `from` on, before `to`. */
+struct words {
+    size_t from;
+    size_t to;
+};
+
+/** Those that begin with it; most bytes begin none. */
+static struct words words_with(char first)
+{
+    switch (first) {
+    case 'e':
+        return (struct words){0, 1};
+    case '"':
+        return (struct words){1, 11};
+    case ',':
+        return (struct words){11, 19};
+    case '\n':
+        return (struct words){19, 24};
+    case 'Z':
+        return (struct words){24, 28};
+    case 't':
+        return (struct words){28, 29};
+    case 'i':
+        return (struct words){29, 30};
+    default:
+        return (struct words){0, 0};
+    }
+}
+
 /** The longest word at the beginning of `rest`. */
 static const struct event_word *word_at(struct str rest)
 {
     const struct event_word *best = NULL;
     assert(rest.len > 0);
-    for (size_t i = 0; i < EVENT_WORDS_LEN; i++) {
+    const struct words words = words_with(rest.at[0]);
+    for (size_t i = words.from; i < words.to; i++) {
         const struct event_word *word = &event_words[i];
         /* The third byte tells those of one beginning apart, most of them. */
-        if (word->text[0] == rest.at[0] && word->text_len <= rest.len &&
-            word->text[2] == rest.at[2] &&
+        if (word->text_len <= rest.len && word->text[2] == rest.at[2] &&
             (!best || word->text_len > best->text_len) &&
             memcmp(word->text, rest.at, word->text_len) == 0) {
             best = word;
@@ -122,23 +152,17 @@ static const struct event_word *word_at(struct str rest)
     return best;
 }
 
-/** Most bytes begin none. */
-static bool may_begin_word(char c)
-{
-    return c == '"' || c == ',' || c == '\n' || c == 'Z' || c == 't' ||
-           c == 'i' || c == 'e';
-}
-
 /** What the text has said before, at the beginning of `rest`: its code. */
 static const char *again_at(struct str rest, const struct said *said,
                             size_t *len)
 {
     assert(said->hour.len < said->time.len);
-    if (said->key.len >= KEY_BYTES_MIN && str_starts(rest, said->key)) {
+    if (said->key.len >= KEY_BYTES_MIN && rest.at[0] == said->key.at[0] &&
+        str_starts(rest, said->key)) {
         *len = said->key.len;
         return EVENT_KEY_AGAIN;
     }
-    if (str_starts(rest, said->hour)) {
+    if (rest.at[0] == said->hour.at[0] && str_starts(rest, said->hour)) {
         const bool whole = str_starts(rest, said->time);
         *len = whole ? said->time.len : said->hour.len;
         return whole ? EVENT_TIME_AGAIN : EVENT_HOUR_AGAIN;
@@ -153,12 +177,10 @@ static size_t pack_next(struct str text, size_t *at, const struct said *said,
     const struct str rest = {text.at + *at, text.len - *at};
     size_t len = 0;
     struct str code = {0};
-    if (may_begin_word(rest.at[0])) {
-        const struct event_word *word = word_at(rest);
-        if (word) {
-            code = (struct str){word->code, word->code_len};
-            len = word->text_len;
-        }
+    const struct event_word *word = word_at(rest);
+    if (word) {
+        code = (struct str){word->code, word->code_len};
+        len = word->text_len;
     }
     if (!len && *at >= said->from) {
         code = str_of(again_at(rest, said, &len));

@@ -219,10 +219,12 @@ struct turn {
      * with doubt set, so that a claim whose answer was lost can be told from
      * it. */
     int adopts_max;
-    /** A pass over the table takes over what it finds, by rising ids: 0 begins
-     * one; else it goes on after the last row that was seen. */
+    /** A pass over the table takes over what it finds, by rising ids: it goes
+     * on after the last row that was seen. */
     int64_t adopt_after;
-    bool adopt_nobodys; /* the pass is about those that never had a lease */
+    int64_t adopt_until; /* up to that id; 0: to the end */
+    bool adopt_begins;   /* a pass: which leases are dead is looked at first */
+    bool adopt_nobodys;  /* the pass is about those that never had a lease */
     /** Leases that were dead before a pass which left nothing of theirs. */
     const int64_t *forget;
     size_t forget_len;

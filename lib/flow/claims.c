@@ -211,7 +211,8 @@ void claims_gather(struct claims *claims, bool sure, struct turn *turn,
     gather_shares(claims, sure, turn, arena);
     /* The claims of this very turn need slots, too. */
     size_t claimed = (size_t)turn->claims_max;
-    pass_gather(&claims->pass, turn, room_for_adopts(claims, claimed), arena);
+    pass_gather(&claims->pass, claims->ties->jobs, turn,
+                room_for_adopts(claims, claimed), arena);
     turn->expires_max =
         turn->adopts_max == 0 ? room_for_expired(claims, claimed) : 0;
     chains_gather(&claims->chains, turn);

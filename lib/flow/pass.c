@@ -17,8 +17,29 @@ static void gather_forget(struct pass *pass, struct turn *turn,
     pass->forget_wanted = false;
 }
 
-void pass_gather(struct pass *pass, struct turn *turn, int room,
-                 struct arena *arena)
+static void look_lower(void *lowest, struct job *job)
+{
+    int64_t *id = lowest;
+    if (job->id < *id) {
+        *id = job->id;
+    }
+}
+
+/** What never had an owner has an index of its own. */
+static void begin(struct pass *pass, struct jobs *jobs)
+{
+    assert(!pass->under_way);
+    *pass = (struct pass){
+        .under_way = true, .clean = true, .nobodys = !pass->wanted};
+    if (!pass->nobodys && jobs->used > 0) {
+        int64_t lowest = INT64_MAX;
+        jobs_each(jobs, look_lower, &lowest);
+        pass->began = pass->after = lowest - 1;
+    }
+}
+
+void pass_gather(struct pass *pass, struct jobs *jobs, struct turn *turn,
+                 int room, struct arena *arena)
 {
     assert(pass->under_way || pass->after == 0);
     if (pass->forget_wanted) {
@@ -28,11 +49,12 @@ void pass_gather(struct pass *pass, struct turn *turn, int room,
         room = 0;
     }
     turn->adopts_max = room;
-    if (room > 0 && !pass->under_way) {
-        *pass = (struct pass){
-            .under_way = true, .clean = true, .nobodys = !pass->wanted};
+    turn->adopt_begins = room > 0 && !pass->under_way;
+    if (turn->adopt_begins) {
+        begin(pass, jobs);
     }
     turn->adopt_after = pass->after;
+    turn->adopt_until = pass->around ? pass->began : 0;
     turn->adopt_nobodys = pass->nobodys;
 }
 
@@ -54,7 +76,10 @@ void pass_came(struct pass *pass, const struct turn_result *result, int asked)
     }
     pass->clean &= (int)result->adopted_len == result->adopts_seen;
     pass->after = result->adopt_last;
-    if (result->adopts_seen < asked) {
+    if (result->adopts_seen < asked && pass->began > 0 && !pass->around) {
+        pass->around = true;
+        pass->after = 0;
+    } else if (result->adopts_seen < asked) {
         pass->under_way = false;
         pass->after = 0;
         pass->forget_wanted = pass->clean && pass->dead_len > 0;

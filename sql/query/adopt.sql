@@ -5,12 +5,13 @@
 -- and the last of them: fewer taken than seen means that others have them locked.
 -- $5 the fleet has a limit: a row that takes a place under it (core/allot.h) brings
 -- it along, from its owner's lease or from nowhere. $6 only what is nobody's: an index
--- of its own has that, and what others work on is not read.
+-- of its own has that, and what others work on is not read. $7 up to that id.
 WITH seen AS MATERIALIZED (
     SELECT id FROM (
         SELECT t.id
         FROM task t
-        WHERE NOT $6::boolean AND t.id > $4::bigint AND :orphan AND :readable
+        WHERE NOT $6::boolean AND t.id > $4::bigint AND t.id <= $7::bigint
+            AND :orphan AND :readable
         ORDER BY t.id
         LIMIT $3::integer) every
     WHERE EXISTS (SELECT FROM lease WHERE id = $1::bigint AND NOT dead)

@@ -54,8 +54,11 @@ static inline void prepare(struct trial *trial, const char *query,
 #define SOURCES "'{task_2000,task_1}'"
 #define UNREADABLE "1, 5, 100, 500"
 #define UNREADABLE_WAITING "5, 100, 500"
-#define ADOPT "1, 1800000000000, 100, 0, true, false"
-#define ADOPT_NOBODYS "1, 1800000000000, 100, 0, true, true"
+#define ADOPT_OF(after, nobodys, until)                                        \
+    "1, 1800000000000, 100, " after ", true, " nobodys ", " until
+#define ALL_IDS "9223372036854775807"
+#define ADOPT ADOPT_OF("0", "false", ALL_IDS)
+#define ADOPT_NOBODYS ADOPT_OF("0", "true", ALL_IDS)
 #define LEARN "7, 0, 'task_7'"
 #define PRUNE "1800000000000, 0, 100, 1800000000000"
 #define SHARE_OF(tenants, n)                                                   \

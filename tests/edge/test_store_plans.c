@@ -249,6 +249,31 @@ TEST(a_claim__behind_rows_that_are_dead_but_held__does_not_look_at_them)
     PQfinish(old);
 }
 
+/** A walk that begins behind what came and went meanwhile, and the end of one.
+ */
+TEST(a_takeover__behind_rows_that_are_dead_but_held__does_not_look_at_them)
+{
+    struct trial *trial = *state;
+    trial_join(trial);
+    fill(trial);
+    run(trial, "DELETE FROM waiting");
+    trial_sql(trial, RUNNING_OF("1", "<= %d"), MASS + 20);
+    PGconn *old = PQconnectdb(trial->url);
+    PQclear(PQexec(old, "BEGIN ISOLATION LEVEL REPEATABLE READ"));
+    PGresult *seen = PQexec(old, "SELECT count(*) FROM task");
+    assert_int_equal(PQresultStatus(seen), PGRES_TUPLES_OK);
+    PQclear(seen);
+    const char *const behind = ADOPT_OF("10000", "false", ALL_IDS);
+    const long before = pages_of(trial, "adopt", behind);
+    trial_sql(trial, "DELETE FROM task WHERE id <= %d", MASS);
+    PQclear(PQexec(trial->conn, "VACUUM task"));
+    assert_true(pages_of(trial, "adopt", behind) <= before + 20);
+    assert_true(pages_of(trial, "adopt", ADOPT_OF("0", "false", "20")) <=
+                before + 20);
+    assert_true(pages_of(trial, "adopt", ADOPT) > before + 100);
+    PQfinish(old);
+}
+
 /* ---- tenants ---- */
 
 #define TENANTS 1000

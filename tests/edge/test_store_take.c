@@ -46,7 +46,7 @@ TEST(adopt__a_dead_lease__its_rows_are_ours_in_doubt)
     snprintf(rows[1].unusable, sizeof rows[1].unusable,
              "2 %lld 0123456789abcdef", (long long)INT64_MAX);
     assert_int_equal(trial_save(trial, dead, &rows[1]), SAVE_DONE);
-    struct turn turn = {.owner = me, .adopts_max = 10};
+    struct turn turn = {.owner = me, .adopts_max = 10, .adopt_begins = true};
     assert_int_equal(trial_good_turn(trial, turn).adopted_len, 0);
     assert_true(trial_bury(trial, dead));
     struct turn_result result = trial_good_turn(trial, turn);

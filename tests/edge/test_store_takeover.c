@@ -66,9 +66,10 @@ TEST(leave__our_own__needs_no_counter)
 static struct turn_result adopt(struct trial *trial, int64_t me, int most,
                                 int64_t after)
 {
-    return trial_good_turn(
-        trial,
-        (struct turn){.owner = me, .adopts_max = most, .adopt_after = after});
+    return trial_good_turn(trial, (struct turn){.owner = me,
+                                                .adopts_max = most,
+                                                .adopt_after = after,
+                                                .adopt_begins = after == 0});
 }
 
 TEST(adopt__more_than_asked_for__goes_on_behind_the_last)
@@ -91,6 +92,32 @@ TEST(adopt__more_than_asked_for__goes_on_behind_the_last)
     assert_int_equal(result.adopts_seen, 2);
     assert_true(result.adopt_last > last);
     assert_int_equal(result.dead_len, 0); /* that was for the beginning */
+}
+
+/** A pass that began in the midst of the table ends where it began. */
+TEST(adopt__up_to_an_id__leaves_what_lies_behind_it)
+{
+    struct trial *trial = *state;
+    int64_t dead = trial_join(trial);
+    int64_t me = trial_join(trial);
+    trial_requests(trial, 5);
+    trial_good_turn(trial, (struct turn){.owner = dead, .claims_max = 5});
+    assert_true(trial_bury(trial, dead));
+    const int64_t third =
+        trial_number(trial, "SELECT id FROM task ORDER BY id OFFSET 2 LIMIT 1");
+    struct turn turn = {.owner = me, .adopts_max = 9, .adopt_after = third};
+    struct turn_result result = trial_good_turn(trial, turn);
+    assert_int_equal(result.adopted_len, 2);
+    assert_int_equal(result.dead_len, 0);
+    turn.adopt_after = 0;
+    turn.adopt_until = third - 1;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.adopts_seen, 2);
+    assert_int_equal(result.adopt_last, third - 1);
+    turn.adopt_until = third;
+    result = trial_good_turn(trial, turn);
+    assert_int_equal(result.adopted_len, 1);
+    assert_int_equal(result.adopted[0].row.id, third);
 }
 
 /** Its lease must not be forgotten: nothing else would lead to that row. */

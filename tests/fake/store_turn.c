@@ -431,9 +431,8 @@ static void run_dead(const struct tables *tables, const struct turn *turn,
                      struct turn_result *result, struct arena *arena)
 {
     int64_t *dead = arena_alloc(arena, DEAD_MAX * sizeof *dead);
-    for (size_t i = 0;
-         i < tables->leases_len && turn->adopts_max && !turn->adopt_after &&
-         !turn->adopt_nobodys && result->dead_len < DEAD_MAX;
+    for (size_t i = 0; i < tables->leases_len && turn->adopt_begins &&
+                       !turn->adopt_nobodys && result->dead_len < DEAD_MAX;
          i++) {
         if (tables->leases[i].dead && !tables->leases[i].forgotten) {
             dead[result->dead_len++] = tables->leases[i].id;
@@ -449,7 +448,10 @@ static void run_adopts(struct tables *tables, const struct turn *turn,
         arena_alloc(arena, ((size_t)turn->adopts_max + 1) * sizeof *adopted);
     run_dead(tables, turn, result, arena);
     for (size_t i = (size_t)turn->adopt_after;
-         i < tables->len && (int)result->adopted_len < turn->adopts_max; i++) {
+         i < tables->len &&
+         (!turn->adopt_until || (int64_t)i < turn->adopt_until) &&
+         (int)result->adopted_len < turn->adopts_max;
+         i++) {
         struct record_of *record = tables->records[i];
         struct task_row *row = &record->row;
         if (!is_in_task(record) || lease_is_alive(tables, row->owner) ||

@@ -387,6 +387,63 @@ TEST_CASE(a_lone_worker__killed_and_started_again__waits_no_beat_more)
     }
 }
 
+/** How many tasks in flight are that worker's. */
+static int tasks_of(const struct world *world, const struct node *node)
+{
+    int n = 0;
+    for (size_t i = 0; i < world->tables->len; i++) {
+        const struct record_of *record = world->tables->records[i];
+        n += record->row.state == RUNNING &&
+             record->row.owner == node->worker.engine.turns.owner;
+    }
+    return n;
+}
+
+static bool is_any_adopted(void *context)
+{
+    const struct world *world = context;
+    bool any = false;
+    for (size_t i = 0; i < world->tables->len; i++) {
+        any = any || world->tables->records[i]->row.fence > 1;
+    }
+    return any;
+}
+
+/** The walk of its heir begins where that one's own tasks do, and goes around.
+ */
+TEST_CASE(a_dead_worker__with_tasks_on_both_sides_of_ours__leaves_none)
+{
+    const int n = 24;
+    struct world *world = world_open(11);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 11000);
+    for (int i = 0; i < n; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%02d", i);
+        world_ask(world, id);
+        until_state(world, id, RUNNING, MINUTE_MS);
+    }
+    const struct record_of *first = tables_find(world->tables, "r00");
+    const bool w1_first = first->row.owner == w1->worker.engine.turns.owner;
+    struct node *dead = w1_first ? w1 : w2;
+    struct node *heir = w1_first ? w2 : w1;
+    assert_true(tasks_of(world, dead) > 1 && tasks_of(world, heir) > 1);
+    node_kill(dead);
+    const int64_t died_ms = world->now_ms;
+    assert_true(world_run_until(world, is_any_adopted, world, 10000));
+    assert_int_equal(first->row.fence, 1); /* it lies before */
+    world_run_for(world, died_ms + 10000 - world->now_ms);
+    assert_int_equal(tasks_of(world, heir), n);
+    world_run_for(world, 5000); /* a bump later, and the walk is over */
+    for (size_t i = 0; i < world->tables->leases_len; i++) {
+        assert_true(world->tables->leases[i].forgotten ==
+                    world->tables->leases[i].dead);
+    }
+    until_closed(world, 5 * MINUTE_MS);
+    end_scene(world, w1, w2);
+}
+
 /** Seven of eight die in one moment: all their tasks are adopted within ten
  * seconds. */
 TEST_CASE(many_dead__at_once__are_all_replaced_in_ten_seconds)

@@ -287,7 +287,7 @@ static void add_adopt(struct round *round, struct pg_unit *unit)
 {
     const struct turn *turn = &round->turn;
     assert(turn->adopt_after >= 0);
-    if (!turn->adopt_after && !turn->adopt_nobodys) {
+    if (turn->adopt_begins && !turn->adopt_nobodys) {
         round->calls.dead = call(unit, "leases_dead");
         pg_unit_i64(unit, DEAD_MAX);
     }
@@ -295,6 +295,7 @@ static void add_adopt(struct round *round, struct pg_unit *unit)
     pg_unit_i64(unit, turn->adopt_after);
     pg_unit_i64(unit, turn->guarded);
     pg_unit_i64(unit, turn->adopt_nobodys);
+    pg_unit_i64(unit, turn->adopt_until ? turn->adopt_until : INT64_MAX);
 }
 
 static void add_forget(struct round *round, struct pg_unit *unit)

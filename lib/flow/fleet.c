@@ -13,6 +13,8 @@
 #define TAGGED_EVERY_MS INT64_C(60000) /* once none was left, twice */
 #define COUNT_REST 20                  /* times as long as the count took */
 #define XMIN_EVERY_MS INT64_C(15000)
+#define UNCOUNTED_MS INT64_C(60000) /* in which no count came to its end, */
+#define UNCOUNTED_MIN 3             /* though so many were begun: it is said */
 #define CHAINS_EVERY_MS INT64_C(10000) /* what two transactions overlooked */
 #define URL_BYTES 2048                 /* of a base URL */
 
@@ -254,6 +256,35 @@ static void look_at_chains(struct fleet *fleet, int64_t boot_ms)
     }
 }
 
+/** A count that takes too long is cut off: who looks at the numbers does not
+ * see that they stand still. */
+static void note_uncounted(struct fleet *fleet, const char *why)
+{
+    const int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
+    if (fleet->uncounted++ == 0) {
+        fleet->uncounted_ms = fleet->count_started_ms;
+    }
+    if (!fleet->warned_uncounted && fleet->uncounted >= UNCOUNTED_MIN &&
+        boot_ms - fleet->uncounted_ms >= UNCOUNTED_MS) {
+        fleet->warned_uncounted = true;
+        log_at(
+            LOG_WARN,
+            "the fleet can't be counted: what it is said to have waiting, in "
+            "flight and blocked is as of then",
+            LOG_I64("since_s", (boot_ms - fleet->uncounted_ms) / 1000),
+            LOG_TEXT("why", why));
+    }
+}
+
+static void note_counted(struct fleet *fleet)
+{
+    if (fleet->warned_uncounted) {
+        log_at(LOG_INFO, "the fleet is counted again");
+    }
+    fleet->uncounted = 0;
+    fleet->warned_uncounted = false;
+}
+
 static void on_count(void *context, const struct count_result *result)
 {
     struct fleet *fleet = context;
@@ -262,9 +293,14 @@ static void on_count(void *context, const struct count_result *result)
     fleet->counting = false;
     fleet->count_due_ms =
         boot_ms + (boot_ms - fleet->count_started_ms) * COUNT_REST;
-    if (fleet->leaving || result->err.kind != ERR_NONE) {
+    if (fleet->leaving) {
+        return;
+    }
+    if (result->err.kind != ERR_NONE) {
+        note_uncounted(fleet, result->err.text);
         return; /* the next count will do */
     }
+    note_counted(fleet);
     if (result->counted) {
         take_counts(fleet, result->queued, result->in_flight, result->blocked,
                     result->blocked_most);
@@ -281,6 +317,8 @@ static void count(struct fleet *fleet)
 {
     int64_t boot_ms = loop_boot_ms(fleet->engine->edges.loop);
     if (!fleet->counts) {
+        fleet->uncounted = 0;
+        fleet->warned_uncounted = false;
         metric_set(fleet->xmin_gauge, 0);
         metric_set(fleet->oldest_gauge, 0);
         return;

@@ -36,6 +36,10 @@ struct fleet {
     int64_t count_started_ms; /* boot clock */
     int64_t count_due_ms;     /* boot clock */
     int64_t xmin_due_ms;      /* boot clock: the oldest snapshot is asked for */
+    int64_t uncounted_ms;     /* boot clock: when the first of the counts began
+                                 that failed in a row */
+    int uncounted;            /* so many did */
+    bool warned_uncounted;
     bool leaving;
     bool store_up;
     bool counts; /* ours is the lowest live lease: we count */

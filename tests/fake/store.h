@@ -209,6 +209,7 @@ struct tables {
     int64_t queued;
     int64_t in_flight;
     int64_t blocked;
+    bool uncountable;     /* a count takes too long, and is cut off */
     bool accepted_events; /* ACCEPTED_EVENTS of every worker */
     int blind; /* in a thousand: another's row that is stored now isn't seen */
     int looks; /* at all that waits for another request */

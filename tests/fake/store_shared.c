@@ -69,6 +69,10 @@ static void run_count(struct call *call)
 {
     struct tables *tables = call->op.world->tables;
     struct count_result *result = &call->count;
+    if (tables->uncountable) {
+        err_set(&call->err, ERR_TRANSIENT, "it takes too long");
+        return;
+    }
     tables->queued = 0;
     tables->in_flight = 0;
     tables->blocked = 0;

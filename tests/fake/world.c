@@ -71,7 +71,8 @@ static void copy_field(const char *line, const char *name, char *out,
     snprintf(out, size, "%.*s", (int)len, at ? at : "");
 }
 
-/** A change of state becomes a line of the transcript. */
+/** A change of state becomes a line of the transcript, and what is asked for.
+ */
 static void hear(const char *line, size_t len, void *context)
 {
     struct world *world = context;
@@ -85,6 +86,9 @@ static void hear(const char *line, size_t len, void *context)
     char to[24];
     char outcome[40];
     snprintf(text, sizeof text, "%.*s", (int)len, line);
+    if (world->heard && strstr(text, world->heard)) {
+        world_tell(world, "%s", text);
+    }
     if (!strstr(text, " task ") || !strstr(text, " outcome=")) {
         return;
     }

@@ -40,8 +40,9 @@ struct world {
     int64_t clock_off_ms;  /* how far PostgreSQL's clock has jumped */
     loop_fn *on_turn;      /* null, or called after every event */
     void *turn_context;
-    bool traced; /* workers that start have a collector of traces */
-    bool loud;   /* every log line to standard error, with times */
+    bool traced;       /* workers that start have a collector of traces */
+    bool loud;         /* every log line to standard error, with times */
+    const char *heard; /* lines with that are in the transcript; null: none */
 };
 
 /** The one in which loop_open() makes loops. */

@@ -387,6 +387,27 @@ TEST_CASE(a_lone_worker__killed_and_started_again__waits_no_beat_more)
     }
 }
 
+/** Numbers that stand still look like a fleet at rest. */
+TEST_CASE(a_fleet__that_nobody_can_count__is_told_once_and_when_it_is_over)
+{
+    struct world *world = world_open(14);
+    struct node *w1 = node_start(world, "w1", NULL);
+    struct node *w2 = node_start(world, "w2", NULL);
+    world_run_for(world, 10000);
+    world->heard = " counted";
+    world->tables->uncountable = true;
+    world_run_for(world, 50000);
+    assert_int_equal(times_told(world, "can't be counted"), 0);
+    world_run_for(world, 5 * MINUTE_MS);
+    assert_int_equal(times_told(world, "the fleet can't be counted"), 1);
+    assert_int_equal(times_told(world, "it takes too long"), 1);
+    assert_int_equal(times_told(world, "is counted again"), 0);
+    world->tables->uncountable = false;
+    world_run_for(world, 10000);
+    assert_int_equal(times_told(world, "the fleet is counted again"), 1);
+    end_scene(world, w1, w2);
+}
+
 /** How many tasks in flight are that worker's. */
 static int tasks_of(const struct world *world, const struct node *node)
 {

@@ -242,7 +242,7 @@ def main():
             backup = threading.Thread(target=postgres.backup)
             backup.start()
             ask(world, "beside", n=REQUESTS // 2)
-            backup.join(60)
+            wait_for(lambda: not backup.is_alive(), 60, "the base backup is made")
             ask(world, "beside", first=REQUESTS // 2)  # the backup has none of these
             tap.check((postgres.folder / "backup/PG_VERSION").exists(),
                       "a base backup under load")

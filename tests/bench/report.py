@@ -280,7 +280,7 @@ def front(rows):
     whens = sorted({h["run"][:10] + (f", {h['note']}" if h["note"] else "") for h in headers.values()})
     if any(x["quick"] for row, _ in HEADLINES if row in rows
            for ls in rows[row][1].values() for x in ls):
-        whens.append("with `--quick`: one round, smaller numbers than it says")
+        whens.append("with `--quick`: short windows, smaller numbers than it says")
     lines += ["", f"Measured {'; '.join(whens)}."
               + (" In _italics_: void, a stranger or the harness had a part in it; it doesn't count."
                  if marks else "")
@@ -308,7 +308,7 @@ def draw():
             "Drawn by `tests/bench/run --peers --draw` of [raw.jsonl](raw.jsonl), of each row the newest",
             "run. Medians of rounds in turns, the range in brackets; in _italics_ what is void: the",
             "harness or a stranger had a part in it, and it doesn't count. A ratio below 1 is ahead.", "",
-            *table(rows), "", "¹ `--quick`: one round, short windows, smaller numbers than the row's name says.",
+            *table(rows), "", "¹ `--quick`: short windows, smaller numbers than the row's name says.",
             "", *notes(rows), "", "![overview](overview.svg)", "",
             *[f"![{row}]({row}.svg)" for row in METRICS if row in rows], ""]
     (RESULTS / "README.md").write_text("\n".join(text))

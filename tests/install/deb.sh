@@ -69,9 +69,17 @@ installs() { # FOLDER
 }
 
 # What a person would do next, as the unit's user with the unit's file.
+# What stands before a command that runs as the unit does: one process, whose id is the
+# command's where it is run beside.
+find_unit() {
+    unit=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --reuid=pixverse
+        --regid=pixverse --clear-groups --no-new-privs --bounding-set=-all env)
+    mapfile -t -O "${#unit[@]}" unit < <(grep -E '^[A-Z]' "$root/etc/default/pixverse-worker")
+}
+
 as_unit() { # COMMAND...
-    inside setpriv --reuid=pixverse --regid=pixverse --clear-groups --no-new-privs \
-        --bounding-set=-all env $(grep -v '^#' "$root/etc/default/pixverse-worker") "$@"
+    find_unit
+    "${unit[@]}" "$@"
 }
 
 works_as_its_user() {
@@ -146,10 +154,15 @@ five_modes() {
 
 upgrade_leaves_workers() {
     local pid out
-    as_unit pixverse-sim api --listen 127.0.0.1:0 >/dev/null 2>&1 &
+    find_unit
+    "${unit[@]}" pixverse-sim api --listen 127.0.0.1:0 >/dev/null 2>&1 &
     pid=$!
     out=$(installs second 2>&1)
-    kill -0 "$pid" && kill "$pid" && wait "$pid" 2>/dev/null
+    kill "$pid" || {
+        echo "what ran is gone"
+        return 1
+    }
+    wait "$pid" 2>/dev/null
     grep -q 'systemctl start pixverse-migrate' <<<"$out" || {
         echo "$out"
         return 1

@@ -267,12 +267,12 @@ static void note_uncounted(struct fleet *fleet, const char *why)
     if (!fleet->warned_uncounted && fleet->uncounted >= UNCOUNTED_MIN &&
         boot_ms - fleet->uncounted_ms >= UNCOUNTED_MS) {
         fleet->warned_uncounted = true;
-        log_at(
-            LOG_WARN,
-            "the fleet can't be counted: what it is said to have waiting, in "
-            "flight and blocked is as of then",
-            LOG_I64("since_s", (boot_ms - fleet->uncounted_ms) / 1000),
-            LOG_TEXT("why", why));
+        log_at(LOG_WARN,
+               "the fleet can't be counted: the numbers of what waits, is in "
+               "flight and is blocked stand still; pixverse-ctl doctor says "
+               "what makes PostgreSQL slow",
+               LOG_I64("for_s", (boot_ms - fleet->uncounted_ms) / 1000),
+               LOG_TEXT("why", why));
     }
 }
 

@@ -320,20 +320,27 @@ TEST(loop_longest_turn_us__something_blocks__shows_it)
     assert_int_equal(loop_longest_turn_us(loop), longest_us);
 }
 
-static void *post_block(void *ms)
+static long block_ms = 60;
+
+static void *post_block(void *fn)
 {
-    loop_post(loop, block_and_stop, ms);
+    loop_post(loop, *(loop_fn **)fn, &block_ms);
     return NULL;
+}
+
+/** The longest turn, where a descriptor's callback does that. */
+static int64_t longest_us_of(loop_fn *fn)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, post_block, &fn);
+    turn();
+    pthread_join(thread, NULL);
+    return loop_longest_turn_us(loop);
 }
 
 TEST(loop_longest_turn_us__a_descriptor_s_callback_blocks__shows_it)
 {
-    static long ms = 60;
-    pthread_t thread;
-    pthread_create(&thread, NULL, post_block, &ms);
-    turn();
-    pthread_join(thread, NULL);
-    assert_true(loop_longest_turn_us(loop) >= 59000);
+    assert_true(longest_us_of(block_and_stop) >= 59000);
 }
 
 static void block_and_set_timer(void *ms)
@@ -344,20 +351,9 @@ static void block_and_set_timer(void *ms)
     loop_timer_free(timer);
 }
 
-static void *post_block_and_set_timer(void *ms)
-{
-    loop_post(loop, block_and_set_timer, ms);
-    return NULL;
-}
-
 TEST(loop_longest_turn_us__a_timer_is_set_behind_what_blocks__shows_it)
 {
-    static long ms = 60;
-    pthread_t thread;
-    pthread_create(&thread, NULL, post_block_and_set_timer, &ms);
-    turn();
-    pthread_join(thread, NULL);
-    assert_true(loop_longest_turn_us(loop) >= 59000);
+    assert_true(longest_us_of(block_and_set_timer) >= 59000);
 }
 
 TEST(loop_longest_turn_us__only_waiting__stays_short)

@@ -72,14 +72,21 @@ static struct turn_result adopt(struct trial *trial, int64_t me, int most,
                                                 .adopt_begins = after == 0});
 }
 
+/** Of a worker that is dead: its lease. */
+static int64_t leave_tasks(struct trial *trial, int n)
+{
+    const int64_t dead = trial_join(trial);
+    trial_requests(trial, n);
+    trial_good_turn(trial, (struct turn){.owner = dead, .claims_max = n});
+    assert_true(trial_bury(trial, dead));
+    return dead;
+}
+
 TEST(adopt__more_than_asked_for__goes_on_behind_the_last)
 {
     struct trial *trial = *state;
-    int64_t dead = trial_join(trial);
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 5);
-    trial_good_turn(trial, (struct turn){.owner = dead, .claims_max = 5});
-    assert_true(trial_bury(trial, dead));
+    const int64_t dead = leave_tasks(trial, 5);
+    const int64_t me = trial_join(trial);
     struct turn_result result = adopt(trial, me, 3, 0);
     assert_int_equal(result.adopted_len, 3);
     assert_int_equal(result.adopts_seen, 3);
@@ -98,11 +105,8 @@ TEST(adopt__more_than_asked_for__goes_on_behind_the_last)
 TEST(adopt__up_to_an_id__leaves_what_lies_behind_it)
 {
     struct trial *trial = *state;
-    int64_t dead = trial_join(trial);
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 5);
-    trial_good_turn(trial, (struct turn){.owner = dead, .claims_max = 5});
-    assert_true(trial_bury(trial, dead));
+    leave_tasks(trial, 5);
+    const int64_t me = trial_join(trial);
     const int64_t third =
         trial_number(trial, "SELECT id FROM task ORDER BY id OFFSET 2 LIMIT 1");
     struct turn turn = {.owner = me, .adopts_max = 9, .adopt_after = third};
@@ -124,11 +128,8 @@ TEST(adopt__up_to_an_id__leaves_what_lies_behind_it)
 TEST(adopt__a_row_is_locked__was_seen_and_not_taken)
 {
     struct trial *trial = *state;
-    int64_t dead = trial_join(trial);
-    int64_t me = trial_join(trial);
-    trial_requests(trial, 3);
-    trial_good_turn(trial, (struct turn){.owner = dead, .claims_max = 3});
-    assert_true(trial_bury(trial, dead));
+    leave_tasks(trial, 3);
+    const int64_t me = trial_join(trial);
     trial_sql(trial, "BEGIN");
     trial_sql(trial, "SELECT id FROM task ORDER BY id LIMIT 1 FOR UPDATE");
     struct turn_result result = adopt(trial, me, 9, 0);

@@ -22,7 +22,8 @@ make_copy() {
         chmod +x "$root/usr/sbin/policy-rc.d"
 }
 
-inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+in_copy=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin)
+inside() { "${in_copy[@]}" "$@"; }
 
 packs() { # VERSION FOLDER
     cpack -G DEB --config "$TEST_BUILD_RELEASE/CPackConfig.cmake" -B "$2" \
@@ -68,15 +69,15 @@ installs() { # FOLDER
         inside env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef -i /tmp/package.deb
 }
 
-# What a person would do next, as the unit's user with the unit's file.
-# What stands before a command that runs as the unit does: one process, whose id is the
-# command's where it is run beside.
+# Words before a command that runs as the unit's user with the unit's file. They are no
+# function: of one that runs beside, the id would be that of a shell around it.
 find_unit() {
-    unit=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin setpriv --reuid=pixverse
-        --regid=pixverse --clear-groups --no-new-privs --bounding-set=-all env)
+    unit=("${in_copy[@]}" setpriv --reuid=pixverse --regid=pixverse --clear-groups
+        --no-new-privs --bounding-set=-all env)
     mapfile -t -O "${#unit[@]}" unit < <(grep -E '^[A-Z]' "$root/etc/default/pixverse-worker")
 }
 
+# What a person would do next.
 as_unit() { # COMMAND...
     find_unit
     "${unit[@]}" "$@"

@@ -138,7 +138,8 @@ static void on_check(uv_check_t *check)
     note_began(check->data);
 }
 
-/** A wait that ended within a millisecond began it at the end of that. */
+/** Nobody knows when within its first millisecond the turn began: it is counted
+ * from the end of that. */
 static void end_turn(struct loop *loop)
 {
     const uint64_t now_ns = uv_hrtime();
